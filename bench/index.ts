@@ -1,0 +1,46 @@
+/** Runs the benches by name, or all of them. Each prints a table with the machine it ran on. Never part of CI. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "../test/helpers/tiers.ts";
+
+interface Bench {
+  question: string;
+  load(): Promise<{ run(): Promise<boolean> }>;
+}
+
+const benches: Record<string, Bench> = {
+  relay: {
+    question: "what does a call through Holdfast cost, beside its ceiling and a peer?",
+    load: () => import("./relay.ts"),
+  },
+  contain: {
+    question: "how fast does a tree end, what does its container cost, and what do others leave?",
+    load: () => import("./contain.ts"),
+  },
+  start: { question: "what do a start, a rest and a spawn cost?", load: () => import("./start.ts") },
+  "sessions-loop": {
+    question: "does anything stay behind when sessions come and go?",
+    load: () => import("./sessions-loop.ts"),
+  },
+};
+
+async function main(names: string[]): Promise<number> {
+  const unknown = names.filter((name) => benches[name] === undefined);
+  if (names.includes("--list") || unknown.length > 0) {
+    if (unknown.some((name) => name !== "--list")) console.error(`no such bench: ${unknown.join(", ")}`);
+    for (const [name, { question }] of Object.entries(benches)) console.log(`${name.padEnd(14)} ${question}`);
+    return names.includes("--list") ? 0 : 2;
+  }
+  if (!existsSync(join(root, "dist/main.js"))) {
+    console.error("the benches measure dist/: run `npm run build` first");
+    return 1;
+  }
+  let held = true;
+  for (const name of names.length === 0 ? Object.keys(benches) : names) {
+    const bench = await benches[name]?.load();
+    held = (await bench?.run()) === true && held;
+  }
+  return held ? 0 : 1;
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,170 @@
+/** The command line as commander knows it: names, options, help. Commands are imported when they are called. */
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import type { CommandContext } from "./commands/context.ts";
+import { version } from "./version.ts";
+
+interface GlobalOptions {
+  state: string;
+  config?: string;
+  json?: boolean;
+  url?: string;
+  token?: string;
+}
+
+/** `$XDG_STATE_HOME/holdfast`, `~/.local/state/holdfast` by default. */
+function defaultState(): string {
+  return join(process.env["XDG_STATE_HOME"] ?? join(homedir(), ".local", "state"), "holdfast");
+}
+
+function port(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 65_535) throw new InvalidArgumentError("a port is 0 to 65535.");
+  return value;
+}
+
+/** Runs one command; returns the exit code: 0 done, 1 failed with a message on stderr, 2 wrong usage. */
+export async function runCommandLine(argv: readonly string[]): Promise<number> {
+  let code = 0;
+  const program = makeProgram((result) => {
+    code = result;
+  });
+  try {
+    await program.parseAsync(argv);
+    return code;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2;
+    throw thrown;
+  }
+}
+
+function makeProgram(onDone: (code: number) => void): Command {
+  const program = new Command("holdfast")
+    .description("A gateway for AI agents that does not lose hold of a process or a connection")
+    .version(version)
+    .exitOverride()
+    .addOption(new Option("--state <dir>", "state directory").env("HOLDFAST_STATE").default(defaultState()))
+    .addOption(
+      new Option("--config <file>", "config file (default: <state>/holdfast.json if there is one)").env(
+        "HOLDFAST_CONFIG",
+      ),
+    )
+    .addOption(new Option("--json", "print for programs"))
+    .addOption(
+      new Option("--url <url>", "gateway to speak to (default: the one of the state directory)").env("HOLDFAST_URL"),
+    )
+    // No default and no env here: commander would print a token from the environment in --help.
+    .addOption(new Option("--token <token>", "bearer token (default: HOLDFAST_TOKEN, else <state>/token)"))
+    .showHelpAfterError("(holdfast --help shows what there is)");
+  const context = (command: Command) => {
+    const options = command.optsWithGlobals<GlobalOptions>();
+    const token = options.token ?? process.env["HOLDFAST_TOKEN"];
+    return {
+      state: resolve(options.state),
+      json: options.json ?? false,
+      ...(options.url === undefined ? {} : { url: options.url }),
+      ...(token === undefined ? {} : { token }),
+    };
+  };
+  addGateway(program, onDone);
+  addClients(program, context, onDone);
+  return program;
+}
+
+function addGateway(program: Command, onDone: (code: number) => void): void {
+  program
+    .command("gateway")
+    .description("run the gateway in the foreground; SIGTERM or ^C ends it in order, a second one at once")
+    .option("--port <n>", "port to listen on (default: 4653; 0 = any free one)", port)
+    .option("--bind <address...>", "loopback addresses to listen on (default: 127.0.0.1 and ::1)")
+    .action(async (own: { port?: number; bind?: string[] }, command: Command) => {
+      becomeKeeper();
+      const { gateway, findConfig } = await import("./commands/gateway.ts");
+      const options = command.optsWithGlobals<GlobalOptions>();
+      const state = resolve(options.state);
+      onDone(
+        await gateway({ ...own, state, config: findConfig(state, options.config), tier: process.env["HOLDFAST_TIER"] }),
+      );
+    });
+}
+
+/**
+ * Flags that exist on the command line only. The keeper must not have an inspector that a signal can open: another process
+ * of this user could run code in it. The heap limits keep its memory flat: without them V8 grows it for a rush of sessions
+ * and does not give it back.
+ */
+const keeperFlags = [
+  "--disable-sigusr1",
+  "--max-semi-space-size=1",
+  "--max-old-space-size=256",
+  "--disable-warning=ExperimentalWarning",
+];
+
+/** Replaces this process once by one with those flags; the pid stays. */
+function becomeKeeper(): void {
+  const missing = keeperFlags.filter((flag) => !process.execArgv.includes(flag));
+  if (missing.length === 0 || process.execve === undefined || process.platform === "win32") return;
+  process.execve(
+    process.execPath,
+    [process.execPath, ...missing, ...process.execArgv, ...process.argv.slice(1)],
+    process.env,
+  );
+}
+
+type ContextOf = (command: Command) => CommandContext;
+
+function addClients(program: Command, context: ContextOf, onDone: (code: number) => void): void {
+  program
+    .command("status")
+    .description("what the gateway is, holds and went through")
+    .action(async (_: object, command: Command) => {
+      const { status } = await import("./commands/status.ts");
+      onDone(await status(context(command)));
+    });
+  program
+    .command("ps")
+    .description("the ownership tree: session, run, processes")
+    .option("--all", "ended runs too", false)
+    .action(async (own: { all: boolean }, command: Command) => {
+      const { ps } = await import("./commands/ps.ts");
+      onDone(await ps(context(command), own));
+    });
+  program
+    .command("stop")
+    .description("end the gateway in order and wait until it is gone; works without a front")
+    .action(async (_: object, command: Command) => {
+      const { stop } = await import("./commands/stop.ts");
+      onDone(await stop(context(command)));
+    });
+  program
+    .command("restart")
+    .description("replace the front")
+    .option("--all", "end every run, then start the whole gateway anew", false)
+    .action(async (own: { all: boolean }, command: Command) => {
+      const { restart } = await import("./commands/restart.ts");
+      onDone(await restart(context(command), own));
+    });
+  addSessions(program, context, onDone);
+  // Taken by main.ts before this parser; here for --help only.
+  program.command("run").description("run a command whose tree cannot outlive its caller: holdfast run -- COMMAND…");
+}
+
+function addSessions(program: Command, context: ContextOf, onDone: (code: number) => void): void {
+  const sessions = program.command("sessions").description("clients' stays");
+  sessions
+    .command("list")
+    .description("every open session")
+    .action(async (_: object, command: Command) => {
+      const { listSessions } = await import("./commands/sessions.ts");
+      onDone(await listSessions(context(command)));
+    });
+  sessions
+    .command("end")
+    .description("end a session and all it owns; done when nothing of it is left")
+    .argument("<id>", "as `sessions list` shows it")
+    .action(async (id: string, _: object, command: Command) => {
+      const { endSession } = await import("./commands/sessions.ts");
+      onDone(await endSession(context(command), id));
+    });
+}

@@ -1,0 +1,11 @@
+/** What every command that speaks to a gateway is given: which one, with what right, and for whose eyes it prints. */
+export interface CommandContext {
+  /** The state directory, absolute. */
+  state: string;
+  /** Print for programs. */
+  json: boolean;
+  /** The gateway to speak to; else the one of the state directory. */
+  url?: string;
+  /** The bearer token; else the one in the state directory. */
+  token?: string;
+}

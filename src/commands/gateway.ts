@@ -1,0 +1,115 @@
+/** `holdfast gateway`: this process becomes the keeper and stays in the foreground. */
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { loadConfig } from "../config/load.ts";
+import { enterDelegatedScope } from "../contain/delegate.ts";
+import { requirePlatform } from "../contain/probe.ts";
+import type { TierName } from "../contain/types.ts";
+import { HoldfastError } from "../errors.ts";
+import { Keeper, type KeeperEnd } from "../keeper/keeper.ts";
+import { say } from "../keeper/log.ts";
+import { version } from "../version.ts";
+
+export interface GatewayOptions {
+  state: string;
+  config: string | undefined;
+  port?: number | undefined;
+  bind?: string[] | undefined;
+  /** HOLDFAST_TIER: take this tier or fail. */
+  tier?: string | undefined;
+}
+
+/** The config that was named, else `<state>/holdfast.json`, else none: then the defaults hold. */
+export function findConfig(state: string, named: string | undefined): string | undefined {
+  if (named !== undefined) return resolve(named);
+  const usual = join(state, "holdfast.json");
+  return existsSync(usual) ? usual : undefined;
+}
+
+function tierOf(name: string | undefined): TierName | undefined {
+  if (name === undefined || name === "") return undefined;
+  if (name === "cgroup" || name === "subreaper") return name;
+  throw new HoldfastError("usage", `HOLDFAST_TIER is ${name}; it can be cgroup or subreaper`);
+}
+
+/** Runs until the gateway ends; returns the exit code. */
+export async function gateway(options: GatewayOptions): Promise<number> {
+  requirePlatform();
+  const config = loadConfig(options.config, { port: options.port, bind: options.bind });
+  if (options.tier === undefined) enterDelegatedScope();
+  const keeper = new Keeper({ state: options.state, config, tier: tierOf(options.tier), onListening: welcome });
+  const signals = listenForSignals(keeper);
+  try {
+    await keeper.start();
+    const end = await keeper.ended;
+    return conclude(end);
+  } finally {
+    signals[Symbol.dispose]();
+  }
+}
+
+/** SIGTERM, SIGINT and SIGHUP end in order, the second one at once; SIGUSR2 ends everything and starts anew. */
+function listenForSignals(keeper: Keeper): Disposable {
+  let asked = false;
+  const stop = (signal: NodeJS.Signals) => {
+    if (asked) {
+      say("stopping now");
+      keeper.hurry();
+      return;
+    }
+    asked = true;
+    say(`stopping on ${signal}; once more to skip the graces`);
+    void keeper.close("shutdown"); // `ended` tells the outcome
+  };
+  const again = () => void keeper.close("shutdown", undefined, true); // `ended` tells the outcome
+  const stops = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+  for (const signal of stops) process.on(signal, stop);
+  process.on("SIGUSR2", again);
+  return {
+    [Symbol.dispose]() {
+      for (const signal of stops) process.off(signal, stop);
+      process.off("SIGUSR2", again);
+    },
+  };
+}
+
+function welcome(keeper: Keeper, restarts: number): void {
+  if (restarts > 0) {
+    say(`front restarted, listening on ${keeper.urls.join(" and ")}`);
+    return;
+  }
+  const [url = ""] = keeper.urls;
+  say(`holdfast ${version} listens on ${keeper.urls.join(" and ")}`);
+  say(`containment: ${keeper.tier}${keeper.refusedTiers.length === 0 ? "" : ` (${keeper.refusedTiers.join("; ")})`}`);
+  for (const word of keeper.reconciled.words) say(`reconcile: ${word}`);
+  const names = Object.entries(keeper.config.mcpServers)
+    .filter(([, server]) => server.enabled)
+    .map(([name]) => name);
+  const [first] = names;
+  if (first === undefined) {
+    say("no MCP server is configured: add one under mcpServers in the config");
+    return;
+  }
+  say(`servers: ${names.map((name) => `${url}/mcp/${name}`).join("  ")}`);
+  say("connect a client:");
+  say(
+    `  claude mcp add --transport http ${first} ${url}/mcp/${first} --header "Authorization: Bearer $(cat ${keeper.paths.token})"`,
+  );
+}
+
+function conclude(end: KeeperEnd): number {
+  for (const run of end.survivors) {
+    for (const { pid, state, command } of run.survivors) {
+      say(`could not end pid ${pid} (state ${state}) of run ${run.id}: ${command}`);
+    }
+  }
+  if (end.error !== undefined) throw end.error;
+  if (end.survivors.length > 0)
+    throw new HoldfastError(
+      "survivors",
+      "the processes above are left; they may need root or a restart of the machine",
+    );
+  if (end.again)
+    process.execve?.(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], process.env);
+  return 0;
+}

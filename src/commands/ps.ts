@@ -1,0 +1,86 @@
+/** `holdfast ps`: the ownership tree, session → run → processes. */
+import { GatewayClient } from "../client/rpc.ts";
+import type { ProcessView, RunView } from "../keeper/protocol/messages.ts";
+import type { SessionView } from "../sessions/session.ts";
+import type { CommandContext } from "./context.ts";
+import { count, duration, megabytes, printJson, printLines } from "./print.ts";
+
+/** Longest command that is shown, in characters. */
+const commandMax = 80;
+
+export async function ps(context: CommandContext, options: { all: boolean }): Promise<number> {
+  const client = new GatewayClient(context);
+  const runs = await client.call("run.list", { all: options.all });
+  if (context.json) printJson(runs);
+  else printLines(describe(runs, await client.call("session.list", {})));
+  return 0;
+}
+
+function describe(runs: RunView[], sessions: SessionView[]): string[] {
+  const live = runs.filter((run) => run.state !== "exited");
+  const ended = runs.filter((run) => run.state === "exited");
+  const lines = sessions.flatMap((session) => [
+    headline(session),
+    ...branches(
+      live.filter((run) => run.sessionId === session.id),
+      describeRun,
+    ),
+  ]);
+  const known = new Set(sessions.map((session) => session.id));
+  const without = live.filter((run) => run.sessionId === null || !known.has(run.sessionId));
+  // A session ends before its tree is gone; what is still being ended must be seen.
+  if (without.length > 0) lines.push("no open session (being ended)", ...branches(without, describeRun));
+  if (lines.length === 0) lines.push("nothing runs");
+  if (ended.length > 0) lines.push(`ended: ${ended.length}`, ...branches(ended, describeEnded));
+  return lines;
+}
+
+function headline(session: SessionView): string {
+  const { name, version } = session.client;
+  const client = [name, version].filter((word) => word !== "").join(" ") || "unnamed client";
+  const now = Date.now();
+  return `session ${session.id}  ${client}  on ${session.server}, open for ${duration(now - session.createdAt)}, last seen ${duration(now - session.lastSeenAt)} ago`;
+}
+
+/** Draws each item's lines as one branch of a tree. */
+function branches<T>(items: T[], draw: (item: T) => string[]): string[] {
+  return items.flatMap((item, index) => {
+    const isLast = index === items.length - 1;
+    const [first = "", ...rest] = draw(item);
+    return [`${isLast ? "└─ " : "├─ "}${first}`, ...rest.map((line) => `${isLast ? "   " : "│  "}${line}`)];
+  });
+}
+
+function describeRun(run: RunView): string[] {
+  const { processes } = run;
+  const rss = processes.reduce((sum, { rssBytes }) => sum + rssBytes, 0);
+  const figures = `${count(processes.length, "process", "processes")}, ${megabytes(rss)}, ${duration(Date.now() - run.startedAt)}`;
+  const left =
+    run.survivors.length === 0 ? "" : `  CANNOT BE ENDED: pid ${run.survivors.map(({ pid }) => pid).join(", ")}`;
+  return [`run ${run.id}  ${run.server ?? run.kind}  ${run.state}  ${figures}${left}`, ...processTree(processes)];
+}
+
+/** Children under their parents; who has no parent in the run, a helper that was handed on say, stands at the top. */
+function processTree(processes: ProcessView[]): string[] {
+  const pids = new Set(processes.map(({ pid }) => pid));
+  const draw = (one: ProcessView): string[] => {
+    const children = processes.filter(({ ppid }) => ppid === one.pid);
+    const figures = `${megabytes(one.rssBytes)}  ${duration(Date.now() - one.startedAt)}`;
+    return [`${one.pid}  ${one.state}  ${figures}  ${clip(one.command)}`, ...branches(children, draw)];
+  };
+  return branches(
+    processes.filter(({ ppid }) => !pids.has(ppid)),
+    draw,
+  );
+}
+
+function describeEnded(run: RunView): string[] {
+  const how =
+    run.signal === null ? (run.exitCode === null ? "" : `, exit code ${run.exitCode}`) : `, signal ${run.signal}`;
+  const lived = run.endedAt === null ? "" : `  after ${duration(run.endedAt - run.startedAt)}`;
+  return [`run ${run.id}  ${run.server ?? run.kind}  ${run.endReason ?? "exited"}${how}${lived}  ${clip(run.command)}`];
+}
+
+function clip(command: string): string {
+  return command.length <= commandMax ? command : `${command.slice(0, commandMax - 1)}…`;
+}

@@ -1,0 +1,61 @@
+/** `holdfast restart`: a new front, or with `--all` everything anew under the same pid. */
+import { GatewayClient, noGateway } from "../client/rpc.ts";
+import { HoldfastError } from "../errors.ts";
+import type { CommandContext } from "./context.ts";
+import { printJson, printLines } from "./print.ts";
+import { findKeeper, isSame, signalKeeper, waitFor } from "./running-keeper.ts";
+
+const frontMsMax = 30_000;
+/** Ends every run first, which may take all graces. */
+const allMsMax = 120_000;
+
+export async function restart(context: CommandContext, options: { all: boolean }): Promise<number> {
+  const client = new GatewayClient(context);
+  if (options.all) await restartAll(context, client);
+  else await restartFront(client);
+  const found = await client.call("gateway.status", {});
+  if (context.json) printJson(found);
+  else
+    printLines([
+      `${options.all ? "the gateway" : "the front"} is new: ${found.url}, epoch ${found.epoch}, front pid ${found.front.pid}`,
+    ]);
+  return 0;
+}
+
+async function restartFront(client: GatewayClient): Promise<void> {
+  const before = await client.call("gateway.status", {});
+  await client.call("gateway.restart", { all: false });
+  const isNew = async () => {
+    try {
+      return (await client.call("gateway.status", {})).front.pid !== before.front.pid && (await client.isReady());
+    } catch (thrown) {
+      // Between the two fronts nobody answers, or the old one says that it is on its way out.
+      if (thrown instanceof HoldfastError && (thrown.code === "gateway_unreachable" || thrown.code === "gateway_busy"))
+        return false;
+      throw thrown;
+    }
+  };
+  if (await waitFor("the new front", isNew, frontMsMax)) return;
+  throw new HoldfastError(
+    "gateway_unreachable",
+    `no new front within ${frontMsMax / 1000} s; see \`holdfast status\` and the gateway's log`,
+  );
+}
+
+async function restartAll(context: CommandContext, client: GatewayClient): Promise<void> {
+  const before = findKeeper(context.state);
+  if (before === undefined) throw noGateway(context.state);
+  signalKeeper(before, "SIGUSR2");
+  const isNew = async () => {
+    // Same pid and start time: the keeper replaces its own program.
+    if (!isSame(before))
+      throw new HoldfastError(
+        "gateway_unreachable",
+        `the gateway (pid ${before.pid}) ended and did not start again; see ${context.state}/log`,
+      );
+    const now = findKeeper(context.state);
+    return now !== undefined && now.epoch > before.epoch && (await client.isReady());
+  };
+  if (await waitFor("the gateway to start anew", isNew, allMsMax)) return;
+  throw new HoldfastError("gateway_unreachable", `no new start within ${allMsMax / 1000} s; see ${context.state}/log`);
+}

@@ -1,0 +1,48 @@
+/** The keeper of a state directory as a process: found by its record, and never confused with one that took over its pid. */
+import { setTimeout as delay } from "node:timers/promises";
+import { bootId, readProcess } from "../contain/processes.ts";
+import { HoldfastError } from "../errors.ts";
+import { readKeeperRecord, statePaths, type KeeperRecord } from "../keeper/state-directory.ts";
+
+/** There is no event for the end of a process that is not our child, so it is looked at so often. */
+const lookMs = 50;
+const tellAfterMs = 1000;
+const tellEveryMs = 5000;
+
+/** The record, if the process that it names still lives. */
+export function findKeeper(state: string): KeeperRecord | undefined {
+  const record = readKeeperRecord(statePaths(state));
+  return record !== undefined && isSame(record) ? record : undefined;
+}
+
+/** Whether the process of a record lives: same boot, same pid, same start. */
+export function isSame(record: KeeperRecord): boolean {
+  if (record.bootId !== bootId()) return false;
+  const found = readProcess(record.pid);
+  return found !== undefined && found.startTime === record.startTime && found.state !== "Z";
+}
+
+export function signalKeeper(record: KeeperRecord, signal: NodeJS.Signals): void {
+  try {
+    process.kill(record.pid, signal);
+  } catch (cause) {
+    const message = `the gateway (pid ${record.pid}) cannot be signalled: ${(cause as Error).message}; is it another user's?`;
+    throw new HoldfastError("gateway_unreachable", message, { cause });
+  }
+}
+
+/** Asks until the answer is yes; says on stderr what it waits for when that takes long. False: `boundMs` are over. */
+export async function waitFor(what: string, ask: () => boolean | Promise<boolean>, boundMs: number): Promise<boolean> {
+  const began = performance.now();
+  let tellAt = tellAfterMs;
+  for (;;) {
+    if (await ask()) return true;
+    const waited = performance.now() - began;
+    if (waited >= boundMs) return false;
+    if (waited >= tellAt) {
+      process.stderr.write(`waiting for ${what} (${Math.round(waited / 1000)} s)\n`);
+      tellAt += tellEveryMs;
+    }
+    await delay(lookMs);
+  }
+}

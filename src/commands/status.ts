@@ -1,0 +1,46 @@
+/** `holdfast status`: what runs, how well it is held, and what went wrong. */
+import { GatewayClient } from "../client/rpc.ts";
+import type { GatewayStatus } from "../gateway/methods.ts";
+import type { CrashView } from "../keeper/protocol/messages.ts";
+import type { CommandContext } from "./context.ts";
+import { count, duration, megabytes, printJson, printLines, time } from "./print.ts";
+
+/** Crashes shown; the rest is in the crashes directory. */
+const crashesShown = 5;
+
+export async function status(context: CommandContext): Promise<number> {
+  const found = await new GatewayClient(context).call("gateway.status", {});
+  if (context.json) printJson(found);
+  else printLines(describe(found));
+  return 0;
+}
+
+function describe(found: GatewayStatus): string[] {
+  const { keeper, front, guardian } = found;
+  const restarted = (restarts: number) => (restarts === 0 ? "" : `, restarted ${count(restarts, "time")}`);
+  return [
+    `holdfast ${found.version} at ${found.urls.join(" and ")}`,
+    `  containment  ${found.tier}`,
+    `  running for  ${duration(Date.now() - found.startedAt)}, epoch ${found.epoch}`,
+    `  keeper       pid ${keeper.pid}, ${megabytes(keeper.rssBytes)}`,
+    `  front        pid ${front.pid}, ${megabytes(front.rssBytes)}${restarted(front.restarts)}`,
+    `  guardian     pid ${guardian.pid}, ${megabytes(guardian.rssBytes)}${restarted(guardian.restarts)}`,
+    `  sessions     ${found.sessions}`,
+    `  runs         ${found.runs}`,
+    `  last start   ${found.orphansSwept === 0 ? "found no orphans" : `found and ended ${count(found.orphansSwept, "orphan")}`}`,
+    ...found.reconciled.map((word) => `                 ${word}`),
+    ...describeCrashes(found.crashes),
+  ];
+}
+
+function describeCrashes(crashes: CrashView[]): string[] {
+  if (crashes.length === 0) return ["  crashes      none"];
+  const newest = crashes.toSorted((a, b) => b.at - a.at).slice(0, crashesShown);
+  const lines = newest.flatMap((crash) => {
+    const how = crash.signal === null ? `exit code ${crash.exitCode ?? "unknown"}` : `signal ${crash.signal}`;
+    const last = crash.lastMethod === null ? "" : `, last began ${crash.lastMethod}`;
+    return [`    ${time(crash.at)}  ${crash.who} (pid ${crash.pid}): ${how}${last}`, `      its stderr: ${crash.file}`];
+  });
+  const more = crashes.length > newest.length ? `, the newest ${newest.length}` : "";
+  return [`  crashes      ${crashes.length}${more}:`, ...lines];
+}

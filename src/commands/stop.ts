@@ -1,0 +1,26 @@
+/** `holdfast stop`: ends the gateway in order, with or without a front. */
+import { noGateway } from "../client/rpc.ts";
+import { HoldfastError } from "../errors.ts";
+import type { CommandContext } from "./context.ts";
+import { printJson, printLines } from "./print.ts";
+import { findKeeper, isSame, signalKeeper, waitFor } from "./running-keeper.ts";
+
+/** Both graces at their defaults take 5 s; the rest is for a slow machine and longer graces. */
+const stopMsMax = 120_000;
+
+export async function stop(context: CommandContext): Promise<number> {
+  const record = findKeeper(context.state);
+  if (record === undefined) throw noGateway(context.state);
+  signalKeeper(record, "SIGTERM");
+  const gone = await waitFor(`the gateway (pid ${record.pid}) to end its runs`, () => !isSame(record), stopMsMax);
+  if (!gone) {
+    const advice = `see ${context.state}/log; a second \`holdfast stop\` skips the graces`;
+    throw new HoldfastError(
+      "survivors",
+      `the gateway (pid ${record.pid}) is still stopping after ${stopMsMax / 1000} s; ${advice}`,
+    );
+  }
+  if (context.json) printJson({ stopped: record.pid });
+  else printLines([`the gateway (pid ${record.pid}) has ended`]);
+  return 0;
+}

@@ -1,0 +1,17 @@
+/** `${VAR}` and `${VAR:-default}` in config values, as MCP clients write them. */
+
+const pattern = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
+
+/** `onMissing` is told of a variable that has neither value nor default, and must throw. */
+export function expandVariables(
+  text: string,
+  values: Record<string, string | undefined>,
+  onMissing: (variable: string) => never,
+): string {
+  return text.replaceAll(pattern, (_, variable: string, fallback: string | undefined) => {
+    const value = values[variable];
+    // As in a shell, `:-` also stands in for a variable that is set but empty.
+    if (fallback !== undefined) return value === undefined || value === "" ? fallback : value;
+    return value ?? onMissing(variable);
+  });
+}

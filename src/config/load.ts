@@ -1,0 +1,132 @@
+/** Reads `holdfast.json`: JSON with comments, checked whole before anything starts. Every error names file, key and remedy. */
+import { accessSync, constants, readFileSync, statSync } from "node:fs";
+import { delimiter, isAbsolute, join } from "node:path";
+import { parse, printParseErrorCode, type ParseError } from "jsonc-parser";
+import { z } from "zod";
+import { HoldfastError } from "../errors.ts";
+import { expandVariables } from "./expand.ts";
+import { configSchema, type Config, type ServerConfig } from "./schema.ts";
+
+/** Values that the command line sets over the file. */
+export interface ConfigOverrides {
+  port?: number | undefined;
+  bind?: string[] | undefined;
+}
+
+/** `file` undefined = the defaults. The result has no `${VAR}` left in it. */
+export function loadConfig(file: string | undefined, overrides: ConfigOverrides = {}): Config {
+  const config = file === undefined ? configSchema.parse({}) : readConfig(file);
+  if (overrides.port !== undefined) config.port = overrides.port;
+  if (overrides.bind !== undefined) config.bind = overrides.bind;
+  const bindSource = overrides.bind === undefined ? file : undefined;
+  for (const address of config.bind)
+    if (!isLoopback(address))
+      throw invalid(
+        bindSource,
+        "bind",
+        `${address} is not a loopback address`,
+        "Holdfast listens on 127.0.0.1 and ::1 only until it has TLS",
+      );
+  for (const [name, server] of Object.entries(config.mcpServers)) prepareServer(file, name, server);
+  return config;
+}
+
+function isLoopback(address: string): boolean {
+  return address === "::1" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(address);
+}
+
+function readConfig(file: string): Config {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new HoldfastError(
+      "config_unreadable",
+      `cannot read the config ${file}: ${reason}; correct the path or its rights, or leave --config out`,
+      { cause },
+    );
+  }
+  const errors: ParseError[] = [];
+  const value: unknown = parse(text, errors, { allowTrailingComma: true, disallowComments: false });
+  const [first] = errors;
+  if (first !== undefined) {
+    const line = text.slice(0, first.offset).split("\n").length;
+    throw new HoldfastError(
+      "config_invalid",
+      `${file}, line ${line}: ${printParseErrorCode(first.error)}; the file is JSON with comments`,
+    );
+  }
+  const parsed = configSchema.safeParse(value ?? {});
+  if (parsed.success) return parsed.data;
+  throw new HoldfastError("config_invalid", describeIssues(file, parsed.error.issues));
+}
+
+/** One line per problem: file, key, what is wrong, what is allowed. */
+function describeIssues(file: string, issues: z.core.$ZodIssue[]): string {
+  const lines = issues.slice(0, 8).map((issue) => {
+    if (issue.code === "unrecognized_keys") {
+      const keys = issue.keys.map((key) => [...issue.path, key].join("."));
+      return `${file}: unknown key ${keys.join(", ")}; remove it or see docs/config.md for the keys there are`;
+    }
+    const key = issue.path.length === 0 ? "(the whole file)" : issue.path.join(".");
+    const problem =
+      issue.code === "invalid_key" ? issue.issues.map(({ message }) => message).join(", ") : issue.message;
+    return `${file}: ${key}: ${problem}; docs/config.md says what it may be`;
+  });
+  return lines.join("\n");
+}
+
+function invalid(file: string | undefined, key: string, problem: string, remedy: string): HoldfastError {
+  return new HoldfastError("config_invalid", `${file ?? "the command line"}: ${key}: ${problem}; ${remedy}`);
+}
+
+/** Fills in `${VAR}` and looks for the program and the directory, so that a typing error shows at start, not at first use. */
+function prepareServer(file: string | undefined, name: string, server: ServerConfig): void {
+  const key = `mcpServers.${name}`;
+  const expand = (text: string, where: string) =>
+    expandVariables(text, process.env, (variable) => {
+      throw invalid(
+        file,
+        `${key}.${where}`,
+        `\${${variable}} is not set`,
+        `set it, or give a default as \${${variable}:-value}`,
+      );
+    });
+  server.command = expand(server.command, "command");
+  server.args = server.args.map((each, index) => expand(each, `args.${index}`));
+  for (const [variable, value] of Object.entries(server.env)) server.env[variable] = expand(value, `env.${variable}`);
+  if (server.cwd !== undefined) {
+    server.cwd = expand(server.cwd, "cwd");
+    if (!isDirectory(server.cwd))
+      throw invalid(file, `${key}.cwd`, `${server.cwd} is no directory`, "make it or correct the path");
+  }
+  if (!server.enabled) return;
+  const path = server.env["PATH"] ?? process.env["PATH"] ?? "";
+  if (!isRunnable(server.command, path, server.cwd)) {
+    throw invalid(
+      file,
+      `${key}.command`,
+      `${server.command} is not a program that can be run`,
+      'install it, write its full path, or set "enabled": false',
+    );
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function isRunnable(command: string, path: string, cwd: string | undefined): boolean {
+  const candidates = command.includes("/")
+    ? [isAbsolute(command) ? command : join(cwd ?? process.cwd(), command)]
+    : path.split(delimiter).map((directory) => join(directory, command));
+  return candidates.some((candidate) => {
+    try {
+      accessSync(candidate, constants.X_OK);
+      return statSync(candidate).isFile();
+    } catch {
+      return false;
+    }
+  });
+}

@@ -1,0 +1,44 @@
+/** Where cgroup v2 is on this machine, and where in it this process stands. It need not be /sys/fs/cgroup (hybrid). */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** Undoes the octal escapes of /proc/self/mountinfo. */
+function unescapeMount(path: string): string {
+  return path.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+}
+
+/** Mount points of cgroup2 file systems, each with the part of the hierarchy that it shows. */
+export function findCgroupMounts(mountinfo: string): { point: string; root: string }[] {
+  return mountinfo.split("\n").flatMap((line) => {
+    const [left, right] = line.split(" - ");
+    if (right === undefined || !right.startsWith("cgroup2 ")) return [];
+    const fields = left?.split(" ") ?? [];
+    return [{ point: unescapeMount(fields[4] ?? ""), root: unescapeMount(fields[3] ?? "/") }];
+  });
+}
+
+/** Path of the v2 cgroup in /proc/<pid>/cgroup (the line `0::`), or undefined on a machine with v1 only. */
+export function findOwnCgroup(text: string): string | undefined {
+  const line = text.split("\n").find((entry) => entry.startsWith("0::"));
+  return line?.slice(3);
+}
+
+/** The directory of the cgroup that this process is in, or undefined with the reason. */
+export function ownCgroupDirectory(): { directory: string } | { reason: string } {
+  try {
+    const mounts = findCgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"));
+    if (mounts.length === 0) return { reason: "cgroup v2 is not mounted" };
+    const own = findOwnCgroup(readFileSync("/proc/self/cgroup", "utf8"));
+    if (own === undefined) return { reason: "this process is in no v2 cgroup" };
+    // Inside a cgroup namespace a path may begin with /..: then our own cgroup is not under the mount.
+    if (own.startsWith("/..")) return { reason: "this process's cgroup is outside the mounted part" };
+    const directories = mounts.map(({ point, root }) =>
+      join(point, root !== "/" && own.startsWith(root) ? own.slice(root.length) : own),
+    );
+    // A mount may be hidden below another one: mountinfo lists it all the same.
+    const directory = directories.find((each) => existsSync(join(each, "cgroup.procs")));
+    return directory === undefined ? { reason: `no cgroup at ${directories.join(" or ")}` } : { directory };
+  } catch (error) {
+    return { reason: `cannot read where cgroups are: ${error instanceof Error ? error.message : String(error)}` };
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * The `cgroup` tier: one cgroup v2 leaf per run under `<base>/holdfast-<owner>.<epoch>/runs/`, the keeper in `self`.
+ * Joined before the command exists, left by nobody but a process that writes cgroupfs itself; for that one there is the
+ * marker scan after the kernel has said `populated 0`.
+ */
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { HoldfastError } from "../errors.ts";
+import { ownCgroupDirectory } from "./cgroup-mount.ts";
+import { markerOf, markerVariable, scanMarkersSoon } from "./marker.ts";
+import { isAlive, readProcess, type ProcessInfo } from "./processes.ts";
+import { shellFor } from "./shell.ts";
+import { killAll, signalProcess } from "./signals.ts";
+import { spawnDetached } from "./spawning.ts";
+import type { ContainedProcess, Container, Containment, LeaderExit, SpawnRequest } from "./types.ts";
+import { untilTrue } from "./wait.ts";
+
+/** Joins the leaf, then becomes the command: nothing of the run ever lives outside. */
+const joinScript = 'echo $$ >"$1" && shift && exec "$@"';
+
+/** Every directory of a cgroup subtree, leaves first. */
+function subtree(directory: string): string[] {
+  let names: string[];
+  try {
+    names = readdirSync(directory, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name);
+  } catch {
+    return []; // gone
+  }
+  return [...names.flatMap((name) => subtree(join(directory, name))), directory];
+}
+
+function pidsIn(directory: string): number[] {
+  try {
+    return readFileSync(join(directory, "cgroup.procs"), "latin1").split("\n").filter(Boolean).map(Number);
+  } catch {
+    return []; // gone, or a threaded leaf, whose processes its parent lists
+  }
+}
+
+function isPopulated(directory: string): boolean {
+  try {
+    return readFileSync(join(directory, "cgroup.events"), "latin1").includes("populated 1");
+  } catch {
+    return false; // gone: nothing can be in it
+  }
+}
+
+function killCgroup(directory: string): void {
+  try {
+    writeFileSync(join(directory, "cgroup.kill"), "1");
+  } catch {
+    // gone already, or taken from us: the look that follows decides
+  }
+}
+
+/** Removes a cgroup with everything below it; what is still populated stays and is seen by the next sweep. */
+function removeCgroup(directory: string): boolean {
+  let removed = true;
+  for (const each of subtree(directory)) {
+    try {
+      rmdirSync(each);
+    } catch {
+      removed = false;
+    }
+  }
+  return removed;
+}
+
+class CgroupContainer implements Container {
+  readonly runId: string;
+  readonly name: string;
+  readonly #ownerId: string;
+  #ending: Promise<ProcessInfo[]> | undefined;
+
+  constructor(directory: string, ownerId: string, runId: string) {
+    this.runId = runId;
+    this.name = directory;
+    this.#ownerId = ownerId;
+  }
+
+  async spawn(request: SpawnRequest): Promise<ContainedProcess> {
+    try {
+      mkdirSync(this.name);
+    } catch (cause) {
+      throw new HoldfastError("spawn_failed", `cannot make the cgroup ${this.name}`, { cause });
+    }
+    const env = { ...request.env, [markerVariable]: markerOf(this.#ownerId, this.runId) };
+    const args = ["-c", joinScript, "sh", join(this.name, "cgroup.procs"), request.command, ...request.args];
+    const child = await spawnDetached(shellFor(env), args, { ...request, env }, [
+      request.stdin ?? "pipe",
+      request.stdout ?? "pipe",
+      request.stderr ?? "pipe",
+    ]);
+    const leaderExit = new Promise<LeaderExit>((resolve) => {
+      child.once("exit", (code, signal) => resolve({ code, signal }));
+    });
+    return { child, leaderExit, leaderPid: () => child.pid ?? 0 };
+  }
+
+  members(): ProcessInfo[] {
+    return subtree(this.name).flatMap(pidsIn).map(readProcess).filter(isAlive);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    for (const member of this.members()) signalProcess(member, signal);
+  }
+
+  looksEmpty(): boolean {
+    return !isPopulated(this.name);
+  }
+
+  end(boundMs: number): Promise<ProcessInfo[]> {
+    this.#ending ??= this.#end(boundMs);
+    return this.#ending;
+  }
+
+  async #end(boundMs: number): Promise<ProcessInfo[]> {
+    const deadline = performance.now() + boundMs;
+    killCgroup(this.name);
+    await untilTrue(() => !isPopulated(this.name), boundMs);
+    const strays = async () => (await scanMarkersSoon(this.#ownerId)).get(this.runId) ?? [];
+    let outside = await strays();
+    while (outside.length > 0 && performance.now() < deadline) {
+      const seen = outside;
+      killAll(() => seen);
+      await untilTrue(() => !seen.some((info) => isAlive(readProcess(info.pid))), 20);
+      outside = await strays();
+    }
+    const left = [...this.members(), ...outside];
+    if (left.length === 0) await untilTrue(() => removeCgroup(this.name), 200);
+    return left;
+  }
+}
+
+/** Name of one epoch's fence; the sweep knows its own owner's by it and touches no other. */
+function fenceName(ownerId: string, epoch: number): string {
+  return `holdfast-${ownerId}.${epoch}`;
+}
+
+export class CgroupContainment implements Containment {
+  readonly tier = "cgroup";
+  readonly guardian: { fence: string; home: string };
+  readonly #ownerId: string;
+  readonly #base: string;
+  readonly #fence: string;
+
+  private constructor(base: string, ownerId: string, epoch: number) {
+    this.#ownerId = ownerId;
+    this.#base = base;
+    this.#fence = join(base, fenceName(ownerId, epoch));
+    this.guardian = { fence: this.#fence, home: base };
+  }
+
+  /** Makes the fence and moves this process into it, or says why this machine will not have it. */
+  static open(ownerId: string, epoch: number): CgroupContainment | { reason: string } {
+    const own = ownCgroupDirectory();
+    if ("reason" in own) return own;
+    const containment = new CgroupContainment(own.directory, ownerId, epoch);
+    try {
+      containment.#enter();
+      return containment;
+    } catch (error) {
+      containment.close();
+      return { reason: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  create(runId: string): Container {
+    return new CgroupContainer(join(this.#fence, "runs", runId), this.#ownerId, runId);
+  }
+
+  async sweep(boundMs: number): Promise<string[]> {
+    const words: string[] = [];
+    const prefix = `holdfast-${this.#ownerId}.`;
+    for (const name of readdirSync(this.#base)) {
+      const directory = join(this.#base, name);
+      if (!name.startsWith(prefix) || directory === this.#fence) continue;
+      words.push(...(await endFence(directory, boundMs)));
+    }
+    return words;
+  }
+
+  close(): void {
+    try {
+      writeFileSync(join(this.#base, "cgroup.procs"), String(process.pid));
+    } catch {
+      // never entered, or the base was taken away: then there is nothing to leave
+    }
+    removeCgroup(this.#fence);
+  }
+
+  #enter(): void {
+    for (const directory of [this.#fence, join(this.#fence, "self"), join(this.#fence, "runs")]) {
+      // Not recursive: that would tell of a read-only file system as a missing directory.
+      if (!existsSync(directory)) mkdirSync(directory);
+    }
+    if (!existsSync(join(this.#fence, "runs", "cgroup.kill"))) throw new Error("no cgroup.kill (Linux before 5.14)");
+    writeFileSync(join(this.#fence, "self", "cgroup.procs"), String(process.pid));
+  }
+}
+
+/** Ends what another epoch left under its fence. */
+async function endFence(directory: string, boundMs: number): Promise<string[]> {
+  const left = subtree(directory).flatMap((each) => pidsIn(each).map((pid) => ({ pid, leaf: basename(each) })));
+  killCgroup(directory);
+  const empty = await untilTrue(() => !isPopulated(directory), boundMs);
+  removeCgroup(directory);
+  const words = left.map(({ pid, leaf }) => `ended pid ${pid} in cgroup ${basename(dirname(directory))}/${leaf}`);
+  return empty ? words : [...words, `cgroup ${directory} is still populated`];
+}

@@ -1,0 +1,105 @@
+/**
+ * The few system calls that Node does not offer, by koffi. Loaded on first use, so that importing this file works
+ * on every operating system and in a process that may not load addons.
+ */
+import { readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+
+interface SystemCalls {
+  prctl(option: number, arg2: number, arg3: number, arg4: number, arg5: number): number;
+  waitpid(pid: number, status: number[] | null, options: number): number;
+  close(descriptor: number): number;
+  dup2(from: number, to: number): number;
+  pipe(ends: number[]): number;
+  hasHungUp(descriptor: number): boolean;
+  closeOnExec(descriptor: number): void;
+  pidfdOpen(pid: number): number;
+  pidfdSendSignal(pidfd: number, signal: number): number;
+}
+
+/** From include/uapi/linux/prctl.h. */
+const prSetChildSubreaper = 36;
+/** Numbers of the generic table; x86-64 and arm64 agree on everything added since 2019. */
+const sysPidfdSendSignal = 424;
+const sysPidfdOpen = 434;
+const wNoHang = 1;
+/** F_SETFD with FD_CLOEXEC, from include/uapi/asm-generic/fcntl.h. */
+const fSetFd = 2;
+const fdCloseOnExec = 1;
+/** POLLERR | POLLHUP: the other end of a pipe or socket is closed. */
+const pollHungUp = 0x8 | 0x10;
+
+let calls: SystemCalls | undefined;
+
+function systemCalls(): SystemCalls {
+  if (calls !== undefined) return calls;
+  const koffi = createRequire(import.meta.url)("koffi") as typeof import("koffi").default;
+  const libc = koffi.load(null);
+  const syscall = libc.func("long syscall(long number, ...)");
+  const poll = libc.func("int poll(uint8_t *asked, unsigned long count, int timeoutMs)");
+  const fcntl = libc.func("int fcntl(int descriptor, int command, ...)");
+  calls = {
+    prctl: libc.func("int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)"),
+    waitpid: libc.func("int waitpid(int pid, _Out_ int *status, int options)"),
+    close: libc.func("int close(int)"),
+    dup2: libc.func("int dup2(int, int)"),
+    pipe: libc.func("int pipe(_Out_ int *ends)"),
+    closeOnExec: (descriptor) => void fcntl(descriptor, fSetFd, "int", fdCloseOnExec),
+    hasHungUp(descriptor) {
+      const asked = Buffer.alloc(8); // struct pollfd: descriptor, events, revents
+      asked.writeInt32LE(descriptor, 0);
+      poll(asked, 1, 0);
+      return (asked.readInt16LE(6) & pollHungUp) !== 0;
+    },
+    pidfdOpen: (pid) => Number(syscall(sysPidfdOpen, "int", pid, "unsigned int", 0)),
+    pidfdSendSignal: (pidfd, signal) =>
+      Number(syscall(sysPidfdSendSignal, "int", pidfd, "int", signal, "void *", null, "unsigned int", 0)),
+  };
+  return calls;
+}
+
+/** Makes this process the one that its orphaned descendants are handed to. Survives execve. */
+export function becomeSubreaper(): void {
+  if (systemCalls().prctl(prSetChildSubreaper, 1, 0, 0, 0) !== 0)
+    throw new Error("prctl(PR_SET_CHILD_SUBREAPER) failed");
+}
+
+/** Takes one dead child off the table. Never call it with -1: that would steal libuv's own exit events. */
+export function reap(pid: number): boolean {
+  return systemCalls().waitpid(pid, [0], wNoHang) === pid;
+}
+
+/** A descriptor that names the process itself, or -1 where the kernel has none (before 5.3) or the process is gone. */
+export function openPidfd(pid: number): number {
+  return systemCalls().pidfdOpen(pid);
+}
+
+export function signalPidfd(pidfd: number, signal: number): boolean {
+  return systemCalls().pidfdSendSignal(pidfd, signal) === 0;
+}
+
+export function closeDescriptor(descriptor: number): void {
+  systemCalls().close(descriptor);
+}
+
+/** Puts an open descriptor under another number, where it survives execve; what had that number is closed. */
+export function renumber(from: number, to: number): void {
+  if (systemCalls().dup2(from, to) !== to) throw new Error(`dup2(${from}, ${to}) failed`);
+}
+
+/** A pipe whose ends survive execve: [read, write]. */
+export function inheritablePipe(): [number, number] {
+  const ends = [0, 0];
+  if (systemCalls().pipe(ends) !== 0) throw new Error("pipe() failed");
+  return [ends[0] ?? -1, ends[1] ?? -1];
+}
+
+/** Whether nobody holds the other end of this pipe or socket any more. False for files and terminals. */
+export function hasHungUp(descriptor: number): boolean {
+  return systemCalls().hasHungUp(descriptor);
+}
+
+/** Keeps every descriptor of this process but the first three out of what it will start, whoever opened or left it open. */
+export function closeAllOnExec(): void {
+  for (const name of readdirSync("/proc/self/fd")) if (Number(name) > 2) systemCalls().closeOnExec(Number(name));
+}

@@ -1,0 +1,62 @@
+# One run's guard on the `subreaper` tier: sh guard.sh TREE_SH MARKER COMMAND [ARGUMENT]...
+# The launcher made this shell a child subreaper, so every orphan of the run is handed to it. Descriptor 3 is the life
+# line to the owner: it says "guard <its pid> <pid of the
+# watcher>", "started <pid of the command>" and "leader <exit code>", it hears "end" when the owner has
+# seen the tree empty, and its end of file means that the owner is gone.
+. "$1"
+marker=$2
+shift 2
+# Not an empty action: a trap that ignores would be inherited by the run.
+trap : TERM INT HUP QUIT USR1 USR2 PIPE
+start_of $$
+guard_start=$start
+
+# Whether the guard's number is still the guard's, and it lives: a pid alone names nobody.
+guard_lives() {
+  start_of $$
+  case $state in '' | Z | X) return 1 ;; esac
+  [ "$start" = "$guard_start" ]
+}
+
+watch() {
+  # Ignored here, so that a signal meant for the run's group cannot end the watcher or cut its read short.
+  trap '' TERM INT HUP QUIT USR1 USR2 PIPE
+  PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH
+  read -r watcher rest </proc/self/stat
+  while read -r word <&3; do
+    [ "$word" = end ] && exit 0
+  done
+  spare=$watcher
+  ! guard_lives || end_tree $$
+  if guard_lives; then
+    # Once more with the guard stopped, because it may have started the command after that look. Not stopped from the
+    # beginning: it takes the dead off the table, and among thousands of them a fast tree would not be caught.
+    kill -STOP $$
+    end_tree $$
+    kill -KILL $$
+  else
+    # The guard was killed and its tree handed to others: what is marked is all that can still be told.
+    end_marked "$marker"
+  fi
+}
+# The shell's own remarks ("Killed") are not the run's: only the run writes to the run's stderr.
+exec 4>&2 2>/dev/null
+watch </dev/null >/dev/null 4>&- &
+watcher=$!
+echo "guard $$ $watcher" >&3
+
+HOLDFAST_RUN=$marker
+export HOLDFAST_RUN
+unset HOLDFAST_GUARD
+# In the foreground: a background leader would lose its stdin and could not be interrupted. As a subshell that becomes
+# it, so that the redirection is not in force here when the shell remarks on how it ended.
+(
+  read -r leader rest </proc/self/stat
+  echo "started $leader" >&3
+  exec "$@" 2>&4 3>&- 4>&-
+)
+code=$?
+echo "leader $code" >&3
+# While it waits, the shell takes the dead off the table; the watcher ends when the tree is empty.
+while kill -0 $watcher 2>/dev/null; do wait $watcher; done
+exit $code

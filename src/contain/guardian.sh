@@ -1,0 +1,39 @@
+# The keeper's guardian: sh guardian.sh TREE_SH MARKER FENCE HOME
+# Stdin is the keeper's life pipe: it hears "front <pid> <start time>" and "done"; its end of file means that the
+# keeper is gone, and then everything of this epoch is ended: the cgroup FENCE at once (or "-"), then what is marked.
+# HOME is the cgroup that this shell moves to ("-": none), so that killing the fence does not end it.
+. "$1"
+marker=$2 fence=$3 home=$4
+trap '' TERM INT HUP QUIT USR1 USR2 PIPE
+PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH
+cd /
+[ "$home" = - ] || echo $$ >"$home/cgroup.procs" || exit 3
+echo ready
+
+front='' front_start=''
+while read -r word first second; do
+  case $word in
+    front) front=$first front_start=$second ;;
+    done) exit 0 ;;
+  esac
+done
+
+if [ "$fence" != - ]; then
+  echo 1 >"$fence/cgroup.kill"
+  rounds=0
+  while [ $rounds -lt 3000 ]; do
+    populated=1
+    while read -r key value; do [ "$key" = populated ] && populated=$value; done <"$fence/cgroup.events"
+    [ "$populated" = 0 ] && break
+    rounds=$((rounds + 1))
+    [ $rounds -lt 200 ] || sleep 0.01
+  done
+fi
+if [ -n "$front" ]; then
+  start_of "$front"
+  [ "$start" = "$front_start" ] && kill -KILL "$front" 2>/dev/null
+fi
+end_marked "$marker"
+# A run may have made groups of its own inside its leaf.
+[ "$fence" = - ] || find "$fence" -depth -type d -exec rmdir {} + 2>/dev/null
+exit 0

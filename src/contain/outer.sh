@@ -1,0 +1,20 @@
+# Stands between a host that uses the library and the guard: sh outer.sh TREE_SH SHELL LAUNCHER GUARD_SH MARKER COMMAND...
+# A host that is no subreaper itself could not take over the tree of a guard that is killed; this shell can. Its own death
+# the host sees, and closes the guard's life line (descriptor 3).
+. "$1"
+tree_functions=$1 shell=$2 launcher=$3 guard_script=$4 marker=$5
+shift 5
+trap : TERM INT HUP QUIT USR1 USR2 PIPE
+exec 4<&0
+"$launcher" "$shell" "$guard_script" "$tree_functions" "$marker" "$@" <&4 4<&- &
+guard=$!
+exec 3>&- 4<&- </dev/null >/dev/null 2>&1
+wait $guard
+code=$?
+while kill -0 $guard; do
+  wait $guard
+  code=$?
+done
+spare=''
+end_tree $$
+exit $code

@@ -1,0 +1,53 @@
+/** Which children this process started itself; every other child is an orphan that was handed to it as a subreaper. */
+import type { ChildProcess } from "node:child_process";
+import { becomeSubreaper, reap } from "./ffi.ts";
+import { childrenOf, isAlive, readProcess, type ProcessInfo } from "./processes.ts";
+
+const started = new Set<number>();
+let adopting = false;
+
+/** Must be called in the same turn as `spawn`, before any other code can look at the children. */
+export function registerChild(child: ChildProcess): void {
+  const { pid } = child;
+  if (pid === undefined) return; // the spawn failed: "error" follows
+  started.add(pid);
+  child.once("exit", () => started.delete(pid));
+}
+
+/** Live children that were handed to this process because their parent died. */
+export function adoptedOrphans(): ProcessInfo[] {
+  return strangers().filter(isAlive);
+}
+
+/** Pids of all that was handed to this process, its dead included. */
+export function adoptedPids(): number[] {
+  return childrenOf(process.pid).filter((pid) => !started.has(pid));
+}
+
+function strangers(): ProcessInfo[] {
+  return adoptedPids()
+    .map(readProcess)
+    .filter((info) => info !== undefined);
+}
+
+/** Takes adopted dead off the process table: libuv waits only for what it started. */
+function reapAdopted(): void {
+  for (const info of strangers()) if (info.state === "Z") reap(info.pid);
+}
+
+/** Makes this process a subreaper that takes its adopted dead off the table as they die. Once per process. */
+export function adoptOrphans(): void {
+  if (adopting) return;
+  adopting = true;
+  becomeSubreaper();
+  let scheduled = false;
+  process.on("SIGCHLD", () => {
+    if (scheduled) return;
+    scheduled = true;
+    // After libuv's own turn with the signal, and once for a burst of them.
+    setImmediate(() => {
+      scheduled = false;
+      reapAdopted();
+    });
+  });
+}

@@ -1,0 +1,37 @@
+/** Finds the best tier that this machine gives, by trying it, and says why it did not get a better one. */
+import { HoldfastError } from "../errors.ts";
+import { CgroupContainment } from "./cgroup.ts";
+import { installProgram } from "./programs.ts";
+import { adoptOrphans } from "./own-children.ts";
+import { SubreaperContainment } from "./subreaper.ts";
+import type { Containment, TierName } from "./types.ts";
+
+export interface Probed {
+  containment: Containment;
+  /** One line per better tier that was tried and refused. */
+  refused: string[];
+}
+
+/** Throws where no tier is built, before anything is opened or written. */
+export function requirePlatform(): void {
+  if (process.platform === "linux") return;
+  const message = `Holdfast has no containment for ${process.platform} yet: it runs on Linux, and there it can prove what it ends`;
+  throw new HoldfastError("unsupported_platform", message);
+}
+
+/**
+ * Opens the containment of one epoch and makes this process the subreaper of all it will start.
+ * `directory`: where the launcher may be written. `only`: take this tier or fail (tests, comparisons).
+ */
+export function openContainment(ownerId: string, epoch: number, directory: string, only?: TierName): Probed {
+  const refused: string[] = [];
+  adoptOrphans();
+  if (only !== "subreaper") {
+    const opened = CgroupContainment.open(ownerId, epoch);
+    if (opened instanceof CgroupContainment) return { containment: opened, refused };
+    refused.push(`cgroup: ${opened.reason}`);
+    if (only === "cgroup") throw new HoldfastError("unsupported_platform", `no cgroup tier here: ${opened.reason}`);
+  }
+  const containment = new SubreaperContainment(ownerId, installProgram(directory, "launcher"));
+  return { containment, refused };
+}

@@ -1,0 +1,157 @@
+/** Reads the live process table. A process is named by pid, start time and boot id; a bare pid never names anything. */
+import { readFileSync, readdirSync } from "node:fs";
+
+export interface ProcessIdentity {
+  pid: number;
+  /** Field 22 of /proc/<pid>/stat: clock ticks after boot, as text. Never reused together with the pid in one boot. */
+  startTime: string;
+  bootId: string;
+}
+
+export interface ProcessInfo {
+  pid: number;
+  ppid: number;
+  processGroup: number;
+  session: number;
+  /** Letter of /proc/<pid>/stat. `Z` and `X` are dead and hold nothing but a number. */
+  state: string;
+  startTime: string;
+  threads: number;
+  rssBytes: number;
+}
+
+/** Ticks of `startTime` per second: USER_HZ is 100 on every architecture that Node runs on. */
+const ticksPerSecond = 100;
+/** Page size for the resident set in stat; 4 KiB but where the kernel says otherwise through smaps (not asked: display only). */
+export const pageBytes = 4096;
+
+let knownBootId: string | undefined;
+
+/** Identifies this boot; a record with another one must never lead to a signal. */
+export function bootId(): string {
+  knownBootId ??= readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+  return knownBootId;
+}
+
+function readOrUndefined(path: string): string | undefined {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return undefined; // the process ended, or is not ours to read: both mean "nothing to see"
+  }
+}
+
+/** One process, or undefined when there is none of this number. */
+export function readProcess(pid: number): ProcessInfo | undefined {
+  const stat = readOrUndefined(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
+  // The name is in parentheses and may hold anything, so the fields are counted from the last one.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return {
+    pid,
+    state: fields[0] ?? "X",
+    ppid: Number(fields[1]),
+    processGroup: Number(fields[2]),
+    session: Number(fields[3]),
+    threads: Number(fields[17]),
+    startTime: fields[19] ?? "0",
+    rssBytes: Number(fields[21]) * pageBytes,
+  };
+}
+
+export function isAlive(info: ProcessInfo | undefined): info is ProcessInfo {
+  return info !== undefined && info.state !== "Z" && info.state !== "X";
+}
+
+/** The identity of a process that exists now; undefined when it does not. */
+export function identify(pid: number): ProcessIdentity | undefined {
+  const info = readProcess(pid);
+  return isAlive(info) ? { pid, startTime: info.startTime, bootId: bootId() } : undefined;
+}
+
+/** Whether this very process (not its number) is alive. */
+export function isSameAlive(identity: ProcessIdentity): boolean {
+  if (identity.bootId !== bootId()) return false;
+  const info = readProcess(identity.pid);
+  return isAlive(info) && info.startTime === identity.startTime;
+}
+
+/** Every pid of the table now. */
+export function allPids(): number[] {
+  const pids: number[] = [];
+  for (const name of readdirSync("/proc")) {
+    const first = name.charCodeAt(0);
+    if (first >= 49 && first <= 57) pids.push(Number(name));
+  }
+  return pids;
+}
+
+/** The children that the kernel lists for a process, over all of its threads, zombies included. */
+export function childrenOf(pid: number): number[] {
+  let tasks: string[];
+  try {
+    tasks = readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return []; // ended
+  }
+  const children: number[] = [];
+  for (const task of tasks) {
+    const line = readOrUndefined(`/proc/${pid}/task/${task}/children`);
+    if (line === undefined) continue;
+    for (const word of line.split(" ")) if (word !== "" && word !== "\n") children.push(Number(word));
+  }
+  return children;
+}
+
+/** Everything below a process, itself not included, parents before children; `skip` prunes whole branches. */
+export function descendantsOf(root: number, skip: ReadonlySet<number> = new Set()): ProcessInfo[] {
+  const found: ProcessInfo[] = [];
+  const seen = new Set<number>([root]);
+  const queue = [root];
+  for (let parent = queue.shift(); parent !== undefined; parent = queue.shift()) {
+    for (const child of childrenOf(parent)) {
+      if (skip.has(child) || seen.has(child)) continue;
+      seen.add(child);
+      queue.push(child);
+      const info = readProcess(child);
+      if (info !== undefined) found.push(info);
+    }
+  }
+  return found;
+}
+
+/** Looks at a list that keeps changing; then it is not proven empty this time. */
+const looksMax = 3;
+
+/**
+ * Whether a list of processes holds no live one. A process that dies between the listing and the look at it may have left
+ * a child that neither saw; so the answer is yes only when all that is listed was known to be dead before the listing.
+ */
+export function isProvenEmpty(list: () => number[]): boolean {
+  let dead = new Set<number>();
+  for (let look = 0; look < looksMax; look += 1) {
+    const listed = list();
+    if (listed.every((pid) => dead.has(pid))) return true;
+    if (listed.some((pid) => isAlive(readProcess(pid)))) return false;
+    dead = new Set(listed);
+  }
+  return false;
+}
+
+/** The environment that a process began with, or undefined when it may not be read. */
+export function readEnvironment(pid: number): string | undefined {
+  return readOrUndefined(`/proc/${pid}/environ`);
+}
+
+/** Command line for people: arguments joined by blanks, or the kernel's name in brackets. */
+export function commandOf(pid: number): string {
+  const line = readOrUndefined(`/proc/${pid}/cmdline`) ?? "";
+  if (line !== "") return line.replaceAll("\0", " ").trimEnd();
+  return `[${readOrUndefined(`/proc/${pid}/comm`)?.trimEnd() ?? "?"}]`;
+}
+
+/** When a process began, in milliseconds since the epoch (to about 10 ms). */
+export function startedAtOf(info: ProcessInfo): number {
+  const uptime = Number((readOrUndefined("/proc/uptime") ?? "0").split(" ")[0]);
+  return Math.round(Date.now() - uptime * 1000 + (Number(info.startTime) / ticksPerSecond) * 1000);
+}

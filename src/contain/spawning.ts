@@ -1,0 +1,38 @@
+/** The one call of child_process.spawn for fenced commands. */
+import { spawn, type ChildProcess, type StdioOptions } from "node:child_process";
+import { HoldfastError } from "../errors.ts";
+import { registerChild } from "./own-children.ts";
+import type { SpawnRequest } from "./types.ts";
+
+/** Spawns in a session of its own and resolves when the program runs; a refusal of the system is `spawn_failed`. */
+export async function spawnDetached(
+  file: string,
+  args: readonly string[],
+  request: Pick<SpawnRequest, "cwd" | "env" | "command">,
+  stdio: StdioOptions,
+): Promise<ChildProcess> {
+  let child: ChildProcess;
+  try {
+    child = spawn(file, args, {
+      ...(request.cwd === undefined ? {} : { cwd: request.cwd }),
+      env: request.env,
+      stdio,
+      detached: true,
+      windowsHide: true,
+    });
+  } catch (cause) {
+    throw refusal(request, cause);
+  }
+  registerChild(child);
+  await new Promise<void>((resolve, reject) => {
+    child.once("spawn", resolve);
+    child.once("error", (cause) => reject(refusal(request, cause)));
+  });
+  return child;
+}
+
+function refusal(request: Pick<SpawnRequest, "cwd" | "command">, cause: unknown): HoldfastError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const where = request.cwd === undefined ? "" : ` in ${request.cwd} (does the directory exist?)`;
+  return new HoldfastError("spawn_failed", `cannot start ${request.command}${where}: ${reason}`, { cause });
+}

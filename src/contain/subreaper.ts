@@ -1,0 +1,239 @@
+/**
+ * The `subreaper` tier: needs no rights. Each run's command is the child of a guard (guard.sh) that the kernel hands
+ * every orphan of the run to; the keeper is a subreaper above the guards, so a guard that is killed strands nothing.
+ */
+import type { ChildProcess } from "node:child_process";
+import { constants } from "node:os";
+import type { Duplex } from "node:stream";
+import { markerOf, markerVariable, scanMarkersSoon } from "./marker.ts";
+import { adoptedOrphans, adoptedPids } from "./own-children.ts";
+import { childrenOf, descendantsOf, identify, isAlive, isProvenEmpty, isSameAlive } from "./processes.ts";
+import { readEnvironment, readProcess, type ProcessIdentity, type ProcessInfo } from "./processes.ts";
+import { scriptPath, shellFor } from "./shell.ts";
+import { killAll, signalProcess } from "./signals.ts";
+import { spawnDetached } from "./spawning.ts";
+import type { ContainedProcess, Container, Containment, LeaderExit, SpawnRequest } from "./types.ts";
+import { untilTrue } from "./wait.ts";
+
+/** Marks guard and watcher themselves, which must not carry the run's marker. */
+export const guardVariable = "HOLDFAST_GUARD";
+/** Descriptor of the life line in the guard. */
+const lifeLine = 3;
+/** Time for a guard to say its first line, and to go once told; then it is ended by force. */
+const guardGraceMs = 1000;
+
+function signalOfCode(code: number): NodeJS.Signals | null {
+  // A shell says 128 + n for a signal; a command that exits with such a code itself looks the same.
+  if (code <= 128) return null;
+  const entry = Object.entries(constants.signals).find(([, number]) => number === code - 128);
+  return (entry?.[0] as NodeJS.Signals | undefined) ?? null;
+}
+
+/** A guard's parent: a keeper, which is a subreaper and takes over for a guard that dies, or else a shell that is one. */
+export type GuardParent = "subreaper" | "outer-shell";
+
+export class GuardedContainer implements Container {
+  readonly runId: string;
+  readonly name: string;
+  readonly #ownerId: string;
+  readonly #launcher: string;
+  readonly #parent: GuardParent;
+  #child: ChildProcess | undefined;
+  #guard: ProcessIdentity | undefined;
+  #watcher = 0;
+  #leader = 0;
+  #life: Duplex | undefined;
+  #childEnded = false;
+  #leaderEnded: (exit: LeaderExit) => void = () => {};
+  #ending: Promise<ProcessInfo[]> | undefined;
+
+  constructor(launcher: string, ownerId: string, runId: string, parent: GuardParent) {
+    this.#parent = parent;
+    this.runId = runId;
+    this.name = `guard:${ownerId}/${runId}`;
+    this.#ownerId = ownerId;
+    this.#launcher = launcher;
+  }
+
+  async spawn(request: SpawnRequest): Promise<ContainedProcess> {
+    const marker = markerOf(this.#ownerId, this.runId);
+    const env = { ...request.env, [guardVariable]: `${this.#ownerId}/${this.runId}` };
+    delete (env as Record<string, string>)[markerVariable];
+    const args = this.#guardCommand(shellFor(env), marker, request);
+    const leaderExit = new Promise<LeaderExit>((resolve) => {
+      this.#leaderEnded = resolve;
+    });
+    const child = await spawnDetached(this.#launcher, args, { ...request, env }, [
+      request.stdin ?? "pipe",
+      request.stdout ?? "pipe",
+      request.stderr ?? "pipe",
+      "pipe",
+    ]);
+    this.#child = child;
+    if (this.#parent === "subreaper") this.#guard = identify(child.pid ?? 0);
+    child.once("exit", (code, signal) => {
+      this.#childEnded = true;
+      this.#life?.destroy();
+      this.#leaderEnded({ code, signal });
+    });
+    await this.#listen(child.stdio[lifeLine] as Duplex);
+    return { child, leaderExit, leaderPid: () => this.#leader || (child.pid ?? 0) };
+  }
+
+  members(): ProcessInfo[] {
+    if (this.#guard === undefined) return [];
+    if (isSameAlive(this.#guard)) return descendantsOf(this.#guard.pid, new Set([this.#watcher])).filter(isAlive);
+    // A guard that was killed has left its tree to its parent.
+    if (this.#parent === "subreaper") return this.#orphans();
+    return this.#childEnded ? [] : descendantsOf(this.#child?.pid ?? 0).filter(isAlive);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    for (const member of this.members()) signalProcess(member, signal);
+  }
+
+  looksEmpty(): boolean {
+    if (this.#guard === undefined) return true;
+    const guard = this.#guard.pid;
+    if (isSameAlive(this.#guard)) return isProvenEmpty(() => childrenOf(guard).filter((pid) => pid !== this.#watcher));
+    if (this.#parent === "subreaper") return isProvenEmpty(() => adoptedPids().filter((pid) => this.#mayOwn(pid)));
+    return this.#childEnded || isProvenEmpty(() => childrenOf(this.#child?.pid ?? 0));
+  }
+
+  end(boundMs: number): Promise<ProcessInfo[]> {
+    this.#ending ??= this.#end(boundMs);
+    return this.#ending;
+  }
+
+  #guardCommand(shell: string, marker: string, request: SpawnRequest): string[] {
+    const words = [marker, request.command, ...request.args];
+    if (this.#parent === "subreaper") return [shell, scriptPath("guard.sh"), scriptPath("tree.sh"), ...words];
+    return [
+      shell,
+      scriptPath("outer.sh"),
+      scriptPath("tree.sh"),
+      shell,
+      this.#launcher,
+      scriptPath("guard.sh"),
+      ...words,
+    ];
+  }
+
+  /** What the life line says: pids of guard, watcher and leader first, the leader's exit code later. */
+  #listen(life: Duplex): Promise<void> {
+    this.#life = life;
+    return new Promise((resolve) => {
+      let text = "";
+      const late = setTimeout(resolve, guardGraceMs);
+      life.on("error", () => {}); // the guard is gone; its exit says so
+      life.on("close", () => {
+        clearTimeout(late);
+        resolve();
+      });
+      life.on("data", (chunk: Buffer) => {
+        text += chunk.toString("latin1");
+        const guard = /^guard (\d+) (\d+)\n/m.exec(text);
+        if (guard !== null && this.#watcher === 0) {
+          this.#guard = identify(Number(guard[1]));
+          this.#watcher = Number(guard[2]);
+        }
+        const started = /^started (\d+)\n/m.exec(text);
+        if (started !== null && this.#leader === 0) {
+          this.#leader = Number(started[1]);
+          clearTimeout(late);
+          resolve();
+        }
+        const leader = /^leader (\d+)\n/m.exec(text);
+        if (leader === null) return;
+        const code = Number(leader[1]);
+        const signal = signalOfCode(code);
+        this.#leaderEnded({ code: signal === null ? code : null, signal });
+      });
+    });
+  }
+
+  /** What a dead guard left to this process, with all that is below it. */
+  #orphans(): ProcessInfo[] {
+    const roots = adoptedOrphans().filter(({ pid }) => this.#mayOwn(pid));
+    return roots.flatMap((root) => [root, ...descendantsOf(root.pid).filter(isAlive)]);
+  }
+
+  /**
+   * Whether an adopted process is of this run. A cleared environment says nothing; then it is this one's or another dead
+   * guard's, and is ended by whichever asks first.
+   */
+  #mayOwn(pid: number): boolean {
+    const environment = readEnvironment(pid) ?? "";
+    const guarded = environment.split("\0").find((entry) => entry.startsWith(`${guardVariable}=${this.#ownerId}/`));
+    if (guarded !== undefined) return guarded === `${guardVariable}=${this.#ownerId}/${this.runId}`;
+    const marker = environment.split("\0").find((entry) => entry.startsWith(`${markerVariable}=`));
+    return marker === undefined || marker.includes(`/${this.#ownerId}/${this.runId}`);
+  }
+
+  async #end(boundMs: number): Promise<ProcessInfo[]> {
+    const deadline = performance.now() + boundMs;
+    let left = await this.#remaining();
+    while (left !== "none" && performance.now() < deadline) {
+      const seen = left;
+      killAll(() => {
+        const now = this.members();
+        return now.length > 0 ? now : seen;
+      });
+      await untilTrue(() => this.looksEmpty(), 20);
+      left = await this.#remaining();
+    }
+    if (left === "none") {
+      await this.#dismissGuard();
+      return [];
+    }
+    // Still in motion, so that no look saw it whole: the guard stands for it, because an empty list would be a proof.
+    const guard = readProcess(this.#guard?.pid ?? 0);
+    return left.length > 0 || guard === undefined ? left : [guard];
+  }
+
+  /** What lives by the kernel's list, or when that is proven empty, what is marked but was moved out of the tree. */
+  async #remaining(): Promise<ProcessInfo[] | "none"> {
+    if (!this.looksEmpty()) return this.members();
+    const marked = (await scanMarkersSoon(this.#ownerId)).get(this.runId) ?? [];
+    return marked.length === 0 ? "none" : marked;
+  }
+
+  async #dismissGuard(): Promise<void> {
+    if (this.#child === undefined || this.#childEnded) return;
+    this.#life?.write("end\n");
+    const ours = [this.#watcher, this.#guard?.pid ?? 0, this.#child.pid ?? 0];
+    const halted = ours.some((pid) => readProcess(pid)?.state === "T");
+    if (await untilTrue(() => this.#childEnded, halted ? 0 : guardGraceMs)) return;
+    // A guard that was stopped cannot go by itself; its tree is proven empty, so nothing is stranded by force.
+    for (const pid of ours) {
+      const info = readProcess(pid);
+      if (isAlive(info) && readEnvironment(pid)?.includes(`${guardVariable}=`)) signalProcess(info, "SIGKILL");
+    }
+    await untilTrue(() => this.#childEnded, guardGraceMs);
+  }
+}
+
+export class SubreaperContainment implements Containment {
+  readonly tier = "subreaper";
+  readonly guardian = { fence: "-", home: "-" };
+  readonly #ownerId: string;
+  readonly #launcher: string;
+
+  /** `launcher`: path of the program that installProgram wrote. */
+  constructor(ownerId: string, launcher: string) {
+    this.#ownerId = ownerId;
+    this.#launcher = launcher;
+  }
+
+  create(runId: string): Container {
+    return new GuardedContainer(this.#launcher, this.#ownerId, runId, "subreaper");
+  }
+
+  async sweep(): Promise<string[]> {
+    return []; // guards and marked processes of other epochs are swept on every tier: see sweep.ts
+  }
+
+  close(): void {
+    // there is no fence to take down: a guard goes with its run
+  }
+}

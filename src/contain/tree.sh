@@ -1,0 +1,95 @@
+# Functions shared by guard.sh and guardian.sh: find and end a process tree with builtins only, because every fork
+# would be one more process to tell apart. POSIX sh; runs in dash, bash and busybox.
+
+# start_of PID: sets $start to field 22 of /proc/PID/stat and $state to its letter; empty when there is none.
+start_of() {
+  state='' start='' stat=''
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+  # The name is in parentheses and may hold anything, so the fields are counted from the last one.
+  set -- ${stat##*) }
+  state=$1 start=${20}
+}
+
+# collect ROOT: sets $tree to every process below ROOT, level by level, leaving out $spare and what is below it.
+collect() {
+  tree='' level=$1
+  while [ -n "$level" ]; do
+    next=''
+    for parent in $level; do
+      for list in /proc/$parent/task/*/children; do
+        children=''
+        # The file has no newline at its end, so read fails and yet has filled the variable.
+        { read -r children <"$list"; } 2>/dev/null || :
+        for child in $children; do
+          case " $spare " in *" $child "*) ;; *) next="$next $child" ;; esac
+        done
+      done
+    done
+    tree="$tree$next" level=$next
+  done
+}
+
+# living PID...: sets $alive to those that are not zombies.
+living() {
+  alive=''
+  for each; do
+    start_of "$each"
+    case $state in '' | Z | X) ;; *) alive="$alive $each" ;; esac
+  done
+}
+
+# gone ROOT: whether nothing lives below ROOT. A process that dies between two reads may have left a child that was listed
+# by neither, so an answer counts only when all that is listed was known to be dead before the look (or nothing is listed).
+gone() {
+  dead='' looks=0
+  while [ $looks -lt 100 ]; do
+    collect "$1"
+    living $tree
+    [ -z "$alive" ] || return 1
+    [ "$tree" != "$dead" ] || return 0
+    dead=$tree looks=$((looks + 1))
+  done
+  return 1
+}
+
+# end_tree ROOT: ends all that is below ROOT but $spare; stops it first, so that it cannot fork faster than it is killed.
+# Returns 1 when something is left after the last round.
+end_tree() {
+  rounds=0
+  while [ $rounds -lt 400 ]; do
+    ! gone "$1" || return 0
+    halted='' steps=0
+    while [ "$alive" != "$halted" ] && [ $steps -lt 50 ]; do
+      kill -STOP $alive 2>/dev/null
+      halted=$alive
+      collect "$1"
+      living $tree
+      steps=$((steps + 1))
+    done
+    [ -z "$alive" ] || kill -KILL $alive 2>/dev/null
+    rounds=$((rounds + 1))
+    # The kernel needs a moment to take a killed process down; the first rounds do not pay a fork for it.
+    [ $rounds -lt 10 ] || sleep 0.01
+  done
+  return 1
+}
+
+# end_marked MARKER: ends every process whose environment began with this marker. Returns 1 when something is left.
+end_marked() {
+  rounds=0
+  while [ $rounds -lt 100 ]; do
+    marked=$(grep -lsF -- "HOLDFAST_RUN=$1" /proc/[0-9]*/environ)
+    [ -n "$marked" ] || return 0
+    pids=''
+    for file in $marked; do
+      file=${file#/proc/}
+      pids="$pids ${file%%/*}"
+    done
+    living $pids
+    [ -n "$alive" ] || return 0
+    kill -KILL $alive 2>/dev/null
+    rounds=$((rounds + 1))
+    [ $rounds -lt 5 ] || sleep 0.02
+  done
+  return 1
+}

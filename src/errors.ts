@@ -1,0 +1,49 @@
+/** One error class for the whole of Holdfast: a fixed code for programs, a message that says what to do next for people. */
+
+/** Every code Holdfast can raise. A code is never reused for another meaning; docs/errors.md explains each. */
+export const errorCodes = {
+  unsupported_platform: "this operating system has no containment tier yet",
+  unsupported_node: "the Node.js that runs this is too old",
+  config_unreadable: "the config file cannot be read",
+  config_invalid: "the config file says something it may not",
+  state_locked: "another gateway owns this state directory",
+  state_unusable: "the state directory cannot be used",
+  port_in_use: "the port is taken",
+  bind_refused: "the address cannot be bound",
+  spawn_failed: "a process could not be started",
+  server_unknown: "no such MCP server in the config",
+  run_unknown: "no such run",
+  session_unknown: "no such session",
+  session_limit: "too many sessions",
+  run_limit: "too many runs",
+  run_ended: "the run has ended",
+  request_refused: "the keeper refuses what the front asked",
+  gateway_unreachable: "no gateway answers",
+  gateway_busy: "the gateway is stopping",
+  gateway_lost: "the front lost its keeper",
+  unauthorized: "the token is missing or wrong",
+  forbidden: "the Host or Origin is not allowed",
+  invalid_params: "the parameters are not of the method's form",
+  method_unknown: "no such method",
+  survivors: "processes are left that could not be ended",
+  usage: "the command line is wrong",
+  internal: "a defect in Holdfast",
+} as const;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+export class HoldfastError extends Error {
+  override readonly name = "HoldfastError";
+  readonly code: ErrorCode;
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Carries an unknown thrown value as a HoldfastError, so that every border has a code to pass on. */
+export function asHoldfastError(thrown: unknown, code: ErrorCode = "internal"): HoldfastError {
+  if (thrown instanceof HoldfastError) return thrown;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new HoldfastError(code, message, { cause: thrown });
+}

@@ -1,0 +1,139 @@
+/**
+ * Who may call: the Host header against DNS rebinding, the Origin header against web pages, the bearer token against
+ * everybody else. All are parsed and compared whole; nothing is matched by prefix.
+ */
+import { hash, timingSafeEqual } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import { isIPv4, isIPv6, type Socket } from "node:net";
+
+/** Headers of which a second one could be read differently by somebody else; one bit each. */
+const singleHeaders = new Map([
+  ["host", 1],
+  ["authorization", 2],
+  ["origin", 4],
+  ["mcp-session-id", 8],
+  ["content-type", 16],
+]);
+const singleLengths = new Set([...singleHeaders.keys()].map((name) => name.length));
+/** Host headers that were found good; a client sends the same one with every request. */
+const knownHostsMax = 64;
+
+export interface AccessParams {
+  token: string;
+  allowedHosts: string[];
+  allowedOrigins: string[];
+  /** Addresses that are listened on. */
+  addresses: string[];
+  port: number;
+}
+
+export interface Denial {
+  status: 400 | 401 | 403;
+  message: string;
+}
+
+export class Access {
+  readonly #tokenDigest: Buffer;
+  readonly #hosts: Set<string>;
+  readonly #origins: Set<string>;
+  readonly #knownHosts = new Set<string>();
+  /** The Authorization header with which each connection proved itself; hashing it again would cost on every call. */
+  readonly #proven = new WeakMap<Socket, string>();
+
+  constructor(params: AccessParams) {
+    this.#tokenDigest = hash("sha256", params.token, "buffer");
+    const names = ["localhost", ...params.addresses.map(canonicalAddress)];
+    this.#hosts = new Set([...names, ...params.allowedHosts.map((host) => host.toLowerCase())]);
+    const own = [...names, "127.0.0.1", "[::1]"].map((name) => originOf(`http://${name}:${params.port}`));
+    this.#origins = new Set([...own, ...params.allowedOrigins.map(originOf)]);
+  }
+
+  /** Whether the request names us, once, and comes from nowhere else's web page. Undefined = it may go on. */
+  screen(request: IncomingMessage): Denial | undefined {
+    const twice = duplicated(request.rawHeaders);
+    if (twice !== undefined) return { status: 400, message: `the header ${twice} is there twice` };
+    const { host, origin } = request.headers;
+    if (host === undefined || !this.#isOwnHost(host)) {
+      return {
+        status: 403,
+        message: `Host ${JSON.stringify(host ?? "")} is not allowed; add it to \`allowedHosts\` in the config if it is yours`,
+      };
+    }
+    if (origin !== undefined && !this.#origins.has(origin.toLowerCase())) {
+      return {
+        status: 403,
+        message: `Origin ${JSON.stringify(origin)} is not allowed; add it to \`allowedOrigins\` in the config if it is yours`,
+      };
+    }
+    return undefined;
+  }
+
+  /** Whether the request carries the token, in the one place where it may be. */
+  authorize(request: IncomingMessage): Denial | undefined {
+    const { authorization } = request.headers;
+    // A connection that proved itself and says the same again: whoever could time this comparison knows the token.
+    if (authorization !== undefined && this.#proven.get(request.socket) === authorization) return undefined;
+    const given = bearer(authorization);
+    if (given === undefined)
+      return {
+        status: 401,
+        message: "a bearer token is needed: `Authorization: Bearer …` with the content of the token file",
+      };
+    // Digests have one length, so that neither the length of the token nor its first letters show in the time taken.
+    const isRight = timingSafeEqual(hash("sha256", given, "buffer"), this.#tokenDigest);
+    if (isRight && authorization !== undefined) this.#proven.set(request.socket, authorization);
+    return isRight ? undefined : { status: 401, message: "the bearer token is wrong" };
+  }
+
+  #isOwnHost(header: string): boolean {
+    if (this.#knownHosts.has(header)) return true;
+    const name = hostName(header);
+    if (name === undefined || !(this.#hosts.has(name) || isLoopback(name) || this.#hosts.has(header.toLowerCase())))
+      return false;
+    if (this.#knownHosts.size < knownHostsMax) this.#knownHosts.add(header);
+    return true;
+  }
+}
+
+/** Name or address of a Host header in its one canonical form, or undefined when it is no `host[:port]`. */
+export function hostName(header: string): string | undefined {
+  const match = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?$/.exec(header);
+  const [, host = "", port = "0"] = match ?? [];
+  if (match === null || Number(port) > 65_535) return undefined;
+  if (!host.startsWith("[")) return host.toLowerCase();
+  const address = host.slice(1, -1);
+  return isIPv6(address) ? canonicalAddress(address) : undefined;
+}
+
+/** `[::1]` for every way to write it; IPv4 addresses and names stay as they are. */
+function canonicalAddress(address: string): string {
+  return isIPv6(address) ? new URL(`http://[${address}]`).hostname : address.toLowerCase();
+}
+
+/** The whole of 127.0.0.0/8, in full: `127.1` and `127.evil.com` are names, not addresses. */
+function isLoopback(name: string): boolean {
+  return (isIPv4(name) && name.startsWith("127.")) || name === "[::1]";
+}
+
+function originOf(url: string): string {
+  return new URL(url).origin;
+}
+
+function bearer(header: string | undefined): string | undefined {
+  const match = /^Bearer +([\x21-\x7e]+)$/i.exec(header ?? "");
+  return match?.[1];
+}
+
+function duplicated(rawHeaders: string[]): string | undefined {
+  let seen = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const raw = rawHeaders[at]!;
+    // By length first: most headers are none of these, and this runs on every request.
+    if (!singleLengths.has(raw.length)) continue;
+    const bit = singleHeaders.get(raw.toLowerCase());
+    if (bit === undefined) continue;
+    if ((seen & bit) !== 0) return raw.toLowerCase();
+    seen |= bit;
+  }
+  return undefined;
+}

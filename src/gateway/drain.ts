@@ -1,0 +1,42 @@
+/** The front's way out, in order: doors shut, calls answered, streams closed, sockets gone. Bounded at every step. */
+import type { McpEndpoint } from "../mcp/endpoint.ts";
+import type { SessionSet } from "../sessions/set.ts";
+import type { Connections } from "./connections.ts";
+import type { HttpFace } from "./server.ts";
+
+/** Time for the keeper to end the runs, so that each call hears how its server ended. The keeper waits 5 s for us in all. */
+const runsBoundMs = 3500;
+/** Time for clients to read their last answer. */
+const socketsBoundMs = 500;
+
+export interface DrainParts {
+  face: HttpFace;
+  connections: Connections;
+  sessions: SessionSet;
+  mcp: McpEndpoint;
+}
+
+export class Drain {
+  readonly #parts: DrainParts;
+  #running: Promise<void> | undefined;
+
+  constructor(parts: DrainParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when no connection is left. The same promise each time. */
+  run(reason: string): Promise<void> {
+    this.#running ??= this.#run(reason);
+    return this.#running;
+  }
+
+  async #run(reason: string): Promise<void> {
+    const { face, connections, sessions, mcp } = this.#parts;
+    face.drain();
+    mcp.closeStreams();
+    // When only the front is replaced, the keeper ends the runs after us: there is nothing to wait for.
+    if (reason !== "restart") await sessions.empty(runsBoundMs);
+    mcp.failAll(reason === "restart" ? "the gateway's front is being restarted" : "the gateway is stopping");
+    await connections.drained(socketsBoundMs);
+  }
+}

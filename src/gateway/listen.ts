@@ -1,0 +1,73 @@
+/** Opens the listening sockets: every address of `bind` on one and the same port. */
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { isIPv6 } from "node:net";
+import { HoldfastError } from "../errors.ts";
+import type { Log } from "../log.ts";
+
+export interface Listening {
+  port: number;
+  addresses: string[];
+  urls: string[];
+}
+
+/** What a machine without IPv6 says to `::1`. */
+const addressMissing = new Set(["EADDRNOTAVAIL", "EAFNOSUPPORT"]);
+
+/**
+ * Port 0: the first address gets a free port, the others the same. An IPv6 address that the machine does not have is
+ * left out, if another one remains. Throws `port_in_use` or `bind_refused` with nothing left open.
+ */
+export async function listenAll(servers: Server[], bind: string[], port: number, log: Log): Promise<Listening> {
+  const addresses: string[] = [];
+  let chosen = port;
+  try {
+    for (const [index, address] of bind.entries()) {
+      const server = servers[index]!;
+      try {
+        await listen(server, address, chosen);
+      } catch (thrown) {
+        const { code } = thrown as NodeJS.ErrnoException;
+        const canSkip = isIPv6(address) && (addresses.length > 0 || index < bind.length - 1);
+        if (!canSkip || !addressMissing.has(code ?? ""))
+          throw explain(thrown as NodeJS.ErrnoException, address, chosen);
+        log("gateway.address_skipped", { address, code, hint: "this machine has no IPv6" });
+        continue;
+      }
+      chosen = (server.address() as AddressInfo).port;
+      addresses.push(address);
+    }
+    if (addresses.length === 0)
+      throw new HoldfastError("bind_refused", `\`bind\`: none of ${bind.join(", ")} can be listened on`);
+  } catch (thrown) {
+    for (const server of servers) server.close();
+    throw thrown;
+  }
+  const urls = addresses.map((address) => `http://${isIPv6(address) ? `[${address}]` : address}:${chosen}`);
+  return { port: chosen, addresses, urls };
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host, port, ipv6Only: isIPv6(host) }, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+function explain(error: NodeJS.ErrnoException, address: string, port: number): HoldfastError {
+  const cause = { cause: error };
+  if (error.code === "EADDRINUSE") {
+    const remedy =
+      "stop what listens there, or choose another with `port` in the config or --port N (0 = any free one)";
+    return new HoldfastError("port_in_use", `\`port\`: ${address} port ${port} is taken; ${remedy}`, cause);
+  }
+  const remedy = "choose another `bind` address or `port` in the config";
+  return new HoldfastError(
+    "bind_refused",
+    `\`bind\`: cannot listen on ${address} port ${port}: ${error.code ?? error.message}; ${remedy}`,
+    cause,
+  );
+}

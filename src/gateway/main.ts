@@ -1,0 +1,58 @@
+/**
+ * Entry of the gateway front: the process that speaks to the network. Started by the keeper, without the right to start
+ * anything itself; when its keeper is gone it ends at once, for it owns nothing that could outlive it.
+ */
+import { readFileSync } from "node:fs";
+import { systemClock } from "../clock.ts";
+import { asHoldfastError } from "../errors.ts";
+import { KeeperLink } from "../keeper/protocol/link.ts";
+import { stderrLog } from "../log.ts";
+import { McpEndpoint } from "../mcp/endpoint.ts";
+import { Scope } from "../ownership/scope.ts";
+import { SessionSet } from "../sessions/set.ts";
+import { Access } from "./access.ts";
+import { Connections } from "./connections.ts";
+import { Drain } from "./drain.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { listenAll } from "./listen.ts";
+import { gatewayMethods } from "./methods.ts";
+import { RpcEndpoint } from "./rpc.ts";
+import { HttpFace } from "./server.ts";
+
+/** The terminal's Ctrl-C and a service manager's stop reach the whole group; what follows is the keeper's to say. */
+function leaveSignalsToKeeper(): void {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+}
+
+async function main(): Promise<void> {
+  leaveSignalsToKeeper();
+  const link = await KeeperLink.open(() => process.exit(1));
+  const { config, tokenFile } = link.hello;
+  const log = stderrLog;
+  const heartbeat = new Heartbeat(link);
+  const announce = (method: string) => heartbeat.announce(method);
+  const connections = new Connections();
+  const face = new HttpFace(config.bind.length, { connections, announce, log });
+  const sessions = new SessionSet(new Scope("gateway"), systemClock, config.session, log);
+  const mcp = new McpEndpoint({ link, sessions, clock: systemClock, log });
+  const drain = new Drain({ face, connections, sessions, mcp });
+  link.onDrain((reason) => void drain.run(reason).then(() => process.exit(0)));
+  try {
+    const token = readFileSync(tokenFile, "utf8").trim();
+    const { port, addresses, urls } = await listenAll(face.servers, config.bind, config.port, log);
+    const access = new Access({
+      token,
+      addresses,
+      port,
+      allowedHosts: config.allowedHosts,
+      allowedOrigins: config.allowedOrigins,
+    });
+    face.serve({ access, mcp, rpc: new RpcEndpoint(gatewayMethods(link, sessions, urls), announce) });
+    link.listening(urls);
+  } catch (thrown) {
+    await link.failed(asHoldfastError(thrown));
+    process.exit(1);
+  }
+}
+
+await main();

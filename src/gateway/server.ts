@@ -1,0 +1,155 @@
+/** The HTTP face of the gateway: limits, who may call, routes, and the order of the end. */
+import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from "node:http";
+import type { Log } from "../log.ts";
+import type { McpEndpoint } from "../mcp/endpoint.ts";
+import { rpcCode } from "../mcp/json-rpc.ts";
+import { refuse, sendJson } from "../mcp/reply.ts";
+import type { Access, Denial } from "./access.ts";
+import type { Connections } from "./connections.ts";
+import { answerPreflight, corsHeaders, isPreflight } from "./cors.ts";
+import type { RpcEndpoint } from "./rpc.ts";
+
+/** An ordinary import reads every export of node:http, also the lazy ones that load undici: 16 MB and 50 ms for nothing. */
+const { createServer } = process.getBuiltinModule("node:http");
+
+/** Limits on one connection; see the Node documentation of each name. */
+const serverOptions = {
+  headersTimeout: 5000,
+  /** For the whole request: a 16 MiB body over a slow line must get through. */
+  requestTimeout: 60_000,
+  connectionsCheckingInterval: 1000,
+  /** Longer than clients pause between two calls; a connection that idles longer is closed. */
+  keepAliveTimeout: 60_000,
+  maxHeaderSize: 16 * 1024,
+};
+const headersCountMax = 64;
+
+export interface FaceParts {
+  connections: Connections;
+  announce: (method: string) => void;
+  log: Log;
+}
+
+/** What is known only once the sockets are open. */
+export interface FaceService {
+  access: Access;
+  rpc: RpcEndpoint;
+  mcp: McpEndpoint;
+}
+
+export class HttpFace {
+  readonly servers: Server[];
+  readonly #parts: FaceParts;
+  #service: FaceService | undefined;
+  #draining = false;
+
+  constructor(addressCount: number, parts: FaceParts) {
+    this.#parts = parts;
+    this.servers = Array.from({ length: addressCount }, () => this.#makeServer());
+  }
+
+  /** From here on requests are served; before, the few that are early hear 503. */
+  serve(service: FaceService): void {
+    this.#service = service;
+  }
+
+  /** Doors shut: no new connection, no new work on the old ones. */
+  drain(): void {
+    this.#draining = true;
+    for (const server of this.servers) {
+      server.close();
+      server.closeIdleConnections();
+    }
+  }
+
+  #makeServer(): Server {
+    const server = createServer(serverOptions);
+    server.maxHeadersCount = headersCountMax;
+    this.#parts.connections.watch(server);
+    const hear = (request: IncomingMessage, response: ServerResponse) => {
+      // A socket that breaks while we write is told by "close"; without this listener it would end the process.
+      response.on("error", () => {});
+      this.#route(request, response).catch((error: unknown) => this.#defect(request, response, error));
+    };
+    server.on("request", hear).on("checkContinue", hear);
+    return server;
+  }
+
+  async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = pathOf(request.url ?? "");
+    if (path === "/healthz") return sendJson(response, 200, { ok: true });
+    const service = this.#service;
+    if (path === "/readyz") return this.#answerReady(response, service !== undefined);
+    if (service === undefined || this.#draining || this.#parts.connections.crowded)
+      return this.#busy(request, response);
+    const denied = service.access.screen(request);
+    if (denied !== undefined) return deny(request, response, denied);
+    const headers = corsHeaders(request);
+    if (isPreflight(request)) return answerPreflight(request, response);
+    const server = /^\/mcp\/([A-Za-z0-9_-]{1,64})$/.exec(path)?.[1];
+    if (path !== "/rpc" && server === undefined) return this.#notFound(request, response, path, headers);
+    const unauthorized = service.access.authorize(request);
+    if (unauthorized !== undefined) return deny(request, response, unauthorized, headers);
+    this.#parts.announce(server === undefined ? "/rpc" : `${request.method} /mcp`);
+    if (server === undefined) return service.rpc.handle(request, response, headers);
+    return service.mcp.handle(server, request, response, headers);
+  }
+
+  #answerReady(response: ServerResponse, started: boolean): void {
+    const isReady = started && !this.#draining;
+    sendJson(response, isReady ? 200 : 503, { ok: isReady });
+  }
+
+  #busy(request: IncomingMessage, response: ServerResponse): void {
+    const message = this.#draining
+      ? "the gateway is stopping"
+      : "the gateway is starting or has too many connections; try again";
+    const fault = { code: rpcCode.unavailable, message, reason: "gateway_busy" as const };
+    refuse(request, response, { status: 503, fault, headers: { connection: "close", "retry-after": "1" } });
+  }
+
+  #notFound(request: IncomingMessage, response: ServerResponse, path: string, headers: OutgoingHttpHeaders): void {
+    const message = path.startsWith("/mcp")
+      ? "an MCP server is at /mcp/<its name in the config>"
+      : "there is /mcp/<server>, /rpc, /healthz and /readyz";
+    const fault = {
+      code: rpcCode.invalidRequest,
+      message: `nothing at ${path.slice(0, 200)}: ${message}`,
+      reason: "method_unknown" as const,
+    };
+    refuse(request, response, { status: 404, fault, headers });
+  }
+
+  #defect(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+    this.#parts.log("gateway.defect", { error: error instanceof Error ? error.stack : String(error) });
+    const fault = {
+      code: rpcCode.internal,
+      message: "a defect in Holdfast; see the gateway's log",
+      reason: "internal" as const,
+    };
+    if (response.headersSent) response.destroy();
+    else refuse(request, response, { status: 500, fault });
+  }
+}
+
+function deny(
+  request: IncomingMessage,
+  response: ServerResponse,
+  denial: Denial,
+  headers: OutgoingHttpHeaders = {},
+): void {
+  const { status, message } = denial;
+  const fault = {
+    code: rpcCode.invalidRequest,
+    message,
+    reason: status === 401 ? ("unauthorized" as const) : ("forbidden" as const),
+  };
+  const challenge = status === 401 ? { "www-authenticate": 'Bearer realm="holdfast"' } : {};
+  refuse(request, response, { status, fault, headers: { ...headers, ...challenge } });
+}
+
+/** The path without its query, which means nothing here: least of all a token in it. */
+function pathOf(url: string): string {
+  const query = url.indexOf("?");
+  return query === -1 ? url : url.slice(0, query);
+}

@@ -1,0 +1,5 @@
+/** What `import … from "holdfast"` gives. No logic here. */
+export { HoldfastError, type ErrorCode } from "./errors.ts";
+export { contain, Contained, type ContainOptions, type Exit, type Member } from "./library/contain.ts";
+export { reapOnExit } from "./library/reap-on-exit.ts";
+export { ContainedStdioTransport, type ContainedStdioParameters } from "./library/stdio-transport.ts";

@@ -1,0 +1,94 @@
+/** Answers the front: the barrier between what speaks to the network and what starts processes. */
+import { asHoldfastError, HoldfastError } from "../errors.ts";
+import type { FrontProcess } from "./front.ts";
+import type { Log } from "./log.ts";
+import { accept } from "./protocol/accept.ts";
+import type { FrontMessage, FrontRequestName, FrontRequests, KeeperStatus } from "./protocol/messages.ts";
+import type { RunTable } from "./run-table.ts";
+
+export interface DeskParts {
+  table: RunTable;
+  log: Log;
+  status: () => KeeperStatus;
+  onListening: (urls: string[]) => void;
+  onFailed: (error: HoldfastError) => void;
+  onHeartbeat: (lastMethod: string) => void;
+  stop: () => void;
+  restart: (all: boolean) => void;
+}
+
+type Answers = { [N in FrontRequestName]: (params: FrontRequests[N]["params"]) => unknown };
+
+export class Desk {
+  readonly #parts: DeskParts;
+  readonly #answers: Answers;
+
+  constructor(parts: DeskParts) {
+    this.#parts = parts;
+    const { table } = parts;
+    this.#answers = {
+      "run.start": async (params) => {
+        const run = await table.start(params);
+        return { channel: run.channel, run: run.summary() };
+      },
+      "run.stop": (params) => this.#run(params.run).stop(params.reason),
+      "run.setBlob": (params) => {
+        this.#run(params.run).blob = params.blob;
+        return null;
+      },
+      "run.list": (params) => table.list(params.all),
+      "gateway.status": () => parts.status(),
+      "gateway.stop": () => {
+        parts.stop();
+        return null;
+      },
+      "gateway.restart": (params) => {
+        parts.restart(params.all);
+        return null;
+      },
+    };
+  }
+
+  hear(heard: unknown, front: FrontProcess): void {
+    const accepted = accept(heard);
+    if ("refused" in accepted) {
+      this.#parts.log.error({ event: "front.refused", what: accepted.refused });
+      const { request } = accepted;
+      const message = "the keeper does not take such a message";
+      if (request !== undefined) front.tell({ type: "refusal", request, code: "request_refused", message });
+      return;
+    }
+    const { message } = accepted;
+    switch (message.type) {
+      case "listening":
+        return this.#parts.onListening(message.urls);
+      case "failed":
+        return this.#parts.onFailed(new HoldfastError(message.code, message.message));
+      case "credit":
+        return front.port.window.credited(message.channel, message.bytes);
+      case "heartbeat":
+        return this.#parts.onHeartbeat(message.lastMethod);
+      default:
+        void this.#answer(message, front); // never rejects
+    }
+  }
+
+  async #answer(message: Extract<FrontMessage, { request: number }>, front: FrontProcess): Promise<void> {
+    const { type, request } = message;
+    try {
+      const answer = this.#answers[type] as (params: unknown) => unknown;
+      const result = await answer(message.params);
+      front.tell({ type: "reply", request, result: result ?? null });
+    } catch (thrown) {
+      const { code, message: text } = asHoldfastError(thrown);
+      this.#parts.log.warn({ event: "front.refused", what: type, code, text });
+      front.tell({ type: "refusal", request, code, message: text });
+    }
+  }
+
+  #run(id: string) {
+    const run = this.#parts.table.get(id);
+    if (run === undefined) throw new HoldfastError("run_unknown", `no live run ${id}`);
+    return run;
+  }
+}

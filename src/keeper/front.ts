@@ -1,0 +1,180 @@
+/** Keeps one front alive: forks it without rights, hears it, and restarts it when it dies. */
+import { fork, type ChildProcess } from "node:child_process";
+import { extname } from "node:path";
+import type { Socket } from "node:net";
+import { fileURLToPath } from "node:url";
+import { registerChild } from "../contain/own-children.ts";
+import { HoldfastError } from "../errors.ts";
+import { StreamTail, type CrashRecords } from "./crashes.ts";
+import { baseEnvironment } from "../contain/environment.ts";
+import { RestartIntensity } from "./intensity.ts";
+import type { Log } from "./log.ts";
+import { CreditMeter, SendWindow } from "./protocol/flow.ts";
+import { FrameReader, type Frame } from "./protocol/frames.ts";
+import { dataDescriptor } from "./protocol/link.ts";
+import type { CrashView, KeeperMessage } from "./protocol/messages.ts";
+import type { FrontPort } from "./relay.ts";
+
+/** Time for a front that was told to drain; then it is killed. */
+const drainBoundMs = 5000;
+
+export interface FrontParts {
+  frontDirectory: string;
+  crashes: CrashRecords;
+  log: Log;
+  intensity: RestartIntensity;
+  onStart: (front: FrontProcess) => void;
+  onMessage: (message: unknown, front: FrontProcess) => void;
+  onFrame: (frame: Frame) => void;
+  /** The front is gone; `planned` when this keeper ended it. */
+  onEnd: (crash: CrashView | undefined) => Promise<void>;
+  onGivenUp: (error: HoldfastError) => void;
+}
+
+/** One life of the front. */
+export interface FrontProcess {
+  pid: number;
+  epoch: number;
+  port: FrontPort;
+  tell(message: KeeperMessage): void;
+}
+
+/** What the front may not do is refused by Node itself: no child process, no worker, no addon, one directory to write. */
+function frontFlags(frontDirectory: string): string[] {
+  // The small young generation keeps memory flat over many sessions; V8 would grow it for a rush and keep it.
+  const flags = [
+    "--max-semi-space-size=2",
+    "--permission",
+    "--allow-fs-read=*",
+    `--allow-fs-write=${frontDirectory}`,
+    "--disable-sigusr1",
+  ];
+  if (process.allowedNodeEnvironmentFlags.has("--allow-net")) flags.push("--allow-net");
+  return [...flags, "--disable-warning=ExperimentalWarning", "--disable-warning=SecurityWarning"];
+}
+
+export class FrontSupervisor {
+  readonly #parts: FrontParts;
+  #child: ChildProcess | undefined;
+  #ended: Promise<void> = Promise.resolve();
+  #epoch = 0;
+  #planned = false;
+  #closed = false;
+  lastMethod: string | null = null;
+  restarts = 0;
+
+  constructor(parts: FrontParts) {
+    this.#parts = parts;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  start(): void {
+    const { frontDirectory, log } = this.#parts;
+    const entry = fileURLToPath(new URL(`../gateway/main${extname(import.meta.url)}`, import.meta.url));
+    const child = fork(entry, [], {
+      execArgv: frontFlags(frontDirectory),
+      env: baseEnvironment(),
+      serialization: "json",
+      stdio: ["ignore", "pipe", "pipe", "ipc", "pipe"],
+      windowsHide: true,
+    });
+    registerChild(child);
+    this.#child = child;
+    this.#epoch += 1;
+    this.#planned = false;
+    this.lastMethod = null;
+    const stderr = new StreamTail();
+    child.stdout?.on("data", (chunk: Buffer) =>
+      log.info({ event: "front.said", text: chunk.toString("utf8").trimEnd() }),
+    );
+    child.stderr?.on("data", (chunk: Buffer) => {
+      stderr.push(chunk);
+      log.warn({ event: "front.said", text: chunk.toString("utf8").trimEnd() });
+    });
+    const front = this.#wire(child);
+    const ended = Promise.withResolvers<void>();
+    this.#ended = ended.promise;
+    child.once("error", (error) => log.error({ event: "front.error", error: error.message }));
+    child.once("exit", (code, signal) => {
+      this.#exited(child.pid ?? 0, code, signal, stderr.text()).then(ended.resolve, ended.reject);
+    });
+    this.#parts.onStart(front);
+  }
+
+  /** Ends this front and starts another one. Resolves when the old one is gone and what had to end with it has. */
+  async restart(): Promise<void> {
+    await this.#end("restart");
+    this.restarts += 1;
+    if (!this.#closed) this.start();
+  }
+
+  /** Ends the front for good. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#end("shutdown");
+  }
+
+  tell(message: KeeperMessage): void {
+    // A front that died between two lines is told by its exit.
+    if (this.#child?.connected === true) this.#child.send(message, () => {});
+  }
+
+  async #end(reason: string): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return this.#ended;
+    this.#planned = true;
+    this.tell({ type: "drain", reason });
+    const late = setTimeout(() => child.kill("SIGKILL"), drainBoundMs);
+    await this.#ended.finally(() => clearTimeout(late));
+  }
+
+  #wire(child: ChildProcess): FrontProcess {
+    const pipe = child.stdio[dataDescriptor] as Socket;
+    pipe.on("error", () => {}); // the front is gone; its exit tells
+    const reader = new FrameReader((frame) => this.#parts.onFrame(frame));
+    pipe.on("data", (chunk: Buffer) => {
+      try {
+        reader.push(chunk);
+      } catch (error) {
+        this.#parts.log.error({ event: "front.refused", what: "frame", error: String(error) });
+        child.kill("SIGKILL");
+      }
+    });
+    const tell = (message: KeeperMessage) => {
+      if (child.connected) child.send(message, () => {}); // see tell() above
+    };
+    const meter = new CreditMeter((channel, bytes) => tell({ type: "credit", channel, bytes }));
+    const front: FrontProcess = {
+      pid: child.pid ?? 0,
+      epoch: this.#epoch,
+      port: { pipe, window: new SendWindow(), meter },
+      tell,
+    };
+    child.on("message", (message) => this.#parts.onMessage(message, front));
+    return front;
+  }
+
+  async #exited(pid: number, exitCode: number | null, signal: NodeJS.Signals | null, stderr: string): Promise<void> {
+    const planned = this.#planned;
+    const crash = { who: "front" as const, at: Date.now(), pid, exitCode, signal, lastMethod: this.lastMethod };
+    const view = planned ? undefined : this.#parts.crashes.record(crash, stderr);
+    const settled = this.#parts.onEnd(view);
+    if (!planned && !this.#closed) this.#again();
+    // A crashed front is replaced at once; what ends with it ends beside that.
+    await settled;
+  }
+
+  #again(): void {
+    if (this.#parts.intensity.allows(Date.now())) {
+      this.restarts += 1;
+      this.start();
+      return;
+    }
+    this.#parts.onGivenUp(
+      new HoldfastError("internal", "the front died too often; see `holdfast status` and the crashes directory"),
+    );
+  }
+}

@@ -1,0 +1,291 @@
+/** One life of the keeper: opens what it owns in order, and closes it in the reverse order. */
+import { HoldfastError } from "../errors.ts";
+import type { Config } from "../config/schema.ts";
+import { closeAllOnExec } from "../contain/ffi.ts";
+import { openContainment, type Probed } from "../contain/probe.ts";
+import { bootId, readProcess } from "../contain/processes.ts";
+import type { TierName } from "../contain/types.ts";
+import { version } from "../version.ts";
+import { frontConfig } from "./front-config.ts";
+import { CrashRecords } from "./crashes.ts";
+import { Desk } from "./desk.ts";
+import { FrontSupervisor, type FrontProcess } from "./front.ts";
+import { Guardian } from "./guardian.ts";
+import { RestartIntensity } from "./intensity.ts";
+import { Ledger } from "./ledger.ts";
+import { openLog, type Log } from "./log.ts";
+import type { KeeperStatus, RunView } from "./protocol/messages.ts";
+import { awaitOldGuardian, reconcile, type Reconciled } from "./reconcile.ts";
+import type { Run } from "./run.ts";
+import { RunTable } from "./run-table.ts";
+import {
+  openStateDirectory,
+  readKeeperRecord,
+  readOrMakeSecret,
+  removeKeeperRecord,
+  writeKeeperRecord,
+} from "./state-directory.ts";
+import type { StatePaths } from "./state-directory.ts";
+
+export interface KeeperOptions {
+  state: string;
+  config: Config;
+  /** Take this tier or fail; undefined = the best there is. */
+  tier?: TierName | undefined;
+  /** Runs whenever a front begins to listen: the first time, and after each restart. */
+  onListening: (keeper: Keeper, restarts: number) => void;
+}
+
+/** How a keeper's life ended: what could not be ended, and what to do next. */
+export interface KeeperEnd {
+  survivors: RunView[];
+  error: HoldfastError | undefined;
+  again: boolean;
+}
+
+export class Keeper {
+  readonly paths: StatePaths;
+  readonly config: Config;
+  readonly refusedTiers: string[];
+  urls: string[] = [];
+  readonly #options: KeeperOptions;
+  readonly #log: Log;
+  readonly #closeLog: () => void;
+  readonly #ledger: Ledger;
+  readonly #epoch: number;
+  readonly #ownerId: string;
+  readonly #probed: Probed;
+  readonly #crashes: CrashRecords;
+  readonly #guardian: Guardian;
+  readonly #front: FrontSupervisor;
+  readonly #table: RunTable;
+  readonly #startedAt = Date.now();
+  readonly #ended = Promise.withResolvers<KeeperEnd>();
+  #reconciled: Reconciled = { words: [], swept: 0 };
+  #closing: Promise<void> | undefined;
+  #hasListened = false;
+
+  /** Takes the state directory, the ledger's lock and the tier, or throws with nothing started. */
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+    this.config = options.config;
+    this.paths = openStateDirectory(options.state);
+    this.#ledger = this.#takeLedger();
+    this.#ownerId = readOrMakeSecret(this.paths.owner, 8);
+    readOrMakeSecret(this.paths.token, 32);
+    const opened = openLog(this.paths.log);
+    this.#log = opened.log;
+    this.#closeLog = () => opened.close();
+    this.#crashes = new CrashRecords(this.paths.crashes);
+    const startTime = readProcess(process.pid)?.startTime ?? "";
+    this.#epoch = this.#ledger.beginEpoch(bootId(), process.pid, startTime, this.#startedAt);
+    this.#probed = openContainment(this.#ownerId, this.#epoch, this.paths.bin, options.tier);
+    this.refusedTiers = this.#probed.refused;
+    // What the keeper's own starter left open is not for servers either.
+    closeAllOnExec();
+    this.#guardian = this.#makeGuardian();
+    this.#table = this.#makeTable();
+    this.#front = this.#makeFront();
+    this.#log.info({
+      event: "keeper.started",
+      version,
+      epoch: this.#epoch,
+      tier: this.tier,
+      refused: this.refusedTiers,
+    });
+  }
+
+  get tier(): TierName {
+    return this.#probed.containment.tier;
+  }
+
+  /** Resolves when this life is over, however it came to that. */
+  get ended(): Promise<KeeperEnd> {
+    return this.#ended.promise;
+  }
+
+  /** What the start found of earlier lives. */
+  get reconciled(): Reconciled {
+    return this.#reconciled;
+  }
+
+  /** Reconciles, sets the guardian on watch, then lets the front speak. */
+  async start(): Promise<void> {
+    try {
+      const before = readKeeperRecord(this.paths);
+      await awaitOldGuardian(before === undefined ? undefined : { ...before.guardian, bootId: before.bootId });
+      this.#reconciled = await reconcile(this.#ledger, this.#probed.containment, this.#ownerId, this.#epoch, this.#log);
+      await this.#guardian.start();
+      this.#front.start();
+    } catch (thrown) {
+      await this.close("shutdown", thrown instanceof HoldfastError ? thrown : undefined);
+      throw thrown;
+    }
+  }
+
+  status(): KeeperStatus {
+    const rssOf = (pid: number) => readProcess(pid)?.rssBytes ?? 0;
+    const { pid: guardianPid, restarts: guardianRestarts } = this.#guardian;
+    const { pid: frontPid, restarts: frontRestarts } = this.#front;
+    return {
+      version,
+      tier: this.tier,
+      epoch: this.#epoch,
+      keeper: { pid: process.pid, rssBytes: process.memoryUsage.rss() },
+      front: { pid: frontPid, rssBytes: rssOf(frontPid), restarts: frontRestarts },
+      guardian: { pid: guardianPid, rssBytes: rssOf(guardianPid), restarts: guardianRestarts },
+      runs: this.#table.size,
+      orphansSwept: this.#reconciled.swept,
+      reconciled: this.#reconciled.words,
+      crashes: this.#crashes.list(20),
+      startedAt: this.#startedAt,
+    };
+  }
+
+  /** Skips every grace of a close that is under way. */
+  hurry(): void {
+    this.#table.hurry();
+  }
+
+  /**
+   * Orderly end: doors, runs, front, guardian, fence, record. `ended` resolves after it. `again`: the caller wants to
+   * start anew. A second call joins the first.
+   */
+  close(reason: "shutdown" | "front-lost", error?: HoldfastError, again = false): Promise<void> {
+    this.#closing ??= this.#close(reason, error, again);
+    return this.#closing;
+  }
+
+  async #close(reason: "shutdown" | "front-lost", error: HoldfastError | undefined, again: boolean): Promise<void> {
+    this.#log.info({ event: "keeper.stopping", reason, error: error?.message });
+    const frontGone = this.#front.close();
+    const survivors = await this.#table.close(reason);
+    await frontGone;
+    // With survivors the guardian must not be told that all is done: it goes on to look for what is marked.
+    if (survivors.length === 0) await this.#guardian.dismiss();
+    this.#probed.containment.close();
+    this.#ledger.endEpoch(this.#epoch, Date.now());
+    this.#ledger.close();
+    removeKeeperRecord(this.paths);
+    this.#log.info({ event: "keeper.ended", survivors });
+    this.#closeLog();
+    this.#ended.resolve({ survivors, error, again });
+  }
+
+  #takeLedger(): Ledger {
+    try {
+      return new Ledger(this.paths.ledger);
+    } catch (thrown) {
+      if (!(thrown instanceof HoldfastError) || thrown.code !== "state_locked") throw thrown;
+      const other = readKeeperRecord(this.paths);
+      const who = other === undefined ? "" : ` (pid ${other.pid}, ${other.url})`;
+      const message = `another gateway runs on the state directory ${this.paths.root}${who}; stop it with \`holdfast stop\`, or choose another directory with --state DIR`;
+      throw new HoldfastError("state_locked", message, { cause: thrown });
+    }
+  }
+
+  #makeGuardian(): Guardian {
+    const { fence, home } = this.#probed.containment.guardian;
+    return new Guardian({
+      marker: `/${this.#ownerId}/r${this.#epoch}-`,
+      fence,
+      home,
+      crashes: this.#crashes,
+      onRestart: () => {
+        this.#log.warn({ event: "guardian.restarted", pid: this.#guardian.pid });
+        this.#writeRecord();
+      },
+      onGivenUp: (error) => void this.close("shutdown", error), // `ended` tells the outcome
+    });
+  }
+
+  #makeTable(): RunTable {
+    return new RunTable({
+      config: this.config,
+      containment: this.#probed.containment,
+      ledger: this.#ledger,
+      log: this.#log,
+      epoch: this.#epoch,
+      ownerId: this.#ownerId,
+      runsDirectory: this.paths.runs,
+      onChange: (run: Run) => this.#front.tell({ type: "run.state", run: run.summary(), channel: run.channel }),
+    });
+  }
+
+  #makeFront(): FrontSupervisor {
+    const { frontRestartsMax, frontRestartWindowMs } = this.config.limits;
+    const desk = new Desk({
+      table: this.#table,
+      log: this.#log,
+      status: () => this.status(),
+      onListening: (urls) => this.#listening(urls),
+      onFailed: (error) => this.#frontFailed(error),
+      onHeartbeat: (lastMethod) => {
+        this.#front.lastMethod = lastMethod;
+      },
+      stop: () => void this.close("shutdown"), // `ended` tells the outcome
+      restart: (all) => void (all ? this.close("shutdown", undefined, true) : this.#front.restart()), // likewise
+    });
+    return new FrontSupervisor({
+      frontDirectory: this.paths.front,
+      crashes: this.#crashes,
+      log: this.#log,
+      intensity: new RestartIntensity(frontRestartsMax, frontRestartWindowMs),
+      onStart: (front) => this.#greet(front),
+      onMessage: (message, front) => desk.hear(message, front),
+      onFrame: (frame) => this.#table.byChannel(frame.channel)?.relay?.toServer(frame),
+      onEnd: (crash) => {
+        if (crash !== undefined) this.#log.error({ event: "front.crashed", ...crash });
+        return this.#closing === undefined ? this.#table.detach() : Promise.resolve();
+      },
+      onGivenUp: (error) => void this.close("front-lost", error), // `ended` tells the outcome
+    });
+  }
+
+  #greet(front: FrontProcess): void {
+    this.#table.attach(front.port);
+    this.#guardian.watchFront(front.pid);
+    // A front after the first takes the port that its clients know.
+    const port = this.#hasListened ? Number(new URL(this.urls[0] ?? "").port) : this.config.port;
+    front.tell({
+      type: "hello",
+      version,
+      epoch: this.#epoch,
+      frontEpoch: front.epoch,
+      tokenFile: this.paths.token,
+      frontDir: this.paths.front,
+      config: frontConfig(this.config, port),
+      runs: [],
+    });
+  }
+
+  #listening(urls: string[]): void {
+    this.urls = urls;
+    this.#hasListened = true;
+    this.#writeRecord();
+    this.#log.info({ event: "front.listening", urls, restarts: this.#front.restarts });
+    this.#options.onListening(this, this.#front.restarts);
+  }
+
+  /** The first front that cannot listen ends the start; a later one is a crash like any other and is tried again. */
+  #frontFailed(error: HoldfastError): void {
+    this.#log.error({ event: "front.failed", error: error.message });
+    if (!this.#hasListened) void this.close("shutdown", error); // `ended` tells the outcome
+  }
+
+  #writeRecord(): void {
+    if (!this.#hasListened || this.#closing !== undefined) return;
+    writeKeeperRecord(this.paths, {
+      version,
+      pid: process.pid,
+      startTime: readProcess(process.pid)?.startTime ?? "",
+      bootId: bootId(),
+      epoch: this.#epoch,
+      tier: this.tier,
+      url: this.urls[0] ?? "",
+      urls: this.urls,
+      front: { pid: this.#front.pid },
+      guardian: this.#guardian.identity(),
+    });
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * The durable record of runs: one SQLite file, opened exclusively for the keeper's life. The kernel gives the lock back
+ * when the keeper dies, however it dies, so it is also what keeps a second gateway off the same state directory.
+ */
+import { createHash } from "node:crypto";
+import { chmodSync } from "node:fs";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { HoldfastError } from "../errors.ts";
+import type { EndReason, RunKind, RunState } from "./protocol/messages.ts";
+
+/** Ended runs kept for `ps --all`. */
+const historyMax = 1000;
+
+export interface LedgerRow {
+  id: string;
+  kind: RunKind;
+  server: string | null;
+  sessionId: string | null;
+  scopeKey: string | null;
+  host: string;
+  command: string;
+  cwd: string | null;
+  pid: number | null;
+  startTime: string | null;
+  bootId: string;
+  processGroup: number | null;
+  container: string;
+  marker: string;
+  policy: string;
+  state: RunState;
+  startedAt: number;
+  leaderEndedAt: number | null;
+  endedAt: number | null;
+  endReason: EndReason | null;
+  exitCode: number | null;
+  signal: string | null;
+  epoch: number;
+}
+
+const schema = `
+create table if not exists epochs (
+  epoch integer primary key, boot_id text not null, pid integer not null, start_time text not null,
+  started_at integer not null, ended_at integer
+) strict;
+create table if not exists runs (
+  id text primary key, kind text not null, server text, session_id text, scope_key text, host text not null,
+  command text not null, command_hash text not null, cwd text, pid integer, start_time text, boot_id text not null,
+  process_group integer, container text not null, marker text not null, policy text not null, state text not null,
+  started_at integer not null, leader_ended_at integer, ended_at integer, end_reason text, exit_code integer,
+  signal text, epoch integer not null
+) strict;
+create index if not exists runs_open on runs (state) where state <> 'exited';
+`;
+
+const select = `select id, kind, server, session_id as sessionId, scope_key as scopeKey, host, command, cwd, pid,
+  start_time as startTime, boot_id as bootId, process_group as processGroup, container, marker, policy, state,
+  started_at as startedAt, leader_ended_at as leaderEndedAt, ended_at as endedAt, end_reason as endReason,
+  exit_code as exitCode, signal, epoch from runs`;
+
+export class Ledger {
+  readonly #database: DatabaseSync;
+  readonly #insert: StatementSync;
+  readonly #spawned: StatementSync;
+  readonly #changed: StatementSync;
+  readonly #ended: StatementSync;
+
+  /** Throws `state_locked` when another gateway lives on this file, `state_unusable` when it is not a ledger. */
+  constructor(path: string) {
+    this.#database = openExclusively(path);
+    this.#insert = this.#database.prepare(
+      `insert into runs (id, kind, server, session_id, scope_key, host, command, command_hash, cwd, boot_id, container,
+       marker, policy, state, started_at, epoch) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'starting', ?, ?)`,
+    );
+    this.#spawned = this.#database.prepare("update runs set pid = ?, start_time = ?, process_group = ? where id = ?");
+    this.#changed = this.#database.prepare(
+      "update runs set state = ?, end_reason = ?, leader_ended_at = ? where id = ?",
+    );
+    this.#ended = this.#database.prepare(
+      `update runs set state = 'exited', ended_at = ?, leader_ended_at = ?, end_reason = ?, exit_code = ?, signal = ?
+       where id = ?`,
+    );
+  }
+
+  /** Begins a life of the keeper and returns its number. */
+  beginEpoch(bootId: string, pid: number, startTime: string, now: number): number {
+    const sql = "insert into epochs (boot_id, pid, start_time, started_at) values (?, ?, ?, ?)";
+    return Number(this.#database.prepare(sql).run(bootId, pid, startTime, now).lastInsertRowid);
+  }
+
+  endEpoch(epoch: number, now: number): void {
+    this.#database.prepare("update epochs set ended_at = ? where epoch = ?").run(now, epoch);
+  }
+
+  /** Writes the row of a run that does not exist yet. Nothing is spawned before this returned. */
+  intend(row: LedgerRow): void {
+    const hash = createHash("sha256").update(row.command).digest("hex");
+    this.#insert.run(
+      row.id,
+      row.kind,
+      row.server,
+      row.sessionId,
+      row.scopeKey,
+      row.host,
+      row.command,
+      hash,
+      row.cwd,
+      row.bootId,
+      row.container,
+      row.marker,
+      row.policy,
+      row.startedAt,
+      row.epoch,
+    );
+  }
+
+  spawned(id: string, pid: number, startTime: string, processGroup: number): void {
+    this.#spawned.run(pid, startTime, processGroup, id);
+  }
+
+  changed(row: Pick<LedgerRow, "id" | "state" | "endReason" | "leaderEndedAt">): void {
+    this.#changed.run(row.state, row.endReason, row.leaderEndedAt, row.id);
+  }
+
+  ended(row: Pick<LedgerRow, "id" | "endedAt" | "leaderEndedAt" | "endReason" | "exitCode" | "signal">): void {
+    this.#ended.run(row.endedAt, row.leaderEndedAt, row.endReason, row.exitCode, row.signal, row.id);
+  }
+
+  /** Rows of earlier epochs that nobody closed. */
+  open(): LedgerRow[] {
+    return this.#database.prepare(`${select} where state <> 'exited'`).all() as unknown as LedgerRow[];
+  }
+
+  /** Ended runs, newest first. */
+  history(count: number): LedgerRow[] {
+    const sql = `${select} where state = 'exited' order by started_at desc limit ?`;
+    return this.#database.prepare(sql).all(count) as unknown as LedgerRow[];
+  }
+
+  /** Forgets all but the newest ended runs; returns the ids of those forgotten. */
+  trim(): string[] {
+    const old = this.#database
+      .prepare("select id from runs where state = 'exited' order by started_at desc limit -1 offset ?")
+      .all(historyMax) as unknown as { id: string }[];
+    const remove = this.#database.prepare("delete from runs where id = ?");
+    for (const { id } of old) remove.run(id);
+    return old.map(({ id }) => id);
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+}
+
+function openExclusively(path: string): DatabaseSync {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(path);
+    chmodSync(path, 0o600);
+    // Normal: a kill -9 loses nothing that was committed, and after a power cut the boot id has changed anyway.
+    database.exec("pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = normal");
+    database.exec(`begin immediate; ${schema} commit`);
+    return database;
+  } catch (cause) {
+    database?.close();
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    if (reason.includes("locked")) {
+      throw new HoldfastError("state_locked", "another gateway runs on this state directory", { cause });
+    }
+    const message = `${path} cannot be used as the ledger: ${reason}; move it away to begin a new one`;
+    throw new HoldfastError("state_unusable", message, { cause });
+  }
+}

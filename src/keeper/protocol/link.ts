@@ -1,0 +1,190 @@
+/**
+ * The front's end of the channel to its keeper. The only way by which a front starts, feeds or ends anything.
+ * When the channel closes the keeper is gone, and the front ends at once: it owns nothing that could outlive it.
+ */
+import { Socket } from "node:net";
+import { HoldfastError } from "../../errors.ts";
+import { CreditMeter, SendWindow } from "./flow.ts";
+import { FrameReader, writeLine, type Frame } from "./frames.ts";
+import { LinkedRun, type RunEvents } from "./linked-run.ts";
+import type { FrontMessage, FrontRequestName, FrontRequests, KeeperMessage, RunView } from "./messages.ts";
+
+export type Hello = Extract<KeeperMessage, { type: "hello" }>;
+
+/** Descriptor of the data pipe in the front, as the keeper's `fork` lays it. */
+export const dataDescriptor = 4;
+/** The whole channel. Make one per front process, with `KeeperLink.open()`. */
+export class KeeperLink {
+  readonly hello: Hello;
+  readonly window = new SendWindow();
+  readonly #pipe: Socket;
+  readonly #runs = new Map<number, LinkedRun>();
+  readonly #asked = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
+  readonly #credit = new CreditMeter((channel, bytes) => this.#post({ type: "credit", channel, bytes }));
+  /** Frames of a run whose `run.start` reply (on the other descriptor) has not been read yet. */
+  readonly #early = new Map<number, Frame[]>();
+  /** Starts without a reply yet: only then can a frame of an unknown run be early; otherwise it is late. */
+  #starting = 0;
+  /** Frames sent since the keeper was heard last. */
+  #sentUnheard = 0;
+  #isGathering = false;
+  #nextRequest = 1;
+  #onDrain: (reason: string) => void = () => {};
+
+  /** Waits for the keeper's hello. `onLost` runs once when the keeper is gone. */
+  static async open(onLost: () => void): Promise<KeeperLink> {
+    if (process.send === undefined) throw new HoldfastError("usage", "a front is started by its keeper, not by hand");
+    process.once("disconnect", onLost);
+    const hello = await new Promise<Hello>((resolve) => {
+      const take = (message: KeeperMessage) => {
+        if (message.type !== "hello") return;
+        process.off("message", take as NodeJS.MessageListener);
+        resolve(message);
+      };
+      process.on("message", take as NodeJS.MessageListener);
+    });
+    return new KeeperLink(hello);
+  }
+
+  private constructor(hello: Hello) {
+    this.hello = hello;
+    this.#pipe = new Socket({ fd: dataDescriptor, readable: true, writable: true });
+    const reader = new FrameReader((frame) => this.#route(frame));
+    this.#pipe.on("data", (chunk: Buffer) => {
+      this.#sentUnheard = 0;
+      reader.push(chunk);
+    });
+    this.#pipe.on("error", () => {}); // the keeper is gone; "disconnect" says so too and ends the process
+    process.on("message", (message) => this.#hear(message as KeeperMessage));
+  }
+
+  /** What to do when the keeper says that the gateway stops: close the doors; the keeper ends the runs. */
+  onDrain(listener: (reason: string) => void): void {
+    this.#onDrain = listener;
+  }
+
+  /** Asks the keeper for one thing; rejects with the keeper's refusal. */
+  ask<N extends FrontRequestName>(name: N, params: FrontRequests[N]["params"]): Promise<FrontRequests[N]["result"]> {
+    return new Promise((resolve, reject) => this.#ask(name, params, resolve, reject));
+  }
+
+  #ask<N extends FrontRequestName>(
+    name: N,
+    params: FrontRequests[N]["params"],
+    resolve: (result: FrontRequests[N]["result"]) => void,
+    reject: (error: Error) => void,
+  ): void {
+    const request = this.#nextRequest++;
+    this.#asked.set(request, { resolve, reject });
+    this.#post({ type: name, request, params } as FrontMessage);
+  }
+
+  /** Starts the configured server for a session. The process exists, and is in the ledger, when this resolves. */
+  startRun(server: string, sessionId: string, events: RunEvents, blob = ""): Promise<LinkedRun> {
+    const params = { server, sessionId, onFrontLoss: "kill" as const, blob };
+    this.#starting++;
+    return new Promise<LinkedRun>((resolve, reject) => {
+      // Registered inside the reply, not after an await: the run's own exit may be the very next message.
+      const register = ({ channel, run }: { channel: number; run: RunView }) => {
+        const linked = new LinkedRun(this, channel, run, events);
+        this.#runs.set(channel, linked);
+        for (const frame of this.#early.get(channel) ?? []) linked.receive(frame);
+        this.#early.delete(channel);
+        resolve(linked);
+      };
+      this.#ask("run.start", params, register, reject);
+    }).finally(() => {
+      this.#starting--;
+      if (this.#starting === 0) this.#early.clear();
+    });
+  }
+
+  listening(urls: string[]): void {
+    this.#post({ type: "listening", urls });
+  }
+
+  /** Resolves once the keeper can read it: the front's next step is to exit. */
+  failed(error: HoldfastError): Promise<void> {
+    return new Promise((resolve) => this.#post({ type: "failed", code: error.code, message: error.message }, resolve));
+  }
+
+  heartbeat(lastMethod: string): void {
+    this.#post({ type: "heartbeat", lastMethod });
+  }
+
+  /** For LinkedRun only. */
+  sendFrame(channel: number, line: Buffer, frameFlags: number, request: number): void {
+    this.window.sent(channel, line.length);
+    this.#gather();
+    writeLine(this.#pipe, channel, line, frameFlags, request);
+  }
+
+  /**
+   * With many calls in flight the system call is the cost: what is sent before anything was heard again leaves in one
+   * write at the end of the loop's turn. A call that is alone is written at once.
+   */
+  #gather(): void {
+    this.#sentUnheard++;
+    if (this.#sentUnheard === 1 || this.#isGathering) return;
+    this.#isGathering = true;
+    this.#pipe.cork();
+    setImmediate(() => {
+      this.#isGathering = false;
+      this.#pipe.uncork();
+    });
+  }
+
+  /** For LinkedRun only. */
+  consumed(channel: number, bytes: number): void {
+    if (bytes > 0) this.#credit.consumed(channel, bytes);
+  }
+
+  #route(frame: Frame): void {
+    const run = this.#runs.get(frame.channel);
+    if (run !== undefined) return run.receive(frame);
+    if (this.#starting === 0) return;
+    const early = this.#early.get(frame.channel) ?? [];
+    early.push({ ...frame, bytes: Buffer.from(frame.bytes) });
+    this.#early.set(frame.channel, early);
+  }
+
+  #hear(message: KeeperMessage): void {
+    switch (message.type) {
+      case "reply":
+      case "refusal": {
+        const asked = this.#asked.get(message.request);
+        this.#asked.delete(message.request);
+        if (message.type === "reply") asked?.resolve(message.result as never);
+        else asked?.reject(new HoldfastError(message.code, message.message));
+        return;
+      }
+      case "credit":
+        return this.window.credited(message.channel, message.bytes);
+      case "run.state": {
+        const run = this.#runs.get(message.channel);
+        if (message.run.state !== "exited") return run?.changed(message.run);
+        run?.whenStdoutEnded(() => {
+          run.changed(message.run);
+          this.#forget(message.channel);
+        });
+        return;
+      }
+      case "drain":
+        return this.#onDrain(message.reason);
+      case "hello":
+        return; // taken by open()
+    }
+  }
+
+  #forget(channel: number): void {
+    this.#runs.delete(channel);
+    this.#early.delete(channel);
+    this.window.forget(channel);
+    this.#credit.forget(channel);
+  }
+
+  #post(message: FrontMessage, onSent: () => void = () => {}): void {
+    // The callback form: a keeper that died between two lines is told by "disconnect", not by an exception here.
+    process.send?.(message, undefined, {}, () => onSent());
+  }
+}

@@ -1,0 +1,137 @@
+/** One MCP run as the front holds it: lines in, lines out, and its state. */
+import type { KeeperLink } from "./link.ts";
+import { flags, type Frame } from "./frames.ts";
+import type { EndReason, RunView } from "./messages.ts";
+
+/** Longest line that is put together from pieces, in bytes; a server that sends more is ended by its session. */
+const lineBytesMax = 64 * 1024 * 1024;
+/** Bytes that may wait for the server's stdin on one run before `send` says no. */
+const queuedBytesMax = 4 * 1024 * 1024;
+/** How long a run's end waits for its last lines, in milliseconds; they come on the other descriptor. */
+const lastLinesMs = 1000;
+
+export interface RunEvents {
+  /**
+   * One line from the server's stdout, without its newline. The bytes are valid only during the call.
+   * Call `release` once they were passed on (now or later): that is what lets the server write more.
+   */
+  onLine(line: Buffer, release: () => void): void;
+  /** The server's stdout ended. */
+  onEnd(): void;
+  onState(run: RunView): void;
+}
+
+/** One MCP run as the front holds it. */
+export class LinkedRun {
+  readonly id: string;
+  readonly channel: number;
+  view: RunView;
+  readonly #link: KeeperLink;
+  readonly #events: RunEvents;
+  readonly #queue: { line: Buffer; frameFlags: number; request: number }[] = [];
+  #queuedBytes = 0;
+  #pieces: Buffer[] = [];
+  #piecesBytes = 0;
+  #stdoutEnded = false;
+  #onStdoutEnd: (() => void) | undefined;
+
+  constructor(link: KeeperLink, channel: number, view: RunView, events: RunEvents) {
+    this.id = view.id;
+    this.channel = channel;
+    this.view = view;
+    this.#link = link;
+    this.#events = events;
+  }
+
+  /**
+   * Sends one line (no newline inside) to the server's stdin. `opens` names a request id that now waits for its answer,
+   * `closes` a server's request that this line answers. False: more than 4 MiB wait already, the line was not taken.
+   */
+  send(line: Buffer, ids: { opens?: number; closes?: number } = {}): boolean {
+    if (this.#queuedBytes > queuedBytesMax) return false;
+    let frameFlags = 0;
+    let request = 0;
+    if (ids.opens !== undefined) [frameFlags, request] = [flags.opens, ids.opens];
+    else if (ids.closes !== undefined) [frameFlags, request] = [flags.closes | flags.fromServer, ids.closes];
+    this.#queue.push({ line, frameFlags, request });
+    this.#queuedBytes += line.length;
+    if (this.#queue.length === 1) this.#flush();
+    return true;
+  }
+
+  /** Tells the keeper that a request has its answer (`closes`), or that the server asked one (`opens`), without a line. */
+  declare(kind: "opens" | "closes", asker: "front" | "server", request: number): void {
+    const frameFlags = flags[kind] | (asker === "server" ? flags.fromServer : 0);
+    this.#link.sendFrame(this.channel, Buffer.alloc(0), frameFlags, request);
+  }
+
+  /** Ends the run; resolves when its container is empty, with what the keeper wrote down. */
+  stop(reason: EndReason): Promise<RunView> {
+    return this.#link.ask("run.stop", { run: this.id, reason });
+  }
+
+  /** For the link only. */
+  receive(frame: Frame): void {
+    if ((frame.flags & flags.end) !== 0) return this.#ended();
+    if ((frame.flags & flags.more) !== 0) {
+      this.#piecesBytes += frame.bytes.length;
+      if (this.#piecesBytes > lineBytesMax) {
+        this.#pieces = [];
+        void this.stop("limit-exceeded").catch(() => {}); // the run may have ended meanwhile
+        return;
+      }
+      this.#pieces.push(Buffer.from(frame.bytes));
+      // Pieces are credited as they come: a line longer than the window could never be whole otherwise.
+      this.#link.consumed(this.channel, frame.bytes.length);
+      return;
+    }
+    let line = frame.bytes;
+    if (this.#pieces.length > 0) {
+      line = Buffer.concat([...this.#pieces, frame.bytes]);
+      this.#pieces = [];
+      this.#piecesBytes = 0;
+    }
+    const last = frame.bytes.length;
+    let released = false;
+    this.#events.onLine(line, () => {
+      if (released) return;
+      released = true;
+      this.#link.consumed(this.channel, last);
+    });
+  }
+
+  /** For the link only. */
+  changed(view: RunView): void {
+    this.view = view;
+    this.#events.onState(view);
+  }
+
+  /** For the link only. Runs `action` once the last line was received, or after a bounded wait for it. */
+  whenStdoutEnded(action: () => void): void {
+    if (this.#stdoutEnded) return action();
+    const late = setTimeout(action, lastLinesMs);
+    late.unref();
+    this.#onStdoutEnd = () => {
+      clearTimeout(late);
+      action();
+    };
+  }
+
+  #ended(): void {
+    this.#stdoutEnded = true;
+    this.#events.onEnd();
+    this.#onStdoutEnd?.();
+  }
+
+  #flush(): void {
+    while (this.#queue.length > 0) {
+      if (!this.#link.window.hasRoom(this.channel)) {
+        this.#link.window.whenRoom(this.channel, () => this.#flush());
+        return;
+      }
+      const { line, frameFlags, request } = this.#queue.shift()!;
+      this.#queuedBytes -= line.length;
+      this.#link.sendFrame(this.channel, line, frameFlags, request);
+    }
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * The words that keeper and front say to each other over `fork` IPC (JSON), and nothing else crosses but frames (frames.ts).
+ * Types only: the keeper checks what it hears with accept.ts, the front trusts its keeper.
+ */
+import type { ErrorCode } from "../../errors.ts";
+
+export type RunKind = "exec" | "pty" | "mcp";
+export type RunState = "starting" | "running" | "stopping" | "exited" | "lost";
+
+/** Why a run ended. One union, in the ledger, in logs and in the API. */
+export const endReasons = [
+  "exited", // the leader ended by itself with a code
+  "signaled", // the leader was ended by a signal that Holdfast did not send
+  "session-ended",
+  "scope-replaced",
+  "timeout",
+  "no-output",
+  "cancelled",
+  "front-lost",
+  "lease-expired",
+  "keeper-lost",
+  "orphan-swept",
+  "node-lost",
+  "spawn-failed",
+  "limit-exceeded",
+  "shutdown",
+] as const;
+export type EndReason = (typeof endReasons)[number];
+
+/** One process of a run as the kernel showed it; zombies are never listed. */
+export interface ProcessView {
+  pid: number;
+  ppid: number;
+  /** Letter of /proc/<pid>/stat: R S D T … */
+  state: string;
+  rssBytes: number;
+  /** Milliseconds since the epoch at which the process began. */
+  startedAt: number;
+  command: string;
+}
+
+/** One run as the keeper knows it: the shape of `ps --json`. Times are milliseconds since the epoch. */
+export interface RunView {
+  id: string;
+  kind: RunKind;
+  server: string | null;
+  sessionId: string | null;
+  scopeKey: string | null;
+  host: string;
+  state: RunState;
+  pid: number | null;
+  startedAt: number;
+  endedAt: number | null;
+  leaderEndedAt: number | null;
+  command: string;
+  endReason: EndReason | null;
+  exitCode: number | null;
+  signal: string | null;
+  /** Processes that could not be ended (D state, other uid) when the stop sequence gave up. */
+  survivors: ProcessView[];
+  processes: ProcessView[];
+}
+
+export interface CrashView {
+  who: "front" | "guardian";
+  at: number;
+  pid: number;
+  exitCode: number | null;
+  signal: string | null;
+  lastMethod: string | null;
+  /** File that holds the last 64 KiB of its stderr. */
+  file: string;
+}
+
+/** What the keeper adds to `status`. */
+export interface KeeperStatus {
+  version: string;
+  tier: string;
+  epoch: number;
+  keeper: { pid: number; rssBytes: number };
+  front: { pid: number; rssBytes: number; restarts: number };
+  guardian: { pid: number; rssBytes: number; restarts: number };
+  runs: number;
+  orphansSwept: number;
+  /** What the start found and ended, by words of the log. */
+  reconciled: string[];
+  crashes: CrashView[];
+  startedAt: number;
+}
+
+/** The part of the config that the front may know: no command, no argument, no environment. */
+export interface FrontConfig {
+  port: number;
+  bind: string[];
+  servers: { name: string; kind: "stdio"; enabled: boolean; requestTimeoutMs: number; connectionTimeoutMs: number }[];
+  session: { idleLeaseMs: number; sessionsMax: number };
+  allowedOrigins: string[];
+  allowedHosts: string[];
+  /** Largest JSON-RPC message either way, in bytes. */
+  messageBytesMax: number;
+}
+
+/** A run that outlived its front, handed to the next one. */
+interface HelloRun {
+  id: string;
+  channel: number;
+  state: RunState;
+  blob: string;
+  /** Ids of requests without an answer: `toServer` asked by the old front, `toFront` asked by the server. */
+  openIds: { toServer: number[]; toFront: number[] };
+  offset: number;
+}
+
+export type KeeperMessage =
+  | {
+      type: "hello";
+      version: string;
+      epoch: number;
+      frontEpoch: number;
+      tokenFile: string;
+      frontDir: string;
+      config: FrontConfig;
+      runs: HelloRun[];
+    }
+  | { type: "reply"; request: number; result: unknown }
+  | { type: "refusal"; request: number; code: ErrorCode; message: string }
+  | { type: "run.state"; run: RunView; channel: number }
+  | { type: "credit"; channel: number; bytes: number }
+  | { type: "drain"; reason: string };
+
+/** What the front may ask, by name; each is answered by `reply` or `refusal` with the same `request` number. */
+export interface FrontRequests {
+  "run.start": {
+    params: { server: string; sessionId: string; onFrontLoss: "keep" | "kill"; blob: string };
+    result: { channel: number; run: RunView };
+  };
+  "run.stop": { params: { run: string; reason: EndReason }; result: RunView };
+  "run.setBlob": { params: { run: string; blob: string }; result: null };
+  "run.list": { params: { all: boolean }; result: RunView[] };
+  "gateway.status": { params: Record<string, never>; result: KeeperStatus };
+  "gateway.stop": { params: Record<string, never>; result: null };
+  "gateway.restart": { params: { all: boolean }; result: null };
+}
+export type FrontRequestName = keyof FrontRequests;
+
+export type FrontMessage =
+  | { [N in FrontRequestName]: { type: N; request: number; params: FrontRequests[N]["params"] } }[FrontRequestName]
+  | { type: "listening"; urls: string[] }
+  | { type: "failed"; code: ErrorCode; message: string }
+  | { type: "credit"; channel: number; bytes: number }
+  | { type: "heartbeat"; lastMethod: string };
+
+/** Largest opaque blob per run, in bytes. */
+export const blobBytesMax = 64 * 1024;

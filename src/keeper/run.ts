@@ -1,0 +1,198 @@
+/** One run: a container, a ledger row and the relay of its stdio, from before the spawn until the proof of empty. */
+import { commandOf, readProcess, startedAtOf, type ProcessInfo } from "../contain/processes.ts";
+import { watchLimits, type TreeLimits } from "../contain/limit-watch.ts";
+import type { ContainedProcess, Container, LeaderExit, SpawnRequest } from "../contain/types.ts";
+import { asHoldfastError } from "../errors.ts";
+import type { ErrorLog } from "./error-log.ts";
+import type { Ledger, LedgerRow } from "./ledger.ts";
+import { transition } from "./lifecycle.ts";
+import type { EndReason, ProcessView, RunState, RunView } from "./protocol/messages.ts";
+import { LineRelay } from "./relay.ts";
+import { StopSequence, type StopGraces } from "../contain/stop-sequence.ts";
+
+export interface RunParts {
+  container: Container;
+  ledger: Ledger;
+  errorLog: ErrorLog;
+  graces: StopGraces;
+  limits: TreeLimits;
+  now: () => number;
+  onExcess: (run: Run, what: string) => void;
+  onChange: (run: Run) => void;
+}
+
+function viewProcess(info: ProcessInfo): ProcessView {
+  const { pid, ppid, state, rssBytes } = info;
+  return { pid, ppid, state, rssBytes, startedAt: startedAtOf(info), command: commandOf(pid) };
+}
+
+export class Run {
+  readonly channel: number;
+  readonly onFrontLoss: "keep" | "kill";
+  blob: string;
+  relay: LineRelay | undefined;
+  readonly #row: LedgerRow;
+  readonly #parts: RunParts;
+  #process: ContainedProcess | undefined;
+  #leaderExit: LeaderExit | undefined;
+  #survivors: ProcessView[] = [];
+  #spawning: Promise<void> = Promise.resolve();
+  #sequence: StopSequence | undefined;
+  #hurried = false;
+  #limitWatch: Disposable | undefined;
+  #stopping: Promise<RunView> | undefined;
+
+  constructor(channel: number, row: LedgerRow, parts: RunParts, loss: { onFrontLoss: "keep" | "kill"; blob: string }) {
+    this.channel = channel;
+    this.#row = row;
+    this.#parts = parts;
+    this.onFrontLoss = loss.onFrontLoss;
+    this.blob = loss.blob;
+  }
+
+  get id(): string {
+    return this.#row.id;
+  }
+
+  get state(): RunState {
+    return this.#row.state;
+  }
+
+  /** Intent first, then the process. A refusal of the system closes the row as `spawn-failed` and is thrown. */
+  async start(request: SpawnRequest): Promise<void> {
+    this.#parts.ledger.intend(this.#row);
+    let refused: unknown;
+    this.#spawning = this.#parts.container.spawn(request).then(
+      (contained) => this.#spawned(contained),
+      (thrown: unknown) => {
+        refused = thrown;
+      },
+    );
+    await this.#spawning;
+    if (refused !== undefined) {
+      await this.stop("spawn-failed");
+      throw asHoldfastError(refused, "spawn_failed");
+    }
+    // A stop that came meanwhile has the word.
+    if (this.#stopping !== undefined) return;
+    this.#enter("running");
+    const { limits, container: watched } = this.#parts;
+    this.#limitWatch = watchLimits(
+      () => watched.members(),
+      limits,
+      (what) => {
+        this.#parts.onExcess(this, what);
+        void this.kill("limit-exceeded"); // never rejects
+      },
+    );
+  }
+
+  /** Ends the run; the first reason stands. Resolves on proof of empty, or with the survivors named in the view. */
+  stop(reason: EndReason): Promise<RunView> {
+    if (this.#stopping !== undefined) this.#hurry();
+    this.#stopping ??= this.#stop(reason);
+    return this.#stopping;
+  }
+
+  /** Ends without the graces. */
+  kill(reason: EndReason): Promise<RunView> {
+    const stopping = this.stop(reason);
+    this.#hurry();
+    return stopping;
+  }
+
+  /** Joins a stop that is under way, without shortening it. */
+  whenEnded(): Promise<RunView> | undefined {
+    return this.#stopping;
+  }
+
+  /** The run as the kernel shows it now. */
+  view(): RunView {
+    const processes = this.state === "exited" ? [] : this.#parts.container.members().map(viewProcess);
+    return { ...this.summary(), processes };
+  }
+
+  /** The run without its processes: costs no look at the system. */
+  summary(): RunView {
+    return { ...rowView(this.#row), pid: this.#process?.leaderPid() ?? this.#row.pid, survivors: this.#survivors };
+  }
+
+  #hurry(): void {
+    this.#hurried = true;
+    this.#sequence?.hurry();
+  }
+
+  #spawned(contained: ContainedProcess): void {
+    this.#process = contained;
+    const { child } = contained;
+    child.stderr?.on("data", (chunk: Buffer) => this.#parts.errorLog.write(chunk));
+    this.relay = new LineRelay(this.channel, child);
+    const pid = child.pid ?? 0;
+    const info = readProcess(pid);
+    Object.assign(this.#row, { pid, startTime: info?.startTime ?? null, processGroup: info?.processGroup ?? null });
+    this.#parts.ledger.spawned(this.id, pid, info?.startTime ?? "", info?.processGroup ?? 0);
+    void contained.leaderExit.then((exit) => this.#leaderEnded(exit)); // never rejects
+  }
+
+  async #stop(reason: EndReason): Promise<RunView> {
+    this.#row.endReason = reason;
+    this.#limitWatch?.[Symbol.dispose]();
+    this.#enter("stopping");
+    // What is being started cannot be ended yet; the spawn itself is bounded.
+    await this.#spawning;
+    const graces = this.#process === undefined ? { stdinGraceMs: 0, termGraceMs: 0 } : this.#parts.graces;
+    this.#sequence = new StopSequence(
+      this.#parts.container,
+      graces,
+      () => this.relay?.endStdin(),
+      () => this.#leaderExit !== undefined,
+    );
+    if (this.#hurried) this.#sequence.hurry();
+    const left = await this.#sequence.run();
+    this.#survivors = left.map(viewProcess);
+    // The leader's exit event may come a turn after the kernel's "empty"; its code belongs into the row.
+    if (this.#process !== undefined && left.length === 0) this.#leaderExit ??= await this.#process.leaderExit;
+    this.#finalize();
+    return this.summary();
+  }
+
+  #leaderEnded(exit: LeaderExit): void {
+    this.#leaderExit = exit;
+    this.#row.leaderEndedAt = this.#parts.now();
+    if (this.#stopping !== undefined) return;
+    // What the command left behind ends with it.
+    void this.stop(exit.signal === null ? "exited" : "signaled");
+  }
+
+  #finalize(): void {
+    const { ledger, errorLog, now } = this.#parts;
+    errorLog.close();
+    if (this.#survivors.length > 0) {
+      // Not empty, so not exited: the row stays open, names them, and the next reconcile looks again.
+      this.#parts.onChange(this);
+      return;
+    }
+    Object.assign(this.#row, {
+      endedAt: now(),
+      exitCode: this.#leaderExit?.code ?? null,
+      signal: this.#leaderExit?.signal ?? null,
+      state: transition(this.#row.state, "exited"),
+    });
+    ledger.ended(this.#row);
+    this.#parts.onChange(this);
+  }
+
+  #enter(state: RunState): void {
+    this.#row.state = transition(this.#row.state, state);
+    this.#parts.ledger.changed(this.#row);
+    this.#parts.onChange(this);
+  }
+}
+
+/** A row as `ps` shows it, without its processes. */
+export function rowView(row: LedgerRow): RunView {
+  const { id, kind, server, sessionId, scopeKey, host, state, pid, startedAt, endedAt, leaderEndedAt, command } = row;
+  const { endReason, exitCode, signal } = row;
+  const told = { id, kind, server, sessionId, scopeKey, host, state, pid, startedAt, endedAt, leaderEndedAt, command };
+  return { ...told, endReason, exitCode, signal, survivors: [], processes: [] };
+}

@@ -1,0 +1,114 @@
+/** The state directory: what is in it, who may read it, and the record by which the command line finds a gateway. */
+import { randomBytes } from "node:crypto";
+import { chmodSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { HoldfastError } from "../errors.ts";
+
+export interface StatePaths {
+  root: string;
+  token: string;
+  owner: string;
+  ledger: string;
+  keeperRecord: string;
+  crashes: string;
+  runs: string;
+  log: string;
+  bin: string;
+  /** The only directory that the front may write. */
+  front: string;
+}
+
+/** `<state>/keeper.json`: how `stop` and `status` find the gateway and know that it is the same process. */
+export interface KeeperRecord {
+  version: string;
+  pid: number;
+  startTime: string;
+  bootId: string;
+  epoch: number;
+  tier: string;
+  url: string;
+  urls: string[];
+  front: { pid: number };
+  guardian: { pid: number; startTime: string };
+}
+
+export function statePaths(root: string): StatePaths {
+  return {
+    root,
+    token: join(root, "token"),
+    owner: join(root, "owner"),
+    ledger: join(root, "ledger.sqlite"),
+    keeperRecord: join(root, "keeper.json"),
+    crashes: join(root, "crashes"),
+    runs: join(root, "runs"),
+    log: join(root, "log"),
+    bin: join(root, "bin"),
+    front: join(root, "front"),
+  };
+}
+
+/** Makes the directory private to its user, or says why it will not do. */
+export function openStateDirectory(root: string): StatePaths {
+  const paths = statePaths(root);
+  try {
+    for (const directory of [root, paths.crashes, paths.runs, paths.log, paths.bin, paths.front]) {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+    }
+    const info = lstatSync(root);
+    if (process.getuid !== undefined && info.uid !== process.getuid()) throw new Error("it belongs to another user");
+    chmodSync(root, 0o700);
+    return paths;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `state directory ${root} cannot be used: ${reason}; choose another with --state DIR`;
+    throw new HoldfastError("state_unusable", message, { cause });
+  }
+}
+
+/** Replaces a file whole, readable by its user only. */
+export function writePrivate(path: string, text: string): void {
+  const fresh = `${path}.${process.pid}`;
+  writeFileSync(fresh, text, { mode: 0o600 });
+  renameSync(fresh, path);
+}
+
+/** Reads a secret of ours, or makes it at first start. A link, a directory or a file that others may read is refused. */
+export function readOrMakeSecret(path: string, bytes: number): string {
+  let info;
+  try {
+    info = lstatSync(path);
+  } catch {
+    writePrivate(path, `${randomBytes(bytes).toString("hex")}\n`);
+    info = lstatSync(path);
+  }
+  const problem = !info.isFile()
+    ? "is not a plain file"
+    : (info.mode & 0o077) === 0
+      ? ""
+      : "can be read by others (chmod 600 it)";
+  if (problem !== "") throw new HoldfastError("state_unusable", `${path} ${problem}`);
+  const secret = readFileSync(path, "utf8").trim();
+  if (!/^[0-9A-Za-z_-]{16,512}$/.test(secret)) {
+    throw new HoldfastError(
+      "state_unusable",
+      `${path} does not hold a usable value; remove it and start again to get a new one`,
+    );
+  }
+  return secret;
+}
+
+export function writeKeeperRecord(paths: StatePaths, record: KeeperRecord): void {
+  writePrivate(paths.keeperRecord, `${JSON.stringify(record, null, 2)}\n`);
+}
+
+export function readKeeperRecord(paths: StatePaths): KeeperRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(paths.keeperRecord, "utf8")) as KeeperRecord;
+  } catch {
+    return undefined; // no gateway has run here, or it ended in order
+  }
+}
+
+export function removeKeeperRecord(paths: StatePaths): void {
+  rmSync(paths.keeperRecord, { force: true });
+}

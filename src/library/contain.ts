@@ -1,0 +1,177 @@
+/**
+ * `contain()`: start a command whose whole tree can be ended, and which cannot outlive this process. Works in any host,
+ * without a gateway and without rights; importing it starts no process and no timer.
+ */
+import { randomBytes } from "node:crypto";
+import type { Readable, Writable } from "node:stream";
+import { commandOf, startedAtOf, type ProcessInfo } from "../contain/processes.ts";
+import { installProgram, programDirectory } from "../contain/programs.ts";
+import { StopSequence } from "../contain/stop-sequence.ts";
+import { GuardedContainer } from "../contain/subreaper.ts";
+import type { ContainedProcess, Container, LeaderExit } from "../contain/types.ts";
+import { HoldfastError } from "../errors.ts";
+
+export interface ContainOptions {
+  /** Working directory; this process's own by default. */
+  cwd?: string | undefined;
+  /** The whole environment of the command; this process's own by default. */
+  env?: Record<string, string | undefined> | undefined;
+  /** "pipe" (default), "inherit" or "ignore". */
+  stdin?: "pipe" | "inherit" | "ignore";
+  stdout?: "pipe" | "inherit" | "ignore";
+  stderr?: "pipe" | "inherit" | "ignore";
+  /** From the end of stdin to SIGTERM, in milliseconds (default 2000). */
+  stdinGraceMs?: number;
+  /** From SIGTERM to the kill, in milliseconds (default 3000). */
+  termGraceMs?: number;
+  /** Ends the tree when it aborts. */
+  signal?: AbortSignal | undefined;
+}
+
+/** One process of a contained tree, as the kernel showed it. */
+export interface Member {
+  pid: number;
+  ppid: number;
+  /** R S D T … as in ps. */
+  state: string;
+  rssBytes: number;
+  /** Milliseconds since the epoch. */
+  startedAt: number;
+  command: string;
+}
+
+/** How the command itself ended. A shell stands between: a code above 128 that names a signal is told as the signal. */
+export type Exit = LeaderExit;
+
+/** Trees of this process that are not proven empty yet, oldest first. */
+const living = new Set<Contained>();
+
+export function containedTrees(): readonly Contained[] {
+  return [...living];
+}
+
+export class Contained implements AsyncDisposable {
+  /** Pid of the command itself. For people: what ends the tree is `stop`, not this number. */
+  readonly pid: number;
+  readonly stdin: Writable | null;
+  readonly stdout: Readable | null;
+  readonly stderr: Readable | null;
+  /** Resolves when the command itself has ended; what it left behind is being ended then. Never rejects. */
+  readonly exited: Promise<Exit>;
+  /** Resolves when no process of the tree is left. Rejects with `survivors` when some could not be ended. */
+  readonly empty: Promise<void>;
+  readonly #container: Container;
+  readonly #sequence: StopSequence;
+  readonly #empty = Promise.withResolvers<void>();
+  #stopping: Promise<void> | undefined;
+  /** Whether the host asked for the end; what the command's own end began is not hurried by the first call. */
+  #asked = false;
+
+  /** For contain() only. */
+  constructor(container: Container, contained: ContainedProcess, options: ContainOptions) {
+    const { child } = contained;
+    this.#container = container;
+    this.pid = contained.leaderPid();
+    ({ stdin: this.stdin, stdout: this.stdout, stderr: this.stderr } = child);
+    this.exited = contained.leaderExit;
+    this.empty = this.#empty.promise;
+    this.empty.catch(() => {}); // a host that does not ask is not to die of it: stop() tells the same
+    this.stdin?.on("error", () => {}); // the command closed its stdin or ended; `exited` tells
+    let leaderEnded = false;
+    const graces = { stdinGraceMs: options.stdinGraceMs ?? 2000, termGraceMs: options.termGraceMs ?? 3000 };
+    this.#sequence = new StopSequence(
+      container,
+      graces,
+      () => this.stdin?.end(),
+      () => leaderEnded,
+    );
+    living.add(this);
+    void this.exited.then(() => {
+      leaderEnded = true;
+      return this.#begin();
+    });
+    const onAbort = () => void this.#begin();
+    options.signal?.addEventListener("abort", onAbort, { once: true });
+    // A signal may outlive many trees.
+    void this.empty.catch(() => {}).finally(() => options.signal?.removeEventListener("abort", onAbort));
+    if (options.signal?.aborted === true) void this.#begin();
+  }
+
+  /** Live processes of the tree now, asked of the kernel. */
+  members(): Member[] {
+    return this.#container.members().map(viewMember);
+  }
+
+  /**
+   * Ends the tree: end of stdin, SIGTERM, kill, each after its grace. Resolves on proof that nothing is left; rejects with
+   * `survivors` when something could not be ended. Idempotent; a second call skips what is left of the graces.
+   */
+  stop(): Promise<void> {
+    if (this.#asked) this.#sequence.hurry();
+    this.#asked = true;
+    void this.#begin();
+    return this.empty;
+  }
+
+  /** Ends the tree without the graces. */
+  kill(): Promise<void> {
+    this.#sequence.hurry();
+    void this.#begin();
+    return this.empty;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await (this.#asked ? this.empty : this.stop());
+  }
+
+  /** Never rejects: `empty` carries the outcome. */
+  #begin(): Promise<void> {
+    this.#stopping ??= this.#end();
+    return this.#stopping;
+  }
+
+  async #end(): Promise<void> {
+    const left = await this.#sequence.run();
+    if (left.length > 0) {
+      const who = left.map(({ pid, state }) => `${pid} (state ${state})`).join(", ");
+      this.#empty.reject(
+        new HoldfastError("survivors", `could not end pid ${who}; it may belong to another user or hang in the kernel`),
+      );
+      return;
+    }
+    await this.exited;
+    living.delete(this);
+    this.#empty.resolve();
+  }
+}
+
+function viewMember(info: ProcessInfo): Member {
+  const { pid, ppid, state, rssBytes } = info;
+  return { pid, ppid, state, rssBytes, startedAt: startedAtOf(info), command: commandOf(pid) };
+}
+
+/** One id per host process: the marker by which its trees are known. */
+const hostId = randomBytes(8).toString("hex");
+
+/**
+ * Starts a command in a fence of its own and resolves when it runs. Rejects with `spawn_failed` when the directory or the
+ * shell is missing, and with `unsupported_platform` where there is no fence. A command that is not found is no rejection:
+ * it exits with 127, as in a shell.
+ */
+export async function contain(
+  command: string,
+  args: readonly string[] = [],
+  options: ContainOptions = {},
+): Promise<Contained> {
+  if (process.platform !== "linux") {
+    throw new HoldfastError("unsupported_platform", `there is no containment for ${process.platform} yet`);
+  }
+  options.signal?.throwIfAborted();
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(options.env ?? process.env)) if (value !== undefined) env[name] = value;
+  const launcher = installProgram(programDirectory(), "launcher");
+  const container = new GuardedContainer(launcher, hostId, `l${randomBytes(6).toString("hex")}`, "outer-shell");
+  const { cwd, stdin = "pipe", stdout = "pipe", stderr = "pipe" } = options;
+  const contained = await container.spawn({ command, args, cwd, env, stdin, stdout, stderr });
+  return new Contained(container, contained, options);
+}

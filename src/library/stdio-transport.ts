@@ -1,0 +1,146 @@
+/**
+ * A drop-in for the MCP TypeScript SDK's `StdioClientTransport`, v1 and v2. The SDK's own ends one pid and does not wait;
+ * this one ends the whole tree and resolves `close()` on proof that it is gone. Needs nothing of the SDK at run time.
+ */
+import type { Readable } from "node:stream";
+import { baseEnvironment } from "../contain/environment.ts";
+import { HoldfastError } from "../errors.ts";
+import { contain, type Contained } from "./contain.ts";
+
+export interface ContainedStdioParameters {
+  command: string;
+  args?: string[];
+  /** Added to a clean base (PATH, HOME, LANG …), as the SDK does it. */
+  env?: Record<string, string>;
+  cwd?: string;
+  /** "inherit" (default), "pipe" or "ignore". */
+  stderr?: "inherit" | "pipe" | "ignore";
+  /** From the end of stdin to SIGTERM, in milliseconds (default 2000). */
+  stdinGraceMs?: number;
+  /** From SIGTERM to the kill, in milliseconds (default 2000, as the SDK's). */
+  termGraceMs?: number;
+}
+
+/** Longest message from the server, in bytes: a server that sends more without a newline is broken. */
+const messageBytesMax = 64 * 1024 * 1024;
+
+export class ContainedStdioTransport implements AsyncDisposable {
+  onclose?: (() => void) | undefined;
+  onerror?: ((error: Error) => void) | undefined;
+  // The SDK's own message type, without importing the SDK: whatever the peer sent, parsed.
+  onmessage?: ((message: unknown) => void) | undefined;
+  readonly #parameters: ContainedStdioParameters;
+  #contained: Contained | undefined;
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  #starting: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(parameters: ContainedStdioParameters) {
+    this.#parameters = parameters;
+  }
+
+  /** Pid of the server, or null before `start` and after the end. */
+  get pid(): number | null {
+    return this.#contained?.pid ?? null;
+  }
+
+  /** The server's stderr where it was asked for as a pipe, else null. */
+  get stderr(): Readable | null {
+    return this.#contained?.stderr ?? null;
+  }
+
+  start(): Promise<void> {
+    if (this.#starting !== undefined) {
+      const message = "this transport has been started already; Client.connect() does it";
+      return Promise.reject(new HoldfastError("usage", message));
+    }
+    this.#starting = this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
+    const {
+      command,
+      args = [],
+      env = {},
+      cwd,
+      stderr = "inherit",
+      stdinGraceMs = 2000,
+      termGraceMs = 2000,
+    } = this.#parameters;
+    const whole = { ...baseEnvironment(), ...env };
+    const contained = await contain(command, args, { cwd, env: whole, stderr, stdinGraceMs, termGraceMs });
+    this.#contained = contained;
+    contained.stdout?.on("data", (chunk: Buffer) => this.#receive(chunk));
+    contained.stdout?.on("error", (error) => this.onerror?.(error));
+    void contained.empty.then(
+      () => this.onclose?.(),
+      (error: Error) => this.onerror?.(error),
+    );
+  }
+
+  /** Resolves when the bytes were handed to the system. */
+  send(message: unknown): Promise<void> {
+    const stdin = this.#contained?.stdin;
+    if (stdin === null || stdin === undefined || !stdin.writable) {
+      return Promise.reject(new HoldfastError("run_ended", "the server is not running"));
+    }
+    return new Promise((resolve, reject) => {
+      stdin.write(`${JSON.stringify(message)}\n`, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  /** Ends the server's whole tree. Resolves on proof that nothing is left; the same promise each time. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    // What is being started can be ended only when it is there; a start that failed left nothing.
+    await this.#starting?.catch(() => {});
+    await this.#contained?.stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #receive(chunk: Buffer): void {
+    let rest = chunk;
+    for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10)) {
+      this.#chunks.push(rest.subarray(0, end));
+      const line = this.#chunks.length === 1 ? (this.#chunks[0] ?? rest) : Buffer.concat(this.#chunks);
+      this.#chunks = [];
+      this.#bytes = 0;
+      rest = rest.subarray(end + 1);
+      this.#deliver(line.toString("utf8"));
+    }
+    if (rest.length === 0) return;
+    this.#chunks.push(rest);
+    this.#bytes += rest.length;
+    if (this.#bytes <= messageBytesMax) return;
+    this.#chunks = [];
+    this.#bytes = 0;
+    this.onerror?.(
+      new HoldfastError(
+        "run_ended",
+        `the server sent more than ${messageBytesMax} bytes without a newline; it is ended`,
+      ),
+    );
+    this.close().catch((error: unknown) => this.onerror?.(error as Error));
+  }
+
+  #deliver(line: string): void {
+    if (line.trim() === "") return;
+    let message: unknown;
+    try {
+      message = JSON.parse(line);
+    } catch (error) {
+      this.onerror?.(error as Error);
+      return;
+    }
+    this.onmessage?.(message);
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * One request of a client that waits for its answer, and the HTTP response that will carry it.
+ *
+ *   waiting ──answer──▶ done (application/json)
+ *      │
+ *      └──tell or a long wait──▶ streaming (text/event-stream) ──answer──▶ done
+ *
+ * From any state the client may go away: `onGone` runs once, and what comes later is dropped.
+ */
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Timer } from "../clock.ts";
+import { EventStream } from "./event-stream.ts";
+import { errorBody, type RpcFault } from "./json-rpc.ts";
+import { eventHead, eventTail, splice, spliceText, type Edit } from "./splice.ts";
+
+/** Bytes that may wait in the socket before a line counts as not yet passed on. */
+const socketBytesMax = 64 * 1024;
+/** Answers up to this size go out as text: node:http then writes head and body in one piece. */
+const textBytesMax = 16 * 1024;
+
+export interface CallParams {
+  /** The id that the server sees. */
+  number: number;
+  /** The id and the progress token as the client wrote them. */
+  clientId: string;
+  clientToken: string | undefined;
+  /** The progress token stays good after the answer: the request started a task. */
+  startsTask: boolean;
+  headers: OutgoingHttpHeaders;
+  /** HTTP status of an answer of our own; once a session stands, a failed call is an answer like any other: 200. */
+  failStatus: number;
+  startedAt: number;
+  /** Hears the server's answer before it is sent on. */
+  onAnswer?: (line: Buffer, isError: boolean) => void;
+}
+
+export class Call {
+  readonly params: CallParams;
+  /** Armed by the owner; cleared when the call is done. */
+  deadline: Timer | undefined;
+  readonly #response: ServerResponse;
+  #stream: EventStream | undefined;
+  #done = false;
+  #release: (() => void) | undefined;
+
+  /** `onGone` runs if the client goes away before it has its answer. */
+  constructor(params: CallParams, response: ServerResponse, onGone: (call: Call) => void) {
+    this.params = params;
+    this.#response = response;
+    response.once("close", () => {
+      this.#release?.();
+      const wasDone = this.#done;
+      this.#finish();
+      if (!wasDone) onGone(this);
+    });
+  }
+
+  get done(): boolean {
+    return this.#done;
+  }
+
+  /** A message that rides on this call's answer: progress, a log line, a question of the server. */
+  tell(line: Buffer, edits: Edit[], release: () => void): void {
+    this.#streaming().send(splice(line, edits, eventHead, eventTail), release);
+  }
+
+  /** Opens the stream if a call takes long, so that neither the client nor anything between gives up on a silent socket. */
+  beat(now: number, waitMsMax: number): void {
+    if (this.#done) return;
+    if (this.#stream !== undefined) this.#stream.beat(now);
+    else if (now - this.params.startedAt >= waitMsMax) this.#streaming().flush();
+  }
+
+  /** The server's answer, with its id replaced by the client's. */
+  answer(line: Buffer, edits: Edit[], release: () => void): void {
+    if (this.#done) return release();
+    if (this.#stream === undefined) {
+      this.#end(line.length <= textBytesMax ? spliceText(line, edits) : splice(line, edits), release);
+    } else {
+      this.#stream.send(splice(line, edits, eventHead, eventTail), release);
+      this.#finish();
+      this.#stream.end();
+    }
+  }
+
+  /** Our own answer, because there will be none from the server. */
+  fail(fault: RpcFault, status = this.params.failStatus): void {
+    if (this.#done) return;
+    const body = errorBody(this.params.clientId, fault);
+    if (this.#stream === undefined) this.#end(body, () => {}, status);
+    else this.answer(body, [], () => {});
+  }
+
+  /** The client cancelled the call: by the protocol it gets no answer, only the end of the response. */
+  dismiss(): void {
+    if (this.#done) return;
+    const stream = this.#streaming();
+    this.#finish();
+    stream.end();
+  }
+
+  #end(body: Buffer | string, release: () => void, status = 200): void {
+    this.#finish();
+    const response = this.#response;
+    response.writeHead(status, {
+      "content-type": "application/json",
+      "content-length": body.length,
+      ...this.params.headers,
+    });
+    response.end(body, "latin1");
+    if ((response.socket?.writableLength ?? 0) < socketBytesMax) release();
+    else this.#release = release;
+  }
+
+  #streaming(): EventStream {
+    this.#stream ??= new EventStream(this.#response, this.params.headers);
+    return this.#stream;
+  }
+
+  #finish(): void {
+    this.#done = true;
+    this.deadline?.clear();
+    this.deadline = undefined;
+  }
+}

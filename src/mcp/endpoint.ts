@@ -1,0 +1,283 @@
+/** `/mcp/<server>`: streamable HTTP of the session era. Who may call at all has been decided before this is reached. */
+import { isUtf8 } from "node:buffer";
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Clock } from "../clock.ts";
+import { asHoldfastError, type ErrorCode } from "../errors.ts";
+import type { KeeperLink } from "../keeper/protocol/link.ts";
+import type { FrontConfig } from "../keeper/protocol/messages.ts";
+import type { Log } from "../log.ts";
+import type { ScopeClosed } from "../ownership/scope.ts";
+import type { ClientInfo } from "../sessions/session.ts";
+import type { SessionSet } from "../sessions/set.ts";
+import { readBody } from "./body.ts";
+import { Call, type CallParams } from "./call.ts";
+import { EnvelopeError, readEnvelope, type Envelope } from "./envelope.ts";
+import { EventStream } from "./event-stream.ts";
+import { accepts, isJson, sessionIdOf, versionProblem } from "./headers.ts";
+import { rpcCode } from "./json-rpc.ts";
+import { McpSession } from "./mcp-session.ts";
+import { Pulse } from "./pulse.ts";
+import { Relay } from "./relay.ts";
+import { refuse, type Refusal } from "./reply.ts";
+
+type Server = FrontConfig["servers"][number];
+
+/** A DELETE that takes longer than this is answered 202: accepted, the tree is still being ended. */
+const deleteWaitMs = 1000;
+/** Longest client name and version that is kept, in characters. */
+const clientTextMax = 100;
+
+export interface EndpointParts {
+  link: KeeperLink;
+  sessions: SessionSet;
+  clock: Clock;
+  log: Log;
+}
+
+/** One request on its way through the endpoint. */
+interface Visit {
+  request: IncomingMessage;
+  response: ServerResponse;
+  server: Server;
+  /** For every answer, e.g. what a browser needs to see. */
+  headers: OutgoingHttpHeaders;
+}
+
+export class McpEndpoint {
+  readonly #parts: EndpointParts;
+  readonly #servers: Map<string, Server>;
+  readonly #open = new Map<string, McpSession>();
+  readonly #pulse: Pulse;
+
+  constructor(parts: EndpointParts) {
+    this.#parts = parts;
+    this.#servers = new Map(parts.link.hello.config.servers.map((server) => [server.name, server]));
+    this.#pulse = new Pulse(parts.clock);
+  }
+
+  async handle(
+    name: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+    headers: OutgoingHttpHeaders,
+  ): Promise<void> {
+    const server = this.#servers.get(name);
+    if (server === undefined || !server.enabled) {
+      const known = [...this.#servers.values()].filter((each) => each.enabled).map((each) => each.name);
+      const what = server === undefined ? "is not in the config" : "is disabled (`enabled: false`)";
+      const message = `MCP server ${JSON.stringify(name)} ${what}; there is: ${known.join(", ") || "none"}`;
+      return refuse(request, response, refusal(404, rpcCode.invalidRequest, "server_unknown", message));
+    }
+    const visit = { request, response, server, headers };
+    switch (request.method) {
+      case "POST":
+        return this.#post(visit);
+      case "GET":
+        return this.#get(visit);
+      case "DELETE":
+        return this.#delete(visit);
+      default: {
+        const message = `${request.method} is not a method of ${request.url}`;
+        const no = refusal(405, rpcCode.invalidRequest, "method_unknown", message);
+        return refuse(request, response, { ...no, headers: { allow: "GET, POST, DELETE" } });
+      }
+    }
+  }
+
+  /** The gateway stops: clients that only listen are let go. */
+  closeStreams(): void {
+    for (const { relay } of this.#open.values()) relay.hangUp();
+  }
+
+  /** The gateway stops and cannot wait: every call in flight is answered with an error. */
+  failAll(message: string): void {
+    for (const { relay } of this.#open.values())
+      relay.close({ code: rpcCode.unavailable, message, reason: "gateway_busy" });
+  }
+
+  // ── POST: one message ──
+
+  async #post(visit: Visit): Promise<void> {
+    const { request, response, headers } = visit;
+    const deny = (no: Refusal) => refuse(request, response, { ...no, headers });
+    if (!isJson(request)) return deny(invalid(415, "Content-Type must be application/json"));
+    if (!accepts(request, "application/json", "text/event-stream")) {
+      return deny(invalid(406, "Accept must name application/json and text/event-stream"));
+    }
+    const open = sessionIdOf(request) === undefined ? undefined : this.#find(visit);
+    if (open === null) return;
+    const problem = versionProblem(request, open?.negotiated);
+    if (problem !== undefined) return deny(invalid(400, problem));
+    // The session is present from here until the response is done, also while a slow body comes in.
+    const leave = open?.session.lease.hold() ?? (() => {});
+    response.once("close", leave);
+    const { messageBytesMax } = this.#parts.link.hello.config;
+    const body = await readBody(request, response, messageBytesMax);
+    if (body === "gone") return;
+    if (body === "too-large")
+      return deny(invalid(413, `the message is longer than limits.messageBytesMax = ${messageBytesMax} bytes`));
+    if (body === "no-room") return deny(unavailable("too many large messages at one time; try again", "gateway_busy"));
+    let envelope: Envelope;
+    try {
+      if (!isUtf8(body)) throw new EnvelopeError(-32700, "not JSON: the text is not UTF-8");
+      envelope = readEnvelope(body);
+    } catch (thrown) {
+      if (!(thrown instanceof EnvelopeError)) throw thrown;
+      return deny(refusal(400, thrown.fault, "invalid_params", thrown.message));
+    }
+    if (open === undefined) return this.#initialize(visit, envelope, body);
+    this.#relay(visit, open, envelope, body);
+  }
+
+  #relay({ request, response, headers }: Visit, open: McpSession, envelope: Envelope, body: Buffer): void {
+    const { relay, session } = open;
+    const id = envelope.kind === "request" ? { id: body.toString("latin1", envelope.idStart, envelope.idEnd) } : {};
+    const deny = (no: Refusal) => refuse(request, response, { ...no, headers, ...id });
+    if (session.ended) return deny(unknownSession());
+    if (envelope.method === "initialize") return deny(invalid(400, "this session is initialized already"));
+    if (envelope.kind === "request") {
+      const call = new Call(this.#callParams(relay, envelope, body, headers), response, (gone) => relay.abandon(gone));
+      if (!relay.request(call, envelope, body)) call.fail(slowServer(session.server), 503);
+      return;
+    }
+    const taken = envelope.kind === "response" ? relay.respond(envelope, body) : relay.notify(envelope, body);
+    if (!taken) return deny({ status: 503, fault: slowServer(session.server) });
+    response.writeHead(202, { "content-length": 0, ...headers });
+    response.end();
+  }
+
+  #callParams(relay: Relay, envelope: Envelope, body: Buffer, headers: OutgoingHttpHeaders): CallParams {
+    return {
+      number: relay.nextNumber(),
+      clientId: body.toString("latin1", envelope.idStart, envelope.idEnd),
+      clientToken:
+        envelope.tokenStart > 0 ? body.toString("latin1", envelope.tokenStart, envelope.tokenEnd) : undefined,
+      startsTask: envelope.hasTask,
+      headers,
+      failStatus: 200,
+      startedAt: this.#parts.clock.now(),
+    };
+  }
+
+  // ── the first message of a session ──
+
+  async #initialize(visit: Visit, envelope: Envelope, body: Buffer): Promise<void> {
+    const { request, response, server, headers } = visit;
+    const { link, sessions, clock, log } = this.#parts;
+    if (envelope.kind !== "request" || envelope.method !== "initialize") {
+      const message = "Mcp-Session-Id is missing; a session begins with an initialize request";
+      return refuse(request, response, { ...invalid(400, message), headers });
+    }
+    const clientId = body.toString("latin1", envelope.idStart, envelope.idEnd);
+    let session;
+    try {
+      session = sessions.open({ client: clientInfo(body), server: server.name });
+    } catch (thrown) {
+      const error = asHoldfastError(thrown);
+      return refuse(request, response, { ...unavailable(error.message, error.code), id: clientId, headers });
+    }
+    const { requestTimeoutMs } = server;
+    const { frontEpoch, config } = link.hello;
+    const { messageBytesMax } = config;
+    const relay = new Relay({ server: server.name, frontEpoch, requestTimeoutMs, messageBytesMax, clock, log });
+    const open = new McpSession({ server, session, relay, link, clock, pulse: this.#pulse });
+    this.#open.set(session.id, open);
+    session.onEnd(() => this.#open.delete(session.id));
+
+    const params = this.#callParams(relay, envelope, body, { ...headers, "mcp-session-id": session.id });
+    params.failStatus = 502;
+    params.onAnswer = (line, isError) => {
+      // A server that refuses the client leaves no session behind, so its id is not given out.
+      if (isError) delete params.headers["mcp-session-id"];
+      open.hearInitialized(line, isError);
+    };
+    // A client that leaves before it knew the session's id can never come back to it.
+    const call = new Call(params, response, () => void session.close("cancelled"));
+    response.once("close", session.lease.hold());
+    await open.begin(call, envelope, body);
+  }
+
+  // ── GET: the client listens ──
+
+  #get(visit: Visit): void {
+    const { request, response, headers } = visit;
+    const deny = (no: Refusal) => refuse(request, response, { ...no, headers });
+    if (!accepts(request, "text/event-stream")) return deny(invalid(406, "Accept must name text/event-stream"));
+    const open = this.#find(visit);
+    if (open === null) return;
+    const problem = versionProblem(request, open.negotiated);
+    if (problem !== undefined) return deny(invalid(400, problem));
+    if (open.relay.streaming) return deny(invalid(409, "this session has its stream open already"));
+    response.once("close", open.session.lease.hold());
+    const stream = new EventStream(response, headers);
+    stream.flush();
+    open.relay.listen(stream);
+  }
+
+  // ── DELETE: the client ends its session ──
+
+  async #delete(visit: Visit): Promise<void> {
+    const { request, response, headers } = visit;
+    const open = this.#find(visit);
+    if (open === null) return;
+    const closed = await this.#within(deleteWaitMs, open.session.close("session-ended"));
+    if (response.destroyed) return;
+    if (closed !== undefined && closed.failures.length > 0) {
+      const message = closed.failures.map(({ error }) => asHoldfastError(error).message).join("; ");
+      return refuse(request, response, { ...refusal(500, rpcCode.internal, "survivors", message), headers });
+    }
+    response.writeHead(closed === undefined ? 202 : 204, headers);
+    response.end();
+  }
+
+  /** Resolves with undefined if the end takes longer; it goes on by itself. */
+  #within(ms: number, gone: Promise<ScopeClosed>): Promise<ScopeClosed | undefined> {
+    return new Promise((resolve) => {
+      const timer = this.#parts.clock.after(ms, () => resolve(undefined));
+      void gone.then((closed) => {
+        timer.clear();
+        resolve(closed);
+      });
+    });
+  }
+
+  /** The session of a request; null when it has none and was answered so. */
+  #find({ request, response, server, headers }: Visit): McpSession | null {
+    const id = sessionIdOf(request);
+    const open = id === undefined ? undefined : this.#open.get(id);
+    if (open !== undefined && open.session.server === server.name) return open;
+    const no = id === undefined ? invalid(400, "Mcp-Session-Id is missing") : unknownSession();
+    refuse(request, response, { ...no, headers });
+    return null;
+  }
+}
+
+function clientInfo(body: Buffer): ClientInfo {
+  const { params } = JSON.parse(body.toString()) as {
+    params?: { clientInfo?: { name?: unknown; version?: unknown } } | null;
+  };
+  const text = (value: unknown) => (typeof value === "string" ? value.slice(0, clientTextMax) : "");
+  return { name: text(params?.clientInfo?.name), version: text(params?.clientInfo?.version) };
+}
+
+function refusal(status: number, code: number, reason: ErrorCode, message: string): Refusal {
+  return { status, fault: { code, message, reason } };
+}
+
+function invalid(status: number, message: string): Refusal {
+  return refusal(status, rpcCode.invalidRequest, "invalid_params", message);
+}
+
+function unavailable(message: string, reason: ErrorCode): Refusal {
+  return refusal(503, rpcCode.unavailable, reason, message);
+}
+
+function unknownSession(): Refusal {
+  const message = "no such session: it never was or has ended; begin a new one with initialize";
+  return refusal(404, rpcCode.sessionUnknown, "session_unknown", message);
+}
+
+function slowServer(server: string): Refusal["fault"] {
+  const message = `MCP server ${JSON.stringify(server)} does not read what it was sent; try again`;
+  return { code: rpcCode.unavailable, message, reason: "run_limit" };
+}

@@ -1,0 +1,119 @@
+/** A client's session on one server: the session, the run that it owns and the relay between them. */
+import { asHoldfastError } from "../errors.ts";
+import type { Clock, Timer } from "../clock.ts";
+import type { KeeperLink } from "../keeper/protocol/link.ts";
+import type { RunEvents } from "../keeper/protocol/linked-run.ts";
+import type { FrontConfig, RunView } from "../keeper/protocol/messages.ts";
+import type { Session } from "../sessions/session.ts";
+import type { Call } from "./call.ts";
+import type { Envelope } from "./envelope.ts";
+import { rpcCode, type RpcFault } from "./json-rpc.ts";
+import { OwnedRun, describeEnd } from "./owned-run.ts";
+import type { Pulse } from "./pulse.ts";
+import type { Relay } from "./relay.ts";
+
+/** A server that closed its output but does not exit is ended after so long: it cannot answer any more. */
+const muteMsMax = 2000;
+
+export interface McpSessionParts {
+  server: FrontConfig["servers"][number];
+  session: Session;
+  relay: Relay;
+  link: KeeperLink;
+  clock: Clock;
+  pulse: Pulse;
+}
+
+export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
+  readonly session: Session;
+  readonly relay: Relay;
+  /** The protocol revision that the server chose. */
+  negotiated: string | undefined;
+  readonly #parts: McpSessionParts;
+  #outcome: string | undefined;
+  #mute: Timer | undefined;
+
+  constructor(parts: McpSessionParts) {
+    this.#parts = parts;
+    this.session = parts.session;
+    this.relay = parts.relay;
+    parts.pulse.add(parts.relay);
+    parts.session.onEnd((reason) => {
+      parts.pulse.remove(parts.relay);
+      this.#mute?.clear();
+      this.relay.close(unavailable(this.#outcome ?? `the session was ended (${reason})`));
+    });
+  }
+
+  /** Starts the server and hands it the client's `initialize`. Every failure ends the session and answers the call. */
+  async begin(call: Call, envelope: Envelope, body: Buffer): Promise<void> {
+    const { server, session, relay, link } = this.#parts;
+    this.#armConnectionTimeout(call);
+    try {
+      const events: RunEvents = {
+        onLine: (line, release) => relay.onLine(line, release),
+        onEnd: () => this.onEnd(),
+        onState: (view) => this.onState(view),
+      };
+      const run = await link.startRun(server.name, session.id, events);
+      relay.attach(run);
+      session.runs.add(run.id);
+      // If the session ended meanwhile its scope ends the run at once.
+      session.scope.add(new OwnedRun(run), `run ${run.id}`);
+    } catch (thrown) {
+      const error = asHoldfastError(thrown);
+      call.fail({ code: rpcCode.unavailable, message: error.message, reason: error.code });
+      void session.close("spawn-failed");
+      return;
+    }
+    if (session.ended) call.fail(unavailable(this.#outcome ?? "the session was ended"));
+    else if (!relay.request(call, envelope, body))
+      this.#endWith(`MCP server ${JSON.stringify(server.name)} takes no input`, "timeout");
+  }
+
+  /** What the server said to `initialize`. */
+  hearInitialized(line: Buffer, isError: boolean): void {
+    if (isError) {
+      void this.session.close("session-ended");
+      return;
+    }
+    const { result } = JSON.parse(line.toString()) as { result?: { protocolVersion?: unknown } };
+    if (typeof result?.protocolVersion === "string") this.negotiated = result.protocolVersion;
+  }
+
+  onEnd(): void {
+    if (this.session.ended) return;
+    // Most servers exit now, and their exit code says more than a closed pipe does: wait for it, but not long.
+    const message = `MCP server ${JSON.stringify(this.#parts.server.name)} closed its output`;
+    this.#mute = this.#parts.clock.after(muteMsMax, () => this.#endWith(message, "exited"));
+  }
+
+  onState(view: RunView): void {
+    if (view.state === "exited" || view.survivors.length > 0) {
+      this.#endWith(describeEnd(this.#parts.server.name, view), view.endReason ?? "exited");
+    }
+  }
+
+  #endWith(outcome: string, reason: NonNullable<RunView["endReason"]>): void {
+    this.#outcome ??= outcome;
+    void this.session.close(reason); // what cannot be ended is logged by the session set
+  }
+
+  #armConnectionTimeout(call: Call): void {
+    const { server, clock } = this.#parts;
+    const { name, connectionTimeoutMs } = server;
+    if (connectionTimeoutMs === 0) return;
+    const key = `mcpServers.${name}.connectionTimeoutMs`;
+    const message = `MCP server ${JSON.stringify(name)} did not answer initialize within ${key} = ${connectionTimeoutMs}`;
+    call.deadline = clock.after(connectionTimeoutMs, () => this.#endCall(call, message));
+  }
+
+  #endCall(call: Call, message: string): void {
+    call.fail({ code: rpcCode.timeout, message, reason: "run_ended" });
+    this.#endWith(message, "timeout");
+  }
+}
+
+function unavailable(message: string): RpcFault {
+  return { code: rpcCode.unavailable, message, reason: "run_ended" };
+}

@@ -1,0 +1,45 @@
+/** One server process tree as its session owns it. */
+import { HoldfastError, type ErrorCode } from "../errors.ts";
+import type { LinkedRun } from "../keeper/protocol/linked-run.ts";
+import type { EndReason, RunView } from "../keeper/protocol/messages.ts";
+import type { Owned } from "../ownership/scope.ts";
+
+/** What the keeper answers when the run ended before it was asked to. */
+const goneCodes: ErrorCode[] = ["run_unknown", "run_ended"];
+
+export class OwnedRun implements Owned {
+  readonly #run: LinkedRun;
+  #closing: Promise<void> | undefined;
+
+  constructor(run: LinkedRun) {
+    this.#run = run;
+  }
+
+  /** Resolves when the run's container is empty; rejects with `survivors` when something in it cannot be ended. */
+  close(reason: EndReason): Promise<void> {
+    this.#closing ??= this.#close(reason);
+    return this.#closing;
+  }
+
+  async #close(reason: EndReason): Promise<void> {
+    if (this.#run.view.state === "exited") return;
+    let view: RunView;
+    try {
+      view = await this.#run.stop(reason);
+    } catch (thrown) {
+      if (thrown instanceof HoldfastError && goneCodes.includes(thrown.code)) return;
+      throw thrown;
+    }
+    if (view.survivors.length === 0) return;
+    const left = view.survivors.map(({ pid, state, command }) => `pid ${pid} (${state}, ${command})`).join(", ");
+    throw new HoldfastError("survivors", `run ${view.id} cannot be ended: ${left}`);
+  }
+}
+
+/** How a run ended, in words for the client whose call it was answering. */
+export function describeEnd(server: string, view: RunView): string {
+  const name = `MCP server ${JSON.stringify(server)}`;
+  if (view.endReason === "exited") return `${name} exited with code ${view.exitCode ?? "unknown"}`;
+  if (view.endReason === "signaled") return `${name} was ended by ${view.signal ?? "a signal"}`;
+  return `${name} was ended (${view.endReason ?? view.state})`;
+}

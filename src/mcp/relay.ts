@@ -1,0 +1,283 @@
+/**
+ * One session's messages between its client (HTTP) and its server (one run's stdio): raw lines, of which only ids and
+ * progress tokens are replaced. Calls are answered on their own responses; what the server says besides goes to the one
+ * call in flight if there is exactly one, else to the client's stream, else it waits in the outbox.
+ */
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import type { LinkedRun, RunEvents } from "../keeper/protocol/linked-run.ts";
+import type { Call } from "./call.ts";
+import { EnvelopeError, readEnvelope, type Envelope } from "./envelope.ts";
+import type { EventStream } from "./event-stream.ts";
+import { errorBody, rpcCode, type RpcFault } from "./json-rpc.ts";
+import { Outbox } from "./outbox.ts";
+import { pulseMs, type Beating } from "./pulse.ts";
+import { Questions, type Question } from "./questions.ts";
+import { eventHead, eventTail, flatten, splice, type Edit } from "./splice.ts";
+import { TokenBook } from "./token-book.ts";
+
+/** Numbers of one front's life: frontEpoch · 2³¹ + n. */
+const epochSpan = 2 ** 31;
+
+export interface RelayParams {
+  server: string;
+  frontEpoch: number;
+  requestTimeoutMs: number;
+  messageBytesMax: number;
+  clock: Clock;
+  log: Log;
+}
+
+export class Relay implements Pick<RunEvents, "onLine">, Beating {
+  readonly #params: RelayParams;
+  readonly #calls = new Map<number, Call>();
+  readonly #questions: Questions;
+  readonly #outbox: Outbox;
+  readonly #tokens = new TokenBook();
+  #run: LinkedRun | undefined;
+  #stream: EventStream | undefined;
+  #next = 0;
+  #noiseTold = false;
+
+  constructor(params: RelayParams) {
+    this.#params = params;
+    this.#questions = new Questions(params.frontEpoch * epochSpan);
+    this.#outbox = new Outbox((question) => this.#refuseQuestion(question.number));
+  }
+
+  /** Before this nothing can be sent. */
+  attach(run: LinkedRun): void {
+    this.#run = run;
+  }
+
+  get callsInFlight(): number {
+    return this.#calls.size;
+  }
+
+  get streaming(): boolean {
+    return this.#stream?.open ?? false;
+  }
+
+  // ── from the client ──
+
+  nextNumber(): number {
+    this.#next = (this.#next + 1) % epochSpan;
+    return this.#params.frontEpoch * epochSpan + this.#next;
+  }
+
+  /** Sends a client's request on. False: the server does not keep up, nothing was sent. */
+  request(call: Call, envelope: Envelope, body: Buffer): boolean {
+    const { number, clientToken, startsTask } = call.params;
+    const text = String(number);
+    const edits: Edit[] = [{ start: envelope.idStart, end: envelope.idEnd, text }];
+    if (clientToken !== undefined) edits.push({ start: envelope.tokenStart, end: envelope.tokenEnd, text });
+    if (!this.#send(envelope, body, edits)) return false;
+    this.#calls.set(number, call);
+    if (startsTask && clientToken !== undefined) this.#tokens.keep(number, clientToken);
+    const { requestTimeoutMs, clock } = this.#params;
+    if (requestTimeoutMs > 0) call.deadline ??= clock.after(requestTimeoutMs, () => this.#timeOut(call));
+    return true;
+  }
+
+  /** Sends a client's notification on. False: the server does not keep up. */
+  notify(envelope: Envelope, body: Buffer): boolean {
+    if (envelope.method === "notifications/cancelled") return this.#cancelledByClient(envelope, body);
+    if (envelope.method === "notifications/progress") {
+      const token = this.#questions.get(numberAt(body, envelope.progressStart, envelope.progressEnd))?.serverToken;
+      if (token === undefined) return true; // about a question that has its answer: nobody waits for it
+      return this.#send(envelope, body, [{ start: envelope.progressStart, end: envelope.progressEnd, text: token }]);
+    }
+    return this.#send(envelope, body, []);
+  }
+
+  /** Sends a client's answer to a question of the server. False: the server does not keep up. */
+  respond(envelope: Envelope, body: Buffer): boolean {
+    const number = numberAt(body, envelope.idStart, envelope.idEnd);
+    const question = this.#questions.get(number);
+    if (question === undefined) return true; // answered before, or withdrawn by its server
+    if (!this.#send(envelope, body, [{ start: envelope.idStart, end: envelope.idEnd, text: question.serverId }]))
+      return false;
+    this.#questions.settle(number);
+    return true;
+  }
+
+  /** The client listens; what waited is sent first. The caller has checked that no other stream is open. */
+  listen(stream: EventStream): void {
+    this.#stream = stream;
+    for (const event of this.#outbox.take()) stream.send(event, () => {});
+  }
+
+  /** The client of a call went away. We offer no second delivery, so the server may stop working on it. */
+  abandon(call: Call): void {
+    this.#giveUp(call, "the client went away");
+  }
+
+  /** Ends everything that waits, because the session or its server did. */
+  close(fault: RpcFault): void {
+    for (const call of this.#calls.values()) call.fail(fault);
+    this.#calls.clear();
+    this.hangUp();
+    this.#outbox.take();
+    this.#run = undefined;
+  }
+
+  /** Ends the client's stream; calls go on. */
+  hangUp(): void {
+    this.#stream?.end();
+    this.#stream = undefined;
+  }
+
+  // ── from the server ──
+
+  onLine(line: Buffer, release: () => void): void {
+    let envelope: Envelope;
+    try {
+      envelope = readEnvelope(line);
+    } catch (thrown) {
+      if (!(thrown instanceof EnvelopeError)) throw thrown;
+      this.#dropNoise(thrown.message);
+      return release();
+    }
+    if (line.length > this.#params.messageBytesMax) return this.#tooLong(envelope, line, release);
+    const text = envelope.broken ? flatten(Buffer.from(line)) : line;
+    if (envelope.kind === "response") this.#answered(envelope, text, release);
+    else if (envelope.kind === "request") this.#asked(envelope, text, release);
+    else this.#notified(envelope, text, release);
+  }
+
+  beat(now: number): void {
+    for (const call of this.#calls.values()) call.beat(now, pulseMs);
+    this.#stream?.beat(now);
+    this.#outbox.expire(now);
+  }
+
+  #answered(envelope: Envelope, line: Buffer, release: () => void): void {
+    const number = numberAt(line, envelope.idStart, envelope.idEnd);
+    const call = this.#calls.get(number);
+    if (call === undefined) return release(); // too late: its caller is gone, was told of a timeout, or cancelled
+    this.#calls.delete(number);
+    call.params.onAnswer?.(line, envelope.hasError);
+    call.answer(line, [{ start: envelope.idStart, end: envelope.idEnd, text: call.params.clientId }], release);
+  }
+
+  /** Only an answer has somebody who waits for it; anything else that is too long is dropped. */
+  #tooLong(envelope: Envelope, line: Buffer, release: () => void): void {
+    const { server, messageBytesMax } = this.#params;
+    const message = `MCP server ${JSON.stringify(server)} sent ${line.length} bytes; limits.messageBytesMax is ${messageBytesMax}`;
+    const number = envelope.kind === "response" ? numberAt(line, envelope.idStart, envelope.idEnd) : Number.NaN;
+    const call = this.#calls.get(number);
+    this.#calls.delete(number);
+    if (call === undefined) this.#dropNoise(message);
+    else call.fail({ code: rpcCode.unavailable, message, reason: "run_limit" });
+    release();
+  }
+
+  #asked(envelope: Envelope, line: Buffer, release: () => void): void {
+    const serverId = line.toString("latin1", envelope.idStart, envelope.idEnd);
+    const hasToken = envelope.tokenStart > 0;
+    const serverToken = hasToken ? line.toString("latin1", envelope.tokenStart, envelope.tokenEnd) : undefined;
+    const question = this.#questions.ask(serverId, serverToken);
+    if (question === undefined) {
+      this.#sendLine(unheard(serverId));
+      return release();
+    }
+    const text = String(question.number);
+    const edits: Edit[] = [{ start: envelope.idStart, end: envelope.idEnd, text }];
+    if (hasToken) edits.push({ start: envelope.tokenStart, end: envelope.tokenEnd, text });
+    this.#tell(line, edits, release, question);
+  }
+
+  #notified(envelope: Envelope, line: Buffer, release: () => void): void {
+    const { method, progressStart, progressEnd } = envelope;
+    if (method === "notifications/progress") {
+      const number = numberAt(line, progressStart, progressEnd);
+      const call = this.#calls.get(number);
+      const text = call?.params.clientToken ?? this.#tokens.get(number);
+      if (text === undefined) return release(); // about a call that is over
+      const edits = [{ start: progressStart, end: progressEnd, text }];
+      if (call === undefined) this.#tell(line, edits, release, undefined);
+      else call.tell(line, edits, release);
+    } else if (method === "notifications/cancelled") this.#cancelledByServer(envelope, line, release);
+    else this.#tell(line, [], release, undefined);
+  }
+
+  #tell(line: Buffer, edits: Edit[], release: () => void, question: Question | undefined): void {
+    if (this.#calls.size === 1) {
+      const [call] = this.#calls.values();
+      call!.tell(line, edits, release);
+      return;
+    }
+    const event = splice(line, edits, eventHead, eventTail);
+    if (this.streaming) return this.#stream!.send(event, release);
+    this.#outbox.add(event, question, this.#params.clock.now());
+    release();
+  }
+
+  // ── cancellation ──
+
+  #cancelledByClient(envelope: Envelope, body: Buffer): boolean {
+    const { requestStart: start, requestEnd: end } = envelope;
+    const clientId = body.toString("latin1", start, end);
+    const call = [...this.#calls.values()].find((each) => each.params.clientId === clientId);
+    if (call === undefined) return true; // answered already
+    if (!this.#send(envelope, body, [{ start, end, text: String(call.params.number) }])) return false;
+    this.#calls.delete(call.params.number);
+    call.dismiss();
+    return true;
+  }
+
+  #cancelledByServer(envelope: Envelope, line: Buffer, release: () => void): void {
+    const { requestStart: start, requestEnd: end } = envelope;
+    const question = this.#questions.find(line.toString("latin1", start, end));
+    if (question === undefined) return release();
+    this.#questions.settle(question.number);
+    if (this.#outbox.withdraw(question)) return release();
+    this.#tell(line, [{ start, end, text: String(question.number) }], release, undefined);
+  }
+
+  #timeOut(call: Call): void {
+    const { server, requestTimeoutMs } = this.#params;
+    const message = `MCP server ${JSON.stringify(server)} gave no answer within mcpServers.${server}.requestTimeoutMs = ${requestTimeoutMs}`;
+    this.#giveUp(call, "timeout");
+    call.fail({ code: rpcCode.timeout, message, reason: "run_ended" });
+  }
+
+  #giveUp(call: Call, why: string): void {
+    const { number } = call.params;
+    if (!this.#calls.delete(number)) return;
+    const params = { requestId: number, reason: why };
+    this.#sendLine(Buffer.from(JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params })));
+  }
+
+  #refuseQuestion(number: number): void {
+    const question = this.#questions.settle(number);
+    if (question !== undefined) this.#sendLine(unheard(question.serverId));
+  }
+
+  // ── the line itself ──
+
+  #send(envelope: Envelope, body: Buffer, edits: Edit[]): boolean {
+    return this.#sendLine(splice(envelope.broken ? flatten(body) : body, edits));
+  }
+
+  /** False when the server does not keep up. What we say of our own accord may be lost then: it only saves work. */
+  #sendLine(line: Buffer): boolean {
+    return this.#run?.send(line) ?? false;
+  }
+
+  #dropNoise(why: string): void {
+    if (this.#noiseTold) return;
+    this.#noiseTold = true;
+    const { server, log } = this.#params;
+    log("mcp.noise", { server, run: this.#run?.id, why, hint: "its stdout must carry MCP messages only; told once" });
+  }
+}
+
+function numberAt(bytes: Buffer, start: number, end: number): number {
+  return start === 0 ? Number.NaN : Number(bytes.toString("latin1", start, end));
+}
+
+function unheard(serverId: string): Buffer {
+  const message = "the client has no open connection on which it could be asked";
+  return errorBody(serverId, { code: rpcCode.unavailable, message, reason: "session_unknown" });
+}

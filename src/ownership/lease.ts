@@ -1,0 +1,61 @@
+/**
+ * The right to go on living without a present owner, for a bounded time. As long as somebody holds it, it cannot end;
+ * `idleMs` after the last holder left, `onExpired` runs once.
+ */
+import type { Clock, Timer } from "../clock.ts";
+
+export class Lease {
+  /** When somebody was last seen, in milliseconds since the epoch. */
+  lastSeenAt: number;
+  readonly #clock: Clock;
+  readonly #idleMs: number;
+  readonly #onExpired: () => void;
+  #holders = 0;
+  #timer: Timer | undefined;
+  #ended = false;
+
+  constructor(clock: Clock, idleMs: number, onExpired: () => void) {
+    this.#clock = clock;
+    this.#idleMs = idleMs;
+    this.#onExpired = onExpired;
+    this.lastSeenAt = clock.now();
+    this.#arm(idleMs);
+  }
+
+  get holders(): number {
+    return this.#holders;
+  }
+
+  /** Somebody is present. The returned function says that they left; calling it twice counts once. */
+  hold(): () => void {
+    this.#holders++;
+    this.lastSeenAt = this.#clock.now();
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      this.#holders--;
+      this.lastSeenAt = this.#clock.now();
+      if (this.#holders === 0 && this.#timer === undefined) this.#arm(this.#idleMs);
+    };
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#timer?.clear();
+    this.#timer = undefined;
+  }
+
+  /** The timer is not moved with each call, which would cost on every message: it looks at the time when it fires. */
+  #arm(ms: number): void {
+    if (this.#ended) return;
+    this.#timer = this.#clock.after(ms, () => {
+      this.#timer = undefined;
+      if (this.#holders > 0) return;
+      const leftMs = this.lastSeenAt + this.#idleMs - this.#clock.now();
+      if (leftMs > 0) return this.#arm(leftMs);
+      this.end();
+      this.#onExpired();
+    });
+  }
+}

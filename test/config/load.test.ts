@@ -1,0 +1,201 @@
+/** A config that is wrong is told so at once: one line that names the file, the key and what to do. */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { loadConfig, type ConfigOverrides } from "../../src/config/load.ts";
+import { HoldfastError } from "../../src/errors.ts";
+import { leavesNothing } from "../helpers/no-leaks.ts";
+
+let directory = "";
+let file = "";
+
+function write(text: string): void {
+  writeFileSync(file, text);
+}
+
+/** The error that loading the file gives; fails the test when there is none. */
+function refusal(text: string, overrides: ConfigOverrides = {}): HoldfastError {
+  write(text);
+  try {
+    loadConfig(file, overrides);
+  } catch (thrown) {
+    assert.ok(thrown instanceof HoldfastError, String(thrown));
+    return thrown;
+  }
+  return assert.fail(`nothing is wrong with ${text}`);
+}
+
+/** Each word must be in the message, and the file in front of each line of it. */
+function assertTells(error: HoldfastError, ...words: (string | RegExp)[]): void {
+  assert.equal(error.code, "config_invalid");
+  for (const line of error.message.split("\n")) assert.ok(line.startsWith(file), line);
+  for (const word of words) {
+    if (typeof word === "string") assert.ok(error.message.includes(word), `${word} is not in: ${error.message}`);
+    else assert.match(error.message, word);
+  }
+}
+
+const server = (keys: object) => JSON.stringify({ mcpServers: { files: { command: "sh", ...keys } } });
+
+describe("the config", () => {
+  leavesNothing();
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), "holdfast-config-"));
+    file = join(directory, "holdfast.json");
+  });
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
+  it("has defaults for everything", () => {
+    const config = loadConfig(undefined);
+    assert.deepEqual(config, {
+      port: 4653,
+      bind: ["127.0.0.1", "::1"],
+      mcpServers: {},
+      session: { idleLeaseMs: 1_800_000, sessionsMax: 1000 },
+      stop: { stdinGraceMs: 2000, termGraceMs: 3000 },
+      limits: {
+        runsMax: 2000,
+        messageBytesMax: 16_777_216,
+        frontRestartsMax: 10,
+        frontRestartWindowMs: 60_000,
+      },
+      allowedOrigins: [],
+      allowedHosts: [],
+    });
+  });
+
+  it("is JSON with comments and trailing commas", () => {
+    write('{\n  // the port\n  "port": 1234, /* and */\n  "mcpServers": {},\n}\n');
+    assert.equal(loadConfig(file).port, 1234);
+  });
+
+  it("yields to the command line", () => {
+    write('{ "port": 1, "bind": ["::1"] }');
+    const config = loadConfig(file, { port: 0, bind: ["127.0.0.2"] });
+    assert.deepEqual([config.port, config.bind], [0, ["127.0.0.2"]]);
+  });
+
+  it("fills in ${VAR} and ${VAR:-default} in command, args, env and cwd", () => {
+    process.env["HOLDFAST_CONFIG_TEST"] = "from outside";
+    try {
+      write(
+        server({
+          command: "${HOLDFAST_CONFIG_NONE:-sh}",
+          args: ["${HOLDFAST_CONFIG_TEST}!", "$HOME stays"],
+          env: { A: "${HOLDFAST_CONFIG_NONE:-b}" },
+          cwd: "${HOLDFAST_CONFIG_NONE:-/}",
+        }),
+      );
+      const { command, args, env, cwd } = loadConfig(file).mcpServers["files"] ?? assert.fail();
+      assert.deepEqual(
+        { command, args, env, cwd },
+        { command: "sh", args: ["from outside!", "$HOME stays"], env: { A: "b" }, cwd: "/" },
+      );
+    } finally {
+      delete process.env["HOLDFAST_CONFIG_TEST"];
+    }
+  });
+
+  it("may name a program that is not there as long as the server is disabled", () => {
+    write(server({ command: "no-such-program-here", enabled: false }));
+    assert.equal(loadConfig(file).mcpServers["files"]?.enabled, false);
+  });
+});
+
+describe("a wrong config is refused with file, key and remedy", () => {
+  leavesNothing();
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), "holdfast-config-"));
+    file = join(directory, "holdfast.json");
+  });
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
+  it("an unknown key", () => {
+    assertTells(refusal('{ "prot": 1 }'), "unknown key prot", "remove it", "docs/config.md");
+  });
+
+  it("an unknown key of a server", () => {
+    assertTells(refusal(server({ comand: "sh" })), "unknown key mcpServers.files.comand", "remove it");
+  });
+
+  it("a value of another type", () => {
+    assertTells(refusal('{ "port": "4653" }'), "port: ", "expected number", "received string");
+  });
+
+  it("a value out of bounds", () => {
+    assertTells(refusal('{ "port": 99999 }'), "port: ", "<=65535");
+    assertTells(refusal('{ "session": { "idleLeaseMs": 0 } }'), "session.idleLeaseMs: ", ">=1");
+  });
+
+  it("several mistakes at once, each on its line", () => {
+    const { message } = refusal('{ "port": -1, "prot": 1 }');
+    assert.equal(message.split("\n").length, 2);
+  });
+
+  it("a server without a command", () => {
+    assertTells(refusal('{ "mcpServers": { "files": {} } }'), "mcpServers.files.command");
+  });
+
+  it("a command that is not there", () => {
+    const error = refusal(server({ command: "no-such-program-here" }));
+    assertTells(error, "mcpServers.files.command", "no-such-program-here", "install it", '"enabled": false');
+  });
+
+  it("a command that is looked for on the PATH that the server gets", () => {
+    assertTells(refusal(server({ env: { PATH: directory } })), "mcpServers.files.command");
+  });
+
+  it("a command that is a directory or no program", () => {
+    assertTells(refusal(server({ command: directory })), "mcpServers.files.command");
+    assertTells(refusal(server({ command: file })), "mcpServers.files.command");
+  });
+
+  it("a working directory that is not there", () => {
+    assertTells(refusal(server({ cwd: join(directory, "none") })), "mcpServers.files.cwd", "make it");
+  });
+
+  it("a variable that is not set", () => {
+    const error = refusal(server({ env: { KEY: "${HOLDFAST_CONFIG_NONE}" } }));
+    assertTells(
+      error,
+      "mcpServers.files.env.KEY",
+      "${HOLDFAST_CONFIG_NONE} is not set",
+      "${HOLDFAST_CONFIG_NONE:-value}",
+    );
+  });
+
+  it("an address that others can reach", () => {
+    for (const address of ["0.0.0.0", "::", "192.168.0.1", "localhost", "127.0.0.1.example.com"]) {
+      assertTells(refusal(JSON.stringify({ bind: [address] })), "bind: ", address, "127.0.0.1 and ::1 only");
+    }
+  });
+
+  it("broken JSON, by its line", () => {
+    assertTells(refusal('{\n  // a comment\n  "port": 1,\n  "bind" [\n}\n'), "line 4", "JSON with comments");
+    assertTells(refusal(""), "line 1");
+  });
+
+  it("JSON that is no object", () => {
+    assertTells(refusal("[]"), "expected object");
+  });
+
+  it("whatever it is, with what to do about it", () => {
+    const mistakes = [
+      '{ "port": 99999 }',
+      '{ "mcpServers": { "files": {} } }',
+      '{ "mcpServers": { "a b": { "command": "sh" } } }',
+    ];
+    for (const mistake of mistakes) assertTells(refusal(mistake), /docs\/config\.md|names are letters/);
+  });
+
+  it("a file that cannot be read", () => {
+    for (const path of [join(directory, "none.json"), directory]) {
+      assert.throws(
+        () => loadConfig(path),
+        (error) => error instanceof HoldfastError && error.code === "config_unreadable" && error.message.includes(path),
+      );
+    }
+  });
+});

@@ -1,0 +1,56 @@
+/** Whatever a tree does to hide, its container ends it and the kernel says so. Counted from the list that it wrote itself. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { Fence, readUntil } from "../helpers/fence.ts";
+import { leavesNothing } from "../helpers/no-leaks.ts";
+import { killWhatIsLeft, readListed, settle } from "../helpers/pids.ts";
+import { tiersToTest, tierProblem, type TierName } from "../helpers/tiers.ts";
+
+const attack = fileURLToPath(new URL("../fixtures/attack.sh", import.meta.url));
+
+/** Name, processes at least, and the tiers on which it can be tried. */
+const attacks: [name: string, processes: number, only?: TierName][] = [
+  ["group", 2],
+  ["setsid", 2],
+  ["double-fork", 2],
+  ["cleared", 2],
+  ["cleared-double-fork", 2],
+  ["disowned", 2],
+  ["own-subreaper", 3],
+  ["stopped", 2],
+  ["deaf", 2],
+  ["chain", 20],
+  ["chains", 40],
+  ["pid-namespace", 2],
+  ["holds-stdout", 2],
+  ["zombie-parent", 2],
+  ["wide", 1001],
+  ["deep", 201],
+  ["other-uid", 2],
+  ["frozen", 2, "cgroup"], // only who may write cgroupfs can freeze itself
+];
+
+for (const tier of tiersToTest()) {
+  describe(`on the ${tier} tier, stop leaves nothing of a tree`, () => {
+    leavesNothing();
+    for (const [name, processes, only] of attacks) {
+      if (only !== undefined && only !== tier) continue;
+      it(`that hides by: ${name}`, { timeout: 60_000 }, async () => {
+        if (tier === "cgroup") assert.equal(tierProblem(tier), undefined);
+        await using fence = new Fence(tier);
+        const [container, { child }] = await fence.run("bash", [attack, name, fence.pidFile, fence.launcher]);
+        assert.ok(child.stdout !== null);
+        await readUntil(child.stdout, "ready");
+        assert.ok(readListed(fence.pidFile).length >= processes, `only ${readListed(fence.pidFile).length} listed`);
+        assert.equal(container.looksEmpty(), false, "the tree is alive before it is ended");
+        const left = await container.end(10_000);
+        const { survivors } = await settle(fence.pidFile, 1000);
+        await killWhatIsLeft(fence.pidFile);
+        assert.deepEqual(survivors, []);
+        assert.deepEqual(left, []);
+        assert.equal(container.looksEmpty(), true);
+      });
+    }
+  });
+}

@@ -1,0 +1,155 @@
+/** The guard of one run under attack: killed, stopped, killed with its owner, and on every shell that it may find. */
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Duplex } from "node:stream";
+import { describe, it } from "node:test";
+import { registerChild } from "../../src/contain/own-children.ts";
+import { installProgram } from "../../src/contain/programs.ts";
+import { scriptPath } from "../../src/contain/shell.ts";
+import { Fence, readUntil } from "../helpers/fence.ts";
+import { leavesNothing } from "../helpers/no-leaks.ts";
+import { killWhatIsLeft, readListed, settle, waitForZero } from "../helpers/pids.ts";
+import { fixture } from "../helpers/servers.ts";
+
+const hidden = ["setsid", "cleared", "cleared-double-fork", "deaf", "own-subreaper"];
+const boundMs = 10_000;
+
+describe("the keeper takes over for a guard", { timeout: 120_000 }, () => {
+  leavesNothing();
+  for (const name of hidden) {
+    it(`that is killed alone: a tree that hides by ${name} is still its run's, and is ended with it`, async () => {
+      await using fence = new Fence("subreaper");
+      const attack = [fixture("attack.sh"), name, fence.pidFile, fence.launcher];
+      const [container, { child, leaderExit }] = await fence.run("bash", attack);
+      await readUntil(child.stdout!, "ready");
+      // Another run beside it, which must not be touched.
+      const [other, bystander] = await fence.run("sleep", ["1000"]);
+      process.kill(child.pid ?? 0, "SIGKILL");
+      assert.equal((await leaderExit).signal, "SIGKILL");
+      const left = await container.end(boundMs);
+      assert.deepEqual(left, []);
+      assert.deepEqual((await settle(fence.pidFile, 500)).survivors, []);
+      assert.equal(other.members().length, 1, "the other run lives");
+      assert.deepEqual(await other.end(boundMs), []);
+      await bystander.leaderExit;
+    });
+  }
+
+  it("that is stopped: the tree ends without waiting for it, and so does the guard", async () => {
+    await using fence = new Fence("subreaper");
+    const [container, { child }] = await fence.run("bash", [fixture("attack.sh"), "cleared", fence.pidFile, "-"]);
+    await readUntil(child.stdout!, "ready");
+    process.kill(child.pid ?? 0, "SIGSTOP");
+    assert.deepEqual(await container.end(boundMs), []);
+    assert.deepEqual((await settle(fence.pidFile, 0)).survivors, []);
+    assert.equal(child.signalCode, "SIGKILL");
+  });
+});
+
+const shells: string[][] = [["/bin/dash"], ["/bin/bash"], ["/bin/busybox", "sh"]];
+
+/** A guard by hand, on a shell of choice, its life line in our hand. */
+class Guarded implements AsyncDisposable {
+  readonly directory = mkdtempSync(join(tmpdir(), "holdfast-guard-"));
+  readonly pidFile = join(this.directory, "pids");
+  readonly child;
+  said = "";
+
+  constructor(shell: string[], name: string) {
+    writeFileSync(this.pidFile, "");
+    const launcher = installProgram(this.directory, "launcher");
+    const marker = `/guardtest/${process.pid.toString(36)}${Math.trunc(performance.now() * 1000).toString(36)}`;
+    const command = ["bash", fixture("attack.sh"), name, this.pidFile, launcher];
+    const words = [...shell, scriptPath("guard.sh"), scriptPath("tree.sh"), marker, ...command];
+    this.child = spawn(launcher, words, { stdio: ["pipe", "pipe", "ignore", "pipe"], detached: true });
+    // This process adopts orphans; what it does not know as its own child it would take off the table itself.
+    registerChild(this.child);
+    this.life.on("data", (chunk: Buffer) => (this.said += String(chunk)));
+    this.life.on("error", () => {}); // the guard ended with our words unread
+  }
+
+  get life(): Duplex {
+    return this.child.stdio[3] as Duplex;
+  }
+
+  async ended(): Promise<void> {
+    const { child } = this;
+    if (child.exitCode === null && child.signalCode === null)
+      await once(child, "exit", { signal: AbortSignal.timeout(boundMs) });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.life.destroy();
+    // A guard that does not end is a failure that was told above, and must not hang the suite.
+    const late = setTimeout(() => this.child.kill("SIGKILL"), boundMs);
+    if (this.child.exitCode === null && this.child.signalCode === null) await once(this.child, "exit");
+    clearTimeout(late);
+    const left = await killWhatIsLeft(this.pidFile);
+    rmSync(this.directory, { recursive: true });
+    assert.equal(left, 0);
+  }
+}
+
+for (const shell of shells) {
+  describe(`on ${shell.join(" ")}`, { timeout: 120_000 }, () => {
+    leavesNothing();
+    it("is a shell that this machine has", () => {
+      assert.equal(
+        spawnSync(shell[0] ?? "", [...shell.slice(1), "-c", "exit 3"]).status,
+        3,
+        "install it to test with it",
+      );
+    });
+    for (const name of [...hidden, "stopped", "chains", "deep"]) {
+      it(`the guard ends a tree that hides by ${name} when its owner is gone`, async () => {
+        await using guarded = new Guarded(shell, name);
+        await readUntil(guarded.child.stdout!, "ready");
+        assert.ok(readListed(guarded.pidFile).length >= 2);
+        guarded.life.destroy();
+        await waitForZero(guarded.pidFile, boundMs);
+        await guarded.ended();
+      });
+    }
+    it("the guard tells how the command ended, waits for the owner's word, and passes the code on", async () => {
+      await using guarded = new Guarded(shell, "no-such-attack");
+      await readUntil(guarded.life, "leader 64");
+      assert.match(guarded.said, /^guard \d+ \d+\nstarted \d+\nleader 64\n/);
+      assert.equal(guarded.child.exitCode, null);
+      guarded.life.write("end\n");
+      const [code] = (await once(guarded.child, "exit")) as [number];
+      assert.equal(code, 64);
+    });
+  });
+}
+
+it(
+  "guard and owner killed in the same instant: what is marked ends, what cleared its environment is best effort",
+  { timeout: 60_000 },
+  async () => {
+    await using fence = new Fence("subreaper");
+    const owner = spawn(
+      process.execPath,
+      [fixture("fence-host.ts"), fence.directory, "bash", fixture("attack.sh"), "cleared", fence.pidFile, "-"],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
+    registerChild(owner);
+    const text = await readUntil(owner.stdout, "guard ");
+    const guard = Number(/guard (\d+)/.exec(text)?.[1]);
+    for (const signal of ["SIGSTOP", "SIGKILL"] as const)
+      for (const pid of [owner.pid ?? 0, guard]) process.kill(pid, signal);
+    await once(owner, "exit");
+    const { survivors, ms } = await settle(fence.pidFile, 3000, ["hidden"]);
+    console.log(
+      `  guard and owner killed at once: the marked are gone after ${ms} ms; left: ${survivors.map(({ role }) => role).join(", ") || "nobody"} (best effort)`,
+    );
+    assert.deepEqual(
+      survivors.filter(({ role }) => role !== "hidden"),
+      [],
+    );
+    await killWhatIsLeft(fence.pidFile);
+  },
+);

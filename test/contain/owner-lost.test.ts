@@ -1,0 +1,102 @@
+/**
+ * Every way to hide, all at once under one gateway, which is killed at a random moment (trees that are just being started
+ * included) or told to end. Counted from the lists that the trees wrote themselves.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { programImage } from "../../src/contain/programs.ts";
+import { Gateway } from "../helpers/gateway.ts";
+import { Home } from "../helpers/home.ts";
+import { leavesNothing } from "../helpers/no-leaks.ts";
+import { killWhatIsLeft, readListed, rememberList, settle } from "../helpers/pids.ts";
+import { fixture } from "../helpers/servers.ts";
+import { giveTo, tiersToTest, type TierName } from "../helpers/tiers.ts";
+import { writeFileSync } from "node:fs";
+
+const everywhere = [
+  "group",
+  "setsid",
+  "double-fork",
+  "cleared",
+  "cleared-double-fork",
+  "disowned",
+  "stopped",
+  "deaf",
+  "chain",
+  "chains",
+  "holds-stdout",
+  "zombie-parent",
+  "deep",
+  "wide",
+  "own-subreaper",
+];
+/** What only root can do to itself. */
+const asRoot = ["pid-namespace", "other-uid", "frozen"];
+const boundMs = 15_000;
+const rounds = 4;
+
+/** Plays one round; resolves with how many processes there were, and where any was left. */
+async function play(
+  tier: TierName,
+  ending: "SIGKILL" | "SIGTERM",
+  afterMs: number,
+): Promise<{ listed: number; left: string[] }> {
+  const names = tier === "cgroup" ? [...everywhere, ...asRoot] : everywhere;
+  await using home = new Home(tier);
+  const fileOf = (name: string) => join(home.directory, `pids-${name}`);
+  const lists = names.map((name) => {
+    writeFileSync(fileOf(name), "");
+    giveTo(tier, fileOf(name));
+    return rememberList(fileOf(name));
+  });
+  const launcher = join(home.directory, "launcher");
+  writeFileSync(launcher, programImage(process.arch, "launcher") ?? "", { mode: 0o755 });
+  try {
+    const mcpServers = Object.fromEntries(
+      names.map((name) => [name, { command: "bash", args: [fixture("attack.sh"), name, fileOf(name), launcher] }]),
+    );
+    home.configure({ mcpServers, stop: { stdinGraceMs: 100, termGraceMs: 100 } });
+    await using gateway = await Gateway.start(home);
+    const clients = names.map((name) => gateway.mcp(name));
+    // Not one of them speaks MCP: the calls end with their gateway.
+    const calls = clients.map((client) => client.initialize().catch(() => undefined));
+    await delay(afterMs); // the moment is the point
+    process.kill(gateway.pids.keeper, ending);
+    await gateway.ended();
+    const left: string[] = [];
+    for (const name of names) {
+      const { survivors } = await settle(fileOf(name), boundMs);
+      if (survivors.length > 0) left.push(`${name}: ${survivors.length}`);
+      await killWhatIsLeft(fileOf(name));
+    }
+    for (const client of clients) client.vanish();
+    await Promise.all(calls);
+    return { listed: names.reduce((sum, name) => sum + readListed(fileOf(name)).length, 0), left };
+  } finally {
+    for (const list of lists) list[Symbol.dispose]();
+  }
+}
+
+describe("nothing is left of any tree when its owner is lost", { timeout: 180_000 }, () => {
+  leavesNothing();
+  for (const tier of tiersToTest()) {
+    it(`on the ${tier} tier, keeper killed at ${rounds} random moments`, async () => {
+      const seed = Date.now() % 100_000;
+      let state = seed;
+      for (let round = 0; round < rounds; round += 1) {
+        state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+        const afterMs = round === 0 ? 2000 : (state >>> 8) % 500;
+        const { listed, left } = await play(tier, "SIGKILL", afterMs);
+        console.log(`  seed ${seed}, round ${round}: killed after ${afterMs} ms, ${listed} processes were there`);
+        assert.deepEqual(left, [], `seed ${seed}, round ${round}, after ${afterMs} ms`);
+      }
+    });
+    it(`on the ${tier} tier, gateway told to end`, async () => {
+      const { listed, left } = await play(tier, "SIGTERM", 2000);
+      assert.ok(listed > 100, `${listed} processes were there`);
+      assert.deepEqual(left, []);
+    });
+  }
+});

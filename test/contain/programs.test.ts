@@ -1,0 +1,79 @@
+/** The two little programs, as the machine runs them. */
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import type { Duplex } from "node:stream";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, it } from "node:test";
+import { installProgram, programImage } from "../../src/contain/programs.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "holdfast-programs-"));
+after(() => rmSync(directory, { recursive: true }));
+
+describe("the launcher", () => {
+  const launcher = installProgram(directory, "launcher");
+
+  it("makes what it starts a subreaper: an orphan's parent is it", () => {
+    const script =
+      "(setsid sh -c 'sleep 0.2; exec 3</proc/self/stat; read -r line <&3; set -- ${line##*) }; echo $2' &); sleep 0.05; echo $$; sleep 0.4";
+    const lines = (command: string, args: string[]) =>
+      spawnSync(command, args, { encoding: "utf8" }).stdout.trim().split("\n");
+    const [own, parent] = lines(launcher, ["/bin/sh", "-c", script]);
+    assert.equal(parent, own);
+    const [plainOwn, plainParent] = lines("/bin/sh", ["-c", script]);
+    assert.notEqual(plainParent, plainOwn, "without it the orphan goes to somebody else");
+  });
+
+  it("starts with every signal at its default", () => {
+    const script = 'trap "" PIPE INT QUIT USR1; exec "$@"';
+    const { stdout } = spawnSync("sh", ["-c", script, "sh", launcher, "/bin/grep", "SigIgn", "/proc/self/status"], {
+      encoding: "utf8",
+    });
+    assert.match(stdout, /^SigIgn:\s+0+$/m);
+  });
+
+  it("ends with 127 for a program that is not there and 126 for one that cannot be run", () => {
+    assert.equal(spawnSync(launcher, ["/no/such/program"]).status, 127);
+    assert.equal(spawnSync(launcher, ["/etc/passwd"]).status, 126);
+  });
+});
+
+describe("the sentinel", () => {
+  const sentinel = installProgram(directory, "sentinel");
+  // Descriptor 8 is where it speaks, 9 what it speaks of, 5 what it follows in silence.
+  const stdio = ["ignore", "ignore", "ignore", "ignore", "ignore", "pipe", "ignore", "ignore", "pipe", "pipe"] as const;
+
+  for (const [descriptor, said] of [
+    [9, "gone\n"],
+    [5, ""],
+  ] as const) {
+    it(`when descriptor ${descriptor} becomes readable it ${said === "" ? "ends in silence" : "says so and ends"}`, async () => {
+      const child = spawn(sentinel, [], { stdio: [...stdio] });
+      const pipes = child.stdio as unknown as (Duplex | null)[];
+      let text = "";
+      pipes[8]?.on("data", (chunk: Buffer) => (text += String(chunk)));
+      // It never reads what makes a descriptor readable, so the system resets that pipe at its end.
+      for (const pipe of pipes) pipe?.on("error", () => {});
+      assert.equal(child.exitCode, null, "it waits");
+      pipes[descriptor]?.end("x");
+      const [code] = (await once(child, "close")) as [number];
+      assert.equal(code, 0);
+      assert.equal(text, said);
+    });
+  }
+});
+
+it("both programs exist for x64 and arm64, under 300 bytes each, and run under qemu where it is installed", () => {
+  for (const arch of ["x64", "arm64"]) {
+    for (const name of ["launcher", "sentinel"] as const) assert.ok((programImage(arch, name)?.length ?? 999) < 300);
+  }
+  assert.equal(programImage("mips", "launcher"), undefined);
+  const image = programImage("arm64", "launcher");
+  const file = join(directory, "arm64");
+  writeFileSync(file, image ?? "", { mode: 0o755 });
+  const run = spawnSync("qemu-aarch64-static", [file, "/bin/echo", "hello"], { encoding: "utf8" });
+  if (run.error !== undefined) return; // no qemu here: the sizes above are all that can be seen
+  assert.equal(run.stdout, "hello\n");
+});

@@ -1,0 +1,58 @@
+/** A containment in this very test process, on a tier of choice, taken down with all that it fenced. */
+import type { Readable } from "node:stream";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { randomBytes } from "node:crypto";
+import { openContainment } from "../../src/contain/probe.ts";
+import { installProgram } from "../../src/contain/programs.ts";
+import { sweepOwner } from "../../src/contain/sweep.ts";
+import type { ContainedProcess, Container, Containment, TierName } from "../../src/contain/types.ts";
+
+export class Fence implements AsyncDisposable {
+  readonly ownerId = randomBytes(8).toString("hex");
+  readonly directory = mkdtempSync(join(tmpdir(), "holdfast-fence-"));
+  readonly pidFile = join(this.directory, "pids");
+  readonly containment: Containment;
+  #count = 0;
+
+  constructor(tier: TierName) {
+    this.containment = openContainment(this.ownerId, 1, this.directory, tier).containment;
+  }
+
+  get launcher(): string {
+    return installProgram(this.directory, "launcher");
+  }
+
+  create(): Container {
+    this.#count += 1;
+    return this.containment.create(`r1-${this.#count.toString(16).padStart(8, "0")}`);
+  }
+
+  /** Starts a command in a container of its own. */
+  async run(command: string, args: string[], env: Record<string, string> = {}): Promise<[Container, ContainedProcess]> {
+    const container = this.create();
+    const process = await container.spawn({
+      command,
+      args,
+      env: { PATH: globalThis.process.env["PATH"] ?? "", ...env },
+    });
+    return [container, process];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await sweepOwner(this.ownerId, () => false, 2000);
+    this.containment.close();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Resolves with everything on stdout up to and including `word`; rejects when the stream ends before. */
+export async function readUntil(stream: Readable, word: string): Promise<string> {
+  let text = "";
+  for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
+    text += String(chunk);
+    if (text.includes(word)) return text;
+  }
+  throw new Error(`the stream ended before ${JSON.stringify(word)}: ${text}`);
+}

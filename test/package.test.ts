@@ -1,0 +1,143 @@
+/** The package on other machines: an older Node.js, another operating system; and the scripts that people are told to run. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { tmpdir } from "node:os";
+import { describe, it } from "node:test";
+import { leavesNothing } from "./helpers/no-leaks.ts";
+import { root } from "./helpers/tiers.ts";
+
+const entry = join(root, "dist/main.js");
+const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+  bin: Record<string, string>;
+  engines: { node: string };
+  exports: Record<string, Record<string, string>>;
+  scripts: Record<string, string>;
+};
+
+interface Outcome {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+function play(node: string, words: string[], env: NodeJS.ProcessEnv = process.env): Outcome {
+  return spawnSync(node, words, { encoding: "utf8", timeout: 30_000, env });
+}
+
+const preload = (code: string) => ["--import", `data:text/javascript,${encodeURIComponent(code)}`];
+
+/** A Node.js of this machine that is older than the package needs, if there is one. */
+function olderNode(): { file: string; version: string } | undefined {
+  for (const directory of (process.env["PATH"] ?? "").split(delimiter)) {
+    const file = join(directory, "node");
+    const { status, stdout } = play(file, ["-p", "process.versions.node"]);
+    if (status === 0 && Number(stdout.split(".")[0]) < 24) return { file, version: stdout.trim() };
+  }
+  return undefined;
+}
+
+function assertToldToUpdate({ status, stdout, stderr }: Outcome, version: string): void {
+  assert.equal(status, 1);
+  assert.equal(stdout, "");
+  assert.match(stderr, /^holdfast: Node\.js 24 or newer is needed, this is [^\n]+\n$/);
+  assert.ok(stderr.includes(version), stderr);
+  assert.ok(stderr.includes("npm ci && npm start"), stderr);
+}
+
+describe("on an older Node.js", () => {
+  leavesNothing();
+  const older = olderNode();
+  const skip = older === undefined ? "this machine has no Node.js older than 24" : false;
+  it("the program says what to do and exits with 1", { skip }, () => {
+    const { file, version } = older ?? assert.fail();
+    for (const words of [["gateway"], ["run", "--", "true"], ["--help"]]) {
+      assertToldToUpdate(play(file, [entry, ...words]), version);
+    }
+  });
+
+  it("so it does where only the version is an older one", () => {
+    const fake = preload(
+      'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "22.1.0" } });',
+    );
+    assertToldToUpdate(play(process.execPath, [...fake, entry, "status"]), "22.1.0");
+  });
+});
+
+/** What another operating system has not: the name Linux, and /proc. */
+const elsewhere = (platform: string) =>
+  preload(`
+    import fs from "node:fs";
+    import { syncBuiltinESMExports } from "node:module";
+    Object.defineProperty(process, "platform", { value: ${JSON.stringify(platform)} });
+    for (const name of ["readFileSync", "readdirSync", "readlinkSync", "statSync", "lstatSync", "accessSync"]) {
+      const real = fs[name];
+      fs[name] = (path, ...rest) => {
+        if (String(path).startsWith("/proc")) throw Object.assign(new Error("ENOENT: " + path), { code: "ENOENT" });
+        return real(path, ...rest);
+      };
+    }
+    syncBuiltinESMExports();
+  `);
+
+for (const platform of ["darwin", "win32"]) {
+  describe(`on ${platform}`, () => {
+    leavesNothing();
+    const flags = elsewhere(platform);
+
+    it("every module loads", () => {
+      const code = `
+        const { globSync } = await import("node:fs");
+        for (const file of globSync(${JSON.stringify(join(root, "dist/**/*.js"))})) {
+          if (!/(^|\\/)main\\.js$/.test(file)) await import(file);
+        }
+        console.log("loaded");
+      `;
+      const { status, stdout, stderr } = play(process.execPath, [...flags, "--input-type=module", "--eval", code]);
+      assert.deepEqual([status, stdout, stderr], [0, "loaded\n", ""]);
+    });
+
+    it("the gateway says that there is no containment and exits with 1", () => {
+      const state = mkdtempSync(join(tmpdir(), "holdfast-platform-"));
+      try {
+        const words = [...flags, entry, "gateway", "--port", "0", "--state", state];
+        const { status, stderr } = play(process.execPath, words);
+        assert.equal(status, 1);
+        assert.match(stderr, new RegExp(`^holdfast: Holdfast has no containment for ${platform} yet[^\\n]+\\n$`));
+      } finally {
+        rmSync(state, { recursive: true, force: true });
+      }
+    });
+
+    it("run says that there is no fence and exits with 1", () => {
+      const { status, stderr } = play(process.execPath, [...flags, entry, "run", "--", "true"]);
+      assert.equal(status, 1);
+      assert.match(stderr, new RegExp(`^holdfast: holdfast run works on Linux; [^\\n]*${platform}[^\\n]*\\n$`));
+    });
+  });
+}
+
+describe("the package", () => {
+  it("has every script that the README names", () => {
+    const readme = readFileSync(join(root, "README.md"), "utf8");
+    const named = [...readme.matchAll(/npm (?:run ([\w:-]+)|(start|test))/g)].map(([, run, own]) => run ?? own ?? "");
+    assert.ok(named.includes("start") && named.includes("test"), "the README names the two commands");
+    for (const name of named) assert.ok(manifest.scripts[name] !== undefined, `no script ${name}`);
+  });
+
+  it("has all that its own checks call", () => {
+    for (const name of ["start", "demo", "test", "check", "bench", "build", "holdfast"]) {
+      assert.ok(manifest.scripts[name] !== undefined, `no script ${name}`);
+    }
+  });
+
+  it("points to files that the build makes", () => {
+    const targets = [manifest.bin["holdfast"] ?? "", ...Object.values(manifest.exports["."] ?? {})];
+    for (const target of targets) assert.ok(readFileSync(join(root, target), "utf8").length > 0, target);
+  });
+
+  it("asks npm for the Node.js that its program asks for", () => {
+    assert.equal(manifest.engines.node, ">=24");
+  });
+});

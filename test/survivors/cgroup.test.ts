@@ -1,0 +1,3 @@
+import { nobodySurvivesOn } from "./matrix.ts";
+
+nobodySurvivesOn("cgroup");

@@ -1,0 +1,69 @@
+/** The rules of STYLE.md that a program can hold, on every file of the project; and each rule on a sample that breaks it. */
+import assert from "node:assert/strict";
+import { existsSync, globSync, readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { roomOf, rules } from "./tidy/rules.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const patterns = [
+  "{src,test,demo,bench,scripts}/**/*.{ts,sh}",
+  "docs/*.md",
+  "examples/*",
+  "*.{md,json}",
+  ".ci/run",
+  ".ox*.json",
+];
+
+const files = globSync(patterns, { cwd: root, exclude: (path) => path.split("/").includes("node_modules") })
+  .filter((path) => !path.endsWith("package-lock.json"))
+  .toSorted()
+  .map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }));
+
+/** Pages about something that is no room of src/. */
+const otherPages = ["benchmarks", "errors"];
+
+describe("the house is tidy", () => {
+  it("and all of it is looked at", () => {
+    for (const room of ["src/contain", "src/gateway", "test/helpers", "bench", "docs"]) {
+      assert.ok(
+        files.some(({ path }) => path.startsWith(`${room}/`)),
+        room,
+      );
+    }
+  });
+
+  for (const { name, applies, breaches, samples } of rules) {
+    it(name, () => {
+      for (const sample of samples) {
+        assert.ok(applies(sample.path), `the rule does not look at ${sample.path}`);
+        assert.notEqual(breaches(sample).length, 0, `the rule does not see: ${sample.text}`);
+      }
+      const found = files
+        .filter(({ path }) => applies(path))
+        .flatMap((file) => breaches(file).map((breach) => `${file.path}: ${breach}`));
+      assert.deepEqual(found, []);
+    });
+  }
+
+  it("every room has a page, and every page a room", () => {
+    const rooms = new Set(files.filter(({ path }) => path.startsWith("src/")).map(({ path }) => roomOf(path)));
+    rooms.delete("");
+    rooms.delete("keeper/protocol"); // told on the keeper's page
+    const pages = readdirSync(join(root, "docs")).map((name) => name.replace(/\.md$/, ""));
+    assert.deepEqual(pages.toSorted(), [...rooms, ...otherPages].toSorted());
+  });
+
+  it("links between pages lead somewhere", () => {
+    const broken = files
+      .filter(({ path }) => path.endsWith(".md"))
+      .flatMap(({ path, text }) =>
+        [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)]
+          .map(([, target = ""]) => target)
+          .filter((target) => !existsSync(join(root, path, "..", target)))
+          .map((target) => `${path}: ${target}`),
+      );
+    assert.deepEqual(broken, []);
+  });
+});

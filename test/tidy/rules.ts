@@ -1,0 +1,235 @@
+/** The rules of the house that a program can hold. Each finds its breaches in one file, and has a sample that breaks it. */
+import { posix } from "node:path";
+
+export interface SourceFile {
+  /** From the root of the project, with forward slashes. */
+  path: string;
+  text: string;
+}
+
+export interface Rule {
+  name: string;
+  applies: (path: string) => boolean;
+  /** What is wrong, one line each; empty = nothing. */
+  breaches: (file: SourceFile) => string[];
+  /** Files that break the rule, so that it is known to be able to fail. */
+  samples: SourceFile[];
+}
+
+const linesMax = 300;
+
+/** Files that may be longer than the limit, with the reason. */
+const longFiles: Record<string, string> = {};
+
+/** Which rooms a room may import from: all of them stand below it. Every room may import itself and the loose files of src/. */
+const below: Record<string, string[]> = {
+  commands: ["client", "config", "contain", "gateway", "keeper", "keeper/protocol", "sessions"],
+  gateway: ["keeper/protocol", "mcp", "ownership", "sessions"],
+  client: ["gateway", "keeper/protocol", "sessions"],
+  mcp: ["keeper/protocol", "ownership", "sessions"],
+  sessions: ["keeper/protocol", "ownership"],
+  ownership: ["keeper/protocol"],
+  keeper: ["config", "contain", "keeper/protocol"],
+  library: ["contain"],
+  "keeper/protocol": [],
+  contain: [],
+  config: [],
+};
+
+/** Imports that are for the shape of an answer only, and must not load what makes it. */
+const typesOnly = new Set(["client gateway", "client sessions", "commands gateway", "commands sessions"]);
+
+/** Loose files of src/ that are doors into the house: nobody imports them but who is named. */
+const doors: Record<string, string[]> = {
+  "src/main.ts": [],
+  "src/index.ts": [],
+  "src/command-line.ts": ["src/main.ts"],
+};
+
+const frontRooms = new Set(["gateway", "mcp", "sessions", "ownership", "client", "keeper/protocol"]);
+const startingRooms = new Set(["contain", "keeper"]);
+
+const isTypeScript = (path: string) => path.endsWith(".ts");
+const inSource = (path: string) => path.startsWith("src/") && isTypeScript(path);
+
+/** `src/keeper/protocol/link.ts` → `keeper/protocol`; the loose files of src/ are in the room "". */
+export function roomOf(path: string): string {
+  const directory = posix.dirname(path).replace(/^src\/?/, "");
+  return directory === "keeper/protocol" ? directory : (directory.split("/")[0] ?? "");
+}
+
+interface Import {
+  target: string;
+  isType: boolean;
+  isDynamic: boolean;
+}
+
+function importsOf(text: string): Import[] {
+  const found: Import[] = [];
+  for (const [, words = "", target = ""] of text.matchAll(/^(?:import|export)\s+([^"';]*?)from\s+"([^"]+)"/gm)) {
+    found.push({ target, isType: words.startsWith("type "), isDynamic: false });
+  }
+  for (const [, target = ""] of text.matchAll(/^import\s+"([^"]+)"/gm))
+    found.push({ target, isType: false, isDynamic: false });
+  for (const [, target = ""] of text.matchAll(/\b(?:import|require)\(\s*"([^"]+)"/g)) {
+    found.push({ target, isType: false, isDynamic: true });
+  }
+  return found;
+}
+
+/** The text without what is inside strings and comments. */
+function codeOf(text: string): string {
+  return text.replaceAll(/"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, '""');
+}
+
+function matches(text: string, pattern: RegExp, what: string): string[] {
+  return [...text.matchAll(pattern)].map(({ index }) => `line ${text.slice(0, index).split("\n").length}: ${what}`);
+}
+
+function wrongImports({ path, text }: SourceFile): string[] {
+  const room = roomOf(path);
+  return importsOf(text).flatMap(({ target, isType }) => {
+    if (!target.startsWith(".")) return [];
+    const file = posix.join(posix.dirname(path), target);
+    const door = doors[file];
+    if (door !== undefined) return door.includes(path) ? [] : [`${file} is a door, not a room`];
+    const other = roomOf(file);
+    if (room === "" || other === "" || other === room) return [];
+    if (below[room]?.includes(other) !== true) return [`${room} imports ${other} (${target})`];
+    if (typesOnly.has(`${room} ${other}`) && !isType)
+      return [`${room} may import types only from ${other} (${target})`];
+    return [];
+  });
+}
+
+const importRules: Rule[] = [
+  {
+    name: "imports point down only",
+    applies: inSource,
+    breaches: wrongImports,
+    samples: [
+      { path: "src/mcp/a.ts", text: 'import { Ledger } from "../keeper/ledger.ts";\n' },
+      { path: "src/contain/a.ts", text: 'import {\n  Run,\n  type RunParts,\n} from "../keeper/run.ts";\n' },
+      { path: "src/keeper/a.ts", text: 'const { run } = await import("../commands/run.ts");\n' },
+      { path: "src/client/a.ts", text: 'import { HttpFace } from "../gateway/server.ts";\n' },
+      { path: "src/keeper/a.ts", text: 'import { runCommandLine } from "../command-line.ts";\n' },
+    ],
+  },
+  {
+    name: "front code starts nothing and loads no addon",
+    applies: (path) => inSource(path) && frontRooms.has(roomOf(path)),
+    breaches: ({ text }) =>
+      matches(
+        text,
+        /"(koffi|node:child_process|child_process|node:worker_threads|node:cluster)"/g,
+        "Node refuses this",
+      ),
+    samples: [
+      { path: "src/gateway/a.ts", text: 'const koffi = createRequire(import.meta.url)("koffi");\n' },
+      { path: "src/mcp/a.ts", text: 'import { Worker } from "node:worker_threads";\n' },
+    ],
+  },
+  {
+    name: "only contain and keeper start processes",
+    applies: (path) => inSource(path) && !startingRooms.has(roomOf(path)),
+    breaches: ({ text }) => matches(text, /"(node:)?child_process"/g, "imports node:child_process"),
+    samples: [{ path: "src/commands/a.ts", text: 'import { spawn } from "node:child_process";\n' }],
+  },
+  {
+    name: "nothing is loaded before the version check",
+    applies: (path) => path === "src/main.ts",
+    breaches: ({ text }) => [
+      ...importsOf(text)
+        .filter(({ isDynamic }) => !isDynamic)
+        .map(({ target }) => `imports ${target}`),
+      ...matches(text.split("process.exit(1)")[0] ?? "", /\bimport\(/g, "imports before the check"),
+    ],
+    samples: [
+      { path: "src/main.ts", text: 'import { join } from "node:path";\nprocess.exit(1);\n' },
+      { path: "src/main.ts", text: 'await import("./report.ts");\nprocess.exit(1);\n' },
+    ],
+  },
+  {
+    name: "relative imports end in .ts",
+    applies: isTypeScript,
+    breaches: ({ text }) =>
+      importsOf(text)
+        .filter(({ target }) => target.startsWith(".") && !/\.(ts|json)$/.test(target))
+        .map(({ target }) => target),
+    samples: [{ path: "src/a.ts", text: 'import { a } from "./b.js";\n' }],
+  },
+];
+
+const formRules: Rule[] = [
+  {
+    name: `files have at most ${linesMax} lines`,
+    applies: (path) => /\.(ts|sh)$/.test(path) && longFiles[path] === undefined,
+    breaches: ({ text }) => {
+      const lines = text.trimEnd().split("\n").length;
+      return lines > linesMax ? [`${lines} lines`] : [];
+    },
+    samples: [{ path: "src/a.ts", text: "a;\n".repeat(linesMax + 1) }],
+  },
+  {
+    name: "a source file begins with what it is for",
+    applies: inSource,
+    breaches: ({ text }) => (/^(#!.*\n)?\/\*\*/.test(text) ? [] : ["the first line is no comment"]),
+    samples: [{ path: "src/a.ts", text: 'import "./b.ts";\n' }],
+  },
+  {
+    name: "nothing is left to do",
+    applies: (path) => !path.startsWith("test/tidy/"),
+    breaches: ({ text }) => matches(text, /\b(TODO|FIXME|XXX)\b/g, "an unfinished word"),
+    samples: [{ path: "src/a.ts", text: "// TODO later\n" }],
+  },
+  {
+    name: "no any",
+    applies: (path) => isTypeScript(path) && !path.startsWith("test/tidy/"),
+    breaches: ({ text }) => matches(codeOf(text), /(?<![.\w])any\b(?!\s*[(:])/g, "any"),
+    samples: [
+      { path: "src/a.ts", text: "const a: any = 1;\n" },
+      { path: "src/a.ts", text: "const a = b as any[];\n" },
+    ],
+  },
+  {
+    name: "only what type stripping can take away: no enum, namespace, parameter property, decorator",
+    applies: isTypeScript,
+    breaches: ({ text }) => {
+      const code = codeOf(text);
+      return [
+        ...matches(code, /(?<![.\w])enum\s+\w+\s*\{/g, "an enum"),
+        ...matches(code, /(?<![.\w])(?:namespace|module)\s+\w+\s*\{/g, "a namespace"),
+        ...matches(code, /constructor\s*\([^)]*\b(?:public|private|protected|readonly)\s+\w/g, "a parameter property"),
+        ...matches(code, /^\s*@\w+/gm, "a decorator"),
+      ];
+    },
+    samples: [
+      { path: "src/a.ts", text: "export const enum A {}\n" },
+      { path: "src/a.ts", text: "namespace A {}\n" },
+      { path: "src/a.ts", text: "class A { constructor(private b: B) {} }\n" },
+      { path: "src/a.ts", text: "@sealed\nclass A {}\n" },
+    ],
+  },
+  {
+    name: "no test is skipped without its reason, or runs alone",
+    applies: (path) => path.startsWith("test/") && isTypeScript(path) && !path.startsWith("test/tidy/"),
+    breaches: ({ text }) => [
+      ...matches(text, /\b(?:test|it|describe|suite)\.(?:skip|todo|only)\b/g, "skip, todo or only"),
+      ...matches(text, /\b(?:skip|todo|only):\s*true\b/g, "no reason"),
+      ...matches(text, /\bt(?:est)?\.(?:skip|todo)\(\s*\)/g, "no reason"),
+    ],
+    samples: [
+      { path: "test/a.test.ts", text: 'it.skip("a", () => {});\n' },
+      { path: "test/a.test.ts", text: 'it("a", { skip: true }, () => {});\n' },
+    ],
+  },
+  {
+    name: "no path of a person's machine",
+    applies: (path) => !path.startsWith("test/tidy/"),
+    breaches: ({ text }) =>
+      matches(text, /(?<![\w.~}/-])\/(?:home|Users)\/(?!<|you\b|me\b)\w|(?<![\w.~}/-])\/root\//g, "a home directory"),
+    samples: [{ path: "docs/a.md", text: "see /home/alice/holdfast\n" }],
+  },
+];
+
+export const rules: Rule[] = [...importRules, ...formRules];
