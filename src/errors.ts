@@ -25,6 +25,8 @@ export const errorCodes = {
   forbidden: "the Host or Origin is not allowed",
   invalid_params: "the parameters are not of the method's form",
   method_unknown: "no such method",
+  websocket_only: "the method works on a WebSocket only",
+  gap: "events or output were asked for that are not kept any more",
   survivors: "processes are left that could not be ended",
   usage: "the command line is wrong",
   internal: "a defect in Holdfast",

@@ -2,24 +2,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { HoldfastError, errorCodes, type ErrorCode } from "../errors.ts";
-import type { GatewayStatus } from "../gateway/methods.ts";
-import type { RunView } from "../keeper/protocol/messages.ts";
-import type { SessionView } from "../sessions/session.ts";
+import type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";
 
 export interface GatewayAddress {
   /** State directory, in which the gateway writes its address and its token. */
   state: string;
   url?: string;
   token?: string;
-}
-
-export interface GatewayCalls {
-  "gateway.status": { params: Record<string, never>; result: GatewayStatus };
-  "gateway.stop": { params: Record<string, never>; result: null };
-  "gateway.restart": { params: { all: boolean }; result: null };
-  "run.list": { params: { all: boolean }; result: RunView[] };
-  "session.list": { params: Record<string, never>; result: SessionView[] };
-  "session.end": { params: { id: string }; result: null };
 }
 
 /** Ending a session may take the whole stop sequence, as the config has it. */
@@ -47,16 +36,13 @@ export class GatewayClient {
   }
 
   /** Throws HoldfastError with the gateway's code, `gateway_unreachable` or `unauthorized`. */
-  async call<N extends keyof GatewayCalls>(
-    method: N,
-    params: GatewayCalls[N]["params"],
-  ): Promise<GatewayCalls[N]["result"]> {
+  async call<N extends MethodName>(method: N, params: ParamsOf<N>): Promise<ResultOf<N>> {
     const { url } = this;
     const body = JSON.stringify({ jsonrpc: "2.0", id: this.#nextId++, method, params });
     const headers = { authorization: `Bearer ${this.#token()}`, "content-type": "application/json" };
     const response = await this.#reach(`${url}/rpc`, { method: "POST", headers, body });
     const answer = (await response.json().catch(() => ({}))) as RpcResponse;
-    if (answer.error === undefined && response.ok) return answer.result as GatewayCalls[N]["result"];
+    if (answer.error === undefined && response.ok) return answer.result as ResultOf<N>;
     const message =
       answer.error?.message ?? `HTTP ${response.status} instead of an answer; is this a Holdfast gateway?`;
     throw new HoldfastError(knownCode(answer.error?.data?.code), `${url}: ${message}`);

@@ -1,6 +1,6 @@
 /** `holdfast status`: what runs, how well it is held, and what went wrong. */
 import { GatewayClient } from "../client/rpc.ts";
-import type { GatewayStatus } from "../gateway/methods.ts";
+import type { GatewayStatus } from "../gateway/api/gateway.ts";
 import type { CrashView } from "../keeper/protocol/messages.ts";
 import type { CommandContext } from "./context.ts";
 import { count, duration, megabytes, printJson, printLines, time } from "./print.ts";

@@ -15,7 +15,8 @@ import { Connections } from "./connections.ts";
 import { Drain } from "./drain.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { listenAll } from "./listen.ts";
-import { gatewayMethods } from "./methods.ts";
+import { Dispatcher } from "./dispatch.ts";
+import { allHandlers } from "./methods/index.ts";
 import { RpcEndpoint } from "./rpc.ts";
 import { HttpFace } from "./server.ts";
 
@@ -47,7 +48,8 @@ async function main(): Promise<void> {
       allowedHosts: config.allowedHosts,
       allowedOrigins: config.allowedOrigins,
     });
-    face.serve({ access, mcp, rpc: new RpcEndpoint(gatewayMethods(link, sessions, urls), announce) });
+    const dispatcher = new Dispatcher({ handlers: allHandlers({ link, sessions, urls }), announce });
+    face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher) });
     link.listening(urls);
   } catch (thrown) {
     await link.failed(asHoldfastError(thrown));

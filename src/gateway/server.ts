@@ -4,6 +4,7 @@ import type { Log } from "../log.ts";
 import type { McpEndpoint } from "../mcp/endpoint.ts";
 import { rpcCode } from "../mcp/json-rpc.ts";
 import { refuse, sendJson } from "../mcp/reply.ts";
+import { rpcScopes } from "./api/define.ts";
 import type { Access, Denial } from "./access.ts";
 import type { Connections } from "./connections.ts";
 import { answerPreflight, corsHeaders, isPreflight } from "./cors.ts";
@@ -23,6 +24,8 @@ const serverOptions = {
   maxHeaderSize: 16 * 1024,
 };
 const headersCountMax = 64;
+/** The one token may do everything. */
+const everyScope = new Set(rpcScopes);
 
 export interface FaceParts {
   connections: Connections;
@@ -91,7 +94,8 @@ export class HttpFace {
     const unauthorized = service.access.authorize(request);
     if (unauthorized !== undefined) return deny(request, response, unauthorized, headers);
     this.#parts.announce(server === undefined ? "/rpc" : `${request.method} /mcp`);
-    if (server === undefined) return service.rpc.handle(request, response, headers);
+    if (server === undefined)
+      return service.rpc.handle(request, response, headers, { scopes: everyScope, peer: undefined });
     return service.mcp.handle(server, request, response, headers);
   }
 

@@ -43,7 +43,11 @@ describe("/rpc", () => {
       ["{", 400, -32700],
       ["", 400, -32700],
       ["[]", 400, -32600],
-      ['[{"jsonrpc":"2.0","id":1,"method":"session.list"}]', 400, -32600],
+      [
+        `[${Array.from({ length: 51 }, () => '{"jsonrpc":"2.0","id":1,"method":"session.list"}').join(",")}]`,
+        400,
+        -32600,
+      ],
       ["1", 400, -32600],
       ['{"id":1,"method":"session.list"}', 400, -32600],
       ['{"jsonrpc":"2.0","id":1}', 400, -32600],
@@ -59,6 +63,35 @@ describe("/rpc", () => {
       const found = await post(body);
       assert.deepEqual([found.status, found.answer.error?.code], [status, code], body);
     }
+  });
+
+  it("answers a batch with one answer for each call that has an id, and each is its own", async () => {
+    const calls = [
+      '{"jsonrpc":"2.0","id":"a","method":"session.list"}',
+      "1",
+      '{"jsonrpc":"2.0","method":"session.list"}',
+      '{"jsonrpc":"2.0","id":"b","method":"no.such"}',
+      '{"jsonrpc":"2.0","id":"c","method":"run.list"}',
+    ];
+    const { status, answer } = await post(`[${calls.join(",")}]`);
+    const answers = answer as unknown as RpcAnswer[];
+    assert.equal(status, 200);
+    assert.deepEqual(
+      answers.map(({ id, error }) => [id, error?.code]),
+      [
+        ["a", undefined],
+        [null, -32600],
+        ["b", -32601],
+        ["c", undefined],
+      ],
+    );
+    assert.deepEqual(await post('[{"jsonrpc":"2.0","method":"session.list"}]'), { status: 204, answer: {} });
+  });
+
+  it("names the parameter that is wrong, and the method that is not there", async () => {
+    assert.match((await call("run.list", { al: true })).error?.message ?? "", /bad parameters: .*"al"/);
+    assert.match((await call("session.end", { id: 5 })).error?.message ?? "", /id: .*string/);
+    assert.match((await call("no.such")).error?.message ?? "", /no method "no\.such"; there is: gateway\.status, /);
   });
 
   it("names Holdfast's own code beside the number", async () => {

@@ -1,0 +1,60 @@
+/** `gateway.*`: the gateway itself. */
+import { z } from "zod";
+import type { KeeperStatus } from "../../keeper/protocol/messages.ts";
+import { method } from "./define.ts";
+import { crashShape, time } from "./shapes.ts";
+
+const processFigures = z.object({ pid: z.int(), rssBytes: z.int() });
+const restartedProcess = processFigures.extend({ restarts: z.int() });
+
+/** The shape of `status --json`. */
+export interface GatewayStatus extends KeeperStatus {
+  url: string;
+  urls: string[];
+  /** Sessions that are open now. */
+  sessions: number;
+}
+
+const statusShape = z
+  .object({
+    version: z.string(),
+    tier: z.string().describe("containment tier"),
+    epoch: z.int().describe("one life of the keeper"),
+    url: z.string(),
+    urls: z.array(z.string()),
+    keeper: processFigures,
+    front: restartedProcess,
+    guardian: restartedProcess,
+    sessions: z.int(),
+    runs: z.int().describe("alive now"),
+    orphansSwept: z.int().describe("found and ended by this start"),
+    reconciled: z.array(z.string()).describe("what the start found, in words"),
+    crashes: z.array(crashShape),
+    startedAt: time,
+  })
+  .meta({ id: "Status", title: "What runs, and how well it is held" });
+statusShape satisfies z.ZodType<GatewayStatus>;
+
+export const gatewayApi = {
+  "gateway.status": method({
+    summary: "What runs, how well it is held, and what went wrong.",
+    scope: "read",
+    params: z.strictObject({}),
+    result: statusShape,
+    errors: [],
+  }),
+  "gateway.stop": method({
+    summary: "Ends the gateway in order; the answer comes before the end.",
+    scope: "admin",
+    params: z.strictObject({}),
+    result: z.null(),
+    errors: [],
+  }),
+  "gateway.restart": method({
+    summary: "Replaces the front, or with `all` ends every run and starts everything anew.",
+    scope: "admin",
+    params: z.strictObject({ all: z.boolean().default(false) }),
+    result: z.null(),
+    errors: [],
+  }),
+};

@@ -1,0 +1,69 @@
+/** Shapes that several methods answer with. Each says the same as the type it carries; the compiler holds them together. */
+import { z } from "zod";
+import { endReasons, type CrashView, type ProcessView, type RunView } from "../../keeper/protocol/messages.ts";
+import type { SessionView } from "../../sessions/session.ts";
+
+/** Milliseconds since 1970. */
+export const time = z.number().describe("ms since 1970");
+
+const processShape = z
+  .object({
+    pid: z.int(),
+    ppid: z.int(),
+    state: z.string().describe("letter of /proc/<pid>/stat"),
+    rssBytes: z.int(),
+    startedAt: time,
+    command: z.string(),
+  })
+  .meta({ id: "Process", title: "One process of a run, as the kernel shows it; zombies are never listed" });
+processShape satisfies z.ZodType<ProcessView>;
+
+export const runShape = z
+  .object({
+    id: z.string(),
+    kind: z.enum(["exec", "pty", "mcp"]),
+    server: z.string().nullable().describe("name in the config"),
+    sessionId: z.string().nullable(),
+    scopeKey: z.string().nullable(),
+    host: z.string(),
+    state: z.enum(["starting", "running", "stopping", "exited", "lost"]),
+    pid: z.int().nullable().describe("of the leader"),
+    startedAt: time,
+    endedAt: time.nullable().describe("ms since 1970 at which the tree was proven empty"),
+    leaderEndedAt: time.nullable(),
+    command: z.string(),
+    endReason: z.enum(endReasons).nullable(),
+    exitCode: z.int().nullable(),
+    signal: z.string().nullable(),
+    survivors: z.array(processShape).describe("processes that could not be ended"),
+    processes: z.array(processShape),
+  })
+  .meta({ id: "Run", title: "One process tree that was started for one owner" });
+runShape satisfies z.ZodType<RunView>;
+
+export const sessionShape = z
+  .object({
+    id: z.string(),
+    kind: z.literal("mcp"),
+    client: z.object({ name: z.string(), version: z.string() }),
+    parentId: z.string().nullable(),
+    createdAt: time,
+    lastSeenAt: time,
+    server: z.string(),
+    runs: z.array(z.string()).describe("ids of the runs that the session owns"),
+  })
+  .meta({ id: "Session", title: "One client's stay" });
+sessionShape satisfies z.ZodType<SessionView>;
+
+export const crashShape = z
+  .object({
+    who: z.enum(["front", "guardian"]),
+    at: time,
+    pid: z.int(),
+    exitCode: z.int().nullable(),
+    signal: z.string().nullable(),
+    lastMethod: z.string().nullable().describe("what it last said that it began"),
+    file: z.string().describe("holds the end of its stderr"),
+  })
+  .meta({ id: "Crash", title: "One death of the front or the guardian" });
+crashShape satisfies z.ZodType<CrashView>;

@@ -1,0 +1,29 @@
+/** What a handler is given and must give; the schema says the rest. */
+import type { MethodName, MethodsOf, ReadParamsOf, ResultOf } from "../api/index.ts";
+import type { RpcScope } from "../api/define.ts";
+
+/** Who calls, and over what. */
+export interface Caller {
+  scopes: ReadonlySet<RpcScope>;
+  /** The WebSocket that the call came over; undefined over HTTP. Always there in a method whose transport is `websocket`. */
+  peer: Peer | undefined;
+}
+
+/** The other end of a WebSocket, for methods that go on speaking after their answer. */
+interface Peer {
+  /** False: the bytes wait, and the producer should pause until `drained`. What is sent to a peer that is gone is dropped. */
+  notify(method: string, params: object): boolean;
+  /** Resolves when the client took enough of what waits, or is gone. */
+  drained(): Promise<void>;
+  /** True from the first moment of its end on. */
+  readonly gone: boolean;
+  /** `listener` runs once, when the connection is gone; at once if it is. Returns what takes it off again. */
+  onGone(listener: () => void): () => void;
+}
+
+type Handler<N extends MethodName> = (params: ReadParamsOf<N>, caller: Caller) => Promise<ResultOf<N>> | ResultOf<N>;
+
+type Handlers<N extends MethodName> = { [K in N]: Handler<K> };
+/** The handlers of one namespace, e.g. `NamespaceHandlers<"run">`. */
+export type NamespaceHandlers<S extends string> = Handlers<MethodsOf<S>>;
+export type AllHandlers = Handlers<MethodName>;
