@@ -1,7 +1,8 @@
 /** The front's own log: one JSON object per line on stderr, which its keeper keeps. No secrets, no message contents. */
+import type { EventFields, EventName } from "./events.ts";
 
-export type Log = (event: string, fields: Record<string, unknown>) => void;
+export type Log = <N extends EventName>(event: N, fields: EventFields[N]) => void;
 
 export const stderrLog: Log = (event, fields) => {
-  process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), event, ...fields })}\n`);
+  process.stderr.write(`${JSON.stringify({ event, ...fields })}\n`);
 };

@@ -18,6 +18,8 @@ export interface ProcessInfo {
   startTime: string;
   threads: number;
   rssBytes: number;
+  /** Processor time of all its threads so far, in milliseconds; the kernel counts in steps of 10. */
+  cpuMs: number;
 }
 
 /** Ticks of `startTime` per second: USER_HZ is 100 on every architecture that Node runs on. */
@@ -56,6 +58,7 @@ export function readProcess(pid: number): ProcessInfo | undefined {
     threads: Number(fields[17]),
     startTime: fields[19] ?? "0",
     rssBytes: Number(fields[21]) * pageBytes,
+    cpuMs: ((Number(fields[11]) + Number(fields[12])) * 1000) / ticksPerSecond,
   };
 }
 

@@ -1,6 +1,7 @@
 /** What is kept of a helper process that died: exit code, signal, last method and the last 64 KiB of its stderr. */
 import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { EventFields } from "../events.ts";
 import type { CrashView } from "./protocol/messages.ts";
 import { writePrivate } from "./state-directory.ts";
 
@@ -25,44 +26,75 @@ export class StreamTail {
   }
 }
 
+/** What is known of a crash when it is noticed. */
+type Crash = Pick<CrashView, "who" | "pid" | "why"> & Partial<Omit<CrashView, "file">>;
+
 export class CrashRecords {
   readonly #directory: string;
+  readonly #epoch: number;
+  /** Oldest first. */
+  readonly #views: CrashView[];
 
-  constructor(directory: string) {
+  /** Reads what earlier keepers left; `epoch` is the one of the keeper that writes. */
+  constructor(directory: string, epoch: number) {
     this.#directory = directory;
+    this.#epoch = epoch;
+    this.#views = readAll(directory);
   }
 
   /** Writes one crash to a file of its own and returns it as `status` shows it. */
-  record(crash: Omit<CrashView, "file">, stderr: string): CrashView {
-    const file = join(
-      this.#directory,
-      `${new Date(crash.at).toISOString().replaceAll(":", "")}-${crash.who}-${crash.pid}.json`,
-    );
-    const view = { ...crash, file };
-    writePrivate(file, `${JSON.stringify({ ...view, stderr }, null, 2)}\n`);
-    for (const old of this.#files().slice(0, -filesMax)) rmSync(join(this.#directory, old), { force: true });
+  record(crash: Crash, stderr: string): CrashView {
+    const at = crash.at ?? Date.now();
+    const name = `${new Date(at).toISOString().replaceAll(":", "")}-${crash.who}-${crash.pid}.json`;
+    const nothing = { epoch: this.#epoch, detail: null, exitCode: null, signal: null, lastMethod: null, downMs: null };
+    const view: CrashView = { ...nothing, ...crash, at, file: join(this.#directory, name) };
+    writePrivate(view.file, `${JSON.stringify({ ...view, stderr }, null, 2)}\n`);
+    this.#views.push(view);
+    const tooMany = Math.max(0, this.#views.length - filesMax);
+    for (const old of this.#views.splice(0, tooMany)) rmSync(old.file, { force: true });
     return view;
+  }
+
+  /** Adds to a record how long nobody served after it. */
+  recovered(view: CrashView, downMs: number): void {
+    view.downMs = downMs;
+    try {
+      const whole = JSON.parse(readFileSync(view.file, "utf8")) as object;
+      writePrivate(view.file, `${JSON.stringify({ ...whole, downMs }, null, 2)}\n`);
+    } catch {
+      // Somebody removed the record: there is nothing to add to.
+    }
   }
 
   /** The newest crashes, newest first, those of earlier keepers included. */
   list(count: number): CrashView[] {
-    const views: CrashView[] = [];
-    for (const name of this.#files().slice(-count).reverse()) {
-      try {
-        const { stderr: _, ...view } = JSON.parse(readFileSync(join(this.#directory, name), "utf8")) as CrashView & {
-          stderr: string;
-        };
-        views.push(view);
-      } catch {
-        // half a record of a machine that went down: nothing to show
-      }
-    }
-    return views;
+    return this.#views.toReversed().slice(0, count);
   }
+}
 
-  #files(): string[] {
-    return readdirSync(this.#directory)
-      .filter((name) => name.endsWith(".json"))
-      .toSorted();
+function readAll(directory: string): CrashView[] {
+  return namesIn(directory).flatMap((name) => {
+    const file = join(directory, name);
+    try {
+      const { stderr: _, ...view } = JSON.parse(readFileSync(file, "utf8")) as CrashView & { stderr: string };
+      return typeof view.at === "number" ? [{ ...view, file }] : [];
+    } catch {
+      return []; // half a record of a machine that went down: nothing to show
+    }
+  });
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    const names = readdirSync(directory).filter((name) => name.endsWith(".json"));
+    return names.toSorted().slice(-filesMax);
+  } catch {
+    return []; // no gateway has run here
   }
+}
+
+/** A front's crash as the log has it. */
+export function crashEntry(crash: CrashView): { event: "front.crashed" } & EventFields["front.crashed"] {
+  const { pid, why, exitCode, signal, lastMethod, file } = crash;
+  return { event: "front.crashed", pid, why, exitCode, signal, lastMethod, file };
 }

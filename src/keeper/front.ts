@@ -4,9 +4,12 @@ import { extname } from "node:path";
 import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { registerChild } from "../contain/own-children.ts";
+import { readProcess } from "../contain/processes.ts";
 import { HoldfastError } from "../errors.ts";
 import { StreamTail, type CrashRecords } from "./crashes.ts";
 import { baseEnvironment } from "../contain/environment.ts";
+import { FrontWatch } from "./front-watch.ts";
+import type { FrontVoice } from "./front-voice.ts";
 import { RestartIntensity } from "./intensity.ts";
 import type { Log } from "./log.ts";
 import { CreditMeter, SendWindow } from "./protocol/flow.ts";
@@ -22,7 +25,12 @@ export interface FrontParts {
   frontDirectory: string;
   crashes: CrashRecords;
   log: Log;
+  voice: FrontVoice;
   intensity: RestartIntensity;
+  /** The program of the front; by default the gateway's. */
+  entry?: string;
+  /** Silence after which a front is stuck, in milliseconds; 0 = it never is. */
+  stuckMs: number;
   onStart: (front: FrontProcess) => void;
   onMessage: (message: unknown, front: FrontProcess) => void;
   onFrame: (frame: Frame) => void;
@@ -56,6 +64,11 @@ function frontFlags(frontDirectory: string): string[] {
 export class FrontSupervisor {
   readonly #parts: FrontParts;
   #child: ChildProcess | undefined;
+  #watch: FrontWatch | undefined;
+  /** Why this keeper ended a front that was stuck. */
+  #stuck: string | undefined;
+  /** Of the front that is to be replaced: its record, and since when nobody serves. */
+  #lost: { crash: CrashView; at: number } | undefined;
   #ended: Promise<void> = Promise.resolve();
   #epoch = 0;
   #planned = false;
@@ -73,8 +86,8 @@ export class FrontSupervisor {
 
   start(): void {
     const { frontDirectory, log } = this.#parts;
-    const entry = fileURLToPath(new URL(`../gateway/main${extname(import.meta.url)}`, import.meta.url));
-    const child = fork(entry, [], {
+    const gateway = new URL(`../gateway/main${extname(import.meta.url)}`, import.meta.url);
+    const child = fork(this.#parts.entry ?? fileURLToPath(gateway), [], {
       execArgv: frontFlags(frontDirectory),
       env: baseEnvironment(),
       serialization: "json",
@@ -86,14 +99,13 @@ export class FrontSupervisor {
     this.#epoch += 1;
     this.#planned = false;
     this.lastMethod = null;
+    this.#stuck = undefined;
     const stderr = new StreamTail();
-    child.stdout?.on("data", (chunk: Buffer) =>
-      log.info({ event: "front.said", text: chunk.toString("utf8").trimEnd() }),
-    );
-    child.stderr?.on("data", (chunk: Buffer) => {
-      stderr.push(chunk);
-      log.warn({ event: "front.said", text: chunk.toString("utf8").trimEnd() });
-    });
+    for (const stream of [child.stdout, child.stderr]) {
+      const voice = this.#parts.voice.listen(child.pid ?? 0);
+      stream?.on("data", voice.hear).once("end", voice.end);
+    }
+    child.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
     const front = this.#wire(child);
     const ended = Promise.withResolvers<void>();
     this.#ended = ended.promise;
@@ -101,7 +113,18 @@ export class FrontSupervisor {
     child.once("exit", (code, signal) => {
       this.#exited(child.pid ?? 0, code, signal, stderr.text()).then(ended.resolve, ended.reject);
     });
+    this.#watch = this.#watchOver(child);
     this.#parts.onStart(front);
+  }
+
+  /** This front serves now: closes the account of the one that crashed before it. */
+  serves(): void {
+    if (this.#lost === undefined) return;
+    const { crash, at } = this.#lost;
+    this.#lost = undefined;
+    const downMs = Math.round(performance.now() - at);
+    this.#parts.crashes.recovered(crash, downMs);
+    this.#parts.log.warn({ event: "front.restarted", pid: this.pid, restarts: this.restarts, downMs });
   }
 
   /** Ends this front and starts another one. Resolves when the old one is gone and what had to end with it has. */
@@ -126,9 +149,23 @@ export class FrontSupervisor {
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return this.#ended;
     this.#planned = true;
+    this.#watch?.[Symbol.dispose]();
     this.tell({ type: "drain", reason });
     const late = setTimeout(() => child.kill("SIGKILL"), drainBoundMs);
     await this.#ended.finally(() => clearTimeout(late));
+  }
+
+  #watchOver(child: ChildProcess): FrontWatch {
+    const pid = child.pid ?? 0;
+    const onStuck = (silentMs: number, state: string) => {
+      this.#stuck = `no sign for ${(silentMs / 1000).toFixed(1)} s (state ${state})`;
+      this.#parts.log.error({ event: "front.stuck", pid, silentMs, state, lastMethod: this.lastMethod });
+      child.kill("SIGKILL");
+    };
+    const watch = new FrontWatch({ stuckMs: this.#parts.stuckMs, look: () => readProcess(pid), onStuck });
+    child.on("message", () => watch.heard());
+    watch.start();
+    return watch;
   }
 
   #wire(child: ChildProcess): FrontProcess {
@@ -159,8 +196,13 @@ export class FrontSupervisor {
 
   async #exited(pid: number, exitCode: number | null, signal: NodeJS.Signals | null, stderr: string): Promise<void> {
     const planned = this.#planned;
-    const crash = { who: "front" as const, at: Date.now(), pid, exitCode, signal, lastMethod: this.lastMethod };
+    this.#watch?.[Symbol.dispose]();
+    const why = this.#stuck === undefined ? ("died" as const) : ("stuck" as const);
+    const { lastMethod } = this;
+    const crash = { who: "front" as const, pid, why, detail: this.#stuck ?? null, exitCode, signal, lastMethod };
     const view = planned ? undefined : this.#parts.crashes.record(crash, stderr);
+    // When fronts die before they serve, nobody served since the first of them.
+    if (view !== undefined) this.#lost = { crash: view, at: this.#lost?.at ?? performance.now() };
     const settled = this.#parts.onEnd(view);
     if (!planned && !this.#closed) this.#again();
     // A crashed front is replaced at once; what ends with it ends beside that.

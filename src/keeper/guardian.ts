@@ -100,7 +100,7 @@ export class Guardian {
 
   #ended(pid: number, exitCode: number | null, signal: NodeJS.Signals | null, stderr: string): void {
     if (this.#dismissed) return;
-    this.#parts.crashes.record({ who: "guardian", at: Date.now(), pid, exitCode, signal, lastMethod: null }, stderr);
+    this.#parts.crashes.record({ who: "guardian", why: "died", pid, exitCode, signal }, stderr);
     if (!this.#intensity.allows(Date.now())) {
       this.#parts.onGivenUp(new HoldfastError("spawn_failed", `the guardian died ${restartsMax} times in a minute`));
       return;

@@ -7,17 +7,19 @@ import { bootId, readProcess } from "../contain/processes.ts";
 import type { TierName } from "../contain/types.ts";
 import { version } from "../version.ts";
 import { frontConfig } from "./front-config.ts";
-import { CrashRecords } from "./crashes.ts";
+import { crashEntry, CrashRecords } from "./crashes.ts";
 import { Desk } from "./desk.ts";
 import { FrontSupervisor, type FrontProcess } from "./front.ts";
+import { FrontVoice } from "./front-voice.ts";
 import { Guardian } from "./guardian.ts";
 import { RestartIntensity } from "./intensity.ts";
-import { Ledger } from "./ledger.ts";
-import { openLog, type Log } from "./log.ts";
+import type { Ledger } from "./ledger.ts";
+import { openLog, type Log, type OpenLog } from "./log.ts";
 import type { KeeperStatus, RunView } from "./protocol/messages.ts";
 import { awaitOldGuardian, reconcile, type Reconciled } from "./reconcile.ts";
 import type { Run } from "./run.ts";
 import { RunTable } from "./run-table.ts";
+import { takeLedger } from "./take-ledger.ts";
 import {
   openStateDirectory,
   readKeeperRecord,
@@ -50,7 +52,7 @@ export class Keeper {
   urls: string[] = [];
   readonly #options: KeeperOptions;
   readonly #log: Log;
-  readonly #closeLog: () => void;
+  readonly #opened: OpenLog;
   readonly #ledger: Ledger;
   readonly #epoch: number;
   readonly #ownerId: string;
@@ -70,15 +72,14 @@ export class Keeper {
     this.#options = options;
     this.config = options.config;
     this.paths = openStateDirectory(options.state);
-    this.#ledger = this.#takeLedger();
+    this.#ledger = takeLedger(this.paths);
     this.#ownerId = readOrMakeSecret(this.paths.owner, 8);
     readOrMakeSecret(this.paths.token, 32);
-    const opened = openLog(this.paths.log);
-    this.#log = opened.log;
-    this.#closeLog = () => opened.close();
-    this.#crashes = new CrashRecords(this.paths.crashes);
+    this.#opened = openLog(this.paths.log);
+    this.#log = this.#opened.log;
     const startTime = readProcess(process.pid)?.startTime ?? "";
     this.#epoch = this.#ledger.beginEpoch(bootId(), process.pid, startTime, this.#startedAt);
+    this.#crashes = new CrashRecords(this.paths.crashes, this.#epoch);
     this.#probed = openContainment(this.#ownerId, this.#epoch, this.paths.bin, options.tier);
     this.refusedTiers = this.#probed.refused;
     // What the keeper's own starter left open is not for servers either.
@@ -86,6 +87,7 @@ export class Keeper {
     this.#guardian = this.#makeGuardian();
     this.#table = this.#makeTable();
     this.#front = this.#makeFront();
+    this.#opened.onLifecycle = (event) => this.#front.tell({ type: "event", event });
     this.#log.info({
       event: "keeper.started",
       version,
@@ -167,21 +169,9 @@ export class Keeper {
     this.#ledger.endEpoch(this.#epoch, Date.now());
     this.#ledger.close();
     removeKeeperRecord(this.paths);
-    this.#log.info({ event: "keeper.ended", survivors });
-    this.#closeLog();
+    this.#log.info({ event: "keeper.ended", survivors: survivors.map(({ id }) => id) });
+    this.#opened.close();
     this.#ended.resolve({ survivors, error, again });
-  }
-
-  #takeLedger(): Ledger {
-    try {
-      return new Ledger(this.paths.ledger);
-    } catch (thrown) {
-      if (!(thrown instanceof HoldfastError) || thrown.code !== "state_locked") throw thrown;
-      const other = readKeeperRecord(this.paths);
-      const who = other === undefined ? "" : ` (pid ${other.pid}, ${other.url})`;
-      const message = `another gateway runs on the state directory ${this.paths.root}${who}; stop it with \`holdfast stop\`, or choose another directory with --state DIR`;
-      throw new HoldfastError("state_locked", message, { cause: thrown });
-    }
   }
 
   #makeGuardian(): Guardian {
@@ -213,7 +203,7 @@ export class Keeper {
   }
 
   #makeFront(): FrontSupervisor {
-    const { frontRestartsMax, frontRestartWindowMs } = this.config.limits;
+    const { frontRestartsMax, frontRestartWindowMs, frontStuckMs } = this.config.limits;
     const desk = new Desk({
       table: this.#table,
       log: this.#log,
@@ -230,12 +220,14 @@ export class Keeper {
       frontDirectory: this.paths.front,
       crashes: this.#crashes,
       log: this.#log,
+      voice: new FrontVoice(this.#opened),
       intensity: new RestartIntensity(frontRestartsMax, frontRestartWindowMs),
+      stuckMs: frontStuckMs,
       onStart: (front) => this.#greet(front),
       onMessage: (message, front) => desk.hear(message, front),
       onFrame: (frame) => this.#table.byChannel(frame.channel)?.relay?.toServer(frame),
       onEnd: (crash) => {
-        if (crash !== undefined) this.#log.error({ event: "front.crashed", ...crash });
+        if (crash !== undefined) this.#log.error(crashEntry(crash));
         return this.#closing === undefined ? this.#table.detach() : Promise.resolve();
       },
       onGivenUp: (error) => void this.close("front-lost", error), // `ended` tells the outcome
@@ -263,6 +255,7 @@ export class Keeper {
     this.urls = urls;
     this.#hasListened = true;
     this.#writeRecord();
+    this.#front.serves();
     this.#log.info({ event: "front.listening", urls, restarts: this.#front.restarts });
     this.#options.onListening(this, this.#front.restarts);
   }

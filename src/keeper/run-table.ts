@@ -149,14 +149,15 @@ export class RunTable {
     const run = new Run(channel, row, parts, request);
     this.#runs.set(id, run);
     this.#channels.set(channel, run);
-    log.info({ event: "run.intended", run: id, server: request.server, session: request.sessionId });
+    log.info({ event: "run.intended", run: id, kind: "mcp", server: request.server, session: request.sessionId });
     return run;
   }
 
   #changed(run: Run): void {
     const { id, state, endReason, exitCode, signal, survivors } = run.summary();
     if (state === "running") this.#parts.log.info({ event: "run.spawned", run: id });
-    if (state === "stopping") this.#parts.log.info({ event: "run.stopping", run: id, endReason, survivors });
+    if (state === "stopping")
+      this.#parts.log.info({ event: "run.stopping", run: id, endReason, survivors: survivors.map(({ pid }) => pid) });
     if (state === "exited") {
       this.#parts.log.info({ event: "run.ended", run: id, endReason, exitCode, signal });
       this.#runs.delete(id);

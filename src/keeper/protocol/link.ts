@@ -4,6 +4,7 @@
  */
 import { Socket } from "node:net";
 import { HoldfastError } from "../../errors.ts";
+import type { LifecycleEvent } from "../../events.ts";
 import { CreditMeter, SendWindow } from "./flow.ts";
 import { FrameReader, writeLine, type Frame } from "./frames.ts";
 import { LinkedRun, type RunEvents } from "./linked-run.ts";
@@ -30,6 +31,7 @@ export class KeeperLink {
   #isGathering = false;
   #nextRequest = 1;
   #onDrain: (reason: string) => void = () => {};
+  #onEvent: (event: LifecycleEvent) => void = () => {};
 
   /** Waits for the keeper's hello. `onLost` runs once when the keeper is gone. */
   static async open(onLost: () => void): Promise<KeeperLink> {
@@ -61,6 +63,11 @@ export class KeeperLink {
   /** What to do when the keeper says that the gateway stops: close the doors; the keeper ends the runs. */
   onDrain(listener: (reason: string) => void): void {
     this.#onDrain = listener;
+  }
+
+  /** Lifecycle events of the keeper, as they happen. One listener: whoever hands them to the subscribers. */
+  onEvent(listener: (event: LifecycleEvent) => void): void {
+    this.#onEvent = listener;
   }
 
   /** Asks the keeper for one thing; rejects with the keeper's refusal. */
@@ -171,6 +178,8 @@ export class KeeperLink {
       }
       case "drain":
         return this.#onDrain(message.reason);
+      case "event":
+        return this.#onEvent(message.event);
       case "hello":
         return; // taken by open()
     }

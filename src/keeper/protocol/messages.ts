@@ -3,6 +3,7 @@
  * Types only: the keeper checks what it hears with accept.ts, the front trusts its keeper.
  */
 import type { ErrorCode } from "../../errors.ts";
+import type { LifecycleEvent } from "../../events.ts";
 
 export type RunKind = "exec" | "pty" | "mcp";
 export type RunState = "starting" | "running" | "stopping" | "exited" | "lost";
@@ -62,12 +63,25 @@ export interface RunView {
 }
 
 export interface CrashView {
-  who: "front" | "guardian";
+  who: "front" | "guardian" | "keeper";
+  /** Of the keeper in whose life it happened. */
+  epoch: number;
+  /** When it was noticed; for a keeper the last sign of it. */
   at: number;
   pid: number;
+  /**
+   * `died`: exit code or signal say how; `stuck`: its loop did not turn, so the keeper ended it; `threw`: an exception that
+   * nobody caught; `vanished`: gone without a clean stop (kill -9, out of memory); `machine-restarted`: with the whole machine.
+   */
+  why: "died" | "stuck" | "threw" | "vanished" | "machine-restarted";
+  /** More about why, in words; null = there is no more. */
+  detail: string | null;
   exitCode: number | null;
   signal: string | null;
+  /** What the front had announced last; null for the others. */
   lastMethod: string | null;
+  /** Milliseconds until another front served; null = none did (yet), or no front. */
+  downMs: number | null;
   /** File that holds the last 64 KiB of its stderr. */
   file: string;
 }
@@ -126,6 +140,7 @@ export type KeeperMessage =
   | { type: "refusal"; request: number; code: ErrorCode; message: string }
   | { type: "run.state"; run: RunView; channel: number }
   | { type: "credit"; channel: number; bytes: number }
+  | { type: "event"; event: LifecycleEvent }
   | { type: "drain"; reason: string };
 
 /** What the front may ask, by name; each is answered by `reply` or `refusal` with the same `request` number. */

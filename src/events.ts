@@ -1,0 +1,119 @@
+/**
+ * Every event that keeper and front log, by its fixed name: the one table that logs, the API and docs/events.md share.
+ * Names are for scripts and dashboards; one is never used again for another meaning.
+ */
+
+/** What happens to the things that Holdfast holds. Logged, and told to whoever subscribes. Times are milliseconds since the epoch. */
+export interface LifecycleEvents {
+  "keeper.started": { version: string; epoch: number; tier: string; refused: string[] };
+  "keeper.stopping": { reason: string; error: string | undefined };
+  /** `survivors`: ids of runs that could not be ended. */
+  "keeper.ended": { survivors: string[] };
+  "front.listening": { urls: string[]; restarts: number };
+  "front.crashed": {
+    pid: number;
+    why: string;
+    exitCode: number | null;
+    signal: string | null;
+    lastMethod: string | null;
+    file: string;
+  };
+  /** `downMs`: from the moment the old front's end was noticed to the moment the new one listens. */
+  "front.restarted": { pid: number; restarts: number; downMs: number };
+  "guardian.restarted": { pid: number };
+  "run.intended": { run: string; kind: string; server: string | null; session: string | null };
+  "run.spawned": { run: string };
+  "run.growing": { run: string; what: string };
+  "run.stopping": { run: string; endReason: string | null; survivors: number[] };
+  "run.ended": { run: string; endReason: string | null; exitCode: number | null; signal: string | null };
+  "scope.replaced": { session: string | null; scopeKey: string; run: string; replaced: string };
+  "orphan.swept": { what: string };
+  "session.opened": { session: string; kind: string; client: string; parent: string | null };
+  "session.ended": { session: string; reason: string };
+  /** `protocol`: http or websocket; `token`: id of the token that it proved itself with. */
+  "connection.closed": {
+    connection: number;
+    protocol: string;
+    reason: string;
+    token: string | null;
+    ageMs: number;
+  };
+  "token.added": { token: string; name: string; scopes: string[]; expiresAt: number | null };
+  /** `why`: revoked or expired. */
+  "token.ended": { token: string; name: string; why: string };
+}
+
+/** What is worth a line in the log and of no use to a subscriber. */
+export interface DiagnosticEvents {
+  "front.failed": { error: string };
+  "front.said": { text: string };
+  "front.error": { error: string };
+  "front.refused": { what: string; code?: string; text?: string; error?: string };
+  "front.stuck": { pid: number; silentMs: number; state: string; lastMethod: string | null };
+  "run.exceeded": { run: string; what: string };
+  "history.trimmed": { run: string };
+  "token.refused": { file: string; error: string };
+  "gateway.address_skipped": { address: string; code: string | undefined; hint: string };
+  "gateway.defect": { error: string | undefined };
+  "access.throttled": { address: string; failures: number };
+  "mcp.noise": { server: string; run: string | undefined; why: string; hint: string };
+  "session.leftover": { session: string; server: string; reason: string; name: string; error: string };
+}
+
+export type LifecycleName = keyof LifecycleEvents;
+export type EventFields = LifecycleEvents & DiagnosticEvents;
+export type EventName = keyof EventFields;
+
+/** One line of the keeper's log. */
+export type LogEntry = { [N in EventName]: { event: N } & EventFields[N] }[EventName];
+
+/** One event on its way to a subscriber. */
+export type LifecycleEvent = {
+  [N in LifecycleName]: { name: N; at: number; fields: LifecycleEvents[N] };
+}[LifecycleName];
+
+/** What each lifecycle event means; docs/events.md says the same with the fields. */
+export const lifecycleMeanings: Record<LifecycleName, string> = {
+  "keeper.started": "a keeper took the state directory",
+  "keeper.stopping": "the gateway began its orderly end",
+  "keeper.ended": "the gateway ended in order",
+  "front.listening": "a front serves",
+  "front.crashed": "a front died, or was ended because it was stuck",
+  "front.restarted": "another front serves after a crash",
+  "guardian.restarted": "the guardian died and was replaced",
+  "run.intended": "a run is in the ledger; nothing of it exists yet",
+  "run.spawned": "its process exists",
+  "run.growing": "its tree grows as a healthy one does not",
+  "run.stopping": "its stop sequence began",
+  "run.ended": "nothing of it is left, as the kernel says",
+  "scope.replaced": "a run was started under a key in use; the old one is gone",
+  "orphan.swept": "a start found something of an earlier life and ended it",
+  "session.opened": "a client's stay began",
+  "session.ended": "it is over, and all that it owned is gone",
+  "connection.closed": "a connection was released",
+  "token.added": "a token is good from now on",
+  "token.ended": "a token is no longer good; its connections are closed",
+};
+
+/** Names of the log alone. */
+const diagnosticNames: Record<keyof DiagnosticEvents, true> = {
+  "front.failed": true,
+  "front.said": true,
+  "front.error": true,
+  "front.refused": true,
+  "front.stuck": true,
+  "run.exceeded": true,
+  "history.trimmed": true,
+  "token.refused": true,
+  "gateway.address_skipped": true,
+  "gateway.defect": true,
+  "access.throttled": true,
+  "mcp.noise": true,
+  "session.leftover": true,
+};
+
+export const eventNames = [...Object.keys(lifecycleMeanings), ...Object.keys(diagnosticNames)] as EventName[];
+
+export function isLifecycleName(name: string): name is LifecycleName {
+  return Object.hasOwn(lifecycleMeanings, name);
+}
