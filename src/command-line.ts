@@ -145,6 +145,13 @@ function addClients(program: Command, context: ContextOf, onDone: (code: number)
       const { restart } = await import("./commands/restart.ts");
       onDone(await restart(context(command), own));
     });
+  program
+    .command("crashes")
+    .description("what died, when and why; works without a gateway")
+    .action(async (_: object, command: Command) => {
+      const { crashes } = await import("./commands/crashes.ts");
+      onDone(await crashes(context(command)));
+    });
   addSessions(program, context, onDone);
   // Taken by main.ts before this parser; here for --help only.
   program.command("run").description("run a command whose tree cannot outlive its caller: holdfast run -- COMMAND…");

@@ -69,7 +69,7 @@ export type LogEntry = { [N in EventName]: { event: N } & EventFields[N] }[Event
 
 /** One event on its way to a subscriber. */
 export type LifecycleEvent = {
-  [N in LifecycleName]: { name: N; at: number; fields: LifecycleEvents[N] };
+  [N in LifecycleName]: { name: N; at: number; data: LifecycleEvents[N] };
 }[LifecycleName];
 
 /** What each lifecycle event means; docs/events.md says the same with the fields. */

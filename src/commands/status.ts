@@ -3,6 +3,7 @@ import { GatewayClient } from "../client/rpc.ts";
 import type { GatewayStatus } from "../gateway/api/gateway.ts";
 import type { CrashView } from "../keeper/protocol/messages.ts";
 import type { CommandContext } from "./context.ts";
+import { whyOf } from "./crashes.ts";
 import { count, duration, megabytes, printJson, printLines, time } from "./print.ts";
 
 /** Crashes shown; the rest is in the crashes directory. */
@@ -37,9 +38,11 @@ function describeCrashes(crashes: CrashView[]): string[] {
   if (crashes.length === 0) return ["  crashes      none"];
   const newest = crashes.toSorted((a, b) => b.at - a.at).slice(0, crashesShown);
   const lines = newest.flatMap((crash) => {
-    const how = crash.signal === null ? `exit code ${crash.exitCode ?? "unknown"}` : `signal ${crash.signal}`;
     const last = crash.lastMethod === null ? "" : `, last began ${crash.lastMethod}`;
-    return [`    ${time(crash.at)}  ${crash.who} (pid ${crash.pid}): ${how}${last}`, `      its stderr: ${crash.file}`];
+    return [
+      `    ${time(crash.at)}  ${crash.who} (pid ${crash.pid}): ${whyOf(crash)}${last}`,
+      `      its stderr: ${crash.file}`,
+    ];
   });
   const more = crashes.length > newest.length ? `, the newest ${newest.length}` : "";
   return [`  crashes      ${crashes.length}${more}:`, ...lines];

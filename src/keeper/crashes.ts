@@ -93,6 +93,16 @@ function namesIn(directory: string): string[] {
   }
 }
 
+/** Puts an exception that nobody caught on record before it ends this process, which it does as ever. */
+export function recordUncaught(crashes: CrashRecords): Disposable {
+  const record = (thrown: unknown) => {
+    const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    crashes.record({ who: "keeper", why: "threw", pid: process.pid, detail: stack.split("\n", 1)[0] ?? "" }, stack);
+  };
+  process.on("uncaughtExceptionMonitor", record);
+  return { [Symbol.dispose]: () => void process.off("uncaughtExceptionMonitor", record) };
+}
+
 /** A front's crash as the log has it. */
 export function crashEntry(crash: CrashView): { event: "front.crashed" } & EventFields["front.crashed"] {
   const { pid, why, exitCode, signal, lastMethod, file } = crash;

@@ -14,7 +14,7 @@ export class FrontVoice {
   }
 
   /** Collects one stream of one front; `end` writes what has no line end yet. */
-  listen(front: number): { hear(chunk: Buffer): void; end(): void } {
+  listen(front: number): { hear: (chunk: Buffer) => void; end: () => void } {
     const decoder = new StringDecoder("utf8");
     let rest = "";
     return {

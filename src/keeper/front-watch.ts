@@ -32,6 +32,7 @@ export class FrontWatch {
   readonly #parts: WatchParts;
   #silentMs = 0;
   #hasSpoken = false;
+  #over = false;
   #cpuMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -58,11 +59,13 @@ export class FrontWatch {
    * what the front said meanwhile may still wait to be read.
    */
   tick(): void {
+    if (this.#over) return;
     this.#silentMs += this.#silentMs < patienceMs ? this.everyMs : this.#ownSilence();
     const bound = this.#hasSpoken ? this.#parts.stuckMs : Math.max(startMs, this.#parts.stuckMs);
     if (this.#silentMs <= bound) return;
     const silentMs = Math.round(this.#silentMs);
     this[Symbol.dispose]();
+    this.#over = true;
     this.#parts.onStuck(silentMs, this.#parts.look()?.state ?? "?");
   }
 

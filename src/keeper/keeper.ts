@@ -7,7 +7,7 @@ import { bootId, readProcess } from "../contain/processes.ts";
 import type { TierName } from "../contain/types.ts";
 import { version } from "../version.ts";
 import { frontConfig } from "./front-config.ts";
-import { crashEntry, CrashRecords } from "./crashes.ts";
+import { crashEntry, CrashRecords, recordUncaught } from "./crashes.ts";
 import { Desk } from "./desk.ts";
 import { FrontSupervisor, type FrontProcess } from "./front.ts";
 import { FrontVoice } from "./front-voice.ts";
@@ -15,6 +15,7 @@ import { Guardian } from "./guardian.ts";
 import { RestartIntensity } from "./intensity.ts";
 import type { Ledger } from "./ledger.ts";
 import { openLog, type Log, type OpenLog } from "./log.ts";
+import { recordLostEpochs } from "./lost-epochs.ts";
 import type { KeeperStatus, RunView } from "./protocol/messages.ts";
 import { awaitOldGuardian, reconcile, type Reconciled } from "./reconcile.ts";
 import type { Run } from "./run.ts";
@@ -58,6 +59,7 @@ export class Keeper {
   readonly #ownerId: string;
   readonly #probed: Probed;
   readonly #crashes: CrashRecords;
+  readonly #lastWords: Disposable;
   readonly #guardian: Guardian;
   readonly #front: FrontSupervisor;
   readonly #table: RunTable;
@@ -80,6 +82,8 @@ export class Keeper {
     const startTime = readProcess(process.pid)?.startTime ?? "";
     this.#epoch = this.#ledger.beginEpoch(bootId(), process.pid, startTime, this.#startedAt);
     this.#crashes = new CrashRecords(this.paths.crashes, this.#epoch);
+    this.#lastWords = recordUncaught(this.#crashes);
+    recordLostEpochs(this.#ledger, this.#crashes, this.paths, this.#epoch);
     this.#probed = openContainment(this.#ownerId, this.#epoch, this.paths.bin, options.tier);
     this.refusedTiers = this.#probed.refused;
     // What the keeper's own starter left open is not for servers either.
@@ -171,6 +175,7 @@ export class Keeper {
     removeKeeperRecord(this.paths);
     this.#log.info({ event: "keeper.ended", survivors: survivors.map(({ id }) => id) });
     this.#opened.close();
+    this.#lastWords[Symbol.dispose]();
     this.#ended.resolve({ survivors, error, again });
   }
 

@@ -6,10 +6,19 @@ import { createHash } from "node:crypto";
 import { chmodSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { HoldfastError } from "../errors.ts";
+import { lostEpochsSchema, selectLostEpochs } from "./lost-epochs.ts";
 import type { EndReason, RunKind, RunState } from "./protocol/messages.ts";
 
 /** Ended runs kept for `ps --all`. */
 const historyMax = 1000;
+
+/** A life of the keeper that has no end in the ledger. */
+export interface LostEpoch {
+  epoch: number;
+  pid: number;
+  bootId: string;
+  startedAt: number;
+}
 
 export interface LedgerRow {
   id: string;
@@ -50,6 +59,7 @@ create table if not exists runs (
   signal text, epoch integer not null
 ) strict;
 create index if not exists runs_open on runs (state) where state <> 'exited';
+${lostEpochsSchema}
 `;
 
 const select = `select id, kind, server, session_id as sessionId, scope_key as scopeKey, host, command, cwd, pid,
@@ -89,6 +99,15 @@ export class Ledger {
 
   endEpoch(epoch: number, now: number): void {
     this.#database.prepare("update epochs set ended_at = ? where epoch = ?").run(now, epoch);
+  }
+
+  /** Earlier lives without an end, but for those that were noticed before; the present one is among them. */
+  lostEpochs(): LostEpoch[] {
+    return selectLostEpochs(this.#database);
+  }
+
+  noticeLost(epoch: number, now: number): void {
+    this.#database.prepare("insert or ignore into lost_epochs (epoch, noticed_at) values (?, ?)").run(epoch, now);
   }
 
   /** Writes the row of a run that does not exist yet. Nothing is spawned before this returned. */

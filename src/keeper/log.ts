@@ -27,8 +27,8 @@ export function openLog(directory: string, limits = rotation): OpenLog {
   const logger = pino({ base: { pid: process.pid } }, file);
   const write = (level: Level) => (entry: LogEntry) => {
     logger[level](entry);
-    const { event: name, ...fields } = entry;
-    if (isLifecycleName(name)) opened.onLifecycle({ name, at: Date.now(), fields } as LifecycleEvent);
+    const { event: name, ...data } = entry;
+    if (isLifecycleName(name)) opened.onLifecycle({ name, at: Date.now(), data } as LifecycleEvent);
   };
   const opened: OpenLog = {
     log: {

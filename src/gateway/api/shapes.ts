@@ -57,13 +57,19 @@ sessionShape satisfies z.ZodType<SessionView>;
 
 export const crashShape = z
   .object({
-    who: z.enum(["front", "guardian"]),
-    at: time,
+    who: z.enum(["front", "guardian", "keeper"]),
+    epoch: z.int().describe("of the keeper in whose life it happened"),
+    at: time.describe("when it was noticed; for a keeper its last sign; milliseconds since 1970"),
     pid: z.int(),
+    why: z
+      .enum(["died", "stuck", "threw", "vanished", "machine-restarted"])
+      .describe("died: see exitCode and signal; stuck: its loop did not turn; vanished: no clean stop"),
+    detail: z.string().nullable().describe("more about why, in words"),
     exitCode: z.int().nullable(),
     signal: z.string().nullable(),
     lastMethod: z.string().nullable().describe("what it last said that it began"),
+    downMs: z.number().nullable().describe("until another front served; null: none did yet, or no front"),
     file: z.string().describe("holds the end of its stderr"),
   })
-  .meta({ id: "Crash", title: "One death of the front or the guardian" });
+  .meta({ id: "Crash", title: "One death of the front, the guardian or a keeper" });
 crashShape satisfies z.ZodType<CrashView>;

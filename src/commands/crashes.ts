@@ -1,0 +1,43 @@
+/** `holdfast crashes`: what died, when, why, and how long nobody served. Works with and without a running gateway. */
+import { CrashRecords } from "../keeper/crashes.ts";
+import { readLostEpochs } from "../keeper/lost-epochs.ts";
+import type { CrashView } from "../keeper/protocol/messages.ts";
+import { statePaths } from "../keeper/state-directory.ts";
+import type { CommandContext } from "./context.ts";
+import { printJson, printLines, time } from "./print.ts";
+import { findKeeper } from "./running-keeper.ts";
+
+/** Records that are kept; each is a file of its own. */
+const shownMax = 50;
+
+export async function crashes(context: CommandContext): Promise<number> {
+  const paths = statePaths(context.state);
+  const recorded = new CrashRecords(paths.crashes, 0).list(shownMax);
+  // A running keeper has put everything on record at its start.
+  const unrecorded = findKeeper(context.state) === undefined ? readLostEpochs(paths) : [];
+  const known = new Set(recorded.filter(({ who }) => who === "keeper").map(({ epoch }) => epoch));
+  const all = [...unrecorded.filter(({ epoch }) => !known.has(epoch)), ...recorded].toSorted((a, b) => b.at - a.at);
+  if (context.json) printJson(all);
+  else printLines(all.length === 0 ? ["no crashes"] : all.flatMap(describe));
+  return 0;
+}
+
+function describe(crash: CrashView): string[] {
+  const last = crash.lastMethod === null ? "" : `; last began ${crash.lastMethod}`;
+  const back = crash.downMs === null ? "" : `; another served after ${crash.downMs} ms`;
+  const file = crash.file === "" ? [] : [`  ${crash.file}`];
+  return [`${time(crash.at)}  ${crash.who} (pid ${crash.pid})  ${whyOf(crash)}${last}${back}`, ...file];
+}
+
+/** In words, for `status` too. */
+export function whyOf({ why, detail, signal, exitCode }: CrashView): string {
+  const how = signal === null ? `exit code ${exitCode ?? "unknown"}` : `signal ${signal}`;
+  const words: Record<CrashView["why"], string> = {
+    died: how,
+    stuck: `stuck: ${detail}; ended`,
+    threw: `threw: ${detail}`,
+    vanished: `gone without a clean stop (kill -9, out of memory): ${detail}`,
+    "machine-restarted": `the machine was restarted: ${detail}`,
+  };
+  return words[why];
+}

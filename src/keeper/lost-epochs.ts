@@ -1,0 +1,60 @@
+/** Lives of the keeper that ended without a clean stop: read from the ledger, put on record once. */
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { bootId } from "../contain/processes.ts";
+import type { CrashRecords } from "./crashes.ts";
+import type { Ledger, LostEpoch } from "./ledger.ts";
+import type { CrashView } from "./protocol/messages.ts";
+import type { StatePaths } from "./state-directory.ts";
+
+const select = `select epoch, pid, boot_id as bootId, started_at as startedAt from epochs
+  where ended_at is null and epoch not in (select epoch from lost_epochs) order by epoch`;
+
+export const lostEpochsSchema =
+  "create table if not exists lost_epochs (epoch integer primary key, noticed_at integer not null) strict;";
+
+/** Lives without an end that nobody has put on record yet, oldest first. */
+export function selectLostEpochs(database: DatabaseSync): LostEpoch[] {
+  return database.prepare(select).all() as unknown as LostEpoch[];
+}
+
+/** For the keeper, before it writes its first line: `epoch` is its own. */
+export function recordLostEpochs(ledger: Ledger, crashes: CrashRecords, paths: StatePaths, epoch: number): void {
+  for (const lost of ledger.lostEpochs()) {
+    if (lost.epoch === epoch) continue;
+    const isKnown = crashes
+      .list(Number.POSITIVE_INFINITY)
+      .some((view) => view.who === "keeper" && view.epoch === lost.epoch);
+    if (!isKnown) crashes.record(crashOf(lost, lastSign(paths, lost)), "");
+    ledger.noticeLost(lost.epoch, Date.now());
+  }
+}
+
+/** For the command line, when no keeper lives: what the next start would put on record. */
+export function readLostEpochs(paths: StatePaths): CrashView[] {
+  if (!existsSync(paths.ledger)) return [];
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(paths.ledger, { readOnly: true });
+    const nothing = { exitCode: null, signal: null, lastMethod: null, downMs: null, file: "" };
+    return selectLostEpochs(database).map((lost) => ({ ...nothing, ...crashOf(lost, lastSign(paths, lost)) }));
+  } catch {
+    return []; // a gateway lives and has it locked: then all of them are on record
+  } finally {
+    database?.close();
+  }
+}
+
+function crashOf(lost: LostEpoch, at: number) {
+  const { epoch, pid } = lost;
+  const why = lost.bootId === bootId() ? ("vanished" as const) : ("machine-restarted" as const);
+  const detail = `keeper of epoch ${epoch}, started ${new Date(lost.startedAt).toISOString()}, ended without a clean stop`;
+  return { who: "keeper" as const, epoch, pid, why, detail, at };
+}
+
+/** The last line of the log is the newest sign that there is of it. */
+function lastSign(paths: StatePaths, lost: LostEpoch): number {
+  const log = statSync(join(paths.log, "keeper.log"), { throwIfNoEntry: false });
+  return Math.round(Math.max(lost.startedAt, log?.mtimeMs ?? 0));
+}

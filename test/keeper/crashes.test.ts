@@ -1,0 +1,106 @@
+/** A life that ended without a clean stop is told, with and without a gateway; and logs have a bounded size. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { CrashRecords } from "../../src/keeper/crashes.ts";
+import { openLog } from "../../src/keeper/log.ts";
+import type { CrashView } from "../../src/keeper/protocol/messages.ts";
+import { Gateway, runCommand } from "../helpers/gateway.ts";
+import { Home } from "../helpers/home.ts";
+import { leavesNothing } from "../helpers/no-leaks.ts";
+import { bestTier, root } from "../helpers/tiers.ts";
+
+async function crashesOf(home: Home): Promise<CrashView[]> {
+  const { code, stdout, stderr } = await runCommand(home, ["crashes", "--json"]);
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout) as CrashView[];
+}
+
+describe("crashes", { timeout: 60_000 }, () => {
+  leavesNothing();
+
+  it("tells of a keeper that was killed: before the next start, after it, and once only; of a clean stop nothing", async () => {
+    await using home = new Home(bestTier());
+    assert.deepEqual(await crashesOf(home), [], "nothing has run here");
+    const first = await Gateway.start(home);
+    await first.stop();
+    assert.deepEqual(await crashesOf(home), [], "a clean stop is no crash");
+    const second = await Gateway.start(home);
+    const { keeper } = second.pids;
+    const killedAt = Date.now();
+    process.kill(keeper, "SIGKILL");
+    await second.ended();
+    const expected = ["keeper", "vanished", keeper, second.epoch];
+    for (const when of ["without a gateway", "once one runs again", "after that one's clean stop"]) {
+      if (when === "once one runs again") await Gateway.start(home);
+      if (when === "after that one's clean stop") await runCommand(home, ["stop"]);
+      const found = (await crashesOf(home)).filter(({ who }) => who === "keeper");
+      assert.deepEqual(
+        found.map(({ who, why, pid, epoch }) => [who, why, pid, epoch]),
+        [expected],
+        when,
+      );
+      assert.ok(
+        found[0]!.at <= killedAt + 1000 && found[0]!.at > killedAt - 30_000,
+        `${when}: the time is of its life`,
+      );
+    }
+  });
+
+  it("keeps an exception that nobody caught, and does not hide it", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "holdfast-crashes-"));
+    try {
+      const source = `
+        import { CrashRecords, recordUncaught } from ${JSON.stringify(join(root, "src/keeper/crashes.ts"))};
+        recordUncaught(new CrashRecords(process.argv[1], 4));
+        setTimeout(() => { throw new Error("out of ideas"); }, 1);`;
+      const child = spawn(process.execPath, ["--input-type=module", "-e", source, directory], { stdio: "ignore" });
+      const [code] = (await once(child, "exit")) as [number];
+      assert.notEqual(code, 0);
+      const [crash] = new CrashRecords(directory, 5).list(10);
+      assert.deepEqual([crash?.who, crash?.why, crash?.epoch], ["keeper", "threw", 4]);
+      assert.match(crash?.detail ?? "", /out of ideas/);
+      assert.match(readFileSync(crash!.file, "utf8"), /\bat /, "the stack is in the record");
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+
+  it("keeps the newest fifty records and a log of bounded size, newest lines whole", () => {
+    const directory = mkdtempSync(join(tmpdir(), "holdfast-crashes-"));
+    try {
+      const crashes = new CrashRecords(directory, 1);
+      for (let n = 1; n <= 60; n++) crashes.record({ who: "front", why: "died", pid: n, at: n * 1000 }, "");
+      assert.equal(readdirSync(directory).length, 50);
+      assert.deepEqual(
+        new CrashRecords(directory, 2).list(2).map(({ pid }) => pid),
+        [60, 59],
+      );
+      const opened = openLog(directory, { fileBytesMax: 2000, olderMax: 2 });
+      for (let n = 0; n < 200; n++) opened.log.info({ event: "run.spawned", run: `r1-${n}` });
+      opened.close();
+      const logs = readdirSync(directory).filter((name) => name.startsWith("keeper.log"));
+      assert.deepEqual(logs.toSorted(), ["keeper.log", "keeper.log.1", "keeper.log.2"]);
+      const lines = logs
+        .toSorted()
+        .toReversed()
+        .flatMap((name) => readFileSync(join(directory, name), "utf8").trim().split("\n"));
+      const runs = lines.map((line) => Number((JSON.parse(line) as { run: string }).run.slice(3)));
+      assert.deepEqual(
+        runs,
+        Array.from(runs, (_, n) => 200 - runs.length + n),
+        "in order, none missing at the end",
+      );
+      for (const name of logs) {
+        assert.ok(statSync(join(directory, name)).size <= 2000);
+        assert.equal(statSync(join(directory, name)).mode & 0o077, 0);
+      }
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
+});
