@@ -4,7 +4,7 @@
  */
 
 /** What happens to the things that Holdfast holds. Logged, and told to whoever subscribes. Times are milliseconds since the epoch. */
-export interface LifecycleEvents {
+interface LifecycleEvents {
   "keeper.started": { version: string; epoch: number; tier: string; refused: string[] };
   "keeper.stopping": { reason: string; error: string | undefined };
   /** `survivors`: ids of runs that could not be ended. */
