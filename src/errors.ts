@@ -20,6 +20,7 @@ export const errorCodes = {
   request_refused: "the keeper refuses what the front asked",
   gateway_unreachable: "no gateway answers",
   gateway_busy: "the gateway is stopping",
+  host_unreachable: "the far side of an ssh run cannot be reached or used",
   gateway_lost: "the front lost its keeper",
   unauthorized: "the token is missing or wrong",
   forbidden: "the Host or Origin is not allowed",

@@ -1,0 +1,105 @@
+/** A run on a far side, as the keeper sees it: the ssh that carries its streams, in a local fence, and the tree over there. */
+import { setTimeout as delay } from "node:timers/promises";
+import type { ProcessInfo } from "../contain/processes.ts";
+import type { ContainedProcess, Container, SpawnRequest } from "../contain/types.ts";
+import type { Destination, FarCommand } from "./destination.ts";
+import type { FarHosts } from "./hosts.ts";
+import type { FarLink } from "./link.ts";
+import { bootstrap, runScript } from "./script.ts";
+
+/** Between two looks at a run over there that could not be ended at once. */
+const againMs = 5000;
+
+export interface FarRequest {
+  destination: Destination;
+  command: FarCommand;
+  /** Set over there, in addition to what the login gives. */
+  env: Record<string, string>;
+  cwd: string | undefined;
+  termGraceMs: number;
+}
+
+export interface FarParts {
+  /** Fence of the local ssh. */
+  local: Container;
+  hosts: FarHosts;
+  request: FarRequest;
+  /** Environment of the local ssh. */
+  sshEnv: Record<string, string>;
+}
+
+export class FarContainer implements Container {
+  readonly runId: string;
+  readonly name: string;
+  readonly #parts: FarParts;
+  #link: FarLink | undefined;
+  #ending: Promise<ProcessInfo[]> | undefined;
+  #owed: Promise<void> | undefined;
+
+  constructor(parts: FarParts) {
+    this.#parts = parts;
+    this.runId = parts.local.runId;
+    this.name = parts.local.name;
+  }
+
+  async spawn(_request: SpawnRequest): Promise<ContainedProcess> {
+    const { hosts, local, request, sshEnv } = this.#parts;
+    const link = await hosts.acquire(request.destination);
+    this.#link = link;
+    const { env, cwd, command, termGraceMs } = request;
+    const mark = `${link.mark}${this.runId}`;
+    const script = runScript({ mark, graceMs: termGraceMs, ...link.far, env, cwd, command });
+    const process = await local.spawn({ command: "ssh", args: link.words(bootstrap(script)), env: sshEnv });
+    process.child.stdin?.on("error", () => {}); // its exit tells
+    process.child.stdin?.write(script);
+    return process;
+  }
+
+  /** The local end. What runs over there has pids of another machine. */
+  members(): ProcessInfo[] {
+    return this.#parts.local.members();
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#link?.signal(this.runId, signal);
+  }
+
+  looksEmpty(): boolean {
+    return this.#parts.local.looksEmpty();
+  }
+
+  /** Resolves when the far side is known empty again after `end` could not tell; undefined when `end` had the proof. */
+  get owed(): Promise<void> | undefined {
+    return this.#owed;
+  }
+
+  get lost(): boolean {
+    return this.#link?.lost ?? false;
+  }
+
+  end(boundMs: number): Promise<ProcessInfo[]> {
+    this.#ending ??= this.#end(boundMs);
+    return this.#ending;
+  }
+
+  async #end(boundMs: number): Promise<ProcessInfo[]> {
+    const { hosts, local, request } = this.#parts;
+    const link = this.#link;
+    const left = await link?.end(this.runId, boundMs);
+    const here = await local.end(boundMs);
+    if (link === undefined) return here;
+    hosts.release(link);
+    // Unknown or not empty: only a later look over there can say that it is.
+    if (left !== "") this.#owed = this.#prove(link);
+    return here;
+  }
+
+  async #prove(link: FarLink): Promise<void> {
+    const { hosts, request } = this.#parts;
+    while (!link.lost) {
+      if ((await link.end(this.runId, againMs)) === "") return;
+      await delay(againMs, undefined, { ref: false });
+    }
+    await hosts.proof(request.destination);
+  }
+}

@@ -1,0 +1,23 @@
+# One run's guard on the far side. Variables set before: $mark, $grace (tenths), $base, $directory, $line (for the login
+# shell) or the command as positional parameters, and the function set_environment. Streams are the command's own.
+unset HOLDFAST_SCRIPT HOLDFAST_GUARD
+trap : TERM INT HUP USR1 USR2 PIPE
+spare=''
+if [ -n "$directory" ]; then
+  cd -- "$directory" || { echo "holdfast: no directory $directory on this host" >&2; exit 126; }
+fi
+[ -z "$base" ] || { fence_of "$mark"; mkdir "$fence"; }
+HOLDFAST_FAR=$mark
+export HOLDFAST_FAR
+(
+  [ -z "$base" ] || echo 0 >"$fence/cgroup.procs"
+  [ -z "$line" ] || set -- "${SHELL:-/bin/sh}" -c "$line"
+  # Last, because its names may be those of ours.
+  set_environment
+  exec "$@"
+)
+code=$?
+exec </dev/null >/dev/null 2>&1
+PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH
+end_politely "$mark" "$grace"
+exit $code

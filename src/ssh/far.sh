@@ -1,0 +1,85 @@
+# Functions for the far side of an ssh run, sent there over stdin behind those of tree.sh: nothing is installed. Needs a
+# POSIX sh and /proc. A mark is /OWNER/EPOCH.LINK/RUN; commands carry it as HOLDFAST_FAR, guards as HOLDFAST_GUARD.
+
+# far_base: sets $base to the cgroup of this process where one can be made in it, else to nothing.
+far_base() {
+  base=''
+  while read -r id parent device root point rest; do
+    case $rest in *' - cgroup2 '*) ;; *) continue ;; esac
+    while IFS=: read -r number controllers path; do [ "$number" = 0 ] && base=$point${path%/}; done </proc/self/cgroup
+  done </proc/self/mountinfo
+  [ -n "$base" ] && [ -e "$base/cgroup.procs" ] && mkdir "$base/holdfast-try.$$" 2>/dev/null || { base=''; return 0; }
+  [ -e "$base/holdfast-try.$$/cgroup.kill" ] || base=''
+  rmdir "${base:-/nowhere}/holdfast-try.$$" 2>/dev/null || :
+}
+
+# fence_of MARK: sets $fence to the name that the mark has as a cgroup.
+fence_of() {
+  fence=$1
+  while :; do case $fence in */*) fence=${fence%%/*}_${fence#*/} ;; *) break ;; esac; done
+  fence=$base/holdfast$fence
+}
+
+# pids_of FILE...: sets $found to the pids in /proc/PID/environ.
+pids_of() {
+  found=''
+  for file; do
+    file=${file#/proc/}
+    found="$found ${file%/environ}"
+  done
+}
+
+# mine PREFIX: sets $alive to every live process of the runs whose mark begins so, but not their guards.
+mine() {
+  pids_of $(grep -lsF -- "HOLDFAST_GUARD=$1" /proc/[0-9]*/environ)
+  guards=$found
+  pids_of $(grep -lsF -- "HOLDFAST_FAR=$1" /proc/[0-9]*/environ)
+  roots=$found
+  if [ -n "$base" ]; then
+    fence_of "$1"
+    for file in "$fence"*/cgroup.procs; do
+      while read -r pid; do roots="$roots $pid"; done <"$file"
+    done 2>/dev/null
+  fi
+  collect "$guards $roots"
+  living $roots $tree
+  # A guard's child has the guard's own environment until it has become the command.
+}
+
+# end_now PREFIX: kills until nothing of these runs is left. Returns 1 when something stays.
+end_now() {
+  rounds=0
+  while [ $rounds -lt 300 ]; do
+    if [ -n "$base" ]; then
+      fence_of "$1"
+      for file in "$fence"*/cgroup.kill; do echo 1 >"$file"; done 2>/dev/null
+    fi
+    mine "$1"
+    if [ -z "$alive" ]; then
+      # Twice, because a process may have moved between the two halves of a look.
+      mine "$1"
+      [ -n "$alive" ] || break
+    fi
+    kill -STOP $alive 2>/dev/null
+    mine "$1"
+    [ -z "$alive" ] || kill -KILL $alive 2>/dev/null
+    rounds=$((rounds + 1))
+    [ $rounds -lt 5 ] || sleep 0.05
+  done
+  [ $rounds -lt 300 ] || return 1
+  [ -z "$base" ] || { fence_of "$1"; rmdir "$fence"* 2>/dev/null || :; }
+}
+
+# end_politely PREFIX TENTHS: SIGTERM, so many tenths of a second, then by force.
+end_politely() {
+  mine "$1"
+  [ -z "$alive" ] || kill -TERM $alive 2>/dev/null
+  waited=0
+  while [ -n "$alive" ] && [ $waited -lt "$2" ]; do
+    sleep 0.1
+    waited=$((waited + 1))
+    living $alive
+    [ -n "$alive" ] || mine "$1"
+  done
+  end_now "$1"
+}

@@ -1,0 +1,42 @@
+/** What ssh said when it failed, in words that name the remedy; ssh's own last line is always kept. */
+import type { Destination } from "./destination.ts";
+
+const known: [RegExp, string][] = [
+  [/could not resolve hostname/i, "the host name is unknown; check it and your ssh config"],
+  [
+    /host key verification failed|host identification has changed/i,
+    "its host key is unknown or has changed; connect once by hand, and if it changed find out why before you take the new one (ssh-keygen -R)",
+  ],
+  [
+    /permission denied/i,
+    "it refuses the keys that ssh offered; Holdfast never asks for a password: set a key or an agent up for it",
+  ],
+  [/connection refused/i, "nothing listens there; is sshd running, and is the port right?"],
+  [/timed out|timeout/i, "it does not answer"],
+  [/no route to host|network is unreachable/i, "there is no way to it through the network"],
+  [
+    /too many authentication failures/i,
+    "ssh offered too many keys; name the right one with IdentityFile and IdentitiesOnly",
+  ],
+  [
+    /session request failed|open refused by peer/i,
+    "it takes no more sessions on one connection (MaxSessions); lower ssh.runsPerConnection",
+  ],
+  [/bad configuration option|terminating, \d+ bad/i, "your ssh config has a mistake"],
+];
+
+/** The last line of ssh's stderr that says something. */
+function lastLine(stderr: string): string {
+  const lines = stderr
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter(Boolean);
+  return lines.at(-1)?.slice(0, 500) ?? "";
+}
+
+/** One sentence on why the far side cannot be used. `outcome` says what happened when ssh itself said nothing. */
+export function explain(destination: Destination, stderr: string, outcome: string): string {
+  const reason = known.find(([pattern]) => pattern.test(stderr))?.[1];
+  const said = lastLine(stderr);
+  return [`${destination.name}: ${reason ?? outcome}`, said === "" ? "" : ` (ssh said: ${said})`].join("");
+}

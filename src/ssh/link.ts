@@ -1,0 +1,208 @@
+/**
+ * One connection to one far side: an OpenSSH control master whose own session is the far guardian. Runs share it. Its
+ * loss, whatever the cause, is one event; from then on the far guardian ends everything of this connection by itself.
+ */
+import type { Readable, Writable } from "node:stream";
+import { createInterface } from "node:readline";
+import type { ContainedProcess, Container } from "../contain/types.ts";
+import { HoldfastError } from "../errors.ts";
+import type { Destination } from "./destination.ts";
+import { explain } from "./last-words.ts";
+import { bootstrap, guardianScript, type GuardianVariables } from "./script.ts";
+
+export type FarTier = "cgroup" | "subreaper" | "marker";
+
+export interface LinkTimes {
+  /** From the start of ssh to the far guardian's first word. */
+  connectTimeoutMs: number;
+  heartbeatMs: number;
+  /** Without an answer for so long the connection is lost, for both sides. */
+  heartbeatTimeoutMs: number;
+}
+
+export interface LinkParts {
+  destination: Destination;
+  container: Container;
+  env: Record<string, string>;
+  /** Path of the control socket. */
+  socket: string;
+  guardian: Omit<GuardianVariables, "patienceMs">;
+  times: LinkTimes;
+  onLost: (link: FarLink, why: string) => void;
+}
+
+/** For every ssh of ours: no questions, no terminal, nothing that the user's config adds to an ordinary login. */
+const plain = ["BatchMode=yes", "RequestTTY=no", "RemoteCommand=none", "ClearAllForwardings=yes", "PermitLocalCommand=no", "ForwardX11=no", "EscapeChar=none", "ControlPersist=no"]; // prettier-ignore
+const stderrBytesMax = 8192;
+const endBoundMs = 10_000;
+
+export class FarLink {
+  readonly destination: Destination;
+  readonly mark: string;
+  tier: FarTier = "marker";
+  /** Processes of earlier lives that the far guardian ended when it came. */
+  swept = 0;
+  /** Runs on it now. */
+  runs = 0;
+  readonly #parts: LinkParts;
+  #process: ContainedProcess | undefined;
+  #base = "";
+  #reaper = "";
+  #stderr = "";
+  /** What came before the guardian's word: a banner of the login shell, or what a forced command says instead. */
+  #noise = "";
+  #lost: string | undefined;
+  #beat = 0;
+  #answered = 0;
+  #lastTick = 0;
+  #silentMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #ready = Promise.withResolvers<void>();
+  readonly #ends = new Map<string, { resolve: (left: string) => void; promise: Promise<string> }>();
+
+  private constructor(parts: LinkParts) {
+    this.#parts = parts;
+    this.destination = parts.destination;
+    this.mark = parts.guardian.link;
+    this.#ready.promise.catch(() => {}); // open() awaits it; a loss before that must not be an unhandled rejection
+  }
+
+  /** Resolves when the far guardian stands and what earlier lives left there is gone. Throws `host_unreachable`. */
+  static async open(parts: LinkParts): Promise<FarLink> {
+    const link = new FarLink(parts);
+    try {
+      await link.#start();
+      return link;
+    } catch (thrown) {
+      await parts.container.end(endBoundMs);
+      throw thrown;
+    }
+  }
+
+  get lost(): boolean {
+    return this.#lost !== undefined;
+  }
+
+  /** What a run's script must know of the far side. */
+  get far(): { base: string; reaper: string } {
+    return { base: this.#base, reaper: this.#reaper };
+  }
+
+  /** Words for ssh that run `command` over this connection, and never over another one. */
+  words(command: string): string[] {
+    const options = ["ControlMaster=no", "ProxyCommand=false", ...plain].flatMap((option) => ["-o", option]);
+    return ["-S", this.#parts.socket, ...options, "-T", ...this.destination.words, command];
+  }
+
+  signal(run: string, signal: NodeJS.Signals): void {
+    this.#say(`signal ${run} ${signal.replace(/^SIG/, "")}`);
+  }
+
+  /** Ends a run over there. Resolves with "" when it is proven empty, with pids that stay, or with undefined when unknown. */
+  async end(run: string, boundMs: number): Promise<string | undefined> {
+    if (this.lost) return undefined;
+    const waiting = this.#ends.get(run) ?? Promise.withResolvers<string>();
+    if (!this.#ends.has(run)) {
+      this.#ends.set(run, waiting);
+      this.#say(`end ${run}`);
+    }
+    let late: NodeJS.Timeout | undefined;
+    const bound = new Promise<undefined>((resolve) => {
+      late = setTimeout(resolve, boundMs, undefined);
+    });
+    const left = await Promise.race([waiting.promise, bound]);
+    clearTimeout(late);
+    this.#ends.delete(run);
+    return this.lost ? undefined : left;
+  }
+
+  /** Orderly end of a connection without runs. */
+  async close(): Promise<void> {
+    this.#stopTimer();
+    this.#say("bye");
+    this.#lost ??= "closed";
+    const exit = this.#process?.leaderExit ?? Promise.resolve();
+    let late: NodeJS.Timeout | undefined;
+    await Promise.race([exit, new Promise((resolve) => (late = setTimeout(resolve, 2000)))]);
+    clearTimeout(late);
+    await this.#parts.container.end(endBoundMs);
+  }
+
+  async #start(): Promise<void> {
+    const { container, env, destination, socket, guardian, times } = this.#parts;
+    const script = guardianScript({ ...guardian, patienceMs: times.heartbeatTimeoutMs });
+    const seconds = Math.max(1, Math.ceil(times.connectTimeoutMs / 1000));
+    const options = ["ControlMaster=yes", `ConnectTimeout=${seconds}`, ...plain].flatMap((option) => ["-o", option]);
+    const args = ["-S", socket, ...options, "-T", ...destination.words, bootstrap(script)];
+    const process = await container.spawn({ command: "ssh", args, env });
+    this.#process = process;
+    const { stdin, stdout, stderr } = process.child as { stdin: Writable; stdout: Readable; stderr: Readable };
+    stdin.on("error", () => {}); // ssh is gone; its exit tells
+    stderr.on("data", (chunk: Buffer) => {
+      this.#stderr = (this.#stderr + chunk.toString("utf8")).slice(-stderrBytesMax);
+    });
+    createInterface({ input: stdout }).on("line", (line) => this.#hear(line));
+    const exited = process.leaderExit.then(({ code, signal }) => `ssh ended with ${signal ?? `code ${code}`}`);
+    void exited.then((why) => this.#lose(why)); // never rejects
+    stdin.write(script);
+    const late = setTimeout(() => this.#lose(`no answer within ${times.connectTimeoutMs} ms`), times.connectTimeoutMs);
+    await this.#ready.promise.finally(() => clearTimeout(late));
+    this.#lastTick = performance.now();
+    this.#timer = setInterval(() => this.#tick(), times.heartbeatMs);
+  }
+
+  #hear(line: string): void {
+    const [word = "", first = "", ...rest] = line.split(" ");
+    if (word === "holdfast-far") return this.#greet(first, rest);
+    if (this.#timer === undefined) this.#noise = `${this.#noise}${line}\n`.slice(0, 300);
+    if (word === "beat") this.#answered = Number(first);
+    if (word === "empty") this.#ends.get(first)?.resolve("");
+    if (word === "left") this.#ends.get(first)?.resolve(rest.join(" ").trim());
+  }
+
+  #greet(word: string, [tier, reaper = "-", swept = "0", base = "-"]: string[]): void {
+    if (word !== "ready") return this.#lose("it has no /proc, which the guard there needs");
+    this.tier = tier as FarTier;
+    this.swept = Number(swept);
+    this.#reaper = reaper === "-" ? "" : reaper;
+    this.#base = base === "-" ? "" : base;
+    this.#ready.resolve();
+  }
+
+  /** Judged against our own turns: a keeper that was asleep itself must not call its far side dead. */
+  #tick(): void {
+    const { heartbeatMs, heartbeatTimeoutMs } = this.#parts.times;
+    const now = performance.now();
+    const pausedMs = now - this.#lastTick;
+    this.#lastTick = now;
+    this.#silentMs = this.#answered === this.#beat ? 0 : this.#silentMs + Math.min(pausedMs, 2 * heartbeatMs);
+    if (this.#silentMs > heartbeatTimeoutMs) return this.#lose(`no heartbeat for ${heartbeatTimeoutMs} ms`);
+    this.#beat += 1;
+    this.#say(`beat ${this.#beat}`);
+  }
+
+  #say(line: string): void {
+    this.#process?.child.stdin?.write(`${line}\n`);
+  }
+
+  #lose(outcome: string): void {
+    if (this.#lost !== undefined) return;
+    const why = explain(this.destination, this.#stderr, this.#outcome(outcome));
+    this.#lost = why;
+    this.#stopTimer();
+    this.#ready.reject(new HoldfastError("host_unreachable", why));
+    for (const { resolve } of this.#ends.values()) resolve("");
+    // ssh may hang on a connection that is no more; with it the sessions of all runs end here.
+    void this.#parts.container.end(endBoundMs).then(() => this.#parts.onLost(this, why)); // never rejects
+  }
+
+  #outcome(outcome: string): string {
+    if (this.#timer !== undefined || this.#noise === "") return outcome;
+    const said = JSON.stringify(this.#noise.trim());
+    return `${outcome}; it did not run the guard but said ${said}: a forced command, or a login shell that is none?`;
+  }
+
+  #stopTimer(): void {
+    clearInterval(this.#timer);
+  }
+}
