@@ -39,7 +39,7 @@ function headline(session: SessionView): string {
   const { name, version } = session.client;
   const client = [name, version].filter((word) => word !== "").join(" ") || "unnamed client";
   const now = Date.now();
-  return `session ${session.id}  ${client}  on ${session.server}, open for ${duration(now - session.createdAt)}, last seen ${duration(now - session.lastSeenAt)} ago`;
+  return `session ${session.id}  ${client}  on ${session.server ?? "no single server"}, open for ${duration(now - session.createdAt)}, last seen ${duration(now - session.lastSeenAt)} ago`;
 }
 
 /** Draws each item's lines as one branch of a tree. */

@@ -13,7 +13,7 @@ export async function listSessions(context: CommandContext): Promise<number> {
   const lines = sessions.map(({ id, client, server, createdAt, lastSeenAt, runs }) => {
     const who = [client.name, client.version].filter((word) => word !== "").join(" ") || "unnamed client";
     const times = `open for ${duration(now - createdAt)}, last seen ${duration(now - lastSeenAt)} ago`;
-    return `${id}  ${who}  on ${server}, ${times}, ${count(runs.length, "run")}`;
+    return `${id}  ${who}  on ${server ?? "no single server"}, ${times}, ${count(runs.length, "run")}`;
   });
   printLines(lines.length === 0 ? ["no open sessions"] : lines);
   return 0;

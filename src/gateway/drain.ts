@@ -38,5 +38,6 @@ export class Drain {
     if (reason !== "restart") await sessions.empty(runsBoundMs);
     mcp.failAll(reason === "restart" ? "the gateway's front is being restarted" : "the gateway is stopping");
     await connections.drained(socketsBoundMs);
+    sessions.flush();
   }
 }

@@ -10,6 +10,7 @@ import { stderrLog } from "../log.ts";
 import { McpEndpoint } from "../mcp/endpoint.ts";
 import { Scope } from "../ownership/scope.ts";
 import { SessionSet } from "../sessions/set.ts";
+import { SessionStore } from "../sessions/store.ts";
 import { Access } from "./access.ts";
 import { Connections } from "./connections.ts";
 import { Drain } from "./drain.ts";
@@ -28,13 +29,16 @@ function leaveSignalsToKeeper(): void {
 async function main(): Promise<void> {
   leaveSignalsToKeeper();
   const link = await KeeperLink.open(() => process.exit(1));
-  const { config, tokenFile } = link.hello;
+  const { config, epoch, frontDir, tokenFile } = link.hello;
   const log = stderrLog;
   const heartbeat = new Heartbeat(link);
   const announce = (method: string) => heartbeat.announce(method);
   const connections = new Connections();
   const face = new HttpFace(config.bind.length, { connections, announce, log });
-  const sessions = new SessionSet(new Scope("gateway"), systemClock, config.session, log);
+  const store = SessionStore.open(frontDir, epoch, log);
+  const sessions = new SessionSet(new Scope("gateway"), systemClock, config.session, log, store);
+  // The keeper has ended their runs with the front before.
+  for (const session of sessions.restore()) if (session.kind === "mcp") void session.close("front-lost");
   const mcp = new McpEndpoint({ link, sessions, clock: systemClock, log });
   const drain = new Drain({ face, connections, sessions, mcp });
   link.onDrain((reason) => void drain.run(reason).then(() => process.exit(0)));

@@ -137,11 +137,11 @@ export class McpEndpoint {
     if (envelope.method === "initialize") return deny(invalid(400, "this session is initialized already"));
     if (envelope.kind === "request") {
       const call = new Call(this.#callParams(relay, envelope, body, headers), response, (gone) => relay.abandon(gone));
-      if (!relay.request(call, envelope, body)) call.fail(slowServer(session.server), 503);
+      if (!relay.request(call, envelope, body)) call.fail(slowServer(open.server.name), 503);
       return;
     }
     const taken = envelope.kind === "response" ? relay.respond(envelope, body) : relay.notify(envelope, body);
-    if (!taken) return deny({ status: 503, fault: slowServer(session.server) });
+    if (!taken) return deny({ status: 503, fault: slowServer(open.server.name) });
     response.writeHead(202, { "content-length": 0, ...headers });
     response.end();
   }

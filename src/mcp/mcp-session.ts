@@ -27,14 +27,14 @@ export interface McpSessionParts {
 export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
   readonly session: Session;
   readonly relay: Relay;
-  /** The protocol revision that the server chose. */
-  negotiated: string | undefined;
+  readonly server: McpSessionParts["server"];
   readonly #parts: McpSessionParts;
   #outcome: string | undefined;
   #mute: Timer | undefined;
 
   constructor(parts: McpSessionParts) {
     this.#parts = parts;
+    this.server = parts.server;
     this.session = parts.session;
     this.relay = parts.relay;
     parts.pulse.add(parts.relay);
@@ -43,6 +43,11 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
       this.#mute?.clear();
       this.relay.close(unavailable(this.#outcome ?? `the session was ended (${reason})`));
     });
+  }
+
+  /** The protocol revision that the server chose. */
+  get negotiated(): string | undefined {
+    return this.session.protocolVersion ?? undefined;
   }
 
   /** Starts the server and hands it the client's `initialize`. Every failure ends the session and answers the call. */
@@ -78,7 +83,7 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
       return;
     }
     const { result } = JSON.parse(line.toString()) as { result?: { protocolVersion?: unknown } };
-    if (typeof result?.protocolVersion === "string") this.negotiated = result.protocolVersion;
+    if (typeof result?.protocolVersion === "string") this.session.agreeOn(result.protocolVersion);
   }
 
   onEnd(): void {

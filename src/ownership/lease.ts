@@ -14,12 +14,13 @@ export class Lease {
   #timer: Timer | undefined;
   #ended = false;
 
-  constructor(clock: Clock, idleMs: number, onExpired: () => void) {
+  /** `seenAt`: when somebody was last seen, if that was before this lease was made. */
+  constructor(clock: Clock, idleMs: number, onExpired: () => void, seenAt = clock.now()) {
     this.#clock = clock;
     this.#idleMs = idleMs;
     this.#onExpired = onExpired;
-    this.lastSeenAt = clock.now();
-    this.#arm(idleMs);
+    this.lastSeenAt = seenAt;
+    this.#arm(seenAt + idleMs - clock.now());
   }
 
   get holders(): number {

@@ -4,6 +4,9 @@ import type { Clock } from "../clock.ts";
 import type { EndReason } from "../keeper/protocol/messages.ts";
 import { Lease } from "../ownership/lease.ts";
 import { Scope, type Owned, type ScopeClosed } from "../ownership/scope.ts";
+import type { SessionKind, SessionRecord } from "./store.ts";
+
+export type { SessionKind } from "./store.ts";
 
 export interface ClientInfo {
   name: string;
@@ -13,47 +16,86 @@ export interface ClientInfo {
 /** The shape of one entry of `sessions list --json`. Times are milliseconds since the epoch. */
 export interface SessionView {
   id: string;
-  kind: "mcp";
+  kind: SessionKind;
   client: ClientInfo;
   parentId: string | null;
   createdAt: number;
   lastSeenAt: number;
-  server: string;
+  /** How long it lives on after its client was last present, in milliseconds. */
+  leaseMs: number;
+  /** Whether the client is present now: a request, a stream or a socket of it is open. */
+  present: boolean;
+  /** The one server that it is on; null when it is on none or on several. */
+  server: string | null;
   /** Ids of the runs that this session owns. */
   runs: string[];
 }
 
 export interface SessionParams {
+  /** How its client speaks; `mcp` by default. */
+  kind?: SessionKind;
   client: ClientInfo;
-  server: string;
+  server?: string | null;
+  /** The session that this one ends with. */
+  parentId?: string | null;
+  /** Name of the token that opened it: nobody else may resume it. */
+  tokenName?: string | null;
+  /** How long it lives without its client, in milliseconds; `session.idleLeaseMs` by default. */
+  leaseMs?: number;
 }
 
-type SessionEnded = (session: Session, gone: Promise<ScopeClosed>) => void;
+export interface SessionEvents {
+  /** As soon as the end begins: from then on nobody may find the session. */
+  onEnd(session: Session, gone: Promise<ScopeClosed>): void;
+  onAgreed(session: Session, protocolVersion: string): void;
+}
 
 export class Session implements Owned {
   /** 192 random bits: who does not know it cannot guess it. */
-  readonly id = randomBytes(24).toString("base64url");
-  readonly server: string;
+  readonly id: string;
+  readonly kind: SessionKind;
+  readonly server: string | null;
   readonly client: ClientInfo;
+  readonly parentId: string | null;
+  readonly tokenName: string | null;
   readonly createdAt: number;
-  readonly scope: Scope = new Scope(`session ${this.id}`);
+  readonly leaseMs: number;
+  readonly scope: Scope;
   readonly lease: Lease;
   readonly runs = new Set<string>();
-  readonly #onEnd: SessionEnded;
+  readonly #events: SessionEvents;
   readonly #listeners: ((reason: EndReason) => void)[] = [];
+  #protocolVersion: string | null;
   #ended: Promise<ScopeClosed> | undefined;
 
-  /** `onEnd` runs as soon as the end begins: from then on nobody may find the session. */
-  constructor(params: SessionParams, clock: Clock, idleLeaseMs: number, onEnd: SessionEnded) {
-    this.server = params.server;
-    this.client = params.client;
-    this.createdAt = clock.now();
-    this.lease = new Lease(clock, idleLeaseMs, () => void this.close("lease-expired"));
-    this.#onEnd = onEnd;
+  constructor(record: SessionRecord, clock: Clock, events: SessionEvents) {
+    this.id = record.id;
+    this.kind = record.kind;
+    this.server = record.server;
+    this.client = { name: record.clientName, version: record.clientVersion };
+    this.parentId = record.parentId;
+    this.tokenName = record.tokenName;
+    this.createdAt = record.createdAt;
+    this.leaseMs = record.leaseMs;
+    this.scope = new Scope(`session ${this.id}`);
+    this.lease = new Lease(clock, record.leaseMs, () => void this.close("lease-expired"), record.lastSeenAt);
+    this.#protocolVersion = record.protocolVersion;
+    this.#events = events;
   }
 
   get ended(): boolean {
     return this.#ended !== undefined;
+  }
+
+  /** The protocol revision that client and server agreed on; null before that. */
+  get protocolVersion(): string | null {
+    return this.#protocolVersion;
+  }
+
+  /** The next front knows the session's revision too. */
+  agreeOn(protocolVersion: string): void {
+    this.#protocolVersion = protocolVersion;
+    if (!this.ended) this.#events.onAgreed(this, protocolVersion);
   }
 
   /** `listener` runs once, before anything below the session is closed. */
@@ -67,7 +109,7 @@ export class Session implements Owned {
       const { promise, resolve } = Promise.withResolvers<ScopeClosed>();
       this.#ended = promise;
       this.lease.end();
-      this.#onEnd(this, promise);
+      this.#events.onEnd(this, promise);
       for (const listener of this.#listeners) listener(reason);
       void this.scope.close(reason).then(resolve);
     }
@@ -75,15 +117,27 @@ export class Session implements Owned {
   }
 
   view(): SessionView {
-    return {
-      id: this.id,
-      kind: "mcp",
-      client: this.client,
-      parentId: null,
-      createdAt: this.createdAt,
-      lastSeenAt: this.lease.lastSeenAt,
-      server: this.server,
-      runs: [...this.runs],
-    };
+    const { id, kind, client, parentId, createdAt, leaseMs, server, lease } = this;
+    const { lastSeenAt, holders } = lease;
+    const runs = [...this.runs];
+    return { id, kind, client, parentId, createdAt, lastSeenAt, leaseMs, present: holders > 0, server, runs };
   }
+}
+
+/** A session that begins now. */
+export function newRecord(params: SessionParams, now: number, idleLeaseMs: number): SessionRecord {
+  return {
+    id: randomBytes(24).toString("base64url"),
+    kind: params.kind ?? "mcp",
+    clientName: params.client.name,
+    clientVersion: params.client.version,
+    server: params.server ?? null,
+    parentId: params.parentId ?? null,
+    tokenName: params.tokenName ?? null,
+    createdAt: now,
+    lastSeenAt: now,
+    held: 0,
+    leaseMs: params.leaseMs ?? idleLeaseMs,
+    protocolVersion: null,
+  };
 }

@@ -1,46 +1,84 @@
-/** All sessions of this gateway, in memory, with a cap. */
-import type { Clock } from "../clock.ts";
+/** All sessions of this gateway, with a cap: found by id, owned by their parent or the gateway, written down for the next front. */
+import type { Clock, Timer } from "../clock.ts";
 import { HoldfastError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { EndReason } from "../keeper/protocol/messages.ts";
 import type { Scope, ScopeClosed } from "../ownership/scope.ts";
-import { Session, type SessionParams, type SessionView } from "./session.ts";
+import { newRecord, Session, type SessionEvents, type SessionParams, type SessionView } from "./session.ts";
+import type { SessionRecord, SessionStore } from "./store.ts";
 
 export interface SessionLimits {
   idleLeaseMs: number;
   sessionsMax: number;
 }
 
+/** Sessions one below another: an agent's agent's agent. More is a loop. */
+const depthMax = 8;
+/** How stale a row's "last seen" may be. Calls do not write: the rows of those that were seen are written together. */
+const flushMs = 5000;
+
 export class SessionSet {
   readonly #sessions = new Map<string, Session>();
+  /** What the store holds of each session's presence, so that only changes are written. */
+  readonly #written = new Map<Session, { lastSeenAt: number; held: boolean }>();
   readonly #scope: Scope;
   readonly #clock: Clock;
   readonly #limits: SessionLimits;
   readonly #log: Log;
+  readonly #store: SessionStore | undefined;
+  readonly #events: SessionEvents;
+  #flushTimer: Timer | undefined;
   #onEmpty: (() => void) | undefined;
 
-  constructor(scope: Scope, clock: Clock, limits: SessionLimits, log: Log) {
+  /** Without a store the sessions end with this process. */
+  constructor(scope: Scope, clock: Clock, limits: SessionLimits, log: Log, store?: SessionStore) {
     // Sessions do not need each other: one stubborn tree must not hold up the end of the rest.
     this.#scope = scope.child("sessions", { independent: true });
     this.#clock = clock;
     this.#limits = limits;
     this.#log = log;
+    this.#store = store;
+    this.#events = {
+      onEnd: (ended, gone) => this.#leave(ended, gone),
+      onAgreed: ({ id }, protocolVersion) => store?.agreed(id, protocolVersion),
+    };
   }
 
   get size(): number {
     return this.#sessions.size;
   }
 
-  /** Throws `session_limit` at the cap. */
+  /** Throws `session_limit` at the cap, `session_unknown` for a parent that is not there. */
   open(params: SessionParams): Session {
     const { sessionsMax, idleLeaseMs } = this.#limits;
     if (this.#sessions.size >= sessionsMax) {
       const advice = "end some (`holdfast sessions list`, `holdfast sessions end ID`) or raise the limit in the config";
       throw new HoldfastError("session_limit", `session.sessionsMax = ${sessionsMax} sessions are open; ${advice}`);
     }
-    const session = new Session(params, this.#clock, idleLeaseMs, (ended, gone) => this.#leave(ended, gone));
-    this.#sessions.set(session.id, session);
-    return this.#scope.add(session, `session ${session.id}`);
+    const record = newRecord(params, this.#clock.now(), idleLeaseMs);
+    if (record.parentId !== null) this.#checkParent(record.parentId);
+    this.#store?.add(record);
+    return this.#adopt(record);
+  }
+
+  /**
+   * Takes over what the front before left in the store, oldest first. Call it once, before anything is opened. A session
+   * whose parent is gone is not taken over. What the sessions owned is not here: who holds it gives it back to them.
+   */
+  restore(): Session[] {
+    const restored: Session[] = [];
+    for (const record of this.#store?.load() ?? []) {
+      const { id, parentId, held, lastSeenAt } = record;
+      if (parentId !== null && !this.#sessions.has(parentId)) {
+        this.#store?.remove(id);
+        continue;
+      }
+      const now = this.#clock.now();
+      // Who was present when the front died was seen until then; for the rest the row may be `flushMs` behind.
+      const seenAt = held === 1 ? now : Math.min(now, lastSeenAt + flushMs);
+      restored.push(this.#adopt({ ...record, lastSeenAt: seenAt }));
+    }
+    return restored;
   }
 
   get(id: string): Session | undefined {
@@ -49,14 +87,7 @@ export class SessionSet {
 
   /** Resolves when all that the session owned is gone. Throws `session_unknown`. */
   end(id: string, reason: EndReason): Promise<ScopeClosed> {
-    const session = this.#sessions.get(id);
-    if (session === undefined) {
-      throw new HoldfastError(
-        "session_unknown",
-        `no session ${id}; \`holdfast sessions list\` shows those that are open`,
-      );
-    }
-    return session.close(reason);
+    return this.#known(id).close(reason);
   }
 
   /** Resolves when no session is open any more, or after `boundMs`; then those that are open stay so. */
@@ -71,25 +102,79 @@ export class SessionSet {
     });
   }
 
-  /** A session that ends is not found any more, but its scope holds it until all it owned is gone. */
-  #leave(session: Session, gone: Promise<ScopeClosed>): void {
-    this.#sessions.delete(session.id);
-    if (this.#sessions.size === 0) this.#onEmpty?.();
-    void gone.then(({ reason, failures }) => {
-      this.#scope.release(session);
-      for (const { name, error } of failures) {
-        this.#log("session.leftover", {
-          session: session.id,
-          server: session.server,
-          reason,
-          name,
-          error: String(error),
-        });
-      }
-    });
+  /** Writes down who was seen when. The front's last act, and otherwise done every few seconds. */
+  flush(): void {
+    const rows = [];
+    for (const [session, written] of this.#written) {
+      const { lastSeenAt, holders } = session.lease;
+      const held = holders > 0;
+      if (written.lastSeenAt === lastSeenAt && written.held === held) continue;
+      Object.assign(written, { lastSeenAt, held });
+      rows.push({ id: session.id, lastSeenAt, held });
+    }
+    this.#store?.seen(rows);
   }
 
   list(): SessionView[] {
     return [...this.#sessions.values()].map((session) => session.view());
+  }
+
+  #known(id: string): Session {
+    const session = this.#sessions.get(id);
+    if (session !== undefined) return session;
+    const message = `no session ${id}; \`holdfast sessions list\` shows those that are open`;
+    throw new HoldfastError("session_unknown", message);
+  }
+
+  #checkParent(parentId: string): void {
+    let depth = 1;
+    for (let at: string | null = parentId; at !== null; at = this.#known(at).parentId) {
+      depth += 1;
+      if (depth <= depthMax) continue;
+      throw new HoldfastError("session_limit", `sessions may stand ${depthMax} deep; open this one higher up`);
+    }
+  }
+
+  #adopt(record: SessionRecord): Session {
+    const session = new Session(record, this.#clock, this.#events);
+    this.#sessions.set(session.id, session);
+    if (this.#store !== undefined) {
+      this.#written.set(session, { lastSeenAt: record.lastSeenAt, held: record.held === 1 });
+      this.#flushTimer ??= this.#armFlush();
+    }
+    return this.#ownerOf(session).add(session, `session ${session.id}`);
+  }
+
+  #ownerOf({ parentId }: Session): Scope {
+    return parentId === null ? this.#scope : (this.#sessions.get(parentId)?.scope ?? this.#scope);
+  }
+
+  #armFlush(): Timer {
+    return this.#clock.after(flushMs, () => {
+      this.flush();
+      this.#flushTimer = this.#armFlush();
+    });
+  }
+
+  /** A session that ends is not found any more, but its scope holds it until all it owned is gone. */
+  #leave(session: Session, gone: Promise<ScopeClosed>): void {
+    const owner = this.#ownerOf(session);
+    this.#sessions.delete(session.id);
+    this.#written.delete(session);
+    this.#store?.remove(session.id);
+    if (this.#sessions.size === 0) this.#allLeft();
+    const { id, server } = session;
+    void gone.then(({ reason, failures }) => {
+      owner.release(session);
+      for (const { name, error } of failures) {
+        this.#log("session.leftover", { session: id, server, reason, name, error: String(error) });
+      }
+    });
+  }
+
+  #allLeft(): void {
+    this.#flushTimer?.clear();
+    this.#flushTimer = undefined;
+    this.#onEmpty?.();
   }
 }

@@ -104,6 +104,8 @@ describe("session set", () => {
         parentId: null,
         createdAt: 1_000_000,
         lastSeenAt: 1_000_500,
+        leaseMs: 1000,
+        present: false,
         server: "s",
         runs: ["r1-0001"],
       },

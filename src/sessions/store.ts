@@ -1,0 +1,176 @@
+/**
+ * What a session's next front must know of it: one SQLite file in the only directory that the front may write. It is a help,
+ * never a condition: if it cannot be read the front begins a new one, if it cannot be written sessions live in memory only.
+ */
+import { chmodSync, closeSync, openSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { Log } from "../log.ts";
+
+export type SessionKind = "mcp" | "ws" | "stdio";
+
+/** One open session. Times are milliseconds since the epoch. */
+export interface SessionRecord {
+  id: string;
+  kind: SessionKind;
+  clientName: string;
+  clientVersion: string;
+  server: string | null;
+  parentId: string | null;
+  /** Name of the token that opened it. */
+  tokenName: string | null;
+  createdAt: number;
+  lastSeenAt: number;
+  /** 1: its client was present when the row was written. */
+  held: number;
+  leaseMs: number;
+  /** The protocol revision that client and server agreed on. */
+  protocolVersion: string | null;
+}
+
+const columns = [
+  ["id", "text primary key"],
+  ["kind", "text not null"],
+  ["client_name", "text not null"],
+  ["client_version", "text not null"],
+  ["server", "text"],
+  ["parent_id", "text"],
+  ["token_name", "text"],
+  ["created_at", "integer not null"],
+  ["last_seen_at", "integer not null"],
+  ["held", "integer not null"],
+  ["lease_ms", "integer not null"],
+  ["protocol_version", "text"],
+] as const;
+
+/** Raised when a column changes: a file of another form is begun anew, since no session outlives its keeper anyway. */
+const form = 1;
+const fileName = "sessions.sqlite";
+
+const camel = (name: string) => name.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+const schema = `create table if not exists keeper (epoch integer primary key) strict;
+create table if not exists sessions (${columns.map((words) => words.join(" ")).join(", ")}) strict;
+pragma user_version = ${form};`;
+
+export class SessionStore {
+  readonly #log: Log;
+  readonly #database: DatabaseSync;
+  readonly #insert: StatementSync;
+  readonly #seen: StatementSync;
+  readonly #agreed: StatementSync;
+  readonly #remove: StatementSync;
+  #failureTold = false;
+
+  /** Opens the file of this keeper's life; rows of another life are dropped, because their runs ended with it. */
+  static open(directory: string, keeperEpoch: number, log: Log): SessionStore {
+    const path = join(directory, fileName);
+    try {
+      return new SessionStore(path, keeperEpoch, log);
+    } catch (thrown) {
+      log("sessions.store_lost", { path, error: String(thrown), hint: "begun anew: older sessions are not resumed" });
+    }
+    try {
+      for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true });
+      return new SessionStore(path, keeperEpoch, log);
+    } catch (thrown) {
+      const hint = "sessions are kept in memory and end with this front; make the directory writable";
+      log("sessions.store_unusable", { path, error: String(thrown), hint });
+      return new SessionStore(":memory:", keeperEpoch, log);
+    }
+  }
+
+  private constructor(path: string, keeperEpoch: number, log: Log) {
+    this.#log = log;
+    this.#database = openDatabase(path);
+    try {
+      this.#beginEpoch(keeperEpoch);
+      const names = columns.map(([name]) => name).join(", ");
+      const places = columns.map(([name]) => `$${camel(name)}`).join(", ");
+      this.#insert = this.#database.prepare(`insert or replace into sessions (${names}) values (${places})`);
+      this.#seen = this.#database.prepare("update sessions set last_seen_at = ?, held = ? where id = ?");
+      this.#agreed = this.#database.prepare("update sessions set protocol_version = ? where id = ?");
+      this.#remove = this.#database.prepare("delete from sessions where id = ?");
+    } catch (thrown) {
+      this.#database.close();
+      throw thrown;
+    }
+  }
+
+  /** All rows, oldest first: a parent comes before its children. */
+  load(): SessionRecord[] {
+    const names = columns.map(([name]) => `${name} as ${camel(name)}`).join(", ");
+    const rows = this.#try(() => this.#database.prepare(`select ${names} from sessions order by rowid`).all());
+    return (rows ?? []) as unknown as SessionRecord[];
+  }
+
+  add(record: SessionRecord): void {
+    this.#try(() => this.#insert.run({ ...record }));
+  }
+
+  agreed(id: string, protocolVersion: string): void {
+    this.#try(() => this.#agreed.run(protocolVersion, id));
+  }
+
+  /** Many at once, in one transaction. */
+  seen(rows: { id: string; lastSeenAt: number; held: boolean }[]): void {
+    if (rows.length === 0) return;
+    this.#try(() => {
+      this.#database.exec("begin");
+      for (const { id, lastSeenAt, held } of rows) this.#seen.run(lastSeenAt, held ? 1 : 0, id);
+      this.#database.exec("commit");
+    });
+  }
+
+  remove(id: string): void {
+    this.#try(() => this.#remove.run(id));
+  }
+
+  close(): void {
+    this.#try(() => this.#database.close());
+  }
+
+  #beginEpoch(epoch: number): void {
+    const known = this.#database.prepare("select epoch from keeper").get() as { epoch: number } | undefined;
+    if (known?.epoch === epoch) return;
+    this.#database.exec("begin immediate; delete from sessions; delete from keeper");
+    this.#database.prepare("insert into keeper (epoch) values (?)").run(epoch);
+    this.#database.exec("commit");
+  }
+
+  /** A disk that is full must not end a session that lives: it only cannot be resumed later. Told once. */
+  #try<T>(action: () => T): T | undefined {
+    try {
+      return action();
+    } catch (thrown) {
+      if (this.#database.isOpen && this.#database.isTransaction) this.#database.exec("rollback");
+      if (!this.#failureTold) {
+        const hint = "what is not written is not resumed after the front's death; told once";
+        this.#log("sessions.store_failed", { error: String(thrown), hint });
+      }
+      this.#failureTold = true;
+      return undefined;
+    }
+  }
+}
+
+/** The ids are what lets a client in, so nobody else may read the file, from its first byte on. */
+function openDatabase(path: string): DatabaseSync {
+  if (path !== ":memory:") {
+    closeSync(openSync(path, "a", 0o600));
+    chmodSync(path, 0o600);
+  }
+  const database = new DatabaseSync(path);
+  try {
+    // No fsync: what was written survives every death of a process, and the machine's ends all sessions anyway.
+    database.exec("pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = off");
+    const { user_version: found } = database.prepare("pragma user_version").get() as { user_version: number };
+    if (found !== 0 && found !== form) throw new Error(`form ${found}, expected ${form}`);
+    const { quick_check: health } = database.prepare("pragma quick_check(1)").get() as { quick_check: string };
+    if (health !== "ok") throw new Error(health);
+    database.exec(`begin immediate; ${schema} commit`);
+    return database;
+  } catch (thrown) {
+    database.close();
+    throw thrown;
+  }
+}
