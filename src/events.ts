@@ -57,7 +57,10 @@ export interface DiagnosticEvents {
   "gateway.defect": { error: string | undefined };
   "access.throttled": { address: string; failures: number };
   "mcp.noise": { server: string; run: string | undefined; why: string; hint: string };
-  "session.leftover": { session: string; server: string; reason: string; name: string; error: string };
+  "session.leftover": { session: string; server: string | null; reason: string; name: string; error: string };
+  "session.store_lost": { path: string; error: string; hint: string };
+  "session.store_unusable": { path: string; error: string; hint: string };
+  "session.store_failed": { error: string; hint: string };
 }
 
 export type LifecycleName = keyof LifecycleEvents;
@@ -110,6 +113,9 @@ const diagnosticNames: Record<keyof DiagnosticEvents, true> = {
   "access.throttled": true,
   "mcp.noise": true,
   "session.leftover": true,
+  "session.store_lost": true,
+  "session.store_unusable": true,
+  "session.store_failed": true,
 };
 
 export const eventNames = [...Object.keys(lifecycleMeanings), ...Object.keys(diagnosticNames)] as EventName[];

@@ -58,6 +58,8 @@ export class SessionSet {
     const record = newRecord(params, this.#clock.now(), idleLeaseMs);
     if (record.parentId !== null) this.#checkParent(record.parentId);
     this.#store?.add(record);
+    const { id, kind, clientName: client, parentId: parent } = record;
+    this.#log("session.opened", { session: id, kind, client, parent });
     return this.#adopt(record);
   }
 
@@ -166,6 +168,7 @@ export class SessionSet {
     const { id, server } = session;
     void gone.then(({ reason, failures }) => {
       owner.release(session);
+      this.#log("session.ended", { session: id, reason });
       for (const { name, error } of failures) {
         this.#log("session.leftover", { session: id, server, reason, name, error: String(error) });
       }

@@ -67,14 +67,14 @@ export class SessionStore {
     try {
       return new SessionStore(path, keeperEpoch, log);
     } catch (thrown) {
-      log("sessions.store_lost", { path, error: String(thrown), hint: "begun anew: older sessions are not resumed" });
+      log("session.store_lost", { path, error: String(thrown), hint: "begun anew: older sessions are not resumed" });
     }
     try {
       for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true });
       return new SessionStore(path, keeperEpoch, log);
     } catch (thrown) {
       const hint = "sessions are kept in memory and end with this front; make the directory writable";
-      log("sessions.store_unusable", { path, error: String(thrown), hint });
+      log("session.store_unusable", { path, error: String(thrown), hint });
       return new SessionStore(":memory:", keeperEpoch, log);
     }
   }
@@ -145,7 +145,7 @@ export class SessionStore {
       if (this.#database.isOpen && this.#database.isTransaction) this.#database.exec("rollback");
       if (!this.#failureTold) {
         const hint = "what is not written is not resumed after the front's death; told once";
-        this.#log("sessions.store_failed", { error: String(thrown), hint });
+        this.#log("session.store_failed", { error: String(thrown), hint });
       }
       this.#failureTold = true;
       return undefined;

@@ -29,7 +29,12 @@ describe("a session", () => {
     const rpc = new Talk(`${keeper.url}/rpc`);
     const [listed] = (await rpc.request("session.list")).messages;
     assert.deepEqual(
-      (listed?.result as unknown as object[] | undefined)?.map((one) => ({ ...one, createdAt: 0, lastSeenAt: 0 })),
+      (listed?.result as unknown as object[] | undefined)?.map((one) => ({
+        ...one,
+        createdAt: 0,
+        lastSeenAt: 0,
+        present: false,
+      })),
       [
         {
           id: talk.session,
@@ -38,6 +43,8 @@ describe("a session", () => {
           parentId: null,
           createdAt: 0,
           lastSeenAt: 0,
+          leaseMs: 600_000,
+          present: false,
           server: "s",
           runs: ["fake-1"],
         },

@@ -74,7 +74,7 @@ describe("session set", () => {
     session.scope.add({ close: () => Promise.reject(new Error("D state")) }, "run r1");
     const { failures } = await set.end(session.id, "session-ended");
     assert.equal(failures.length, 1);
-    assert.deepEqual(logged, ["session.leftover"]);
+    assert.deepEqual(logged, ["session.opened", "session.ended", "session.leftover"]);
   });
 
   it("throws session_unknown for an id that is not there", () => {

@@ -125,7 +125,7 @@ describe("session store", () => {
     it(`${what} in its place is begun anew, with a line in the log`, () => {
       writeFileSync(join(directory, "sessions.sqlite"), bytes, "latin1");
       const { set } = front();
-      assert.deepEqual(logged, ["sessions.store_lost"]);
+      assert.deepEqual(logged, ["session.store_lost"]);
       assert.deepEqual(set.restore(), []);
       const { id } = set.open({ client });
       assert.deepEqual(
@@ -139,7 +139,7 @@ describe("session store", () => {
 
   it("without a place to write, sessions are opened and ended all the same", async () => {
     const { set } = front(1, join(directory, "missing"));
-    assert.deepEqual(logged, ["sessions.store_lost", "sessions.store_unusable"]);
+    assert.deepEqual(logged, ["session.store_lost", "session.store_unusable"]);
     await set.open({ client }).close("session-ended");
     assert.equal(set.size, 0);
   });
@@ -149,6 +149,6 @@ describe("session store", () => {
     store.close();
     for (let count = 0; count < 3; count += 1) set.open({ client });
     assert.equal(set.size, 3);
-    assert.deepEqual(logged, ["sessions.store_failed"]);
+    assert.deepEqual(logged, ["session.store_failed"]);
   });
 });

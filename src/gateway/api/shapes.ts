@@ -44,12 +44,14 @@ runShape satisfies z.ZodType<RunView>;
 export const sessionShape = z
   .object({
     id: z.string(),
-    kind: z.literal("mcp"),
+    kind: z.enum(["mcp", "ws", "stdio"]).describe("how its client speaks"),
     client: z.object({ name: z.string(), version: z.string() }),
     parentId: z.string().nullable(),
     createdAt: time,
     lastSeenAt: time,
-    server: z.string(),
+    leaseMs: z.int().describe("how long it lives on after its client was last present"),
+    present: z.boolean().describe("a request, a stream or a socket of its client is open"),
+    server: z.string().nullable().describe("the one server it is on"),
     runs: z.array(z.string()).describe("ids of the runs that the session owns"),
   })
   .meta({ id: "Session", title: "One client's stay" });
