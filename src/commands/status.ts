@@ -28,10 +28,17 @@ function describe(found: GatewayStatus): string[] {
     `  guardian     pid ${guardian.pid}, ${megabytes(guardian.rssBytes)}${restarted(guardian.restarts)}`,
     `  sessions     ${found.sessions}`,
     `  runs         ${found.runs}`,
+    ...found.hosts.map(describeHost),
     `  last start   ${found.orphansSwept === 0 ? "found no orphans" : `found and ended ${count(found.orphansSwept, "orphan")}`}`,
     ...found.reconciled.map((word) => `                 ${word}`),
     ...describeCrashes(found.crashes),
   ];
+}
+
+function describeHost({ host, tier, connections, runs, sweeping }: GatewayStatus["hosts"][number]): string {
+  const held =
+    tier === null ? "not reached yet" : `${tier}, ${count(connections, "connection")}, ${count(runs, "run")}`;
+  return `  host         ${host}: ${held}${sweeping ? "; still to be looked at for what was left there" : ""}`;
 }
 
 function describeCrashes(crashes: CrashView[]): string[] {

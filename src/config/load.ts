@@ -98,16 +98,19 @@ function prepareServer(file: string | undefined, name: string, server: ServerCon
   for (const [variable, value] of Object.entries(server.env)) server.env[variable] = expand(value, `env.${variable}`);
   if (server.cwd !== undefined) {
     server.cwd = expand(server.cwd, "cwd");
-    if (!isDirectory(server.cwd))
+    if (server.host === "local" && !isDirectory(server.cwd))
       throw invalid(file, `${key}.cwd`, `${server.cwd} is no directory`, "make it or correct the path");
   }
   if (!server.enabled) return;
-  const path = server.env["PATH"] ?? process.env["PATH"] ?? "";
-  if (!isRunnable(server.command, path, server.cwd)) {
+  // What a far side has only it can say; here ssh is needed.
+  const isLocal = server.host === "local";
+  const command = isLocal ? server.command : "ssh";
+  const path = (isLocal ? server.env["PATH"] : undefined) ?? process.env["PATH"] ?? "";
+  if (!isRunnable(command, path, isLocal ? server.cwd : undefined)) {
     throw invalid(
       file,
-      `${key}.command`,
-      `${server.command} is not a program that can be run`,
+      isLocal ? `${key}.command` : `${key}.host`,
+      `${command} is not a program that can be run`,
       'install it, write its full path, or set "enabled": false',
     );
   }

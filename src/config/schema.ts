@@ -10,6 +10,13 @@ const serverSchema = z.strictObject({
   /** Added to a clean base environment (PATH, HOME, LANG …); nothing else of the gateway's own is passed on. */
   env: z.record(z.string(), z.string()).default({}),
   cwd: z.string().min(1).optional(),
+  /** `local`, or `ssh:` and a destination of the user's ssh config: the server runs there, guarded. */
+  host: z
+    .string()
+    .regex(/^(local|ssh:[^\s-]\S*)$/, "is local or ssh:<host, user@host, or a name of your ssh config>")
+    .default("local"),
+  /** A `command: "ssh"` gets the same guard over there. false = as it is written, and its far side is nobody's. */
+  sshGuard: z.boolean().default(true),
   enabled: z.boolean().default(true),
   /** A request without an answer for so long is cancelled and answered with an error. 0 = never. */
   requestTimeoutMs: milliseconds.default(0),
@@ -69,6 +76,19 @@ export const configSchema = z.strictObject({
       frontStuckMs: milliseconds
         .refine((ms) => ms === 0 || ms >= 2000, "must be 0 (never) or at least 2000")
         .default(5000),
+    })
+    .prefault({}),
+  ssh: z
+    .strictObject({
+      /** From the start of ssh until the guard over there answers. */
+      connectTimeoutMs: milliseconds.min(100).default(15_000),
+      heartbeatMs: milliseconds.min(100).max(10_000).default(1000),
+      /** Without a heartbeat for so long both sides call the other lost. Whole seconds over there, at least 2. */
+      heartbeatTimeoutMs: milliseconds.min(1000).default(4000),
+      /** Runs that share one connection; sshd allows 10 sessions on one (MaxSessions), and the guardian needs one. */
+      runsPerConnection: z.int().min(1).max(1000).default(8),
+      /** A connection without runs is kept for so long. */
+      idleMs: milliseconds.default(60_000),
     })
     .prefault({}),
   /** Browser origins that may call, besides the gateway's own address; e.g. "http://localhost:3000". */

@@ -50,6 +50,10 @@ export interface Container {
    * proof. Never rejects; bounded by `boundMs`. A second call joins the first.
    */
   end(boundMs: number): Promise<ProcessInfo[]>;
+  /** Whether what carried the run is gone, so that the run may live on where nobody can look. Local fences have none. */
+  readonly lost?: boolean;
+  /** Set after an `end` without proof: resolves once the run is proven empty after all. */
+  readonly owed?: Promise<void> | undefined;
 }
 
 /** Everything of one epoch on one machine: what the guardian must end when the keeper is gone. */

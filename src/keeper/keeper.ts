@@ -3,12 +3,14 @@ import { HoldfastError } from "../errors.ts";
 import type { Config } from "../config/schema.ts";
 import { closeAllOnExec } from "../contain/ffi.ts";
 import { openContainment, type Probed } from "../contain/probe.ts";
+import { markerOf } from "../contain/marker.ts";
 import { bootId, readProcess } from "../contain/processes.ts";
 import type { TierName } from "../contain/types.ts";
 import { version } from "../version.ts";
 import { frontConfig } from "./front-config.ts";
 import { crashEntry, CrashRecords, recordUncaught } from "./crashes.ts";
 import { Desk } from "./desk.ts";
+import { FarRuns } from "./far-runs.ts";
 import { FrontSupervisor, type FrontProcess } from "./front.ts";
 import { FrontVoice } from "./front-voice.ts";
 import { Guardian } from "./guardian.ts";
@@ -62,10 +64,11 @@ export class Keeper {
   readonly #lastWords: Disposable;
   readonly #guardian: Guardian;
   readonly #front: FrontSupervisor;
+  readonly #far: FarRuns;
   readonly #table: RunTable;
   readonly #startedAt = Date.now();
   readonly #ended = Promise.withResolvers<KeeperEnd>();
-  #reconciled: Reconciled = { words: [], swept: 0 };
+  #reconciled: Reconciled = { words: [], swept: 0, far: [] };
   #closing: Promise<void> | undefined;
   #hasListened = false;
 
@@ -89,6 +92,7 @@ export class Keeper {
     // What the keeper's own starter left open is not for servers either.
     closeAllOnExec();
     this.#guardian = this.#makeGuardian();
+    this.#far = this.#makeFar();
     this.#table = this.#makeTable();
     this.#front = this.#makeFront();
     this.#opened.onLifecycle = (event) => this.#front.tell({ type: "event", event });
@@ -122,6 +126,7 @@ export class Keeper {
       await awaitOldGuardian(before === undefined ? undefined : { ...before.guardian, bootId: before.bootId });
       this.#reconciled = await reconcile(this.#ledger, this.#probed.containment, this.#ownerId, this.#epoch, this.#log);
       await this.#guardian.start();
+      this.#far.sweep(this.#ledger, this.#reconciled.far);
       this.#front.start();
     } catch (thrown) {
       await this.close("shutdown", thrown instanceof HoldfastError ? thrown : undefined);
@@ -141,6 +146,7 @@ export class Keeper {
       front: { pid: frontPid, rssBytes: rssOf(frontPid), restarts: frontRestarts },
       guardian: { pid: guardianPid, rssBytes: rssOf(guardianPid), restarts: guardianRestarts },
       runs: this.#table.size,
+      hosts: this.#far.views(),
       orphansSwept: this.#reconciled.swept,
       reconciled: this.#reconciled.words,
       crashes: this.#crashes.list(20),
@@ -167,6 +173,7 @@ export class Keeper {
     const frontGone = this.#front.close();
     const survivors = await this.#table.close(reason);
     await frontGone;
+    await this.#far.close();
     // With survivors the guardian must not be told that all is done: it goes on to look for what is marked.
     if (survivors.length === 0) await this.#guardian.dismiss();
     this.#probed.containment.close();
@@ -182,7 +189,7 @@ export class Keeper {
   #makeGuardian(): Guardian {
     const { fence, home } = this.#probed.containment.guardian;
     return new Guardian({
-      marker: `/${this.#ownerId}/r${this.#epoch}-`,
+      marker: markerOf(this.#ownerId, `r${this.#epoch}-`),
       fence,
       home,
       crashes: this.#crashes,
@@ -194,6 +201,13 @@ export class Keeper {
     });
   }
 
+  #makeFar(): FarRuns {
+    const { containment } = this.#probed;
+    const { config, paths } = this;
+    const [ownerId, epoch, log] = [this.#ownerId, this.#epoch, this.#log];
+    return new FarRuns({ config, containment, ownerId, epoch, directory: paths.ssh, log });
+  }
+
   #makeTable(): RunTable {
     return new RunTable({
       config: this.config,
@@ -203,6 +217,7 @@ export class Keeper {
       epoch: this.#epoch,
       ownerId: this.#ownerId,
       runsDirectory: this.paths.runs,
+      far: this.#far,
       onChange: (run: Run) => this.#front.tell({ type: "run.state", run: run.summary(), channel: run.channel }),
     });
   }

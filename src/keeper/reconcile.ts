@@ -18,6 +18,8 @@ export interface Reconciled {
   words: string[];
   /** Processes ended. */
   swept: number;
+  /** Open rows of far sides: only a look over there can close them. */
+  far: LedgerRow[];
 }
 
 /** Waits until the guardian of the keeper before us has done its work; it would take our own runs for its own otherwise. */
@@ -37,9 +39,10 @@ export async function reconcile(
   words.push(...(await sweepOwner(ownerId, (runId) => runId.startsWith(`r${epoch}-`), sweepBoundMs)));
   const swept = words.filter((word) => word.startsWith("ended pid")).length;
   for (const word of words) log.warn({ event: "orphan.swept", what: word });
-  for (const row of rows) words.push(closeRow(ledger, row, words));
+  const far = rows.filter(({ host }) => host.startsWith("ssh:"));
+  for (const row of rows) if (!far.includes(row)) words.push(closeRow(ledger, row, words));
   for (const id of ledger.trim()) log.debug({ event: "history.trimmed", run: id });
-  return { words, swept };
+  return { words, swept, far };
 }
 
 /** Closes the row of a run whose keeper is gone; what lived of it has been ended above. */

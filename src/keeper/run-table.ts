@@ -7,6 +7,7 @@ import { bootId } from "../contain/processes.ts";
 import type { Containment } from "../contain/types.ts";
 import { HoldfastError } from "../errors.ts";
 import { baseEnvironment } from "../contain/environment.ts";
+import type { FarRuns } from "./far-runs.ts";
 import { ErrorLog } from "./error-log.ts";
 import type { Ledger, LedgerRow } from "./ledger.ts";
 import type { Log } from "./log.ts";
@@ -30,6 +31,7 @@ export interface TableParts {
   ownerId: string;
   runsDirectory: string;
   onChange: (run: Run) => void;
+  far: FarRuns;
 }
 
 export class RunTable {
@@ -112,17 +114,17 @@ export class RunTable {
 
   #prepare(request: StartRequest, server: ServerConfig): Run {
     const { command, args, cwd, limits } = server;
-    const { containment, ledger, ownerId, epoch, runsDirectory, config, log } = this.#parts;
+    const { containment, ledger, ownerId, epoch, runsDirectory, config, log, far } = this.#parts;
     // The epoch is in the id, so that a guardian of an older epoch can tell a newer one's runs from its own.
     const id = `r${epoch}-${randomBytes(4).toString("hex")}`;
-    const container = containment.create(id);
+    const { container, host } = far.place(containment.create(id), server);
     const row: LedgerRow = {
       id,
       kind: "mcp",
       server: request.server,
       sessionId: request.sessionId,
       scopeKey: null,
-      host: "local",
+      host,
       command: [command, ...args].join(" "),
       cwd: cwd ?? null,
       pid: null,

@@ -152,8 +152,16 @@ export class Run {
     this.#survivors = left.map(viewProcess);
     // The leader's exit event may come a turn after the kernel's "empty"; its code belongs into the row.
     if (this.#process !== undefined && left.length === 0) this.#leaderExit ??= await this.#process.leaderExit;
-    this.#finalize();
+    const { owed } = this.#parts.container;
+    if (owed === undefined) this.#finalize();
+    else this.#lose(owed);
     return this.summary();
+  }
+
+  /** Nobody can look where the run was, so it is not exited; it is once a later look has proven that nothing is left. */
+  #lose(owed: Promise<void>): void {
+    this.#enter("lost");
+    void owed.then(() => this.#finalize()); // never rejects
   }
 
   #leaderEnded(exit: LeaderExit): void {
@@ -161,7 +169,8 @@ export class Run {
     this.#row.leaderEndedAt = this.#parts.now();
     if (this.#stopping !== undefined) return;
     // What the command left behind ends with it.
-    void this.stop(exit.signal === null ? "exited" : "signaled");
+    const cause = exit.signal === null ? "exited" : "signaled";
+    void this.stop(this.#parts.container.lost === true ? "node-lost" : cause);
   }
 
   #finalize(): void {

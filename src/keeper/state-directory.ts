@@ -14,6 +14,8 @@ export interface StatePaths {
   runs: string;
   log: string;
   bin: string;
+  /** Control sockets of ssh. */
+  ssh: string;
   /** The only directory that the front may write. */
   front: string;
 }
@@ -43,6 +45,7 @@ export function statePaths(root: string): StatePaths {
     runs: join(root, "runs"),
     log: join(root, "log"),
     bin: join(root, "bin"),
+    ssh: join(root, "ssh"),
     front: join(root, "front"),
   };
 }
@@ -51,7 +54,7 @@ export function statePaths(root: string): StatePaths {
 export function openStateDirectory(root: string): StatePaths {
   const paths = statePaths(root);
   try {
-    for (const directory of [root, paths.crashes, paths.runs, paths.log, paths.bin, paths.front]) {
+    for (const directory of [root, paths.crashes, paths.runs, paths.log, paths.bin, paths.ssh, paths.front]) {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
     }
     const info = lstatSync(root);

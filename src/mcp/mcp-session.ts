@@ -94,7 +94,7 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
   }
 
   onState(view: RunView): void {
-    if (view.state === "exited" || view.survivors.length > 0) {
+    if (view.state === "exited" || view.state === "lost" || view.survivors.length > 0) {
       this.#endWith(describeEnd(this.#parts.server.name, view), view.endReason ?? "exited");
     }
   }

@@ -22,7 +22,7 @@ export class OwnedRun implements Owned {
   }
 
   async #close(reason: EndReason): Promise<void> {
-    if (this.#run.view.state === "exited") return;
+    if (this.#run.view.state === "exited" || this.#run.view.state === "lost") return;
     let view: RunView;
     try {
       view = await this.#run.stop(reason);
@@ -39,6 +39,7 @@ export class OwnedRun implements Owned {
 /** How a run ended, in words for the client whose call it was answering. */
 export function describeEnd(server: string, view: RunView): string {
   const name = `MCP server ${JSON.stringify(server)}`;
+  if (view.state === "lost") return `${name} is lost: ${view.host} cannot be reached`;
   if (view.endReason === "exited") return `${name} exited with code ${view.exitCode ?? "unknown"}`;
   if (view.endReason === "signaled") return `${name} was ended by ${view.signal ?? "a signal"}`;
   return `${name} was ended (${view.endReason ?? view.state})`;

@@ -1,11 +1,25 @@
 /** Where an ssh run goes: a `host` of the config, or a server whose command is plain ssh already. */
 import { HoldfastError } from "../errors.ts";
+import { quote } from "./quote.ts";
 
 export interface Destination {
   /** What ssh is told to reach the far side: options, then the host last. */
   words: readonly string[];
   /** One name for the same words, in the ledger and for people: `ssh:user@host`. */
   name: string;
+}
+
+/** `ssh:` and the words, so that they can be read back: those that a shell would take apart are quoted. */
+function nameOf(words: readonly string[]): string {
+  return `ssh:${words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : quote(word))).join(" ")}`;
+}
+
+/** The destination that has this name in the ledger. */
+export function readDestination(name: string): Destination {
+  const words = [...name.slice("ssh:".length).matchAll(/'((?:[^']|'\\'')*)'|\S+/g)].map(([whole, quoted]) =>
+    quoted === undefined ? whole : quoted.replaceAll(String.raw`'\''`, "'"),
+  );
+  return { words, name };
 }
 
 /** What to run over there: words as they are, or one line for the user's login shell, as ssh itself would do it. */
@@ -20,7 +34,7 @@ export function parseHost(host: string): Destination {
       `host ${JSON.stringify(host)}: after ssh: comes a host, user@host or a name from your ssh config`,
     );
   }
-  return { words: [target], name: `ssh:${target}` };
+  return { words: [target], name: nameOf([target]) };
 }
 
 /** Options of ssh that take a value, and those that do not but may be passed on. */
@@ -52,7 +66,7 @@ export function parseSshArguments(args: readonly string[]): { destination: Desti
   // A host that looks like an option, or more options behind the host, as ssh allows: rare, and not ours to guess.
   if (host === undefined || host.startsWith("-") || rest.length === 0 || rest[0]!.startsWith("-")) return undefined;
   const words = [...options, host];
-  return { destination: { words, name: `ssh:${words.join(" ")}` }, line: rest.join(" ") };
+  return { destination: { words, name: nameOf(words) }, line: rest.join(" ") };
 }
 
 /** The words of one option as they are passed on, and how many more arguments it took. */

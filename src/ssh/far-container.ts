@@ -83,7 +83,7 @@ export class FarContainer implements Container {
   }
 
   async #end(boundMs: number): Promise<ProcessInfo[]> {
-    const { hosts, local, request } = this.#parts;
+    const { hosts, local } = this.#parts;
     const link = this.#link;
     const left = await link?.end(this.runId, boundMs);
     const here = await local.end(boundMs);

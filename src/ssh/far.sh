@@ -17,7 +17,7 @@ far_base() {
 fence_of() {
   fence=$1
   while :; do case $fence in */*) fence=${fence%%/*}_${fence#*/} ;; *) break ;; esac; done
-  fence=$base/holdfast$fence
+  fence=$base/holdfast-far$fence
 }
 
 # pids_of FILE...: sets $found to the pids in /proc/PID/environ.

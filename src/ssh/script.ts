@@ -4,14 +4,10 @@ import { fileURLToPath } from "node:url";
 import { scriptPath } from "../contain/shell.ts";
 import { HoldfastError } from "../errors.ts";
 import type { FarCommand } from "./destination.ts";
+import { quote } from "./quote.ts";
 
 /** One string of an environment may be 128 KiB on Linux; the script travels in one. */
 const scriptBytesMax = 120 * 1024;
-
-/** A word for sh, whatever is in it. */
-export function quote(word: string): string {
-  return `'${word.replaceAll("'", String.raw`'\''`)}'`;
-}
 
 /** The shell text of a file without what only people read. */
 function textOf(path: string): string {

@@ -107,7 +107,7 @@ export class Home {
       for (const entry of readdirSync(directory, { withFileTypes: true })) {
         if (!entry.isDirectory()) continue;
         const path = join(directory, entry.name);
-        if (entry.name.startsWith(`holdfast-${owner}`)) found.push(path);
+        if (entry.name.includes(owner)) found.push(path);
         else if (depth < cgroupDepthMax) visit(path, depth + 1);
       }
     };

@@ -7,6 +7,7 @@ import { describe, it } from "node:test";
 import { configSchema } from "../../src/config/schema.ts";
 import { Desk } from "../../src/keeper/desk.ts";
 import type { FrontProcess } from "../../src/keeper/front.ts";
+import { FarRuns } from "../../src/keeper/far-runs.ts";
 import { Ledger } from "../../src/keeper/ledger.ts";
 import { openLog } from "../../src/keeper/log.ts";
 import { CreditMeter, SendWindow } from "../../src/keeper/protocol/flow.ts";
@@ -42,6 +43,14 @@ class Office implements AsyncDisposable {
       ownerId: this.fence.ownerId,
       runsDirectory: directory,
       onChange: () => {},
+      far: new FarRuns({
+        config,
+        containment: this.fence.containment,
+        ownerId: this.fence.ownerId,
+        epoch: 1,
+        directory,
+        log,
+      }),
     });
     const never = () => assert.fail("not asked for");
     this.desk = new Desk({

@@ -27,6 +27,17 @@ const statusShape = z
     guardian: restartedProcess,
     sessions: z.int(),
     runs: z.int().describe("alive now"),
+    hosts: z
+      .array(
+        z.object({
+          host: z.string(),
+          tier: z.string().nullable().describe("containment over there; null before it was reached"),
+          connections: z.int(),
+          runs: z.int(),
+          sweeping: z.boolean().describe("owed a look at what a lost connection or an earlier life left"),
+        }),
+      )
+      .describe("far sides of ssh runs"),
     orphansSwept: z.int().describe("found and ended by this start"),
     reconciled: z.array(z.string()).describe("what the start found, in words"),
     crashes: z.array(crashShape),

@@ -95,6 +95,8 @@ export interface KeeperStatus {
   front: { pid: number; rssBytes: number; restarts: number };
   guardian: { pid: number; rssBytes: number; restarts: number };
   runs: number;
+  /** Far sides that were used in this life, or are owed a look. */
+  hosts: { host: string; tier: string | null; connections: number; runs: number; sweeping: boolean }[];
   orphansSwept: number;
   /** What the start found and ended, by words of the log. */
   reconciled: string[];

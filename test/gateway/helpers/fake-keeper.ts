@@ -261,6 +261,7 @@ const status: KeeperStatus = {
   front: { pid: 1, rssBytes: 1, restarts: 0 },
   guardian: { pid: 1, rssBytes: 1, restarts: 0 },
   runs: 0,
+  hosts: [],
   orphansSwept: 0,
   reconciled: [],
   crashes: [],

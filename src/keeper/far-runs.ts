@@ -1,0 +1,93 @@
+/** The keeper's runs on far sides: their containers, and the looks that are owed to hosts of earlier lives. */
+import { baseEnvironment } from "../contain/environment.ts";
+import type { Container, Containment } from "../contain/types.ts";
+import type { Config, ServerConfig } from "../config/schema.ts";
+import { readDestination } from "../ssh/destination.ts";
+import { FarContainer } from "../ssh/far-container.ts";
+import { FarHosts, type HostView } from "../ssh/hosts.ts";
+import { placeFar } from "../ssh/placement.ts";
+import type { Ledger, LedgerRow } from "./ledger.ts";
+import type { Log } from "./log.ts";
+
+/** What ssh needs of the keeper's own environment to find the user's keys and agent. */
+const sshVariables = ["SSH_AUTH_SOCK", "KRB5CCNAME", "XDG_RUNTIME_DIR"];
+
+export interface FarRunsParts {
+  config: Config;
+  containment: Containment;
+  ownerId: string;
+  epoch: number;
+  /** For control sockets. */
+  directory: string;
+  log: Log;
+}
+
+export class FarRuns {
+  readonly #hosts: FarHosts;
+  readonly #parts: FarRunsParts;
+  readonly #env: Record<string, string>;
+
+  constructor(parts: FarRunsParts) {
+    this.#parts = parts;
+    const { config, containment, ownerId, epoch, directory, log } = parts;
+    this.#env = baseEnvironment();
+    for (const name of sshVariables) {
+      const value = process.env[name];
+      if (value !== undefined) this.#env[name] = value;
+    }
+    this.#hosts = new FarHosts({
+      containment,
+      ownerId,
+      epoch,
+      env: this.#env,
+      directory,
+      times: config.ssh,
+      termGraceMs: config.stop.termGraceMs,
+      runsPerConnection: config.ssh.runsPerConnection,
+      idleMs: config.ssh.idleMs,
+      only: process.env["HOLDFAST_FAR_TIER"] ?? "",
+      log: (event, details) => log.info({ event, ...details }),
+    });
+  }
+
+  /** The fence of a server's run and the name of its host; what runs here gets `local` as it is. */
+  place(local: Container, server: ServerConfig): { container: Container; host: string } {
+    const place = placeFar(server);
+    if (place === undefined) return { container: local, host: "local" };
+    const { destination, command, farEnv, nearEnv, cwd } = place;
+    const { termGraceMs } = this.#parts.config.stop;
+    const container = new FarContainer({
+      local,
+      hosts: this.#hosts,
+      request: { destination, command, env: farEnv, cwd, termGraceMs },
+      sshEnv: { ...this.#env, ...nearEnv },
+    });
+    return { container, host: destination.name };
+  }
+
+  /**
+   * In the background: a guardian on each far side where an earlier life had runs ends what is left of them; only then
+   * their rows are closed. Tried again until the host answers; `status` shows what is owed.
+   */
+  sweep(ledger: Ledger, rows: readonly LedgerRow[]): void {
+    for (const [host, theirs] of Map.groupBy(rows, (row) => row.host)) {
+      const destination = readDestination(host);
+      void this.#hosts.proof(destination).then(() => {
+        const now = Date.now();
+        for (const row of theirs) {
+          ledger.ended({ ...row, endedAt: now, leaderEndedAt: row.leaderEndedAt ?? now, endReason: row.endReason ?? "keeper-lost", exitCode: null, signal: null }); // prettier-ignore
+        }
+        this.#parts.log.info({ event: "host.swept", host, runs: theirs.map(({ id }) => id) });
+      });
+    }
+  }
+
+  views(): HostView[] {
+    return this.#hosts.views();
+  }
+
+  /** Ends every connection; runs must be over. */
+  close(): Promise<void> {
+    return this.#hosts.close();
+  }
+}
