@@ -28,6 +28,11 @@ interface LifecycleEvents {
   "run.ended": { run: string; endReason: string | null; exitCode: number | null; signal: string | null };
   "scope.replaced": { session: string | null; scopeKey: string; run: string; replaced: string };
   "orphan.swept": { what: string };
+  /** `tier`: containment over there; `swept`: processes of earlier lives that its guardian ended. */
+  "host.connected": { host: string; tier: string; swept: number };
+  "host.lost": { host: string; why: string };
+  "host.unreachable": { host: string; why: string; againMs: number };
+  "host.swept": { host: string; runs: string[] };
   "session.opened": { session: string; kind: string; client: string; parent: string | null };
   "session.ended": { session: string; reason: string };
   /** `protocol`: http or websocket; `token`: id of the token that it proved itself with. */
@@ -91,6 +96,10 @@ export const lifecycleMeanings: Record<LifecycleName, string> = {
   "run.ended": "nothing of it is left, as the kernel says",
   "scope.replaced": "a run was started under a key in use; the old one is gone",
   "orphan.swept": "a start found something of an earlier life and ended it",
+  "host.connected": "a connection to a far side stands; what earlier lives left there is gone",
+  "host.lost": "a connection to a far side ended; its runs are lost",
+  "host.unreachable": "a far side that is owed a look does not answer; it is tried again",
+  "host.swept": "a far side was looked at; these runs of an earlier life are closed",
   "session.opened": "a client's stay began",
   "session.ended": "it is over, and all that it owned is gone",
   "connection.closed": "a connection was released",

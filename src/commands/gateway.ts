@@ -6,7 +6,8 @@ import { enterDelegatedScope } from "../contain/delegate.ts";
 import { requirePlatform } from "../contain/probe.ts";
 import type { TierName } from "../contain/types.ts";
 import { HoldfastError } from "../errors.ts";
-import { Keeper, type KeeperEnd } from "../keeper/keeper.ts";
+import type { KeeperEnd } from "../keeper/keeper-life.ts";
+import { Keeper } from "../keeper/keeper.ts";
 import { say } from "../keeper/log.ts";
 import { version } from "../version.ts";
 

@@ -46,7 +46,7 @@ export class FarRuns {
       runsPerConnection: config.ssh.runsPerConnection,
       idleMs: config.ssh.idleMs,
       only: process.env["HOLDFAST_FAR_TIER"] ?? "",
-      log: (event, details) => log.info({ event, ...details }),
+      log: (entry) => log.info(entry),
     });
   }
 

@@ -22,6 +22,7 @@ import type { KeeperStatus, RunView } from "./protocol/messages.ts";
 import { awaitOldGuardian, reconcile, type Reconciled } from "./reconcile.ts";
 import type { Run } from "./run.ts";
 import { RunTable } from "./run-table.ts";
+import type { KeeperEnd, KeeperOptions } from "./keeper-life.ts";
 import { takeLedger } from "./take-ledger.ts";
 import {
   openStateDirectory,
@@ -31,22 +32,6 @@ import {
   writeKeeperRecord,
 } from "./state-directory.ts";
 import type { StatePaths } from "./state-directory.ts";
-
-export interface KeeperOptions {
-  state: string;
-  config: Config;
-  /** Take this tier or fail; undefined = the best there is. */
-  tier?: TierName | undefined;
-  /** Runs whenever a front begins to listen: the first time, and after each restart. */
-  onListening: (keeper: Keeper, restarts: number) => void;
-}
-
-/** How a keeper's life ended: what could not be ended, and what to do next. */
-export interface KeeperEnd {
-  survivors: RunView[];
-  error: HoldfastError | undefined;
-  again: boolean;
-}
 
 export class Keeper {
   readonly paths: StatePaths;

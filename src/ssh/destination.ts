@@ -78,11 +78,21 @@ function takeOption(word: string, next: string | undefined): { words: string[]; 
     if (letter === "T") continue;
     if (passedOn.has(letter)) continue;
     if (!valued.has(letter) || !reaching.has(letter)) return undefined;
-    const before = [...letters.slice(0, index)].filter((each) => passedOn.has(each)).map((each) => `-${each}`);
+    const before = letters
+      .slice(0, index)
+      .split("")
+      .filter((each) => passedOn.has(each))
+      .map((each) => `-${each}`);
     const attached = letters.slice(index + 1);
     if (attached !== "") return { words: [...before, `-${letter}`, attached], extra: 0 };
     if (next === undefined) return undefined;
     return { words: [...before, `-${letter}`, next], extra: 1 };
   }
-  return { words: [...letters].filter((each) => passedOn.has(each)).map((each) => `-${each}`), extra: 0 };
+  return {
+    words: letters
+      .split("")
+      .filter((each) => passedOn.has(each))
+      .map((each) => `-${each}`),
+    extra: 0,
+  };
 }

