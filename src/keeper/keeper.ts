@@ -18,7 +18,7 @@ import { RestartIntensity } from "./intensity.ts";
 import type { Ledger } from "./ledger.ts";
 import { openLog, type Log, type OpenLog } from "./log.ts";
 import { recordLostEpochs } from "./lost-epochs.ts";
-import type { KeeperStatus, RunView } from "./protocol/messages.ts";
+import type { KeeperStatus } from "./protocol/messages.ts";
 import { awaitOldGuardian, reconcile, type Reconciled } from "./reconcile.ts";
 import type { Run } from "./run.ts";
 import { RunTable } from "./run-table.ts";
