@@ -29,7 +29,7 @@ export interface HostsParts {
   log: (entry: HostEvent) => void;
 }
 
-export type HostEvent =
+type HostEvent =
   | { event: "host.connected"; host: string; tier: FarTier; swept: number }
   | { event: "host.lost"; host: string; why: string }
   | { event: "host.unreachable"; host: string; why: string; againMs: number };
