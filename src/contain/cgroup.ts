@@ -3,20 +3,23 @@
  * Joined before the command exists, left by nobody but a process that writes cgroupfs itself; for that one there is the
  * marker scan after the kernel has said `populated 0`.
  */
+import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { HoldfastError } from "../errors.ts";
 import { ownCgroupDirectory } from "./cgroup-mount.ts";
 import { markerOf, markerVariable, scanMarkersSoon } from "./marker.ts";
-import { isAlive, readProcess, type ProcessInfo } from "./processes.ts";
+import { childrenOf, isAlive, readProcess, type ProcessInfo } from "./processes.ts";
 import { shellFor } from "./shell.ts";
 import { killAll, signalProcess } from "./signals.ts";
 import { spawnDetached } from "./spawning.ts";
 import type { ContainedProcess, Container, Containment, LeaderExit, SpawnRequest } from "./types.ts";
 import { untilTrue } from "./wait.ts";
 
-/** Joins the leaf, then becomes the command: nothing of the run ever lives outside. */
-const joinScript = 'echo $$ >"$1" && shift && exec "$@"';
+/** Where there is no joiner for the processor: joins the leaf, then becomes the command. */
+const joinScript = 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"';
+/** Time for the joiner to end after the command. */
+const joinGraceMs = 1000;
 
 /** Every directory of a cgroup subtree, leaves first. */
 function subtree(directory: string): string[] {
@@ -72,12 +75,17 @@ class CgroupContainer implements Container {
   readonly runId: string;
   readonly name: string;
   readonly #ownerId: string;
+  readonly #joiner: string | undefined;
+  #child: ChildProcess | undefined;
+  #childEnded = true;
+  #leader: number | undefined;
   #ending: Promise<ProcessInfo[]> | undefined;
 
-  constructor(directory: string, ownerId: string, runId: string) {
+  constructor(directory: string, ownerId: string, runId: string, joiner: string | undefined) {
     this.runId = runId;
     this.name = directory;
     this.#ownerId = ownerId;
+    this.#joiner = joiner;
   }
 
   async spawn(request: SpawnRequest): Promise<ContainedProcess> {
@@ -87,16 +95,37 @@ class CgroupContainer implements Container {
       throw new HoldfastError("spawn_failed", `cannot make the cgroup ${this.name}`, { cause });
     }
     const env = { ...request.env, [markerVariable]: markerOf(this.#ownerId, this.runId) };
-    const args = ["-c", joinScript, "sh", join(this.name, "cgroup.procs"), request.command, ...request.args];
-    const child = await spawnDetached(shellFor(env), args, { ...request, env }, [
+    const [file = "", ...args] = this.#command(shellFor(env), request);
+    const child = await spawnDetached(file, args, { ...request, env }, [
       request.stdin ?? "pipe",
       request.stdout ?? "pipe",
       request.stderr ?? "pipe",
     ]);
+    this.#childEnded = false;
     const leaderExit = new Promise<LeaderExit>((resolve) => {
-      child.once("exit", (code, signal) => resolve({ code, signal }));
+      child.once("exit", (code, signal) => {
+        this.#childEnded = true;
+        resolve({ code, signal });
+      });
     });
-    return { child, leaderExit, leaderPid: () => child.pid ?? 0 };
+    this.#child = child;
+    // Not awaited until it is born: what a command says before its end is lost when nobody listens by then.
+    return { child, leaderExit, leaderPid: () => this.#findLeader() ?? child.pid ?? 0 };
+  }
+
+  /** The command itself, once it is born: the joiner's only child, or what was spawned where that joined by writing. */
+  #findLeader(): number | undefined {
+    const outer = this.#child?.pid ?? 0;
+    if (this.#childEnded) return this.#leader;
+    this.#leader ??= pidsIn(this.name).includes(outer) ? outer : childrenOf(outer)[0];
+    return this.#leader;
+  }
+
+  /** Nothing of the run ever lives outside of its leaf. */
+  #command(shell: string, { command, args }: SpawnRequest): string[] {
+    if (this.#joiner === undefined) return [shell, "-c", joinScript, "sh", this.name, command, ...args];
+    // The shell finds the command along PATH and says what is wrong with it.
+    return [this.#joiner, this.name, shell, "-c", 'exec "$@"', "sh", command, ...args];
   }
 
   members(): ProcessInfo[] {
@@ -108,7 +137,8 @@ class CgroupContainer implements Container {
   }
 
   looksEmpty(): boolean {
-    return !isPopulated(this.name);
+    // A leaf that nobody has joined yet is not an empty one.
+    return (this.#childEnded || this.#findLeader() !== undefined) && !isPopulated(this.name);
   }
 
   end(boundMs: number): Promise<ProcessInfo[]> {
@@ -118,8 +148,17 @@ class CgroupContainer implements Container {
 
   async #end(boundMs: number): Promise<ProcessInfo[]> {
     const deadline = performance.now() + boundMs;
+    // First whoever is about to join: else it would be born after the kill.
+    const unborn =
+      this.#findLeader() === undefined && !this.#childEnded ? readProcess(this.#child?.pid ?? 0) : undefined;
+    if (unborn !== undefined) {
+      signalProcess(unborn, "SIGKILL");
+      await untilTrue(() => this.#childEnded, joinGraceMs);
+    }
     killCgroup(this.name);
     await untilTrue(() => !isPopulated(this.name), boundMs);
+    // The joiner carries the run's marker too, and ends by itself; one that was stopped is ended as what is left outside.
+    await untilTrue(() => this.#childEnded, joinGraceMs);
     const strays = async () => (await scanMarkersSoon(this.#ownerId)).get(this.runId) ?? [];
     let outside = await strays();
     while (outside.length > 0 && performance.now() < deadline) {
@@ -146,18 +185,24 @@ export class CgroupContainment implements Containment {
   readonly #base: string;
   readonly #fence: string;
 
-  private constructor(base: string, ownerId: string, epoch: number) {
+  readonly #joiner: string | undefined;
+
+  private constructor(base: string, ownerId: string, epoch: number, joiner: string | undefined) {
     this.#ownerId = ownerId;
+    this.#joiner = joiner;
     this.#base = base;
     this.#fence = join(base, fenceName(ownerId, epoch));
     this.guardian = { fence: this.#fence, home: base };
   }
 
-  /** Makes the fence and moves this process into it, or says why this machine will not have it. */
-  static open(ownerId: string, epoch: number): CgroupContainment | { reason: string } {
+  /**
+   * Makes the fence and moves this process into it, or says why this machine will not have it. `joiner`: path of the
+   * program, where there is one for the processor.
+   */
+  static open(ownerId: string, epoch: number, joiner: string | undefined): CgroupContainment | { reason: string } {
     const own = ownCgroupDirectory();
     if ("reason" in own) return own;
-    const containment = new CgroupContainment(own.directory, ownerId, epoch);
+    const containment = new CgroupContainment(own.directory, ownerId, epoch, joiner);
     try {
       containment.#enter();
       return containment;
@@ -168,7 +213,7 @@ export class CgroupContainment implements Containment {
   }
 
   create(runId: string): Container {
-    return new CgroupContainer(join(this.#fence, "runs", runId), this.#ownerId, runId);
+    return new CgroupContainer(join(this.#fence, "runs", runId), this.#ownerId, runId, this.#joiner);
   }
 
   async sweep(boundMs: number): Promise<string[]> {

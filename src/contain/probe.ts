@@ -1,7 +1,7 @@
 /** Finds the best tier that this machine gives, by trying it, and says why it did not get a better one. */
 import { HoldfastError } from "../errors.ts";
 import { CgroupContainment } from "./cgroup.ts";
-import { installProgram } from "./programs.ts";
+import { installProgram, programImage } from "./programs.ts";
 import { adoptOrphans } from "./own-children.ts";
 import { SubreaperContainment } from "./subreaper.ts";
 import type { Containment, TierName } from "./types.ts";
@@ -21,13 +21,14 @@ export function requirePlatform(): void {
 
 /**
  * Opens the containment of one epoch and makes this process the subreaper of all it will start.
- * `directory`: where the launcher may be written. `only`: take this tier or fail (tests, comparisons).
+ * `directory`: where the little programs may be written. `only`: take this tier or fail (tests, comparisons).
  */
 export function openContainment(ownerId: string, epoch: number, directory: string, only?: TierName): Probed {
   const refused: string[] = [];
   adoptOrphans();
   if (only !== "subreaper") {
-    const opened = CgroupContainment.open(ownerId, epoch);
+    const joiner = programImage(process.arch, "joiner") && installProgram(directory, "joiner");
+    const opened = CgroupContainment.open(ownerId, epoch, joiner);
     if (opened instanceof CgroupContainment) return { containment: opened, refused };
     refused.push(`cgroup: ${opened.reason}`);
     if (only === "cgroup") throw new HoldfastError("unsupported_platform", `no cgroup tier here: ${opened.reason}`);

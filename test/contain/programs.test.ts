@@ -1,4 +1,4 @@
-/** The two little programs, as the machine runs them. */
+/** The little programs, as the machine runs them; the joiner has a file of its own. */
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -42,18 +42,20 @@ describe("the launcher", () => {
 
 describe("the sentinel", () => {
   const sentinel = installProgram(directory, "sentinel");
-  // Descriptor 8 is where it speaks, 9 what it speaks of, 5 what it follows in silence.
-  const stdio = ["ignore", "ignore", "ignore", "ignore", "ignore", "pipe", "ignore", "ignore", "pipe", "pipe"] as const;
+  // Descriptor 8 is where it speaks, 9 what it speaks of; when 5 ends, it writes to 3, which is a cgroup.kill.
+  const stdio = ["ignore", "ignore", "ignore", "pipe", "ignore", "pipe", "ignore", "ignore", "pipe", "pipe"] as const;
 
-  for (const [descriptor, said] of [
-    [9, "gone\n"],
-    [5, ""],
+  for (const [descriptor, said, killed] of [
+    [9, "gone\n", ""],
+    [5, "", "1"],
   ] as const) {
-    it(`when descriptor ${descriptor} becomes readable it ${said === "" ? "ends in silence" : "says so and ends"}`, async () => {
+    it(`when descriptor ${descriptor} becomes readable it ${said === "" ? "kills" : "says so"} and ends`, async () => {
       const child = spawn(sentinel, [], { stdio: [...stdio] });
       const pipes = child.stdio as unknown as (Duplex | null)[];
       let text = "";
+      let kill = "";
       pipes[8]?.on("data", (chunk: Buffer) => (text += String(chunk)));
+      pipes[3]?.on("data", (chunk: Buffer) => (kill += String(chunk)));
       // It never reads what makes a descriptor readable, so the system resets that pipe at its end.
       for (const pipe of pipes) pipe?.on("error", () => {});
       assert.equal(child.exitCode, null, "it waits");
@@ -61,13 +63,15 @@ describe("the sentinel", () => {
       const [code] = (await once(child, "close")) as [number];
       assert.equal(code, 0);
       assert.equal(text, said);
+      assert.equal(kill, killed);
     });
   }
 });
 
-it("both programs exist for x64 and arm64, under 300 bytes each, and run under qemu where it is installed", () => {
+it("the programs exist for x64 and arm64, under 600 bytes each, and run under qemu where it is installed", () => {
   for (const arch of ["x64", "arm64"]) {
-    for (const name of ["launcher", "sentinel"] as const) assert.ok((programImage(arch, name)?.length ?? 999) < 300);
+    for (const name of ["joiner", "launcher", "sentinel"] as const)
+      assert.ok((programImage(arch, name)?.length ?? 999) < 600 + 120);
   }
   assert.equal(programImage("mips", "launcher"), undefined);
   const image = programImage("arm64", "launcher");

@@ -1,0 +1,120 @@
+/** A run on the cgroup tier is born in its leaf; the joiner above it is as good as not there. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { buffer, text } from "node:stream/consumers";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { after, describe, it } from "node:test";
+import { installProgram, programImage } from "../../src/contain/programs.ts";
+import { Fence, readUntil } from "../helpers/fence.ts";
+import { leavesNothing } from "../helpers/no-leaks.ts";
+import { isLive, killWhatIsLeft, readListed, settle } from "../helpers/pids.ts";
+import { fixture } from "../helpers/servers.ts";
+import { cgroupMount, tiersToTest, tierProblem } from "../helpers/tiers.ts";
+
+const boundMs = 10_000;
+
+describe("the joiner", { timeout: 60_000 }, () => {
+  leavesNothing();
+  if (!tiersToTest().includes("cgroup")) return;
+  const directory = mkdtempSync(join(tmpdir(), "holdfast-joiner-"));
+  const leaf = join(cgroupMount()?.own ?? "", basename(directory));
+  mkdirSync(leaf);
+  after(() => {
+    rmdirSync(leaf);
+    rmSync(directory, { recursive: true });
+  });
+
+  it("is tested where there is a cgroup to join", () => assert.equal(tierProblem("cgroup"), undefined));
+
+  const natively = [installProgram(directory, "joiner")];
+  const foreign = join(directory, "foreign");
+  writeFileSync(foreign, programImage("arm64", "joiner") ?? "", { mode: 0o755 });
+  // qemu knows no clone3, so there the joiner joins by writing, as under a seccomp filter.
+  const ways: [string, string[]][] = [["by birth", natively]];
+  if (spawnSync("qemu-aarch64-static", ["-version"]).error === undefined)
+    ways.push(["by writing, on arm64 under qemu", ["qemu-aarch64-static", foreign]]);
+  for (const [way, [command = "", ...args]] of ways) {
+    const joined = (...words: string[]) => spawnSync(command, [...args, leaf, ...words], { encoding: "utf8" });
+
+    it(`puts the command into the cgroup ${way}`, () => {
+      assert.match(joined("/bin/cat", "/proc/self/cgroup").stdout, new RegExp(`^0::.*/${basename(leaf)}$`, "m"));
+    });
+
+    it(`${way}, ends as the command ended: by code or by signal`, () => {
+      assert.equal(joined("/bin/sh", "-c", "exit 7").status, 7);
+      for (const signal of ["KILL", "TERM", "SEGV", "INT"] as const)
+        assert.equal(joined("/bin/sh", "-c", `kill -${signal} $$`).signal, `SIG${signal}`);
+      assert.equal(joined("/no/such/program").status, 127);
+      assert.equal(joined("/etc/passwd").status, 126);
+    });
+
+    it(`${way}, starts nothing when there is no cgroup to join: 125`, () => {
+      const { status, stdout } = spawnSync(command, [...args, `${leaf}/nowhere`, "/bin/echo", "started"]);
+      assert.deepEqual([status, String(stdout)], [125, ""]);
+    });
+  }
+
+  it("hands on no ignored signal and holds no stream that the command has closed", async () => {
+    await using fence = new Fence("cgroup");
+    const script = "grep SigIgn /proc/self/status; exec >&- 2>&-; exec sleep 1000";
+    const [container, { child }] = await fence.run("sh", ["-c", script]);
+    assert.match(await text(child.stdout!), /^SigIgn:\s+0+\n$/);
+    assert.equal((await buffer(child.stderr!)).length, 0);
+    assert.equal(container.looksEmpty(), false, "the command lives");
+    assert.deepEqual(await container.end(boundMs), []);
+  });
+
+  it("is no member, and the leader's pid is the command's", async () => {
+    await using fence = new Fence("cgroup");
+    const [container, contained] = await fence.run("sh", ["-c", "echo $$; exec sleep 1000"]);
+    const said = Number(await readUntil(contained.child.stdout!, "\n"));
+    assert.equal(contained.leaderPid(), said);
+    assert.notEqual(contained.leaderPid(), contained.child.pid);
+    assert.deepEqual(
+      container.members().map(({ pid }) => pid),
+      [said],
+    );
+    await container.end(boundMs);
+  });
+
+  for (const [what, signal] of [
+    ["killed", "SIGKILL"],
+    ["stopped", "SIGSTOP"],
+  ] as const) {
+    it(`${what} alone, strands nothing`, async () => {
+      await using fence = new Fence("cgroup");
+      const [container, { child, leaderExit }] = await fence.run("bash", [
+        fixture("attack.sh"),
+        "cleared",
+        fence.pidFile,
+        "-",
+      ]);
+      await readUntil(child.stdout!, "ready");
+      process.kill(child.pid ?? 0, signal);
+      if (signal === "SIGKILL") assert.equal((await leaderExit).signal, signal);
+      assert.equal(container.looksEmpty(), false);
+      assert.deepEqual(await container.end(boundMs), []);
+      assert.deepEqual((await settle(fence.pidFile, 500)).survivors, []);
+      await leaderExit;
+      assert.equal(isLive({ pid: child.pid ?? 0 }), false);
+    });
+  }
+
+  it("does not let a command be born after its run was ended, whenever that is", async () => {
+    await using fence = new Fence("cgroup");
+    for (let round = 0; round < 40; round += 1) {
+      const recorded = [fixture("record.sh"), fence.pidFile, "leader", "sleep", "1000"];
+      const [container, { leaderExit }] = await fence.run("sh", recorded);
+      // From at once to some milliseconds after the spawn: before, in and after the birth.
+      const ends = performance.now() + round / 10;
+      while (performance.now() < ends);
+      assert.deepEqual(await container.end(boundMs), []);
+      await leaderExit;
+      assert.deepEqual((await settle(fence.pidFile, 0)).survivors, [], `round ${round}`);
+    }
+    await killWhatIsLeft(fence.pidFile);
+    console.log(`  ${readListed(fence.pidFile).length} of 40 were born`);
+  });
+});
