@@ -1,0 +1,119 @@
+/** One client's config file, read: its text, where its servers stand in it, and what the text means. */
+import { parse as parseJsonc, type ParseError } from "jsonc-parser";
+import { parse as parseToml, TomlError } from "smol-toml";
+import { HoldfastError } from "../../errors.ts";
+import { readJson5 } from "./json5.ts";
+import type { ServersPath } from "./places.ts";
+import { locateToml, type Section } from "./toml.ts";
+import { SyntaxProblem, lineOf, memberOf, valueOf, type Member, type Node, type ObjectNode } from "./tree.ts";
+
+export type Language = "json" | "toml";
+
+/** The object that holds servers by name; `path` has the real keys. */
+export interface Container {
+  path: string[];
+  node: ObjectNode;
+}
+
+export interface Entry {
+  name: string;
+  /** From the root, the name included. */
+  path: string[];
+  member: Member;
+  node: ObjectNode;
+}
+
+export interface Document {
+  language: Language;
+  text: string;
+  root: Node;
+  containers: Container[];
+  /** Servers whose value is an object. */
+  entries: Entry[];
+  /** Names whose value is something else, with their path. */
+  oddEntries: string[][];
+  sections: Section[];
+}
+
+export function languageOf(file: string): Language {
+  return file.endsWith(".toml") ? "toml" : "json";
+}
+
+/** Throws `client_config_invalid` with file and line when the text cannot be read. */
+export function readDocument(file: string, text: string, paths: readonly ServersPath[]): Document {
+  const language = languageOf(file);
+  const { root, sections } = readTree(file, text, language);
+  try {
+    const containers = paths.flatMap((path) => findContainers(root, path, []));
+    const entries: Entry[] = [];
+    const oddEntries: string[][] = [];
+    for (const { path, node } of containers) {
+      for (const { key } of node.members) {
+        const member = memberOf(node, key);
+        if (member?.value.kind === "object")
+          entries.push({ name: key, path: [...path, key], member, node: member.value });
+        else oddEntries.push([...path, key]);
+      }
+    }
+    return { language, text, root, containers, entries, oddEntries, sections };
+  } catch (thrown) {
+    if (!(thrown instanceof HoldfastError)) throw thrown;
+    throw new HoldfastError(thrown.code, `${file}: ${thrown.message}`, { cause: thrown });
+  }
+}
+
+function readTree(file: string, text: string, language: Language): { root: Node; sections: Section[] } {
+  try {
+    if (language === "json") {
+      const root = readJson5(text);
+      if (root.kind !== "object") throw new SyntaxProblem("the file is no object", root.start);
+      return { root, sections: [] };
+    }
+    meaningOf(text, language);
+    return locateToml(text);
+  } catch (cause) {
+    const isOurs = cause instanceof SyntaxProblem;
+    if (!isOurs && !(cause instanceof TomlError)) throw cause;
+    const line = isOurs ? lineOf(text, cause.offset) : cause.line;
+    const what = (cause.message.split("\n")[0] ?? "").replace("Invalid TOML document: ", "");
+    const form = language === "toml" ? "TOML" : "JSON, with or without comments";
+    throw new HoldfastError(
+      "client_config_invalid",
+      `${file}, line ${line}: ${what}; the file must be ${form}; nothing was changed`,
+      { cause },
+    );
+  }
+}
+
+function findContainers(node: Node, path: ServersPath, seen: string[]): Container[] {
+  const [key, ...rest] = path;
+  if (key === undefined) return node.kind === "object" ? [{ path: seen, node }] : [];
+  if (node.kind !== "object") return [];
+  const keys = key === "*" ? node.members.map((member) => member.key) : [key];
+  return keys.flatMap((each) => {
+    const member = memberOf(node, each);
+    return member === undefined ? [] : findContainers(member.value, rest, [...seen, each]);
+  });
+}
+
+/**
+ * What a text means, by the libraries, which know nothing of our trees: the judge of every change. JSON5 that is no JSON
+ * with comments has no library here; then our own reader judges.
+ */
+export function meaningOf(text: string, language: Language): unknown {
+  const plain = text.replace(/^\uFEFF/, "");
+  if (language === "toml") return parseToml(plain, { integersAsBigInt: "asNeeded" });
+  const errors: ParseError[] = [];
+  const value: unknown = parseJsonc(plain, errors, { allowTrailingComma: true });
+  return errors.length === 0 ? value : valueOf(readJson5(plain));
+}
+
+/** The value at the end of a path of own keys; undefined when it is not there. */
+export function at(value: unknown, path: readonly string[]): unknown {
+  let current = value;
+  for (const key of path) {
+    if (typeof current !== "object" || current === null || !Object.hasOwn(current, key)) return undefined;
+    current = (current as Record<string, unknown>)[key];
+  }
+  return current;
+}

@@ -1,0 +1,172 @@
+/** Reads and replaces a file that other programs write too: whole or not at all, and never over what somebody else wrote. */
+import {
+  accessSync,
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { randomBytes } from "node:crypto";
+import { dirname, join } from "node:path";
+import { HoldfastError } from "../../errors.ts";
+
+/** A file as it was at one moment. */
+export interface ReadFile {
+  /** As it was named. */
+  file: string;
+  /** Behind all symbolic links. */
+  target: string;
+  text: string;
+  bytes: Buffer;
+}
+
+/** More than any client writes; all of it is held in memory several times over. */
+const bytesMax = 64 * 1024 * 1024;
+
+/** Undefined when there is no such file. */
+export function readIfThere(file: string): ReadFile | undefined {
+  return existsSync(file) ? readWhole(file) : undefined;
+}
+
+/** Throws `client_config_unreadable` for what is no file, too large, or no UTF-8. */
+export function readWhole(file: string): ReadFile {
+  const problem = (why: string, cause?: unknown) =>
+    new HoldfastError("client_config_unreadable", `cannot read ${file}: ${why}; nothing was changed`, { cause });
+  try {
+    const target = realpathSync(file);
+    const info = statSync(target);
+    if (!info.isFile()) throw problem("it is no regular file");
+    if (info.size > bytesMax)
+      throw problem(`it has ${info.size} bytes, more than ${bytesMax}: no client's config is that large`);
+    const bytes = readFileSync(target);
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return { file, target, text, bytes };
+  } catch (cause) {
+    if (cause instanceof HoldfastError) throw cause;
+    if (cause instanceof TypeError) throw problem("it is no UTF-8 text", cause);
+    throw problem(cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+function unwritable(file: string, why: string, cause?: unknown): HoldfastError {
+  return new HoldfastError("client_config_unwritable", `cannot write ${file}: ${why}; nothing was changed`, { cause });
+}
+
+function assertReplaceable({ file, target }: ReadFile): void {
+  const info = statSync(target);
+  // Root may write everything; a file without a write bit was meant to stay as it is all the same.
+  if ((info.mode & 0o222) === 0) throw unwritable(file, "it is read-only; chmod u+w it first");
+  if (info.nlink > 1)
+    throw unwritable(file, `it has ${info.nlink} hard links, which replacing it would part; edit it by hand`);
+  try {
+    accessSync(target, constants.W_OK);
+  } catch (cause) {
+    throw unwritable(file, "you may not write it", cause);
+  }
+}
+
+/**
+ * Puts the new text in place by a rename in the same directory, with the mode and owner of the old file; a symbolic link
+ * stays one. Throws `client_config_changed` when the file is not what was read any more. It is compared right before the
+ * rename; what a program writes into the old file in the microseconds between is found right after it, and put back.
+ */
+export function replaceFile(read: ReadFile, text: string): void {
+  const { file, target, bytes } = read;
+  assertReplaceable(read);
+  const changed = () =>
+    new HoldfastError(
+      "client_config_changed",
+      `${file} was changed by another program meanwhile; its change is kept and ours was not made; try again`,
+    );
+  let descriptor: number | undefined;
+  const fresh = temporaryBeside(target);
+  try {
+    descriptor = openSync(target, "r");
+    const { mode, uid, gid, ino } = fstatSync(descriptor);
+    writeDurably(fresh, text, { mode: mode & 0o7777, uid, gid });
+    if (statSync(target, { throwIfNoEntry: false })?.ino !== ino || !readFileSync(target).equals(bytes))
+      throw changed();
+    renameSync(fresh, target);
+    const latest = readFileSync(descriptor);
+    if (!latest.equals(bytes)) {
+      writeDurably(fresh, latest, { mode: mode & 0o7777, uid, gid });
+      renameSync(fresh, target);
+      throw changed();
+    }
+  } catch (cause) {
+    if (cause instanceof HoldfastError) throw cause;
+    throw unwritable(file, cause instanceof Error ? cause.message : String(cause), cause);
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+    rmSync(fresh, { force: true });
+  }
+}
+
+/** Makes a file that must not be there yet, readable by its user alone; its directory too. */
+export function createFile(file: string, text: string): void {
+  const fresh = temporaryBeside(file);
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    writeDurably(fresh, text, { mode: 0o600 });
+    linkSync(fresh, file); // unlike a rename, it refuses when somebody made the file meanwhile
+  } catch (cause) {
+    throw unwritable(file, cause instanceof Error ? cause.message : String(cause), cause);
+  } finally {
+    rmSync(fresh, { force: true });
+  }
+}
+
+function temporaryBeside(file: string): string {
+  return join(dirname(file), `.holdfast-${randomBytes(6).toString("hex")}.tmp`);
+}
+
+function writeDurably(file: string, data: string | Buffer, owner: { mode: number; uid?: number; gid?: number }): void {
+  const descriptor = openSync(file, "wx", 0o600);
+  try {
+    writeFileSync(descriptor, data);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+  const { uid, gid } = statSync(file);
+  if (owner.uid !== undefined && owner.gid !== undefined && (uid !== owner.uid || gid !== owner.gid))
+    chownSync(file, owner.uid, owner.gid);
+  chmodSync(file, owner.mode);
+}
+
+/** The backups of a file, the newest first: `<file>.holdfast-backup`, then `.2`, `.3` … */
+export function backupsOf({ target }: ReadFile): string[] {
+  const found: string[] = [];
+  for (let number = 1; existsSync(backupName(target, number)); number += 1) found.unshift(backupName(target, number));
+  return found;
+}
+
+function backupName(target: string, number: number): string {
+  return `${target}.holdfast-backup${number === 1 ? "" : `.${number}`}`;
+}
+
+/** Copies what was read beside the file, for its owner's eyes only; returns the copy's name. */
+export function backUp(read: ReadFile): string {
+  const name = backupName(read.target, backupsOf(read).length + 1);
+  try {
+    assertReplaceable(read);
+    const { uid, gid } = statSync(read.target);
+    writeDurably(name, read.bytes, { mode: 0o600, uid, gid });
+    return name;
+  } catch (cause) {
+    if (cause instanceof HoldfastError) throw cause;
+    throw unwritable(read.file, cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}

@@ -1,0 +1,66 @@
+/** A config file as a tree of values that know where in the text they stand, so that a change touches their bytes alone. */
+import { HoldfastError } from "../../errors.ts";
+
+/** Offsets into the text, in UTF-16 units; `end` is exclusive. */
+export interface Span {
+  start: number;
+  end: number;
+}
+
+export interface Member {
+  key: string;
+  /** The key as written, quotes and (TOML) the dotted path before it included. */
+  keySpan: Span;
+  /** Where the last part of a dotted key begins; the same as `keySpan.start` otherwise. */
+  lastPartStart: number;
+  value: Node;
+}
+
+export type ObjectNode = Span & { kind: "object"; members: Member[] };
+export type ArrayNode = Span & { kind: "array"; items: Node[] };
+export type StringNode = Span & { kind: "string"; value: string };
+/** Numbers, booleans, null, dates: never changed here, so their text is enough. */
+export type OtherNode = Span & { kind: "other"; value: unknown };
+export type Node = ObjectNode | ArrayNode | StringNode | OtherNode;
+
+/** Values inside values; deeper than any config, shallower than the stack. */
+export const depthMax = 200;
+
+export class SyntaxProblem extends Error {
+  readonly offset: number;
+  constructor(message: string, offset: number) {
+    super(message);
+    this.offset = offset;
+  }
+}
+
+export function lineOf(text: string, offset: number): number {
+  return text.slice(0, offset).split("\n").length;
+}
+
+/** Undefined when there is none; a key that is there twice means different things to different readers, so it is refused. */
+export function memberOf(node: Node | undefined, key: string): Member | undefined {
+  if (node?.kind !== "object") return undefined;
+  const found = node.members.filter((member) => member.key === key);
+  if (found.length > 1)
+    throw new HoldfastError(
+      "client_config_invalid",
+      `the key "${key}" is there twice in one object; take one of the two out first`,
+    );
+  return found[0];
+}
+
+/** The plain value; keys as own properties, whatever they are called. */
+export function valueOf(node: Node): unknown {
+  if (node.kind === "array") return node.items.map(valueOf);
+  if (node.kind !== "object") return node.value;
+  const result: Record<string, unknown> = {};
+  for (const { key, value } of node.members)
+    Object.defineProperty(result, key, {
+      value: valueOf(value),
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+  return result;
+}

@@ -1,0 +1,165 @@
+/** Puts `holdfast run --` before the stdio servers of one file, touching nothing but `command` and `args`. */
+import { isDeepStrictEqual } from "node:util";
+import { HoldfastError } from "../../errors.ts";
+import { at, meaningOf, type Document, type Entry, type Language } from "./document.ts";
+import { applyEdits, type Edit } from "./edits.ts";
+import { baseName, wrapperLength, type Words } from "./prefix.ts";
+import { memberOf, valueOf, type Member } from "./tree.ts";
+
+/** What becomes of one server. */
+export interface Finding {
+  name: string;
+  /** `changed` and `unchanged` by this change; `left` = for a reason, which `note` says. */
+  state: "changed" | "unchanged" | "left";
+  note?: string;
+}
+
+export interface Change {
+  edits: Edit[];
+  after: string;
+  findings: Finding[];
+}
+
+/** A stdio server as the file has it; a string says why it is none that can be changed. */
+interface Stdio {
+  words: Words;
+  command: Member;
+  args: Member | undefined;
+}
+
+const urlKeys = ["url", "httpUrl", "serverUrl"];
+const stdioTypes = new Set(["stdio", "local"]);
+
+export function stdioOf(entry: Entry): Stdio | string {
+  const remote = urlKeys.find((key) => memberOf(entry.node, key) !== undefined);
+  const type = memberOf(entry.node, "type") ?? memberOf(entry.node, "transport");
+  const kind = type?.value.kind === "string" ? type.value.value : undefined;
+  const command = memberOf(entry.node, "command");
+  if (command === undefined || (kind !== undefined && !stdioTypes.has(kind)))
+    return remote === undefined && kind === undefined
+      ? "it has no command"
+      : "it is a remote server, nothing to hold here";
+  const args = memberOf(entry.node, "args");
+  if (command.value.kind !== "string") return "its command is no text";
+  const list = args === undefined ? [] : valueOf(args.value);
+  if (!Array.isArray(list) || !list.every((word) => typeof word === "string")) return "its args are no list of texts";
+  return { words: { command: command.value.value, args: list }, command, args };
+}
+
+export function fullName(path: readonly string[]): string {
+  return path.map((key) => (/[.\s]/.test(key) ? JSON.stringify(key) : key)).join(".");
+}
+
+/** What a person should know of a server that is wrapped all the same. */
+function noteOf(entry: Entry, { command }: Words): string | undefined {
+  const program = baseName(command);
+  const notes: string[] = [];
+  if (program === "ssh") notes.push("ssh: the local side is held, what runs on the other machine is not");
+  if (program === "docker" || program === "podman")
+    notes.push(`${program}: the container belongs to its daemon, only the local program is held`);
+  const isOff = (key: string, value: boolean) => {
+    const node = memberOf(entry.node, key)?.value;
+    return node?.kind === "other" && String(node.value) === String(value);
+  };
+  if (isOff("disabled", true) || isOff("enabled", false)) notes.push("disabled in the client");
+  return notes.length === 0 ? undefined : notes.join("; ");
+}
+
+/** The change that wraps every server that can be; `prefix` = Holdfast's own words, without `run --`. */
+export function wrapDocument(document: Document, prefix: readonly string[]): Change {
+  const edits: Edit[] = [];
+  const findings: Finding[] = document.oddEntries.map((path) => ({
+    name: fullName(path),
+    state: "left",
+    note: "it is no object",
+  }));
+  const expected: [string[], Words][] = [];
+  for (const entry of document.entries) {
+    const name = fullName(entry.path);
+    const stdio = stdioOf(entry);
+    if (typeof stdio === "string") {
+      findings.push({ name, state: "left", note: stdio });
+      continue;
+    }
+    const { words } = stdio;
+    if (wrapperLength([words.command, ...words.args]) !== undefined) {
+      findings.push({ name, state: "unchanged", note: "wrapped already" });
+      continue;
+    }
+    if (/^cmd(?:\.exe)?$/i.test(baseName(words.command))) {
+      findings.push({
+        name,
+        state: "left",
+        note: "cmd is a Windows shell, and Holdfast does not hold trees on Windows yet",
+      });
+      continue;
+    }
+    const [command = "", ...before] = [...prefix, "run", "--"];
+    edits.push(...wrapEdits(document, stdio, command, before));
+    expected.push([entry.path, { command, args: [...before, words.command, ...words.args] }]);
+    const note = noteOf(entry, words);
+    findings.push({ name, state: "changed", ...(note === undefined ? {} : { note }) });
+  }
+  return { edits, after: checked(document, edits, expected), findings };
+}
+
+/** Applies the edits and has the library say that the result means what it should, and nothing else changed. */
+export function checked(
+  { text, language }: { text: string; language: Language },
+  edits: readonly Edit[],
+  expected: readonly (readonly [string[], { command: string; args: string[] | undefined }])[],
+): string {
+  const after = applyEdits(text, edits);
+  if (edits.length === 0) return after;
+  const wanted = meaningOf(text, language);
+  for (const [path, { command, args }] of expected) {
+    const server = at(wanted, path) as Record<string, unknown>;
+    server["command"] = command;
+    if (args === undefined) delete server["args"];
+    else server["args"] = args;
+  }
+  if (isDeepStrictEqual(meaningOf(after, language), wanted)) return after;
+  throw new HoldfastError(
+    "client_config_invalid",
+    "the change would not mean what it should, so it is not made; this is a defect of Holdfast, change the file by hand",
+  );
+}
+
+/** JSON's strings are TOML's too, but for the one character that JSON leaves as it is. */
+export function quoted(text: string): string {
+  return JSON.stringify(text).replaceAll("\u007F", String.raw`\u007f`);
+}
+
+/** The command's own text moves, as it is written, to the place after `--`. */
+function wrapEdits(document: Document, { command, args }: Stdio, program: string, before: string[]): Edit[] {
+  const { text } = document;
+  const old = text.slice(command.value.start, command.value.end);
+  const first: Edit = { start: command.value.start, end: command.value.end, text: quoted(program) };
+  const words = [...before.map(quoted), old];
+  if (args?.value.kind === "array") {
+    const [next] = args.value.items;
+    if (next === undefined) {
+      const inside = args.value.start + 1;
+      return [first, { start: inside, end: inside, text: words.join(", ") }];
+    }
+    // As the list is laid out: one word per line, or all on one.
+    const blank = /\s*$/.exec(text.slice(args.value.start + 1, next.start))?.[0] ?? "";
+    const comma = blank.includes("\n") ? `,${blank}` : ", ";
+    return [first, { start: next.start, end: next.start, text: words.join(comma) + comma }];
+  }
+  return [{ ...first, text: first.text + addedMember(document, command, "args", `[${words.join(", ")}]`) }];
+}
+
+/** A member to stand right after another one, laid out like it. */
+function addedMember({ text, language }: Document, after: Member, name: string, value: string): string {
+  const { keySpan, lastPartStart } = after;
+  const quote = /["']/.exec(text[lastPartStart] ?? "")?.[0] ?? "";
+  const between = text.slice(keySpan.end, after.value.start).replaceAll(/\/\*.*?\*\/|\/\/.*?\n/gs, "");
+  const key = text.slice(keySpan.start, lastPartStart) + quote + name + quote + between;
+  let lineStart = keySpan.start;
+  while (lineStart > 0 && /[ \t\uFEFF]/.test(text[lineStart - 1] ?? "")) lineStart -= 1;
+  if (lineStart > 0 && text[lineStart - 1] !== "\n") return `, ${key}${value}`;
+  const lineEnd = text[lineStart - 2] === "\r" ? "\r\n" : "\n";
+  const blank = text.slice(lineStart, keySpan.start).replace("\uFEFF", "");
+  return `${language === "toml" ? "" : ","}${lineEnd}${blank}${key}${value}`;
+}
