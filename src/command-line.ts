@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { CommandContext } from "./commands/context.ts";
+import { addConfigCommands } from "./config-commands.ts";
 import { version } from "./version.ts";
 
 interface GlobalOptions {
@@ -69,6 +70,7 @@ function makeProgram(onDone: (code: number) => void): Command {
   };
   addGateway(program, onDone);
   addClients(program, context, onDone);
+  addConfigCommands(program, context, onDone);
   return program;
 }
 

@@ -10,7 +10,6 @@ export const errorCodes = {
   client_config_invalid: "a client's config file says something that cannot be followed",
   client_config_unwritable: "a config file cannot be replaced",
   client_config_changed: "another program changed the config file meanwhile",
-  import_refused: "not everything could be taken over",
   state_locked: "another gateway owns this state directory",
   state_unusable: "the state directory cannot be used",
   port_in_use: "the port is taken",

@@ -47,6 +47,11 @@ function readConfig(file: string): Config {
       { cause },
     );
   }
+  return parseConfig(file, text);
+}
+
+/** The text of a config, checked against the schema; defaults filled in, variables not. */
+export function parseConfig(file: string, text: string): Config {
   const errors: ParseError[] = [];
   const value: unknown = parse(text, errors, { allowTrailingComma: true, disallowComments: false });
   const [first] = errors;

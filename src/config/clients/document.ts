@@ -35,7 +35,7 @@ export interface Document {
   sections: Section[];
 }
 
-export function languageOf(file: string): Language {
+function languageOf(file: string): Language {
   return file.endsWith(".toml") ? "toml" : "json";
 }
 

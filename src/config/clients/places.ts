@@ -37,37 +37,36 @@ export function serversPaths(client: ClientName | undefined, file: string): Serv
 }
 
 /** The files that a client would read here, those that are not there included, the user's own first. */
-export function clientFiles(client: ClientName, { env, directory, platform }: Surroundings): string[] {
+export function clientFiles(client: ClientName, surroundings: Surroundings): string[] {
+  const { env, directory } = surroundings;
   const home = env["HOME"] || homedir();
   const local = (...parts: string[]) => join(directory, ...parts);
-  /** Where desktop programs keep their settings. */
-  const settings =
-    platform === "darwin"
-      ? join(home, "Library", "Application Support")
-      : platform === "win32"
-        ? env["APPDATA"] || join(home, "AppData", "Roaming")
-        : env["XDG_CONFIG_HOME"] || join(home, ".config");
-  switch (client) {
-    case "claude":
-      return [
-        join(env["CLAUDE_CONFIG_DIR"] || home, ".claude.json"),
-        join(settings, "Claude", "claude_desktop_config.json"),
-        local(".mcp.json"),
-      ];
-    case "codex":
-      return [join(env["CODEX_HOME"] || join(home, ".codex"), "config.toml"), local(".codex", "config.toml")];
-    case "cursor":
-      return [join(home, ".cursor", "mcp.json"), local(".cursor", "mcp.json")];
-    case "vscode":
-      return [join(settings, "Code", "User", "mcp.json"), local(".vscode", "mcp.json")];
-    case "copilot":
-      return [join(env["COPILOT_HOME"] || join(home, ".copilot"), "mcp-config.json")];
-    case "openclaw": {
-      const profile = env["OPENCLAW_PROFILE"] ? `-${env["OPENCLAW_PROFILE"]}` : "";
-      const state = env["OPENCLAW_STATE_DIR"] || join(env["OPENCLAW_HOME"] || home, `.openclaw${profile}`);
-      return [env["OPENCLAW_CONFIG_PATH"] || join(state, "openclaw.json")];
-    }
-    case "gemini":
-      return [join(env["GEMINI_CLI_HOME"] || home, ".gemini", "settings.json"), local(".gemini", "settings.json")];
-  }
+  const settings = settingsDirectory(home, surroundings);
+  const files: Record<ClientName, () => string[]> = {
+    claude: () => [
+      join(env["CLAUDE_CONFIG_DIR"] || home, ".claude.json"),
+      join(settings, "Claude", "claude_desktop_config.json"),
+      local(".mcp.json"),
+    ],
+    codex: () => [join(env["CODEX_HOME"] || join(home, ".codex"), "config.toml"), local(".codex", "config.toml")],
+    cursor: () => [join(home, ".cursor", "mcp.json"), local(".cursor", "mcp.json")],
+    vscode: () => [join(settings, "Code", "User", "mcp.json"), local(".vscode", "mcp.json")],
+    copilot: () => [join(env["COPILOT_HOME"] || join(home, ".copilot"), "mcp-config.json")],
+    openclaw: () => [openclawFile(home, env)],
+    gemini: () => [join(env["GEMINI_CLI_HOME"] || home, ".gemini", "settings.json"), local(".gemini", "settings.json")],
+  };
+  return files[client]();
+}
+
+/** Where desktop programs keep their settings. */
+function settingsDirectory(home: string, { env, platform }: Surroundings): string {
+  if (platform === "darwin") return join(home, "Library", "Application Support");
+  if (platform === "win32") return env["APPDATA"] || join(home, "AppData", "Roaming");
+  return env["XDG_CONFIG_HOME"] || join(home, ".config");
+}
+
+function openclawFile(home: string, env: Surroundings["env"]): string {
+  const profile = env["OPENCLAW_PROFILE"] ? `-${env["OPENCLAW_PROFILE"]}` : "";
+  const state = env["OPENCLAW_STATE_DIR"] || join(env["OPENCLAW_HOME"] || home, `.openclaw${profile}`);
+  return env["OPENCLAW_CONFIG_PATH"] || join(state, "openclaw.json");
 }

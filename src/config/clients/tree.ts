@@ -17,10 +17,10 @@ export interface Member {
 }
 
 export type ObjectNode = Span & { kind: "object"; members: Member[] };
-export type ArrayNode = Span & { kind: "array"; items: Node[] };
-export type StringNode = Span & { kind: "string"; value: string };
+type ArrayNode = Span & { kind: "array"; items: Node[] };
+type StringNode = Span & { kind: "string"; value: string };
 /** Numbers, booleans, null, dates: never changed here, so their text is enough. */
-export type OtherNode = Span & { kind: "other"; value: unknown };
+type OtherNode = Span & { kind: "other"; value: unknown };
 export type Node = ObjectNode | ArrayNode | StringNode | OtherNode;
 
 /** Values inside values; deeper than any config, shallower than the stack. */

@@ -5,8 +5,8 @@ import { wrapperLength } from "./prefix.ts";
 import { memberOf } from "./tree.ts";
 import { checked, fullName, stdioOf, type Change, type Finding } from "./wrap.ts";
 
-/** `original` is the file before it was wrapped, if it is known: it says whether a server without arguments had an empty list. */
-export function unwrapDocument(document: Document, original: Document | undefined): Change {
+/** `originals` are what the file was before, the newest first: they say whether a server without arguments had an empty list. */
+export function unwrapDocument(document: Document, originals: readonly Document[]): Change {
   const edits: Edit[] = [];
   const findings: Finding[] = [];
   const expected: [string[], { command: string; args: string[] | undefined }][] = [];
@@ -24,7 +24,7 @@ export function unwrapDocument(document: Document, original: Document | undefine
       continue;
     }
     const [command = "", ...args] = all.slice(length);
-    const { kept, changes } = unwrapEdits(document, entry, length, hadArgs(original, entry));
+    const { kept, changes } = unwrapEdits(document, entry, length, hadArgs(originals, entry));
     edits.push(...changes);
     expected.push([entry.path, { command, args: kept ? args : undefined }]);
     findings.push({ name, state: "changed" });
@@ -32,16 +32,23 @@ export function unwrapDocument(document: Document, original: Document | undefine
   return { edits, after: checked(document, edits, expected), findings };
 }
 
-function hadArgs(original: Document | undefined, entry: Entry): boolean {
-  const before = original?.entries.find(({ path }) => path.join("\0") === entry.path.join("\0"));
-  return before !== undefined && memberOf(before.node, "args") !== undefined;
+function hadArgs(originals: readonly Document[], { path }: Entry): boolean {
+  const key = path.join("\0");
+  for (const { entries } of originals) {
+    const before = entries.find((entry) => entry.path.join("\0") === key);
+    const stdio = before === undefined ? "" : stdioOf(before);
+    // A backup of a file that was wrapped in part already says nothing of that part.
+    if (typeof stdio === "string" || wrapperLength([stdio.words.command, ...stdio.words.args]) !== undefined) continue;
+    return stdio.args !== undefined;
+  }
+  return false;
 }
 
 function unwrapEdits(
   { text }: Document,
   entry: Entry,
   length: number,
-  hadArgs: boolean,
+  isKept: boolean,
 ): { kept: boolean; changes: Edit[] } {
   const command = memberOf(entry.node, "command");
   const args = memberOf(entry.node, "args");
@@ -54,7 +61,7 @@ function unwrapEdits(
   if (next !== undefined) return { kept: true, changes: [back, { start: first.start, end: next.start, text: "" }] };
   const between = text.slice(command.value.end, args.keySpan.start);
   // Only a list that stands where `wrap` would have put it is taken for one that it put there.
-  if (!hadArgs && args.keySpan.start > command.value.end && /^\s*,?\s*$/.test(between))
+  if (!isKept && args.keySpan.start > command.value.end && /^\s*,?\s*$/.test(between))
     return { kept: false, changes: [back, { start: command.value.end, end: args.value.end, text: "" }] };
   return { kept: true, changes: [back, { start: first.start, end: trailingComma(text, own.end), text: "" }] };
 }

@@ -94,7 +94,8 @@ export function wrapDocument(document: Document, prefix: readonly string[]): Cha
       });
       continue;
     }
-    const [command = "", ...before] = [...prefix, "run", "--"];
+    const [command = "", ...script] = prefix;
+    const before = [...script, "run", "--"];
     edits.push(...wrapEdits(document, stdio, command, before));
     expected.push([entry.path, { command, args: [...before, words.command, ...words.args] }]);
     const note = noteOf(entry, words);

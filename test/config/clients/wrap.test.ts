@@ -25,7 +25,7 @@ function read(file: string, text: string, path: readonly string[]): Document {
 }
 
 const wrapText = (text: string, prefix = ["holdfast"]) => wrapDocument(read(json.file, text, json.path), prefix).after;
-const unwrapText = (text: string) => unwrapDocument(read(json.file, text, json.path), undefined).after;
+const unwrapText = (text: string) => unwrapDocument(read(json.file, text, json.path), []).after;
 
 function checkWrapped(config: RandomConfig, meaning: unknown, path: readonly string[], prefix: string[]): void {
   const [program, ...script] = prefix;
@@ -54,8 +54,8 @@ describe("wrap and unwrap", () => {
           const changed = findings.filter(({ state }) => state === "changed");
           assert.equal(changed.length, Object.keys(config.stdio).length);
           assert.equal(wrapDocument(there, prefix).after, after, "a second time");
-          assert.equal(unwrapDocument(there, before).after, config.text, "with the backup");
-          const alone = unwrapDocument(there, undefined).after;
+          assert.equal(unwrapDocument(there, [before]).after, config.text, "with the backup");
+          const alone = unwrapDocument(there, []).after;
           if (!Object.values(config.stdio).some(({ args }) => args?.length === 0))
             assert.equal(alone, config.text, "without a backup");
           wrapped += changed.length;
@@ -145,7 +145,7 @@ describe("wrap and unwrap", () => {
       assert.throws(() => read(file, text, path), said);
     fails("a.json", '{\n "mcpServers": {\n  "a" 1 }}', /^HoldfastError: a\.json, line 3: a colon is missing/);
     fails("a.json", "", /a\.json, line 1: a value is missing/);
-    fails("a.json", `${"[".repeat(100_000)}`, /levels deep/);
+    fails("a.json", "[".repeat(100_000), /levels deep/);
     fails("a.json", '{"mcpServers":{},"mcpServers":{}}', /a\.json: the key "mcpServers" is there twice/);
     fails("c.toml", "[mcp_servers.x]\ncommand = \n", /c\.toml, line 2: /, ["mcp_servers"]);
     const twice = read(json.file, '{"mcpServers":{"a":{"command":"x","command":"y"}}}', json.path);

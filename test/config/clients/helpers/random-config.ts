@@ -97,16 +97,13 @@ export function randomJson(random: Random, path: readonly string[]): RandomConfi
     const members = [member("command", string(server.command))];
     if (server.args !== undefined)
       members.splice(writer.count(2), 0, member("args", list("[", "]", server.args.map(string), depth + 2)));
-    const more = ["type", "env", "timeout"].filter(() => writer.chance(0.4));
-    for (const name of more) {
-      const value =
-        name === "type"
-          ? string("stdio")
-          : name === "env"
-            ? list("{", "}", [member("API_KEY", string("s3cret"))], depth + 2)
-            : "1e3";
-      members.splice(writer.count(members.length + 1), 0, member(name, value));
-    }
+    const more = {
+      type: string("stdio"),
+      env: list("{", "}", [member("API_KEY", string("s3cret"))], depth + 2),
+      timeout: "1e3",
+    };
+    for (const [extra, value] of Object.entries(more))
+      if (writer.chance(0.4)) members.splice(writer.count(members.length + 1), 0, member(extra, value));
     return member(name, list("{", "}", members, depth + 1));
   });
   let text = list("{", "}", entries, path.length);

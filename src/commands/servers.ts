@@ -1,0 +1,127 @@
+/** `holdfast add`, `remove`, `list`, `import`, `export`: the servers of `holdfast.json`, without an editor. */
+import { describeImported, importServers, planImport, type RawServer } from "../config/clients/import.ts";
+import { exportServers } from "../config/clients/export.ts";
+import { changeServers, readOwnConfig, serverUnknown, writeOwnConfig } from "../config/clients/own-config.ts";
+import type { ClientName } from "../config/clients/places.ts";
+import { HoldfastError } from "../errors.ts";
+import { openClientFiles, type FileChoice } from "./client-files.ts";
+import { count, printJson, printLines } from "./print.ts";
+
+export interface AddOptions {
+  command: string[];
+  url?: string;
+  /** `NAME=VALUE` each. */
+  env: string[];
+  /** `Name: value` each. */
+  header: string[];
+  cwd?: string;
+}
+
+function usage(message: string): HoldfastError {
+  return new HoldfastError("usage", message);
+}
+
+/** At the first of a character; the value may hold more of them. */
+function pairs(words: readonly string[], separator: string, example: string): Record<string, string> {
+  return Object.fromEntries(
+    words.map((word) => {
+      const at = word.indexOf(separator);
+      if (at < 1) throw usage(`add: ${word} is not of the form ${example}`);
+      return [word.slice(0, at).trim(), word.slice(at + 1).trimStart()];
+    }),
+  );
+}
+
+export function addServer(file: string, name: string, options: AddOptions): number {
+  const [command, ...args] = options.command;
+  const { url, cwd } = options;
+  if ((command === undefined) === (url === undefined))
+    throw usage("add: say either a command after --, or --url (holdfast add NAME -- COMMAND [ARGUMENT]...)");
+  if (url === undefined && options.header.length > 0) throw usage("add: --header goes with --url");
+  if (url !== undefined && (options.env.length > 0 || cwd !== undefined))
+    throw usage("add: --env and --cwd go with a command");
+  const config = readOwnConfig(file);
+  if (Object.hasOwn(config.servers, name))
+    throw usage(`add: ${file} has a server ${name} already; \`holdfast remove ${name}\` first`);
+  const env = pairs(options.env, "=", "NAME=VALUE");
+  const headers = pairs(options.header, ":", "'Name: value'");
+  const server: RawServer =
+    url === undefined
+      ? { command, args, ...(options.env.length > 0 ? { env } : {}), ...(cwd === undefined ? {} : { cwd }) }
+      : { url, ...(options.header.length > 0 ? { headers } : {}) };
+  writeOwnConfig(config, changeServers(config, [[name, server]]));
+  printLines([`${file} has ${name} now; \`holdfast restart --all\` makes a running gateway read it`]);
+  return 0;
+}
+
+export function removeServer(file: string, name: string): number {
+  const config = readOwnConfig(file);
+  if (!Object.hasOwn(config.servers, name)) throw serverUnknown(config, name);
+  writeOwnConfig(config, changeServers(config, [[name, undefined]]));
+  printLines([`${file} has ${name} no more; \`holdfast restart --all\` makes a running gateway read it`]);
+  return 0;
+}
+
+/** For people without the values of `env` and `headers`, which are often secrets; `json` is the config as it is written. */
+export function listServers(file: string, json: boolean): number {
+  const { servers } = readOwnConfig(file);
+  if (json) {
+    printJson(servers);
+    return 0;
+  }
+  const rows = Object.entries(servers).map(([name, server]) => [
+    name,
+    server["enabled"] === false ? "disabled" : "",
+    [server["command"] ?? server["url"], ...((server["args"] ?? []) as string[])].join(" "),
+    Object.keys({ ...(server["env"] as object), ...(server["headers"] as object) }).join(","),
+  ]);
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  printLines(
+    rows.length === 0
+      ? [`${file} has no servers; \`holdfast add NAME -- COMMAND\` makes one`]
+      : rows.map((row) =>
+          row
+            .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+            .join("  ")
+            .trimEnd(),
+        ),
+  );
+  return 0;
+}
+
+/** 0 when every server could be taken over or was there already, else 1; what can be taken over is, all the same. */
+export function importFiles(file: string, choice: FileChoice, dryRun: boolean, json: boolean): number {
+  const sources = openClientFiles(choice);
+  const config = readOwnConfig(file);
+  const found = sources.map((source) => ({ source, servers: importServers(source.document, source.client) }));
+  const plan = planImport(
+    found.flatMap(({ servers }) => servers),
+    config.servers,
+  );
+  const after = changeServers(config, plan.added);
+  if (!dryRun && plan.added.length > 0) writeOwnConfig(config, after);
+  if (json) {
+    printJson(plan.all.map(({ name, refused, notes, server }) => ({ name, refused, notes, server })));
+    return plan.refused.length === 0 ? 0 : 1;
+  }
+  for (const { source, servers } of found) {
+    const all = plan.all.filter(({ path }) => servers.some((one) => one.path === path));
+    printLines([source.read.file, ...all.flatMap((one) => describeImported(one, plan.present.includes(one)))]);
+    if (hasInputs(source.document.root)) printLines(["  inputs: not taken over; a gateway has nobody to ask"]);
+  }
+  const done = dryRun ? "nothing was written (--dry-run)" : `${file}: ${count(plan.added.length, "server")} added`;
+  printLines([`${done}, ${plan.present.length} there already, ${plan.refused.length} refused`]);
+  return plan.refused.length === 0 ? 0 : 1;
+}
+
+function hasInputs(root: { kind: string; members?: { key: string }[] }): boolean {
+  return root.members?.some(({ key }) => key === "inputs") ?? false;
+}
+
+/** Prints the client's file; what is not in it is said on stderr, and makes the exit code 1 when it is a whole server. */
+export function exportTo(file: string, client: ClientName): number {
+  const { text, refused, notes } = exportServers(readOwnConfig(file).servers, client);
+  process.stdout.write(text);
+  for (const word of [...notes, ...refused]) process.stderr.write(`holdfast: ${word}\n`);
+  return refused.length === 0 ? 0 : 1;
+}

@@ -1,0 +1,125 @@
+/** `holdfast wrap` and `unwrap`: the cure for a client whose servers outlive it, put into its config and taken out again. */
+import { GatewayClient } from "../client/rpc.ts";
+import { isGatewayEntry, replaceByGateway, restoreFromGateway } from "../config/clients/gateway-entry.ts";
+import { importServers, planImport, type Imported } from "../config/clients/import.ts";
+import { changeServers, readOwnConfig, writeOwnConfig } from "../config/clients/own-config.ts";
+import { unwrapDocument } from "../config/clients/unwrap.ts";
+import { stdioOf, wrapDocument, type Change } from "../config/clients/wrap.ts";
+import { readDocument } from "../config/clients/document.ts";
+import { HoldfastError } from "../errors.ts";
+import {
+  carryOut,
+  openClientFiles,
+  originalsOf,
+  type ClientFile,
+  type Consent,
+  type FileChoice,
+} from "./client-files.ts";
+import type { CommandContext } from "./context.ts";
+import { holdfastWords } from "./own-installation.ts";
+
+export interface WrapOptions extends FileChoice, Consent {
+  gateway: boolean;
+}
+
+/** What `--gateway` needs besides: where the gateway's own config is, and how its state directory was named. */
+export interface OwnPlace {
+  configFile: string;
+  /** Undefined = the default one, which needs no word in the client's config. */
+  stateOption: string | undefined;
+}
+
+export async function wrap(context: CommandContext, options: WrapOptions, place: OwnPlace): Promise<number> {
+  const files = openClientFiles(options);
+  if (options.gateway) return wrapByGateway(context, options, place, files);
+  const prefix = holdfastWords();
+  const planned = files.map((source) => ({
+    source,
+    change: named(source, () => wrapDocument(source.document, prefix)),
+  }));
+  return carryOut(planned, options, { done: "wrapped", keepBackup: true, json: context.json });
+}
+
+export async function unwrap(context: CommandContext, options: FileChoice & Consent): Promise<number> {
+  const planned = openClientFiles(options).map((source) => ({
+    source,
+    change: named(source, () => unwrapped(source)),
+  }));
+  return carryOut(planned, options, { done: "unwrapped", keepBackup: false, json: context.json });
+}
+
+/** First the gateway's entry, if there is one, then the prefixes of what is there then. */
+function unwrapped(source: ClientFile): Change {
+  const originals = originalsOf(source);
+  const restored = restoreFromGateway(source.document, originals);
+  if (restored === undefined) return unwrapDocument(source.document, originals);
+  const document = readDocument(source.read.file, restored.after, source.paths);
+  const rest = unwrapDocument(document, originals);
+  if (rest.edits.length === 0) return restored;
+  return {
+    edits: [{ start: 0, end: source.document.text.length, text: rest.after }],
+    after: rest.after,
+    findings: [...restored.findings, ...rest.findings.filter(({ state }) => state === "changed")],
+  };
+}
+
+/** Says which file a problem is in. */
+function named<T>({ read }: ClientFile, plan: () => T): T {
+  try {
+    return plan();
+  } catch (thrown) {
+    if (!(thrown instanceof HoldfastError)) throw thrown;
+    throw new HoldfastError(thrown.code, `${read.file}: ${thrown.message}; nothing was changed`, { cause: thrown });
+  }
+}
+
+async function wrapByGateway(
+  context: CommandContext,
+  options: WrapOptions,
+  place: OwnPlace,
+  files: readonly ClientFile[],
+): Promise<number> {
+  await new GatewayClient(context).call("gateway.status", {});
+  const own = readOwnConfig(place.configFile);
+  const words = [...holdfastWords(), ...(place.stateOption === undefined ? [] : ["--state", place.stateOption]), "mcp"];
+  const found = files.map((source) => ({
+    source,
+    servers: importServers(source.document, source.client).filter((one) => isStdio(source, one)),
+  }));
+  const plan = planImport(
+    found.flatMap(({ servers }) => servers),
+    own.servers,
+  );
+  const taken = new Set(plan.all.filter(({ refused }) => refused === undefined).map(({ path }) => path));
+  const planned = found.map(({ source, servers }) => {
+    const mine = new Set(servers.filter(({ path }) => taken.has(path)).map(({ path }) => path.join("\0")));
+    const change = named(source, () =>
+      replaceByGateway(source.document, words, (entry) => mine.has(entry.path.join("\0"))),
+    );
+    const refused = plan.refused.filter(({ path }) => servers.some((one) => one.path === path));
+    const findings = [
+      ...change.findings,
+      ...refused.map(({ name, refused: note = "" }) => ({ name, state: "left" as const, note })),
+      ...servers.flatMap(({ name, notes }) => notes.map((note) => ({ name, state: "unchanged" as const, note }))),
+    ];
+    return { source, change: { ...change, findings } };
+  });
+  const after = changeServers(own, plan.added);
+  const code = await carryOut(planned, options, {
+    done: "moved to the gateway",
+    keepBackup: true,
+    json: context.json,
+    // The servers must be the gateway's before the client lets go of them.
+    before: () => writeOwnConfig(own, after),
+  });
+  if (code === 0 && !options.dryRun && plan.added.length > 0)
+    process.stderr.write(
+      `holdfast: ${place.configFile} has them now; \`holdfast restart --all\` makes the gateway read it\n`,
+    );
+  return code;
+}
+
+function isStdio({ document }: ClientFile, { path }: Imported): boolean {
+  const entry = document.entries.find((one) => one.path === path);
+  return entry !== undefined && !isGatewayEntry(entry) && typeof stdioOf(entry) !== "string";
+}

@@ -1,0 +1,187 @@
+/** One server of a client's config in the form of `holdfast.json`. Nothing is dropped in silence. */
+import { isDeepStrictEqual } from "node:util";
+import { configSchema } from "../schema.ts";
+import { at, meaningOf, type Document } from "./document.ts";
+import type { ClientName } from "./places.ts";
+import { wrapperLength } from "./prefix.ts";
+import { fullName } from "./wrap.ts";
+
+export type RawServer = Record<string, unknown>;
+
+export interface Imported {
+  name: string;
+  /** Where it stands in the client's file. */
+  path: string[];
+  /** Undefined when it is refused. */
+  server?: RawServer;
+  /** Why it is refused. */
+  refused?: string;
+  /** What a person should know: keys that were left out, values that mean something else here. */
+  notes: string[];
+}
+
+/** Known here by another name, or in another unit. */
+const renamed: Record<string, [key: string, factor: number]> = {
+  startup_timeout_sec: ["connectionTimeoutMs", 1000],
+  startup_timeout_ms: ["connectionTimeoutMs", 1],
+  connectionTimeoutMs: ["connectionTimeoutMs", 1],
+  tool_timeout_sec: ["requestTimeoutMs", 1000],
+  requestTimeoutMs: ["requestTimeoutMs", 1],
+  timeout: ["requestTimeoutMs", 1],
+};
+const same: Record<string, string> = {
+  command: "command",
+  args: "args",
+  cwd: "cwd",
+  workingDirectory: "cwd",
+  url: "url",
+  httpUrl: "url",
+  serverUrl: "url",
+  headers: "headers",
+  http_headers: "headers",
+};
+const editorVariable =
+  /\$\{(?:input:|command:|config:|workspaceFolder|userHome|pathSeparator|cwd\}|\/\}|file|line|selected|execPath|default)/;
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Every server of a document, in its order; the names may be there twice, from several projects. */
+export function importServers(document: Document, client: ClientName | undefined): Imported[] {
+  const meaning = meaningOf(document.text, document.language);
+  const odd = document.oddEntries.map((path) => ({ path, refused: "it is no object" }));
+  const found = document.entries.map(({ path }) => ({ path, refused: undefined }));
+  return [...found, ...odd].map(({ path, refused }) => {
+    const name = path.at(-1) ?? "";
+    if (refused !== undefined) return { name, path, refused, notes: [] };
+    const raw = at(meaning, path);
+    return isRecord(raw)
+      ? { name, path, ...importServer(name, raw, client ?? (document.language === "toml" ? "codex" : undefined)) }
+      : { name, path, refused: "it is no object", notes: [] };
+  });
+}
+
+function importServer(name: string, raw: RawServer, client: ClientName | undefined): Omit<Imported, "name" | "path"> {
+  const notes: string[] = [];
+  const server = translateKeys(raw, notes);
+  const refuse = (refused: string) => ({ refused, notes });
+  const { command, args } = server;
+  if (typeof command === "string" && Array.isArray(args)) {
+    const words = [command, ...(args as string[])];
+    const length = wrapperLength(words);
+    if (length !== undefined) [server["command"], server["args"]] = [words[length], words.slice(length + 1)];
+  }
+  const texts = JSON.stringify(server);
+  const [foreign] = client === "codex" ? [] : (editorVariable.exec(texts) ?? []);
+  if (foreign === "${input:")
+    return refuse(
+      "it asks a person for ${input:…}, which a gateway cannot; put the value into an environment variable and write ${NAME}",
+    );
+  if (foreign !== undefined) return refuse(`only the client can fill in ${foreign}…}; write the value itself`);
+  if (client === "codex" && texts.includes("${")) notes.push("Codex passes ${…} on as it is, Holdfast fills it in");
+  const [bare] = client === "gemini" ? (/\$[A-Za-z_]\w*/.exec(texts) ?? []) : [];
+  if (bare !== undefined) return refuse(`${bare} is Gemini's; write \${${bare.slice(1)}}, which both fill in`);
+  const plain = JSON.parse(texts.replaceAll(/\$\{env:([A-Za-z_]\w*)\}/g, "${$1}")) as RawServer;
+  const checked = configSchema.safeParse({ mcpServers: { [name]: plain } });
+  if (checked.success) return { server: plain, notes };
+  return refuse(describe(checked.error.issues[0], plain));
+}
+
+function translateKeys(raw: RawServer, notes: string[]): RawServer {
+  const server: RawServer = {};
+  const env: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(raw)) {
+    const other = renamed[key];
+    if (other !== undefined && typeof value === "number") server[other[0]] = Math.round(value * other[1]);
+    else if (other !== undefined && typeof value === "bigint") server[other[0]] = Number(value) * other[1];
+    else if (same[key] !== undefined) server[same[key]] = value;
+    else if (key === "enabled" && typeof value === "boolean") server["enabled"] = value;
+    else if (key === "disabled" && typeof value === "boolean") server["enabled"] = !value;
+    else if (key === "env" && isRecord(value)) Object.assign(env, textsOf(value));
+    else if (key === "env_vars" && Array.isArray(value) && value.every((one) => typeof one === "string"))
+      for (const variable of value) env[variable] ??= `\${${variable}:-}`;
+    else if (key === "bearer_token_env_var" && typeof value === "string")
+      server["headers"] = { ...(server["headers"] as object), Authorization: `Bearer \${${value}}` };
+    else if (key === "type" || key === "transport") notes.push(...transportNote(value));
+    else notes.push(`${key} is not known to Holdfast and was left out`);
+  }
+  if (server["enabled"] === true) delete server["enabled"];
+  if (Object.keys(env).length > 0) server["env"] = env;
+  return server;
+}
+
+/** stdio is what a command means, and streamable HTTP what a URL means; anything else is said. */
+function transportNote(value: unknown): string[] {
+  const isPlain = ["stdio", "local", "http", "streamable-http", "streamableHttp"].includes(String(value));
+  return isPlain ? [] : [`the transport ${String(value)} was left out`];
+}
+
+function textsOf(values: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [
+      key,
+      typeof value === "number" || typeof value === "boolean" || typeof value === "bigint" ? String(value) : value,
+    ]),
+  );
+}
+
+interface Issue {
+  code?: string | undefined;
+  path: PropertyKey[];
+  message: string;
+  keys?: string[];
+  issues?: { message: string }[];
+}
+
+function describe(issue: Issue | undefined, server: RawServer): string {
+  if (issue === undefined) return "it does not fit";
+  if ("url" in server && issue.code !== "invalid_key" && !("command" in server))
+    return "it is a remote server (url), which this version of Holdfast's config cannot hold";
+  if (issue.code === "invalid_key")
+    return `its name cannot be taken over: ${issue.issues?.[0]?.message ?? issue.message}`;
+  const key = issue.path.slice(2).map(String).join(".");
+  return `${key === "" ? "" : `${key}: `}${issue.message}`;
+}
+
+/** What an import does to the servers that are there already. */
+export interface ImportPlan {
+  added: [string, RawServer][];
+  /** Of one name and the same content as what is there. */
+  present: Imported[];
+  refused: Imported[];
+  all: Imported[];
+}
+
+export function planImport(found: readonly Imported[], existing: Readonly<Record<string, unknown>>): ImportPlan {
+  const plan: ImportPlan = { added: [], present: [], refused: [], all: [] };
+  const taken = new Map<string, unknown>(Object.entries(existing));
+  for (const one of found) {
+    const { name, server } = one;
+    plan.all.push(one);
+    if (server === undefined) plan.refused.push(one);
+    else if (!taken.has(name)) {
+      plan.added.push([name, server]);
+      taken.set(name, server);
+    } else if (isDeepStrictEqual(normal(taken.get(name)), normal(server))) plan.present.push(one);
+    else {
+      const refused =
+        "another server of that name is in the config already; `holdfast remove` that one, or rename this one";
+      const conflict = { ...one, refused };
+      plan.all[plan.all.length - 1] = conflict;
+      plan.refused.push(conflict);
+    }
+  }
+  return plan;
+}
+
+/** With every default filled in, so that two spellings of one server are one. */
+function normal(server: unknown): unknown {
+  const parsed = configSchema.safeParse({ mcpServers: { x: server } });
+  return parsed.success ? parsed.data.mcpServers["x"] : server;
+}
+
+export function describeImported({ path, refused, notes }: Imported, isPresent: boolean): string[] {
+  const head = refused === undefined ? (isPresent ? "there already" : "taken over") : `refused: ${refused}`;
+  return [`  ${fullName(path)}: ${head}`, ...notes.map((note) => `    ${note}`)];
+}
