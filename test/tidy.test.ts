@@ -22,7 +22,7 @@ const files = globSync(patterns, { cwd: root, exclude: (path) => path.split("/")
   .map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }));
 
 /** Pages about something that is no room of src/. */
-const otherPages = ["api", "benchmarks", "errors", "events"];
+const otherPages = ["clients", "api", "benchmarks", "errors", "events"];
 
 describe("the house is tidy", () => {
   it("and all of it is looked at", () => {

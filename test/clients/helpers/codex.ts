@@ -49,6 +49,15 @@ wire_api = "responses"
 request_max_retries = 0
 `;
 
+export function configOf(place: Place): string {
+  return join(place.directory, "config.toml");
+}
+
+/** A config without servers, for `codex mcp add` to fill. */
+export function writeSettings(place: Place): void {
+  writeFileSync(configOf(place), settings);
+}
+
 export class Codex {
   readonly child: ChildProcess;
   readonly #waiting = new Map<number, (message: Message) => void>();
@@ -65,7 +74,12 @@ export class Codex {
 
   static async start(place: Place, program: string, servers: Record<string, CodexServer>, token = ""): Promise<Codex> {
     const tables = Object.entries(servers).map(tableOf);
-    writeFileSync(join(place.directory, "config.toml"), [settings, ...tables].join("\n"));
+    writeFileSync(configOf(place), [settings, ...tables].join("\n"));
+    return Codex.open(place, program, token);
+  }
+
+  /** With the servers that its config has already. */
+  static async open(place: Place, program: string, token = ""): Promise<Codex> {
     const codex = new Codex(place.start(program, ["app-server"], { [tokenVariable]: token }));
     await codex.ask("initialize", { clientInfo: { name: "holdfast-test", title: "Holdfast", version: "1.0.0" } });
     codex.child.stdin?.write('{"method":"initialized"}\n');
