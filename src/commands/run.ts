@@ -77,7 +77,14 @@ function programProblem(command: string, path: string): { code: 126 | 127; probl
     : path.split(delimiter).map((directory) => join(directory || ".", command));
   let found = false;
   for (const file of candidates) {
-    const info = statSync(file, { throwIfNoEntry: false });
+    let info;
+    try {
+      info = statSync(file, { throwIfNoEntry: false });
+    } catch {
+      // in a directory that we may not search: a shell goes on to the next one, too
+      found ||= command.includes("/");
+      continue;
+    }
     if (info === undefined) continue;
     found = true;
     if (!info.isFile()) continue;

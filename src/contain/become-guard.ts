@@ -1,6 +1,7 @@
 /**
  * `holdfast run`: this process becomes the fence of one command by execve, and no Node stays behind. It works without a
- * gateway and without rights: two small shells, each a subreaper, each ending the tree when the other dies.
+ * gateway and without rights: two small shells, each a subreaper, each ending the tree when the other dies; and a cgroup
+ * where one may be made.
  */
 import { randomBytes } from "node:crypto";
 import { isatty } from "node:tty";
@@ -9,7 +10,8 @@ import { closeDescriptor, hasHungUp, inheritablePipe, openPidfd, renumber } from
 import type { TreeLimits } from "./limit-watch.ts";
 import { markerOf } from "./marker.ts";
 import { pageBytes, readProcess } from "./processes.ts";
-import { installProgram } from "./programs.ts";
+import { installProgram, programImage } from "./programs.ts";
+import { makeRunGroup } from "./run-group.ts";
 import { scriptPath, shellFor } from "./shell.ts";
 
 /** As run.sh names them; dash knows single-digit descriptors only. */
@@ -55,6 +57,7 @@ export function becomeGuard(request: GuardRequest): never {
   const marker = markerOf("run", `${process.pid.toString(36)}${randomBytes(6).toString("hex")}`);
   const caller = watchCaller();
   const self = openPidfd(process.pid);
+  const group = runGroup(request.programDirectory);
   const killWith = request.killWith === undefined ? undefined : pidfdOf(request.killWith);
   // From here on nothing of Node may be used but execve: these numbers may have been its own.
   const [lifeRead, lifeWrite] = inheritablePipe();
@@ -67,6 +70,7 @@ export function becomeGuard(request: GuardRequest): never {
     scriptPath("run-guard.sh"),
     launcher,
     sentinel,
+    ...group,
     marker,
     String(request.termGraceMs),
     terminal,
@@ -85,6 +89,17 @@ export function becomeGuard(request: GuardRequest): never {
   closeDescriptor(lifeWrite);
   process.execve(launcher, words, { ...environment, SHELL_OF_GUARD: shell });
   throw new HoldfastError("internal", "execve returned");
+}
+
+/** Words of run.sh: the joiner and the cgroup; "-" for each where there is none. HOLDFAST_TIER can insist. */
+function runGroup(programDirectory: string): [string, string] {
+  const only = process.env["HOLDFAST_TIER"];
+  if (only === "subreaper" || programImage(process.arch, "joiner") === undefined) return ["-", "-"];
+  const joiner = installProgram(programDirectory, "joiner");
+  const made = makeRunGroup();
+  if ("leaf" in made) return [joiner, made.leaf];
+  if (only === "cgroup") throw new HoldfastError("unsupported_platform", `no cgroup tier here: ${made.reason}`);
+  return ["-", "-"];
 }
 
 function pidfdOf(pid: number): number {

@@ -4,10 +4,11 @@
  * marker scan after the kernel has said `populated 0`.
  */
 import type { ChildProcess } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { HoldfastError } from "../errors.ts";
 import { ownCgroupDirectory } from "./cgroup-mount.ts";
+import { isPopulated, killCgroup, pidsIn, removeCgroup, subtree } from "./cgroup-tree.ts";
 import { markerOf, markerVariable, scanMarkersSoon } from "./marker.ts";
 import { childrenOf, isAlive, readProcess, type ProcessInfo } from "./processes.ts";
 import { shellFor } from "./shell.ts";
@@ -20,56 +21,6 @@ import { untilTrue } from "./wait.ts";
 const joinScript = 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"';
 /** Time for the joiner to end after the command. */
 const joinGraceMs = 1000;
-
-/** Every directory of a cgroup subtree, leaves first. */
-function subtree(directory: string): string[] {
-  let names: string[];
-  try {
-    names = readdirSync(directory, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => entry.name);
-  } catch {
-    return []; // gone
-  }
-  return [...names.flatMap((name) => subtree(join(directory, name))), directory];
-}
-
-function pidsIn(directory: string): number[] {
-  try {
-    return readFileSync(join(directory, "cgroup.procs"), "latin1").split("\n").filter(Boolean).map(Number);
-  } catch {
-    return []; // gone, or a threaded leaf, whose processes its parent lists
-  }
-}
-
-function isPopulated(directory: string): boolean {
-  try {
-    return readFileSync(join(directory, "cgroup.events"), "latin1").includes("populated 1");
-  } catch {
-    return false; // gone: nothing can be in it
-  }
-}
-
-function killCgroup(directory: string): void {
-  try {
-    writeFileSync(join(directory, "cgroup.kill"), "1");
-  } catch {
-    // gone already, or taken from us: the look that follows decides
-  }
-}
-
-/** Removes a cgroup with everything below it; what is still populated stays and is seen by the next sweep. */
-function removeCgroup(directory: string): boolean {
-  let removed = true;
-  for (const each of subtree(directory)) {
-    try {
-      rmdirSync(each);
-    } catch {
-      removed = false;
-    }
-  }
-  return removed;
-}
 
 class CgroupContainer implements Container {
   readonly runId: string;

@@ -21,10 +21,7 @@ done
 if [ "$fence" != - ]; then
   echo 1 >"$fence/cgroup.kill"
   rounds=0
-  while [ $rounds -lt 3000 ]; do
-    populated=1
-    while read -r key value; do [ "$key" = populated ] && populated=$value; done <"$fence/cgroup.events"
-    [ "$populated" = 0 ] && break
+  while populated "$fence" && [ $rounds -lt 3000 ]; do
     rounds=$((rounds + 1))
     [ $rounds -lt 200 ] || sleep 0.01
   done

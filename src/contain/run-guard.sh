@@ -1,13 +1,19 @@
-# The guard of `holdfast run`: sh run-guard.sh TREE_SH MARKER GRACE_MS LIMIT_PIDS LIMIT_PAGES COMMAND
+# The guard of `holdfast run`: sh run-guard.sh TREE_SH JOINER GROUP MARKER GRACE_MS LIMIT_PIDS LIMIT_PAGES COMMAND
 # [ARGUMENT]...
 # A subreaper by the launcher. Descriptor 7 is the life line: a line names a signal for the tree, or says "gone" when the
 # caller ended; its end of file means that the process which the caller knows was killed.
 . "$1"
-marker=$2 grace=$3 limit_pids=$4 limit_pages=$5
-shift 5
+joiner=$2 group=$3 marker=$4 grace=$5 limit_pids=$6 limit_pages=$7
+shift 7
 trap : TERM INT HUP QUIT USR1 USR2 PIPE
 start_of $$
 guard_start=$start
+
+# end_all: ends what is below the guard by force; in one stroke first where there is a cgroup.
+end_all() {
+  [ "$group" = - ] || echo 1 >"$group/cgroup.kill"
+  end_tree $$
+}
 
 # politely SIGNAL: sends it to the whole tree and ends by force what is left after the grace.
 politely() {
@@ -19,7 +25,7 @@ politely() {
     waited=$((waited + 50))
     ! gone $$ || return 0
   done
-  end_tree $$
+  end_all
 }
 
 # weigh PID...: sets $count to how many there are and $pages to their resident memory.
@@ -45,7 +51,7 @@ hold_limits() {
     [ "$limit_pages" -gt 0 ] && [ $pages -gt "$limit_pages" ] && break
   done
   echo "holdfast run: limit exceeded: $count processes, $((pages * 4)) KiB; the tree is ended" >&4
-  end_tree $$
+  end_all
 }
 
 # Whether the guard's number is still the guard's, and it lives: a pid alone names nobody.
@@ -73,6 +79,7 @@ watch() {
     politely "$asked"
     asked=''
   done
+  [ "$group" = - ] || echo 1 >"$group/cgroup.kill"
   ! guard_lives || end_tree $$
   if guard_lives; then
     # Once more with the guard stopped, because it may have started the command after that look. Not stopped from the
@@ -81,9 +88,10 @@ watch() {
     end_tree $$
     kill -KILL $$
   else
-    # The guard was killed and its tree handed to others: what is marked is all that can still be told.
+    # The guard was killed and its tree handed to others: without a cgroup, what is marked is all that can still be told.
     end_marked "$marker"
   fi
+  end_group "$group"
 }
 
 exec 4>&2 2>/dev/null
@@ -91,6 +99,7 @@ watch </dev/null >/dev/null &
 watcher=$!
 HOLDFAST_RUN=$marker
 export HOLDFAST_RUN
+[ "$group" = - ] || set -- "$joiner" "$group" "$SHELL_OF_GUARD" -c 'exec "$@"' sh "$@"
 unset SHELL_OF_GUARD
 # In the foreground (it keeps its stdin and ^C); a subshell, so that its stderr is not ours when the shell remarks on it.
 (
@@ -103,5 +112,6 @@ code=$?
 exec </dev/null >/dev/null 4>&-
 spare=$watcher
 politely TERM
+end_group "$group"
 kill -KILL $watcher
 exit $code

@@ -1,18 +1,22 @@
-# What `holdfast run` becomes: sh run.sh TREE_SH GUARD_SH LAUNCHER SENTINEL MARKER GRACE_MS TERMINAL
+# What `holdfast run` becomes: sh run.sh TREE_SH GUARD_SH LAUNCHER SENTINEL JOINER GROUP MARKER GRACE_MS TERMINAL
 # LIMIT_PIDS LIMIT_PAGES COMMAND [ARGUMENT]...
 # This is the process that the caller knows. It and the guard are both subreapers, and each ends the tree when the other
 # dies. Descriptors: 7 and 8 are the ends of the life line to the guard; pidfds are 9 of the caller, 6 of --kill-with and
-# 5 of this process itself.
+# 5 of this process itself. GROUP is the cgroup that the command is born in by the JOINER, or "-".
 # dash knows single-digit descriptors only.
 . "$1"
-tree_functions=$1 guard_script=$2 launcher=$3 sentinel=$4 marker=$5 grace=$6 terminal=$7
+tree_functions=$1 guard_script=$2 launcher=$3 sentinel=$4 joiner=$5 group=$6 marker=$7
 shift 7
+grace=$1 terminal=$2
+shift 2
 
-# Sleeps until the caller ends and says so to the guard; ends with this process, so that the life line ends then too.
+# Sleeps until the caller ends and says so to the guard. Ends with this process, so that the life line ends then too, and
+# kills the cgroup first: it is no shell, so whoever kills every shell there is has not killed it.
 # It must not end by the signals that it is there to outlast.
 stand_watch() {
   trap '' TERM INT HUP QUIT
-  exec "$sentinel" 6<&- 7<&-
+  if [ "$group" = - ]; then stroke=/dev/null; else stroke=$group/cgroup.kill; fi
+  exec "$sentinel" 3>"$stroke" 6<&- 7<&-
 }
 stand_watch </dev/null >/dev/null 2>&1 &
 sentinels=$!
@@ -29,7 +33,7 @@ trap : USR1 USR2 PIPE
 if [ "$terminal" = 1 ]; then trap : INT QUIT; else trap 'pass INT' INT; trap 'pass QUIT' QUIT; fi
 
 exec 4<&0
-"$launcher" "$SHELL_OF_GUARD" "$guard_script" "$tree_functions" "$marker" "$grace" "$@" <&4 4<&- 5<&- 6<&- 8>&- 9<&- &
+"$launcher" "$SHELL_OF_GUARD" "$guard_script" "$tree_functions" "$joiner" "$group" "$marker" "$grace" "$@" <&4 4<&- 5<&- 6<&- 8>&- 9<&- &
 guard=$!
 # Only the command holds the caller's streams from here on, so the caller sees them close when the command closes them.
 exec 4<&- 5<&- 6<&- 7<&- 9<&- </dev/null >/dev/null 2>&1
@@ -43,6 +47,7 @@ while kill -0 $guard; do
 done
 # When the guard was killed, its tree was handed to this process.
 spare=$sentinels
+end_group "$group"
 end_tree $$
 [ -z "$sentinels" ] || kill -KILL $sentinels
 exit $code

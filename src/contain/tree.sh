@@ -1,4 +1,4 @@
-# Functions shared by guard.sh and guardian.sh: find and end a process tree with builtins only, because every fork
+# Functions shared by the guards and guardian.sh: find and end a process tree with builtins only, because every fork
 # would be one more process to tell apart. POSIX sh; runs in dash, bash and busybox.
 
 # start_of PID: sets $start to field 22 of /proc/PID/stat and $state to its letter; empty when there is none.
@@ -93,3 +93,24 @@ end_marked() {
   done
   return 1
 }
+
+# populated GROUP: whether the kernel knows a process in this cgroup or below it.
+populated() {
+  is_populated=0
+  while read -r key value; do [ "$key" = populated ] && is_populated=$value; done <"$1/cgroup.events"
+  [ "$is_populated" = 1 ]
+} 2>/dev/null
+
+# end_group GROUP: ends all that is in a cgroup ("-": none) and takes it down. Returns 1 when something is left.
+end_group() {
+  [ -d "$1" ] || return 0
+  rounds=0
+  while populated "$1"; do
+    [ $rounds -lt 1000 ] || return 1
+    echo 1 >"$1/cgroup.kill"
+    rounds=$((rounds + 1))
+    [ $rounds -lt 100 ] || sleep 0.01
+  done
+  # A run may have made groups of its own inside.
+  rmdir "$1" || find "$1" -depth -type d -exec rmdir {} +
+} 2>/dev/null

@@ -1,81 +1,20 @@
 /** `holdfast run`: transparent while all is well, and nothing left however anybody dies. */
 import assert from "node:assert/strict";
-import { spawn, type ChildProcess } from "node:child_process";
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { buffer, text } from "node:stream/consumers";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { readUntil } from "../helpers/fence.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { isLive, killWhatIsLeft, readListed, settle, statOf, waitForZero } from "../helpers/pids.ts";
+import { isLive, readListed, settle, statOf, waitForZero } from "../helpers/pids.ts";
 import { fixture } from "../helpers/servers.ts";
-import { root } from "../helpers/tiers.ts";
+import { tiersToTest } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
+import { exitOf, guardOf, main, wrapper, Wrapped } from "../helpers/wrapped.ts";
 
-const main = join(root, "dist/main.js");
-const wrapper = [process.execPath, main, "run"];
 const boundMs = 10_000;
-
-/** One wrapped command in a directory of its own; whatever goes wrong, nothing is left. */
-class Wrapped implements AsyncDisposable {
-  readonly directory = mkdtempSync(join(tmpdir(), "holdfast-run-"));
-  readonly pidFile = join(this.directory, "pids");
-  readonly children: ChildProcess[] = [];
-
-  constructor() {
-    writeFileSync(this.pidFile, "");
-  }
-
-  start(command: string, args: string[], env: Record<string, string> = {}): ChildProcess {
-    const child = spawn(command, args, { env: { ...process.env, XDG_CACHE_HOME: this.directory, ...env } });
-    this.children.push(child);
-    return child;
-  }
-
-  /** holdfast run [options] -- command */
-  run(words: string[], options: string[] = []): ChildProcess {
-    const [command = "", ...rest] = wrapper;
-    return this.start(command, [...rest, ...options, "--", ...words]);
-  }
-
-  /** A tree that hides in the named way, wrapped; resolves when it is there. */
-  async attack(name: string, options: string[] = []): Promise<ChildProcess> {
-    const child = this.run(
-      ["bash", fixture("attack.sh"), name, this.pidFile, join(this.directory, "holdfast/bin/launcher")],
-      options,
-    );
-    await readUntil(child.stdout!, "ready");
-    return child;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const child of this.children) {
-      if (child.exitCode === null && child.signalCode === null) {
-        child.kill("SIGKILL");
-        await once(child, "exit");
-      }
-    }
-    const left = await killWhatIsLeft(this.pidFile);
-    rmSync(this.directory, { recursive: true, force: true });
-    assert.equal(left, 0, "processes were left");
-  }
-}
-
-async function exitOf(child: ChildProcess): Promise<number | string | null> {
-  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-  return child.signalCode ?? child.exitCode;
-}
-
-/** The guard below the pid that the caller knows. */
-function guardOf(pid: number): number {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").trim().split(" ").map(Number);
-  const guard = children.find((each) => readFileSync(`/proc/${each}/cmdline`, "latin1").includes("run-guard.sh"));
-  assert.ok(guard !== undefined, "there is a guard");
-  return guard;
-}
 
 describe("holdfast run is transparent", { timeout: 120_000 }, () => {
   leavesNothing();
@@ -176,30 +115,31 @@ describe("holdfast run leaves nothing", { timeout: 120_000 }, () => {
   leavesNothing();
   const hidden = ["setsid", "cleared", "double-fork", "stopped", "deaf", "own-subreaper", "chains"];
 
-  for (const name of hidden) {
-    it(`of a tree that hides by ${name} when it gets SIGTERM`, async () => {
-      await using wrapped = new Wrapped();
-      const child = await wrapped.attack(name, ["--term-grace", "200"]);
-      child.kill("SIGTERM");
-      assert.ok([143, 137].includes(Number(await exitOf(child))));
-      await waitForZero(wrapped.pidFile, 500);
-    });
+  for (const tier of tiersToTest())
+    for (const name of hidden) {
+      it(`of a tree that hides by ${name} when it gets SIGTERM, on the ${tier} tier`, async () => {
+        await using wrapped = new Wrapped(tier);
+        const child = await wrapped.attack(name, ["--term-grace", "200"]);
+        child.kill("SIGTERM");
+        assert.ok([143, 137].includes(Number(await exitOf(child))));
+        await waitForZero(wrapped.pidFile, 500);
+      });
 
-    it(`of a tree that hides by ${name} when the pid that the caller knows is killed`, async () => {
-      await using wrapped = new Wrapped();
-      const child = await wrapped.attack(name);
-      child.kill("SIGKILL");
-      await waitForZero(wrapped.pidFile, boundMs);
-    });
+      it(`of a tree that hides by ${name} when the pid that the caller knows is killed, on the ${tier} tier`, async () => {
+        await using wrapped = new Wrapped(tier);
+        const child = await wrapped.attack(name);
+        child.kill("SIGKILL");
+        await waitForZero(wrapped.pidFile, boundMs);
+      });
 
-    it(`of a tree that hides by ${name} when its guard is killed`, async () => {
-      await using wrapped = new Wrapped();
-      const child = await wrapped.attack(name);
-      process.kill(guardOf(child.pid ?? 0), "SIGKILL");
-      assert.equal(await exitOf(child), 137);
-      await waitForZero(wrapped.pidFile, 500);
-    });
-  }
+      it(`of a tree that hides by ${name} when its guard is killed, on the ${tier} tier`, async () => {
+        await using wrapped = new Wrapped(tier);
+        const child = await wrapped.attack(name);
+        process.kill(guardOf(child.pid ?? 0), "SIGKILL");
+        assert.equal(await exitOf(child), 137);
+        await waitForZero(wrapped.pidFile, 500);
+      });
+    }
 
   it("when the command ends and leaves helpers behind, and the caller's streams end with the command's", async () => {
     await using wrapped = new Wrapped();

@@ -1,0 +1,61 @@
+/**
+ * The cgroup of one `holdfast run`, where this user may make one: a leaf beside this process, for the command and all that
+ * it starts; the shells stay outside. It adds to their walking what walking cannot give: one stroke that ends everything,
+ * whoever of the shells is left to strike, and the kernel's own word for empty.
+ */
+import { accessSync, constants, mkdirSync, readFileSync, readdirSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+import { ownCgroupDirectory } from "./cgroup-mount.ts";
+import { killCgroup, removeCgroup } from "./cgroup-tree.ts";
+import { isAlive, readProcess } from "./processes.ts";
+
+const prefix = "holdfast-run-";
+
+/** Numbers of pids mean nothing in another pid namespace, which may share the cgroup. */
+function pidNamespace(): string {
+  return readlinkSync("/proc/self/ns/pid").replaceAll(/\D/g, "");
+}
+
+/** `holdfast-run-<pid>.<start time>.<pid namespace>`: the process that the caller knows, which keeps both over execve. */
+function nameOf(pid: number): string {
+  return `${prefix}${pid}.${readProcess(pid)?.startTime ?? 0}.${pidNamespace()}`;
+}
+
+/** Takes down what runs left whose every process was killed in the same instant; says nothing of other namespaces' runs. */
+function sweepDeadRuns(directory: string): void {
+  const namespace = pidNamespace();
+  for (const name of readdirSync(directory)) {
+    if (!name.startsWith(prefix)) continue;
+    const [pid = "", startTime, where] = name.slice(prefix.length).split(".");
+    const owner = readProcess(Number(pid));
+    if (where !== namespace || (isAlive(owner) && owner.startTime === startTime)) continue;
+    const leaf = join(directory, name);
+    killCgroup(leaf);
+    removeCgroup(leaf); // what is dying still stays for the next sweep
+  }
+}
+
+/** Makes the leaf of this process, or says why it cannot have one. Nothing is left when it says so. */
+export function makeRunGroup(): { leaf: string } | { reason: string } {
+  const own = ownCgroupDirectory();
+  if ("reason" in own) return own;
+  const leaf = join(own.directory, nameOf(process.pid));
+  try {
+    // Whoever joins needs this right too, and must not learn it only then.
+    accessSync(join(own.directory, "cgroup.procs"), constants.W_OK);
+    mkdirSync(leaf);
+  } catch (error) {
+    return { reason: error instanceof Error ? error.message : String(error) };
+  }
+  try {
+    sweepDeadRuns(own.directory);
+    accessSync(join(leaf, "cgroup.kill"), constants.W_OK);
+    const type = readFileSync(join(leaf, "cgroup.type"), "latin1").trim();
+    if (type === "domain") return { leaf };
+    removeCgroup(leaf);
+    return { reason: `a cgroup here would be "${type}"` };
+  } catch (error) {
+    removeCgroup(leaf);
+    return { reason: error instanceof Error ? error.message : String(error) };
+  }
+}

@@ -1,0 +1,125 @@
+/** `holdfast run` where it may make a cgroup: whoever of its own processes dies, one that is left strikes; and where it may not. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { text } from "node:stream/consumers";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { readUntil } from "../helpers/fence.ts";
+import { leavesNothing } from "../helpers/no-leaks.ts";
+import { settle, survivorsOf, waitForZero } from "../helpers/pids.ts";
+import { cgroupMount, launchOn, tierProblem, tiersToTest } from "../helpers/tiers.ts";
+import { until } from "../helpers/until.ts";
+import { exitOf, groupsOf, main, ownBelow, wrapper, Wrapped } from "../helpers/wrapped.ts";
+
+const boundMs = 10_000;
+
+/** Kills all of these in the same instant, as far as one process can: none of them runs from the first stop on. */
+function killAtOnce(pids: readonly number[]): void {
+  for (const signal of ["SIGSTOP", "SIGKILL"] as const) for (const pid of pids) process.kill(pid, signal);
+}
+
+describe("holdfast run in a cgroup", { timeout: 60_000 }, () => {
+  leavesNothing();
+  if (!tiersToTest().includes("cgroup")) return;
+
+  it("is tested where there is one", () => assert.equal(tierProblem("cgroup"), undefined));
+
+  it("puts the command and nothing of its own into one, and takes it down at the end", async () => {
+    await using wrapped = new Wrapped("cgroup");
+    const child = wrapped.run(["sh", "-c", "sleep 1000 & echo $$ $!; exec cat"]);
+    const pids = (await readUntil(child.stdout!, "\n")).trim().split(" ");
+    const [leaf = ""] = groupsOf(child.pid ?? 0);
+    assert.deepEqual(readFileSync(join(leaf, "cgroup.procs"), "utf8").trim().split("\n").toSorted(), pids.toSorted());
+    child.stdin!.end();
+    assert.equal(await exitOf(child), 0);
+    assert.equal(existsSync(leaf), false);
+  });
+
+  it("takes down what the command made inside, too", async () => {
+    await using wrapped = new Wrapped("cgroup");
+    const { mount } = cgroupMount()!;
+    const script = `own=${mount}$(sed -n 's/^0:://p' /proc/self/cgroup); mkdir -p "$own/a/b"; echo $own; echo $$ >"$own/a/b/cgroup.procs"; sleep 1000 &`;
+    const child = wrapped.run(["sh", "-c", script], ["--term-grace", "100"]);
+    const leaf = (await text(child.stdout!)).trim();
+    assert.equal(await exitOf(child), 0);
+    assert.match(leaf, new RegExp(`/holdfast-run-${child.pid}\\.`));
+    assert.equal(existsSync(leaf), false);
+  });
+
+  for (const what of ["both shells but the watcher", "every shell"]) {
+    it(`ends a tree with a cleared environment when ${what} is killed at once`, async () => {
+      await using wrapped = new Wrapped("cgroup");
+      const child = await wrapped.attack("cleared-double-fork");
+      const known = child.pid ?? 0;
+      const shells = ownBelow(known).filter(({ command }) => command.includes("run-guard.sh"));
+      assert.equal(shells.length, 2, "guard and watcher");
+      // The watcher is the younger one of the two: it was started by the guard.
+      const guard = Math.min(...shells.map(({ pid }) => pid));
+      killAtOnce([known, ...(what === "every shell" ? shells.map(({ pid }) => pid) : [guard])]);
+      await waitForZero(wrapped.pidFile, boundMs);
+      if (what === "every shell") await sweep(wrapped);
+    });
+  }
+
+  it("ends at the next start what lost all of its watchers in the same instant", async () => {
+    await using wrapped = new Wrapped("cgroup");
+    const child = await wrapped.attack("cleared-double-fork");
+    const known = child.pid ?? 0;
+    killAtOnce([known, ...ownBelow(known).map(({ pid }) => pid)]);
+    await exitOf(child);
+    assert.ok((await settle(wrapped.pidFile, 200)).survivors.length > 0, "nobody is left to end them");
+    await sweep(wrapped);
+    await waitForZero(wrapped.pidFile, boundMs);
+  });
+
+  /** Starts others until the leaf of the dead is gone: what dies while one looks is left to the next. */
+  async function sweep(wrapped: Wrapped): Promise<void> {
+    const dead = wrapped.children[0]?.pid ?? 0;
+    const isGone = async () => {
+      assert.equal(await exitOf(wrapped.run(["true"])), 0);
+      return groupsOf(dead).length === 0;
+    };
+    await until("the leaf of the dead is taken down", isGone, { boundMs });
+  }
+
+  it("leaves the living of others alone when it sweeps", async () => {
+    await using wrapped = new Wrapped("cgroup");
+    const child = await wrapped.attack("cleared");
+    const before = survivorsOf(wrapped.pidFile).length;
+    assert.equal(await exitOf(wrapped.run(["true"])), 0);
+    assert.equal(survivorsOf(wrapped.pidFile).length, before);
+    child.kill("SIGKILL");
+    await waitForZero(wrapped.pidFile, boundMs);
+  });
+});
+
+describe("holdfast run without a cgroup", { timeout: 60_000 }, () => {
+  leavesNothing();
+
+  it("works all the same for a user who may make none, and says why when it is told to have one", () => {
+    const { prefix, identity, env } = launchOn("subreaper");
+    const [command = "", ...rest] = [...prefix, ...wrapper];
+    const words = ["--", "sh", "-c", "tail -n 1 /proc/self/cgroup; exit 5"];
+    const asUser = (tier: string) =>
+      spawnSync(command, [...rest, ...words], {
+        encoding: "utf8",
+        cwd: "/",
+        ...identity,
+        env: { ...process.env, ...env, XDG_CACHE_HOME: "/tmp/holdfast-cache-of-nobody", HOLDFAST_TIER: tier },
+      });
+    const without = asUser("");
+    assert.equal(without.status, 5, without.stderr);
+    assert.doesNotMatch(without.stdout, /holdfast-run/);
+    assert.doesNotMatch(without.stderr, /./);
+    const insisted = asUser("cgroup");
+    assert.equal(insisted.status, 1);
+    assert.match(insisted.stderr, /no cgroup tier here: .*(EACCES|permission)/);
+  });
+
+  it("works where cgroupfs is read-only, as in most containers", () => {
+    if (!tiersToTest().includes("cgroup")) return; // needs the rights to make it so
+    const script = `mount -o remount,bind,ro ${cgroupMount()!.mount}; exec ${process.execPath} ${main} run -- sh -c 'exit 6'`;
+    assert.equal(spawnSync("unshare", ["--mount", "sh", "-ec", script]).status, 6);
+  });
+});
