@@ -5,6 +5,7 @@
 import { hash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { isIPv4, isIPv6, type Socket } from "node:net";
+import { rpcScopes, type RpcScope } from "./api/define.ts";
 
 /** Headers of which a second one could be read differently by somebody else; one bit each. */
 const singleHeaders = new Map([
@@ -33,6 +34,8 @@ export interface Denial {
 }
 
 export class Access {
+  /** The one token may do everything. */
+  readonly scopes: ReadonlySet<RpcScope> = new Set(rpcScopes);
   readonly #tokenDigest: Buffer;
   readonly #hosts: Set<string>;
   readonly #origins: Set<string>;
@@ -68,6 +71,11 @@ export class Access {
     return undefined;
   }
 
+  /** What the token may do; undefined = it is not the token. */
+  admit(token: string): ReadonlySet<RpcScope> | undefined {
+    return this.#isToken(token) ? this.scopes : undefined;
+  }
+
   /** Whether the request carries the token, in the one place where it may be. */
   authorize(request: IncomingMessage): Denial | undefined {
     const { authorization } = request.headers;
@@ -79,10 +87,14 @@ export class Access {
         status: 401,
         message: "a bearer token is needed: `Authorization: Bearer …` with the content of the token file",
       };
-    // Digests have one length, so that neither the length of the token nor its first letters show in the time taken.
-    const isRight = timingSafeEqual(hash("sha256", given, "buffer"), this.#tokenDigest);
+    const isRight = this.#isToken(given);
     if (isRight && authorization !== undefined) this.#proven.set(request.socket, authorization);
     return isRight ? undefined : { status: 401, message: "the bearer token is wrong" };
+  }
+
+  #isToken(given: string): boolean {
+    // Digests have one length, so that neither the length of the token nor its first letters show in the time taken.
+    return timingSafeEqual(hash("sha256", given, "buffer"), this.#tokenDigest);
   }
 
   #isOwnHost(header: string): boolean {

@@ -67,6 +67,17 @@ export class Dispatcher {
     return { body: told.length === 0 ? undefined : told, isMalformed: false };
   }
 
+  /** The answer to a message for which there is no room: `gateway_busy`, with the call's id where it is known. */
+  refuse(text: string, message: string): string {
+    let id: unknown = null;
+    try {
+      id = (JSON.parse(text) as { id?: unknown } | null)?.id ?? null;
+    } catch {
+      // Not JSON: an answer without an id says as much as it deserves.
+    }
+    return JSON.stringify({ jsonrpc: "2.0", id, ...fault(rpcCode.unavailable, "gateway_busy", message) });
+  }
+
   async #respond(call: RpcCall, caller: Caller): Promise<Response | undefined> {
     const outcome = await this.#perform(call, caller);
     return call.id === undefined ? undefined : { jsonrpc: "2.0", id: call.id, ...outcome };

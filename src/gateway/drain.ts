@@ -1,19 +1,24 @@
 /** The front's way out, in order: doors shut, calls answered, streams closed, sockets gone. Bounded at every step. */
 import type { McpEndpoint } from "../mcp/endpoint.ts";
 import type { SessionSet } from "../sessions/set.ts";
-import type { Connections } from "./connections.ts";
+import type { Connections } from "./connections/connections.ts";
 import type { HttpFace } from "./server.ts";
+import type { WebSocketEndpoint } from "./websocket/endpoint.ts";
 
 /** Time for the keeper to end the runs, so that each call hears how its server ended. The keeper waits 5 s for us in all. */
 const runsBoundMs = 3500;
 /** Time for clients to read their last answer. */
 const socketsBoundMs = 500;
+/** A new front cannot listen before this one is gone: its WebSockets have so long to answer the close frame. */
+const restartBoundMs = 1000;
 
 export interface DrainParts {
   face: HttpFace;
   connections: Connections;
   sessions: SessionSet;
   mcp: McpEndpoint;
+  /** Undefined until the sockets are open. */
+  webSockets: () => WebSocketEndpoint | undefined;
 }
 
 export class Drain {
@@ -31,9 +36,11 @@ export class Drain {
   }
 
   async #run(reason: string): Promise<void> {
-    const { face, connections, sessions, mcp } = this.#parts;
+    const { face, connections, sessions, mcp, webSockets } = this.#parts;
+    const boundMs = reason === "restart" ? restartBoundMs : connections.limits.drainMs;
     face.drain();
     mcp.closeStreams();
+    webSockets()?.drain(boundMs);
     // When only the front is replaced, the keeper ends the runs after us: there is nothing to wait for.
     if (reason !== "restart") await sessions.empty(runsBoundMs);
     mcp.failAll(reason === "restart" ? "the gateway's front is being restarted" : "the gateway is stopping");

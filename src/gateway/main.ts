@@ -12,7 +12,7 @@ import { Scope } from "../ownership/scope.ts";
 import { SessionSet } from "../sessions/set.ts";
 import { SessionStore } from "../sessions/store.ts";
 import { Access } from "./access.ts";
-import { Connections } from "./connections.ts";
+import { Connections } from "./connections/connections.ts";
 import { Drain } from "./drain.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { listenAll } from "./listen.ts";
@@ -20,6 +20,7 @@ import { Dispatcher } from "./dispatch.ts";
 import { allHandlers } from "./methods/index.ts";
 import { RpcEndpoint } from "./rpc.ts";
 import { HttpFace } from "./server.ts";
+import { WebSocketEndpoint } from "./websocket/endpoint.ts";
 
 /** The terminal's Ctrl-C and a service manager's stop reach the whole group; what follows is the keeper's to say. */
 function leaveSignalsToKeeper(): void {
@@ -33,14 +34,14 @@ async function main(): Promise<void> {
   const log = stderrLog;
   const heartbeat = new Heartbeat(link);
   const announce = (method: string) => heartbeat.announce(method);
-  const connections = new Connections();
+  const connections = new Connections(config.connections);
   const face = new HttpFace(config.bind.length, { connections, announce, log });
   const store = SessionStore.open(frontDir, epoch, log);
   const sessions = new SessionSet(new Scope("gateway"), systemClock, config.session, log, store);
   // The keeper has ended their runs with the front before.
   for (const session of sessions.restore()) if (session.kind === "mcp") void session.close("front-lost");
   const mcp = new McpEndpoint({ link, sessions, clock: systemClock, log });
-  const drain = new Drain({ face, connections, sessions, mcp });
+  const drain = new Drain({ face, connections, sessions, mcp, webSockets: () => face.webSockets });
   link.onDrain((reason) => void drain.run(reason).then(() => process.exit(0)));
   try {
     const token = readFileSync(tokenFile, "utf8").trim();
@@ -53,7 +54,8 @@ async function main(): Promise<void> {
       allowedOrigins: config.allowedOrigins,
     });
     const dispatcher = new Dispatcher({ handlers: allHandlers({ link, sessions, urls }), announce });
-    face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher) });
+    const webSockets = new WebSocketEndpoint({ connections, access, dispatcher });
+    face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher), webSockets });
     link.listening(urls);
   } catch (thrown) {
     await link.failed(asHoldfastError(thrown));

@@ -1,31 +1,30 @@
 /** The HTTP face of the gateway: limits, who may call, routes, and the order of the end. */
 import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Log } from "../log.ts";
 import type { McpEndpoint } from "../mcp/endpoint.ts";
 import { rpcCode } from "../mcp/json-rpc.ts";
 import { refuse, sendJson } from "../mcp/reply.ts";
-import { rpcScopes } from "./api/define.ts";
 import type { Access, Denial } from "./access.ts";
-import type { Connections } from "./connections.ts";
+import { refuseBadHead } from "./bad-head.ts";
+import { connectionOf } from "./connections/connection.ts";
+import type { Connections } from "./connections/connections.ts";
 import { answerPreflight, corsHeaders, isPreflight } from "./cors.ts";
 import type { RpcEndpoint } from "./rpc.ts";
+import type { WebSocketEndpoint } from "./websocket/endpoint.ts";
+import { refuseUpgrade, websocketPath } from "./websocket/handshake.ts";
 
 /** An ordinary import reads every export of node:http, also the lazy ones that load undici: 16 MB and 50 ms for nothing. */
 const { createServer } = process.getBuiltinModule("node:http");
 
 /** Limits on one connection; see the Node documentation of each name. */
 const serverOptions = {
-  headersTimeout: 5000,
   /** For the whole request: a 16 MiB body over a slow line must get through. */
   requestTimeout: 60_000,
-  connectionsCheckingInterval: 1000,
-  /** Longer than clients pause between two calls; a connection that idles longer is closed. */
-  keepAliveTimeout: 60_000,
   maxHeaderSize: 16 * 1024,
 };
 const headersCountMax = 64;
-/** The one token may do everything. */
-const everyScope = new Set(rpcScopes);
 
 export interface FaceParts {
   connections: Connections;
@@ -38,6 +37,7 @@ export interface FaceService {
   access: Access;
   rpc: RpcEndpoint;
   mcp: McpEndpoint;
+  webSockets: WebSocketEndpoint;
 }
 
 export class HttpFace {
@@ -49,6 +49,10 @@ export class HttpFace {
   constructor(addressCount: number, parts: FaceParts) {
     this.#parts = parts;
     this.servers = Array.from({ length: addressCount }, () => this.#makeServer());
+  }
+
+  get webSockets(): WebSocketEndpoint | undefined {
+    return this.#service?.webSockets;
   }
 
   /** From here on requests are served; before, the few that are early hear 503. */
@@ -66,9 +70,23 @@ export class HttpFace {
   }
 
   #makeServer(): Server {
-    const server = createServer(serverOptions);
+    const { connections } = this.#parts;
+    const { headMs, idleMs, heartbeatMs } = connections.limits;
+    const server = createServer({
+      ...serverOptions,
+      headersTimeout: headMs,
+      connectionsCheckingInterval: Math.min(1000, headMs / 5),
+      /** Longer than clients pause between two calls; a connection that idles longer is closed. */
+      keepAliveTimeout: idleMs,
+      // The kernel finds out about a peer whose machine is gone while nothing is in flight.
+      keepAlive: true,
+      keepAliveInitialDelay: heartbeatMs,
+      shouldUpgradeCallback: (request) => pathOf(request.url ?? "") === websocketPath,
+    });
     server.maxHeadersCount = headersCountMax;
-    this.#parts.connections.watch(server);
+    connections.watch(server);
+    server.on("clientError", (error, stream) => refuseBadHead(error, stream as Socket, connections));
+    server.on("upgrade", (request, stream, head) => this.#upgrade(request, stream, head));
     const hear = (request: IncomingMessage, response: ServerResponse) => {
       // A socket that breaks while we write is told by "close"; without this listener it would end the process.
       response.on("error", () => {});
@@ -78,7 +96,26 @@ export class HttpFace {
     return server;
   }
 
+  #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    const { connections, announce } = this.#parts;
+    const service = this.#service;
+    if (pathOf(request.url ?? "") !== websocketPath) {
+      const refusal = { status: 404 as const, message: `a WebSocket is at ${websocketPath} only` };
+      return connections.end(stream as Socket, "bad-request", () => refuseUpgrade(stream, refusal));
+    }
+    const isBusy = service === undefined || this.#draining || connections.crowded;
+    if (service === undefined || isBusy) {
+      const refusal = { status: 503 as const, message: this.#busyMessage(), headers: { "retry-after": "1" } };
+      return connections.end(stream as Socket, "crowded", () => refuseUpgrade(stream, refusal));
+    }
+    announce("upgrade /ws");
+    service.webSockets.upgrade(request, stream, head);
+  }
+
   async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const connection = connectionOf(request.socket);
+    // One look at each request: the state only changes with the first ones of a connection.
+    if (connection?.state === "accepted") connection.authenticate(this.#parts.connections.time.now);
     const path = pathOf(request.url ?? "");
     if (path === "/healthz") return sendJson(response, 200, { ok: true });
     const service = this.#service;
@@ -89,13 +126,15 @@ export class HttpFace {
     if (denied !== undefined) return deny(request, response, denied);
     const headers = corsHeaders(request);
     if (isPreflight(request)) return answerPreflight(request, response);
+    if (path === websocketPath) return this.#upgradeNeeded(request, response, headers);
     const server = /^\/mcp\/([A-Za-z0-9_-]{1,64})$/.exec(path)?.[1];
     if (path !== "/rpc" && server === undefined) return this.#notFound(request, response, path, headers);
     const unauthorized = service.access.authorize(request);
     if (unauthorized !== undefined) return deny(request, response, unauthorized, headers);
+    if (connection?.proven === false) connection.open();
     this.#parts.announce(server === undefined ? "/rpc" : `${request.method} /mcp`);
     if (server === undefined)
-      return service.rpc.handle(request, response, headers, { scopes: everyScope, peer: undefined });
+      return service.rpc.handle(request, response, headers, { scopes: service.access.scopes, peer: undefined });
     return service.mcp.handle(server, request, response, headers);
   }
 
@@ -104,18 +143,27 @@ export class HttpFace {
     sendJson(response, isReady ? 200 : 503, { ok: isReady });
   }
 
-  #busy(request: IncomingMessage, response: ServerResponse): void {
-    const message = this.#draining
+  #busyMessage(): string {
+    return this.#draining
       ? "the gateway is stopping"
       : "the gateway is starting or has too many connections; try again";
-    const fault = { code: rpcCode.unavailable, message, reason: "gateway_busy" as const };
+  }
+
+  #busy(request: IncomingMessage, response: ServerResponse): void {
+    const fault = { code: rpcCode.unavailable, message: this.#busyMessage(), reason: "gateway_busy" as const };
     refuse(request, response, { status: 503, fault, headers: { connection: "close", "retry-after": "1" } });
+  }
+
+  #upgradeNeeded(request: IncomingMessage, response: ServerResponse, headers: OutgoingHttpHeaders): void {
+    const message = "connect with a WebSocket (subprotocol holdfast.v1)";
+    const fault = { code: rpcCode.invalidRequest, message, reason: "websocket_only" as const };
+    refuse(request, response, { status: 426, fault, headers: { ...headers, upgrade: "websocket" } });
   }
 
   #notFound(request: IncomingMessage, response: ServerResponse, path: string, headers: OutgoingHttpHeaders): void {
     const message = path.startsWith("/mcp")
       ? "an MCP server is at /mcp/<its name in the config>"
-      : "there is /mcp/<server>, /rpc, /healthz and /readyz";
+      : "there is /mcp/<server>, /rpc, /ws, /healthz and /readyz";
     const fault = {
       code: rpcCode.invalidRequest,
       message: `nothing at ${path.slice(0, 200)}: ${message}`,

@@ -18,15 +18,14 @@ import { dataDescriptor } from "./protocol/link.ts";
 import type { CrashView, KeeperMessage } from "./protocol/messages.ts";
 import type { FrontPort } from "./relay.ts";
 
-/** Time for a front that was told to drain; then it is killed. */
-const drainBoundMs = 5000;
-
 export interface FrontParts {
   frontDirectory: string;
   crashes: CrashRecords;
   log: Log;
   voice: FrontVoice;
   intensity: RestartIntensity;
+  /** Time for a front that was told to drain; then it is killed. */
+  drainBoundMs: number;
   /** The program of the front; by default the gateway's. */
   entry?: string;
   /** Silence after which a front is stuck, in milliseconds; 0 = it never is. */
@@ -151,7 +150,7 @@ export class FrontSupervisor {
     this.#planned = true;
     this.#watch?.[Symbol.dispose]();
     this.tell({ type: "drain", reason });
-    const late = setTimeout(() => child.kill("SIGKILL"), drainBoundMs);
+    const late = setTimeout(() => child.kill("SIGKILL"), this.#parts.drainBoundMs);
     await this.#ended.finally(() => clearTimeout(late));
   }
 

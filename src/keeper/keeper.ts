@@ -7,7 +7,7 @@ import { markerOf } from "../contain/marker.ts";
 import { bootId, readProcess } from "../contain/processes.ts";
 import type { TierName } from "../contain/types.ts";
 import { version } from "../version.ts";
-import { frontConfig } from "./front-config.ts";
+import { drainBoundMs, frontConfig } from "./front-config.ts";
 import { crashEntry, CrashRecords, recordUncaught } from "./crashes.ts";
 import { Desk } from "./desk.ts";
 import { FarRuns } from "./far-runs.ts";
@@ -228,6 +228,7 @@ export class Keeper {
       voice: new FrontVoice(this.#opened),
       intensity: new RestartIntensity(frontRestartsMax, frontRestartWindowMs),
       stuckMs: frontStuckMs,
+      drainBoundMs: drainBoundMs(this.config),
       onStart: (front) => this.#greet(front),
       onMessage: (message, front) => desk.hear(message, front),
       onFrame: (frame) => this.#table.byChannel(frame.channel)?.relay?.toServer(frame),

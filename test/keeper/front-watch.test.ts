@@ -81,6 +81,7 @@ describe("a stuck front", { timeout: 60_000 }, () => {
       log: opened.log,
       voice: new FrontVoice(opened),
       intensity: new RestartIntensity(0, 1000),
+      drainBoundMs: 5000,
       stuckMs: 2000,
       onStart: (front) => front.tell({ type: "drain", reason: "any first word" }),
       onMessage: (message) => {

@@ -10,9 +10,11 @@ export interface Caller {
 }
 
 /** The other end of a WebSocket, for methods that go on speaking after their answer. */
-interface Peer {
+export interface Peer {
   /** False: the bytes wait, and the producer should pause until `drained`. What is sent to a peer that is gone is dropped. */
   notify(method: string, params: object): boolean;
+  /** The same, with parameters that are JSON text already. */
+  notifyJson(method: string, params: string): boolean;
   /** Resolves when the client took enough of what waits, or is gone. */
   drained(): Promise<void>;
   /** True from the first moment of its end on. */

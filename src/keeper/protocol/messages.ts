@@ -110,6 +110,21 @@ export interface FrontConfig {
   bind: string[];
   servers: { name: string; kind: "stdio"; enabled: boolean; requestTimeoutMs: number; connectionTimeoutMs: number }[];
   session: { idleLeaseMs: number; sessionsMax: number };
+  /** Limits and deadlines of connections; each is explained in docs/config.md. */
+  connections: {
+    max: number;
+    unprovenPerAddressMax: number;
+    headMs: number;
+    authMs: number;
+    idleMs: number;
+    heartbeatMs: number;
+    heartbeatGraceMs: number;
+    slowMs: number;
+    pauseBytes: number;
+    closeBytes: number;
+    closingMs: number;
+    drainMs: number;
+  };
   allowedOrigins: string[];
   allowedHosts: string[];
   /** Largest JSON-RPC message either way, in bytes. */

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { configSchema } from "../../../src/config/schema.ts";
 import { CreditMeter, SendWindow } from "../../../src/keeper/protocol/flow.ts";
 import { FrameReader, flags, writeLine, type Frame } from "../../../src/keeper/protocol/frames.ts";
 import type {
@@ -153,6 +154,7 @@ export class FakeKeeper implements AsyncDisposable {
       port: 0,
       bind: ["127.0.0.1"],
       servers,
+      connections: configSchema.parse({}).connections,
       session: { idleLeaseMs: 600_000, sessionsMax: 100 },
       allowedOrigins: [],
       allowedHosts: [],

@@ -1,0 +1,37 @@
+/** The first message of a WebSocket that came without a bearer header, as a browser's does: `auth {token}`. */
+import { z } from "zod";
+import { rpcCode } from "../../mcp/json-rpc.ts";
+import type { RpcScope } from "../api/define.ts";
+
+const authSchema = z.strictObject({
+  jsonrpc: z.literal("2.0"),
+  id: z.union([z.string(), z.number()]),
+  method: z.literal("auth"),
+  params: z.strictObject({ token: z.string() }),
+});
+
+export interface Auth {
+  /** Undefined: the message is no `auth`. */
+  token: string | undefined;
+  accepted: (scopes: ReadonlySet<RpcScope>) => string;
+  refusal: (message: string) => string;
+}
+
+export function readAuth(text: string): Auth {
+  const read = authSchema.safeParse(parse(text));
+  const id = read.success ? read.data.id : null;
+  const answer = (outcome: object) => JSON.stringify({ jsonrpc: "2.0", id, ...outcome });
+  return {
+    token: read.success ? read.data.params.token : undefined,
+    accepted: (scopes) => answer({ result: { scopes: [...scopes] } }),
+    refusal: (message) => answer({ error: { code: rpcCode.invalidRequest, message, data: { code: "unauthorized" } } }),
+  };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // no `auth` in any case
+  }
+}

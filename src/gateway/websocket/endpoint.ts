@@ -1,0 +1,84 @@
+/** `/ws`: takes upgrades, makes peers of them, and lets them all go at the end. */
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { WebSocketServer, type ServerOptions } from "ws";
+import type { Access } from "../access.ts";
+import { connectionOf, type CloseReason } from "../connections/connection.ts";
+import type { Connections } from "../connections/connections.ts";
+import type { Dispatcher } from "../dispatch.ts";
+import { deniedUpgrade, handshakeProblem, refuseUpgrade, subprotocol, type UpgradeRefusal } from "./handshake.ts";
+import { closeCodes, WebSocketPeer } from "./peer.ts";
+
+/** Longest message of a client, as for `POST /rpc`. */
+const messageBytesMax = 1024 * 1024;
+const fragmentsMax = 1024;
+const chunksMax = 4096;
+/** Pongs that wait to be sent; further pings of the client are not answered. */
+const pongsMax = 16;
+
+/** Options of ws that its types do not know yet. */
+interface NewerOptions {
+  closeTimeout: number;
+  maxPendingAutoPongs: number;
+}
+
+export interface WebSocketParts {
+  connections: Connections;
+  access: Access;
+  dispatcher: Dispatcher;
+}
+
+export class WebSocketEndpoint {
+  readonly #parts: WebSocketParts;
+  readonly #server: WebSocketServer;
+  readonly #peers = new Set<WebSocketPeer>();
+
+  constructor(parts: WebSocketParts) {
+    this.#parts = parts;
+    const options: ServerOptions & NewerOptions = {
+      noServer: true,
+      clientTracking: false,
+      // 200 KB for each connection.
+      perMessageDeflate: false,
+      maxPayload: messageBytesMax,
+      maxFragments: fragmentsMax,
+      maxBufferedChunks: chunksMax,
+      maxPendingAutoPongs: pongsMax,
+      // Ours comes first, and resets.
+      closeTimeout: parts.connections.limits.closingMs * 4 + 5000,
+      handleProtocols: () => subprotocol,
+    };
+    this.#server = new WebSocketServer(options);
+  }
+
+  upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    const { access, connections } = this.#parts;
+    const denied = access.screen(request);
+    if (denied !== undefined) return this.#refuse(stream, "unauthorized", deniedUpgrade(denied));
+    const problem = handshakeProblem(request);
+    if (problem !== undefined) return this.#refuse(stream, "bad-request", problem);
+    const hasToken = request.headers.authorization !== undefined;
+    const unauthorized = hasToken ? access.authorize(request) : undefined;
+    if (unauthorized !== undefined) return this.#refuse(stream, "unauthorized", deniedUpgrade(unauthorized));
+    const connection = connectionOf(stream as Socket);
+    if (connection === undefined || connection.state === "closing" || connection.state === "closed") return;
+    const { dispatcher } = this.#parts;
+    const admit = (token: string) => access.admit(token);
+    this.#server.handleUpgrade(request, stream, head, (ws) => {
+      const parts = { stream, connection, time: connections.time, dispatcher, admit };
+      const peer = new WebSocketPeer(ws, parts, hasToken ? access.scopes : undefined);
+      this.#peers.add(peer);
+      peer.onGone(() => this.#peers.delete(peer));
+    });
+  }
+
+  /** Tells every client that the service restarts; who does not go within `boundMs` is reset. */
+  drain(boundMs: number): void {
+    for (const peer of this.#peers) peer.end("shutdown", closeCodes.restart, "the gateway is stopping", boundMs);
+  }
+
+  #refuse(stream: Duplex, reason: CloseReason, refusal: UpgradeRefusal): void {
+    this.#parts.connections.end(stream as Socket, reason, () => refuseUpgrade(stream, refusal));
+  }
+}

@@ -1,0 +1,56 @@
+/** The way from an HTTP upgrade to a WebSocket: all of RFC 6455's conditions and ours, checked before a frame is read. */
+import { STATUS_CODES, type IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { errorBody, rpcCode } from "../../mcp/json-rpc.ts";
+import type { Denial } from "../access.ts";
+
+export const subprotocol = "holdfast.v1";
+export const websocketPath = "/ws";
+
+export interface UpgradeRefusal {
+  status: 400 | 401 | 403 | 404 | 405 | 426 | 503;
+  message: string;
+  headers?: Record<string, string>;
+}
+
+/** Why this request cannot become a WebSocket of ours; undefined = it can. Who may call is not looked at here. */
+export function handshakeProblem(request: IncomingMessage): UpgradeRefusal | undefined {
+  const { headers, method } = request;
+  if (method !== "GET") return { status: 405, message: "a WebSocket begins with GET", headers: { allow: "GET" } };
+  if (headers.upgrade?.toLowerCase() !== "websocket") return { status: 400, message: "Upgrade must be websocket" };
+  if (headers["sec-websocket-version"] !== "13") {
+    const message = "Sec-WebSocket-Version must be 13";
+    return { status: 426, message, headers: { "sec-websocket-version": "13" } };
+  }
+  // 16 bytes in base64.
+  if (!/^[+/0-9A-Za-z]{22}==$/.test(headers["sec-websocket-key"] ?? ""))
+    return { status: 400, message: "Sec-WebSocket-Key must be 16 bytes in base64" };
+  if (!protocolsOf(request).includes(subprotocol))
+    return { status: 400, message: `Sec-WebSocket-Protocol must offer ${subprotocol}` };
+  return undefined;
+}
+
+function protocolsOf(request: IncomingMessage): string[] {
+  return (request.headers["sec-websocket-protocol"] ?? "").split(",").map((word) => word.trim());
+}
+
+export function deniedUpgrade({ status, message }: Denial): UpgradeRefusal {
+  return status === 401
+    ? { status, message, headers: { "www-authenticate": 'Bearer realm="holdfast"' } }
+    : { status, message };
+}
+
+/** Says no over HTTP and ends our side; what the other side still says is dropped unread. */
+export function refuseUpgrade(stream: Duplex, { status, message, headers = {} }: UpgradeRefusal): void {
+  const reason = status === 401 ? "unauthorized" : status === 403 ? "forbidden" : "invalid_params";
+  const body = errorBody(undefined, { code: rpcCode.invalidRequest, message, reason });
+  const lines = Object.entries({
+    ...headers,
+    connection: "close",
+    "content-type": "application/json",
+    "content-length": String(body.length),
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  stream.resume();
+  stream.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n`);
+  stream.end(body);
+}
