@@ -52,7 +52,12 @@ export class FarContainer implements Container {
     const process = await local.spawn({ command: "ssh", args: link.words(bootstrap(script)), env: sshEnv });
     process.child.stdin?.on("error", () => {}); // its exit tells
     process.child.stdin?.write(script);
-    return process;
+    // An end that nobody asked for may be the first sign of a lost connection: only an answer from over there tells.
+    const leaderExit = process.leaderExit.then(async (exit) => {
+      await link.end(this.runId, againMs);
+      return exit;
+    });
+    return { child: process.child, leaderPid: () => process.leaderPid(), leaderExit };
   }
 
   /** The local end. What runs over there has pids of another machine. */

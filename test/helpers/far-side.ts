@@ -44,6 +44,18 @@ function run(command: string, args: string[]): void {
   if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${error?.message ?? stderr}`);
 }
 
+function allCommandLines(): { pid: number; words: string[] }[] {
+  return readdirSync("/proc")
+    .filter((name) => /^[1-9]/.test(name))
+    .flatMap((name) => {
+      try {
+        return [{ pid: Number(name), words: readFileSync(`/proc/${name}/cmdline`, "latin1").split("\0") }];
+      } catch {
+        return []; // it ended
+      }
+    });
+}
+
 /** Third byte of 10.83.x.0: each far side with a wire has a network of its own. */
 let networks = (process.pid % 200) + 1;
 
@@ -103,19 +115,17 @@ export class FarSide implements AsyncDisposable {
 
   /** Local ends: the ssh processes that speak to this far side. */
   clients(): { pid: number; master: boolean }[] {
-    const found = [];
-    for (const name of readdirSync("/proc")) {
-      if (!/^[1-9]/.test(name)) continue;
-      let words: string[];
-      try {
-        words = readFileSync(`/proc/${name}/cmdline`, "latin1").split("\0");
-      } catch {
-        continue; // it ended
-      }
-      if (!words.includes(this.config) || !/(^|\/)ssh$/.test(words[0] ?? "")) continue;
-      if (isLive({ pid: Number(name) })) found.push({ pid: Number(name), master: words.includes("ControlMaster=yes") });
-    }
-    return found;
+    return allCommandLines()
+      .filter(({ pid, words }) => words.includes(this.config) && /(^|\/)ssh$/.test(words[0] ?? "") && isLive({ pid }))
+      .map(({ pid, words }) => ({ pid, master: words.includes("ControlMaster=yes") }));
+  }
+
+  /** Our own shells over there: guardians, their watchers, guards. */
+  shells(): number[] {
+    return allCommandLines()
+      .filter(({ words }) => words.some((word) => /^eval "\$(\(dd bs=1|HOLDFAST_SCRIPT")/.test(word)))
+      .map(({ pid }) => pid)
+      .filter((pid) => isLive({ pid }));
   }
 
   /** From here on no packet passes. */
@@ -142,7 +152,9 @@ export class FarSide implements AsyncDisposable {
 
   #writeFiles(sshd: string[]): void {
     const { directory, address, port } = this;
+    // sshd takes the first of two.
     const lines = [
+      ...sshd,
       `Port ${port}`,
       `ListenAddress ${address}`,
       `HostKey ${join(directory, "host")}`,
@@ -152,7 +164,6 @@ export class FarSide implements AsyncDisposable {
       "UsePAM no",
       "PasswordAuthentication no",
       "PrintMotd no",
-      ...sshd,
     ];
     writeFileSync(join(directory, "sshd_config"), `${lines.join("\n")}\n`);
     const hostKey = readFileSync(join(directory, "host.pub"), "utf8").split(" ").slice(0, 2).join(" ");

@@ -1,6 +1,7 @@
 /** A raw MCP client over streamable HTTP. It hides nothing, because the tests look at sockets, headers and ends. */
 import http from "node:http";
 import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
 import { open } from "./http.ts";
 
 export interface Answer {
@@ -63,11 +64,11 @@ export class McpClient {
     const session = response.headers["mcp-session-id"];
     if (typeof session === "string") this.sessionId = session;
     if ((response.statusCode ?? 0) >= 400) {
-      throw new HttpRefusal(response.statusCode ?? 0, (await response.toArray()).join(""));
+      throw new HttpRefusal(response.statusCode ?? 0, await text(response));
     }
     if (response.headers["content-type"]?.startsWith("text/event-stream") !== true) {
-      const text = (await response.toArray()).join("");
-      return text === "" ? undefined : (JSON.parse(text) as Answer);
+      const answered = await text(response);
+      return answered === "" ? undefined : (JSON.parse(answered) as Answer);
     }
     let answer: Answer | undefined;
     for await (const line of createInterface({ input: response })) {

@@ -1,28 +1,202 @@
 /** What runs on a far side ends with its owner here, whichever part of the way between them is lost. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { FarSide } from "../helpers/far-side.ts";
+import { FarSide, type FarSideOptions } from "../helpers/far-side.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
+import type { McpClient } from "../helpers/mcp-client.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { waitForListed, waitForZero } from "../helpers/pids.ts";
-import { stubborn } from "../helpers/servers.ts";
+import { survivorsOf, waitForListed, waitForZero } from "../helpers/pids.ts";
+import { everything, stubborn } from "../helpers/servers.ts";
+import { tiersToTest, type TierName } from "../helpers/tiers.ts";
+import { until } from "../helpers/until.ts";
 
+/** For what takes as long as the machine wants. */
 const boundMs = 20_000;
-const stop = { stdinGraceMs: 200, termGraceMs: 300 };
+const graces = { stdinGraceMs: 200, termGraceMs: 300 };
+const ssh = { heartbeatMs: 250, heartbeatTimeoutMs: 2000 };
+/** What the far side needs for a look at all processes, and a noisy machine besides. */
+const slackMs = 3000;
 
-describe("a server on a far side", { timeout: 120_000 }, () => {
-  leavesNothing();
-  it("answers, and is gone with its session", async () => {
-    await using far = (await FarSide.start()).ownedBy("cgroup");
-    await using home = new Home("cgroup");
+/** A gateway whose stubborn server of five processes, four of them hidden, and a good one run on a far side. */
+class Scene implements AsyncDisposable {
+  readonly home: Home;
+  readonly far: FarSide;
+  readonly client: McpClient;
+  gateway: Gateway;
+
+  static async set(tier: TierName, farTier: string, options: FarSideOptions = {}): Promise<Scene> {
+    const far = (await FarSide.start(options)).ownedBy(tier);
+    const home = new Home(tier);
+    const there = (server: { command: string; args: string[] }) => ({ ...server, host: "ssh:far" });
     const { command, args } = stubborn(home.pidFile);
-    home.configure({ mcpServers: { there: { command, args, host: "ssh:far" } }, stop });
-    await using gateway = await Gateway.start(home, [], { PATH: `${far.path}:${process.env["PATH"]}` });
-    using client = gateway.mcp("there");
-    await client.initialize();
-    await waitForListed(home.pidFile, 5, boundMs);
-    assert.equal(await client.delete(), 204);
-    await waitForZero(home.pidFile, 0);
+    const good = everything(home.pidFile);
+    home.configure({
+      mcpServers: {
+        stubborn: there({ command, args }),
+        good: there({ command: good.command, args: good.args }),
+      },
+      stop: graces,
+      ssh,
+    });
+    const scene = new Scene(home, far, await Scene.#start(home, far, farTier));
+    for (const client of [scene.client, scene.gateway.mcp("good")]) await client.initialize();
+    await waitForListed(home.pidFile, 6, boundMs);
+    const [host] = await scene.hosts();
+    assert.equal(host?.tier, farTier);
+    return scene;
+  }
+
+  private constructor(home: Home, far: FarSide, gateway: Gateway) {
+    this.home = home;
+    this.far = far;
+    this.gateway = gateway;
+    this.client = gateway.mcp("stubborn");
+  }
+
+  static #start(home: Home, far: FarSide, farTier: string): Promise<Gateway> {
+    const env = { PATH: `${far.path}:${process.env["PATH"]}`, HOLDFAST_FAR_TIER: farTier };
+    return Gateway.start(home, [], env);
+  }
+
+  async again(farTier: string): Promise<void> {
+    this.gateway = await Scene.#start(this.home, this.far, farTier);
+  }
+
+  async hosts(): Promise<{ host: string; tier: string; sweeping: boolean; connections: number }[]> {
+    const status = (await this.gateway.rpc("gateway.status")) as { hosts: [] };
+    return status.hosts;
+  }
+
+  async runs(): Promise<{ server: string; state: string; endReason: string; host: string }[]> {
+    return (await this.gateway.rpc("run.list", { all: true })) as [];
+  }
+
+  kill(signal: NodeJS.Signals, which: (client: { master: boolean }) => boolean): void {
+    for (const client of this.far.clients().filter(which)) process.kill(client.pid, signal);
+  }
+
+  /** Every run of the gateway is over, with this reason, and nothing is owed. */
+  async recordsAgree(endReason: string): Promise<void> {
+    const runs = await until(
+      "the records",
+      async () => {
+        const found = await this.runs();
+        return found.every(({ state }) => state === "exited") ? found : undefined;
+      },
+      { boundMs, everyMs: 50 },
+    );
+    assert.deepEqual(
+      runs.map((run) => run.endReason),
+      runs.map(() => endReason),
+    );
+    assert.deepEqual([...new Set(runs.map(({ host }) => host))], ["ssh:far"]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.gateway[Symbol.asyncDispose]();
+      await this.far[Symbol.asyncDispose]();
+    } finally {
+      await this.home[Symbol.asyncDispose]();
+    }
+  }
+}
+
+const knowsMs = graces.termGraceMs + slackMs;
+const silentMs = ssh.heartbeatTimeoutMs + 1000 + graces.termGraceMs + slackMs;
+
+interface Loss {
+  name: string;
+  options?: FarSideOptions;
+  lose: (scene: Scene) => Promise<void> | void;
+  withinMs: number;
+  /** End reason that both runs get; undefined where there is nobody left to write it. */
+  reason?: string;
+  mend?: (scene: Scene) => Promise<void> | void;
+}
+
+const losses: Loss[] = [
+  {
+    name: "the connection's ssh ends by SIGTERM",
+    lose: (scene) => scene.kill("SIGTERM", ({ master }) => master),
+    withinMs: knowsMs,
+    reason: "node-lost",
+  },
+  {
+    name: "the connection's ssh is killed",
+    lose: (scene) => scene.kill("SIGKILL", ({ master }) => master),
+    withinMs: knowsMs,
+    reason: "node-lost",
+  },
+  {
+    name: "the connection's ssh is stopped",
+    lose: (scene) => scene.kill("SIGSTOP", ({ master }) => master),
+    withinMs: silentMs,
+    reason: "node-lost",
+  },
+  {
+    name: "the runs' own ssh are killed",
+    lose: (scene) => scene.kill("SIGKILL", ({ master }) => !master),
+    withinMs: knowsMs,
+    reason: "signaled",
+  },
+  {
+    name: "sshd's process for the connection is killed",
+    lose: (scene) => {
+      for (const pid of scene.far.sessions) process.kill(pid, "SIGKILL");
+    },
+    withinMs: knowsMs,
+    reason: "node-lost",
+  },
+  {
+    name: "the wire is cut",
+    options: { wire: true },
+    lose: (scene) => scene.far.cut(),
+    withinMs: silentMs,
+    reason: "node-lost",
+    mend: (scene) => scene.far.mend(),
+  },
+  {
+    name: "the gateway gets SIGTERM",
+    lose: (scene) => void process.kill(scene.gateway.pids.keeper, "SIGTERM"),
+    withinMs: graces.stdinGraceMs + knowsMs,
+  },
+  {
+    name: "the keeper is killed",
+    lose: (scene) => void process.kill(scene.gateway.pids.keeper, "SIGKILL"),
+    withinMs: knowsMs,
+  },
+];
+
+describe("a far side is empty when", { timeout: 280_000, concurrency: 2 }, () => {
+  leavesNothing();
+  for (const { name, options, lose, withinMs, reason, mend } of losses) {
+    for (const [tier, farTier] of [
+      ["cgroup", "cgroup"],
+      ["subreaper", "subreaper"],
+    ] as const) {
+      if (!tiersToTest().includes(tier)) continue;
+      it(`${name}; far tier ${farTier}`, async (t) => {
+        await using scene = await Scene.set(tier, farTier, options);
+        assert.equal(survivorsOf(scene.home.pidFile).length, 6);
+        await lose(scene);
+        const ms = await waitForZero(scene.home.pidFile, withinMs);
+        t.diagnostic(`0 of 6 left after ${ms} ms`);
+        await mend?.(scene);
+        if (reason !== undefined) await scene.recordsAgree(reason);
+      });
+    }
+  }
+
+  it("a session ends, before the client hears that it did", async () => {
+    await using scene = await Scene.set("cgroup", "marker");
+    assert.equal(await scene.client.delete(), 204);
+    const left = survivorsOf(scene.home.pidFile).map(({ role }) => role);
+    // What a mark alone cannot find: a cleared environment and no parent of ours.
+    assert.deepEqual(
+      left.filter((role) => role !== "cleared"),
+      ["everything"],
+    );
   });
 });

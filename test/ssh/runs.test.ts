@@ -1,0 +1,304 @@
+/** A server on a far side is the same server: its words, bytes, environment and exit code; and what is wrong is said. */
+import assert from "node:assert/strict";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { FarSide, type FarSideOptions } from "../helpers/far-side.ts";
+import { Gateway } from "../helpers/gateway.ts";
+import { Home } from "../helpers/home.ts";
+import { leavesNothing } from "../helpers/no-leaks.ts";
+import { survivorsOf, waitForListed, waitForZero } from "../helpers/pids.ts";
+import { asConfig, everything, fixture, stubborn } from "../helpers/servers.ts";
+import { until } from "../helpers/until.ts";
+
+const boundMs = 20_000;
+const stop = { stdinGraceMs: 200, termGraceMs: 300 };
+const ssh = { heartbeatMs: 250, heartbeatTimeoutMs: 2000 };
+
+interface RunRecord {
+  server: string;
+  state: string;
+  endReason: string;
+  exitCode: number;
+}
+
+class Place implements AsyncDisposable {
+  readonly home = new Home("cgroup");
+  readonly far: FarSide;
+  #gateway: Gateway | undefined;
+
+  static async make(options: FarSideOptions = {}): Promise<Place> {
+    return new Place(await FarSide.start(options));
+  }
+
+  private constructor(far: FarSide) {
+    this.far = far;
+  }
+
+  async serve(mcpServers: object, more: object = {}, env: Record<string, string> = {}): Promise<Gateway> {
+    this.home.configure({ mcpServers, stop, ssh, ...more });
+    return this.again(env);
+  }
+
+  async again(env: Record<string, string> = {}): Promise<Gateway> {
+    const path = `${this.far.path}:${process.env["PATH"]}`;
+    this.#gateway = await Gateway.start(this.home, [], { PATH: path, ...env });
+    return this.#gateway;
+  }
+
+  async record(server: string): Promise<RunRecord> {
+    return until(
+      `the end of ${server}`,
+      async () => {
+        const runs = (await this.#gateway!.rpc("run.list", { all: true })) as RunRecord[];
+        return runs.find((run) => run.server === server && run.state === "exited");
+      },
+      { boundMs, everyMs: 20 },
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.#gateway?.[Symbol.asyncDispose]();
+      await this.far[Symbol.asyncDispose]();
+    } finally {
+      await this.home[Symbol.asyncDispose]();
+    }
+  }
+}
+
+const echoOf = (answer: { result?: unknown }) => JSON.stringify(answer.result);
+
+describe("a server on a far side", { timeout: 240_000, concurrency: 2 }, () => {
+  leavesNothing();
+
+  it("gets its arguments, environment and directory as they are written, and nothing of them is in what ssh is told", async () => {
+    await using place = await Place.make();
+    const program = join(place.home.directory, "print.sh");
+    const odd = 'it\'s "odd" $HOME `id` \\ ;*\n\tüñí';
+    writeFileSync(
+      program,
+      `#!/bin/sh\nprintf '%s|' "$@" "$SECRET" "$PWD" >'${place.home.directory}/printed'\nexec sleep 1000\n`,
+    );
+    chmodSync(program, 0o755);
+    const gateway = await place.serve({
+      there: {
+        command: program,
+        args: [odd, "", "-n"],
+        env: { SECRET: `s3cret ${odd}` },
+        cwd: "/usr/bin",
+        host: "ssh:far",
+      },
+    });
+    using client = gateway.mcp("there");
+    const opening = client.initialize().catch(() => undefined); // it never answers
+    const printed = join(place.home.directory, "printed");
+    const read = () => {
+      try {
+        return readFileSync(printed, "utf8");
+      } catch {
+        return undefined; // not there yet
+      }
+    };
+    const text = await until("what it printed", () => read() || undefined, { boundMs });
+    assert.equal(text, `${odd}||-n|s3cret ${odd}|/usr/bin|`);
+    const lines = place.far.clients().map(({ pid }) => readFileSync(`/proc/${pid}/cmdline`, "latin1"));
+    assert.equal(lines.length, 2);
+    for (const line of lines) assert.doesNotMatch(line, /s3cret|print\.sh/);
+    await gateway.stop();
+    await opening;
+  });
+
+  it("carries 10 MB both ways unchanged, and small calls of others pass meanwhile", async () => {
+    await using place = await Place.make();
+    const there = { ...asConfig({ e: everything(place.home.pidFile) })["e"]!, host: "ssh:far" };
+    const gateway = await place.serve({ big: there, small: there });
+    using big = gateway.mcp("big");
+    using small = gateway.mcp("small");
+    await big.initialize();
+    await small.initialize();
+    const message = `${'x\u00e9\u{1f600}\\"'.repeat(1_000_000)}`.slice(0, 3_000_000);
+    const carried = big.call("echo", { message }, 60_000);
+    for (let count = 0; count < 10; count++) assert.match(echoOf(await small.call("echo", { message: "hi" })), /hi/);
+    const answer = (await carried) as { result?: { content: { text: string }[] } };
+    assert.ok(answer.result?.content[0]?.text.endsWith(message));
+  });
+
+  it("ends with its own exit code, and what is not there exits 127 with its reason in the run's log", async () => {
+    await using place = await Place.make();
+    const gateway = await place.serve({
+      code: { command: "sh", args: ["-c", "exit 7"], host: "ssh:far" },
+      none: { command: "no-such-program", host: "ssh:far" },
+      nowhere: { command: "sh", cwd: "/no/such/place", host: "ssh:far" },
+    });
+    for (const [server, code] of [
+      ["code", 7],
+      ["none", 127],
+      ["nowhere", 126],
+    ] as const) {
+      using client = gateway.mcp(server);
+      await assert.rejects(client.initialize());
+      const { endReason, exitCode } = await place.record(server);
+      assert.deepEqual([endReason, exitCode], ["exited", code]);
+    }
+  });
+
+  it("that is written as plain ssh is recognised and guarded; with sshGuard false it is not touched", async () => {
+    await using place = await Place.make();
+    const { command, args } = stubborn(place.home.pidFile);
+    const words = ["-T", "-o", "BatchMode=yes", "far", command, ...args];
+    const gateway = await place.serve({
+      guarded: { command: "ssh", args: words },
+      plain: { command: "ssh", args: ["far", "cat"], sshGuard: false },
+    });
+    using client = gateway.mcp("guarded");
+    await client.initialize();
+    await waitForListed(place.home.pidFile, 5, boundMs);
+    const [run] = (await gateway.rpc("run.list", {})) as { host: string }[];
+    assert.equal(run?.host, "ssh:-o BatchMode=yes far");
+    assert.equal(await client.delete(), 204);
+    assert.deepEqual(survivorsOf(place.home.pidFile), []);
+    using plain = gateway.mcp("plain");
+    const opening = plain.initialize().catch(() => undefined); // cat answers with the question
+    await until("plain ssh", () => place.far.clients().some(({ master }) => !master), { boundMs });
+    const [other] = (await gateway.rpc("run.list", {})) as { host: string }[];
+    assert.equal(other?.host, "local");
+    await gateway.stop();
+    await opening;
+  });
+
+  it("shares one connection with the others up to the limit", async () => {
+    await using place = await Place.make();
+    const light = { command: "sh", args: [fixture("light-server.sh")], host: "ssh:far" };
+    const gateway = await place.serve({ light }, { ssh: { ...ssh, runsPerConnection: 3 } });
+    const clients = Array.from({ length: 7 }, () => gateway.mcp("light"));
+    await Promise.all(clients.map((client) => client.initialize()));
+    assert.equal(place.far.clients().filter(({ master }) => master).length, 3);
+    const { hosts } = (await gateway.rpc("gateway.status")) as { hosts: { connections: number; runs: number }[] };
+    assert.deepEqual([hosts[0]?.connections, hosts[0]?.runs], [3, 7]);
+    for (const client of clients) {
+      await client.delete();
+      client[Symbol.dispose]();
+    }
+  });
+
+  for (const [shell, line] of [
+    ["bash", "/bin/bash"],
+    ["dash", "/bin/dash"],
+    ["fish", "/usr/bin/fish"],
+  ] as const) {
+    it(`works whatever the login shell is: ${shell}`, async () => {
+      // sshd runs a forced command by the login shell's -c; this one hands the words on as that shell would get them.
+      await using place = await Place.make({ sshd: [`ForceCommand exec ${line} -c "$SSH_ORIGINAL_COMMAND"`] });
+      const { command, args } = stubborn(place.home.pidFile);
+      const gateway = await place.serve({ there: { command, args, host: "ssh:far" } });
+      using client = gateway.mcp("there");
+      await client.initialize();
+      await waitForListed(place.home.pidFile, 5, boundMs);
+      assert.equal(await client.delete(), 204);
+      assert.deepEqual(survivorsOf(place.home.pidFile), []);
+    });
+  }
+});
+
+describe("what is wrong with a far side is said, and nothing is left half-started", { timeout: 240_000 }, () => {
+  leavesNothing();
+  const cases: [string, FarSideOptions, (place: Place) => Record<string, string>, RegExp][] = [
+    [
+      "a forced command",
+      { sshd: ["ForceCommand echo only backups here"] },
+      () => ({}),
+      /did not run the guard.*only backups here/,
+    ],
+    ["a login shell that is none", { sshd: ["ForceCommand /bin/false"] }, () => ({}), /ssh ended with code 1/],
+    ["a refused key", { sshd: ["AuthorizedKeysFile /dev/null"] }, () => ({}), /refuses the keys.*Permission denied/],
+    [
+      "a changed host key",
+      {},
+      (place) => {
+        const known = join(place.far.directory, "known_hosts");
+        const other = readFileSync(join(place.far.directory, "key.pub"), "utf8").split(" ").slice(0, 2).join(" ");
+        writeFileSync(known, `[127.0.0.1]:${place.far.port} ${other}\n`);
+        return {};
+      },
+      /host key is unknown or has changed/,
+    ],
+    [
+      "an unknown host",
+      {},
+      (place) => {
+        const text = readFileSync(place.far.config, "utf8").replace("127.0.0.1", "no-such-host.invalid");
+        writeFileSync(place.far.config, text);
+        return {};
+      },
+      /host name is unknown/,
+    ],
+  ];
+  for (const [name, options, prepare, words] of cases) {
+    it(name, async () => {
+      await using place = await Place.make(options);
+      const env = prepare(place);
+      const gateway = await place.serve({ there: { command: "cat", host: "ssh:far" } }, {}, env);
+      using client = gateway.mcp("there");
+      await assert.rejects(client.initialize(), words);
+      assert.deepEqual(place.far.clients(), []);
+      assert.deepEqual(await gateway.rpc("run.list", {}), []);
+    });
+  }
+});
+
+describe("a gateway that comes back", { timeout: 240_000 }, () => {
+  leavesNothing();
+
+  it("ends on the far side what a life before left there, and says so", async () => {
+    await using place = await Place.make();
+    const { command, args } = stubborn(place.home.pidFile);
+    const gateway = await place.serve({ there: { command, args, host: "ssh:far" } });
+    using client = gateway.mcp("there");
+    await client.initialize();
+    await waitForListed(place.home.pidFile, 5, boundMs);
+    // Everything here and over there that could act, in one instant.
+    const guards = place.far.shells();
+    assert.ok(guards.length >= 2, "the guardian, its watcher and the run's guard");
+    const { keeper, front, guardian } = gateway.pids;
+    gateway.killAtOnce([keeper, front, guardian, ...guards, ...place.far.clients().map(({ pid }) => pid)]);
+    assert.ok(survivorsOf(place.home.pidFile).length > 0, "something was left to be swept");
+    const next = await place.again();
+    await waitForZero(place.home.pidFile, boundMs);
+    const { endReason } = await place.record("there");
+    assert.equal(endReason, "keeper-lost");
+    await until(
+      "nothing owed",
+      async () => {
+        const { hosts } = (await next.rpc("gateway.status")) as { hosts: { sweeping: boolean }[] };
+        return hosts.every(({ sweeping }) => !sweeping);
+      },
+      { boundMs },
+    );
+  });
+
+  it("has as many processes and connections after four restarts as after one start: five servers, three over ssh", async () => {
+    await using place = await Place.make();
+    const { pidFile } = place.home;
+    const near = asConfig({ good: everything(pidFile), bad: stubborn(pidFile) });
+    const [good, bad] = [near["good"]!, near["bad"]!];
+    const there = (server: object) => ({ ...server, host: "ssh:far" });
+    const servers = { near1: good, near2: bad, far1: there(good), far2: there(bad), far3: there(bad) };
+    const processes = 1 + 5 + 1 + 5 + 5;
+    let gateway = await place.serve(servers);
+    for (let start = 1; start <= 5; start++) {
+      for (const server of Object.keys(servers)) {
+        using client = gateway.mcp(server);
+        await client.initialize();
+      }
+      await waitForListed(pidFile, start * processes, boundMs);
+      assert.equal(survivorsOf(pidFile).length, processes, `start ${start}`);
+      assert.equal(place.far.clients().length, 1 + 3, `start ${start}`);
+      assert.equal(place.far.sessions.length, 1, `start ${start}`);
+      await gateway.stop();
+      if (start < 5) gateway = await place.again();
+    }
+    await waitForZero(pidFile, 1000);
+    await until("no connection", () => place.far.clients().length + place.far.sessions.length === 0, { boundMs });
+  });
+});
