@@ -1,7 +1,7 @@
 /** A raw MCP client over streamable HTTP. It hides nothing, because the tests look at sockets, headers and ends. */
 import http from "node:http";
 import { createInterface } from "node:readline";
-import { text } from "node:stream/consumers";
+import { text as readText } from "node:stream/consumers";
 import { open } from "./http.ts";
 
 export interface Answer {
@@ -64,10 +64,10 @@ export class McpClient {
     const session = response.headers["mcp-session-id"];
     if (typeof session === "string") this.sessionId = session;
     if ((response.statusCode ?? 0) >= 400) {
-      throw new HttpRefusal(response.statusCode ?? 0, await text(response));
+      throw new HttpRefusal(response.statusCode ?? 0, await readText(response));
     }
     if (response.headers["content-type"]?.startsWith("text/event-stream") !== true) {
-      const answered = await text(response);
+      const answered = await readText(response);
       return answered === "" ? undefined : (JSON.parse(answered) as Answer);
     }
     let answer: Answer | undefined;

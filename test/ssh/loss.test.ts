@@ -14,7 +14,7 @@ import { until } from "../helpers/until.ts";
 /** For what takes as long as the machine wants. */
 const boundMs = 20_000;
 const graces = { stdinGraceMs: 200, termGraceMs: 300 };
-const ssh = { heartbeatMs: 250, heartbeatTimeoutMs: 2000 };
+const ssh = { heartbeatMs: 250, heartbeatTimeoutMs: 4000 };
 /** What the far side needs for a look at all processes, and a noisy machine besides. */
 const slackMs = 3000;
 

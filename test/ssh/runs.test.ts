@@ -13,7 +13,6 @@ import { until } from "../helpers/until.ts";
 
 const boundMs = 20_000;
 const stop = { stdinGraceMs: 200, termGraceMs: 300 };
-const ssh = { heartbeatMs: 250, heartbeatTimeoutMs: 2000 };
 
 interface RunRecord {
   server: string;
@@ -36,7 +35,7 @@ class Place implements AsyncDisposable {
   }
 
   async serve(mcpServers: object, more: object = {}, env: Record<string, string> = {}): Promise<Gateway> {
-    this.home.configure({ mcpServers, stop, ssh, ...more });
+    this.home.configure({ mcpServers, stop, ...more });
     return this.again(env);
   }
 
@@ -100,8 +99,8 @@ describe("a server on a far side", { timeout: 240_000, concurrency: 2 }, () => {
         return undefined; // not there yet
       }
     };
-    const text = await until("what it printed", () => read() || undefined, { boundMs });
-    assert.equal(text, `${odd}||-n|s3cret ${odd}|/usr/bin|`);
+    const shown = await until("what it printed", () => read() || undefined, { boundMs });
+    assert.equal(shown, `${odd}||-n|s3cret ${odd}|/usr/bin|`);
     const lines = place.far.clients().map(({ pid }) => readFileSync(`/proc/${pid}/cmdline`, "latin1"));
     assert.equal(lines.length, 2);
     for (const line of lines) assert.doesNotMatch(line, /s3cret|print\.sh/);
@@ -117,7 +116,7 @@ describe("a server on a far side", { timeout: 240_000, concurrency: 2 }, () => {
     using small = gateway.mcp("small");
     await big.initialize();
     await small.initialize();
-    const message = `${'x\u00e9\u{1f600}\\"'.repeat(1_000_000)}`.slice(0, 3_000_000);
+    const message = 'x\u00e9\u{1f600}\\"'.repeat(1_000_000).slice(0, 3_000_000);
     const carried = big.call("echo", { message }, 60_000);
     for (let count = 0; count < 10; count++) assert.match(echoOf(await small.call("echo", { message: "hi" })), /hi/);
     const answer = (await carried) as { result?: { content: { text: string }[] } };
@@ -170,7 +169,7 @@ describe("a server on a far side", { timeout: 240_000, concurrency: 2 }, () => {
   it("shares one connection with the others up to the limit", async () => {
     await using place = await Place.make();
     const light = { command: "sh", args: [fixture("light-server.sh")], host: "ssh:far" };
-    const gateway = await place.serve({ light }, { ssh: { ...ssh, runsPerConnection: 3 } });
+    const gateway = await place.serve({ light }, { ssh: { runsPerConnection: 3 } });
     const clients = Array.from({ length: 7 }, () => gateway.mcp("light"));
     await Promise.all(clients.map((client) => client.initialize()));
     assert.equal(place.far.clients().filter(({ master }) => master).length, 3);
