@@ -33,7 +33,8 @@ interface Hunk {
 
 /** A unified diff without its file header: the lines that change, and one around them, in which what looks secret is covered. */
 export function describeEdits(text: string, edits: readonly Edit[]): string[] {
-  const starts = [0, ...[...text.matchAll(/\n/g)].map(({ index }) => index + 1)];
+  const starts = [0];
+  for (let end = text.indexOf("\n"); end !== -1; end = text.indexOf("\n", end + 1)) starts.push(end + 1);
   const lineAt = (offset: number) => starts.findLastIndex((start) => start <= offset);
   const endOf = (line: number) => starts[line + 1] ?? text.length;
   const hunks: Hunk[] = [];

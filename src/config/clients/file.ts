@@ -64,8 +64,16 @@ function unwritable(file: string, why: string, cause?: unknown): HoldfastError {
   return new HoldfastError("client_config_unwritable", `cannot write ${file}: ${why}; nothing was changed`, { cause });
 }
 
+function changed(file: string): HoldfastError {
+  return new HoldfastError(
+    "client_config_changed",
+    `${file} was changed by another program meanwhile; its change is kept and ours was not made; try again`,
+  );
+}
+
 function assertReplaceable({ file, target }: ReadFile): void {
-  const info = statSync(target);
+  const info = statSync(target, { throwIfNoEntry: false });
+  if (info === undefined) throw changed(file);
   // Root may write everything; a file without a write bit was meant to stay as it is all the same.
   if ((info.mode & 0o222) === 0) throw unwritable(file, "it is read-only; chmod u+w it first");
   if (info.nlink > 1)
@@ -85,11 +93,6 @@ function assertReplaceable({ file, target }: ReadFile): void {
 export function replaceFile(read: ReadFile, text: string): void {
   const { file, target, bytes } = read;
   assertReplaceable(read);
-  const changed = () =>
-    new HoldfastError(
-      "client_config_changed",
-      `${file} was changed by another program meanwhile; its change is kept and ours was not made; try again`,
-    );
   let descriptor: number | undefined;
   const fresh = temporaryBeside(target);
   try {
@@ -97,13 +100,13 @@ export function replaceFile(read: ReadFile, text: string): void {
     const { mode, uid, gid, ino } = fstatSync(descriptor);
     writeDurably(fresh, text, { mode: mode & 0o7777, uid, gid });
     if (statSync(target, { throwIfNoEntry: false })?.ino !== ino || !readFileSync(target).equals(bytes))
-      throw changed();
+      throw changed(file);
     renameSync(fresh, target);
     const latest = readFileSync(descriptor);
     if (!latest.equals(bytes)) {
       writeDurably(fresh, latest, { mode: mode & 0o7777, uid, gid });
       renameSync(fresh, target);
-      throw changed();
+      throw changed(file);
     }
   } catch (cause) {
     if (cause instanceof HoldfastError) throw cause;

@@ -2,7 +2,8 @@
 import { SyntaxProblem, depthMax, type Member, type Node, type Span } from "./tree.ts";
 
 const escapes: Record<string, string> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v", "0": "\0" };
-const space = /[\s\uFEFF]/;
+const blanks = /[\s\uFEFF]*/y;
+const plainText = /[^"'\\\r\n]*/y;
 const bareKey = /[\p{L}\p{Nl}\p{Mn}\p{Mc}\p{Nd}\p{Pc}$_\u200C\u200D]/u;
 const scalar = /^(?:true|false|null|[+-]?(?:Infinity|NaN|0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?))$/;
 
@@ -31,7 +32,10 @@ class Reader {
     for (;;) {
       const char = this.#text[this.#at];
       if (char === undefined) return;
-      if (space.test(char)) this.#at += 1;
+      if (char > "/" && char < "\u0080") return;
+      blanks.lastIndex = this.#at;
+      const length = blanks.exec(this.#text)?.[0].length ?? 0;
+      if (length > 0) this.#at += length;
       else if (this.#text.startsWith("//", this.#at)) {
         const end = this.#text.indexOf("\n", this.#at);
         this.#at = end === -1 ? this.#text.length : end;
@@ -115,6 +119,8 @@ class Reader {
     let value = "";
     let from = (this.#at += 1);
     for (;;) {
+      plainText.lastIndex = this.#at;
+      this.#at += plainText.exec(this.#text)?.[0].length ?? 0;
       const char = this.#text[this.#at];
       if (char === undefined || char === "\n" || char === "\r") throw this.#problem("a string does not end");
       if (char !== quote && char !== "\\") {

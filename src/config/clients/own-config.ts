@@ -1,11 +1,10 @@
 /** Changes to `holdfast.json` that keep its comments and layout; what would not be a valid config is not written. */
-import { modify, type FormattingOptions } from "jsonc-parser";
 import { HoldfastError } from "../../errors.ts";
 import { parseConfig } from "../load.ts";
-import { applyEdits } from "./edits.ts";
 import { createFile, readIfThere, replaceFile, type ReadFile } from "./file.ts";
 import type { RawServer } from "./import.ts";
 import { readJson5 } from "./json5.ts";
+import { withMember, withoutMember } from "./members.ts";
 import { memberOf, valueOf } from "./tree.ts";
 
 export interface OwnConfig {
@@ -36,30 +35,22 @@ export function readOwnConfig(file: string): OwnConfig {
 
 /** Undefined takes a server away. Throws `config_invalid` when the result would be none. */
 export function changeServers(config: OwnConfig, changes: readonly [string, RawServer | undefined][]): string {
-  const mark = config.text.startsWith("\uFEFF") ? "\uFEFF" : "";
-  let text = config.text.slice(mark.length);
-  if (text.trim() === "") text = "{}\n";
-  const formattingOptions = layoutOf(text);
+  let text = config.text.trim() === "" ? empty : config.text;
   for (const [name, server] of changes) {
-    const edits = modify(text, ["mcpServers", name], server, { formattingOptions });
-    text = applyEdits(
-      text,
-      edits.map(({ offset, length, content }) => ({ start: offset, end: offset + length, text: content })),
-    );
+    const root = readJson5(text);
+    const servers = memberOf(root, "mcpServers")?.value;
+    if (root.kind !== "object") break; // parseConfig says so
+    if (server === undefined) text = servers?.kind === "object" ? withoutMember(text, servers, name) : text;
+    else if (servers?.kind === "object") text = withMember(text, servers, name, server);
+    else text = withMember(text, root, "mcpServers", { [name]: server });
   }
-  parseConfig(config.file, text);
-  return mark + text;
+  parseConfig(config.file, text.replace(/^\uFEFF/, ""));
+  return text;
 }
 
 export function writeOwnConfig(config: OwnConfig, text: string): void {
   if (config.read === undefined) createFile(config.file, text);
   else if (text !== config.text) replaceFile(config.read, text);
-}
-
-function layoutOf(text: string): FormattingOptions {
-  const [, indent = "  "] = /\n([ \t]+)\S/.exec(text) ?? [];
-  const eol = text.includes("\r\n") ? "\r\n" : "\n";
-  return { insertSpaces: !indent.startsWith("\t"), tabSize: indent.startsWith("\t") ? 4 : indent.length, eol };
 }
 
 export function serverUnknown(config: OwnConfig, name: string): HoldfastError {

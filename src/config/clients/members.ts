@@ -1,0 +1,83 @@
+/** Puts a member into an object of a JSON text, or takes one out, and leaves everybody else's lines and comments alone. */
+import { applyEdits, type Edit } from "./edits.ts";
+import type { ObjectNode, Span } from "./tree.ts";
+
+/** A comma, and what stands behind it on the same line. */
+const restOfLine = /[ \t]*(?:\/\*[^\n]*?\*\/[ \t]*)*(?:\/\/[^\r\n]*)?/y;
+
+function afterRestOfLine(text: string, from: number): number {
+  restOfLine.lastIndex = from;
+  return from + (restOfLine.exec(text)?.[0].length ?? 0);
+}
+
+/** The comma that follows a value, comments between them skipped; undefined when there is none. */
+function commaAfter(text: string, end: number): number | undefined {
+  const pattern = /(?:\s|\/\*[^]*?\*\/|\/\/[^\n]*)*/y;
+  pattern.lastIndex = end;
+  const at = end + (pattern.exec(text)?.[0].length ?? 0);
+  return text[at] === "," ? at : undefined;
+}
+
+/** The blanks before an offset, when nothing else stands before it on its line. */
+function indentOf(text: string, offset: number): string | undefined {
+  const before = text.slice(text.lastIndexOf("\n", offset - 1) + 1, offset);
+  return /^[ \t]*$/.test(before) ? before : undefined;
+}
+
+function layOut(value: unknown, indent: string, unit: string, end: string): string {
+  return JSON.stringify(value, null, unit).replaceAll("\n", end + indent);
+}
+
+/** As the last one; the key must not be there yet. On lines of its own unless the object is written on one. */
+export function withMember(text: string, object: ObjectNode, key: string, value: unknown): string {
+  const end = text.includes("\r\n") ? "\r\n" : "\n";
+  const outer = /^[ \t]*/.exec(text.slice(text.lastIndexOf("\n", object.start) + 1))?.[0] ?? "";
+  const unit = /\n(\t| {1,8})\S/.exec(text)?.[1] ?? "  ";
+  const last = object.members.at(-1);
+  const name = JSON.stringify(key);
+  if (last === undefined) {
+    const indent = outer + unit;
+    const inside = `${end}${indent}${name}: ${layOut(value, indent, unit, end)}${end}${outer}`;
+    // Comments of an empty object stay above what comes in.
+    const kept = text.slice(object.start + 1, object.end - 1).trimEnd();
+    return applyEdits(text, [{ start: object.start + 1 + kept.length, end: object.end - 1, text: inside }]);
+  }
+  const indent = indentOf(text, last.keySpan.start);
+  const comma = commaAfter(text, last.value.end);
+  if (indent === undefined) return applyEdits(text, [at(last.value.end, `, ${name}: ${JSON.stringify(value)}`)]);
+  const member = `${end}${indent}${name}: ${layOut(value, indent, unit, end)}`;
+  if (comma !== undefined) return applyEdits(text, [at(afterRestOfLine(text, comma + 1), `${member},`)]);
+  const place = afterRestOfLine(text, last.value.end);
+  if (place === last.value.end) return applyEdits(text, [at(place, `,${member}`)]);
+  return applyEdits(text, [at(last.value.end, ","), at(place, member)]);
+}
+
+function at(start: number, text: string): Edit {
+  return { start, end: start, text };
+}
+
+/** With its comma and the rest of its lines, if it has them for itself. */
+export function withoutMember(text: string, object: ObjectNode, key: string): string {
+  const index = object.members.findIndex((member) => member.key === key);
+  const member = object.members[index];
+  if (member === undefined) return text;
+  const comma = commaAfter(text, member.value.end);
+  const span: Span = { start: member.keySpan.start, end: comma === undefined ? member.value.end : comma + 1 };
+  const edits: Edit[] = [];
+  const indent = indentOf(text, span.start);
+  const lineEnd = afterRestOfLine(text, span.end);
+  const newline = /^\r?\n/.exec(text.slice(lineEnd, lineEnd + 2))?.[0];
+  if (indent !== undefined && newline !== undefined) {
+    span.start -= indent.length;
+    span.end = lineEnd + newline.length;
+  } else if (comma !== undefined) span.end += /^[ \t]*/.exec(text.slice(span.end))?.[0].length ?? 0;
+  const before = object.members[index - 1];
+  // What was last but one and is last now keeps no comma that it needs no more.
+  if (comma === undefined && before !== undefined) {
+    const useless = commaAfter(text, before.value.end);
+    if (useless !== undefined && /^,\s*$/.test(text.slice(useless, span.start)) && indent === undefined)
+      span.start = useless;
+    else if (useless !== undefined) edits.push({ start: useless, end: useless + 1, text: "" });
+  }
+  return applyEdits(text, [...edits, { ...span, text: "" }]);
+}
