@@ -16,6 +16,7 @@ export const errorCodes = {
   bind_refused: "the address cannot be bound",
   spawn_failed: "a process could not be started",
   server_unknown: "no such MCP server in the config",
+  server_down: "the MCP server cannot be started, or failed too often to be started again now",
   run_unknown: "no such run",
   session_unknown: "no such session",
   session_limit: "too many sessions",

@@ -61,6 +61,11 @@ export interface DiagnosticEvents {
   "gateway.address_skipped": { address: string; code: string | undefined; hint: string };
   "gateway.defect": { error: string | undefined };
   "access.throttled": { address: string; failures: number };
+  "mcp.catalog": { error: string; hint: string };
+  /** Names or addresses that two servers of one endpoint lay claim to. */
+  "mcp.clash": { session: string; clashes: string[] };
+  /** A server that is missing from a list, because it could not be started. */
+  "mcp.unlisted": { server: string; error: string };
   "mcp.noise": { server: string; run: string | undefined; why: string; hint: string };
   "session.leftover": { session: string; server: string | null; reason: string; name: string; error: string };
   "session.store_lost": { path: string; error: string; hint: string };
@@ -120,6 +125,9 @@ const diagnosticNames: Record<keyof DiagnosticEvents, true> = {
   "gateway.address_skipped": true,
   "gateway.defect": true,
   "access.throttled": true,
+  "mcp.catalog": true,
+  "mcp.clash": true,
+  "mcp.unlisted": true,
   "mcp.noise": true,
   "session.leftover": true,
   "session.store_lost": true,

@@ -23,6 +23,12 @@ const serverSchema = z.strictObject({
   requestTimeoutMs: milliseconds.default(0),
   /** Time for the server to answer `initialize`. */
   connectionTimeoutMs: milliseconds.default(60_000),
+  /** `session`: one process tree per session. `pool`: one for all sessions that may share it (docs/mcp.md). */
+  share: z.enum(["session", "pool"]).default("session"),
+  /** The server is ended when no call was in flight for so long, and started again by the next one. 0 = never. */
+  idleTimeoutMs: milliseconds.default(0),
+  /** After so long calls go to a new process; the old one ends with its last call. 0 = never. */
+  maxLifetimeMs: milliseconds.default(0),
   /** For the server's whole process tree; looked at every 200 ms, a tree over its limit is ended as `limit-exceeded`. */
   limits: z
     .strictObject({
@@ -65,6 +71,8 @@ export const configSchema = z.strictObject({
   limits: z
     .strictObject({
       runsMax: z.int().min(1).max(100_000).default(2000),
+      /** MCP servers between their spawn and their answer to `initialize`, at one time; the next ones wait. */
+      startsMax: z.int().min(1).max(1000).default(4),
       messageBytesMax: z
         .int()
         .min(1024)

@@ -7,7 +7,10 @@ import { systemClock } from "../clock.ts";
 import { asHoldfastError } from "../errors.ts";
 import { KeeperLink } from "../keeper/protocol/link.ts";
 import { stderrLog } from "../log.ts";
+import { Door } from "../mcp/aggregate/door.ts";
+import { Hub } from "../mcp/aggregate/hub.ts";
 import { McpEndpoint } from "../mcp/endpoint.ts";
+import { StartGate } from "../mcp/pool/start-gate.ts";
 import { Scope } from "../ownership/scope.ts";
 import { SessionSet } from "../sessions/set.ts";
 import { SessionStore } from "../sessions/store.ts";
@@ -36,11 +39,16 @@ async function main(): Promise<void> {
   const announce = (method: string) => heartbeat.announce(method);
   const connections = new Connections(config.connections);
   const face = new HttpFace(config.bind.length, { connections, announce, log });
+  const scope = new Scope("gateway");
+  const clock = systemClock;
   const store = SessionStore.open(frontDir, epoch, log);
-  const sessions = new SessionSet(new Scope("gateway"), systemClock, config.session, log, store);
+  const sessions = new SessionSet(scope, clock, config.session, log, store);
   // The keeper has ended their runs with the front before.
   for (const session of sessions.restore()) if (session.kind === "mcp") void session.close("front-lost");
-  const mcp = new McpEndpoint({ link, sessions, clock: systemClock, log });
+  const gate = new StartGate(config.startsMax);
+  const hub = new Hub({ link, sessions, scope, gate, clock, log });
+  const door = new Door({ hub, sessions, clock, messageBytesMax: config.messageBytesMax });
+  const mcp = new McpEndpoint({ link, hub, door, gate, sessions, clock, log });
   const drain = new Drain({ face, connections, sessions, mcp, webSockets: () => face.webSockets });
   link.onDrain((reason) => void drain.run(reason).then(() => process.exit(0)));
   try {

@@ -128,13 +128,13 @@ export class HttpFace {
     if (isPreflight(request)) return answerPreflight(request, response);
     if (path === websocketPath) return this.#upgradeNeeded(request, response, headers);
     const server = /^\/mcp\/([A-Za-z0-9_-]{1,64})$/.exec(path)?.[1];
-    if (path !== "/rpc" && server === undefined) return this.#notFound(request, response, path, headers);
+    const isMcp = path === "/mcp" || server !== undefined;
+    if (path !== "/rpc" && !isMcp) return this.#notFound(request, response, path, headers);
     const unauthorized = service.access.authorize(request);
     if (unauthorized !== undefined) return deny(request, response, unauthorized, headers);
     if (connection?.proven === false) connection.open();
-    this.#parts.announce(server === undefined ? "/rpc" : `${request.method} /mcp`);
-    if (server === undefined)
-      return service.rpc.handle(request, response, headers, { scopes: service.access.scopes, peer: undefined });
+    this.#parts.announce(isMcp ? `${request.method} /mcp` : "/rpc");
+    if (!isMcp) return service.rpc.handle(request, response, headers, { scopes: service.access.scopes, peer: undefined });
     return service.mcp.handle(server, request, response, headers);
   }
 
@@ -163,7 +163,7 @@ export class HttpFace {
   #notFound(request: IncomingMessage, response: ServerResponse, path: string, headers: OutgoingHttpHeaders): void {
     const message = path.startsWith("/mcp")
       ? "an MCP server is at /mcp/<its name in the config>"
-      : "there is /mcp/<server>, /rpc, /ws, /healthz and /readyz";
+      : "there is /mcp, /mcp/<server>, /rpc, /ws, /healthz and /readyz";
     const fault = {
       code: rpcCode.invalidRequest,
       message: `nothing at ${path.slice(0, 200)}: ${message}`,

@@ -1,6 +1,7 @@
 /** What the front may know of the config: no command, no argument, no environment. */
-import type { Config } from "../config/schema.ts";
-import type { FrontConfig } from "./protocol/messages.ts";
+import { hash } from "node:crypto";
+import type { Config, ServerConfig } from "../config/schema.ts";
+import type { FrontConfig, FrontServer } from "./protocol/messages.ts";
 
 /** A front that drains has its own bounds; it is killed when it is this much later than they say. */
 const drainSlackMs = 2000;
@@ -13,9 +14,16 @@ export function drainBoundMs({ connections }: Config): number {
 
 export function frontConfig(config: Config, port: number): FrontConfig {
   const { bind, mcpServers, session, allowedOrigins, allowedHosts, limits, connections } = config;
-  const servers = Object.entries(mcpServers).map(([name, { enabled, requestTimeoutMs, connectionTimeoutMs }]) => {
-    return { name, kind: "stdio" as const, enabled, requestTimeoutMs, connectionTimeoutMs };
-  });
-  const { messageBytesMax } = limits;
-  return { port, bind, servers, session, allowedOrigins, allowedHosts, messageBytesMax, connections };
+  const servers = Object.entries(mcpServers).map(([name, server]) => frontServer(name, server));
+  const { messageBytesMax, startsMax } = limits;
+  return { port, bind, servers, session, allowedOrigins, allowedHosts, messageBytesMax, startsMax, connections };
+}
+
+function frontServer(name: string, server: ServerConfig): FrontServer {
+  const { enabled, requestTimeoutMs, connectionTimeoutMs, share, idleTimeoutMs, maxLifetimeMs } = server;
+  const { command, args, cwd, env, host, sshGuard } = server;
+  const variables = Object.entries(env).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const fingerprint = hash("sha256", JSON.stringify([command, args, cwd ?? null, variables, host, sshGuard]), "hex");
+  const times = { requestTimeoutMs, connectionTimeoutMs, idleTimeoutMs, maxLifetimeMs };
+  return { name, kind: "stdio", enabled, share, ...times, fingerprint: fingerprint.slice(0, 32) };
 }

@@ -9,6 +9,8 @@ import type { Log } from "../log.ts";
 import type { ScopeClosed } from "../ownership/scope.ts";
 import type { ClientInfo } from "../sessions/session.ts";
 import type { SessionSet } from "../sessions/set.ts";
+import type { Door } from "./aggregate/door.ts";
+import type { Hub } from "./aggregate/hub.ts";
 import { readBody } from "./body.ts";
 import { Call, type CallParams } from "./call.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "./envelope.ts";
@@ -16,6 +18,7 @@ import { EventStream } from "./event-stream.ts";
 import { accepts, isJson, sessionIdOf, versionProblem } from "./headers.ts";
 import { rpcCode } from "./json-rpc.ts";
 import { McpSession } from "./mcp-session.ts";
+import type { StartGate } from "./pool/start-gate.ts";
 import { Pulse } from "./pulse.ts";
 import { Relay } from "./relay.ts";
 import { refuse, type Refusal } from "./reply.ts";
@@ -29,6 +32,9 @@ const clientTextMax = 100;
 
 export interface EndpointParts {
   link: KeeperLink;
+  hub: Hub;
+  door: Door;
+  gate: StartGate;
   sessions: SessionSet;
   clock: Clock;
   log: Log;
@@ -55,13 +61,18 @@ export class McpEndpoint {
     this.#pulse = new Pulse(parts.clock);
   }
 
+  /** `name` undefined: `/mcp`, all servers as one. */
   async handle(
-    name: string,
+    name: string | undefined,
     request: IncomingMessage,
     response: ServerResponse,
     headers: OutgoingHttpHeaders,
   ): Promise<void> {
-    const server = this.#servers.get(name);
+    const { hub, door } = this.#parts;
+    const server = name === undefined ? undefined : this.#servers.get(name);
+    const selection =
+      name === undefined || (server !== undefined && hub.manages(server)) ? hub.select(name) : undefined;
+    if (selection !== undefined) return door.handle({ request, response, selection, headers });
     if (server === undefined || !server.enabled) {
       const known = [...this.#servers.values()].filter((each) => each.enabled).map((each) => each.name);
       const what = server === undefined ? "is not in the config" : "is disabled (`enabled: false`)";
@@ -87,12 +98,14 @@ export class McpEndpoint {
   /** The gateway stops: clients that only listen are let go. */
   closeStreams(): void {
     for (const { relay } of this.#open.values()) relay.hangUp();
+    this.#parts.hub.closeStreams();
   }
 
   /** The gateway stops and cannot wait: every call in flight is answered with an error. */
   failAll(message: string): void {
     for (const { relay } of this.#open.values())
       relay.close({ code: rpcCode.unavailable, message, reason: "gateway_busy" });
+    this.#parts.hub.failAll({ code: rpcCode.unavailable, message, reason: "gateway_busy" });
   }
 
   // ── POST: one message ──
@@ -163,7 +176,7 @@ export class McpEndpoint {
 
   async #initialize(visit: Visit, envelope: Envelope, body: Buffer): Promise<void> {
     const { request, response, server, headers } = visit;
-    const { link, sessions, clock, log } = this.#parts;
+    const { link, sessions, clock, log, gate } = this.#parts;
     if (envelope.kind !== "request" || envelope.method !== "initialize") {
       const message = "Mcp-Session-Id is missing; a session begins with an initialize request";
       return refuse(request, response, { ...invalid(400, message), headers });
@@ -180,7 +193,7 @@ export class McpEndpoint {
     const { frontEpoch, config } = link.hello;
     const { messageBytesMax } = config;
     const relay = new Relay({ server: server.name, frontEpoch, requestTimeoutMs, messageBytesMax, clock, log });
-    const open = new McpSession({ server, session, relay, link, clock, pulse: this.#pulse });
+    const open = new McpSession({ server, session, relay, link, clock, gate, pulse: this.#pulse });
     this.#open.set(session.id, open);
     session.onEnd(() => this.#open.delete(session.id));
 

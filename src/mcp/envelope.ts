@@ -33,6 +33,11 @@ export class Envelope {
   /** `params.requestId`: the request that this cancels. */
   requestStart = 0;
   requestEnd = 0;
+  /** `params.name` and `params.uri`, where they are strings, quotes included: what a router goes by. */
+  nameStart = 0;
+  nameEnd = 0;
+  uriStart = 0;
+  uriEnd = 0;
   /** `params.task` is there: the request's progress token outlives its answer. */
   hasTask = false;
   hasError = false;
@@ -48,7 +53,7 @@ const comma = 0x2c;
 
 /** Keys that must be there once at most, since the two sides could read a second one differently. One bit each. */
 const seen = { jsonrpc: 1, id: 2, method: 4, params: 8, result: 16, error: 32 };
-const seenInParams = { _meta: 1, progressToken: 2, requestId: 4, task: 8 };
+const seenInParams = { _meta: 1, progressToken: 2, requestId: 4, task: 8, name: 16, uri: 32 };
 const seenInMeta = { progressToken: 1 };
 
 interface Key {
@@ -122,6 +127,8 @@ function readParams(bytes: Buffer, envelope: Envelope): void {
     if (bit === seenInParams._meta && next === objectOpen) readMeta(bytes, envelope);
     else cursor.value();
     if (bit === seenInParams.task) envelope.hasTask = true;
+    else if (bit === seenInParams.name && next === quote) [envelope.nameStart, envelope.nameEnd] = [start, cursor.at];
+    else if (bit === seenInParams.uri && next === quote) [envelope.uriStart, envelope.uriEnd] = [start, cursor.at];
     else if (!isIdStart(next)) return;
     else if (bit === seenInParams.progressToken) [envelope.progressStart, envelope.progressEnd] = [start, cursor.at];
     else if (bit === seenInParams.requestId) [envelope.requestStart, envelope.requestEnd] = [start, cursor.at];

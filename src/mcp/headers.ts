@@ -2,7 +2,7 @@
 import type { IncomingMessage } from "node:http";
 
 /** Protocol revisions of the session era, newest first. */
-const sessionVersions = ["2025-11-25", "2025-06-18", "2025-03-26"];
+export const sessionVersions = ["2025-11-25", "2025-06-18", "2025-03-26"];
 
 const both = "application/json, text/event-stream";
 

@@ -9,6 +9,7 @@ import type { Call } from "./call.ts";
 import type { Envelope } from "./envelope.ts";
 import { rpcCode, type RpcFault } from "./json-rpc.ts";
 import { OwnedRun, describeEnd } from "./owned-run.ts";
+import type { StartGate } from "./pool/start-gate.ts";
 import type { Pulse } from "./pulse.ts";
 import type { Relay } from "./relay.ts";
 
@@ -21,6 +22,7 @@ export interface McpSessionParts {
   relay: Relay;
   link: KeeperLink;
   clock: Clock;
+  gate: StartGate;
   pulse: Pulse;
 }
 
@@ -31,6 +33,8 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
   readonly #parts: McpSessionParts;
   #outcome: string | undefined;
   #mute: Timer | undefined;
+  /** The server is not starting any more. */
+  #leaveGate: () => void = () => {};
 
   constructor(parts: McpSessionParts) {
     this.#parts = parts;
@@ -41,6 +45,7 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
     parts.session.onEnd((reason) => {
       parts.pulse.remove(parts.relay);
       this.#mute?.clear();
+      this.#leaveGate();
       this.relay.close(unavailable(this.#outcome ?? `the session was ended (${reason})`));
     });
   }
@@ -52,7 +57,12 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
 
   /** Starts the server and hands it the client's `initialize`. Every failure ends the session and answers the call. */
   async begin(call: Call, envelope: Envelope, body: Buffer): Promise<void> {
-    const { server, session, relay, link } = this.#parts;
+    const { server, session, relay, link, gate } = this.#parts;
+    this.#leaveGate = await gate.enter();
+    if (session.ended) {
+      this.#leaveGate();
+      return call.fail(unavailable(this.#outcome ?? "the session was ended"));
+    }
     this.#armConnectionTimeout(call);
     try {
       const events: RunEvents = {
@@ -78,6 +88,7 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
 
   /** What the server said to `initialize`. */
   hearInitialized(line: Buffer, isError: boolean): void {
+    this.#leaveGate();
     if (isError) {
       void this.session.close("session-ended");
       return;

@@ -57,6 +57,7 @@ describe("the config", () => {
       stop: { stdinGraceMs: 2000, termGraceMs: 3000 },
       limits: {
         runsMax: 2000,
+        startsMax: 4,
         messageBytesMax: 16_777_216,
         frontRestartsMax: 10,
         frontRestartWindowMs: 60_000,

@@ -229,7 +229,8 @@ describe("the front door", () => {
   it("has the right word for wrong paths, methods and types", async () => {
     const ask = async (path: string, given: Exchange) => exchange(keeper.url + path, { headers: good, ...given });
     assert.equal((await ask("/", {})).status, 404);
-    assert.equal((await ask("/mcp", { method: "POST", body })).status, 404);
+    assert.equal((await ask("/mcpx", { method: "POST", body })).status, 404);
+    assert.match((await ask("/mcp", { method: "POST", body })).text, /a session begins with an initialize request/);
     assert.equal((await ask("/mcp/s/", { method: "POST", body })).status, 404);
     assert.equal((await ask("/mcp/..%2frpc", { method: "POST", body })).status, 404);
     const unknown = await ask("/mcp/nosuch", { method: "POST", body });

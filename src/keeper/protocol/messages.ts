@@ -104,11 +104,25 @@ export interface KeeperStatus {
   startedAt: number;
 }
 
+/** One MCP server as the front may know it: how to treat it, not what it is. */
+export interface FrontServer {
+  name: string;
+  kind: "stdio";
+  enabled: boolean;
+  requestTimeoutMs: number;
+  connectionTimeoutMs: number;
+  share: "session" | "pool";
+  idleTimeoutMs: number;
+  maxLifetimeMs: number;
+  /** Equal for two servers only if command, arguments, directory and environment are. */
+  fingerprint: string;
+}
+
 /** The part of the config that the front may know: no command, no argument, no environment. */
 export interface FrontConfig {
   port: number;
   bind: string[];
-  servers: { name: string; kind: "stdio"; enabled: boolean; requestTimeoutMs: number; connectionTimeoutMs: number }[];
+  servers: FrontServer[];
   session: { idleLeaseMs: number; sessionsMax: number };
   /** Limits and deadlines of connections; each is explained in docs/config.md. */
   connections: {
@@ -129,6 +143,8 @@ export interface FrontConfig {
   allowedHosts: string[];
   /** Largest JSON-RPC message either way, in bytes. */
   messageBytesMax: number;
+  /** MCP servers that may be starting at one time. */
+  startsMax: number;
 }
 
 /** A run that outlived its front, handed to the next one. */

@@ -148,6 +148,10 @@ export class FakeKeeper implements AsyncDisposable {
       enabled: true,
       requestTimeoutMs: 0,
       connectionTimeoutMs: 20_000,
+      share: "session" as const,
+      idleTimeoutMs: 0,
+      maxLifetimeMs: 0,
+      fingerprint: name,
       ...this.#options.settings?.[name],
     }));
     const config: FrontConfig = {
@@ -159,6 +163,7 @@ export class FakeKeeper implements AsyncDisposable {
       allowedOrigins: [],
       allowedHosts: [],
       messageBytesMax: 16 * 1024 * 1024,
+      startsMax: 4,
       ...this.#options.config,
     };
     this.tell({

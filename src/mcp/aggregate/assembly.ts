@@ -1,0 +1,279 @@
+/**
+ * One session over several servers as if they were one, or over one server that is started when it is needed. Answers
+ * `initialize`, `ping` and lists itself; everything else goes as raw lines to the server that its name or address stands for.
+ */
+import type { Clock } from "../../clock.ts";
+import type { FrontServer } from "../../keeper/protocol/messages.ts";
+import type { Log } from "../../log.ts";
+import type { Session } from "../../sessions/session.ts";
+import { version } from "../../version.ts";
+import type { Envelope } from "../envelope.ts";
+import { rpcCode, type RpcFault } from "../json-rpc.ts";
+import type { Numbers } from "../numbers.ts";
+import type { Catalog } from "../pool/catalog.ts";
+import type { Pool } from "../pool/pool.ts";
+import type { RunningServer } from "../pool/running-server.ts";
+import { Seat } from "../pool/seat.ts";
+import type { Starter } from "../pool/starter.ts";
+import type { Pulse } from "../pulse.ts";
+import type { Edit } from "../splice.ts";
+import type { Introduction, ListName } from "../upstream/handshake.ts";
+import { numberAt } from "../upstream/words.ts";
+import { ClientSide, type Framing, type PatientCall } from "./client-side.ts";
+import { merge, type Merged, type Part } from "./merge.ts";
+import { AskedRoots } from "./roots.ts";
+import { Router } from "./router.ts";
+import { answerText, downFault } from "./answers.ts";
+
+/** How long a list waits for servers that must be started for it; the ones that come later are told as a changed list. */
+const listingMsMax = 20_000;
+
+export interface AssemblyParts {
+  servers: FrontServer[];
+  /** Names carry their server's; false: one server under its own names. */
+  isPrefixed: boolean;
+  session: Session;
+  introduction: Introduction;
+  framing: Framing;
+  starter: Starter;
+  pool: Pool;
+  catalog: Catalog;
+  numbers: Numbers;
+  clock: Clock;
+  pulse: Pulse;
+  log: Log;
+}
+
+export class Assembly {
+  readonly session: Session;
+  readonly client: ClientSide;
+  readonly seats: Seat[];
+  readonly isPrefixed: boolean;
+  readonly #parts: AssemblyParts;
+  readonly #roots: AskedRoots;
+  readonly #router: Router;
+  /** What the client was shown last, to tell it when there is something else. */
+  #shown: Merged | undefined;
+  #logLevel: unknown;
+
+  constructor(parts: AssemblyParts) {
+    const { session, introduction, clock, pulse, catalog } = parts;
+    this.#parts = parts;
+    this.session = session;
+    this.isPrefixed = parts.isPrefixed;
+    this.client = new ClientSide(clock, parts.framing);
+    const hasRoots = introduction.capabilities["roots"] !== undefined;
+    this.#roots = new AskedRoots(clock, hasRoots, session.id, () => this.#askRoots());
+    this.client.rootsOf = () => this.#roots.now;
+    this.seats = parts.servers.map((server) => this.#seat(server));
+    this.#router = new Router(this);
+    pulse.add(this.client);
+    const unwatch = catalog.onChange((key) => this.seats.some((seat) => seat.factsKey === key) && this.#factsChanged());
+    session.onEnd((reason) => {
+      pulse.remove(this.client);
+      unwatch();
+      this.#roots.close();
+      this.#end({ code: rpcCode.unavailable, message: `the session was ended (${reason})`, reason: "run_ended" });
+    });
+    for (const seat of this.seats) {
+      if (seat.isPooled) session.scope.add({ close: (reason) => seat.leave(reason) }, `seat at ${seat.name}`);
+    }
+  }
+
+  // ── what is known of the servers ──
+
+  /** The servers' facts as far as they can be had in time. A server that fails is left out, and said so in the log. */
+  async facts(): Promise<Part[]> {
+    const { clock, log } = this.#parts;
+    const missing = this.seats.filter((seat) => seat.facts === undefined);
+    if (missing.length > 0) {
+      const learnt = missing.map((seat) =>
+        seat.learn().catch((error: unknown) => {
+          if (!this.session.ended) log("mcp.unlisted", { server: seat.name, error: String(error) });
+        }),
+      );
+      const late = Promise.withResolvers<void>();
+      const timer = clock.after(listingMsMax, late.resolve);
+      await Promise.race([Promise.all(learnt), late.promise]);
+      timer.clear();
+    }
+    return this.#known();
+  }
+
+  async merged(): Promise<Merged> {
+    const merged = merge(await this.facts(), this.isPrefixed);
+    if (this.#shown !== merged && merged.clashes.length > 0)
+      this.#parts.log("mcp.clash", { session: this.session.id, clashes: merged.clashes });
+    this.#shown = merged;
+    return merged;
+  }
+
+  /** The names that are known now, without any start. */
+  mergedNow(): Merged {
+    return merge(this.#known(), this.isPrefixed);
+  }
+
+  #known(): Part[] {
+    return this.seats.flatMap(({ name, facts }) => (facts === undefined ? [] : [{ server: name, facts }]));
+  }
+
+  /** The `result` of `initialize`. */
+  async introduce(): Promise<string> {
+    const { protocolVersion } = this.#parts.introduction;
+    const [only] = this.seats;
+    if (!this.isPrefixed && only !== undefined) return JSON.stringify((await only.learn()).initialize);
+    const { capabilities, instructions } = await this.merged();
+    const serverInfo = { name: "holdfast", title: "Holdfast", version };
+    return JSON.stringify({
+      protocolVersion,
+      capabilities,
+      serverInfo,
+      ...(instructions === undefined ? {} : { instructions }),
+    });
+  }
+
+  // ── from the client ──
+
+  /** Takes a request; the call hears its answer in every case. */
+  request(call: PatientCall, envelope: Envelope, body: Buffer): void {
+    this.client.begin(call);
+    this.#router.route(call, envelope, body);
+  }
+
+  /** Sends a request to one server, started if need be. */
+  forward(seat: Seat, call: PatientCall, envelope: Envelope, body: Buffer, edits: Edit[] = []): void {
+    const ready = seat.ready();
+    if (ready !== undefined) return this.#send(ready, call, envelope, body, edits);
+    void seat.need().then(
+      (running) => this.#send(running, call, envelope, body, edits),
+      (error: unknown) => call.fail(downFault(error)),
+    );
+  }
+
+  answer(call: PatientCall, result: Buffer | string): void {
+    call.answer(answerText(call.params.clientId, result), [], () => {});
+  }
+
+  /** The answer to a list request, made of what is known. */
+  async list(call: PatientCall, name: ListName): Promise<void> {
+    const { lists } = await this.merged();
+    this.answer(call, lists[name]);
+  }
+
+  /** False: the server does not keep up. */
+  notify(envelope: Envelope, body: Buffer): boolean {
+    const { method } = envelope;
+    if (method === "notifications/initialized") return true;
+    if (method === "notifications/cancelled") return this.#cancelled(envelope, body);
+    if (method === "notifications/progress") return this.#progress(envelope, body);
+    if (method === "notifications/roots/list_changed") this.#roots.changed();
+    let taken = true;
+    for (const seat of this.seats) {
+      // A pooled server hears nothing that one of its clients says to all.
+      if (!seat.isPooled) taken = (seat.ready()?.upstream.send(envelope, body, []) ?? true) && taken;
+    }
+    return taken;
+  }
+
+  /** False: the server does not keep up. */
+  respond(envelope: Envelope, body: Buffer): boolean {
+    const number = numberAt(body, envelope.idStart, envelope.idEnd);
+    if (this.#roots.hear(number, body)) return true;
+    const question = this.client.question(number);
+    if (question === undefined) return true; // answered before, or withdrawn by its server
+    if (!question.upstream.respond(question, envelope, body)) return false;
+    this.client.settle(question);
+    return true;
+  }
+
+  /** Every server that the session has started, and each that it will start, hears it. */
+  setLogLevel(level: unknown): void {
+    this.#logLevel = level;
+    for (const seat of this.seats) this.#tellLogLevel(seat, seat.ready());
+  }
+
+  hangUp(): void {
+    this.client.hangUp();
+  }
+
+  /** The gateway cannot wait for the servers any longer. */
+  failAll(fault: RpcFault): void {
+    this.#end(fault);
+  }
+
+  #send(running: RunningServer, call: PatientCall, envelope: Envelope, body: Buffer, edits: Edit[]): void {
+    if (call.done || this.session.ended) return; // its client went away while the server was starting
+    const { upstream } = running;
+    this.client.sent(call, upstream);
+    if (upstream.request(this.client, call, envelope, body, edits)) return;
+    const message = `MCP server ${JSON.stringify(upstream.server)} does not read what it was sent; try again`;
+    call.fail({ code: rpcCode.unavailable, message, reason: "run_limit" });
+  }
+
+  #cancelled(envelope: Envelope, body: Buffer): boolean {
+    const found = this.client.find(body.toString("latin1", envelope.requestStart, envelope.requestEnd));
+    if (found === undefined) return true; // answered already
+    if (found.upstream !== undefined) return found.upstream.cancel(found.call, envelope, body);
+    found.call.dismiss();
+    return true;
+  }
+
+  #progress(envelope: Envelope, body: Buffer): boolean {
+    const { progressStart: start, progressEnd: end } = envelope;
+    const question = this.client.question(numberAt(body, start, end));
+    if (question?.serverToken === undefined) return true; // about a question that has its answer: nobody waits for it
+    return question.upstream.send(envelope, body, [{ start, end, text: question.serverToken }]);
+  }
+
+  // ── the servers ──
+
+  #seat(server: FrontServer): Seat {
+    const { session, introduction, starter, pool, catalog } = this.#parts;
+    const onFresh = (seat: Seat, running: RunningServer) => this.#refresh(seat, running);
+    const onFacts = () => this.#factsChanged();
+    const parts = { server, session, party: this.client, introduction, starter, pool, catalog, onFresh, onFacts };
+    return new Seat({ ...parts, roots: this.#roots });
+  }
+
+  /** Tells a new process what the session told the one before it. */
+  #refresh(seat: Seat, running: RunningServer): void {
+    this.#tellLogLevel(seat, running);
+    for (const [uri, server] of this.client.subscriptions) {
+      if (server !== seat.name) continue;
+      running.subscribe(uri, this.client);
+      void running.upstream.ask("resources/subscribe", { uri }, listingMsMax).catch(() => {}); // it may know it no more
+    }
+  }
+
+  #tellLogLevel(seat: Seat, running: RunningServer | undefined): void {
+    if (this.#logLevel === undefined || running?.initialize.capabilities["logging"] === undefined || seat.isPooled)
+      return;
+    void running.upstream.ask("logging/setLevel", { level: this.#logLevel }, listingMsMax).catch(() => {}); // no promise to the client
+  }
+
+  #factsChanged(): void {
+    const before = this.#shown;
+    if (before === undefined) return;
+    const now = this.mergedNow();
+    this.#shown = now;
+    const say = (what: string) => this.client.say({ jsonrpc: "2.0", method: `notifications/${what}/list_changed` });
+    if (!before.lists.tools.equals(now.lists.tools)) say("tools");
+    if (!before.lists.prompts.equals(now.lists.prompts)) say("prompts");
+    const isSame = (name: ListName) => before.lists[name].equals(now.lists[name]);
+    if (!isSame("resources") || !isSame("resourceTemplates")) say("resources");
+  }
+
+  #askRoots(): number {
+    const id = this.#parts.numbers.next();
+    this.client.say({ jsonrpc: "2.0", id, method: "roots/list" });
+    return id;
+  }
+
+  #end(fault: RpcFault): void {
+    for (const [call, upstream] of this.client.takeCalls()) {
+      if (!call.done && upstream?.shared === true) upstream.abandon(call, "the session ended");
+      call.fail(fault);
+    }
+    this.client.hangUp();
+  }
+}

@@ -1,0 +1,222 @@
+/** `/mcp`, and `/mcp/<server>` where sessions share or servers come and go: streamable HTTP of the session era. */
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Clock } from "../../clock.ts";
+import { asHoldfastError } from "../../errors.ts";
+import type { ScopeClosed } from "../../ownership/scope.ts";
+import type { Session } from "../../sessions/session.ts";
+import type { SessionSet } from "../../sessions/set.ts";
+import { Call, type CallParams } from "../call.ts";
+import type { Envelope } from "../envelope.ts";
+import { EventStream } from "../event-stream.ts";
+import { accepts, sessionIdOf, sessionVersions, versionProblem } from "../headers.ts";
+import { rpcCode } from "../json-rpc.ts";
+import { headProblem, receive, type Received } from "../receive.ts";
+import { invalid, refusal, slowServer, unavailable, unknownSession } from "../refusals.ts";
+import { refuse, type Refusal } from "../reply.ts";
+import { eventHead, eventTail } from "../splice.ts";
+import type { Introduction } from "../upstream/handshake.ts";
+import { answerText, downFault } from "./answers.ts";
+import type { Assembly } from "./assembly.ts";
+import type { Hub, Selection } from "./hub.ts";
+
+/** A DELETE that takes longer than this is answered 202: accepted, the rest goes on by itself. */
+const deleteWaitMs = 1000;
+/** Longest client name and version that is kept, in characters. */
+const clientTextMax = 100;
+const events = { head: eventHead, tail: eventTail };
+
+export interface DoorParts {
+  hub: Hub;
+  sessions: SessionSet;
+  clock: Clock;
+  messageBytesMax: number;
+}
+
+/** One request on its way through the door. */
+interface Visit {
+  request: IncomingMessage;
+  response: ServerResponse;
+  selection: Selection;
+  headers: OutgoingHttpHeaders;
+}
+
+export class Door {
+  readonly #parts: DoorParts;
+
+  constructor(parts: DoorParts) {
+    this.#parts = parts;
+  }
+
+  async handle(visit: Visit): Promise<void> {
+    const { request, response } = visit;
+    switch (request.method) {
+      case "POST":
+        return this.#post(visit);
+      case "GET":
+        return this.#get(visit);
+      case "DELETE":
+        return this.#delete(visit);
+      default: {
+        const message = `${request.method} is not a method of ${request.url}`;
+        const no = refusal(405, rpcCode.invalidRequest, "method_unknown", message);
+        return refuse(request, response, { ...no, headers: { allow: "GET, POST, DELETE" } });
+      }
+    }
+  }
+
+  async #post(visit: Visit): Promise<void> {
+    const { request, response, headers } = visit;
+    const deny = (no: Refusal) => refuse(request, response, { ...no, headers });
+    const wrongHead = headProblem(request);
+    if (wrongHead !== undefined) return deny(wrongHead);
+    const open = sessionIdOf(request) === undefined ? undefined : this.#find(visit);
+    if (open === null) return;
+    const problem = versionProblem(request, undefined);
+    if (problem !== undefined) return deny(invalid(400, problem));
+    // The session is present from here until the response is done, also while a slow body comes in.
+    if (open !== undefined) response.once("close", open.session.lease.hold());
+    const received = await receive(request, response, this.#parts.messageBytesMax);
+    if (received === "gone") return;
+    if ("status" in received) return deny(received);
+    if (open === undefined) return this.#initialize(visit, received);
+    this.#pass(visit, open, received);
+  }
+
+  #pass({ request, response, headers }: Visit, open: Assembly, { envelope, body }: Received): void {
+    if (open.session.ended) return refuse(request, response, { ...unknownSession(), headers });
+    if (envelope.kind === "request") {
+      const call = new Call(this.#callParams(envelope, body, headers), response, (gone) => open.client.abandon(gone));
+      response.once("close", () => open.client.done(call));
+      return open.request(call, envelope, body);
+    }
+    const taken = envelope.kind === "response" ? open.respond(envelope, body) : open.notify(envelope, body);
+    if (!taken) return refuse(request, response, { status: 503, fault: slowServer(open.session.server), headers });
+    response.writeHead(202, { "content-length": 0, ...headers });
+    response.end();
+  }
+
+  #callParams(envelope: Envelope, body: Buffer, headers: OutgoingHttpHeaders): CallParams {
+    return {
+      number: this.#parts.hub.numbers.next(),
+      clientId: body.toString("latin1", envelope.idStart, envelope.idEnd),
+      clientToken:
+        envelope.tokenStart > 0 ? body.toString("latin1", envelope.tokenStart, envelope.tokenEnd) : undefined,
+      startsTask: envelope.hasTask,
+      headers,
+      failStatus: 200,
+      startedAt: this.#parts.clock.now(),
+    };
+  }
+
+  // ── the first message of a session ──
+
+  async #initialize(visit: Visit, { envelope, body }: Received): Promise<void> {
+    const { request, response, selection, headers } = visit;
+    const { hub, sessions } = this.#parts;
+    if (envelope.kind !== "request" || envelope.method !== "initialize") {
+      const message = "Mcp-Session-Id is missing; a session begins with an initialize request";
+      return refuse(request, response, { ...invalid(400, message), headers });
+    }
+    const introduction = readIntroduction(body);
+    const id = body.toString("latin1", envelope.idStart, envelope.idEnd);
+    let session: Session;
+    try {
+      session = sessions.open({ client: clientOf(introduction), server: selection.label });
+    } catch (thrown) {
+      const error = asHoldfastError(thrown);
+      return refuse(request, response, { ...unavailable(error.message, error.code), id, headers });
+    }
+    const open = hub.assemble(session, selection, introduction, events);
+    const params = this.#callParams(envelope, body, { ...headers, "mcp-session-id": session.id });
+    params.failStatus = 502;
+    // A client that leaves before it knew the session's id can never come back to it.
+    const call = new Call(params, response, () => void session.close("cancelled"));
+    response.once("close", session.lease.hold());
+    open.client.begin(call);
+    response.once("close", () => open.client.done(call));
+    try {
+      const result = await open.introduce();
+      call.answer(answerText(id, result), [], () => {});
+    } catch (thrown) {
+      // A server that cannot be had leaves no session behind, so its id is not given out.
+      delete params.headers["mcp-session-id"];
+      call.fail(downFault(thrown));
+      void session.close("spawn-failed"); // what cannot be ended is logged by the session set
+    }
+  }
+
+  // ── GET: the client listens ──
+
+  #get(visit: Visit): void {
+    const { request, response, headers } = visit;
+    const deny = (no: Refusal) => refuse(request, response, { ...no, headers });
+    if (!accepts(request, "text/event-stream")) return deny(invalid(406, "Accept must name text/event-stream"));
+    const open = this.#find(visit);
+    if (open === null) return;
+    const problem = versionProblem(request, undefined);
+    if (problem !== undefined) return deny(invalid(400, problem));
+    if (open.client.streaming) return deny(invalid(409, "this session has its stream open already"));
+    response.once("close", open.session.lease.hold());
+    const stream = new EventStream(response, headers);
+    stream.flush();
+    open.client.listen(stream);
+  }
+
+  // ── DELETE: the client ends its session ──
+
+  async #delete(visit: Visit): Promise<void> {
+    const { request, response, headers } = visit;
+    const open = this.#find(visit);
+    if (open === null) return;
+    const closed = await this.#within(deleteWaitMs, open.session.close("session-ended"));
+    if (response.destroyed) return;
+    if (closed !== undefined && closed.failures.length > 0) {
+      const message = closed.failures.map(({ error }) => asHoldfastError(error).message).join("; ");
+      return refuse(request, response, { ...refusal(500, rpcCode.internal, "survivors", message), headers });
+    }
+    response.writeHead(closed === undefined ? 202 : 204, headers);
+    response.end();
+  }
+
+  /** Resolves with undefined if the end takes longer; it goes on by itself. */
+  #within(ms: number, gone: Promise<ScopeClosed>): Promise<ScopeClosed | undefined> {
+    return new Promise((resolve) => {
+      const timer = this.#parts.clock.after(ms, () => resolve(undefined));
+      void gone.then((closed) => {
+        timer.clear();
+        resolve(closed);
+      });
+    });
+  }
+
+  /** The session of a request; null when it has none and was answered so. */
+  #find({ request, response, selection, headers }: Visit): Assembly | null {
+    const id = sessionIdOf(request);
+    const open = id === undefined ? undefined : this.#parts.hub.get(id);
+    if (open !== undefined && open.session.server === selection.label) return open;
+    const no = id === undefined ? invalid(400, "Mcp-Session-Id is missing") : unknownSession();
+    refuse(request, response, { ...no, headers });
+    return null;
+  }
+}
+
+/** The client's `initialize`, as we pass it on to servers: with a revision that we know. */
+function readIntroduction(body: Buffer): Introduction {
+  const { params } = JSON.parse(body.toString()) as { params?: Partial<Introduction> | null };
+  const asked = params?.protocolVersion;
+  const newest = sessionVersions[0] ?? "";
+  return {
+    protocolVersion: typeof asked === "string" && sessionVersions.includes(asked) ? asked : newest,
+    capabilities: objectOr(params?.capabilities),
+    clientInfo: objectOr(params?.clientInfo),
+  };
+}
+
+function clientOf({ clientInfo }: Introduction): { name: string; version: string } {
+  const text = (value: unknown) => (typeof value === "string" ? value.slice(0, clientTextMax) : "");
+  return { name: text(clientInfo["name"]), version: text(clientInfo["version"]) };
+}
+
+function objectOr(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}

@@ -1,0 +1,122 @@
+/** Makes assembled sessions and keeps what they share: the start gate, the pool, the catalog, the breakers. */
+import type { Clock } from "../../clock.ts";
+import type { KeeperLink } from "../../keeper/protocol/link.ts";
+import type { FrontServer } from "../../keeper/protocol/messages.ts";
+import type { Log } from "../../log.ts";
+import type { Scope } from "../../ownership/scope.ts";
+import type { Session } from "../../sessions/session.ts";
+import type { SessionSet } from "../../sessions/set.ts";
+import type { RpcFault } from "../json-rpc.ts";
+import { Numbers } from "../numbers.ts";
+import { Catalog } from "../pool/catalog.ts";
+import { Pool } from "../pool/pool.ts";
+import type { RunningServer } from "../pool/running-server.ts";
+import { StartGate } from "../pool/start-gate.ts";
+import { Starter } from "../pool/starter.ts";
+import { Pulse } from "../pulse.ts";
+import { learnLists, type Introduction } from "../upstream/handshake.ts";
+import { Assembly } from "./assembly.ts";
+import type { Framing } from "./client-side.ts";
+
+/** The server name under which sessions of `/mcp` are listed. */
+const everyServer = "*";
+
+export interface HubParts {
+  link: KeeperLink;
+  sessions: SessionSet;
+  /** Owns the pooled servers. */
+  scope: Scope;
+  gate: StartGate;
+  clock: Clock;
+  log: Log;
+}
+
+/** Which servers a path stands for. */
+export interface Selection {
+  servers: FrontServer[];
+  isPrefixed: boolean;
+  /** As the session shows it. */
+  label: string;
+}
+
+export class Hub {
+  readonly starter: Starter;
+  readonly pool: Pool;
+  readonly catalog: Catalog;
+  readonly numbers: Numbers;
+  readonly #parts: HubParts;
+  readonly #pulse: Pulse;
+  readonly #servers = new Map<string, FrontServer>();
+  readonly #open = new Map<string, Assembly>();
+
+  constructor(parts: HubParts) {
+    const { link, clock, log, gate, scope } = parts;
+    const { frontEpoch, frontDir, config } = link.hello;
+    const { messageBytesMax } = config;
+    this.#parts = parts;
+    this.numbers = new Numbers(frontEpoch);
+    this.catalog = new Catalog(frontDir, log);
+    this.#pulse = new Pulse(clock);
+    this.starter = new Starter({
+      link,
+      clock,
+      log,
+      numbers: this.numbers,
+      gate,
+      catalog: this.catalog,
+      messageBytesMax,
+    });
+    this.pool = new Pool(this.starter, scope, (running, key) => void this.#relearn(running, key)); // never rejects
+    for (const server of config.servers) this.#servers.set(server.name, server);
+  }
+
+  /** Whether sessions on this server alone are assembled, too, and not simply joined to one process. */
+  manages(server: FrontServer): boolean {
+    return server.share === "pool" || server.idleTimeoutMs > 0 || server.maxLifetimeMs > 0;
+  }
+
+  server(name: string): FrontServer | undefined {
+    return this.#servers.get(name);
+  }
+
+  /** All enabled servers, or one. Undefined: there is no such server. */
+  select(name: string | undefined): Selection | undefined {
+    const enabled = [...this.#servers.values()].filter((server) => server.enabled);
+    if (name === undefined) return { servers: enabled, isPrefixed: true, label: everyServer };
+    const server = this.#servers.get(name);
+    return server?.enabled === true ? { servers: [server], isPrefixed: false, label: name } : undefined;
+  }
+
+  get(sessionId: string): Assembly | undefined {
+    return this.#open.get(sessionId);
+  }
+
+  /** Puts an assembly on a session that was just opened. */
+  assemble(session: Session, selection: Selection, introduction: Introduction, framing: Framing): Assembly {
+    const { clock, log } = this.#parts;
+    const { starter, pool, catalog, numbers } = this;
+    const shared = { starter, pool, catalog, numbers, clock, log, pulse: this.#pulse };
+    const assembly = new Assembly({ ...selection, session, introduction, framing, ...shared });
+    this.#open.set(session.id, assembly);
+    session.onEnd(() => this.#open.delete(session.id));
+    return assembly;
+  }
+
+  closeStreams(): void {
+    for (const assembly of this.#open.values()) assembly.hangUp();
+  }
+
+  failAll(fault: RpcFault): void {
+    for (const assembly of this.#open.values()) assembly.failAll(fault);
+  }
+
+  async #relearn(running: RunningServer, factsKey: string): Promise<void> {
+    const { upstream, initialize } = running;
+    try {
+      const lists = await learnLists(upstream, initialize.capabilities);
+      this.catalog.put(factsKey, { initialize, lists, learnedAt: this.#parts.clock.now() });
+    } catch {
+      // The server ended meanwhile: its next start learns its lists.
+    }
+  }
+}

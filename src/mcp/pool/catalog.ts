@@ -1,0 +1,109 @@
+/**
+ * What is known of each server without starting it: what it answered to `initialize`, and its lists. Kept in memory and in
+ * `<state>/front/catalog/`, so that a list costs no start, not even after a restart of the gateway.
+ */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Log } from "../../log.ts";
+import type { InitializeResult, Lists } from "../upstream/handshake.ts";
+
+/** Files in the directory; the ones that were not written for longest go first. */
+const filesMax = 256;
+/** Larger knowledge is kept in memory only. */
+const fileBytesMax = 4 * 1024 * 1024;
+/** Raised when the form of the files changes; others are not read. */
+const format = 1;
+
+export interface ServerFacts {
+  /** Of this process's life: equal only for the same facts. */
+  id: number;
+  initialize: InitializeResult;
+  lists: Lists;
+  /** Milliseconds since the epoch. */
+  learnedAt: number;
+}
+
+type Stored = Omit<ServerFacts, "id"> & { format: number };
+
+export class Catalog {
+  readonly #directory: string;
+  readonly #log: Log;
+  readonly #known = new Map<string, ServerFacts | undefined>();
+  readonly #listeners = new Set<(key: string) => void>();
+  #nextId = 1;
+  #isUsable = true;
+
+  constructor(frontDirectory: string, log: Log) {
+    this.#directory = join(frontDirectory, "catalog");
+    this.#log = log;
+  }
+
+  get(key: string): ServerFacts | undefined {
+    if (!this.#known.has(key)) this.#known.set(key, this.#read(key));
+    return this.#known.get(key);
+  }
+
+  /** Keeps new facts, in memory at once; tells the listeners when they differ from the old ones. */
+  put(key: string, fresh: { initialize: InitializeResult; lists: Lists; learnedAt: number }): ServerFacts {
+    const old = this.get(key);
+    const isSame = old !== undefined && sameText(old.initialize, fresh.initialize) && sameText(old.lists, fresh.lists);
+    const facts = isSame ? { ...old, learnedAt: fresh.learnedAt } : { id: this.#nextId++, ...fresh };
+    this.#known.set(key, facts);
+    this.#write(key, facts);
+    if (!isSame) for (const listener of this.#listeners) listener(key);
+    return facts;
+  }
+
+  /** Facts that belong to one process only. */
+  loose(fresh: { initialize: InitializeResult; lists: Lists; learnedAt: number }): ServerFacts {
+    return { id: this.#nextId++, ...fresh };
+  }
+
+  /** `listener` hears the key of each change; the returned function takes it off. */
+  onChange(listener: (key: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  #read(key: string): ServerFacts | undefined {
+    try {
+      const stored = JSON.parse(readFileSync(join(this.#directory, `${key}.json`), "utf8")) as Stored;
+      if (stored.format !== format) return undefined;
+      const { initialize, lists, learnedAt } = stored;
+      const isWhole = typeof initialize.protocolVersion === "string" && Object.values(lists).every(Array.isArray);
+      return isWhole ? { id: this.#nextId++, initialize, lists, learnedAt } : undefined;
+    } catch {
+      return undefined; // not there, or cut off by a crash: it is learnt again
+    }
+  }
+
+  #write(key: string, { initialize, lists, learnedAt }: ServerFacts): void {
+    const text = JSON.stringify({ format, initialize, lists, learnedAt });
+    if (!this.#isUsable || text.length > fileBytesMax) return;
+    const file = join(this.#directory, `${key}.json`);
+    try {
+      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+      writeFileSync(`${file}.new`, text, { mode: 0o600 });
+      renameSync(`${file}.new`, file);
+      this.#prune();
+    } catch (error) {
+      // Without the directory everything works; only listing costs a start after each restart of the gateway.
+      this.#isUsable = false;
+      this.#log("mcp.catalog", { error: String(error), hint: "tool lists are not kept on disk" });
+    }
+  }
+
+  #prune(): void {
+    const names = readdirSync(this.#directory);
+    if (names.length <= filesMax) return;
+    const byAge = names
+      .map((name) => ({ name, at: statSync(join(this.#directory, name), { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
+      .sort((a, b) => a.at - b.at);
+    for (const { name } of byAge.slice(0, names.length - filesMax))
+      rmSync(join(this.#directory, name), { force: true });
+  }
+}
+
+function sameText(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}

@@ -1,0 +1,140 @@
+/**
+ * Servers that sessions share. One entry per key, and the key holds everything that could make a difference: what the
+ * server is (its fingerprint: command, arguments, directory, environment with its credentials), how it was addressed (protocol
+ * revision, client capabilities) and the client's roots. An entry lives as long as somebody holds it.
+ */
+import { hash } from "node:crypto";
+import type { EndReason, FrontServer } from "../../keeper/protocol/messages.ts";
+import type { Scope, ScopeClosed } from "../../ownership/scope.ts";
+import { version } from "../../version.ts";
+import type { Introduction } from "../upstream/handshake.ts";
+import type { Party } from "../upstream/party.ts";
+import type { RunningServer } from "./running-server.ts";
+import type { Starter } from "./starter.ts";
+
+export interface PoolRequest {
+  server: FrontServer;
+  introduction: Introduction;
+  factsKey: string;
+  /** The client's roots; undefined when it has none. Two clients with different roots never share. */
+  roots: unknown;
+}
+
+interface Entry {
+  key: string;
+  scope: Scope;
+  holders: Set<Party>;
+  starting: Promise<RunningServer> | undefined;
+  running: RunningServer | undefined;
+}
+
+/** One session's hold on an entry. */
+export interface PoolHold {
+  readonly key: string;
+  /** The server, if it runs and takes calls. */
+  running(): RunningServer | undefined;
+  /** The server, started if need be. */
+  need(): Promise<RunningServer>;
+  /** Resolves when the server is gone, if this was the last hold, else at once. */
+  release(reason: EndReason): Promise<ScopeClosed | void>;
+}
+
+export function poolKey({ server, introduction, roots }: PoolRequest): string {
+  const { protocolVersion, capabilities } = introduction;
+  const parts = [server.name, server.fingerprint, protocolVersion, canonical(capabilities), canonical(roots ?? null)];
+  return hash("sha256", JSON.stringify(parts), "hex").slice(0, 32);
+}
+
+/** The same text for two values that differ only in the order of their keys. */
+export function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, each: unknown) =>
+    typeof each === "object" && each !== null && !Array.isArray(each)
+      ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : each,
+  );
+}
+
+/** What may be offered to a server on behalf of many: nothing that is answered later, by whom could not be told. */
+export function pooledIntroduction(introduction: Introduction): Introduction {
+  const { tasks: _, ...capabilities } = introduction.capabilities;
+  return { ...introduction, capabilities, clientInfo: { name: "holdfast", version } };
+}
+
+export class Pool {
+  readonly #starter: Starter;
+  readonly #scope: Scope;
+  readonly #onListChanged: (running: RunningServer, factsKey: string) => void;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(starter: Starter, scope: Scope, onListChanged: (running: RunningServer, factsKey: string) => void) {
+    this.#starter = starter;
+    this.#scope = scope.child("pool", { independent: true });
+    this.#onListChanged = onListChanged;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** How many sessions hold a server of this name, and its runs. */
+  view(server: string): { holders: number; runs: string[] } {
+    const ours = [...this.#entries.values()].filter(({ scope }) => scope.name === `pool ${server}`);
+    return {
+      holders: ours.reduce((sum, { holders }) => sum + holders.size, 0),
+      runs: ours.flatMap(({ running }) => (running?.usable === true ? [running.upstream.runId ?? ""] : [])),
+    };
+  }
+
+  hold(request: PoolRequest, party: Party): PoolHold {
+    const key = poolKey(request);
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      const scope = this.#scope.child(`pool ${request.server.name}`);
+      entry = { key, scope, holders: new Set(), starting: undefined, running: undefined };
+      this.#entries.set(key, entry);
+    }
+    entry.holders.add(party);
+    if (entry.running?.usable === true) entry.running.join(party);
+    const held = entry;
+    let released: Promise<ScopeClosed | void> | undefined;
+    return {
+      key,
+      running: () => (held.running?.usable === true ? held.running : undefined),
+      need: () => this.#need(held, request),
+      release: (reason) => (released ??= this.#release(held, party, reason)),
+    };
+  }
+
+  #need(entry: Entry, request: PoolRequest): Promise<RunningServer> {
+    if (entry.running?.usable === true) return Promise.resolve(entry.running);
+    entry.starting ??= this.#start(entry, request).finally(() => {
+      entry.starting = undefined;
+    });
+    return entry.starting;
+  }
+
+  async #start(entry: Entry, { server, introduction, factsKey }: PoolRequest): Promise<RunningServer> {
+    const running = await this.#starter.start({
+      server,
+      introduction,
+      factsKey,
+      shared: true,
+      scope: entry.scope,
+      sessionId: `pool-${entry.key}`,
+      onRun: () => {},
+      onListChanged: (changed) => this.#onListChanged(changed, factsKey),
+    });
+    entry.running = running;
+    for (const party of entry.holders) running.join(party);
+    return running;
+  }
+
+  async #release(entry: Entry, party: Party, reason: EndReason): Promise<ScopeClosed | void> {
+    entry.running?.leave(party);
+    entry.holders.delete(party);
+    if (entry.holders.size > 0) return;
+    // Out of the map first: whoever comes now gets a new entry, not one that is ending.
+    if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key);
+    return entry.scope.close(reason);
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * One started MCP server and its time: it ends when nobody had a call on it for `idleTimeoutMs`, and takes no new calls
+ * after `maxLifetimeMs`. A server with a call in flight, or with a subscription, is busy and never idle.
+ */
+import type { Clock, Timer } from "../../clock.ts";
+import type { EndReason, FrontServer } from "../../keeper/protocol/messages.ts";
+import type { InitializeResult } from "../upstream/handshake.ts";
+import type { Party } from "../upstream/party.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+import type { Wire } from "../upstream/wire.ts";
+
+/** Time for a server to say that it took a subscription back. */
+const unsubscribeMs = 5000;
+
+export class RunningServer {
+  readonly upstream: Upstream;
+  readonly initialize: InitializeResult;
+  readonly #wire: Wire;
+  readonly #clock: Clock;
+  readonly #idleMs: number;
+  readonly #lifeTimer: Timer | undefined;
+  #idleTimer: Timer | undefined;
+  #retired = false;
+  readonly #subscriptions = new Map<string, Set<Party>>();
+
+  constructor(parts: {
+    upstream: Upstream;
+    initialize: InitializeResult;
+    wire: Wire;
+    clock: Clock;
+    server: FrontServer;
+  }) {
+    const { upstream, initialize, wire, clock, server } = parts;
+    this.upstream = upstream;
+    this.initialize = initialize;
+    this.#wire = wire;
+    this.#clock = clock;
+    this.#idleMs = server.idleTimeoutMs;
+    if (server.maxLifetimeMs > 0) this.#lifeTimer = clock.after(server.maxLifetimeMs, () => this.retire("timeout"));
+    this.busyChanged(upstream.callsInFlight > 0);
+  }
+
+  /** New calls may go to it. */
+  get usable(): boolean {
+    return !this.#retired && !this.upstream.closed;
+  }
+
+  /** Nobody here decided that it should end. */
+  get isWanted(): boolean {
+    return !this.#retired;
+  }
+
+  busyChanged(busy: boolean): void {
+    this.#idleTimer?.clear();
+    this.#idleTimer = undefined;
+    if (busy || this.upstream.closed) return;
+    if (this.#retired) return this.#end("timeout");
+    // A pooled server that may still work for somebody who left could ask the wrong one: it makes way for a clean one.
+    if (this.upstream.isTainted && this.upstream.asksClients) return this.retire("cancelled");
+    if (this.#idleMs === 0 || this.#subscriptions.size > 0) return;
+    this.#idleTimer = this.#clock.after(this.#idleMs, () => this.retire("lease-expired"));
+  }
+
+  /** This session wants to hear of changes of the resource. */
+  subscribe(uri: string, party: Party): void {
+    const parties = this.#subscriptions.get(uri) ?? new Set();
+    this.#subscriptions.set(uri, parties.add(party));
+  }
+
+  /** True: nobody else wants to hear of it, the server may be told. */
+  unsubscribe(uri: string, party: Party): boolean {
+    const parties = this.#subscriptions.get(uri);
+    parties?.delete(party);
+    if ((parties?.size ?? 0) > 0) return false;
+    this.#subscriptions.delete(uri);
+    if (this.upstream.callsInFlight === 0) this.busyChanged(false);
+    return true;
+  }
+
+  join(party: Party): void {
+    this.upstream.join(party);
+  }
+
+  /** A session has no use for it any more. */
+  leave(party: Party): void {
+    this.upstream.leave(party);
+    for (const uri of this.#subscriptions.keys()) {
+      if (this.#subscriptions.get(uri)?.has(party) !== true || !this.unsubscribe(uri, party)) continue;
+      // Nobody waits for the answer: at worst the server goes on telling what nobody is told.
+      this.upstream.ask("resources/unsubscribe", { uri }, unsubscribeMs).catch(() => {});
+    }
+  }
+
+  /** Takes no new calls; ends now if it is idle, else with its last call. */
+  retire(reason: EndReason): void {
+    this.#retired = true;
+    if (this.upstream.callsInFlight === 0) this.#end(reason);
+  }
+
+  /** Its process is gone. */
+  ended(): void {
+    this.#lifeTimer?.clear();
+    this.#idleTimer?.clear();
+  }
+
+  #end(reason: EndReason): void {
+    this.ended();
+    // What cannot be ended stays with the scope that owns the wire, which reports it.
+    void Promise.resolve(this.#wire.close(reason)).catch(() => {});
+  }
+}

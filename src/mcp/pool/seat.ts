@@ -1,0 +1,166 @@
+/** One session's place at one server: cold until it is needed, then a process of its own or a hold on a pooled one. */
+import { hash } from "node:crypto";
+import type { EndReason, FrontServer } from "../../keeper/protocol/messages.ts";
+import type { Session } from "../../sessions/session.ts";
+import { learnLists, type Introduction } from "../upstream/handshake.ts";
+import type { Party } from "../upstream/party.ts";
+import type { Catalog, ServerFacts } from "./catalog.ts";
+import { canonical, poolKey, pooledIntroduction, type Pool, type PoolHold } from "./pool.ts";
+import type { RunningServer } from "./running-server.ts";
+import type { Starter } from "./starter.ts";
+
+/** The roots of one client. A value that is another object is another answer. */
+export interface ClientRoots {
+  /** Undefined for a client without any. */
+  readonly now: unknown;
+  readonly wasAsked: boolean;
+  /** Asks the client if it was not asked since its roots changed. Never rejects: a client that does not say has roots of its own. */
+  learn(): Promise<unknown>;
+}
+
+export interface SeatParts {
+  server: FrontServer;
+  session: Session;
+  party: Party;
+  introduction: Introduction;
+  starter: Starter;
+  pool: Pool;
+  catalog: Catalog;
+  roots: ClientRoots;
+  /** A server was started that knows nothing of what the session told the one before it. */
+  onFresh: (seat: Seat, running: RunningServer) => void;
+  onFacts: () => void;
+}
+
+export class Seat {
+  readonly server: FrontServer;
+  readonly factsKey: string;
+  readonly #parts: SeatParts;
+  readonly #introduction: Introduction;
+  #ownFacts: ServerFacts | undefined;
+  #running: RunningServer | undefined;
+  #starting: Promise<RunningServer> | undefined;
+  #hold: PoolHold | undefined;
+  /** The client's roots as they were when the hold was taken. */
+  #holdRoots: unknown;
+  #left = false;
+
+  constructor(parts: SeatParts) {
+    this.#parts = parts;
+    this.server = parts.server;
+    const isPooled = parts.server.share === "pool";
+    this.#introduction = isPooled ? pooledIntroduction(parts.introduction) : parts.introduction;
+    this.factsKey = factsKey(parts.server, this.#introduction);
+  }
+
+  get name(): string {
+    return this.server.name;
+  }
+
+  get isPooled(): boolean {
+    return this.server.share === "pool";
+  }
+
+  /** What is known of the server without starting it. */
+  get facts(): ServerFacts | undefined {
+    return this.#ownFacts ?? this.#parts.catalog.get(this.factsKey);
+  }
+
+  /** The server, if it runs and takes calls. */
+  ready(): RunningServer | undefined {
+    const { roots } = this.#parts;
+    if (this.#hold !== undefined) {
+      const isRight = roots.wasAsked && this.#holdRoots === roots.now;
+      return isRight ? this.#hold.running() : undefined;
+    }
+    return this.#running?.usable === true ? this.#running : undefined;
+  }
+
+  /** The server, started if need be. */
+  need(): Promise<RunningServer> {
+    const ready = this.ready();
+    if (ready !== undefined) return Promise.resolve(ready);
+    this.#starting ??= (this.isPooled ? this.#share(true) : this.#own()).finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  /** Its facts, by a start if they are not known yet. The client cannot be asked anything yet. */
+  async learn(): Promise<ServerFacts> {
+    if (this.facts === undefined) {
+      if (!this.isPooled) await this.need();
+      else await (this.#starting ??= this.#share(false).finally(() => (this.#starting = undefined)));
+    }
+    const { facts } = this;
+    if (facts === undefined) throw new Error(`nothing is known of ${this.name}`);
+    return facts;
+  }
+
+  /** The session is over. A server of its own ends with the session's scope. */
+  async leave(reason: EndReason): Promise<void> {
+    this.#left = true;
+    if (this.#hold === undefined) return;
+    const closed = await this.#hold.release(reason);
+    const [failure] = closed?.failures ?? [];
+    if (failure !== undefined) throw failure.error;
+  }
+
+  async #own(): Promise<RunningServer> {
+    const { server, session, party, starter } = this.#parts;
+    this.#ownFacts = undefined;
+    const running = await starter.start({
+      server,
+      introduction: this.#introduction,
+      factsKey: this.factsKey,
+      shared: false,
+      party,
+      scope: session.scope,
+      sessionId: session.id,
+      onRun: (id, alive) => void (alive ? session.runs.add(id) : session.runs.delete(id)),
+      onListChanged: (changed) => void this.#relearn(changed), // never rejects
+    });
+    this.#running = running;
+    this.#parts.onFresh(this, running);
+    return running;
+  }
+
+  /** A hold on the pooled server of our client's kind. */
+  async #share(mayAsk: boolean): Promise<RunningServer> {
+    const { server, party, pool, session, roots } = this.#parts;
+    // Until its roots are known a client shares with nobody.
+    const own = mayAsk || roots.wasAsked ? await roots.learn() : { unknownTo: session.id };
+    const request = { server, introduction: this.#introduction, factsKey: this.factsKey, roots: own };
+    const old = this.#hold;
+    const fresh = old?.key === poolKey(request) ? old : pool.hold(request, party);
+    this.#hold = fresh;
+    this.#holdRoots = own;
+    if (this.#left) {
+      await fresh.release("session-ended");
+      throw new Error("the session ended while its server was starting");
+    }
+    if (old !== undefined && old !== fresh) void old.release("session-ended");
+    const before = fresh.running();
+    const running = await fresh.need();
+    if (before === undefined) this.#parts.onFresh(this, running);
+    return running;
+  }
+
+  /** A server of one session may show lists of its own to it, e.g. after a login. */
+  async #relearn(running: RunningServer): Promise<void> {
+    const { upstream, initialize } = running;
+    try {
+      const lists = await learnLists(upstream, initialize.capabilities);
+      this.#ownFacts = this.#parts.catalog.loose({ initialize, lists, learnedAt: Date.now() });
+      this.#parts.onFacts();
+    } catch {
+      // The server ended meanwhile: the lists that were known before hold again.
+    }
+  }
+}
+
+/** Facts may differ with what the server was told of its client. */
+function factsKey(server: FrontServer, { protocolVersion, capabilities }: Introduction): string {
+  const text = `${protocolVersion} ${canonical(capabilities)}`;
+  return `${server.name}-${server.fingerprint}-${hash("sha256", text, "hex").slice(0, 12)}`;
+}

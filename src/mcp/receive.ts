@@ -1,0 +1,41 @@
+/** Takes one message out of a POST: media types, length, UTF-8, JSON, JSON-RPC. */
+import { isUtf8 } from "node:buffer";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { readBody } from "./body.ts";
+import { EnvelopeError, readEnvelope, type Envelope } from "./envelope.ts";
+import { accepts, isJson } from "./headers.ts";
+import { invalid, refusal, unavailable } from "./refusals.ts";
+import type { Refusal } from "./reply.ts";
+
+export interface Received {
+  envelope: Envelope;
+  body: Buffer;
+}
+
+/** Why the request's head is not that of a message, or undefined. */
+export function headProblem(request: IncomingMessage): Refusal | undefined {
+  if (!isJson(request)) return invalid(415, "Content-Type must be application/json");
+  if (!accepts(request, "application/json", "text/event-stream"))
+    return invalid(406, "Accept must name application/json and text/event-stream");
+  return undefined;
+}
+
+/** The message, the refusal that it deserves, or "gone" when the client left while it was sending. */
+export async function receive(
+  request: IncomingMessage,
+  response: ServerResponse,
+  messageBytesMax: number,
+): Promise<Received | Refusal | "gone"> {
+  const body = await readBody(request, response, messageBytesMax);
+  if (body === "gone") return "gone";
+  if (body === "too-large")
+    return invalid(413, `the message is longer than limits.messageBytesMax = ${messageBytesMax} bytes`);
+  if (body === "no-room") return unavailable("too many large messages at one time; try again", "gateway_busy");
+  try {
+    if (!isUtf8(body)) throw new EnvelopeError(-32700, "not JSON: the text is not UTF-8");
+    return { envelope: readEnvelope(body), body };
+  } catch (thrown) {
+    if (!(thrown instanceof EnvelopeError)) throw thrown;
+    return refusal(400, thrown.fault, "invalid_params", thrown.message);
+  }
+}

@@ -1,0 +1,94 @@
+/** What we say to a server on our own account: `initialize`, and the questions for its lists. */
+import { HoldfastError } from "../../errors.ts";
+import type { Upstream } from "./upstream.ts";
+
+/** As whom a server is addressed. */
+export interface Introduction {
+  protocolVersion: string;
+  capabilities: Record<string, unknown>;
+  clientInfo: Record<string, unknown>;
+}
+
+export interface InitializeResult {
+  protocolVersion: string;
+  capabilities: Record<string, unknown>;
+  serverInfo: Record<string, unknown>;
+  instructions?: string;
+}
+
+/** One tool, prompt, resource or template, as the server wrote it. */
+export type Item = Record<string, unknown>;
+
+const listNames = ["tools", "prompts", "resources", "resourceTemplates"] as const;
+export type ListName = (typeof listNames)[number];
+export type Lists = Record<ListName, Item[]>;
+
+const listMethods: Record<ListName, string> = {
+  tools: "tools/list",
+  prompts: "prompts/list",
+  resources: "resources/list",
+  resourceTemplates: "resources/templates/list",
+};
+/** Entries of one list that are taken over; a server that pages without end is cut here. */
+const itemsMax = 10_000;
+const pagesMax = 1000;
+/** Time for one page of a list. */
+const pageMs = 20_000;
+
+/** Rejects with a `server_down` whose message says what the server did instead. */
+export async function greet(
+  upstream: Upstream,
+  introduction: Introduction,
+  boundMs: number,
+): Promise<InitializeResult> {
+  let result: Partial<InitializeResult> | undefined;
+  try {
+    result = (await upstream.ask("initialize", introduction, boundMs)) as Partial<InitializeResult> | undefined;
+  } catch (cause) {
+    throw refused(upstream.server, cause);
+  }
+  if (typeof result?.protocolVersion !== "string")
+    throw refused(upstream.server, new Error("answered initialize without a protocolVersion"));
+  upstream.say({ jsonrpc: "2.0", method: "notifications/initialized" });
+  const { protocolVersion, capabilities = {}, serverInfo = {}, instructions } = result;
+  const rest = typeof instructions === "string" ? { instructions } : {};
+  return { protocolVersion, capabilities, serverInfo, ...rest };
+}
+
+function refused(server: string, cause: unknown): HoldfastError {
+  const what = cause instanceof Error ? cause.message : String(cause);
+  const name = `MCP server ${JSON.stringify(server)}`;
+  return new HoldfastError("server_down", what.startsWith(name) ? what : `${name} ${what}`, { cause });
+}
+
+/** Asks for every list that the server's capabilities promise. A list that it refuses after all is empty. */
+export async function learnLists(upstream: Upstream, capabilities: Record<string, unknown>): Promise<Lists> {
+  const lists: Lists = { tools: [], prompts: [], resources: [], resourceTemplates: [] };
+  for (const name of listNames) {
+    const capability = name === "resourceTemplates" ? "resources" : name;
+    if (capabilities[capability] !== undefined) lists[name] = await learnList(upstream, name);
+  }
+  return lists;
+}
+
+async function learnList(upstream: Upstream, name: ListName): Promise<Item[]> {
+  const items: Item[] = [];
+  let cursor: unknown;
+  for (let page = 0; page < pagesMax && items.length < itemsMax; page++) {
+    const params = cursor === undefined ? {} : { cursor };
+    let result: Record<string, unknown>;
+    try {
+      result = (await upstream.ask(listMethods[name], params, pageMs)) as Record<string, unknown>;
+    } catch (thrown) {
+      // Servers promise resources and then know no templates; only the server's own end is the caller's matter.
+      if (upstream.closed) throw refused(upstream.server, thrown);
+      return items;
+    }
+    const list = result?.[name];
+    if (Array.isArray(list))
+      items.push(...(list as Item[]).filter((item) => typeof item === "object" && item !== null));
+    cursor = result?.["nextCursor"];
+    if (typeof cursor !== "string") return items;
+  }
+  return items;
+}

@@ -1,0 +1,86 @@
+/** The wire to a stdio server: one run of the keeper's, owned by one scope from the moment it exists. */
+import type { Clock, Timer } from "../../clock.ts";
+import type { KeeperLink } from "../../keeper/protocol/link.ts";
+import type { LinkedRun, RunEvents } from "../../keeper/protocol/linked-run.ts";
+import type { EndReason, RunView } from "../../keeper/protocol/messages.ts";
+import type { Scope } from "../../ownership/scope.ts";
+import { describeEnd, OwnedRun } from "../owned-run.ts";
+import type { Wire, WireEvents } from "./wire.ts";
+
+/** A server that closed its output but does not exit is ended after so long: it cannot answer any more. */
+const muteMsMax = 2000;
+
+export interface StdioWireParams {
+  link: KeeperLink;
+  clock: Clock;
+  server: string;
+  /** Under this id the keeper writes the run down. */
+  sessionId: string;
+  /** Owns the run. If it is closing already, the run is ended at once. */
+  scope: Scope;
+}
+
+export class StdioWire implements Wire, RunEvents {
+  readonly #params: StdioWireParams;
+  readonly #events: WireEvents;
+  #run: LinkedRun | undefined;
+  #owned: OwnedRun | undefined;
+  #mute: Timer | undefined;
+  #closed = false;
+
+  /** Rejects when the keeper cannot start the server; then there is nothing to close. */
+  static async open(params: StdioWireParams, events: WireEvents): Promise<StdioWire> {
+    const wire = new StdioWire(params, events);
+    const run = await params.link.startRun(params.server, params.sessionId, wire);
+    wire.#run = run;
+    wire.#owned = params.scope.add(new OwnedRun(run), `run ${run.id}`);
+    if (run.view.state === "exited") params.scope.release(wire.#owned);
+    return wire;
+  }
+
+  private constructor(params: StdioWireParams, events: WireEvents) {
+    this.#params = params;
+    this.#events = events;
+  }
+
+  get runId(): string | undefined {
+    return this.#run?.id;
+  }
+
+  send(line: Buffer): boolean {
+    return this.#run?.send(line) ?? false;
+  }
+
+  async close(reason: EndReason): Promise<void> {
+    this.#tellClosed(`MCP server ${JSON.stringify(this.#params.server)} was ended (${reason})`);
+    await this.#owned?.close(reason);
+    if (this.#owned !== undefined) this.#params.scope.release(this.#owned);
+  }
+
+  onLine(line: Buffer, release: () => void): void {
+    if (this.#closed) release();
+    else this.#events.onLine(line, release);
+  }
+
+  onEnd(): void {
+    if (this.#closed) return;
+    // Most servers exit now, and their exit code says more than a closed pipe does: wait for it, but not long.
+    this.#mute = this.#params.clock.after(muteMsMax, () => {
+      this.#tellClosed(`MCP server ${JSON.stringify(this.#params.server)} closed its output`);
+      void this.close("exited").catch(() => {}); // survivors stay with the scope, which reports them at its end
+    });
+  }
+
+  onState(view: RunView): void {
+    if (view.state !== "exited" && view.survivors.length === 0) return;
+    this.#tellClosed(describeEnd(this.#params.server, view));
+    if (view.state === "exited" && this.#owned !== undefined) this.#params.scope.release(this.#owned);
+  }
+
+  #tellClosed(outcome: string): void {
+    this.#mute?.clear();
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#events.onClosed(outcome);
+  }
+}

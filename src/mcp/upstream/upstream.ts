@@ -1,0 +1,302 @@
+/**
+ * One initialized MCP server and everybody who has a call on it. Raw lines, of which only ids, tokens and names are
+ * replaced. A server of one session tells that session what it likes; a pooled one speaks besides its answers only to the
+ * single caller in flight, and a question that could be meant for another is refused.
+ */
+import type { Clock, Timer } from "../../clock.ts";
+import type { Log } from "../../log.ts";
+import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";
+import { rpcCode, type RpcFault } from "../json-rpc.ts";
+import type { Numbers } from "../numbers.ts";
+import { flatten, splice, type Edit } from "../splice.ts";
+import { TokenBook } from "../token-book.ts";
+import type { Party, PendingCall, UpstreamQuestion } from "./party.ts";
+import { numberAt, unheard } from "./words.ts";
+import { Whispers } from "./whispers.ts";
+import type { Wire, WireEvents } from "./wire.ts";
+
+export interface UpstreamParams {
+  server: string;
+  /** Several sessions may have calls on it. */
+  shared: boolean;
+  /** Its clients offered something that it may ask them for. */
+  asksClients: boolean;
+  requestTimeoutMs: number;
+  messageBytesMax: number;
+  numbers: Numbers;
+  clock: Clock;
+  log: Log;
+  /** The server is gone; calls in flight have been answered. */
+  onClosed: (outcome: string) => void;
+  /** The last call in flight is done, or the first one begins. */
+  onBusy: (busy: boolean) => void;
+  /** One of the server's own lists is another now. */
+  onListChanged: (what: string) => void;
+}
+
+interface Waiting {
+  call: PendingCall;
+  party: Party;
+}
+interface OwnRequest {
+  resolve: (result: unknown) => void;
+  reject: (error: Error) => void;
+  timer: Timer;
+}
+
+export class Upstream implements WireEvents {
+  readonly #params: UpstreamParams;
+  readonly #calls = new Map<number, Waiting>();
+  readonly #own = new Map<number, OwnRequest>();
+  readonly #tokens = new TokenBook();
+  readonly #whispers: Whispers;
+  #wire: Wire | undefined;
+  #outcome: string | undefined;
+  #noiseTold = false;
+  /** Calls of clients that this server answered. */
+  answered = 0;
+
+  constructor(params: UpstreamParams) {
+    this.#params = params;
+    this.#whispers = new Whispers(params, this, this.#calls, (line) => this.#sendLine(line));
+  }
+
+  attach(wire: Wire): void {
+    this.#wire = wire;
+  }
+
+  get server(): string {
+    return this.#params.server;
+  }
+
+  get shared(): boolean {
+    return this.#params.shared;
+  }
+
+  get asksClients(): boolean {
+    return this.#params.asksClients;
+  }
+
+  get runId(): string | undefined {
+    return this.#wire?.runId;
+  }
+
+  get closed(): boolean {
+    return this.#outcome !== undefined;
+  }
+
+  get callsInFlight(): number {
+    return this.#calls.size;
+  }
+
+  /** Somebody whose call was given up may still be worked for, so that a question could be meant for them. */
+  get isTainted(): boolean {
+    return this.#whispers.ghosts > 0;
+  }
+
+  // ── towards the server ──
+
+  /** Sends a client's request on, with further edits of the caller's. False: the server does not keep up. */
+  request(party: Party, call: PendingCall, envelope: Envelope, body: Buffer, more: Edit[] = []): boolean {
+    const { number, clientToken, startsTask } = call.params;
+    const text = String(number);
+    const edits: Edit[] = [{ start: envelope.idStart, end: envelope.idEnd, text }, ...more];
+    if (clientToken !== undefined) edits.push({ start: envelope.tokenStart, end: envelope.tokenEnd, text });
+    if (!this.send(envelope, body, edits)) return false;
+    if (this.#calls.size === 0) this.#params.onBusy(true);
+    this.#calls.set(number, { call, party });
+    if (startsTask && clientToken !== undefined) this.#tokens.keep(number, clientToken);
+    const { requestTimeoutMs, clock } = this.#params;
+    if (requestTimeoutMs > 0) call.deadline ??= clock.after(requestTimeoutMs, () => this.#timeOut(call));
+    return true;
+  }
+
+  /** Sends any other message of a client on. */
+  send(envelope: Envelope, body: Buffer, edits: Edit[]): boolean {
+    return this.#sendLine(splice(envelope.broken ? flatten(body) : body, edits));
+  }
+
+  /** Asks on our own account. Rejects with a sentence: the server's error, its end, or no answer within the bound. */
+  ask(method: string, params: object, boundMs: number): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const id = this.#params.numbers.next();
+      const late = () => {
+        this.#own.delete(id);
+        reject(new Error(`gave no answer to ${method} within ${boundMs} ms`));
+      };
+      const timer = this.#params.clock.after(boundMs, late);
+      this.#own.set(id, { resolve, reject, timer });
+      if (!this.closed && this.say({ jsonrpc: "2.0", id, method, params })) return;
+      timer.clear();
+      this.#own.delete(id);
+      reject(new Error(this.#outcome ?? "takes no input"));
+    });
+  }
+
+  /** A message of our own. */
+  say(message: object): boolean {
+    return this.#sendLine(Buffer.from(JSON.stringify(message)));
+  }
+
+  /** The client cancelled its call, by its own id. False: the server does not keep up. */
+  cancel(call: PendingCall, envelope: Envelope, body: Buffer): boolean {
+    const { requestStart: start, requestEnd: end } = envelope;
+    const { number } = call.params;
+    if (!this.#calls.has(number)) return true; // answered meanwhile
+    if (!this.send(envelope, body, [{ start, end, text: String(number) }])) return false;
+    this.#forsake(number);
+    call.dismiss();
+    return true;
+  }
+
+  /** The client of a call went away: the server may stop working on it. */
+  abandon(call: PendingCall, why = "the client went away"): void {
+    const { number } = call.params;
+    if (!this.#forsake(number)) return;
+    this.say({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: number, reason: why } });
+  }
+
+  /** A session may be told things from now on, until it leaves. */
+  join(party: Party): void {
+    this.#whispers.parties.add(party);
+  }
+
+  /** A session is over: its calls are given up, and what the server asked it is refused. */
+  leave(party: Party): void {
+    this.#whispers.parties.delete(party);
+    for (const { call, party: owner } of this.#calls.values())
+      if (owner === party) this.abandon(call, "the session ended");
+    for (const question of this.#whispers.questionsTo(party)) this.refuse(question);
+  }
+
+  // ── from the server ──
+
+  onLine(line: Buffer, release: () => void): void {
+    let envelope: Envelope;
+    try {
+      envelope = readEnvelope(line);
+    } catch (thrown) {
+      if (!(thrown instanceof EnvelopeError)) throw thrown;
+      this.#dropNoise(thrown.message);
+      return release();
+    }
+    if (line.length > this.#params.messageBytesMax) return this.#tooLong(envelope, line, release);
+    const text = envelope.broken ? flatten(Buffer.from(line)) : line;
+    // A reader who stalls may hold up a server of its own, never one that others use too.
+    const go = this.#params.shared ? () => {} : release;
+    if (envelope.kind === "response") this.#answered(envelope, text, go);
+    else if (envelope.kind === "request") this.#whispers.asked(envelope, text, go);
+    else this.#notified(envelope, text, go);
+    if (this.#params.shared) release();
+  }
+
+  onClosed(outcome: string): void {
+    if (this.closed) return;
+    this.#outcome = outcome;
+    const fault: RpcFault = { code: rpcCode.unavailable, message: outcome, reason: "run_ended" };
+    for (const { call } of this.#calls.values()) call.fail(fault);
+    this.#calls.clear();
+    for (const own of this.#own.values()) {
+      own.timer.clear();
+      own.reject(new Error(outcome));
+    }
+    this.#own.clear();
+    this.#params.onClosed(outcome);
+  }
+
+  #answered(envelope: Envelope, line: Buffer, release: () => void): void {
+    const number = numberAt(line, envelope.idStart, envelope.idEnd);
+    const waiting = this.#calls.get(number);
+    if (waiting === undefined) {
+      this.#whispers.laid(number);
+      this.#ownAnswered(number, envelope, line);
+      return release();
+    }
+    this.#drop(number);
+    if (!envelope.hasError) this.answered++;
+    const { call } = waiting;
+    call.params.onAnswer?.(line, envelope.hasError);
+    call.answer(line, [{ start: envelope.idStart, end: envelope.idEnd, text: call.params.clientId }], release);
+  }
+
+  #ownAnswered(number: number, envelope: Envelope, line: Buffer): void {
+    const own = this.#own.get(number);
+    if (own === undefined) return; // too late
+    this.#own.delete(number);
+    own.timer.clear();
+    const message = JSON.parse(line.toString()) as { result?: unknown; error?: { message?: unknown } | null };
+    if (envelope.hasError) own.reject(new Error(`answered: ${String(message.error?.message)}`));
+    else own.resolve(message.result);
+  }
+
+  /** Only an answer has somebody who waits for it; anything else that is too long is dropped. */
+  #tooLong(envelope: Envelope, line: Buffer, release: () => void): void {
+    const { server, messageBytesMax } = this.#params;
+    const message = `MCP server ${JSON.stringify(server)} sent ${line.length} bytes; limits.messageBytesMax is ${messageBytesMax}`;
+    const number = envelope.kind === "response" ? numberAt(line, envelope.idStart, envelope.idEnd) : Number.NaN;
+    const waiting = this.#calls.get(number);
+    this.#drop(number);
+    if (waiting === undefined) this.#dropNoise(message);
+    else waiting.call.fail({ code: rpcCode.unavailable, message, reason: "run_limit" });
+    release();
+  }
+
+  #notified(envelope: Envelope, line: Buffer, release: () => void): void {
+    const { method, progressStart, progressEnd } = envelope;
+    const list = /^notifications\/(tools|prompts|resources)\/list_changed$/.exec(method)?.[1];
+    if (list !== undefined) {
+      this.#params.onListChanged(list);
+      return release();
+    }
+    if (method !== "notifications/progress") return this.#whispers.notified(envelope, line, release);
+    const number = numberAt(line, progressStart, progressEnd);
+    const call = this.#calls.get(number)?.call;
+    const text = call?.params.clientToken ?? this.#tokens.get(number);
+    if (text === undefined) return release(); // about a call that is over
+    const edits = [{ start: progressStart, end: progressEnd, text }];
+    if (call === undefined) this.#whispers.tell(line, edits, release);
+    else call.tell(line, edits, release);
+  }
+
+  #timeOut(call: PendingCall): void {
+    const { server, requestTimeoutMs } = this.#params;
+    const message = `MCP server ${JSON.stringify(server)} gave no answer within mcpServers.${server}.requestTimeoutMs = ${requestTimeoutMs}`;
+    this.abandon(call, "timeout");
+    call.fail({ code: rpcCode.timeout, message, reason: "run_ended" });
+  }
+
+  /** Gives a call up that the server may still be working on. */
+  #forsake(number: number): boolean {
+    const waiting = this.#calls.get(number);
+    if (waiting === undefined) return false;
+    this.#whispers.haunt(number, waiting.party);
+    this.#drop(number);
+    return true;
+  }
+
+  #drop(number: number): void {
+    if (this.#calls.delete(number) && this.#calls.size === 0) this.#params.onBusy(false);
+  }
+
+  #sendLine(line: Buffer): boolean {
+    return this.#outcome === undefined && (this.#wire?.send(line) ?? false);
+  }
+
+  #dropNoise(why: string): void {
+    if (this.#noiseTold) return;
+    this.#noiseTold = true;
+    const { server, log } = this.#params;
+    log("mcp.noise", { server, run: this.runId, why, hint: "its stdout must carry MCP messages only; told once" });
+  }
+
+  /** The client answered a question. False: the server does not keep up. */
+  respond(question: UpstreamQuestion, envelope: Envelope, body: Buffer): boolean {
+    return this.#whispers.respond(question, envelope, body);
+  }
+
+  /** Nobody will answer it. */
+  refuse(question: UpstreamQuestion): void {
+    this.#whispers.settle(question);
+    this.#sendLine(unheard(question.serverId));
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * What a server says besides its answers, and to whom it may go. On a server of one session: to its call in flight if there
+ * is exactly one, else to the session. On a pooled server: to the session whose calls are the only ones in flight. A call
+ * that was given up without an answer counts as in flight here (a ghost), for the server may still be working on it.
+ */
+import type { Envelope } from "../envelope.ts";
+import type { Numbers } from "../numbers.ts";
+import { flatten, splice, type Edit } from "../splice.ts";
+import type { Party, PendingCall, UpstreamQuestion } from "./party.ts";
+import type { Upstream } from "./upstream.ts";
+import { unheard } from "./words.ts";
+
+/** Ghosts that are remembered; with more, nobody is asked any more. */
+const ghostsMax = 1000;
+
+export interface WhispersParams {
+  shared: boolean;
+  numbers: Numbers;
+}
+
+export class Whispers {
+  readonly #params: WhispersParams;
+  readonly #upstream: Upstream;
+  readonly #calls: ReadonlyMap<number, { call: PendingCall; party: Party }>;
+  readonly #send: (line: Buffer) => boolean;
+  readonly #ghosts = new Map<number, Party>();
+  /** Everybody who holds this server. */
+  readonly parties = new Set<Party>();
+  readonly #questions = new Map<string, { question: UpstreamQuestion; party: Party }>();
+  /** More ghosts than are remembered: from then on nobody is known to be alone. */
+  #crowded = false;
+
+  constructor(
+    params: WhispersParams,
+    upstream: Upstream,
+    calls: ReadonlyMap<number, { call: PendingCall; party: Party }>,
+    send: (line: Buffer) => boolean,
+  ) {
+    this.#params = params;
+    this.#upstream = upstream;
+    this.#calls = calls;
+    this.#send = send;
+  }
+
+  get ghosts(): number {
+    return this.#ghosts.size;
+  }
+
+  /** A call was given up, and the server may still be working on it. */
+  haunt(number: number, party: Party): void {
+    if (!this.#params.shared) return;
+    if (this.#ghosts.size < ghostsMax) this.#ghosts.set(number, party);
+    else this.#crowded = true;
+  }
+
+  /** A call that was given up got its answer after all. */
+  laid(number: number): void {
+    this.#ghosts.delete(number);
+  }
+
+  asked(envelope: Envelope, line: Buffer, release: () => void): void {
+    const serverId = line.toString("latin1", envelope.idStart, envelope.idEnd);
+    const hasToken = envelope.tokenStart > 0;
+    const serverToken = hasToken ? line.toString("latin1", envelope.tokenStart, envelope.tokenEnd) : undefined;
+    if (envelope.method === "ping") {
+      this.#send(Buffer.from(`{"jsonrpc":"2.0","id":${serverId},"result":{}}`, "latin1"));
+      return release();
+    }
+    if (this.#params.shared && envelope.method === "roots/list") {
+      this.#answerRoots(serverId);
+      return release();
+    }
+    const party = this.#listener();
+    if (party === undefined) {
+      this.#send(unheard(serverId, refusal(this.#calls.size + this.#ghosts.size)));
+      return release();
+    }
+    const question = { number: this.#params.numbers.next(), serverId, serverToken, upstream: this.#upstream };
+    if (this.#questions.has(serverId) || !party.ask(question)) {
+      this.#send(unheard(serverId));
+      return release();
+    }
+    this.#questions.set(serverId, { question, party });
+    const text = String(question.number);
+    const edits: Edit[] = [{ start: envelope.idStart, end: envelope.idEnd, text }];
+    if (hasToken) edits.push({ start: envelope.tokenStart, end: envelope.tokenEnd, text });
+    this.#pass(party, line, edits, release, question);
+  }
+
+  /** Any notification but progress and changed lists. */
+  notified(envelope: Envelope, line: Buffer, release: () => void): void {
+    if (envelope.method === "notifications/cancelled") return this.#withdrawn(envelope, line, release);
+    if (envelope.method === "notifications/resources/updated" && this.#params.shared) {
+      const uri = envelope.uriStart > 0 ? decode(line, envelope.uriStart, envelope.uriEnd) : undefined;
+      if (uri !== undefined)
+        for (const party of this.parties) if (party.isSubscribed(uri)) party.hear(line, [], () => {}, undefined);
+      return release();
+    }
+    this.tell(line, [], release);
+  }
+
+  /** To whom it concerns; dropped where that cannot be told. */
+  tell(line: Buffer, edits: Edit[], release: () => void): void {
+    const party = this.#listener();
+    if (party === undefined) release();
+    else this.#pass(party, line, edits, release, undefined);
+  }
+
+  respond(question: UpstreamQuestion, envelope: Envelope, body: Buffer): boolean {
+    const bytes = envelope.broken ? flatten(body) : body;
+    const edits = [{ start: envelope.idStart, end: envelope.idEnd, text: question.serverId }];
+    if (!this.#send(splice(bytes, edits))) return false;
+    this.settle(question);
+    return true;
+  }
+
+  settle(question: UpstreamQuestion): void {
+    this.#questions.delete(question.serverId);
+  }
+
+  questionsTo(party: Party): UpstreamQuestion[] {
+    return [...this.#questions.values()].filter((open) => open.party === party).map((open) => open.question);
+  }
+
+  #answerRoots(serverId: string): void {
+    // All who share this server have the same roots: they are part of the pool's key.
+    const [party] = this.parties;
+    const result = JSON.stringify({ roots: party?.roots() ?? [] });
+    this.#send(
+      Buffer.concat([Buffer.from(`{"jsonrpc":"2.0","id":${serverId},"result":`, "latin1"), Buffer.from(`${result}}`)]),
+    );
+  }
+
+  /** The only session that this can be meant for. */
+  #listener(): Party | undefined {
+    if (!this.#params.shared) return [...this.parties][0];
+    const concerned = new Set([...this.#calls.values()].map(({ party }) => party).concat([...this.#ghosts.values()]));
+    const [only] = concerned;
+    return concerned.size === 1 && this.#calls.size > 0 && !this.#crowded ? only : undefined;
+  }
+
+  #pass(party: Party, line: Buffer, edits: Edit[], release: () => void, question: UpstreamQuestion | undefined): void {
+    const [first] = this.#calls.values();
+    if (this.#calls.size === 1 && first !== undefined) first.call.tell(line, edits, release);
+    else party.hear(line, edits, release, question);
+  }
+
+  #withdrawn(envelope: Envelope, line: Buffer, release: () => void): void {
+    const { requestStart: start, requestEnd: end } = envelope;
+    const open = this.#questions.get(line.toString("latin1", start, end));
+    if (open === undefined) return release();
+    this.settle(open.question);
+    if (open.party.withdraw(open.question)) return release();
+    open.party.hear(line, [{ start, end, text: String(open.question.number) }], release, undefined);
+  }
+}
+
+function refusal(concerned: number): string {
+  const why = concerned === 0 ? "no call is in flight" : "several sessions have calls in flight";
+  return `this server is shared (share: "pool") and ${why}, so nobody can be asked on its behalf`;
+}
+
+function decode(bytes: Buffer, start: number, end: number): string {
+  return JSON.parse(bytes.toString("utf8", start, end)) as string;
+}

@@ -1,0 +1,142 @@
+/** `/mcp`: several servers as one, without a word of theirs being changed but for ids, tokens and names. */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { NameBook } from "../../src/mcp/aggregate/names.ts";
+import type { FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
+import { leavesNothing } from "../helpers/no-leaks.ts";
+import { actor, callEvents, callText, join, namesOf, startFront, startsOf, textOf } from "./helpers/assembled.ts";
+
+leavesNothing();
+
+describe("names on one endpoint", () => {
+  it("are <server>__<tool>, fit every model, and can be turned back, whatever they were", () => {
+    const book = new NameBook();
+    const items = [
+      ["a", "plain"],
+      ["a", "b__c"],
+      ["a__b", "c"],
+      ["a", "x".repeat(100)],
+      ["a", `${"x".repeat(99)}y`],
+      ["a", "dots.and/slashes"],
+      ["a", "ümläut"],
+      ["server-with-a-name-of-32-letters", "and_a_tool_with_a_name_as_long_as_that"],
+    ].map(([server = "", name = ""]) => ({ server, name }));
+    const exposed = items.map((item) => book.expose(item));
+    assert.equal(exposed[0], "a__plain");
+    assert.equal(new Set(exposed).size, items.length);
+    for (const [at, name] of exposed.entries()) {
+      assert.match(name, /^[A-Za-z0-9_-]{1,64}$/);
+      assert.deepEqual(book.resolve(name), items[at]);
+      assert.equal(book.expose(items[at]!), name, "the same again");
+    }
+    assert.deepEqual(book.clashes, ["a__b__c: a (b__c) and a__b (c)"]);
+  });
+});
+
+describe("/mcp", { timeout: 60_000 }, () => {
+  let keeper: FakeKeeper;
+  before(async () => {
+    keeper = await startFront({ one: actor("one", "echo", "same"), two: actor("two", "same") });
+  });
+  after(() => keeper[Symbol.asyncDispose]());
+
+  it("offers the union of all servers, each name with its server's", async () => {
+    const talk = await join(keeper);
+    assert.deepEqual(await namesOf(talk), ["one__echo", "one__same", "two__same"]);
+    const prompts = (await talk.request("prompts/list")).messages[0]?.result?.["prompts"];
+    assert.deepEqual(prompts, [{ name: "one__greet" }, { name: "two__greet" }]);
+    await talk.delete();
+  });
+
+  it("answers initialize itself: capabilities of all, instructions of all under their names", async () => {
+    const talk = await join(keeper);
+    const again = await talk.request("initialize");
+    assert.equal(again.messages[0]?.error?.code, -32600);
+    const params = { protocolVersion: "1999-01-01", capabilities: {}, clientInfo: { name: "old", version: "0" } };
+    talk.session = undefined;
+    const first = await talk.post({ jsonrpc: "2.0", id: "x", method: "initialize", params });
+    const result = first.messages[0]?.result;
+    assert.equal(result?.["protocolVersion"], "2025-11-25", "one that we know, when the client's is unknown");
+    assert.deepEqual(result?.["capabilities"], {
+      tools: { listChanged: true },
+      prompts: { listChanged: true },
+      resources: { listChanged: true, subscribe: true },
+    });
+    assert.match(String(result?.["instructions"]), /# one [\s\S]*I am one\.\n\n# two [\s\S]*I am two\./);
+  });
+
+  it("sends each call, prompt and resource to its server, under the server's own name for it", async () => {
+    const talk = await join(keeper);
+    assert.match(await callText(talk, "one__same"), /^one:/);
+    assert.match(await callText(talk, "two__same"), /^two:/);
+    const got = await talk.request("prompts/get", { name: "two__greet" });
+    assert.equal(got.messages[0]?.result?.["description"], "two/greet");
+    const read = async (uri: string) => (await talk.request("resources/read", { uri })).messages[0];
+    assert.match(JSON.stringify((await read("memo://two"))?.result), /"text":"two"/);
+    assert.match(JSON.stringify((await read("memo://both"))?.result), /"text":"one"/, "the first that offers it");
+    assert.match(JSON.stringify((await read("note://two/7"))?.result), /"text":"two"/, "by its template");
+    await talk.delete();
+  });
+
+  it("keeps every byte of a call but ids, token and name", async () => {
+    const talk = await join(keeper);
+    const odd = `{ "jsonrpc" : "2.0","params":{"arguments":{"big":12345678901234567890,"e":1E+2},"_meta":{"progressToken":"tök"},"name":"one__heard"},"id":9007199254740993,"method":"tools/call"}`;
+    const answer = await talk.post(odd);
+    assert.match(answer.text, /"id":9007199254740993/);
+    const text = JSON.parse(answer.text).result.content[0].text as string;
+    assert.match(text, /"name":"heard"/);
+    assert.match(text, /"e":100/);
+    await talk.delete();
+  });
+
+  it("starts a server with the first message for it, once, and lists what it knows without any start", async () => {
+    const counted = [startsOf(keeper, "one"), startsOf(keeper, "two")];
+    const talk = await join(keeper);
+    await namesOf(talk);
+    assert.deepEqual([startsOf(keeper, "one"), startsOf(keeper, "two")], counted);
+    await Promise.all([1, 2, 3].map(() => callText(talk, "two__same")));
+    assert.deepEqual([startsOf(keeper, "one"), startsOf(keeper, "two")], [counted[0], counted[1]! + 1]);
+    await talk.delete();
+  });
+
+  it("says what is wrong with a name that nobody has", async () => {
+    const talk = await join(keeper);
+    assert.match(await callText(talk, "three__tool"), /unknown name "three__tool".*servers: one, two/);
+    const nowhere = (await talk.request("resources/read", {})).messages[0];
+    assert.match(nowhere?.error?.message ?? "", /params\.uri is missing/);
+    const unknown = (await talk.request("tasks/list")).messages[0];
+    assert.equal(unknown?.error?.code, -32601);
+    await talk.delete();
+  });
+
+  it("tells a session when a list of its server changed, and shows the new one", async () => {
+    const talk = await join(keeper);
+    assert.deepEqual(await namesOf(talk), ["one__echo", "one__same", "two__same"]);
+    using events = await talk.listen();
+    await callText(talk, "one__echo", { list: ["fresh"] });
+    assert.equal((await events.next())?.method, "notifications/tools/list_changed");
+    assert.deepEqual(await namesOf(talk), ["one__fresh", "two__same"]);
+    const other = await join(keeper);
+    assert.deepEqual(await namesOf(other), ["one__echo", "one__same", "two__same"], "another's server did not change");
+    await Promise.all([talk.delete(), other.delete()]);
+  });
+
+  it("asks the client what its server asks, on the call that is in flight, and takes the answer back", async () => {
+    const talk = await join(keeper, "/mcp", { sampling: {} });
+    using events = await callEvents(talk, "one__echo", { ask: "sampling/createMessage" });
+    const question = await events.next();
+    assert.equal(question?.method, "sampling/createMessage");
+    await talk.post({ jsonrpc: "2.0", id: question?.id, result: { said: "by the client" } });
+    assert.equal(textOf([(await events.next())!]), '{"said":"by the client"}');
+    await talk.delete();
+  });
+
+  it("tells a restarted server what the session had subscribed to at the old one", async () => {
+    const talk = await join(keeper);
+    await talk.request("resources/subscribe", { uri: "memo://two" });
+    assert.match(await callText(talk, "two__same", { exit: 0 }), /exited with code 0/);
+    const heard = await callText(talk, "two__heard");
+    assert.match(heard, /"method":"resources\/subscribe","params":\{"uri":"memo:\/\/two"\}/);
+    await talk.delete();
+  });
+});

@@ -1,0 +1,55 @@
+/** A front with several actors behind `/mcp`, for what concerns messages; ownership is tested on a real gateway. */
+import { fileURLToPath } from "node:url";
+import type { FrontServer } from "../../../src/keeper/protocol/messages.ts";
+import { FakeKeeper, type FakeServer } from "../../gateway/helpers/fake-keeper.ts";
+import { open } from "../../helpers/http.ts";
+import { Events, Talk, type Message } from "./talk.ts";
+
+export const actorFile = fileURLToPath(new URL("actor-server.ts", import.meta.url));
+
+export const actor = (name: string, ...tools: string[]): FakeServer => ({
+  command: process.execPath,
+  args: [actorFile, name, ...tools],
+});
+
+export async function startFront(
+  servers: Record<string, FakeServer>,
+  settings: Record<string, Partial<FrontServer>> = {},
+): Promise<FakeKeeper> {
+  return FakeKeeper.start({ servers, settings });
+}
+
+/** A session on `/mcp`, or on a path below it. */
+export async function join(keeper: FakeKeeper, path = "/mcp", capabilities: object = {}): Promise<Talk> {
+  const talk = new Talk(`${keeper.url}${path}`);
+  const params = { protocolVersion: "2025-11-25", capabilities, clientInfo: { name: "talk", version: "1" } };
+  const answer = await talk.post({ jsonrpc: "2.0", id: 0, method: "initialize", params });
+  talk.session = answer.headers["mcp-session-id"] as string | undefined;
+  return talk;
+}
+
+/** A call with its response in hand while it comes. */
+export async function callEvents(talk: Talk, name: string, given: object, id: unknown = "open"): Promise<Events> {
+  const body = JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params: { name, arguments: given } });
+  return new Events(await open(talk.url, { method: "POST", headers: talk.headers(), body, boundMs: 15_000 }));
+}
+
+export const startsOf = (keeper: FakeKeeper, server: string) =>
+  keeper.heard.filter((message) => message.type === "run.start" && message.params.server === server).length;
+
+/** The one text of a tool's answer, or the words of the error. */
+export function textOf(messages: Message[]): string {
+  const answer = messages.find((message) => message.method === undefined);
+  if (answer?.error !== undefined) return `error: ${answer.error.message}`;
+  return (answer?.result?.["content"] as { text: string }[] | undefined)?.[0]?.text ?? "nothing";
+}
+
+export async function callText(talk: Talk, name: string, given: object = {}): Promise<string> {
+  return textOf((await talk.request("tools/call", { name, arguments: given })).messages);
+}
+
+export async function namesOf(talk: Talk): Promise<string[]> {
+  const { messages } = await talk.request("tools/list");
+  const tools = messages[0]?.result?.["tools"] as { name: string }[] | undefined;
+  return (tools ?? []).map(({ name }) => name);
+}
