@@ -90,7 +90,8 @@ export class Door {
       return open.request(call, envelope, body);
     }
     const taken = envelope.kind === "response" ? open.respond(envelope, body) : open.notify(envelope, body);
-    if (!taken) return refuse(request, response, { status: 503, fault: slowServer(open.session.server), headers });
+    if (!taken)
+      return refuse(request, response, { status: 503, fault: slowServer(open.session.server ?? "mcp"), headers });
     response.writeHead(202, { "content-length": 0, ...headers });
     response.end();
   }

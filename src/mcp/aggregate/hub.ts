@@ -18,9 +18,6 @@ import { learnLists, type Introduction } from "../upstream/handshake.ts";
 import { Assembly } from "./assembly.ts";
 import type { Framing } from "./client-side.ts";
 
-/** The server name under which sessions of `/mcp` are listed. */
-const everyServer = "*";
-
 export interface HubParts {
   link: KeeperLink;
   sessions: SessionSet;
@@ -35,8 +32,8 @@ export interface HubParts {
 export interface Selection {
   servers: FrontServer[];
   isPrefixed: boolean;
-  /** As the session shows it. */
-  label: string;
+  /** As the session shows it: null where they are several. */
+  label: string | null;
 }
 
 export class Hub {
@@ -82,7 +79,7 @@ export class Hub {
   /** All enabled servers, or one. Undefined: there is no such server. */
   select(name: string | undefined): Selection | undefined {
     const enabled = [...this.#servers.values()].filter((server) => server.enabled);
-    if (name === undefined) return { servers: enabled, isPrefixed: true, label: everyServer };
+    if (name === undefined) return { servers: enabled, isPrefixed: true, label: null };
     const server = this.#servers.get(name);
     return server?.enabled === true ? { servers: [server], isPrefixed: false, label: name } : undefined;
   }

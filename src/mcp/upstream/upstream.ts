@@ -3,13 +3,14 @@
  * replaced. A server of one session tells that session what it likes; a pooled one speaks besides its answers only to the
  * single caller in flight, and a question that could be meant for another is refused.
  */
-import type { Clock, Timer } from "../../clock.ts";
+import type { Clock } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";
 import { rpcCode, type RpcFault } from "../json-rpc.ts";
 import type { Numbers } from "../numbers.ts";
 import { flatten, splice, type Edit } from "../splice.ts";
 import { TokenBook } from "../token-book.ts";
+import { OwnRequests } from "./own-requests.ts";
 import type { Party, PendingCall, UpstreamQuestion } from "./party.ts";
 import { numberAt, unheard } from "./words.ts";
 import { Whispers } from "./whispers.ts";
@@ -38,16 +39,11 @@ interface Waiting {
   call: PendingCall;
   party: Party;
 }
-interface OwnRequest {
-  resolve: (result: unknown) => void;
-  reject: (error: Error) => void;
-  timer: Timer;
-}
 
 export class Upstream implements WireEvents {
   readonly #params: UpstreamParams;
   readonly #calls = new Map<number, Waiting>();
-  readonly #own = new Map<number, OwnRequest>();
+  readonly #own: OwnRequests;
   readonly #tokens = new TokenBook();
   readonly #whispers: Whispers;
   #wire: Wire | undefined;
@@ -58,6 +54,7 @@ export class Upstream implements WireEvents {
 
   constructor(params: UpstreamParams) {
     this.#params = params;
+    this.#own = new OwnRequests(params, (message) => this.say(message));
     this.#whispers = new Whispers(params, this, this.#calls, (line) => this.#sendLine(line));
   }
 
@@ -118,19 +115,8 @@ export class Upstream implements WireEvents {
 
   /** Asks on our own account. Rejects with a sentence: the server's error, its end, or no answer within the bound. */
   ask(method: string, params: object, boundMs: number): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const id = this.#params.numbers.next();
-      const late = () => {
-        this.#own.delete(id);
-        reject(new Error(`gave no answer to ${method} within ${boundMs} ms`));
-      };
-      const timer = this.#params.clock.after(boundMs, late);
-      this.#own.set(id, { resolve, reject, timer });
-      if (!this.closed && this.say({ jsonrpc: "2.0", id, method, params })) return;
-      timer.clear();
-      this.#own.delete(id);
-      reject(new Error(this.#outcome ?? "takes no input"));
-    });
+    if (this.closed) return Promise.reject(new Error(this.#outcome));
+    return this.#own.ask(method, params, boundMs);
   }
 
   /** A message of our own. */
@@ -196,11 +182,7 @@ export class Upstream implements WireEvents {
     const fault: RpcFault = { code: rpcCode.unavailable, message: outcome, reason: "run_ended" };
     for (const { call } of this.#calls.values()) call.fail(fault);
     this.#calls.clear();
-    for (const own of this.#own.values()) {
-      own.timer.clear();
-      own.reject(new Error(outcome));
-    }
-    this.#own.clear();
+    this.#own.fail(outcome);
     this.#params.onClosed(outcome);
   }
 
@@ -209,7 +191,7 @@ export class Upstream implements WireEvents {
     const waiting = this.#calls.get(number);
     if (waiting === undefined) {
       this.#whispers.laid(number);
-      this.#ownAnswered(number, envelope, line);
+      this.#own.answered(number, envelope, line);
       return release();
     }
     this.#drop(number);
@@ -217,16 +199,6 @@ export class Upstream implements WireEvents {
     const { call } = waiting;
     call.params.onAnswer?.(line, envelope.hasError);
     call.answer(line, [{ start: envelope.idStart, end: envelope.idEnd, text: call.params.clientId }], release);
-  }
-
-  #ownAnswered(number: number, envelope: Envelope, line: Buffer): void {
-    const own = this.#own.get(number);
-    if (own === undefined) return; // too late
-    this.#own.delete(number);
-    own.timer.clear();
-    const message = JSON.parse(line.toString()) as { result?: unknown; error?: { message?: unknown } | null };
-    if (envelope.hasError) own.reject(new Error(`answered: ${String(message.error?.message)}`));
-    else own.resolve(message.result);
   }
 
   /** Only an answer has somebody who waits for it; anything else that is too long is dropped. */

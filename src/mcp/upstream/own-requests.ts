@@ -1,0 +1,58 @@
+/** What we ask a server on our own account, each with a bound. */
+import type { Clock, Timer } from "../../clock.ts";
+import type { Envelope } from "../envelope.ts";
+import type { Numbers } from "../numbers.ts";
+
+interface OwnRequest {
+  resolve: (result: unknown) => void;
+  reject: (error: Error) => void;
+  timer: Timer;
+}
+
+export class OwnRequests {
+  readonly #parts: { numbers: Numbers; clock: Clock };
+  readonly #say: (message: object) => boolean;
+  readonly #open = new Map<number, OwnRequest>();
+
+  constructor(parts: { numbers: Numbers; clock: Clock }, say: (message: object) => boolean) {
+    this.#parts = parts;
+    this.#say = say;
+  }
+
+  /** Rejects with a sentence: the server's error, its end, or no answer within the bound. */
+  ask(method: string, params: object, boundMs: number): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const id = this.#parts.numbers.next();
+      const late = () => {
+        this.#open.delete(id);
+        reject(new Error(`gave no answer to ${method} within ${boundMs} ms`));
+      };
+      const timer = this.#parts.clock.after(boundMs, late);
+      this.#open.set(id, { resolve, reject, timer });
+      if (this.#say({ jsonrpc: "2.0", id, method, params })) return;
+      timer.clear();
+      this.#open.delete(id);
+      reject(new Error("takes no input"));
+    });
+  }
+
+  /** An answer that no call waits for; one that comes too late is dropped. */
+  answered(number: number, envelope: Envelope, line: Buffer): void {
+    const own = this.#open.get(number);
+    if (own === undefined) return;
+    this.#open.delete(number);
+    own.timer.clear();
+    const message = JSON.parse(line.toString()) as { result?: unknown; error?: { message?: unknown } | null };
+    if (envelope.hasError) own.reject(new Error(`answered: ${String(message.error?.message)}`));
+    else own.resolve(message.result);
+  }
+
+  /** The server is gone. */
+  fail(outcome: string): void {
+    for (const own of this.#open.values()) {
+      own.timer.clear();
+      own.reject(new Error(outcome));
+    }
+    this.#open.clear();
+  }
+}
