@@ -134,7 +134,8 @@ export class HttpFace {
     if (unauthorized !== undefined) return deny(request, response, unauthorized, headers);
     if (connection?.proven === false) connection.open();
     this.#parts.announce(isMcp ? `${request.method} /mcp` : "/rpc");
-    if (!isMcp) return service.rpc.handle(request, response, headers, { scopes: service.access.scopes, peer: undefined });
+    if (!isMcp)
+      return service.rpc.handle(request, response, headers, { scopes: service.access.scopes, peer: undefined });
     return service.mcp.handle(server, request, response, headers);
   }
 
