@@ -3,68 +3,11 @@ import assert from "node:assert/strict";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { FarSide, type FarSideOptions } from "../helpers/far-side.ts";
-import { Gateway } from "../helpers/gateway.ts";
-import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { survivorsOf, waitForListed, waitForZero } from "../helpers/pids.ts";
 import { asConfig, everything, fixture, stubborn } from "../helpers/servers.ts";
 import { until } from "../helpers/until.ts";
-
-const boundMs = 20_000;
-const stop = { stdinGraceMs: 200, termGraceMs: 300 };
-
-interface RunRecord {
-  server: string;
-  state: string;
-  endReason: string;
-  exitCode: number;
-}
-
-class Place implements AsyncDisposable {
-  readonly home = new Home("cgroup");
-  readonly far: FarSide;
-  #gateway: Gateway | undefined;
-
-  static async make(options: FarSideOptions = {}): Promise<Place> {
-    return new Place(await FarSide.start(options));
-  }
-
-  private constructor(far: FarSide) {
-    this.far = far;
-  }
-
-  async serve(mcpServers: object, more: object = {}, env: Record<string, string> = {}): Promise<Gateway> {
-    this.home.configure({ mcpServers, stop, ...more });
-    return this.again(env);
-  }
-
-  async again(env: Record<string, string> = {}): Promise<Gateway> {
-    const path = `${this.far.path}:${process.env["PATH"]}`;
-    this.#gateway = await Gateway.start(this.home, [], { PATH: path, ...env });
-    return this.#gateway;
-  }
-
-  async record(server: string): Promise<RunRecord> {
-    return until(
-      `the end of ${server}`,
-      async () => {
-        const runs = (await this.#gateway!.rpc("run.list", { all: true })) as RunRecord[];
-        return runs.find((run) => run.server === server && run.state === "exited");
-      },
-      { boundMs, everyMs: 20 },
-    );
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      await this.#gateway?.[Symbol.asyncDispose]();
-      await this.far[Symbol.asyncDispose]();
-    } finally {
-      await this.home[Symbol.asyncDispose]();
-    }
-  }
-}
+import { boundMs, Place } from "./place.ts";
 
 const echoOf = (answer: { result?: unknown }) => JSON.stringify(answer.result);
 
@@ -196,52 +139,6 @@ describe("a server on a far side", { timeout: 240_000, concurrency: 2 }, () => {
       await waitForListed(place.home.pidFile, 5, boundMs);
       assert.equal(await client.delete(), 204);
       assert.deepEqual(survivorsOf(place.home.pidFile), []);
-    });
-  }
-});
-
-describe("what is wrong with a far side is said, and nothing is left half-started", { timeout: 240_000 }, () => {
-  leavesNothing();
-  const cases: [string, FarSideOptions, (place: Place) => Record<string, string>, RegExp][] = [
-    [
-      "a forced command",
-      { sshd: ["ForceCommand echo only backups here"] },
-      () => ({}),
-      /did not run the guard.*only backups here/,
-    ],
-    ["a login shell that is none", { sshd: ["ForceCommand /bin/false"] }, () => ({}), /ssh ended with code 1/],
-    ["a refused key", { sshd: ["AuthorizedKeysFile /dev/null"] }, () => ({}), /refuses the keys.*Permission denied/],
-    [
-      "a changed host key",
-      {},
-      (place) => {
-        const known = join(place.far.directory, "known_hosts");
-        const other = readFileSync(join(place.far.directory, "key.pub"), "utf8").split(" ").slice(0, 2).join(" ");
-        writeFileSync(known, `[127.0.0.1]:${place.far.port} ${other}\n`);
-        return {};
-      },
-      /host key is unknown or has changed/,
-    ],
-    [
-      "an unknown host",
-      {},
-      (place) => {
-        const text = readFileSync(place.far.config, "utf8").replace("127.0.0.1", "no-such-host.invalid");
-        writeFileSync(place.far.config, text);
-        return {};
-      },
-      /host name is unknown/,
-    ],
-  ];
-  for (const [name, options, prepare, words] of cases) {
-    it(name, async () => {
-      await using place = await Place.make(options);
-      const env = prepare(place);
-      const gateway = await place.serve({ there: { command: "cat", host: "ssh:far" } }, {}, env);
-      using client = gateway.mcp("there");
-      await assert.rejects(client.initialize(), words);
-      assert.deepEqual(place.far.clients(), []);
-      assert.deepEqual(await gateway.rpc("run.list", {}), []);
     });
   }
 });
