@@ -5,8 +5,9 @@
 import { readFileSync } from "node:fs";
 import { systemClock } from "../clock.ts";
 import { asHoldfastError } from "../errors.ts";
+import { isLifecycleName } from "../events.ts";
 import { KeeperLink } from "../keeper/protocol/link.ts";
-import { stderrLog } from "../log.ts";
+import { stderrLog, type Log } from "../log.ts";
 import { Door } from "../mcp/aggregate/door.ts";
 import { Hub } from "../mcp/aggregate/hub.ts";
 import { McpEndpoint } from "../mcp/endpoint.ts";
@@ -17,6 +18,7 @@ import { SessionStore } from "../sessions/store.ts";
 import { Access } from "./access.ts";
 import { Connections } from "./connections/connections.ts";
 import { Drain } from "./drain.ts";
+import { EventBus } from "./event-bus.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { listenAll } from "./listen.ts";
 import { Dispatcher } from "./dispatch.ts";
@@ -34,7 +36,11 @@ async function main(): Promise<void> {
   leaveSignalsToKeeper();
   const link = await KeeperLink.open(() => process.exit(1));
   const { config, epoch, frontDir, tokenFile } = link.hello;
-  const log = stderrLog;
+  const bus = new EventBus();
+  const log: Log = (event, fields) => {
+    stderrLog(event, fields);
+    if (isLifecycleName(event)) bus.publish(event, fields);
+  };
   const heartbeat = new Heartbeat(link);
   const announce = (method: string) => heartbeat.announce(method);
   const connections = new Connections(config.connections);
@@ -61,7 +67,7 @@ async function main(): Promise<void> {
       allowedHosts: config.allowedHosts,
       allowedOrigins: config.allowedOrigins,
     });
-    const dispatcher = new Dispatcher({ handlers: allHandlers({ link, sessions, urls }), announce });
+    const dispatcher = new Dispatcher({ handlers: allHandlers({ link, sessions, urls, bus }), announce });
     const webSockets = new WebSocketEndpoint({ connections, access, dispatcher });
     face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher), webSockets });
     link.listening(urls);

@@ -135,7 +135,11 @@ export class HttpFace {
     if (connection?.proven === false) connection.open();
     this.#parts.announce(isMcp ? `${request.method} /mcp` : "/rpc");
     if (!isMcp)
-      return service.rpc.handle(request, response, headers, { scopes: service.access.scopes, peer: undefined });
+      return service.rpc.handle(request, response, headers, {
+        scopes: service.access.scopes,
+        tokenName: null,
+        peer: undefined,
+      });
     return service.mcp.handle(server, request, response, headers);
   }
 

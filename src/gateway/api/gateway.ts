@@ -54,6 +54,13 @@ export const gatewayApi = {
     result: statusShape,
     errors: [],
   }),
+  "gateway.ping": method({
+    summary: "Says back what it was told, to see that the gateway answers and how fast.",
+    scope: "read",
+    params: z.strictObject({ data: z.string().max(65_536).default("") }),
+    result: z.object({ data: z.string() }),
+    errors: [],
+  }),
   "gateway.stop": method({
     summary: "Ends the gateway in order; the answer comes before the end.",
     scope: "admin",

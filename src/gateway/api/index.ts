@@ -1,10 +1,11 @@
 /** Every method of the API, one table: handlers, client, docs page and tests are all held to it. */
 import type { z } from "zod";
 import { gatewayApi } from "./gateway.ts";
+import { eventsApi } from "./events.ts";
 import { runApi } from "./run.ts";
 import { sessionApi } from "./session.ts";
 
-export const api = { ...gatewayApi, ...runApi, ...sessionApi };
+export const api = { ...gatewayApi, ...runApi, ...sessionApi, ...eventsApi };
 
 type Api = typeof api;
 export type MethodName = keyof Api;

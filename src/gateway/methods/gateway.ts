@@ -9,6 +9,7 @@ export function gatewayHandlers(link: KeeperLink, sessions: SessionSet, urls: st
       const status = await link.ask("gateway.status", {});
       return { ...status, url: urls[0] ?? "", urls, sessions: sessions.size };
     },
+    "gateway.ping": ({ data }) => ({ data }),
     "gateway.stop": () => link.ask("gateway.stop", {}),
     "gateway.restart": ({ all }) => link.ask("gateway.restart", { all }),
   };

@@ -1,10 +1,13 @@
 /** What a handler is given and must give; the schema says the rest. */
+import { HoldfastError } from "../../errors.ts";
 import type { MethodName, MethodsOf, ReadParamsOf, ResultOf } from "../api/index.ts";
 import type { RpcScope } from "../api/define.ts";
 
 /** Who calls, and over what. */
 export interface Caller {
   scopes: ReadonlySet<RpcScope>;
+  /** Name of the token that it proved itself with. */
+  tokenName: string | null;
   /** The WebSocket that the call came over; undefined over HTTP. Always there in a method whose transport is `websocket`. */
   peer: Peer | undefined;
 }
@@ -21,6 +24,12 @@ export interface Peer {
   readonly gone: boolean;
   /** `listener` runs once, when the connection is gone; at once if it is. Returns what takes it off again. */
   onGone(listener: () => void): () => void;
+}
+
+/** The WebSocket of a caller, in a method whose transport is `websocket`: the dispatcher lets no other caller in. */
+export function peerOf({ peer }: Caller): Peer {
+  if (peer === undefined) throw new HoldfastError("websocket_only", "this works on a WebSocket only: connect to /ws");
+  return peer;
 }
 
 type Handler<N extends MethodName> = (params: ReadParamsOf<N>, caller: Caller) => Promise<ResultOf<N>> | ResultOf<N>;

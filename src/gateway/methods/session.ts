@@ -1,10 +1,25 @@
 /** `session.*`: clients' stays. */
 import { HoldfastError } from "../../errors.ts";
+import type { Session, SessionView } from "../../sessions/session.ts";
 import type { SessionSet } from "../../sessions/set.ts";
-import type { NamespaceHandlers } from "./handlers.ts";
+import { peerOf, type NamespaceHandlers, type Peer } from "./handlers.ts";
 
 export function sessionHandlers(sessions: SessionSet): NamespaceHandlers<"session"> {
+  const held = new HeldSessions();
   return {
+    "session.open": (params, caller) => {
+      const peer = peerOf(caller);
+      return held.hold(sessions.open({ ...params, kind: "ws", tokenName: caller.tokenName }), peer);
+    },
+    "session.resume": ({ id }, caller) => {
+      const session = sessions.get(id);
+      // Whose token is another one learns nothing, not even that there is such a session.
+      if (session === undefined || session.kind !== "ws" || session.tokenName !== caller.tokenName) {
+        const message = `no session ${id} to resume: it never was, or its lease is over; open a new one`;
+        throw new HoldfastError("session_unknown", message);
+      }
+      return held.hold(session, peerOf(caller));
+    },
     "session.list": () => sessions.list(),
     "session.end": async ({ id }) => {
       const { failures } = await sessions.end(id, "session-ended");
@@ -13,4 +28,26 @@ export function sessionHandlers(sessions: SessionSet): NamespaceHandlers<"sessio
       return null;
     },
   };
+}
+
+/** Which sessions each connection holds: a session lives as long as one does, and its lease longer. */
+class HeldSessions {
+  readonly #byPeer = new WeakMap<Peer, Map<Session, () => void>>();
+
+  /** Holding one twice over one connection counts once. */
+  hold(session: Session, peer: Peer): SessionView {
+    const leases = this.#byPeer.get(peer) ?? this.#meet(peer);
+    for (const one of leases.keys()) if (one.ended) leases.delete(one);
+    if (!leases.has(session)) leases.set(session, session.lease.hold());
+    return session.view();
+  }
+
+  #meet(peer: Peer): Map<Session, () => void> {
+    const leases = new Map<Session, () => void>();
+    this.#byPeer.set(peer, leases);
+    peer.onGone(() => {
+      for (const leave of leases.values()) leave();
+    });
+    return leases;
+  }
 }

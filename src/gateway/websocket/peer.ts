@@ -87,7 +87,7 @@ export class WebSocketPeer implements Peer, Judged {
   }
 
   #admit(scopes: ReadonlySet<RpcScope>): void {
-    this.#caller = { scopes, peer: this };
+    this.#caller = { scopes, tokenName: null, peer: this };
     this.#parts.connection.open();
   }
 

@@ -1,0 +1,31 @@
+/** `events.*`: one feed per connection, out of the bus. */
+import { HoldfastError } from "../../errors.ts";
+import type { EventBus } from "../event-bus.ts";
+import { EventFeed } from "../event-feed.ts";
+import { peerOf, type NamespaceHandlers, type Peer } from "./handlers.ts";
+
+export function eventsHandlers(bus: EventBus): NamespaceHandlers<"events"> {
+  const feeds = new WeakMap<Peer, EventFeed>();
+  return {
+    "events.subscribe": ({ names, after = bus.last, stream = bus.stream }, caller) => {
+      const peer = peerOf(caller);
+      if (stream !== bus.stream || bus.since(after) === "gap") throw gap(bus);
+      feeds.get(peer)?.end();
+      const feed = new EventFeed({ bus, peer, names: names === undefined ? undefined : new Set(names), after });
+      feeds.set(peer, feed);
+      feed.start();
+      return { stream: bus.stream, last: bus.last };
+    },
+    "events.unsubscribe": (_, caller) => {
+      feeds.get(peerOf(caller))?.end();
+      return null;
+    },
+  };
+}
+
+function gap(bus: EventBus): HoldfastError {
+  return new HoldfastError(
+    "gap",
+    `events after that one are not kept any more; read the present state anew and subscribe without \`after\` (now at ${bus.stream} ${bus.last})`,
+  );
+}
