@@ -155,8 +155,38 @@ function addClients(program: Command, context: ContextOf, onDone: (code: number)
       onDone(await crashes(context(command)));
     });
   addSessions(program, context, onDone);
+  addTokens(program, context, onDone);
   // Taken by main.ts before this parser; here for --help only.
   program.command("run").description("run a command whose tree cannot outlive its caller: holdfast run -- COMMAND…");
+}
+
+function addTokens(program: Command, context: ContextOf, onDone: (code: number) => void): void {
+  const tokens = program.command("tokens").description("who may call the gateway, and what; works without one, too");
+  tokens
+    .command("add")
+    .description("make a token and print it, this once")
+    .argument("<name>", "small letters, digits and -")
+    .option("--scopes <list>", "read, run, admin; admin includes the others", "run")
+    .option("--expires <when>", "90s, 30m, 12h, 30d, or a date (default: never)")
+    .action(async (name: string, own: { scopes: string; expires?: string }, command: Command) => {
+      const { addTokenCommand } = await import("./commands/tokens.ts");
+      onDone(await addTokenCommand(context(command), name, own));
+    });
+  tokens
+    .command("list")
+    .description("every token, without its secret")
+    .action(async (_: object, command: Command) => {
+      const { listTokens } = await import("./commands/tokens.ts");
+      onDone(await listTokens(context(command)));
+    });
+  tokens
+    .command("revoke")
+    .description("end a token; its connections are closed at once")
+    .argument("<name>", "as `tokens list` shows it")
+    .action(async (name: string, _: object, command: Command) => {
+      const { revokeTokenCommand } = await import("./commands/tokens.ts");
+      onDone(await revokeTokenCommand(context(command), name));
+    });
 }
 
 function addSessions(program: Command, context: ContextOf, onDone: (code: number) => void): void {

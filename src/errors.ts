@@ -12,6 +12,7 @@ export const errorCodes = {
   client_config_changed: "another program changed the config file meanwhile",
   state_locked: "another gateway owns this state directory",
   state_unusable: "the state directory cannot be used",
+  file_exposed: "a file that must be its user's alone is not",
   port_in_use: "the port is taken",
   bind_refused: "the address cannot be bound",
   spawn_failed: "a process could not be started",

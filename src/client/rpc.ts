@@ -1,6 +1,7 @@
 /** Speaks to a running gateway: one JSON-RPC call per `POST /rpc`. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { readPrivateFile } from "../private-file.ts";
 import { HoldfastError, errorCodes, type ErrorCode } from "../errors.ts";
 import type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";
 
@@ -74,8 +75,9 @@ export class GatewayClient {
     const { token, state } = this.#address;
     if (token !== undefined) return token;
     try {
-      return readFileSync(join(state, "token"), "utf8").trim();
+      return readPrivateFile(join(state, "token")).trim();
     } catch (cause) {
+      if (cause instanceof HoldfastError) throw cause;
       throw new HoldfastError(
         "unauthorized",
         `no token: ${join(state, "token")} cannot be read; give one with HOLDFAST_TOKEN or --token`,

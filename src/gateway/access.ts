@@ -2,10 +2,10 @@
  * Who may call: the Host header against DNS rebinding, the Origin header against web pages, the bearer token against
  * everybody else. All are parsed and compared whole; nothing is matched by prefix.
  */
-import { hash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { isIPv4, isIPv6, type Socket } from "node:net";
-import { rpcScopes, type RpcScope } from "./api/define.ts";
+import type { Grant, Grants } from "./grants.ts";
+import type { Throttle } from "./throttle.ts";
 
 /** Headers of which a second one could be read differently by somebody else; one bit each. */
 const singleHeaders = new Map([
@@ -20,7 +20,8 @@ const singleLengths = new Set([...singleHeaders.keys()].map((name) => name.lengt
 const knownHostsMax = 64;
 
 export interface AccessParams {
-  token: string;
+  grants: Grants;
+  throttle: Throttle;
   allowedHosts: string[];
   allowedOrigins: string[];
   /** Addresses that are listened on. */
@@ -29,22 +30,24 @@ export interface AccessParams {
 }
 
 export interface Denial {
-  status: 400 | 401 | 403;
+  status: 400 | 401 | 403 | 429;
   message: string;
+  /** With 429: seconds to wait. */
+  retryAfterS?: number;
 }
 
 export class Access {
-  /** The one token may do everything. */
-  readonly scopes: ReadonlySet<RpcScope> = new Set(rpcScopes);
-  readonly #tokenDigest: Buffer;
+  readonly #grants: Grants;
+  readonly #throttle: Throttle;
   readonly #hosts: Set<string>;
   readonly #origins: Set<string>;
   readonly #knownHosts = new Set<string>();
   /** The Authorization header with which each connection proved itself; hashing it again would cost on every call. */
-  readonly #proven = new WeakMap<Socket, string>();
+  readonly #proven = new WeakMap<Socket, { authorization: string; grant: Grant }>();
 
   constructor(params: AccessParams) {
-    this.#tokenDigest = hash("sha256", params.token, "buffer");
+    this.#grants = params.grants;
+    this.#throttle = params.throttle;
     const names = ["localhost", ...params.addresses.map(canonicalAddress)];
     this.#hosts = new Set([...names, ...params.allowedHosts.map((host) => host.toLowerCase())]);
     const own = [...names, "127.0.0.1", "[::1]"].map((name) => originOf(`http://${name}:${params.port}`));
@@ -71,30 +74,42 @@ export class Access {
     return undefined;
   }
 
-  /** What the token may do; undefined = it is not the token. */
-  admit(token: string): ReadonlySet<RpcScope> | undefined {
-    return this.#isToken(token) ? this.scopes : undefined;
-  }
-
-  /** Whether the request carries the token, in the one place where it may be. */
-  authorize(request: IncomingMessage): Denial | undefined {
+  /** Whose token the request carries, in the one place where it may be; or why it may not go on. */
+  authorize(request: IncomingMessage): Grant | Denial {
+    const { socket } = request;
     const { authorization } = request.headers;
     // A connection that proved itself and says the same again: whoever could time this comparison knows the token.
-    if (authorization !== undefined && this.#proven.get(request.socket) === authorization) return undefined;
+    const proven = this.#proven.get(socket);
+    if (proven !== undefined && proven.authorization === authorization && this.#grants.stillGood(proven.grant))
+      return proven.grant;
     const given = bearer(authorization);
-    if (given === undefined)
+    if (given === undefined || authorization === undefined)
       return {
         status: 401,
         message: "a bearer token is needed: `Authorization: Bearer …` with the content of the token file",
       };
-    const isRight = this.#isToken(given);
-    if (isRight && authorization !== undefined) this.#proven.set(request.socket, authorization);
-    return isRight ? undefined : { status: 401, message: "the bearer token is wrong" };
+    const grant = this.admit(given, socket);
+    if (!("status" in grant)) this.#proven.set(socket, { authorization, grant });
+    return grant;
   }
 
-  #isToken(given: string): boolean {
-    // Digests have one length, so that neither the length of the token nor its first letters show in the time taken.
-    return timingSafeEqual(hash("sha256", given, "buffer"), this.#tokenDigest);
+  /** Whose token it is; the connection that sent it ends when that token does. */
+  admit(token: string, socket: Socket): Grant | Denial {
+    const grant = this.#grants.find(token);
+    if (grant === undefined) return this.#refuse(socket);
+    this.#grants.hold(grant, socket);
+    return grant;
+  }
+
+  #refuse(socket: Socket): Denial {
+    const waitMs = this.#throttle.failed(socket.remoteAddress, Date.now());
+    if (waitMs === 0) return { status: 401, message: "the bearer token is wrong" };
+    const retryAfterS = Math.ceil(waitMs / 1000);
+    return {
+      status: 429,
+      message: `too many wrong tokens from this address; try again in ${retryAfterS} s`,
+      retryAfterS,
+    };
   }
 
   #isOwnHost(header: string): boolean {

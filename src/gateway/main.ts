@@ -2,7 +2,6 @@
  * Entry of the gateway front: the process that speaks to the network. Started by the keeper, without the right to start
  * anything itself; when its keeper is gone it ends at once, for it owns nothing that could outlive it.
  */
-import { readFileSync } from "node:fs";
 import { systemClock } from "../clock.ts";
 import { asHoldfastError } from "../errors.ts";
 import { isLifecycleName } from "../events.ts";
@@ -16,15 +15,18 @@ import { Scope } from "../ownership/scope.ts";
 import { SessionSet } from "../sessions/set.ts";
 import { SessionStore } from "../sessions/store.ts";
 import { Access } from "./access.ts";
+import { connectionOf } from "./connections/connection.ts";
 import { Connections } from "./connections/connections.ts";
 import { Drain } from "./drain.ts";
 import { EventBus } from "./event-bus.ts";
+import { Grants } from "./grants.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { listenAll } from "./listen.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { allHandlers } from "./methods/index.ts";
 import { RpcEndpoint } from "./rpc.ts";
 import { HttpFace } from "./server.ts";
+import { Throttle } from "./throttle.ts";
 import { WebSocketEndpoint } from "./websocket/endpoint.ts";
 
 /** The terminal's Ctrl-C and a service manager's stop reach the whole group; what follows is the keeper's to say. */
@@ -35,7 +37,7 @@ function leaveSignalsToKeeper(): void {
 async function main(): Promise<void> {
   leaveSignalsToKeeper();
   const link = await KeeperLink.open(() => process.exit(1));
-  const { config, epoch, frontDir, tokenFile } = link.hello;
+  const { config, epoch, frontDir } = link.hello;
   const bus = new EventBus();
   const log: Log = (event, fields) => {
     stderrLog(event, fields);
@@ -57,11 +59,17 @@ async function main(): Promise<void> {
   const mcp = new McpEndpoint({ link, hub, door, gate, sessions, clock, log });
   const drain = new Drain({ face, connections, sessions, mcp, webSockets: () => face.webSockets });
   link.onDrain((reason) => void drain.run(reason).then(() => process.exit(0)));
+  const grants = new Grants(link.hello.tokens, (socket) =>
+    connectionOf(socket)?.close("revoked", connections.time.now),
+  );
+  link.onEvent(({ name, data }) => bus.publish(name, data));
+  link.onTokens((tokens) => grants.replace(tokens));
+  const throttle = new Throttle((address, failures) => log("access.throttled", { address, failures }));
   try {
-    const token = readFileSync(tokenFile, "utf8").trim();
     const { port, addresses, urls } = await listenAll(face.servers, config.bind, config.port, log);
     const access = new Access({
-      token,
+      grants,
+      throttle,
       addresses,
       port,
       allowedHosts: config.allowedHosts,

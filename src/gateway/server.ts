@@ -26,6 +26,8 @@ const serverOptions = {
 };
 const headersCountMax = 64;
 
+const needsRun: Denial = { status: 403, message: 'MCP servers need a token with the scope "run"' };
+
 export interface FaceParts {
   connections: Connections;
   announce: (method: string) => void;
@@ -130,16 +132,15 @@ export class HttpFace {
     const server = /^\/mcp\/([A-Za-z0-9_-]{1,64})$/.exec(path)?.[1];
     const isMcp = path === "/mcp" || server !== undefined;
     if (path !== "/rpc" && !isMcp) return this.#notFound(request, response, path, headers);
-    const unauthorized = service.access.authorize(request);
-    if (unauthorized !== undefined) return deny(request, response, unauthorized, headers);
+    const grant = service.access.authorize(request);
+    if ("status" in grant) return deny(request, response, grant, headers);
+    if (isMcp && !grant.scopes.has("run")) return deny(request, response, needsRun, headers);
     if (connection?.proven === false) connection.open();
     this.#parts.announce(isMcp ? `${request.method} /mcp` : "/rpc");
-    if (!isMcp)
-      return service.rpc.handle(request, response, headers, {
-        scopes: service.access.scopes,
-        tokenName: null,
-        peer: undefined,
-      });
+    if (!isMcp) {
+      const caller = { scopes: grant.scopes, tokenName: grant.name, peer: undefined };
+      return service.rpc.handle(request, response, headers, caller);
+    }
     return service.mcp.handle(server, request, response, headers);
   }
 
@@ -195,14 +196,16 @@ function deny(
   denial: Denial,
   headers: OutgoingHttpHeaders = {},
 ): void {
-  const { status, message } = denial;
+  const { status, message, retryAfterS } = denial;
+  const isToken = status === 401 || status === 429;
   const fault = {
     code: rpcCode.invalidRequest,
     message,
-    reason: status === 401 ? ("unauthorized" as const) : ("forbidden" as const),
+    reason: isToken ? ("unauthorized" as const) : ("forbidden" as const),
   };
   const challenge = status === 401 ? { "www-authenticate": 'Bearer realm="holdfast"' } : {};
-  refuse(request, response, { status, fault, headers: { ...headers, ...challenge } });
+  const wait = retryAfterS === undefined ? {} : { "retry-after": String(retryAfterS), connection: "close" };
+  refuse(request, response, { status, fault, headers: { ...headers, ...challenge, ...wait } });
 }
 
 /** The path without its query, which means nothing here: least of all a token in it. */

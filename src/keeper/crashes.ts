@@ -2,8 +2,8 @@
 import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { EventFields } from "../events.ts";
+import { writePrivate } from "../private-file.ts";
 import type { CrashView } from "./protocol/messages.ts";
-import { writePrivate } from "./state-directory.ts";
 
 const tailBytesMax = 64 * 1024;
 const filesMax = 50;

@@ -24,6 +24,7 @@ import type { Run } from "./run.ts";
 import { RunTable } from "./run-table.ts";
 import type { KeeperEnd, KeeperOptions } from "./keeper-life.ts";
 import { takeLedger } from "./take-ledger.ts";
+import { TokenWatch } from "./tokens/token-watch.ts";
 import {
   openStateDirectory,
   readKeeperRecord,
@@ -47,6 +48,7 @@ export class Keeper {
   readonly #probed: Probed;
   readonly #crashes: CrashRecords;
   readonly #lastWords: Disposable;
+  readonly #tokens: TokenWatch;
   readonly #guardian: Guardian;
   readonly #front: FrontSupervisor;
   readonly #far: FarRuns;
@@ -64,15 +66,21 @@ export class Keeper {
     this.paths = openStateDirectory(options.state);
     this.#ledger = takeLedger(this.paths);
     this.#ownerId = readOrMakeSecret(this.paths.owner, 8);
-    readOrMakeSecret(this.paths.token, 32);
     this.#opened = openLog(this.paths.log);
     this.#log = this.#opened.log;
+    this.#tokens = new TokenWatch(this.paths, this.#log, (tokens) => this.#front.tell({ type: "tokens", tokens }));
     const startTime = readProcess(process.pid)?.startTime ?? "";
     this.#epoch = this.#ledger.beginEpoch(bootId(), process.pid, startTime, this.#startedAt);
     this.#crashes = new CrashRecords(this.paths.crashes, this.#epoch);
     this.#lastWords = recordUncaught(this.#crashes);
     recordLostEpochs(this.#ledger, this.#crashes, this.paths, this.#epoch);
-    this.#probed = openContainment(this.#ownerId, this.#epoch, this.paths.bin, options.tier);
+    try {
+      this.#probed = openContainment(this.#ownerId, this.#epoch, this.paths.bin, options.tier);
+    } catch (thrown) {
+      // A start that was refused is no crash.
+      this.#ledger.endEpoch(this.#epoch, Date.now());
+      throw thrown;
+    }
     this.refusedTiers = this.#probed.refused;
     // What the keeper's own starter left open is not for servers either.
     closeAllOnExec();
@@ -112,6 +120,7 @@ export class Keeper {
       this.#reconciled = await reconcile(this.#ledger, this.#probed.containment, this.#ownerId, this.#epoch, this.#log);
       await this.#guardian.start();
       this.#far.sweep(this.#ledger, this.#reconciled.far);
+      this.#tokens.start();
       this.#front.start();
     } catch (thrown) {
       await this.close("shutdown", thrown instanceof HoldfastError ? thrown : undefined);
@@ -155,6 +164,7 @@ export class Keeper {
 
   async #close(reason: "shutdown" | "front-lost", error: HoldfastError | undefined, again: boolean): Promise<void> {
     this.#log.info({ event: "keeper.stopping", reason, error: error?.message });
+    this.#tokens[Symbol.dispose]();
     const frontGone = this.#front.close();
     const survivors = await this.#table.close(reason);
     await frontGone;
@@ -250,7 +260,7 @@ export class Keeper {
       version,
       epoch: this.#epoch,
       frontEpoch: front.epoch,
-      tokenFile: this.paths.token,
+      tokens: this.#tokens.grants,
       frontDir: this.paths.front,
       config: frontConfig(this.config, port),
       runs: [],

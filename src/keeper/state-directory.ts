@@ -1,12 +1,15 @@
 /** The state directory: what is in it, who may read it, and the record by which the command line finds a gateway. */
 import { randomBytes } from "node:crypto";
-import { chmodSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { HoldfastError } from "../errors.ts";
+import { createPrivate, readPrivateFile, writePrivate } from "../private-file.ts";
 
 export interface StatePaths {
   root: string;
   token: string;
+  /** Further tokens, a file each. */
+  tokens: string;
   owner: string;
   ledger: string;
   keeperRecord: string;
@@ -38,6 +41,7 @@ export function statePaths(root: string): StatePaths {
   return {
     root,
     token: join(root, "token"),
+    tokens: join(root, "tokens"),
     owner: join(root, "owner"),
     ledger: join(root, "ledger.sqlite"),
     keeperRecord: join(root, "keeper.json"),
@@ -54,7 +58,8 @@ export function statePaths(root: string): StatePaths {
 export function openStateDirectory(root: string): StatePaths {
   const paths = statePaths(root);
   try {
-    for (const directory of [root, paths.crashes, paths.runs, paths.log, paths.bin, paths.ssh, paths.front]) {
+    const { tokens, crashes, runs, log, bin, ssh, front } = paths;
+    for (const directory of [root, tokens, crashes, runs, log, bin, ssh, front]) {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
     }
     const info = lstatSync(root);
@@ -68,29 +73,11 @@ export function openStateDirectory(root: string): StatePaths {
   }
 }
 
-/** Replaces a file whole, readable by its user only. */
-export function writePrivate(path: string, text: string): void {
-  const fresh = `${path}.${process.pid}`;
-  writeFileSync(fresh, text, { mode: 0o600 });
-  renameSync(fresh, path);
-}
-
-/** Reads a secret of ours, or makes it at first start. A link, a directory or a file that others may read is refused. */
+/** Reads a secret of ours, or makes it at first start. What is not a plain file of this user alone is refused. */
 export function readOrMakeSecret(path: string, bytes: number): string {
-  let info;
-  try {
-    info = lstatSync(path);
-  } catch {
-    writePrivate(path, `${randomBytes(bytes).toString("hex")}\n`);
-    info = lstatSync(path);
-  }
-  const problem = !info.isFile()
-    ? "is not a plain file"
-    : (info.mode & 0o077) === 0
-      ? ""
-      : "can be read by others (chmod 600 it)";
-  if (problem !== "") throw new HoldfastError("state_unusable", `${path} ${problem}`);
-  const secret = readFileSync(path, "utf8").trim();
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined)
+    createPrivate(path, `${randomBytes(bytes).toString("hex")}\n`);
+  const secret = readPrivateFile(path).trim();
   if (!/^[0-9A-Za-z_-]{16,512}$/.test(secret)) {
     throw new HoldfastError(
       "state_unusable",

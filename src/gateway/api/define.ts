@@ -1,10 +1,11 @@
 /** How a method of the API is written down: what it takes, what it gives, who may call it, what can go wrong. */
 import type { z } from "zod";
 import type { ErrorCode } from "../../errors.ts";
+import { tokenScopes, type TokenScope } from "../../keeper/protocol/messages.ts";
 
 /** What a token may do: look, run things, or govern the gateway itself. */
-export const rpcScopes = ["read", "run", "admin"] as const;
-export type RpcScope = (typeof rpcScopes)[number];
+export const rpcScopes = tokenScopes;
+export type RpcScope = TokenScope;
 
 export interface MethodSpec<P extends z.ZodObject = z.ZodObject, R extends z.ZodType = z.ZodType> {
   /** One sentence for the docs page. */

@@ -199,7 +199,7 @@ export class Connection {
 function ignore(): void {}
 
 /** One name for one client: `::ffff:127.0.0.1`, `127.0.0.1` and `::1` are all this machine; an IPv6 client is its /64. */
-function normalAddress(address: string | undefined): string {
+export function normalAddress(address: string | undefined): string {
   if (address === undefined) return "gone";
   const plain = address.startsWith("::ffff:") ? address.slice(7) : address;
   if (plain === "::1" || plain.startsWith("127.")) return "loopback";

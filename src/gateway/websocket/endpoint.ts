@@ -58,16 +58,18 @@ export class WebSocketEndpoint {
     if (denied !== undefined) return this.#refuse(stream, "unauthorized", deniedUpgrade(denied));
     const problem = handshakeProblem(request);
     if (problem !== undefined) return this.#refuse(stream, "bad-request", problem);
-    const hasToken = request.headers.authorization !== undefined;
-    const unauthorized = hasToken ? access.authorize(request) : undefined;
-    if (unauthorized !== undefined) return this.#refuse(stream, "unauthorized", deniedUpgrade(unauthorized));
+    const grant = request.headers.authorization === undefined ? undefined : access.authorize(request);
+    if (grant !== undefined && "status" in grant) return this.#refuse(stream, "unauthorized", deniedUpgrade(grant));
     const connection = connectionOf(stream as Socket);
     if (connection === undefined || connection.state === "closing" || connection.state === "closed") return;
     const { dispatcher } = this.#parts;
-    const admit = (token: string) => access.admit(token);
+    const admit = (token: string) => {
+      const admitted = access.admit(token, stream as Socket);
+      return "status" in admitted ? undefined : admitted;
+    };
     this.#server.handleUpgrade(request, stream, head, (ws) => {
       const parts = { stream, connection, time: connections.time, dispatcher, admit };
-      const peer = new WebSocketPeer(ws, parts, hasToken ? access.scopes : undefined);
+      const peer = new WebSocketPeer(ws, parts, grant);
       this.#peers.add(peer);
       peer.onGone(() => this.#peers.delete(peer));
     });

@@ -8,7 +8,7 @@ export const subprotocol = "holdfast.v1";
 export const websocketPath = "/ws";
 
 export interface UpgradeRefusal {
-  status: 400 | 401 | 403 | 404 | 405 | 426 | 503;
+  status: 400 | 401 | 403 | 404 | 405 | 426 | 429 | 503;
   message: string;
   headers?: Record<string, string>;
 }
@@ -34,7 +34,8 @@ function protocolsOf(request: IncomingMessage): string[] {
   return (request.headers["sec-websocket-protocol"] ?? "").split(",").map((word) => word.trim());
 }
 
-export function deniedUpgrade({ status, message }: Denial): UpgradeRefusal {
+export function deniedUpgrade({ status, message, retryAfterS }: Denial): UpgradeRefusal {
+  if (retryAfterS !== undefined) return { status, message, headers: { "retry-after": String(retryAfterS) } };
   return status === 401
     ? { status, message, headers: { "www-authenticate": 'Bearer realm="holdfast"' } }
     : { status, message };
@@ -42,7 +43,7 @@ export function deniedUpgrade({ status, message }: Denial): UpgradeRefusal {
 
 /** Says no over HTTP and ends our side; what the other side still says is dropped unread. */
 export function refuseUpgrade(stream: Duplex, { status, message, headers = {} }: UpgradeRefusal): void {
-  const reason = status === 401 ? "unauthorized" : status === 403 ? "forbidden" : "invalid_params";
+  const reason = status === 401 || status === 429 ? "unauthorized" : status === 403 ? "forbidden" : "invalid_params";
   const body = errorBody(undefined, { code: rpcCode.invalidRequest, message, reason });
   const lines = Object.entries({
     ...headers,

@@ -4,10 +4,10 @@
  */
 import type { Duplex } from "node:stream";
 import type { RawData, WebSocket } from "ws";
-import type { RpcScope } from "../api/define.ts";
 import type { CloseReason, Connection, Judged } from "../connections/connection.ts";
 import type { LoopTime } from "../connections/loop-time.ts";
 import type { Dispatcher } from "../dispatch.ts";
+import type { Grant } from "../grants.ts";
 import type { Caller, Peer } from "../methods/handlers.ts";
 import { readAuth } from "./auth.ts";
 
@@ -25,8 +25,8 @@ export interface PeerParts {
   connection: Connection;
   time: LoopTime;
   dispatcher: Dispatcher;
-  /** What a token may do; undefined = it is wrong. */
-  admit: (token: string) => ReadonlySet<RpcScope> | undefined;
+  /** Whose token it is; undefined = it is wrong. */
+  admit: (token: string) => Grant | undefined;
 }
 
 export class WebSocketPeer implements Peer, Judged {
@@ -39,7 +39,7 @@ export class WebSocketPeer implements Peer, Judged {
   #waiting: PromiseWithResolvers<void> | undefined;
   #farewell: [code: number, message: string] = [closeCodes.policy, "not authenticated in time"];
 
-  constructor(ws: WebSocket, parts: PeerParts, scopes: ReadonlySet<RpcScope> | undefined) {
+  constructor(ws: WebSocket, parts: PeerParts, grant: Grant | undefined) {
     this.#ws = ws;
     this.#parts = parts;
     const { connection, stream, time } = parts;
@@ -48,8 +48,8 @@ export class WebSocketPeer implements Peer, Judged {
     // Frames that break the protocol: ws has sent the close frame with the right code already.
     ws.on("error", (error) => connection.close(reasonOf(error), time.now, () => {}));
     connection.onClosing(() => this.#leave());
-    if (scopes !== undefined) {
-      this.#admit(scopes);
+    if (grant !== undefined) {
+      this.#admit(grant);
       return;
     }
     connection.authenticate(time.now);
@@ -77,17 +77,17 @@ export class WebSocketPeer implements Peer, Judged {
 
   #authenticate(text: string): void {
     const auth = readAuth(text);
-    const scopes = auth.token === undefined ? undefined : this.#parts.admit(auth.token);
-    if (scopes === undefined) {
+    const grant = auth.token === undefined ? undefined : this.#parts.admit(auth.token);
+    if (grant === undefined) {
       this.#ws.send(auth.refusal(auth.token === undefined ? "the first message must be `auth`" : "the token is wrong"));
       return this.end("unauthorized", closeCodes.policy, "unauthorized");
     }
-    this.#admit(scopes);
-    this.#ws.send(auth.accepted(scopes));
+    this.#admit(grant);
+    this.#ws.send(auth.accepted(grant.scopes));
   }
 
-  #admit(scopes: ReadonlySet<RpcScope>): void {
-    this.#caller = { scopes, tokenName: null, peer: this };
+  #admit({ scopes, name }: Grant): void {
+    this.#caller = { scopes, tokenName: name, peer: this };
     this.#parts.connection.open();
   }
 

@@ -8,7 +8,7 @@ import type { LifecycleEvent } from "../../events.ts";
 import { CreditMeter, SendWindow } from "./flow.ts";
 import { FrameReader, writeLine, type Frame } from "./frames.ts";
 import { LinkedRun, type RunEvents } from "./linked-run.ts";
-import type { FrontMessage, FrontRequestName, FrontRequests, KeeperMessage, RunView } from "./messages.ts";
+import type { FrontMessage, FrontRequestName, FrontRequests, KeeperMessage, RunView, TokenGrant } from "./messages.ts";
 
 export type Hello = Extract<KeeperMessage, { type: "hello" }>;
 
@@ -31,6 +31,7 @@ export class KeeperLink {
   #isGathering = false;
   #nextRequest = 1;
   #onDrain: (reason: string) => void = () => {};
+  #onTokens: (tokens: TokenGrant[]) => void = () => {};
   #onEvent: (event: LifecycleEvent) => void = () => {};
 
   /** Waits for the keeper's hello. `onLost` runs once when the keeper is gone. */
@@ -63,6 +64,11 @@ export class KeeperLink {
   /** What to do when the keeper says that the gateway stops: close the doors; the keeper ends the runs. */
   onDrain(listener: (reason: string) => void): void {
     this.#onDrain = listener;
+  }
+
+  /** Tokens were added, revoked, or have expired: the whole list of those that are good now. */
+  onTokens(listener: (tokens: TokenGrant[]) => void): void {
+    this.#onTokens = listener;
   }
 
   /** Lifecycle events of the keeper, as they happen. One listener: whoever hands them to the subscribers. */
@@ -178,6 +184,8 @@ export class KeeperLink {
       }
       case "drain":
         return this.#onDrain(message.reason);
+      case "tokens":
+        return this.#onTokens(message.tokens);
       case "event":
         return this.#onEvent(message.event);
       case "hello":

@@ -28,6 +28,21 @@ export const endReasons = [
 ] as const;
 export type EndReason = (typeof endReasons)[number];
 
+/** What a token may do: look; start and use things; govern the gateway itself, which includes the other two. */
+export const tokenScopes = ["read", "run", "admin"] as const;
+export type TokenScope = (typeof tokenScopes)[number];
+
+/** A token as the front knows it: enough to recognise it, not enough to use it. */
+export interface TokenGrant {
+  id: string;
+  name: string;
+  /** SHA-256 of the token, hex. */
+  digest: string;
+  scopes: TokenScope[];
+  /** Milliseconds since the epoch; null = never. */
+  expiresAt: number | null;
+}
+
 /** One process of a run as the kernel showed it; zombies are never listed. */
 export interface ProcessView {
   pid: number;
@@ -164,7 +179,7 @@ export type KeeperMessage =
       version: string;
       epoch: number;
       frontEpoch: number;
-      tokenFile: string;
+      tokens: TokenGrant[];
       frontDir: string;
       config: FrontConfig;
       runs: HelloRun[];
@@ -173,6 +188,8 @@ export type KeeperMessage =
   | { type: "refusal"; request: number; code: ErrorCode; message: string }
   | { type: "run.state"; run: RunView; channel: number }
   | { type: "credit"; channel: number; bytes: number }
+  /** All that are good from now on; connections of any other are to be closed. */
+  | { type: "tokens"; tokens: TokenGrant[] }
   | { type: "event"; event: LifecycleEvent }
   | { type: "drain"; reason: string };
 

@@ -3,8 +3,9 @@
  * plain children, and can be told to refuse, to end runs in odd ways, or to say nothing.
  */
 import { fork, spawn, type ChildProcess } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,6 +20,7 @@ import type {
   KeeperMessage,
   KeeperStatus,
   RunView,
+  TokenGrant,
 } from "../../../src/keeper/protocol/messages.ts";
 
 export const token = "fake-keeper-token-0123456789";
@@ -35,6 +37,8 @@ export interface FakeOptions {
   settings?: Record<string, Partial<FrontConfig["servers"][number]>>;
   /** Tells the end of a run at once, before its last lines were sent: the two words travel on different descriptors. */
   exitFirst?: boolean;
+  /** Tokens besides the one that everybody uses. */
+  tokens?: TokenGrant[];
   /** Answers a question of the front in place of the keeper; undefined = as usual. */
   answer?: (message: FrontMessage) => KeeperMessage | "silence" | undefined;
 }
@@ -140,8 +144,8 @@ export class FakeKeeper implements AsyncDisposable {
   }
 
   #greet(): void {
-    const tokenFile = join(this.#directory, "token");
-    writeFileSync(tokenFile, `${token}\n`, { mode: 0o600 });
+    const digest = createHash("sha256").update(token).digest("hex");
+    const first = { id: "first", name: "first", digest, scopes: ["admin" as const], expiresAt: null };
     const servers = Object.keys(this.#options.servers ?? {}).map((name) => ({
       name,
       kind: "stdio" as const,
@@ -171,7 +175,7 @@ export class FakeKeeper implements AsyncDisposable {
       version: "0.0.0",
       epoch: 1,
       frontEpoch: 3,
-      tokenFile,
+      tokens: [first, ...(this.#options.tokens ?? [])],
       frontDir: this.#directory,
       config,
       runs: [],

@@ -1,0 +1,139 @@
+/**
+ * The tokens of a state directory: `<state>/token`, made at first start, and one file for each further one under
+ * `<state>/tokens/`, which holds a digest and never the token. Files and not a list in one file, so that two commands at
+ * the same time cannot lose each other's work.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { lstatSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { HoldfastError } from "../../errors.ts";
+import { createPrivate, readPrivateFile } from "../../private-file.ts";
+import { tokenScopes, type TokenGrant, type TokenScope } from "../protocol/messages.ts";
+import { readOrMakeSecret, type StatePaths } from "../state-directory.ts";
+
+/** Name and id of the token that is made at first start. */
+export const firstToken = "first";
+/** More would make each first request of a connection slow: all of them are compared. */
+const tokensMax = 1000;
+const secretBytes = 32;
+/** Lets scanners for leaked secrets know one of ours. */
+const secretPrefix = "hft_";
+
+const namePattern = /^[a-z0-9][a-z0-9-]{0,31}$/;
+
+const fileShape = z.strictObject({
+  id: z.string().regex(/^[0-9a-f]{16}$/),
+  name: z.string().regex(namePattern),
+  /** SHA-256, hex. A slow hash would add nothing: the token is 256 random bits, which nobody guesses at any speed. */
+  digest: z.string().regex(/^[0-9a-f]{64}$/),
+  scopes: z.array(z.enum(tokenScopes)).min(1),
+  createdAt: z.number(),
+  expiresAt: z.number().nullable(),
+});
+export type TokenRecord = z.output<typeof fileShape>;
+
+/** What was found under `<state>/tokens/`: good records, and files that are refused, with the reason and the remedy. */
+export interface FoundTokens {
+  records: TokenRecord[];
+  refused: { file: string; error: HoldfastError }[];
+}
+
+export function digestOf(token: string): string {
+  return createHash("sha256").update(token).digest("hex");
+}
+
+/** The first token as a grant: every scope, no end. Makes the file if there is none; throws when it is not ours alone. */
+export function readFirstToken(paths: StatePaths): TokenGrant {
+  const digest = digestOf(readOrMakeSecret(paths.token, secretBytes));
+  return { id: firstToken, name: firstToken, digest, scopes: ["admin"], expiresAt: null };
+}
+
+/** Makes a token and returns it: the only time that anybody sees it. Throws `usage` for a name in use or not allowed. */
+export function addToken(
+  paths: StatePaths,
+  wanted: { name: string; scopes: TokenScope[]; expiresAt: number | null },
+  now: number,
+): { record: TokenRecord; token: string } {
+  const { name, scopes, expiresAt } = wanted;
+  if (!namePattern.test(name) || name === firstToken)
+    throw new HoldfastError(
+      "usage",
+      `${JSON.stringify(name)} cannot be a token's name: use small letters, digits and -, at most 32, and not "${firstToken}"`,
+    );
+  if (namesIn(paths).length >= tokensMax)
+    throw new HoldfastError("usage", `there are ${tokensMax} tokens, which is the most; revoke one first`);
+  const token = secretPrefix + randomBytes(secretBytes).toString("base64url");
+  const id = randomBytes(8).toString("hex");
+  const record = { id, name, digest: digestOf(token), scopes: [...new Set(scopes)], createdAt: now, expiresAt };
+  if (!createPrivate(fileOf(paths, name), `${JSON.stringify(record, null, 2)}\n`))
+    throw new HoldfastError("usage", `there is a token named ${name}; revoke it first, or choose another name`);
+  return { record, token };
+}
+
+/** Throws `usage` when there is none of that name. What is refused can be removed like this too. */
+export function revokeToken(paths: StatePaths, name: string): void {
+  if (name === firstToken)
+    throw new HoldfastError(
+      "usage",
+      `the first token is the one of ${paths.token}: to replace it, stop the gateway, remove that file, and start again`,
+    );
+  if (!namesIn(paths).includes(name))
+    throw new HoldfastError("usage", `no token named ${JSON.stringify(name)}; \`holdfast tokens list\` shows them`);
+  rmSync(fileOf(paths, name), { force: true });
+}
+
+export function findTokens(paths: StatePaths): FoundTokens {
+  const found: FoundTokens = { records: [], refused: [] };
+  for (const name of namesIn(paths)) {
+    const file = fileOf(paths, name);
+    try {
+      found.records.push(readRecord(file, name));
+    } catch (thrown) {
+      // Revoked between the list and the read: as if it had never been in the list.
+      if ((thrown as NodeJS.ErrnoException).code === "ENOENT") continue;
+      found.refused.push({ file, error: thrown instanceof HoldfastError ? thrown : unusable(file, thrown) });
+    }
+  }
+  return found;
+}
+
+function readRecord(file: string, name: string): TokenRecord {
+  const text = readPrivateFile(file);
+  let record: TokenRecord;
+  try {
+    record = fileShape.parse(JSON.parse(text));
+  } catch (cause) {
+    throw unusable(file, cause);
+  }
+  if (record.name !== name) throw unusable(file, undefined);
+  return record;
+}
+
+function unusable(file: string, cause: unknown): HoldfastError {
+  const message = `${file} is no token of Holdfast; revoke it with \`holdfast tokens revoke\`, or remove the file`;
+  return new HoldfastError("state_unusable", message, { cause });
+}
+
+function fileOf(paths: StatePaths, name: string): string {
+  return join(paths.tokens, `${name}.json`);
+}
+
+function namesIn(paths: StatePaths): string[] {
+  let info;
+  try {
+    info = lstatSync(paths.tokens);
+  } catch {
+    return []; // no gateway has run here yet
+  }
+  const isOurs = info.isDirectory() && (process.getuid === undefined || info.uid === process.getuid());
+  if (!isOurs || (info.mode & 0o022) !== 0)
+    throw new HoldfastError(
+      "file_exposed",
+      `${paths.tokens} is not a directory of this user alone (chmod 700 it, or remove it and add the tokens anew)`,
+    );
+  return readdirSync(paths.tokens)
+    .filter((file) => file.endsWith(".json"))
+    .map((file) => file.slice(0, -".json".length))
+    .toSorted();
+}

@@ -1,0 +1,110 @@
+/** The tokens that are good now: read at start, and again whenever the directory changes or one of them expires. */
+import { unwatchFile, watch, watchFile, type FSWatcher } from "node:fs";
+import type { Log } from "../log.ts";
+import type { TokenGrant } from "../protocol/messages.ts";
+import type { StatePaths } from "../state-directory.ts";
+import { findTokens, readFirstToken, type TokenRecord } from "./token-files.ts";
+
+/** Where the system gives no notice of changes, the directory is looked at so often. */
+const lookMs = 300;
+/** Longest delay that setTimeout takes. */
+const timerMsMax = 2_147_483_647;
+
+export class TokenWatch {
+  readonly #paths: StatePaths;
+  readonly #log: Log;
+  readonly #onChange: (grants: TokenGrant[]) => void;
+  readonly #first: TokenGrant;
+  #good: TokenRecord[];
+  #refusals = new Set<string>();
+  #watcher: FSWatcher | undefined;
+  #expiry: NodeJS.Timeout | undefined;
+
+  /** Throws for a token file that is not its user's alone: who could have written it decides who may come in. */
+  constructor(paths: StatePaths, log: Log, onChange: (grants: TokenGrant[]) => void) {
+    this.#paths = paths;
+    this.#log = log;
+    this.#onChange = onChange;
+    this.#first = readFirstToken(paths);
+    const { records, refused } = findTokens(paths);
+    const [bad] = refused;
+    if (bad !== undefined) throw bad.error;
+    this.#good = records.filter(isGood);
+  }
+
+  /** As the front is told them: digests, never tokens. */
+  get grants(): TokenGrant[] {
+    const others = this.#good.map(({ id, name, digest, scopes, expiresAt }) => ({
+      id,
+      name,
+      digest,
+      scopes,
+      expiresAt,
+    }));
+    return [this.#first, ...others];
+  }
+
+  start(): void {
+    const look = () => this.reload();
+    const poll = () => watchFile(this.#paths.tokens, { interval: lookMs, persistent: false }, look);
+    try {
+      this.#watcher = watch(this.#paths.tokens, { persistent: false }, look);
+      this.#watcher.on("error", poll);
+    } catch {
+      poll(); // no more watches to be had from this system
+    }
+    this.#awaitExpiry();
+    // What changed between the constructor and here.
+    this.reload();
+  }
+
+  /** Looks again; a file that is refused now is as good as revoked. */
+  reload(): void {
+    const before = this.#good;
+    const { records, refused } = this.#find();
+    this.#good = records.filter(isGood);
+    for (const { id: token, name, scopes, expiresAt } of this.#good)
+      if (!before.some(({ id }) => id === token))
+        this.#log.info({ event: "token.added", token, name, scopes, expiresAt });
+    const ended = before.filter((old) => !this.#good.some(({ id }) => id === old.id));
+    for (const record of ended) {
+      const why = isGood(record) ? "revoked" : "expired";
+      this.#log.info({ event: "token.ended", token: record.id, name: record.name, why });
+    }
+    const known = this.#refusals;
+    this.#refusals = new Set(refused.map(({ file }) => file));
+    for (const { file, error } of refused)
+      if (!known.has(file)) this.#log.error({ event: "token.refused", file, error: error.message });
+    this.#awaitExpiry();
+    if (JSON.stringify(before) !== JSON.stringify(this.#good)) this.#onChange(this.grants);
+  }
+
+  #find() {
+    try {
+      return findTokens(this.#paths);
+    } catch (thrown) {
+      // The directory itself is not ours any more: nothing in it counts.
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      return { records: [], refused: [{ file: this.#paths.tokens, error }] };
+    }
+  }
+
+  #awaitExpiry(): void {
+    clearTimeout(this.#expiry);
+    const times = this.#good.flatMap(({ expiresAt }) => (expiresAt === null ? [] : [expiresAt]));
+    if (times.length === 0) return;
+    const ms = Math.min(Math.max(0, Math.min(...times) - Date.now()) + 1, timerMsMax);
+    this.#expiry = setTimeout(() => this.reload(), ms);
+    this.#expiry.unref();
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#expiry);
+    this.#watcher?.close();
+    unwatchFile(this.#paths.tokens);
+  }
+}
+
+function isGood({ expiresAt }: TokenRecord): boolean {
+  return expiresAt === null || expiresAt > Date.now();
+}
