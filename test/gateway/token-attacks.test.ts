@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import http from "node:http";
 import { hash } from "node:crypto";
-import { once } from "node:events";
 import { after, before, describe, it } from "node:test";
 import { normalAddress } from "../../src/gateway/connections/connection.ts";
 import { Throttle } from "../../src/gateway/throttle.ts";
@@ -146,7 +145,7 @@ describe("a token attack", { timeout: 60_000 }, () => {
       assert.equal((await exchange(`${own.url}/rpc`, ask)).status, 200);
       const [kept] = Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? []);
       assert.ok(kept !== undefined, "a connection that is kept alive");
-      const closed = once(kept, "close");
+      const closed = new Promise((resolve) => kept.once("close", resolve));
       kept.on("error", () => {}); // it is reset: that is the point
       await using bearer = await Socket.open(own.url, { token: revocable });
       await using first = await Socket.open(own.url);
