@@ -13,7 +13,7 @@ import { tokenScopes, type TokenGrant, type TokenScope } from "../protocol/messa
 import { readOrMakeSecret, type StatePaths } from "../state-directory.ts";
 
 /** Name and id of the token that is made at first start. */
-export const firstToken = "first";
+const firstToken = "first";
 /** More would make each first request of a connection slow: all of them are compared. */
 const tokensMax = 1000;
 const secretBytes = 32;
@@ -39,7 +39,7 @@ export interface FoundTokens {
   refused: { file: string; error: HoldfastError }[];
 }
 
-export function digestOf(token: string): string {
+function digestOf(token: string): string {
   return createHash("sha256").update(token).digest("hex");
 }
 
