@@ -57,7 +57,7 @@ export function becomeGuard(request: GuardRequest): never {
   const marker = markerOf("run", `${process.pid.toString(36)}${randomBytes(6).toString("hex")}`);
   const caller = watchCaller();
   const self = openPidfd(process.pid);
-  const group = runGroup(request.programDirectory);
+  const group = runGroup(request);
   const killWith = request.killWith === undefined ? undefined : pidfdOf(request.killWith);
   // From here on nothing of Node may be used but execve: these numbers may have been its own.
   const [lifeRead, lifeWrite] = inheritablePipe();
@@ -92,11 +92,11 @@ export function becomeGuard(request: GuardRequest): never {
 }
 
 /** Words of run.sh: the joiner and the cgroup; "-" for each where there is none. HOLDFAST_TIER can insist. */
-function runGroup(programDirectory: string): [string, string] {
+function runGroup({ programDirectory, limits }: GuardRequest): [string, string] {
   const only = process.env["HOLDFAST_TIER"];
   if (only === "subreaper" || programImage(process.arch, "joiner") === undefined) return ["-", "-"];
   const joiner = installProgram(programDirectory, "joiner");
-  const made = makeRunGroup();
+  const made = makeRunGroup(limits);
   if ("leaf" in made) return [joiner, made.leaf];
   if (only === "cgroup") throw new HoldfastError("unsupported_platform", `no cgroup tier here: ${made.reason}`);
   return ["-", "-"];

@@ -9,6 +9,8 @@ import { basename, dirname, join } from "node:path";
 import { HoldfastError } from "../errors.ts";
 import { ownCgroupDirectory } from "./cgroup-mount.ts";
 import { isPopulated, killCgroup, pidsIn, removeCgroup, subtree } from "./cgroup-tree.ts";
+import { delegateControllers, kernelExcess, setKernelLimits, withdrawControllers } from "./kernel-limits.ts";
+import type { TreeLimits } from "./limit-watch.ts";
 import { markerOf, markerVariable, scanMarkersSoon } from "./marker.ts";
 import { childrenOf, isAlive, readProcess, type ProcessInfo } from "./processes.ts";
 import { shellFor } from "./shell.ts";
@@ -30,6 +32,7 @@ class CgroupContainer implements Container {
   #child: ChildProcess | undefined;
   #childEnded = true;
   #leader: number | undefined;
+  #limits: TreeLimits = {};
   #ending: Promise<ProcessInfo[]> | undefined;
 
   constructor(directory: string, ownerId: string, runId: string, joiner: string | undefined) {
@@ -39,12 +42,21 @@ class CgroupContainer implements Container {
     this.#joiner = joiner;
   }
 
+  holdLimits(limits: TreeLimits): void {
+    this.#limits = limits;
+  }
+
+  excess(): string | undefined {
+    return kernelExcess(this.name);
+  }
+
   async spawn(request: SpawnRequest): Promise<ContainedProcess> {
     try {
       mkdirSync(this.name);
     } catch (cause) {
       throw new HoldfastError("spawn_failed", `cannot make the cgroup ${this.name}`, { cause });
     }
+    setKernelLimits(this.name, this.#limits);
     const env = { ...request.env, [markerVariable]: markerOf(this.#ownerId, this.runId) };
     const [file = "", ...args] = this.#command(shellFor(env), request);
     const child = await spawnDetached(file, args, { ...request, env }, [
@@ -124,6 +136,8 @@ class CgroupContainer implements Container {
   }
 }
 
+type ControllerNames = readonly string[] | undefined;
+
 /** Name of one epoch's fence; the sweep knows its own owner's by it and touches no other. */
 function fenceName(ownerId: string, epoch: number): string {
   return `holdfast-${ownerId}.${epoch}`;
@@ -137,23 +151,39 @@ export class CgroupContainment implements Containment {
   readonly #fence: string;
 
   readonly #joiner: string | undefined;
+  /** What this epoch has given to whose children, from the top. */
+  readonly #delegated: [string, string[]][] = [];
+  readonly #controllers: ControllerNames;
 
-  private constructor(base: string, ownerId: string, epoch: number, joiner: string | undefined) {
+  private constructor(
+    base: string,
+    ownerId: string,
+    epoch: number,
+    joiner: string | undefined,
+    controllers: ControllerNames,
+  ) {
+    this.#controllers = controllers;
     this.#ownerId = ownerId;
     this.#joiner = joiner;
     this.#base = base;
     this.#fence = join(base, fenceName(ownerId, epoch));
-    this.guardian = { fence: this.#fence, home: base };
+    // Outside of the fence, which it kills; not the base, which may hold no process while its children have controllers.
+    this.guardian = { fence: this.#fence, home: `${this.#fence}-guardian` };
   }
 
   /**
    * Makes the fence and moves this process into it, or says why this machine will not have it. `joiner`: path of the
-   * program, where there is one for the processor.
+   * program, where there is one for the processor. `controllers`: other ones than those of the limits, for tests.
    */
-  static open(ownerId: string, epoch: number, joiner: string | undefined): CgroupContainment | { reason: string } {
+  static open(
+    ownerId: string,
+    epoch: number,
+    joiner: string | undefined,
+    controllers?: ControllerNames,
+  ): CgroupContainment | { reason: string } {
     const own = ownCgroupDirectory();
     if ("reason" in own) return own;
-    const containment = new CgroupContainment(own.directory, ownerId, epoch, joiner);
+    const containment = new CgroupContainment(own.directory, ownerId, epoch, joiner, controllers);
     try {
       containment.#enter();
       return containment;
@@ -172,13 +202,15 @@ export class CgroupContainment implements Containment {
     const prefix = `holdfast-${this.#ownerId}.`;
     for (const name of readdirSync(this.#base)) {
       const directory = join(this.#base, name);
-      if (!name.startsWith(prefix) || directory === this.#fence) continue;
+      if (!name.startsWith(prefix) || directory === this.#fence || directory === this.guardian.home) continue;
       words.push(...(await endFence(directory, boundMs)));
     }
     return words;
   }
 
   close(): void {
+    for (const [directory, names] of this.#delegated.toReversed()) withdrawControllers(directory, names);
+    removeCgroup(this.guardian.home);
     try {
       writeFileSync(join(this.#base, "cgroup.procs"), String(process.pid));
     } catch {
@@ -188,12 +220,17 @@ export class CgroupContainment implements Containment {
   }
 
   #enter(): void {
-    for (const directory of [this.#fence, join(this.#fence, "self"), join(this.#fence, "runs")]) {
+    const runs = join(this.#fence, "runs");
+    for (const directory of [this.#fence, join(this.#fence, "self"), runs, this.guardian.home]) {
       // Not recursive: that would tell of a read-only file system as a missing directory.
       if (!existsSync(directory)) mkdirSync(directory);
     }
-    if (!existsSync(join(this.#fence, "runs", "cgroup.kill"))) throw new Error("no cgroup.kill (Linux before 5.14)");
+    if (!existsSync(join(runs, "cgroup.kill"))) throw new Error("no cgroup.kill (Linux before 5.14)");
     writeFileSync(join(this.#fence, "self", "cgroup.procs"), String(process.pid));
+    // The root of all is not ours to change. Any other base refuses by itself while a stranger is in it.
+    const base = existsSync(join(this.#base, "cgroup.type")) ? [this.#base] : [];
+    for (const directory of [...base, this.#fence, runs])
+      this.#delegated.push([directory, delegateControllers(directory, this.#controllers)]);
   }
 }
 

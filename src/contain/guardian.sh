@@ -33,4 +33,5 @@ fi
 end_marked "$marker"
 # A run may have made groups of its own inside its leaf.
 [ "$fence" = - ] || find "$fence" -depth -type d -exec rmdir {} + 2>/dev/null
+[ "$home" = - ] || { echo $$ >"${home%/*}/cgroup.procs" && rmdir "$home"; } 2>/dev/null
 exit 0

@@ -1,8 +1,10 @@
 /**
  * Limits on one run's whole tree, held by looking: every 200 ms the kernel's list of its processes is counted and weighed.
  * A tree can overshoot between two looks; it is then ended as a whole, stop before kill, so that it cannot outrun its end.
+ * Where the kernel holds limits as well (kernel-limits.ts), what it has done is seen by the same look.
  */
 import type { ProcessInfo } from "./processes.ts";
+import type { Container } from "./types.ts";
 
 export interface TreeLimits {
   /** Processes at once, the command itself included. */
@@ -21,15 +23,21 @@ export function excess(members: readonly ProcessInfo[], limits: TreeLimits): str
   return bytes > memoryBytesMax ? `${bytes} bytes resident, at most ${memoryBytesMax} allowed` : undefined;
 }
 
+function hasLimits({ processesMax, memoryBytesMax }: TreeLimits): boolean {
+  return processesMax !== undefined || memoryBytesMax !== undefined;
+}
+
+/** The same of a container: what the kernel has done about it first, then what is seen. */
+export function excessOf(container: Container, limits: TreeLimits): string | undefined {
+  if (!hasLimits(limits)) return undefined;
+  return container.excess?.() ?? excess(container.members(), limits);
+}
+
 /** Looks until disposed of; tells once. Costs nothing for a tree without limits. */
-export function watchLimits(
-  look: () => ProcessInfo[],
-  limits: TreeLimits,
-  onExcess: (what: string) => void,
-): Disposable {
-  if (limits.processesMax === undefined && limits.memoryBytesMax === undefined) return { [Symbol.dispose]() {} };
+export function watchLimits(container: Container, limits: TreeLimits, onExcess: (what: string) => void): Disposable {
+  if (!hasLimits(limits)) return { [Symbol.dispose]() {} };
   const timer = setInterval(() => {
-    const what = excess(look(), limits);
+    const what = excessOf(container, limits);
     if (what === undefined) return;
     clearInterval(timer);
     onExcess(what);

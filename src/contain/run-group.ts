@@ -7,6 +7,8 @@ import { accessSync, constants, mkdirSync, readFileSync, readdirSync, readlinkSy
 import { join } from "node:path";
 import { ownCgroupDirectory } from "./cgroup-mount.ts";
 import { killCgroup, removeCgroup } from "./cgroup-tree.ts";
+import { setKernelLimits } from "./kernel-limits.ts";
+import type { TreeLimits } from "./limit-watch.ts";
 import { isAlive, readProcess } from "./processes.ts";
 
 const prefix = "holdfast-run-";
@@ -35,8 +37,8 @@ function sweepDeadRuns(directory: string): void {
   }
 }
 
-/** Makes the leaf of this process, or says why it cannot have one. Nothing is left when it says so. */
-export function makeRunGroup(): { leaf: string } | { reason: string } {
+/** Makes the leaf of this process with these limits, as far as the kernel can hold them, or says why it cannot have one. Nothing is left when it says so. */
+export function makeRunGroup(limits: TreeLimits): { leaf: string } | { reason: string } {
   const own = ownCgroupDirectory();
   if ("reason" in own) return own;
   const leaf = join(own.directory, nameOf(process.pid));
@@ -51,7 +53,10 @@ export function makeRunGroup(): { leaf: string } | { reason: string } {
     sweepDeadRuns(own.directory);
     accessSync(join(leaf, "cgroup.kill"), constants.W_OK);
     const type = readFileSync(join(leaf, "cgroup.type"), "latin1").trim();
-    if (type === "domain") return { leaf };
+    if (type === "domain") {
+      setKernelLimits(leaf, limits);
+      return { leaf };
+    }
     removeCgroup(leaf);
     return { reason: `a cgroup here would be "${type}"` };
   } catch (error) {

@@ -47,6 +47,8 @@ hold_limits() {
     collect $$
     living $tree
     weigh $alive
+    # The kernel has refused a fork, where it holds limits too.
+    [ "$limit_pids" -gt 0 ] && counted "$group/pids.events" max && break
     [ "$limit_pids" -gt 0 ] && [ $count -gt "$limit_pids" ] && break
     [ "$limit_pages" -gt 0 ] && [ $pages -gt "$limit_pages" ] && break
   done
@@ -108,6 +110,8 @@ unset SHELL_OF_GUARD
   exec "$@" 2>&4 4>&- 7<&-
 )
 code=$?
+# The kernel ends a tree for its memory as a whole, sooner than any look sees it.
+! counted "$group/memory.events" oom_kill || echo "holdfast run: limit exceeded: out of memory; the tree is ended" >&4
 # What the command left behind ends with it. Nobody is kept waiting on its streams meanwhile.
 exec </dev/null >/dev/null 4>&-
 spare=$watcher

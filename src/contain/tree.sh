@@ -101,6 +101,14 @@ populated() {
   [ "$is_populated" = 1 ]
 } 2>/dev/null
 
+# counted FILE KEY: whether a file of "key number" lines has more than 0 for this key. False where there is no such file.
+counted() {
+  while read -r key value; do
+    [ "$key" != "$2" ] || [ "$value" = 0 ] || return 0
+  done <"$1"
+  return 1
+} 2>/dev/null
+
 # end_group GROUP: ends all that is in a cgroup ("-": none) and takes it down. Returns 1 when something is left.
 end_group() {
   [ -d "$1" ] || return 0

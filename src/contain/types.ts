@@ -1,5 +1,6 @@
 /** What a tier gives its caller: a fence around one process tree, the means to end it, and the proof that it is empty. */
 import type { ChildProcess } from "node:child_process";
+import type { TreeLimits } from "./limit-watch.ts";
 import type { ProcessInfo } from "./processes.ts";
 
 export type TierName = "cgroup" | "subreaper";
@@ -37,6 +38,10 @@ export interface Container {
   readonly runId: string;
   /** The name that the ledger keeps: a cgroup path, or the guard's marker. Known before anything is spawned. */
   readonly name: string;
+  /** Has the kernel hold these limits too, where it can. Before `spawn`; absent where nothing can. */
+  holdLimits?(limits: TreeLimits): void;
+  /** What the kernel has refused or killed for such a limit, in words. */
+  excess?(): string | undefined;
   /** Starts the command inside. At most once. Throws `spawn_failed` when the operating system refuses. */
   spawn(request: SpawnRequest): Promise<ContainedProcess>;
   /** Live processes of the run, without Holdfast's own. */

@@ -62,6 +62,7 @@ export class Run {
   async start(request: SpawnRequest): Promise<void> {
     this.#parts.ledger.intend(this.#row);
     let refused: unknown;
+    this.#parts.container.holdLimits?.(this.#parts.limits);
     this.#spawning = this.#parts.container.spawn(request).then(
       (contained) => this.#spawned(contained),
       (thrown: unknown) => {
@@ -77,14 +78,10 @@ export class Run {
     if (this.#stopping !== undefined) return;
     this.#enter("running");
     const { limits, container: watched } = this.#parts;
-    this.#limitWatch = watchLimits(
-      () => watched.members(),
-      limits,
-      (what) => {
-        this.#parts.onExcess(this, what);
-        void this.kill("limit-exceeded"); // never rejects
-      },
-    );
+    this.#limitWatch = watchLimits(watched, limits, (what) => {
+      this.#parts.onExcess(this, what);
+      void this.kill("limit-exceeded"); // never rejects
+    });
   }
 
   /** Ends the run; the first reason stands. Resolves on proof of empty, or with the survivors named in the view. */
@@ -168,6 +165,13 @@ export class Run {
     this.#leaderExit = exit;
     this.#row.leaderEndedAt = this.#parts.now();
     if (this.#stopping !== undefined) return;
+    // The kernel ends a tree for its memory sooner than any look sees it.
+    const excess = this.#parts.container.excess?.();
+    if (excess !== undefined) {
+      this.#parts.onExcess(this, excess);
+      void this.stop("limit-exceeded");
+      return;
+    }
     // What the command left behind ends with it.
     const cause = exit.signal === null ? "exited" : "signaled";
     void this.stop(this.#parts.container.lost === true ? "node-lost" : cause);
