@@ -57,7 +57,8 @@ async function play(
     const mcpServers = Object.fromEntries(
       names.map((name) => [name, { command: "bash", args: [fixture("attack.sh"), name, fileOf(name), launcher] }]),
     );
-    home.configure({ mcpServers, stop: { stdinGraceMs: 100, termGraceMs: 100 } });
+    // All of them at once: none answers, so each would keep the next one waiting.
+    home.configure({ mcpServers, stop: { stdinGraceMs: 100, termGraceMs: 100 }, limits: { startsMax: names.length } });
     await using gateway = await Gateway.start(home);
     const clients = names.map((name) => gateway.mcp(name));
     // Not one of them speaks MCP: the calls end with their gateway.
