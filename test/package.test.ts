@@ -133,7 +133,10 @@ describe("the package", () => {
   });
 
   it("points to files that the build makes", () => {
-    const targets = [manifest.bin["holdfast"] ?? "", ...Object.values(manifest.exports["."] ?? {})];
+    const targets = [
+      manifest.bin["holdfast"] ?? "",
+      ...Object.values(manifest.exports).flatMap((each) => Object.values(each)),
+    ];
     for (const target of targets) assert.ok(readFileSync(join(root, target), "utf8").length > 0, target);
   });
 

@@ -1,5 +1,6 @@
 /** `holdfast restart`: a new front, or with `--all` everything anew under the same pid. */
-import { GatewayClient, noGateway } from "../client/rpc.ts";
+import { noGateway } from "../client/address.ts";
+import { GatewayClient } from "../client/rpc.ts";
 import { HoldfastError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
 import { printJson, printLines } from "./print.ts";

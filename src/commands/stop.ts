@@ -1,5 +1,5 @@
 /** `holdfast stop`: ends the gateway in order, with or without a front. */
-import { noGateway } from "../client/rpc.ts";
+import { noGateway } from "../client/address.ts";
 import { HoldfastError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
 import { printJson, printLines } from "./print.ts";

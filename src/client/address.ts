@@ -1,0 +1,63 @@
+/** Which gateway, and with what token: given, or found in the state directory. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { readPrivateFile } from "../private-file.ts";
+import { HoldfastError, errorCodes, type ErrorCode } from "../errors.ts";
+
+export interface GatewayAddress {
+  /** State directory, in which the gateway writes its address and its token. */
+  state: string;
+  url?: string;
+  token?: string;
+}
+
+/** Where the gateway listens; read anew each time, since it may have been restarted. Throws `gateway_unreachable`. */
+export function urlOf({ state, url }: GatewayAddress): string {
+  const found = url ?? (readJson(join(state, "keeper.json")) as { url?: string } | undefined)?.url;
+  if (found === undefined) throw noGateway(state);
+  return found.replace(/\/+$/, "");
+}
+
+/** Throws `unauthorized`. */
+export function tokenOf({ token, state }: GatewayAddress): string {
+  if (token !== undefined) return token;
+  try {
+    return readPrivateFile(join(state, "token")).trim();
+  } catch (cause) {
+    if (cause instanceof HoldfastError) throw cause;
+    throw new HoldfastError(
+      "unauthorized",
+      `no token: ${join(state, "token")} cannot be read; give one with HOLDFAST_TOKEN or --token`,
+      { cause },
+    );
+  }
+}
+
+export function noGateway(state: string): HoldfastError {
+  return new HoldfastError(
+    "gateway_unreachable",
+    `no gateway runs on the state directory ${state}; start one with \`holdfast gateway\`, or name another with --state or --url`,
+  );
+}
+
+export function unreachable(url: string, cause: unknown): HoldfastError {
+  const { code, cause: below } = cause as { code?: string; cause?: { code?: string } };
+  return new HoldfastError(
+    "gateway_unreachable",
+    `no gateway answers at ${url} (${code ?? below?.code ?? String(cause)}); start one with \`holdfast gateway\``,
+    { cause },
+  );
+}
+
+/** The code of an answer, as far as this version knows it. */
+export function knownCode(code: string | undefined): ErrorCode {
+  return code !== undefined && Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : "gateway_unreachable";
+}
+
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch {
+    return undefined; // no gateway has run here, or it ended in order
+  }
+}

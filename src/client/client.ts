@@ -1,0 +1,203 @@
+/**
+ * A client that stays: one WebSocket that comes back by itself, sessions that are resumed, events without a hole. What
+ * cannot be kept is said: a call in flight fails, a session whose lease is over is told, a gap in the events throws.
+ */
+import { HoldfastError } from "../errors.ts";
+import type { LifecycleName } from "../events.ts";
+import type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";
+import { tokenOf, urlOf, type GatewayAddress } from "./address.ts";
+import { EventIterator, type GatewayEvent } from "./events.ts";
+import { GatewaySocket, type SocketEvents } from "./socket.ts";
+
+const retryMsMin = 50;
+const retryMsMax = 2000;
+const reconnectMsDefault = 60_000;
+
+export interface ClientOptions extends GatewayAddress {
+  /** How long to go on trying after a connection was lost, in milliseconds; 60 s by default. */
+  reconnectMs?: number;
+  /** A session that this client opened could not be resumed: its lease was over, or somebody ended it. */
+  onSessionLost?: (id: string) => void;
+  /** Any other notification, `output` say. */
+  onNotification?: (method: string, params: unknown) => void;
+}
+
+export class HoldfastClient implements AsyncDisposable {
+  readonly #options: ClientOptions;
+  readonly #iterators = new Set<EventIterator>();
+  readonly #sessions = new Set<string>();
+  /** The live connection, or the attempt to get one. */
+  #socket: Promise<GatewaySocket>;
+  /** Where the events are: the last one that was handed on. */
+  #position: { stream: string; after: number } | undefined;
+  #subscribed: Promise<unknown> | undefined;
+  #newest = 0;
+  #closed = false;
+
+  private constructor(options: ClientOptions, socket: GatewaySocket | undefined) {
+    this.#options = options;
+    this.#socket = socket === undefined ? Promise.reject(ended()) : Promise.resolve(socket);
+    this.#socket.catch(() => {}); // those who call hear it
+  }
+
+  /** Throws `gateway_unreachable` or `unauthorized`. */
+  static async connect(options: ClientOptions): Promise<HoldfastClient> {
+    const client = new HoldfastClient(options, undefined);
+    client.#socket = client.#open();
+    await client.#socket;
+    return client;
+  }
+
+  /** One call. While the connection is being made anew it waits; a call that was in flight when it broke is not sent again. */
+  async call<N extends MethodName>(method: N, params: ParamsOf<N>): Promise<ResultOf<N>> {
+    return (await this.#socket).call(method, params);
+  }
+
+  /** Opens a session that lives as long as this client, and is resumed over each new connection. */
+  async openSession(params: ParamsOf<"session.open"> = {}): Promise<ResultOf<"session.open">> {
+    const session = await this.call("session.open", params);
+    this.#sessions.add(session.id);
+    return session;
+  }
+
+  /** Ends a session and all it owns. */
+  async endSession(id: string): Promise<void> {
+    this.#sessions.delete(id);
+    await this.call("session.end", { id });
+  }
+
+  /**
+   * What happens from now on. Over a lost connection nothing is missed; where that cannot be had, the iterator throws
+   * `gap`. `names`: only these.
+   */
+  async events(names?: readonly LifecycleName[]): Promise<AsyncIterableIterator<GatewayEvent> & AsyncDisposable> {
+    const iterator = new EventIterator(names, (one) => this.#leave(one));
+    this.#iterators.add(iterator);
+    this.#subscribed ??= this.#socket.then((socket) => this.#subscribe(socket));
+    try {
+      await this.#subscribed;
+    } catch (thrown) {
+      this.#iterators.delete(iterator);
+      this.#subscribed = undefined;
+      throw thrown;
+    }
+    return iterator;
+  }
+
+  /** Ends in order: its sessions live on for their lease, its iterators end. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const iterator of this.#iterators) iterator.finish();
+    const socket = await this.#socket.catch(() => undefined);
+    await socket?.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  // ── the connection ──
+
+  #open(): Promise<GatewaySocket> {
+    const events: SocketEvents = {
+      onNotification: (method, params) => this.#notified(method, params),
+      onLost: () => this.#lost(),
+    };
+    return GatewaySocket.open(urlOf(this.#options), tokenOf(this.#options), events);
+  }
+
+  #lost(): void {
+    if (this.#closed) {
+      this.#socket = Promise.reject(ended());
+    } else {
+      this.#socket = this.#reconnect();
+    }
+    this.#socket.catch((thrown: unknown) => {
+      for (const iterator of this.#iterators) iterator.finish(thrown as HoldfastError);
+    });
+  }
+
+  async #reconnect(): Promise<GatewaySocket> {
+    const deadline = performance.now() + (this.#options.reconnectMs ?? reconnectMsDefault);
+    for (let waitMs = retryMsMin; ; waitMs = Math.min(waitMs * 2, retryMsMax)) {
+      // Not all clients of a gateway that comes back at the same instant.
+      await pause(waitMs * (0.5 + Math.random()));
+      if (this.#closed) throw ended();
+      try {
+        const socket = await this.#open();
+        await this.#resume(socket);
+        return socket;
+      } catch (thrown) {
+        const isFinal = !(thrown instanceof HoldfastError) || thrown.code !== "gateway_unreachable";
+        if (isFinal || performance.now() > deadline) throw thrown;
+      }
+    }
+  }
+
+  async #resume(socket: GatewaySocket): Promise<void> {
+    for (const id of this.#sessions) {
+      try {
+        await socket.call("session.resume", { id });
+      } catch (thrown) {
+        if (!(thrown instanceof HoldfastError) || thrown.code !== "session_unknown") throw thrown;
+        this.#sessions.delete(id);
+        this.#options.onSessionLost?.(id);
+      }
+    }
+    if (this.#iterators.size === 0) this.#subscribed = undefined;
+    else await this.#subscribeAgain(socket);
+  }
+
+  // ── events ──
+
+  async #subscribe(socket: GatewaySocket): Promise<void> {
+    this.#newest = 0;
+    const { stream, last } = await socket.call("events.subscribe", {});
+    // Events that came in the same packet as the answer are handed on before it.
+    this.#position = { stream, after: Math.max(last, this.#newest) };
+  }
+
+  async #subscribeAgain(socket: GatewaySocket): Promise<void> {
+    try {
+      await socket.call("events.subscribe", this.#position ?? {});
+    } catch (thrown) {
+      if (!(thrown instanceof HoldfastError) || thrown.code !== "gap") throw thrown;
+      this.#tellGap(thrown);
+    }
+  }
+
+  #notified(method: string, params: unknown): void {
+    if (method === "event") {
+      const event = params as GatewayEvent;
+      this.#newest = event.seq;
+      if (this.#position !== undefined) this.#position.after = event.seq;
+      for (const iterator of this.#iterators) iterator.push(event);
+      return;
+    }
+    if (method === "events.gap")
+      this.#tellGap(new HoldfastError("gap", "the gateway forgot events that this client had not read"));
+    this.#options.onNotification?.(method, params);
+  }
+
+  /** The iterators so far have lost their place; the next one begins a subscription of its own. */
+  #tellGap(gap: HoldfastError): void {
+    for (const iterator of this.#iterators) iterator.finish(gap);
+    this.#iterators.clear();
+    this.#position = undefined;
+    this.#subscribed = undefined;
+  }
+
+  #leave(iterator: EventIterator): void {
+    this.#iterators.delete(iterator);
+  }
+}
+
+function ended(): HoldfastError {
+  return new HoldfastError("gateway_unreachable", "this client was closed");
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}

@@ -1,0 +1,140 @@
+/** One WebSocket to a gateway: calls and their answers, notifications, and the certainty that the other side is there. */
+import { WebSocket } from "ws";
+import { HoldfastError } from "../errors.ts";
+import type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";
+import { knownCode, unreachable } from "./address.ts";
+
+const subprotocol = "holdfast.v1";
+/** The gateway answers within so long, or the connection is given up. */
+const pingMs = 15_000;
+const openMsMax = 10_000;
+
+interface Message {
+  id?: unknown;
+  result?: unknown;
+  error?: { message: string; data?: { code?: string } };
+  method?: string;
+  params?: unknown;
+}
+
+interface Pending {
+  resolve: (result: unknown) => void;
+  reject: (error: HoldfastError) => void;
+}
+
+export interface SocketEvents {
+  onNotification(method: string, params: unknown): void;
+  /** Once, when it is over, whoever ended it. */
+  onLost(why: HoldfastError): void;
+}
+
+export class GatewaySocket {
+  readonly #ws: WebSocket;
+  readonly #url: string;
+  readonly #events: SocketEvents;
+  readonly #pending = new Map<number, Pending>();
+  #nextId = 1;
+  #heard = true;
+  #beat: NodeJS.Timeout | undefined;
+  readonly closed: Promise<void>;
+
+  private constructor(ws: WebSocket, url: string, events: SocketEvents) {
+    this.#ws = ws;
+    this.#url = url;
+    this.#events = events;
+    ws.on("message", (data) => this.#hear((data as Buffer).toString()));
+    ws.on("ping", () => (this.#heard = true)).on("pong", () => (this.#heard = true));
+    this.#beat = setInterval(() => this.#checkHeartbeat(), pingMs);
+    this.closed = new Promise((resolve) => {
+      ws.once("close", (code, reason) => {
+        this.#lose(code, reason.toString());
+        resolve();
+      });
+    });
+  }
+
+  /** Throws `unauthorized` or `gateway_unreachable`. */
+  static open(url: string, token: string, events: SocketEvents): Promise<GatewaySocket> {
+    const options = {
+      headers: { authorization: `Bearer ${token}` },
+      perMessageDeflate: false,
+      handshakeTimeout: openMsMax,
+    };
+    const ws = new WebSocket(`${url.replace(/^http/, "ws")}/ws`, subprotocol, options);
+    return new Promise((resolve, reject) => {
+      const opened = () => {
+        ws.off("error", failed).on("error", ignore);
+        resolve(new GatewaySocket(ws, url, events));
+      };
+      const failed = (cause: Error) => {
+        ws.off("open", opened);
+        reject(unreachable(url, cause));
+      };
+      ws.once("open", opened).once("error", failed);
+      ws.once("unexpected-response", (request, response) => {
+        ws.off("error", failed).on("error", ignore);
+        request.destroy();
+        const isRefused = response.statusCode === 401 || response.statusCode === 403;
+        const message = `${url}: HTTP ${response.statusCode} instead of a WebSocket`;
+        reject(new HoldfastError(isRefused ? "unauthorized" : "gateway_unreachable", message));
+      });
+    });
+  }
+
+  get open(): boolean {
+    return this.#ws.readyState === WebSocket.OPEN;
+  }
+
+  call<N extends MethodName>(method: N, params: ParamsOf<N>): Promise<ResultOf<N>> {
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve: resolve as (result: unknown) => void, reject });
+      this.#ws.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }), (error) => {
+        if (error && this.#pending.delete(id)) reject(unreachable(this.#url, error));
+      });
+    });
+  }
+
+  /** Ends in order; resolves when it is gone. */
+  async close(): Promise<void> {
+    this.#ws.close(1000);
+    await this.closed;
+  }
+
+  /** Ends at once, without a word. */
+  terminate(): void {
+    this.#ws.terminate();
+  }
+
+  #hear(text: string): void {
+    this.#heard = true;
+    const message = JSON.parse(text) as Message;
+    if (message.method !== undefined) return this.#events.onNotification(message.method, message.params);
+    const pending = this.#pending.get(message.id as number);
+    if (pending === undefined) return;
+    this.#pending.delete(message.id as number);
+    const { error } = message;
+    if (error === undefined) pending.resolve(message.result);
+    else pending.reject(new HoldfastError(knownCode(error.data?.code), error.message));
+  }
+
+  #checkHeartbeat(): void {
+    if (!this.#heard) return this.terminate();
+    this.#heard = false;
+    this.#ws.ping();
+  }
+
+  #lose(code: number, reason: string): void {
+    clearInterval(this.#beat);
+    const why = new HoldfastError(
+      "gateway_unreachable",
+      `${this.#url}: the connection was lost (${code}${reason === "" ? "" : ` ${reason}`}); whether the call was carried out is not known`,
+    );
+    for (const { reject } of this.#pending.values()) reject(why);
+    this.#pending.clear();
+    this.#events.onLost(why);
+  }
+}
+
+/** "close" follows and tells. */
+function ignore(): void {}
