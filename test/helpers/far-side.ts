@@ -17,7 +17,7 @@ import {
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isLive, statOf } from "./pids.ts";
+import { isLive, pidsByEnvironment, statOf } from "./pids.ts";
 import { until } from "./until.ts";
 
 const boundMs = 20_000;
@@ -137,7 +137,26 @@ export class FarSide implements AsyncDisposable {
     run("ip", ["link", "set", this.#wire ?? "no-wire", "up"]);
   }
 
+  /** Everything that came here through sshd and has its environment still: our shells and their sleeps as well. */
+  strays(): number[] {
+    const ending = ` ${this.address} ${this.port}`;
+    return pidsByEnvironment((environment) =>
+      environment.split("\0").some((entry) => entry.startsWith("SSH_CONNECTION=") && entry.endsWith(ending)),
+    );
+  }
+
+  /** Throws when anything that was started over there is left, after ending it. */
   async [Symbol.asyncDispose](): Promise<void> {
+    const left = await until("an empty far side", () => this.strays().length === 0, { boundMs: 5000 }).then(
+      () => [],
+      () => this.strays(),
+    );
+    for (const pid of left) process.kill(pid, "SIGKILL");
+    await this.#close();
+    if (left.length > 0) throw new Error(`left on the far side: ${left.join(", ")}`);
+  }
+
+  async #close(): Promise<void> {
     const ours = [...this.sessions, this.daemon, this.#holder?.pid ?? 0].filter((pid) => pid > 0);
     for (const pid of ours) {
       try {

@@ -1,7 +1,10 @@
 /** A gateway with servers on a far side of its own, for one test. */
+import assert from "node:assert/strict";
 import { FarSide, type FarSideOptions } from "../helpers/far-side.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
+import type { McpClient } from "../helpers/mcp-client.ts";
+import { settle } from "../helpers/pids.ts";
 import { until } from "../helpers/until.ts";
 
 export const boundMs = 20_000;
@@ -12,6 +15,17 @@ interface RunRecord {
   state: string;
   endReason: string;
   exitCode: number;
+}
+
+/** 204 says that nothing is left; when that takes longer than a second the answer is 202, and it is waited for. */
+export async function endSession(client: McpClient, pidFile: string, excused: string[] = []): Promise<void> {
+  const status = await client.delete();
+  assert.ok(status === 204 || status === 202, `DELETE: ${status}`);
+  const { survivors } = await settle(pidFile, status === 204 ? 0 : boundMs, excused);
+  assert.deepEqual(
+    survivors.filter(({ role }) => !excused.includes(role)),
+    [],
+  );
 }
 
 export class Place implements AsyncDisposable {

@@ -7,7 +7,7 @@ import { leavesNothing } from "../helpers/no-leaks.ts";
 import { survivorsOf, waitForListed, waitForZero } from "../helpers/pids.ts";
 import { asConfig, everything, fixture, stubborn } from "../helpers/servers.ts";
 import { until } from "../helpers/until.ts";
-import { boundMs, Place } from "./place.ts";
+import { boundMs, endSession, Place } from "./place.ts";
 
 const echoOf = (answer: { result?: unknown }) => JSON.stringify(answer.result);
 
@@ -98,8 +98,7 @@ describe("a server on a far side", { timeout: 240_000, concurrency: 2 }, () => {
     await waitForListed(place.home.pidFile, 5, boundMs);
     const [run] = (await gateway.rpc("run.list", {})) as { host: string }[];
     assert.equal(run?.host, "ssh:-o BatchMode=yes far");
-    assert.equal(await client.delete(), 204);
-    assert.deepEqual(survivorsOf(place.home.pidFile), []);
+    await endSession(client, place.home.pidFile);
     using plain = gateway.mcp("plain");
     const opening = plain.initialize().catch(() => undefined); // cat answers with the question
     await until("plain ssh", () => place.far.clients().some(({ master }) => !master), { boundMs });
@@ -137,8 +136,7 @@ describe("a server on a far side", { timeout: 240_000, concurrency: 2 }, () => {
       using client = gateway.mcp("there");
       await client.initialize();
       await waitForListed(place.home.pidFile, 5, boundMs);
-      assert.equal(await client.delete(), 204);
-      assert.deepEqual(survivorsOf(place.home.pidFile), []);
+      await endSession(client, place.home.pidFile);
     });
   }
 });
