@@ -14,8 +14,8 @@ function afterRestOfLine(text: string, from: number): number {
 function commaAfter(text: string, end: number): number | undefined {
   const pattern = /(?:\s|\/\*[^]*?\*\/|\/\/[^\n]*)*/y;
   pattern.lastIndex = end;
-  const at = end + (pattern.exec(text)?.[0].length ?? 0);
-  return text[at] === "," ? at : undefined;
+  const comma = end + (pattern.exec(text)?.[0].length ?? 0);
+  return text[comma] === "," ? comma : undefined;
 }
 
 /** The blanks before an offset, when nothing else stands before it on its line. */
