@@ -55,6 +55,9 @@ export interface DiagnosticEvents {
   "front.error": { error: string };
   "front.refused": { what: string; code?: string; text?: string; error?: string };
   "front.stuck": { pid: number; silentMs: number; state: string; lastMethod: string | null };
+  "run.not_adopted": { run: string; session: string | null; why: string };
+  "session.resumed": { sessions: number; lost: number; runsEnded: number };
+  "run.unowned": { run: string; session: string | null };
   "run.exceeded": { run: string; what: string };
   "history.trimmed": { run: string };
   "token.refused": { file: string; error: string };
@@ -119,6 +122,9 @@ const diagnosticNames: Record<keyof DiagnosticEvents, true> = {
   "front.error": true,
   "front.refused": true,
   "front.stuck": true,
+  "run.not_adopted": true,
+  "session.resumed": true,
+  "run.unowned": true,
   "run.exceeded": true,
   "history.trimmed": true,
   "token.refused": true,

@@ -81,6 +81,8 @@ export const configSchema = z.strictObject({
       /** Front restarts within `frontRestartWindowMs` before the gateway gives up, ends every run and exits 1. */
       frontRestartsMax: z.int().min(0).max(1000).default(10),
       frontRestartWindowMs: milliseconds.min(1).default(60_000),
+      /** How long runs are kept without a front; when none serves by then the gateway ends every run and exits 1. */
+      keepMs: milliseconds.min(1).default(60_000),
       /** A front whose loop gives no sign for so long is ended and replaced. 0 = never; it gives one a second. */
       frontStuckMs: milliseconds
         .refine((ms) => ms === 0 || ms >= 2000, "must be 0 (never) or at least 2000")

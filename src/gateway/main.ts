@@ -51,8 +51,6 @@ async function main(): Promise<void> {
   const clock = systemClock;
   const store = SessionStore.open(frontDir, epoch, log);
   const sessions = new SessionSet(scope, clock, config.session, log, store);
-  // The keeper has ended their runs with the front before.
-  for (const session of sessions.restore()) if (session.kind === "mcp") void session.close("front-lost");
   const gate = new StartGate(config.startsMax);
   const hub = new Hub({ link, sessions, scope, gate, clock, log });
   const door = new Door({ hub, sessions, clock, messageBytesMax: config.messageBytesMax });
@@ -66,6 +64,7 @@ async function main(): Promise<void> {
   link.onTokens((tokens) => grants.replace(tokens));
   const throttle = new Throttle((address, failures) => log("access.throttled", { address, failures }));
   try {
+    await mcp.adopt();
     const { port, addresses, urls } = await listenAll(face.servers, config.bind, config.port, log);
     const access = new Access({
       grants,

@@ -31,6 +31,10 @@ export class Desk {
         const run = await table.start(params);
         return { channel: run.channel, run: run.summary() };
       },
+      "run.adopt": (params) => {
+        const run = table.adopt(params.run);
+        return { channel: run.channel, run: run.summary() };
+      },
       "run.stop": (params) => this.#run(params.run).stop(params.reason),
       "run.setBlob": (params) => {
         this.#run(params.run).blob = params.blob;
@@ -61,7 +65,8 @@ export class Desk {
     const { message } = accepted;
     switch (message.type) {
       case "listening":
-        return this.#parts.onListening(message.urls);
+        if (!front.gone) this.#parts.onListening(message.urls);
+        return;
       case "failed":
         return this.#parts.onFailed(new HoldfastError(message.code, message.message));
       case "credit":
@@ -75,6 +80,8 @@ export class Desk {
 
   async #answer(message: Extract<FrontMessage, { request: number }>, front: FrontProcess): Promise<void> {
     const { type, request } = message;
+    // What a dead front still had on the way would be nobody's.
+    if (front.gone && (type === "run.start" || type === "run.adopt")) return;
     try {
       const answer = this.#answers[type] as (params: unknown) => unknown;
       const result = await answer(message.params);

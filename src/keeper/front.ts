@@ -30,6 +30,8 @@ export interface FrontParts {
   entry?: string;
   /** Silence after which a front is stuck, in milliseconds; 0 = it never is. */
   stuckMs: number;
+  /** How long a gateway goes on without a front that serves, in milliseconds. */
+  keepMs: number;
   onStart: (front: FrontProcess) => void;
   onMessage: (message: unknown, front: FrontProcess) => void;
   onFrame: (frame: Frame) => void;
@@ -43,6 +45,8 @@ export interface FrontProcess {
   pid: number;
   epoch: number;
   port: FrontPort;
+  /** It has exited: what still comes from it was said before. */
+  gone: boolean;
   tell(message: KeeperMessage): void;
 }
 
@@ -68,6 +72,8 @@ export class FrontSupervisor {
   #stuck: string | undefined;
   /** Of the front that is to be replaced: its record, and since when nobody serves. */
   #lost: { crash: CrashView; at: number } | undefined;
+  /** Runs while no front serves, from the first one's end on. */
+  #keeping: NodeJS.Timeout | undefined;
   #ended: Promise<void> = Promise.resolve();
   #epoch = 0;
   #planned = false;
@@ -118,6 +124,8 @@ export class FrontSupervisor {
 
   /** This front serves now: closes the account of the one that crashed before it. */
   serves(): void {
+    clearTimeout(this.#keeping);
+    this.#keeping = undefined;
     if (this.#lost === undefined) return;
     const { crash, at } = this.#lost;
     this.#lost = undefined;
@@ -136,6 +144,7 @@ export class FrontSupervisor {
   /** Ends the front for good. */
   async close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#keeping);
     await this.#end("shutdown");
   }
 
@@ -187,8 +196,14 @@ export class FrontSupervisor {
       pid: child.pid ?? 0,
       epoch: this.#epoch,
       port: { pipe, window: new SendWindow(), meter },
+      gone: false,
       tell,
     };
+    child.once("exit", () => {
+      front.gone = true;
+      // What it left in the pipe is not for the servers: nobody is there for the answers, and the last line may be half.
+      pipe.destroy();
+    });
     child.on("message", (message) => this.#parts.onMessage(message, front));
     return front;
   }
@@ -202,10 +217,16 @@ export class FrontSupervisor {
     const view = planned ? undefined : this.#parts.crashes.record(crash, stderr);
     // When fronts die before they serve, nobody served since the first of them.
     if (view !== undefined) this.#lost = { crash: view, at: this.#lost?.at ?? performance.now() };
+    if (!this.#closed) this.#keeping ??= setTimeout(() => this.#nobodyServes(), this.#parts.keepMs);
     const settled = this.#parts.onEnd(view);
     if (!planned && !this.#closed) this.#again();
     // A crashed front is replaced at once; what ends with it ends beside that.
     await settled;
+  }
+
+  #nobodyServes(): void {
+    const message = `no front served within limits.keepMs = ${this.#parts.keepMs}; see \`holdfast crashes\` and the gateway's log`;
+    this.#parts.onGivenUp(new HoldfastError("internal", message));
   }
 
   #again(): void {

@@ -218,7 +218,7 @@ export class Keeper {
   }
 
   #makeFront(): FrontSupervisor {
-    const { frontRestartsMax, frontRestartWindowMs, frontStuckMs } = this.config.limits;
+    const { frontRestartsMax, frontRestartWindowMs, frontStuckMs, keepMs } = this.config.limits;
     const desk = new Desk({
       table: this.#table,
       log: this.#log,
@@ -239,6 +239,7 @@ export class Keeper {
       intensity: new RestartIntensity(frontRestartsMax, frontRestartWindowMs),
       stuckMs: frontStuckMs,
       drainBoundMs: drainBoundMs(this.config),
+      keepMs,
       onStart: (front) => this.#greet(front),
       onMessage: (message, front) => desk.hear(message, front),
       onFrame: (frame) => this.#table.byChannel(frame.channel)?.relay?.toServer(frame),
@@ -255,16 +256,9 @@ export class Keeper {
     this.#guardian.watchFront(front.pid);
     // A front after the first takes the port that its clients know.
     const port = this.#hasListened ? Number(new URL(this.urls[0] ?? "").port) : this.config.port;
-    front.tell({
-      type: "hello",
-      version,
-      epoch: this.#epoch,
-      frontEpoch: front.epoch,
-      tokens: this.#tokens.grants,
-      frontDir: this.paths.front,
-      config: frontConfig(this.config, port),
-      runs: [],
-    });
+    const hello = { version, epoch: this.#epoch, frontEpoch: front.epoch, tokens: this.#tokens.grants };
+    const config = frontConfig(this.config, port);
+    front.tell({ type: "hello", ...hello, frontDir: this.paths.front, config, runs: this.#table.held() });
   }
 
   #listening(urls: string[]): void {
@@ -272,6 +266,7 @@ export class Keeper {
     this.#hasListened = true;
     this.#writeRecord();
     this.#front.serves();
+    this.#table.endUnowned();
     this.#log.info({ event: "front.listening", urls, restarts: this.#front.restarts });
     this.#options.onListening(this, this.#front.restarts);
   }

@@ -1,7 +1,13 @@
-/** Carries one run's stdio over the data pipe: whole lines out of stdout, whole lines into stdin, with credit both ways. */
+/**
+ * Carries one run's stdio over the data pipe: whole lines out of stdout, whole lines into stdin, with credit both ways.
+ * The front at the other end may die in the middle of a line and be replaced: what it had sent half never reaches the server,
+ * what was on its way to it goes to the next one, and while there is none the server's output waits in its own pipe.
+ */
 import type { ChildProcess } from "node:child_process";
 import { flags, pieceBytesMax, writeLine, type Frame } from "./protocol/frames.ts";
 import { SendWindow, type CreditMeter } from "./protocol/flow.ts";
+import { OpenIds } from "./open-ids.ts";
+import { UnheardLines } from "./unheard.ts";
 
 type Pipe = Parameters<typeof writeLine>[0];
 
@@ -16,19 +22,32 @@ export interface FrontPort {
 
 const newline = 10;
 const newlineBytes = Buffer.from("\n");
+const empty = Buffer.alloc(0);
+/** Longest line from the front that is put together, in bytes; as much as the config lets a message be. */
+const lineBytesMax = 64 * 1024 * 1024;
 
 export class LineRelay {
   readonly channel: number;
-  readonly openIds = { toServer: new Set<number>(), toFront: new Set<number>() };
+  readonly openIds = new OpenIds();
   readonly #child: ChildProcess;
+  readonly #onExcess: () => void;
+  readonly #unheard = new UnheardLines();
   #port: FrontPort | undefined;
+  /** Of a line from the front that is not whole yet. */
+  #pieces: Buffer[] = [];
+  #piecesBytes = 0;
   /** Whether the last frame sent was a piece, so that the rest of the line must follow as it comes. */
   #midLine = false;
-  #rest: Buffer = Buffer.alloc(0);
+  /** The rest of this line is dropped: its beginning went to a front that is gone. */
+  #skipping = false;
+  #rest: Buffer = empty;
+  #outputEnded = false;
 
-  constructor(channel: number, child: ChildProcess) {
+  /** `onExcess` runs when the front sends a line without end. */
+  constructor(channel: number, child: ChildProcess, onExcess: () => void) {
     this.channel = channel;
     this.#child = child;
+    this.#onExcess = onExcess;
     child.stdout?.on("data", (chunk: Buffer) => this.#fromServer(chunk));
     child.stdout?.once("end", () => this.#ended());
     // The server closed its stdin or died: its exit tells, and what was on the way is lost with it.
@@ -37,15 +56,26 @@ export class LineRelay {
     child.stdout?.pause();
   }
 
+  get attached(): boolean {
+    return this.#port !== undefined;
+  }
+
+  /** A front takes the run over: first it gets what the one before may not have heard. */
   attach(port: FrontPort): void {
     this.#port = port;
-    this.#child.stdout?.resume();
+    for (const line of this.#unheard.take()) this.#send(port, line, flags.again);
+    if (this.#outputEnded) this.#tellEnd(port);
+    else this.#resumeIfRoom(port);
   }
 
   /** The front is gone: nothing is read from the server until another one is attached. */
   detach(): void {
     this.#port = undefined;
     this.#child.stdout?.pause();
+    this.#pieces = [];
+    this.#piecesBytes = 0;
+    this.#skipping ||= this.#midLine;
+    this.#midLine = false;
   }
 
   endStdin(): void {
@@ -55,33 +85,49 @@ export class LineRelay {
   }
 
   toServer(frame: Frame): void {
-    this.#note(frame);
-    if (frame.bytes.length === 0) return;
+    if ((frame.flags & flags.heard) !== 0) return this.#unheard.heard(frame.request);
+    if (this.openIds.note(frame) === "word" || frame.bytes.length === 0) return;
+    if ((frame.flags & flags.more) === 0) return this.#write(frame);
+    this.#pieces.push(frame.bytes);
+    this.#piecesBytes += frame.bytes.length;
+    if (this.#piecesBytes <= lineBytesMax) return;
+    this.#pieces = [];
+    this.#piecesBytes = 0;
+    this.#onExcess();
+  }
+
+  /** Nothing goes out before the line is whole: half of one would make the next line unreadable too. */
+  #write(last: Frame): void {
     const stdin = this.#child.stdin;
     const port = this.#port;
-    const credit = () => port?.meter.consumed(frame.channel, frame.bytes.length);
+    const bytes = this.#piecesBytes + last.bytes.length;
+    const credit = () => port?.meter.consumed(last.channel, bytes);
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    this.#piecesBytes = 0;
     if (stdin === null || !stdin.writable) return credit();
-    if ((frame.flags & flags.more) !== 0) {
-      stdin.write(frame.bytes, credit);
-      return;
-    }
     stdin.cork();
-    stdin.write(frame.bytes);
+    for (const piece of pieces) stdin.write(piece);
+    stdin.write(last.bytes);
     stdin.write(newlineBytes, credit);
     stdin.uncork();
   }
 
-  #note(frame: Frame): void {
-    if (frame.request === 0) return;
-    const ids = (frame.flags & flags.fromServer) === 0 ? this.openIds.toServer : this.openIds.toFront;
-    if ((frame.flags & flags.opens) !== 0) ids.add(frame.request);
-    if ((frame.flags & flags.closes) !== 0) ids.delete(frame.request);
-  }
-
   #fromServer(chunk: Buffer): void {
     const port = this.#port;
-    if (port === undefined) return; // only while the run is being ended: nobody is there to read it
     let data = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    this.#rest = empty;
+    if (port === undefined) {
+      // Only while the run is being ended: nobody is there to read it.
+      this.#skipping = data.at(-1) !== newline;
+      return;
+    }
+    if (this.#skipping) {
+      const end = data.indexOf(newline);
+      if (end === -1) return;
+      this.#skipping = false;
+      data = data.subarray(end + 1);
+    }
     port.pipe.cork();
     for (let end = data.indexOf(newline); end !== -1; end = data.indexOf(newline)) {
       this.#send(port, data.subarray(0, end), 0);
@@ -95,21 +141,33 @@ export class LineRelay {
     this.#rest = data;
     if (port.window.hasRoom(this.channel)) return;
     this.#child.stdout?.pause();
-    port.window.whenRoom(this.channel, () => this.#child.stdout?.resume());
+    this.#resumeIfRoom(port);
+  }
+
+  #resumeIfRoom(port: FrontPort): void {
+    port.window.whenRoom(this.channel, () => {
+      if (this.#port === port) this.#child.stdout?.resume();
+    });
   }
 
   #send(port: FrontPort, bytes: Buffer, frameFlags: number): void {
+    const isPiece = (frameFlags & flags.more) !== 0;
     let line = bytes;
-    if (frameFlags === 0 && line.at(-1) === 13) line = line.subarray(0, -1);
+    if (!isPiece && line.at(-1) === 13) line = line.subarray(0, -1);
     // An empty line carries no message, unless it is the end of one that came in pieces.
     if (line.length === 0 && !this.#midLine) return;
+    if (!isPiece) this.#unheard.add(this.#midLine ? undefined : line);
     port.window.sent(this.channel, line.length);
     writeLine(port.pipe, this.channel, line, frameFlags);
-    this.#midLine = frameFlags !== 0;
+    this.#midLine = isPiece;
   }
 
   #ended(): void {
-    const port = this.#port;
-    if (port !== undefined) writeLine(port.pipe, this.channel, Buffer.alloc(0), flags.end);
+    this.#outputEnded = true;
+    if (this.#port !== undefined) this.#tellEnd(this.#port);
+  }
+
+  #tellEnd(port: FrontPort): void {
+    writeLine(port.pipe, this.channel, empty, flags.end);
   }
 }

@@ -11,7 +11,7 @@ import type { FarRuns } from "./far-runs.ts";
 import { ErrorLog } from "./error-log.ts";
 import type { Ledger, LedgerRow } from "./ledger.ts";
 import type { Log } from "./log.ts";
-import type { EndReason, RunView } from "./protocol/messages.ts";
+import type { EndReason, HeldRun, RunView } from "./protocol/messages.ts";
 import { Run, rowView } from "./run.ts";
 import type { FrontPort } from "./relay.ts";
 
@@ -65,8 +65,10 @@ export class RunTable {
     }
     const run = this.#prepare(request, server);
     const env = { ...baseEnvironment(), ...server.env };
+    const port = this.#port;
     await run.start({ command: server.command, args: server.args, cwd: server.cwd, env });
-    if (this.#port !== undefined) run.relay?.attach(this.#port);
+    // If its front died meanwhile it is being ended.
+    if (port !== undefined && port === this.#port) run.relay?.attach(port);
     return run;
   }
 
@@ -87,17 +89,43 @@ export class RunTable {
     return all ? [...live, ...this.#parts.ledger.history(1000).map(rowView)] : live;
   }
 
-  /** A new front is there: every run speaks to it from now on. */
+  /** A new front is there: the runs that it starts, and those that it adopts, speak to it from now on. */
   attach(port: FrontPort): void {
     this.#port = port;
-    for (const run of this.#runs.values()) run.relay?.attach(port);
   }
 
-  /** The front is gone: runs that were to die with it do. Resolves when they are gone. */
+  /** What outlived the front before, for the next one to adopt. */
+  held(): HeldRun[] {
+    return this.live().flatMap((run) => {
+      const { relay, blob } = run;
+      if (relay === undefined || relay.attached || run.state !== "running") return [];
+      return [{ run: run.summary(), blob, openIds: relay.openIds.view() }];
+    });
+  }
+
+  /** Throws `run_unknown`, or `run_ended` when its end has begun. */
+  adopt(id: string): Run {
+    const run = this.#runs.get(id);
+    if (run === undefined) throw new HoldfastError("run_unknown", `no live run ${id}`);
+    if (run.state !== "running" || run.relay === undefined || this.#port === undefined)
+      throw new HoldfastError("run_ended", `run ${id} is ${run.state}`);
+    if (!run.relay.attached) run.relay.attach(this.#port);
+    return run;
+  }
+
+  /** The front listens: what it has not adopted by now has no owner, and is ended. */
+  endUnowned(): void {
+    for (const { run } of this.held()) {
+      this.#parts.log.warn({ event: "run.unowned", run: run.id, session: run.sessionId });
+      void this.#runs.get(run.id)?.stop("front-lost"); // never rejects
+    }
+  }
+
+  /** The front is gone: runs that were to die with it do, and those that it was about to get. Resolves when they are gone. */
   async detach(): Promise<void> {
     this.#port = undefined;
     for (const run of this.#runs.values()) run.relay?.detach();
-    const doomed = this.live().filter((run) => run.onFrontLoss === "kill");
+    const doomed = this.live().filter((run) => run.onFrontLoss === "kill" || run.state === "starting");
     await Promise.all(doomed.map((run) => run.whenEnded() ?? run.stop("front-lost")));
   }
 

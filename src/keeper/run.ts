@@ -123,7 +123,7 @@ export class Run {
     this.#process = contained;
     const { child } = contained;
     child.stderr?.on("data", (chunk: Buffer) => this.#parts.errorLog.write(chunk));
-    this.relay = new LineRelay(this.channel, child);
+    this.relay = new LineRelay(this.channel, child, () => void this.kill("limit-exceeded"));
     const pid = child.pid ?? 0;
     const info = readProcess(pid);
     Object.assign(this.#row, { pid, startTime: info?.startTime ?? null, processGroup: info?.processGroup ?? null });

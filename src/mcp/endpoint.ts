@@ -1,26 +1,28 @@
 /** `/mcp/<server>`: streamable HTTP of the session era. Who may call at all has been decided before this is reached. */
-import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Clock } from "../clock.ts";
-import { asHoldfastError, type ErrorCode } from "../errors.ts";
+import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { KeeperLink } from "../keeper/protocol/link.ts";
-import type { FrontConfig } from "../keeper/protocol/messages.ts";
+import type { FrontConfig, HeldRun } from "../keeper/protocol/messages.ts";
 import type { Log } from "../log.ts";
 import type { ScopeClosed } from "../ownership/scope.ts";
-import type { ClientInfo } from "../sessions/session.ts";
+import type { ClientInfo, Session } from "../sessions/session.ts";
 import type { SessionSet } from "../sessions/set.ts";
 import type { Door } from "./aggregate/door.ts";
 import type { Hub } from "./aggregate/hub.ts";
-import { readBody } from "./body.ts";
+import { adoptSessions } from "./adoption.ts";
 import { Call, type CallParams } from "./call.ts";
-import { EnvelopeError, readEnvelope, type Envelope } from "./envelope.ts";
+import type { Envelope } from "./envelope.ts";
 import { EventStream } from "./event-stream.ts";
-import { accepts, isJson, sessionIdOf, versionProblem } from "./headers.ts";
+import { accepts, sessionIdOf, versionProblem } from "./headers.ts";
 import { rpcCode } from "./json-rpc.ts";
 import { McpSession } from "./mcp-session.ts";
 import type { StartGate } from "./pool/start-gate.ts";
 import { Pulse } from "./pulse.ts";
 import { Relay } from "./relay.ts";
+import type { RunBlob } from "./run-blob.ts";
+import { receive, headProblem } from "./receive.ts";
+import { invalid, refusal, slowServer, unavailable, unknownSession } from "./refusals.ts";
 import { refuse, type Refusal } from "./reply.ts";
 
 type Server = FrontConfig["servers"][number];
@@ -95,6 +97,17 @@ export class McpEndpoint {
     }
   }
 
+  /** Gives the sessions of the front before their servers back; to be awaited before anybody calls. */
+  adopt(): Promise<void> {
+    const resume = (session: Session, held: HeldRun, blob: RunBlob) => {
+      const server = this.#servers.get(held.run.server ?? "");
+      if (server === undefined || !server.enabled)
+        throw new HoldfastError("server_unknown", "its server is not offered");
+      return this.#put(session, server).resume(held, blob);
+    };
+    return adoptSessions({ ...this.#parts, resume });
+  }
+
   /** The gateway stops: clients that only listen are let go. */
   closeStreams(): void {
     for (const { relay } of this.#open.values()) relay.hangUp();
@@ -113,10 +126,8 @@ export class McpEndpoint {
   async #post(visit: Visit): Promise<void> {
     const { request, response, headers } = visit;
     const deny = (no: Refusal) => refuse(request, response, { ...no, headers });
-    if (!isJson(request)) return deny(invalid(415, "Content-Type must be application/json"));
-    if (!accepts(request, "application/json", "text/event-stream")) {
-      return deny(invalid(406, "Accept must name application/json and text/event-stream"));
-    }
+    const wrong = headProblem(request);
+    if (wrong !== undefined) return deny(wrong);
     const open = sessionIdOf(request) === undefined ? undefined : this.#find(visit);
     if (open === null) return;
     const problem = versionProblem(request, open?.negotiated);
@@ -124,20 +135,10 @@ export class McpEndpoint {
     // The session is present from here until the response is done, also while a slow body comes in.
     const leave = open?.session.lease.hold() ?? (() => {});
     response.once("close", leave);
-    const { messageBytesMax } = this.#parts.link.hello.config;
-    const body = await readBody(request, response, messageBytesMax);
-    if (body === "gone") return;
-    if (body === "too-large")
-      return deny(invalid(413, `the message is longer than limits.messageBytesMax = ${messageBytesMax} bytes`));
-    if (body === "no-room") return deny(unavailable("too many large messages at one time; try again", "gateway_busy"));
-    let envelope: Envelope;
-    try {
-      if (!isUtf8(body)) throw new EnvelopeError(-32700, "not JSON: the text is not UTF-8");
-      envelope = readEnvelope(body);
-    } catch (thrown) {
-      if (!(thrown instanceof EnvelopeError)) throw thrown;
-      return deny(refusal(400, thrown.fault, "invalid_params", thrown.message));
-    }
+    const received = await receive(request, response, this.#parts.link.hello.config.messageBytesMax);
+    if (received === "gone") return;
+    if ("fault" in received) return deny(received);
+    const { envelope, body } = received;
     if (open === undefined) return this.#initialize(visit, envelope, body);
     this.#relay(visit, open, envelope, body);
   }
@@ -176,7 +177,6 @@ export class McpEndpoint {
 
   async #initialize(visit: Visit, envelope: Envelope, body: Buffer): Promise<void> {
     const { request, response, server, headers } = visit;
-    const { link, sessions, clock, log, gate } = this.#parts;
     if (envelope.kind !== "request" || envelope.method !== "initialize") {
       const message = "Mcp-Session-Id is missing; a session begins with an initialize request";
       return refuse(request, response, { ...invalid(400, message), headers });
@@ -184,20 +184,13 @@ export class McpEndpoint {
     const clientId = body.toString("latin1", envelope.idStart, envelope.idEnd);
     let session;
     try {
-      session = sessions.open({ client: clientInfo(body), server: server.name });
+      session = this.#parts.sessions.open({ client: clientInfo(body), server: server.name });
     } catch (thrown) {
       const error = asHoldfastError(thrown);
       return refuse(request, response, { ...unavailable(error.message, error.code), id: clientId, headers });
     }
-    const { requestTimeoutMs } = server;
-    const { frontEpoch, config } = link.hello;
-    const { messageBytesMax } = config;
-    const relay = new Relay({ server: server.name, frontEpoch, requestTimeoutMs, messageBytesMax, clock, log });
-    const open = new McpSession({ server, session, relay, link, clock, gate, pulse: this.#pulse });
-    this.#open.set(session.id, open);
-    session.onEnd(() => this.#open.delete(session.id));
-
-    const params = this.#callParams(relay, envelope, body, { ...headers, "mcp-session-id": session.id });
+    const open = this.#put(session, server);
+    const params = this.#callParams(open.relay, envelope, body, { ...headers, "mcp-session-id": session.id });
     params.failStatus = 502;
     params.onAnswer = (line, isError) => {
       // A server that refuses the client leaves no session behind, so its id is not given out.
@@ -208,6 +201,18 @@ export class McpEndpoint {
     const call = new Call(params, response, () => void session.close("cancelled"));
     response.once("close", session.lease.hold());
     await open.begin(call, envelope, body);
+  }
+
+  #put(session: Session, server: Server): McpSession {
+    const { link, clock, log, gate } = this.#parts;
+    const { name, requestTimeoutMs } = server;
+    const { frontEpoch, config } = link.hello;
+    const told = { server: name, frontEpoch, requestTimeoutMs, messageBytesMax: config.messageBytesMax, clock, log };
+    const relay = new Relay({ ...told, onToken: () => open.leaveBlob() });
+    const open = new McpSession({ server, session, relay, link, clock, gate, pulse: this.#pulse });
+    this.#open.set(session.id, open);
+    session.onEnd(() => this.#open.delete(session.id));
+    return open;
   }
 
   // ── GET: the client listens ──
@@ -271,26 +276,4 @@ function clientInfo(body: Buffer): ClientInfo {
   };
   const text = (value: unknown) => (typeof value === "string" ? value.slice(0, clientTextMax) : "");
   return { name: text(params?.clientInfo?.name), version: text(params?.clientInfo?.version) };
-}
-
-function refusal(status: number, code: number, reason: ErrorCode, message: string): Refusal {
-  return { status, fault: { code, message, reason } };
-}
-
-function invalid(status: number, message: string): Refusal {
-  return refusal(status, rpcCode.invalidRequest, "invalid_params", message);
-}
-
-function unavailable(message: string, reason: ErrorCode): Refusal {
-  return refusal(503, rpcCode.unavailable, reason, message);
-}
-
-function unknownSession(): Refusal {
-  const message = "no such session: it never was or has ended; begin a new one with initialize";
-  return refusal(404, rpcCode.sessionUnknown, "session_unknown", message);
-}
-
-function slowServer(server: string): Refusal["fault"] {
-  const message = `MCP server ${JSON.stringify(server)} does not read what it was sent; try again`;
-  return { code: rpcCode.unavailable, message, reason: "run_limit" };
 }

@@ -2,16 +2,18 @@
 import { asHoldfastError } from "../errors.ts";
 import type { Clock, Timer } from "../clock.ts";
 import type { KeeperLink } from "../keeper/protocol/link.ts";
-import type { RunEvents } from "../keeper/protocol/linked-run.ts";
-import type { FrontConfig, RunView } from "../keeper/protocol/messages.ts";
+import type { LinkedRun, RunEvents } from "../keeper/protocol/linked-run.ts";
+import type { FrontConfig, HeldRun, RunView } from "../keeper/protocol/messages.ts";
 import type { Session } from "../sessions/session.ts";
 import type { Call } from "./call.ts";
 import type { Envelope } from "./envelope.ts";
+import { settleOld } from "./adoption.ts";
 import { rpcCode, type RpcFault } from "./json-rpc.ts";
 import { OwnedRun, describeEnd } from "./owned-run.ts";
 import type { StartGate } from "./pool/start-gate.ts";
 import type { Pulse } from "./pulse.ts";
 import type { Relay } from "./relay.ts";
+import { writeBlob, type RunBlob } from "./run-blob.ts";
 
 /** A server that closed its output but does not exit is ended after so long: it cannot answer any more. */
 const muteMsMax = 2000;
@@ -65,16 +67,7 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
     }
     this.#armConnectionTimeout(call);
     try {
-      const events: RunEvents = {
-        onLine: (line, release) => relay.onLine(line, release),
-        onEnd: () => this.onEnd(),
-        onState: (view) => this.onState(view),
-      };
-      const run = await link.startRun(server.name, session.id, events);
-      relay.attach(run);
-      session.runs.add(run.id);
-      // If the session ended meanwhile its scope ends the run at once.
-      session.scope.add(new OwnedRun(run), `run ${run.id}`);
+      this.#own(await link.startRun(server.name, session.id, this.#events()));
     } catch (thrown) {
       const error = asHoldfastError(thrown);
       call.fail({ code: rpcCode.unavailable, message: error.message, reason: error.code });
@@ -86,6 +79,37 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
       this.#endWith(`MCP server ${JSON.stringify(server.name)} takes no input`, "timeout");
   }
 
+  /** Goes on where the front before this one was cut off. Rejects when the run ended meanwhile. */
+  async resume({ run: { id }, openIds }: HeldRun, blob: RunBlob): Promise<void> {
+    this.relay.tokens.restore(blob.tokens);
+    const run = await this.#parts.link.adoptRun(id, this.#events());
+    this.#own(run);
+    settleOld(run, openIds);
+  }
+
+  /** Leaves to the next front what it must know of this run. */
+  leaveBlob(): void {
+    const blob = writeBlob({ tokens: this.relay.tokens.entries() });
+    // A run that ended meanwhile needs no blob.
+    for (const run of this.session.runs) void this.#parts.link.ask("run.setBlob", { run, blob }).catch(() => {});
+  }
+
+  #events(): RunEvents {
+    return {
+      onLine: (line, release, again) => this.relay.onLine(line, release, again),
+      onEnd: () => this.onEnd(),
+      onState: (view) => this.onState(view),
+    };
+  }
+
+  #own(run: LinkedRun): void {
+    const { session, relay } = this;
+    relay.attach(run);
+    session.runs.add(run.id);
+    // If the session ended meanwhile its scope ends the run at once.
+    session.scope.add(new OwnedRun(run), `run ${run.id}`);
+  }
+
   /** What the server said to `initialize`. */
   hearInitialized(line: Buffer, isError: boolean): void {
     this.#leaveGate();
@@ -95,6 +119,7 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
     }
     const { result } = JSON.parse(line.toString()) as { result?: { protocolVersion?: unknown } };
     if (typeof result?.protocolVersion === "string") this.session.agreeOn(result.protocolVersion);
+    this.leaveBlob();
   }
 
   onEnd(): void {

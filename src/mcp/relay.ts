@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
-import type { LinkedRun, RunEvents } from "../keeper/protocol/linked-run.ts";
+import type { LinkedRun, RunEvents, SentIds } from "../keeper/protocol/linked-run.ts";
 import type { Call } from "./call.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "./envelope.ts";
 import type { EventStream } from "./event-stream.ts";
@@ -26,6 +26,8 @@ export interface RelayParams {
   messageBytesMax: number;
   clock: Clock;
   log: Log;
+  /** A task began whose progress token must be known as long as the run lives. */
+  onToken: () => void;
 }
 
 export class Relay implements Pick<RunEvents, "onLine">, Beating {
@@ -33,7 +35,8 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
   readonly #calls = new Map<number, Call>();
   readonly #questions: Questions;
   readonly #outbox: Outbox;
-  readonly #tokens = new TokenBook();
+  /** What a front after this one must know of tasks. */
+  readonly tokens: TokenBook;
   #run: LinkedRun | undefined;
   #stream: EventStream | undefined;
   #next = 0;
@@ -42,6 +45,7 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
   constructor(params: RelayParams) {
     this.#params = params;
     this.#questions = new Questions(params.frontEpoch * epochSpan);
+    this.tokens = new TokenBook(params.onToken);
     this.#outbox = new Outbox((question) => this.#refuseQuestion(question.number));
   }
 
@@ -71,9 +75,9 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
     const text = String(number);
     const edits: Edit[] = [{ start: envelope.idStart, end: envelope.idEnd, text }];
     if (clientToken !== undefined) edits.push({ start: envelope.tokenStart, end: envelope.tokenEnd, text });
-    if (!this.#send(envelope, body, edits)) return false;
+    if (!this.#send(envelope, body, edits, { opens: number })) return false;
     this.#calls.set(number, call);
-    if (startsTask && clientToken !== undefined) this.#tokens.keep(number, clientToken);
+    if (startsTask && clientToken !== undefined) this.tokens.keep(number, clientToken);
     const { requestTimeoutMs, clock } = this.#params;
     if (requestTimeoutMs > 0) call.deadline ??= clock.after(requestTimeoutMs, () => this.#timeOut(call));
     return true;
@@ -95,8 +99,8 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
     const number = numberAt(body, envelope.idStart, envelope.idEnd);
     const question = this.#questions.get(number);
     if (question === undefined) return true; // answered before, or withdrawn by its server
-    if (!this.#send(envelope, body, [{ start: envelope.idStart, end: envelope.idEnd, text: question.serverId }]))
-      return false;
+    const edits = [{ start: envelope.idStart, end: envelope.idEnd, text: question.serverId }];
+    if (!this.#send(envelope, body, edits, { closes: number })) return false;
     this.#questions.settle(number);
     return true;
   }
@@ -129,7 +133,7 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
 
   // ── from the server ──
 
-  onLine(line: Buffer, release: () => void): void {
+  onLine(line: Buffer, release: () => void, again: boolean): void {
     let envelope: Envelope;
     try {
       envelope = readEnvelope(line);
@@ -141,7 +145,7 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
     if (line.length > this.#params.messageBytesMax) return this.#tooLong(envelope, line, release);
     const text = envelope.broken ? flatten(Buffer.from(line)) : line;
     if (envelope.kind === "response") this.#answered(envelope, text, release);
-    else if (envelope.kind === "request") this.#asked(envelope, text, release);
+    else if (envelope.kind === "request") this.#asked(envelope, text, release, again);
     else this.#notified(envelope, text, release);
   }
 
@@ -153,9 +157,8 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
 
   #answered(envelope: Envelope, line: Buffer, release: () => void): void {
     const number = numberAt(line, envelope.idStart, envelope.idEnd);
-    const call = this.#calls.get(number);
+    const call = this.#settle(number);
     if (call === undefined) return release(); // too late: its caller is gone, was told of a timeout, or cancelled
-    this.#calls.delete(number);
     call.params.onAnswer?.(line, envelope.hasError);
     call.answer(line, [{ start: envelope.idStart, end: envelope.idEnd, text: call.params.clientId }], release);
   }
@@ -165,22 +168,32 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
     const { server, messageBytesMax } = this.#params;
     const message = `MCP server ${JSON.stringify(server)} sent ${line.length} bytes; limits.messageBytesMax is ${messageBytesMax}`;
     const number = envelope.kind === "response" ? numberAt(line, envelope.idStart, envelope.idEnd) : Number.NaN;
-    const call = this.#calls.get(number);
-    this.#calls.delete(number);
+    const call = this.#settle(number);
     if (call === undefined) this.#dropNoise(message);
     else call.fail({ code: rpcCode.unavailable, message, reason: "run_limit" });
     release();
   }
 
-  #asked(envelope: Envelope, line: Buffer, release: () => void): void {
+  /** The call, which is no longer open. */
+  #settle(number: number): Call | undefined {
+    const call = this.#calls.get(number);
+    if (call === undefined) return undefined;
+    this.#calls.delete(number);
+    this.#run?.closed(number);
+    return call;
+  }
+
+  #asked(envelope: Envelope, line: Buffer, release: () => void, again: boolean): void {
     const serverId = line.toString("latin1", envelope.idStart, envelope.idEnd);
     const hasToken = envelope.tokenStart > 0;
     const serverToken = hasToken ? line.toString("latin1", envelope.tokenStart, envelope.tokenEnd) : undefined;
-    const question = this.#questions.ask(serverId, serverToken);
+    // A question that the front before may have asked its client is not asked twice.
+    const question = again ? undefined : this.#questions.ask(serverId, serverToken);
     if (question === undefined) {
       this.#sendLine(unheard(serverId));
       return release();
     }
+    this.#run?.asked(question.number, serverId);
     const text = String(question.number);
     const edits: Edit[] = [{ start: envelope.idStart, end: envelope.idEnd, text }];
     if (hasToken) edits.push({ start: envelope.tokenStart, end: envelope.tokenEnd, text });
@@ -192,7 +205,7 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
     if (method === "notifications/progress") {
       const number = numberAt(line, progressStart, progressEnd);
       const call = this.#calls.get(number);
-      const text = call?.params.clientToken ?? this.#tokens.get(number);
+      const text = call?.params.clientToken ?? this.tokens.get(number);
       if (text === undefined) return release(); // about a call that is over
       const edits = [{ start: progressStart, end: progressEnd, text }];
       if (call === undefined) this.#tell(line, edits, release, undefined);
@@ -221,7 +234,7 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
     const call = [...this.#calls.values()].find((each) => each.params.clientId === clientId);
     if (call === undefined) return true; // answered already
     if (!this.#send(envelope, body, [{ start, end, text: String(call.params.number) }])) return false;
-    this.#calls.delete(call.params.number);
+    this.#settle(call.params.number);
     call.dismiss();
     return true;
   }
@@ -231,6 +244,7 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
     const question = this.#questions.find(line.toString("latin1", start, end));
     if (question === undefined) return release();
     this.#questions.settle(question.number);
+    this.#run?.withdrawn(question.number);
     if (this.#outbox.withdraw(question)) return release();
     this.#tell(line, [{ start, end, text: String(question.number) }], release, undefined);
   }
@@ -244,25 +258,25 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
 
   #giveUp(call: Call, why: string): void {
     const { number } = call.params;
-    if (!this.#calls.delete(number)) return;
+    if (this.#settle(number) === undefined) return;
     const params = { requestId: number, reason: why };
     this.#sendLine(Buffer.from(JSON.stringify({ jsonrpc: "2.0", method: "notifications/cancelled", params })));
   }
 
   #refuseQuestion(number: number): void {
     const question = this.#questions.settle(number);
-    if (question !== undefined) this.#sendLine(unheard(question.serverId));
+    if (question !== undefined) this.#sendLine(unheard(question.serverId), { closes: number });
   }
 
   // ── the line itself ──
 
-  #send(envelope: Envelope, body: Buffer, edits: Edit[]): boolean {
-    return this.#sendLine(splice(envelope.broken ? flatten(body) : body, edits));
+  #send(envelope: Envelope, body: Buffer, edits: Edit[], ids?: SentIds): boolean {
+    return this.#sendLine(splice(envelope.broken ? flatten(body) : body, edits), ids);
   }
 
   /** False when the server does not keep up. What we say of our own accord may be lost then: it only saves work. */
-  #sendLine(line: Buffer): boolean {
-    return this.#run?.send(line) ?? false;
+  #sendLine(line: Buffer, ids?: SentIds): boolean {
+    return this.#run?.send(line, ids) ?? false;
   }
 
   #dropNoise(why: string): void {

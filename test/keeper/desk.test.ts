@@ -68,7 +68,7 @@ class Office implements AsyncDisposable {
       window: new SendWindow(),
       meter: new CreditMeter(() => {}),
     };
-    this.front = { pid: 0, epoch: 1, port, tell: (message) => this.told.push(message) };
+    this.front = { pid: 0, epoch: 1, port, gone: false, tell: (message) => this.told.push(message) };
   }
 
   async ask(message: { request: number }): Promise<KeeperMessage> {

@@ -83,6 +83,7 @@ describe("a stuck front", { timeout: 60_000 }, () => {
       intensity: new RestartIntensity(0, 1000),
       drainBoundMs: 5000,
       stuckMs: 2000,
+      keepMs: 60_000,
       onStart: (front) => front.tell({ type: "drain", reason: "any first word" }),
       onMessage: (message) => {
         const { lastMethod } = message as { lastMethod?: string };

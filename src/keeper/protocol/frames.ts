@@ -13,10 +13,14 @@ export const flags = {
   opens: 2,
   /** The header's id has its answer. The frame may be empty: then it is only the word. */
   closes: 4,
-  /** Which side asked: set = the server asked the front. */
+  /** Which side asked: set = the server asked the front. With `opens` the bytes are the id as the server wrote it, no line. */
   fromServer: 8,
   /** Nothing more will come on this channel in this direction: end of stdin, or end of stdout. */
   end: 16,
+  /** The line was on its way to a front that died: it may have been dealt with. */
+  again: 32,
+  /** No line: the front has dealt with so many lines of this channel as the header's number says. */
+  heard: 64,
 } as const;
 
 export interface Frame {
@@ -67,21 +71,23 @@ export class FrameReader {
   }
 }
 
-/** Writes one line as one or more frames with as few writes to the pipe as can be. */
+/** Writes one line as one or more frames, behind whole frames that waited for it, with as few writes to the pipe as can be. */
 export function writeLine(
   pipe: { write(bytes: Buffer): boolean; cork(): void; uncork(): void },
   channel: number,
   line: Buffer,
   lineFlags = 0,
   request = 0,
+  before?: Buffer,
 ): void {
   if (line.length <= copiedBytesMax) {
     const frame = encodeHeader(channel, line.length, lineFlags, request, line.length);
     line.copy(frame, headerBytes);
-    pipe.write(frame);
+    pipe.write(before === undefined || before.length === 0 ? frame : Buffer.concat([before, frame]));
     return;
   }
   pipe.cork();
+  if (before !== undefined && before.length > 0) pipe.write(before);
   let at = 0;
   do {
     const piece = line.subarray(at, at + pieceBytesMax);

@@ -9,6 +9,7 @@ import { CreditMeter, SendWindow } from "./flow.ts";
 import { FrameReader, writeLine, type Frame } from "./frames.ts";
 import { LinkedRun, type RunEvents } from "./linked-run.ts";
 import type { FrontMessage, FrontRequestName, FrontRequests, KeeperMessage, RunView, TokenGrant } from "./messages.ts";
+import { Words } from "./words.ts";
 
 export type Hello = Extract<KeeperMessage, { type: "hello" }>;
 
@@ -18,6 +19,8 @@ export const dataDescriptor = 4;
 export class KeeperLink {
   readonly hello: Hello;
   readonly window = new SendWindow();
+  /** For LinkedRun only. */
+  readonly words = new Words((words) => this.#pipe.write(words));
   readonly #pipe: Socket;
   readonly #runs = new Map<number, LinkedRun>();
   readonly #asked = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
@@ -94,7 +97,19 @@ export class KeeperLink {
 
   /** Starts the configured server for a session. The process exists, and is in the ledger, when this resolves. */
   startRun(server: string, sessionId: string, events: RunEvents, blob = ""): Promise<LinkedRun> {
-    const params = { server, sessionId, onFrontLoss: "kill" as const, blob };
+    return this.#take("run.start", { server, sessionId, onFrontLoss: "keep", blob }, events);
+  }
+
+  /** Takes over a run of `hello.runs`. Rejects with `run_ended` or `run_unknown` when it ended meanwhile. */
+  adoptRun(run: string, events: RunEvents): Promise<LinkedRun> {
+    return this.#take("run.adopt", { run }, events);
+  }
+
+  #take<N extends "run.start" | "run.adopt">(
+    name: N,
+    params: FrontRequests[N]["params"],
+    events: RunEvents,
+  ): Promise<LinkedRun> {
     this.#starting++;
     return new Promise<LinkedRun>((resolve, reject) => {
       // Registered inside the reply, not after an await: the run's own exit may be the very next message.
@@ -105,7 +120,7 @@ export class KeeperLink {
         this.#early.delete(channel);
         resolve(linked);
       };
-      this.#ask("run.start", params, register, reject);
+      this.#ask(name, params, register, reject);
     }).finally(() => {
       this.#starting--;
       if (this.#starting === 0) this.#early.clear();
@@ -129,7 +144,7 @@ export class KeeperLink {
   sendFrame(channel: number, line: Buffer, frameFlags: number, request: number): void {
     this.window.sent(channel, line.length);
     this.#gather();
-    writeLine(this.#pipe, channel, line, frameFlags, request);
+    writeLine(this.#pipe, channel, line, frameFlags, request, this.words.take());
   }
 
   /**
@@ -196,6 +211,7 @@ export class KeeperLink {
   #forget(channel: number): void {
     this.#runs.delete(channel);
     this.#early.delete(channel);
+    this.words.forget(channel);
     this.window.forget(channel);
     this.#credit.forget(channel);
   }

@@ -14,11 +14,18 @@ export interface RunEvents {
   /**
    * One line from the server's stdout, without its newline. The bytes are valid only during the call.
    * Call `release` once they were passed on (now or later): that is what lets the server write more.
+   * `again`: the line was on its way to the front before this one, which may have dealt with it.
    */
-  onLine(line: Buffer, release: () => void): void;
+  onLine(line: Buffer, release: () => void, again: boolean): void;
   /** The server's stdout ended. */
   onEnd(): void;
   onState(run: RunView): void;
+}
+
+/** What a line does to requests: it asks one, or it answers one of the server's. */
+export interface SentIds {
+  opens?: number;
+  closes?: number;
 }
 
 /** One MCP run as the front holds it. */
@@ -30,6 +37,8 @@ export class LinkedRun {
   readonly #events: RunEvents;
   readonly #queue: { line: Buffer; frameFlags: number; request: number }[] = [];
   #queuedBytes = 0;
+  /** Lines dealt with, which the keeper need not keep for a successor. */
+  #lines = 0;
   #pieces: Buffer[] = [];
   #piecesBytes = 0;
   #stdoutEnded = false;
@@ -47,7 +56,7 @@ export class LinkedRun {
    * Sends one line (no newline inside) to the server's stdin. `opens` names a request id that now waits for its answer,
    * `closes` a server's request that this line answers. False: more than 4 MiB wait already, the line was not taken.
    */
-  send(line: Buffer, ids: { opens?: number; closes?: number } = {}): boolean {
+  send(line: Buffer, ids: SentIds = {}): boolean {
     if (this.#queuedBytes > queuedBytesMax) return false;
     let frameFlags = 0;
     let request = 0;
@@ -59,10 +68,19 @@ export class LinkedRun {
     return true;
   }
 
-  /** Tells the keeper that a request has its answer (`closes`), or that the server asked one (`opens`), without a line. */
-  declare(kind: "opens" | "closes", asker: "front" | "server", request: number): void {
-    const frameFlags = flags[kind] | (asker === "server" ? flags.fromServer : 0);
-    this.#link.sendFrame(this.channel, Buffer.alloc(0), frameFlags, request);
+  /** A request that was sent needs no answer any more; the keeper hears it with the next line. */
+  closed(request: number): void {
+    this.#link.words.closed(this.channel, request);
+  }
+
+  /** The server took its question back. */
+  withdrawn(number: number): void {
+    this.#link.words.closed(this.channel, number, flags.fromServer);
+  }
+
+  /** The server asked; a front after this one would have to answer `serverId`, the id as the server wrote it. */
+  asked(number: number, serverId: string): void {
+    this.#link.sendFrame(this.channel, Buffer.from(serverId, "latin1"), flags.opens | flags.fromServer, number);
   }
 
   /** Ends the run; resolves when its container is empty, with what the keeper wrote down. */
@@ -93,11 +111,16 @@ export class LinkedRun {
     }
     const last = frame.bytes.length;
     let released = false;
-    this.#events.onLine(line, () => {
+    const again = (frame.flags & flags.again) !== 0;
+    const release = () => {
       if (released) return;
       released = true;
       this.#link.consumed(this.channel, last);
-    });
+    };
+    // Before it is dealt with: a question's `asked` must not leave without it, or the next front would refuse it twice.
+    this.#lines += 1;
+    this.#link.words.heard(this.channel, this.#lines);
+    this.#events.onLine(line, release, again);
   }
 
   /** For the link only. */

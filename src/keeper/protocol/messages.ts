@@ -162,15 +162,18 @@ export interface FrontConfig {
   startsMax: number;
 }
 
-/** A run that outlived its front, handed to the next one. */
-interface HelloRun {
-  id: string;
-  channel: number;
-  state: RunState;
+/** Requests without an answer: `toServer` were asked by a front, `toFront` by the server under an id of its own making. */
+export interface HeldIds {
+  toServer: number[];
+  toFront: { number: number; serverId: string }[];
+}
+
+/** A run that outlived its front, offered to the next one, which takes it with `run.adopt` before it listens, or loses it. */
+export interface HeldRun {
+  run: RunView;
+  /** What the front before wrote for its successor; the keeper does not read it. */
   blob: string;
-  /** Ids of requests without an answer: `toServer` asked by the old front, `toFront` asked by the server. */
-  openIds: { toServer: number[]; toFront: number[] };
-  offset: number;
+  openIds: HeldIds;
 }
 
 export type KeeperMessage =
@@ -182,7 +185,7 @@ export type KeeperMessage =
       tokens: TokenGrant[];
       frontDir: string;
       config: FrontConfig;
-      runs: HelloRun[];
+      runs: HeldRun[];
     }
   | { type: "reply"; request: number; result: unknown }
   | { type: "refusal"; request: number; code: ErrorCode; message: string }
@@ -199,6 +202,8 @@ export interface FrontRequests {
     params: { server: string; sessionId: string; onFrontLoss: "keep" | "kill"; blob: string };
     result: { channel: number; run: RunView };
   };
+  /** Takes over a run of `hello.runs`: from the answer on its lines come. */
+  "run.adopt": { params: { run: string }; result: { channel: number; run: RunView } };
   "run.stop": { params: { run: string; reason: EndReason }; result: RunView };
   "run.setBlob": { params: { run: string; blob: string }; result: null };
   "run.list": { params: { all: boolean }; result: RunView[] };

@@ -44,7 +44,7 @@ export class Upstream implements WireEvents {
   readonly #params: UpstreamParams;
   readonly #calls = new Map<number, Waiting>();
   readonly #own: OwnRequests;
-  readonly #tokens = new TokenBook();
+  readonly #tokens = new TokenBook(() => {});
   readonly #whispers: Whispers;
   #wire: Wire | undefined;
   #outcome: string | undefined;

@@ -257,6 +257,8 @@ export class FakeKeeper implements AsyncDisposable {
 
   #toServer(frame: Frame): void {
     const run = this.runs.get(`fake-${frame.channel}`);
+    // Words about requests: this keeper never hands a run over.
+    if ((frame.flags & flags.opens) !== 0 && (frame.flags & flags.fromServer) !== 0) return;
     const credit = () => this.#meter.consumed(frame.channel, frame.bytes.length);
     if (run === undefined || frame.bytes.length === 0 || !run.child.stdin!.writable) return credit();
     run.child.stdin!.write(frame.bytes, credit);

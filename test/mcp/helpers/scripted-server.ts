@@ -3,8 +3,9 @@
  * A request `do` carries steps; a request `heard` is answered with every line that came in. `$id` and `$token` in a step
  * stand for the id and the progress token of the `do` request as this server saw them.
  */
-import { closeSync } from "node:fs";
+import { closeSync, existsSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
 
 export type Step =
   | { say: unknown }
@@ -15,6 +16,10 @@ export type Step =
   | { big: number }
   /** Waits until a message with this member and value was received. */
   | { hear: [key: "method" | "id", value: unknown] }
+  /** Waits until the file exists. */
+  | { await: string }
+  /** Makes an empty file. */
+  | { touch: string }
   | { exit: number }
   | { closeOutput: true };
 
@@ -55,6 +60,8 @@ async function perform(step: Step, request: Message): Promise<void> {
   else if ("answer" in step) say({ jsonrpc: "2.0", id: request.id, result: step.answer });
   else if ("big" in step) say({ jsonrpc: "2.0", id: request.id, result: { text: "x".repeat(step.big) } });
   else if ("hear" in step) await hear(...step.hear);
+  else if ("await" in step) while (!existsSync(step.await)) await delay(2);
+  else if ("touch" in step) writeFileSync(step.touch, "");
   else if ("exit" in step) process.stdout.write("", () => process.exit(step.exit));
   else closeSync(process.stdout.fd);
 }

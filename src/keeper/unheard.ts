@@ -1,0 +1,41 @@
+/**
+ * Lines on their way to a front until it says that it dealt with them: if it dies, the next front gets them. Bounded: the
+ * oldest are forgotten first.
+ */
+
+/** More than the flow control lets be on the way; only a front that keeps silent gets there. */
+const bytesMax = 512 * 1024;
+
+export class UnheardLines {
+  /** Undefined: a line that was sent in pieces, which nobody holds whole. */
+  #lines: (Buffer | undefined)[] = [];
+  #bytes = 0;
+  /** Lines before the first of `#lines`, counted from the last `take`. */
+  #gone = 0;
+
+  add(line: Buffer | undefined): void {
+    this.#lines.push(line);
+    this.#bytes += line?.length ?? 0;
+    while (this.#bytes > bytesMax) this.#forget(1);
+  }
+
+  /** The front has dealt with so many lines, counted from the last `take`. */
+  heard(lines: number): void {
+    this.#forget(Math.min(lines - this.#gone, this.#lines.length));
+  }
+
+  /** All that are left, in order; the count begins anew. */
+  take(): Buffer[] {
+    const left = this.#lines.filter((line) => line !== undefined);
+    this.#lines = [];
+    this.#bytes = 0;
+    this.#gone = 0;
+    return left;
+  }
+
+  #forget(count: number): void {
+    if (count <= 0) return;
+    this.#gone += count;
+    for (const line of this.#lines.splice(0, count)) this.#bytes -= line?.length ?? 0;
+  }
+}
