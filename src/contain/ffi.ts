@@ -99,7 +99,15 @@ export function hasHungUp(descriptor: number): boolean {
   return systemCalls().hasHungUp(descriptor);
 }
 
+/**
+ * Keeps one descriptor out of what this process will start. For what a library opens: the masters of node-pty's terminals
+ * are inherited otherwise, and a shell whose master lives on in a stranger is never hung up.
+ */
+export function closeOnExec(descriptor: number): void {
+  systemCalls().closeOnExec(descriptor);
+}
+
 /** Keeps every descriptor of this process but the first three out of what it will start, whoever opened or left it open. */
 export function closeAllOnExec(): void {
-  for (const name of readdirSync("/proc/self/fd")) if (Number(name) > 2) systemCalls().closeOnExec(Number(name));
+  for (const name of readdirSync("/proc/self/fd")) if (Number(name) > 2) closeOnExec(Number(name));
 }

@@ -1,12 +1,19 @@
 /** A run inherits its own three streams and nothing of the keeper's: a PTY or pipe held open elsewhere never closes. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { closeSync, openSync, readFileSync, readdirSync, readlinkSync, watch } from "node:fs";
+import { createServer } from "node:net";
+import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
+import { spawn as spawnTerminal } from "@lydell/node-pty";
+import { closeAllOnExec, closeOnExec } from "../../src/contain/ffi.ts";
+import { Fence } from "../helpers/fence.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { fixture } from "../helpers/servers.ts";
 import { tiersToTest } from "../helpers/tiers.ts";
-import { readdirSync, readlinkSync } from "node:fs";
+import { until } from "../helpers/until.ts";
 
 function descriptorsOf(pid: number): string[] {
   return readdirSync(`/proc/${pid}/fd`).map((fd) => `${fd} -> ${readlinkSync(`/proc/${pid}/fd/${fd}`)}`);
@@ -39,6 +46,55 @@ describe("descriptors", { timeout: 60_000 }, () => {
       for (const pid of members) {
         const leaked = descriptorsOf(pid).filter((each) => shared.has(each.split(" -> ")[1] ?? ""));
         assert.deepEqual(leaked, [], `of pid ${pid}`);
+      }
+    });
+  }
+
+  for (const tier of tiersToTest()) {
+    it(`on the ${tier} tier a run has three streams, with one of each kind open beside it, a terminal's master included`, async () => {
+      await using fence = new Fence(tier);
+      closeAllOnExec(); // as the keeper does: what this process inherited itself is not the subject
+      const terminal = spawnTerminal("sleep", ["1000"], { cols: 80, rows: 24 });
+      const terminalEnded = new Promise((resolve) => terminal.onExit(resolve));
+      const master = (terminal as unknown as { fd: number }).fd;
+      assert.match(readlinkSync(`/proc/self/fd/${master}`), /ptmx/, "it is the master");
+      closeOnExec(master);
+      const server = createServer().listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const local = createServer().listen(`${fence.directory}/socket`);
+      await once(local, "listening");
+      const file = openSync(`${fence.directory}/file`, "w");
+      const database = new DatabaseSync(`${fence.directory}/database`);
+      database.exec("CREATE TABLE held (one)");
+      const watcher = watch(fence.directory);
+      // Another run, whose pipes are open here while the next one is started.
+      const [other] = await fence.run("sleep", ["1000"]);
+      try {
+        const [container, { child }] = await fence.run("sh", ["-c", "echo; exec sleep 1000"]);
+        await once(child.stdout!, "data");
+        const members = await until(
+          "the command itself",
+          () => {
+            const found = container.members();
+            return found.length === 1 && readFileSync(`/proc/${found[0]?.pid}/comm`, "utf8") === "sleep\n" && found;
+          },
+          { boundMs: 5000 },
+        );
+        assert.deepEqual(
+          descriptorsOf(members[0]?.pid ?? 0).map((each) => each.replace(/[0-9]+(?=\])/, "")),
+          // libuv makes a child's streams of socket pairs.
+          ["0 -> socket:[]", "1 -> socket:[]", "2 -> socket:[]"],
+        );
+        await container.end(5000);
+      } finally {
+        await other.end(5000);
+        watcher.close();
+        database.close();
+        closeSync(file);
+        server.close();
+        local.close();
+        terminal.kill("SIGKILL");
+        await terminalEnded;
       }
     });
   }
