@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { CommandContext } from "./commands/context.ts";
+import { addRuns } from "./commands/register-runs.ts";
 import { addConfigCommands } from "./config-commands.ts";
 import { version } from "./version.ts";
 
@@ -156,6 +157,7 @@ function addClients(program: Command, context: ContextOf, onDone: (code: number)
     });
   addSessions(program, context, onDone);
   addTokens(program, context, onDone);
+  addRuns(program, context, onDone);
   // Taken by main.ts before this parser; here for --help only.
   program.command("run").description("run a command whose tree cannot outlive its caller: holdfast run -- COMMAND…");
 }

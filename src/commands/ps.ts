@@ -3,10 +3,8 @@ import { GatewayClient } from "../client/rpc.ts";
 import type { ProcessView, RunView } from "../keeper/protocol/messages.ts";
 import type { SessionView } from "../sessions/session.ts";
 import type { CommandContext } from "./context.ts";
+import { clip, describeUse, groupEqual } from "./describe-run.ts";
 import { count, duration, megabytes, printJson, printLines } from "./print.ts";
-
-/** Longest command that is shown, in characters. */
-const commandMax = 80;
 
 export async function ps(context: CommandContext, options: { all: boolean }): Promise<number> {
   const client = new GatewayClient(context);
@@ -28,8 +26,8 @@ function describe(runs: RunView[], sessions: SessionView[]): string[] {
   ]);
   const known = new Set(sessions.map((session) => session.id));
   const without = live.filter((run) => run.sessionId === null || !known.has(run.sessionId));
-  // A session ends before its tree is gone; what is still being ended must be seen.
-  if (without.length > 0) lines.push("no open session (being ended)", ...branches(without, describeRun));
+  // Commands that belong to nobody's stay, and what is still being ended after its session is.
+  if (without.length > 0) lines.push("no session", ...branches(without, describeRun));
   if (lines.length === 0) lines.push("nothing runs");
   if (ended.length > 0) lines.push(`ended: ${ended.length}`, ...branches(ended, describeEnded));
   return lines;
@@ -57,21 +55,27 @@ function describeRun(run: RunView): string[] {
   const figures = `${count(processes.length, "process", "processes")}, ${megabytes(rss)}, ${duration(Date.now() - run.startedAt)}`;
   const left =
     run.survivors.length === 0 ? "" : `  CANNOT BE ENDED: pid ${run.survivors.map(({ pid }) => pid).join(", ")}`;
-  return [`run ${run.id}  ${run.server ?? run.kind}  ${run.state}  ${figures}${left}`, ...processTree(processes)];
+  const scope = run.scopeKey === null ? "" : `  scope ${run.scopeKey}`;
+  const use = run.background === null ? "" : `, ${describeUse(run)}`;
+  const head = `run ${run.id}  ${run.server ?? run.kind}${scope}  ${run.state}  ${figures}${use}${left}`;
+  return [head, ...processTree(processes)];
 }
 
 /** Children under their parents; who has no parent in the run, a helper that was handed on say, stands at the top. */
 function processTree(processes: ProcessView[]): string[] {
   const pids = new Set(processes.map(({ pid }) => pid));
-  const draw = (one: ProcessView): string[] => {
-    const children = processes.filter(({ ppid }) => ppid === one.pid);
-    const figures = `${megabytes(one.rssBytes)}  ${duration(Date.now() - one.startedAt)}`;
-    return [`${one.pid}  ${one.state}  ${figures}  ${clip(one.command)}`, ...branches(children, draw)];
+  const childrenOf = (pid: number) => processes.filter(({ ppid }) => ppid === pid);
+  const group = (level: ProcessView[]) => groupEqual(level, (pid) => childrenOf(pid).length > 0);
+  const draw = (equal: ProcessView[]): string[] => {
+    const [one] = equal;
+    if (one === undefined) return [];
+    const rss = megabytes(equal.reduce((sum, { rssBytes }) => sum + rssBytes, 0));
+    const oldest = duration(Date.now() - Math.min(...equal.map(({ startedAt }) => startedAt)));
+    const who =
+      equal.length === 1 ? `${one.pid}  ${one.state}` : `${equal.length} × (${equal.map(({ pid }) => pid).join(" ")})`;
+    return [`${who}  ${rss}  ${oldest}  ${clip(one.command)}`, ...branches(group(childrenOf(one.pid)), draw)];
   };
-  return branches(
-    processes.filter(({ ppid }) => !pids.has(ppid)),
-    draw,
-  );
+  return branches(group(processes.filter(({ ppid }) => !pids.has(ppid))), draw);
 }
 
 function describeEnded(run: RunView): string[] {
@@ -79,8 +83,4 @@ function describeEnded(run: RunView): string[] {
     run.signal === null ? (run.exitCode === null ? "" : `, exit code ${run.exitCode}`) : `, signal ${run.signal}`;
   const lived = run.endedAt === null ? "" : `  after ${duration(run.endedAt - run.startedAt)}`;
   return [`run ${run.id}  ${run.server ?? run.kind}  ${run.endReason ?? "exited"}${how}${lived}  ${clip(run.command)}`];
-}
-
-function clip(command: string): string {
-  return command.length <= commandMax ? command : `${command.slice(0, commandMax - 1)}…`;
 }

@@ -60,6 +60,28 @@ export const configSchema = z.strictObject({
       sessionsMax: z.int().min(1).max(100_000).default(1000),
     })
     .prefault({}),
+  /** Background commands and terminals: `holdfast exec`, `run.start`, the tools `exec` and `process`. */
+  exec: z
+    .strictObject({
+      enabled: z.boolean().default(false),
+      /** Programs that may be started: names looked up in the gateway's PATH, or absolute paths. Absent = any. */
+      allowCommands: z.array(z.string().min(1)).optional(),
+      /** Directories in which, or below which, commands may be started; absolute. Absent = any. */
+      allowDirectories: z.array(z.string().startsWith("/", "must be an absolute path")).min(1).optional(),
+      /** Kept of each run's output: one half from its beginning, the rest from its end. */
+      outputBytesMax: z
+        .int()
+        .min(4096)
+        .max(1024 * 1024 * 1024)
+        .default(2 * 1024 * 1024),
+      /** A terminal in the background that is silent for so long, without input and without a viewer, is ended. 0 = off. */
+      noOutputTimeoutMs: milliseconds.default(30 * 60_000),
+      /** How long a run lives on without any front, unless it says otherwise. */
+      keepMs: milliseconds.default(60_000),
+      /** Ended background runs that are kept with their output. */
+      historyMax: z.int().min(0).max(1000).default(200),
+    })
+    .prefault({}),
   stop: z
     .strictObject({
       /** From the end of stdin to SIGTERM. */

@@ -15,6 +15,7 @@ interface SystemCalls {
   closeOnExec(descriptor: number): void;
   pidfdOpen(pid: number): number;
   pidfdSendSignal(pidfd: number, signal: number): number;
+  ioctl(descriptor: number, request: number, argument: Buffer): number;
 }
 
 /** From include/uapi/linux/prctl.h. */
@@ -28,6 +29,11 @@ const fSetFd = 2;
 const fdCloseOnExec = 1;
 /** POLLERR | POLLHUP: the other end of a pipe or socket is closed. */
 const pollHungUp = 0x8 | 0x10;
+/** From include/uapi/asm-generic/ioctls.h, which x86-64 and arm64 share. */
+const terminalRequests = { get: 0x5401, set: 0x5402, resize: 0x5414, unlock: 0x4004_5431, number: 0x8004_5430 };
+/** IUTF8 of c_iflag, the first word of struct termios: erasing takes away whole characters. */
+const inputIsUtf8 = 0x4000;
+const termiosBytes = 64;
 
 let calls: SystemCalls | undefined;
 
@@ -38,6 +44,7 @@ function systemCalls(): SystemCalls {
   const syscall = libc.func("long syscall(long number, ...)");
   const poll = libc.func("int poll(uint8_t *asked, unsigned long count, int timeoutMs)");
   const fcntl = libc.func("int fcntl(int descriptor, int command, ...)");
+  const ioctl = libc.func("int ioctl(int descriptor, unsigned long request, ...)");
   calls = {
     prctl: libc.func("int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)"),
     waitpid: libc.func("int waitpid(int pid, _Out_ int *status, int options)"),
@@ -54,6 +61,7 @@ function systemCalls(): SystemCalls {
     pidfdOpen: (pid) => Number(syscall(sysPidfdOpen, "int", pid, "unsigned int", 0)),
     pidfdSendSignal: (pidfd, signal) =>
       Number(syscall(sysPidfdSendSignal, "int", pidfd, "int", signal, "void *", null, "unsigned int", 0)),
+    ioctl: (descriptor, request, argument) => Number(ioctl(descriptor, request, "uint8_t *", argument)),
   };
   return calls;
 }
@@ -110,4 +118,33 @@ export function closeOnExec(descriptor: number): void {
 /** Keeps every descriptor of this process but the first three out of what it will start, whoever opened or left it open. */
 export function closeAllOnExec(): void {
   for (const name of readdirSync("/proc/self/fd")) if (Number(name) > 2) closeOnExec(Number(name));
+}
+
+function askTerminal(descriptor: number, request: keyof typeof terminalRequests, argument: Buffer): void {
+  if (systemCalls().ioctl(descriptor, terminalRequests[request], argument) !== 0)
+    throw new Error(`the terminal refuses "${request}"`);
+}
+
+/** Makes a fresh master's other end usable: unlocked, of this size, with the editing rules for UTF-8. */
+export function prepareTerminal(master: number, columns: number, rows: number): void {
+  askTerminal(master, "unlock", Buffer.alloc(4));
+  resizeTerminal(master, columns, rows);
+  const rules = Buffer.alloc(termiosBytes);
+  askTerminal(master, "get", rules);
+  rules.writeUInt32LE(rules.readUInt32LE(0) | inputIsUtf8, 0);
+  askTerminal(master, "set", rules);
+}
+
+/** N of /dev/pts/N. */
+export function terminalNumber(master: number): number {
+  const number = Buffer.alloc(4);
+  askTerminal(master, "number", number);
+  return number.readUInt32LE(0);
+}
+
+export function resizeTerminal(master: number, columns: number, rows: number): void {
+  const size = Buffer.alloc(8); // struct winsize: rows, columns, and two that nobody uses
+  size.writeUInt16LE(rows, 0);
+  size.writeUInt16LE(columns, 2);
+  askTerminal(master, "resize", size);
 }

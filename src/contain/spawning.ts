@@ -2,21 +2,26 @@
 import { spawn, type ChildProcess, type StdioOptions } from "node:child_process";
 import { HoldfastError } from "../errors.ts";
 import { registerChild } from "./own-children.ts";
+import { shellFor } from "./shell.ts";
+import { takeTerminalScript } from "./terminal.ts";
 import type { SpawnRequest } from "./types.ts";
 
 /** Spawns in a session of its own and resolves when the program runs; a refusal of the system is `spawn_failed`. */
 export async function spawnDetached(
   file: string,
   args: readonly string[],
-  request: Pick<SpawnRequest, "cwd" | "env" | "command">,
-  stdio: StdioOptions,
+  request: Pick<SpawnRequest, "cwd" | "env" | "command" | "terminal">,
+  stdio: Exclude<StdioOptions, string>,
 ): Promise<ChildProcess> {
   let child: ChildProcess;
+  const { terminal } = request;
+  const line =
+    terminal === undefined ? [file, ...args] : [shellFor(request.env), "-c", takeTerminalScript, "sh", file, ...args];
   try {
-    child = spawn(file, args, {
+    child = spawn(line[0] ?? "", line.slice(1), {
       ...(request.cwd === undefined ? {} : { cwd: request.cwd }),
       env: request.env,
-      stdio,
+      stdio: terminal === undefined ? stdio : [terminal, terminal, terminal, ...stdio.slice(3)],
       detached: true,
       windowsHide: true,
     });

@@ -15,6 +15,8 @@ export interface SpawnRequest {
   stdin?: "pipe" | "inherit" | "ignore";
   stdout?: "pipe" | "inherit" | "ignore";
   stderr?: "pipe" | "inherit" | "ignore";
+  /** A terminal's slave descriptor: all three are this, and it becomes the controlling terminal. See terminal.ts. */
+  terminal?: number | undefined;
 }
 
 /** How the command itself (the leader) ended; its descendants may live on. */

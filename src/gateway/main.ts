@@ -12,6 +12,7 @@ import { Hub } from "../mcp/aggregate/hub.ts";
 import { McpEndpoint } from "../mcp/endpoint.ts";
 import { StartGate } from "../mcp/pool/start-gate.ts";
 import { Scope } from "../ownership/scope.ts";
+import { RunService } from "../runs/service.ts";
 import { SessionSet } from "../sessions/set.ts";
 import { SessionStore } from "../sessions/store.ts";
 import { Access } from "./access.ts";
@@ -55,6 +56,7 @@ async function main(): Promise<void> {
   const hub = new Hub({ link, sessions, scope, gate, clock, log });
   const door = new Door({ hub, sessions, clock, messageBytesMax: config.messageBytesMax });
   const mcp = new McpEndpoint({ link, hub, door, gate, sessions, clock, log });
+  const runs = new RunService(link, sessions);
   const drain = new Drain({ face, connections, sessions, mcp, webSockets: () => face.webSockets });
   link.onDrain((reason) => void drain.run(reason).then(() => process.exit(0)));
   const grants = new Grants(link.hello.tokens, (socket) =>
@@ -74,9 +76,10 @@ async function main(): Promise<void> {
       allowedHosts: config.allowedHosts,
       allowedOrigins: config.allowedOrigins,
     });
-    const dispatcher = new Dispatcher({ handlers: allHandlers({ link, sessions, urls, bus }), announce });
+    const dispatcher = new Dispatcher({ handlers: allHandlers({ link, sessions, urls, bus, runs }), announce });
     const webSockets = new WebSocketEndpoint({ connections, access, dispatcher });
     face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher), webSockets });
+    runs.begin();
     link.listening(urls);
   } catch (thrown) {
     await link.failed(asHoldfastError(thrown));

@@ -4,10 +4,12 @@ import type { FrontProcess } from "./front.ts";
 import type { Log } from "./log.ts";
 import { accept } from "./protocol/accept.ts";
 import type { FrontMessage, FrontRequestName, FrontRequests, KeeperStatus } from "./protocol/messages.ts";
+import type { BackgroundRuns } from "./background/runs.ts";
 import type { RunTable } from "./run-table.ts";
 
 export interface DeskParts {
   table: RunTable;
+  background: BackgroundRuns;
   log: Log;
   status: () => KeeperStatus;
   onListening: (urls: string[]) => void;
@@ -25,7 +27,7 @@ export class Desk {
 
   constructor(parts: DeskParts) {
     this.#parts = parts;
-    const { table } = parts;
+    const { table, background } = parts;
     this.#answers = {
       "run.start": async (params) => {
         const run = await table.start(params);
@@ -40,7 +42,19 @@ export class Desk {
         this.#run(params.run).blob = params.blob;
         return null;
       },
-      "run.list": (params) => table.list(params.all),
+      "run.list": async (params) => {
+        await table.reconcile();
+        return table.list(params.all);
+      },
+      "exec.start": (params) => background.start(params),
+      "exec.read": (params) => background.read(params),
+      "exec.write": (params) => background.write(params),
+      "exec.resize": (params) => background.resize(params),
+      "exec.signal": (params) => background.signal(params),
+      "exec.end": (params) => background.end(params),
+      "exec.wait": (params) => background.wait(params),
+      "exec.owners": () => background.owners(),
+      "exec.remove": (params) => background.remove(params),
       "gateway.status": () => parts.status(),
       "gateway.stop": () => {
         parts.stop();

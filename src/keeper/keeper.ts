@@ -7,6 +7,7 @@ import { markerOf } from "../contain/marker.ts";
 import { bootId, readProcess } from "../contain/processes.ts";
 import type { TierName } from "../contain/types.ts";
 import { version } from "../version.ts";
+import { BackgroundRuns } from "./background/runs.ts";
 import { drainBoundMs, frontConfig } from "./front-config.ts";
 import { crashEntry, CrashRecords, recordUncaught } from "./crashes.ts";
 import { Desk } from "./desk.ts";
@@ -53,6 +54,7 @@ export class Keeper {
   readonly #front: FrontSupervisor;
   readonly #far: FarRuns;
   readonly #table: RunTable;
+  readonly #background: BackgroundRuns;
   readonly #startedAt = Date.now();
   readonly #ended = Promise.withResolvers<KeeperEnd>();
   #reconciled: Reconciled = { words: [], swept: 0, far: [] };
@@ -87,15 +89,13 @@ export class Keeper {
     this.#guardian = this.#makeGuardian();
     this.#far = this.#makeFar();
     this.#table = this.#makeTable();
+    const { config, paths } = this;
+    const [table, ledger] = [this.#table, this.#ledger];
+    this.#background = new BackgroundRuns({ config, table, ledger, runsDirectory: paths.runs });
     this.#front = this.#makeFront();
     this.#opened.onLifecycle = (event) => this.#front.tell({ type: "event", event });
-    this.#log.info({
-      event: "keeper.started",
-      version,
-      epoch: this.#epoch,
-      tier: this.tier,
-      refused: this.refusedTiers,
-    });
+    const [epoch, refused] = [this.#epoch, this.refusedTiers];
+    this.#log.info({ event: "keeper.started", version, epoch, tier: this.tier, refused });
   }
 
   get tier(): TierName {
@@ -221,6 +221,7 @@ export class Keeper {
     const { frontRestartsMax, frontRestartWindowMs, frontStuckMs, keepMs } = this.config.limits;
     const desk = new Desk({
       table: this.#table,
+      background: this.#background,
       log: this.#log,
       status: () => this.status(),
       onListening: (urls) => this.#listening(urls),
@@ -245,7 +246,9 @@ export class Keeper {
       onFrame: (frame) => this.#table.byChannel(frame.channel)?.relay?.toServer(frame),
       onEnd: (crash) => {
         if (crash !== undefined) this.#log.error(crashEntry(crash));
-        return this.#closing === undefined ? this.#table.detach() : Promise.resolve();
+        if (this.#closing !== undefined) return Promise.resolve();
+        this.#background.frontLost();
+        return this.#table.detach();
       },
       onGivenUp: (error) => void this.close("front-lost", error), // `ended` tells the outcome
     });
@@ -264,6 +267,7 @@ export class Keeper {
   #listening(urls: string[]): void {
     this.urls = urls;
     this.#hasListened = true;
+    this.#background.frontBack();
     this.#writeRecord();
     this.#front.serves();
     this.#table.endUnowned();

@@ -155,6 +155,20 @@ export class Ledger {
     return this.#database.prepare(sql).all(count) as unknown as LedgerRow[];
   }
 
+  find(id: string): LedgerRow | undefined {
+    return this.#database.prepare(`${select} where id = ?`).get(id) as unknown as LedgerRow | undefined;
+  }
+
+  remove(id: string): void {
+    this.#database.prepare("delete from runs where id = ? and state = 'exited'").run(id);
+  }
+
+  /** Ended background runs but for the `count` that ended last. */
+  backgroundBeyond(count: number): string[] {
+    const sql = `select id from runs where state = 'exited' and kind <> 'mcp' order by ended_at desc limit -1 offset ?`;
+    return (this.#database.prepare(sql).all(count) as unknown as { id: string }[]).map(({ id }) => id);
+  }
+
   /** Forgets all but the newest ended runs; returns the ids of those forgotten. */
   trim(): string[] {
     const old = this.#database

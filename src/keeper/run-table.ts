@@ -1,18 +1,20 @@
-/** All live runs of one keeper: starts them by the name of a configured server, knows them, ends them. */
+/** All live runs of one keeper, of whatever kind: starts them, knows them, ends them. */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import type { Config, ServerConfig } from "../config/schema.ts";
-import { markerOf } from "../contain/marker.ts";
+import type { Config } from "../config/schema.ts";
+import { markerOf, scanMarkersSoon } from "../contain/marker.ts";
 import { bootId } from "../contain/processes.ts";
-import type { Containment } from "../contain/types.ts";
+import type { TreeLimits } from "../contain/limit-watch.ts";
+import type { Container, Containment, SpawnRequest } from "../contain/types.ts";
+import { killAll } from "../contain/signals.ts";
 import { HoldfastError } from "../errors.ts";
 import { baseEnvironment } from "../contain/environment.ts";
 import type { FarRuns } from "./far-runs.ts";
 import { ErrorLog } from "./error-log.ts";
 import type { Ledger, LedgerRow } from "./ledger.ts";
 import type { Log } from "./log.ts";
-import type { EndReason, HeldRun, RunView } from "./protocol/messages.ts";
-import { Run, rowView } from "./run.ts";
+import type { EndReason, HeldRun, RunKind, RunView } from "./protocol/messages.ts";
+import { Run, rowView, type RunParts } from "./run.ts";
 import type { FrontPort } from "./relay.ts";
 
 export interface StartRequest {
@@ -20,6 +22,27 @@ export interface StartRequest {
   sessionId: string;
   onFrontLoss: "keep" | "kill";
   blob: string;
+}
+
+/** One run that is to be, of whatever kind. */
+export interface Launch {
+  kind: RunKind;
+  server: string | null;
+  sessionId: string | null;
+  scopeKey: string | null;
+  /** As the record and people see it. */
+  command: string;
+  onFrontLoss: "keep" | "kill";
+  blob: string;
+  limits: TreeLimits;
+  request: SpawnRequest;
+  /** Makes what the run is fed and heard by. `hangUp` tells every process of it that its terminal is gone. */
+  prepare(id: string, hangUp: () => void): Pick<RunParts, "io" | "errorLog" | "keepsDescendants" | "figures">;
+  /** Where it runs, if not here: around the container that holds what is started here. */
+  place?(container: Container): { container: Container; host: string };
+  /** It is in the table, and nothing is started yet. */
+  onPrepared?(run: Run): void;
+  onChange?(run: Run): void;
 }
 
 export interface TableParts {
@@ -58,15 +81,30 @@ export class RunTable {
         `no enabled server named ${JSON.stringify(request.server)} in the config`,
       );
     }
+    const { command, args, cwd, limits } = server;
+    const env = { ...baseEnvironment(), ...server.env };
+    return this.launch({
+      ...request,
+      kind: "mcp",
+      scopeKey: null,
+      command: [command, ...args].join(" "),
+      limits,
+      request: { command, args, cwd, env },
+      place: (container) => this.#parts.far.place(container, server),
+      prepare: (id) => ({ errorLog: new ErrorLog(join(this.#parts.runsDirectory, `${id}.log`)) }),
+    });
+  }
+
+  /** Throws `gateway_busy`, `run_limit`, `spawn_failed`. The row is written before anything is spawned. */
+  async launch(launch: Launch): Promise<Run> {
     if (this.#closed) throw new HoldfastError("gateway_busy", "the gateway is stopping");
     const { runsMax } = this.#parts.config.limits;
     if (this.#runs.size >= runsMax) {
       throw new HoldfastError("run_limit", `${runsMax} runs are alive, which is limits.runsMax; end some or raise it`);
     }
-    const run = this.#prepare(request, server);
-    const env = { ...baseEnvironment(), ...server.env };
+    const { run, spawn } = this.#prepare(launch);
     const port = this.#port;
-    await run.start({ command: server.command, args: server.args, cwd: server.cwd, env });
+    await run.start(spawn);
     // If its front died meanwhile it is being ended.
     if (port !== undefined && port === this.#port) run.relay?.attach(port);
     return run;
@@ -87,6 +125,21 @@ export class RunTable {
   list(all: boolean): RunView[] {
     const live = this.live().map((run) => run.view());
     return all ? [...live, ...this.#parts.ledger.history(1000).map(rowView)] : live;
+  }
+
+  /**
+   * Before a list is told: a run of which nothing lives is ended, and what carries the mark of a run that nobody holds any
+   * more is ended too. So a list never leaves out what lives.
+   */
+  async reconcile(): Promise<void> {
+    const { ownerId, epoch, log } = this.#parts;
+    for (const run of this.live()) run.reconcile();
+    for (const [id, processes] of await scanMarkersSoon(ownerId)) {
+      if (this.#runs.has(id) || !id.startsWith(`r${epoch}-`)) continue;
+      for (const { pid } of processes)
+        log.warn({ event: "orphan.swept", what: `ended pid ${pid} of run ${id}, which is not held any more` });
+      killAll(() => processes);
+    }
   }
 
   /** A new front is there: the runs that it starts, and those that it adopts, speak to it from now on. */
@@ -140,28 +193,35 @@ export class RunTable {
     for (const run of this.live()) void run.kill("shutdown");
   }
 
-  #prepare(request: StartRequest, server: ServerConfig): Run {
-    const { command, args, cwd, limits } = server;
-    const { containment, ledger, ownerId, epoch, runsDirectory, config, log, far } = this.#parts;
+  #prepare(launch: Launch): { run: Run; spawn: SpawnRequest } {
+    const { kind, server, sessionId, scopeKey, command, limits, onFrontLoss } = launch;
+    const { containment, ledger, ownerId, epoch, config, log } = this.#parts;
     // The epoch is in the id, so that a guardian of an older epoch can tell a newer one's runs from its own.
     const id = `r${epoch}-${randomBytes(4).toString("hex")}`;
-    const { container, host } = far.place(containment.create(id), server);
+    const near = containment.create(id);
+    const { container, host } = launch.place?.(near) ?? { container: near, host: "local" };
+    const hangUp = () => {
+      container.signal("SIGHUP");
+      // What is stopped cannot hear it before it goes on.
+      container.signal("SIGCONT");
+    };
+    const prepared = launch.prepare(id, hangUp);
     const row: LedgerRow = {
       id,
-      kind: "mcp",
-      server: request.server,
-      sessionId: request.sessionId,
-      scopeKey: null,
+      kind,
+      server,
+      sessionId,
+      scopeKey,
       host,
-      command: [command, ...args].join(" "),
-      cwd: cwd ?? null,
+      command,
+      cwd: launch.request.cwd ?? null,
       pid: null,
       startTime: null,
       bootId: bootId(),
       processGroup: null,
       container: container.name,
       marker: markerOf(ownerId, id),
-      policy: request.onFrontLoss,
+      policy: onFrontLoss,
       state: "starting",
       startedAt: Date.now(),
       leaderEndedAt: null,
@@ -172,20 +232,24 @@ export class RunTable {
       epoch,
     };
     const channel = this.#nextChannel++;
-    const errorLog = new ErrorLog(join(runsDirectory, `${id}.log`));
-    const onChange = (run: Run) => this.#changed(run);
+    const onChange = (run: Run) => {
+      this.#changed(run);
+      launch.onChange?.(run);
+    };
     const onExcess = (excessive: Run, what: string) => log.warn({ event: "run.exceeded", run: excessive.id, what });
-    const parts = { container, ledger, errorLog, graces: config.stop, limits, now: Date.now, onExcess, onChange };
-    const run = new Run(channel, row, parts, request);
+    const parts = { ...prepared, container, ledger, graces: config.stop, limits, now: Date.now, onExcess, onChange };
+    const run = new Run(channel, row, parts, launch);
     this.#runs.set(id, run);
     this.#channels.set(channel, run);
-    log.info({ event: "run.intended", run: id, kind: "mcp", server: request.server, session: request.sessionId });
-    return run;
+    launch.onPrepared?.(run);
+    log.info({ event: "run.intended", run: id, kind, server, session: sessionId });
+    return { run, spawn: { ...launch.request, ...prepared.io?.request() } };
   }
 
   #changed(run: Run): void {
-    const { id, state, endReason, exitCode, signal, survivors } = run.summary();
-    if (state === "running") this.#parts.log.info({ event: "run.spawned", run: id });
+    const { id, state, endReason, exitCode, signal, survivors, leaderEndedAt } = run.summary();
+    // Told a second time when the command has ended and what it left behind is kept.
+    if (state === "running" && leaderEndedAt === null) this.#parts.log.info({ event: "run.spawned", run: id });
     if (state === "stopping")
       this.#parts.log.info({ event: "run.stopping", run: id, endReason, survivors: survivors.map(({ pid }) => pid) });
     if (state === "exited") {

@@ -1,6 +1,7 @@
 /** One run: a container, a ledger row and the relay of its stdio, from before the spawn until the proof of empty. */
 import { commandOf, readProcess, startedAtOf, type ProcessInfo } from "../contain/processes.ts";
 import { watchLimits, type TreeLimits } from "../contain/limit-watch.ts";
+import { signalProcess } from "../contain/signals.ts";
 import type { ContainedProcess, Container, LeaderExit, SpawnRequest } from "../contain/types.ts";
 import { asHoldfastError } from "../errors.ts";
 import type { ErrorLog } from "./error-log.ts";
@@ -8,12 +9,20 @@ import type { Ledger, LedgerRow } from "./ledger.ts";
 import { transition } from "./lifecycle.ts";
 import type { EndReason, ProcessView, RunState, RunView } from "./protocol/messages.ts";
 import { LineRelay } from "./relay.ts";
+import type { RunIo } from "./background/run-io.ts";
 import { StopSequence, type StopGraces } from "../contain/stop-sequence.ts";
 
 export interface RunParts {
   container: Container;
   ledger: Ledger;
-  errorLog: ErrorLog;
+  /** Of an MCP run: its stderr. */
+  errorLog?: ErrorLog | undefined;
+  /** Of a background run: all its input and output; an MCP run has a relay. */
+  io?: RunIo | undefined;
+  /** What the command left behind lives on until the run is ended; by default it ends with the command. */
+  keepsDescendants?: boolean | undefined;
+  /** What a background run shows of itself besides. */
+  figures?: (() => Partial<RunView>) | undefined;
   graces: StopGraces;
   limits: TreeLimits;
   now: () => number;
@@ -103,6 +112,18 @@ export class Run {
     return this.#stopping;
   }
 
+  /** To every process of the run, or to its command only. Nothing happens when nobody is there. */
+  signal(signal: NodeJS.Signals, to: "all" | "command"): void {
+    const { container } = this.#parts;
+    if (to === "all") return container.signal(signal);
+    const command = container.members().find(({ pid }) => pid === this.#process?.leaderPid());
+    if (command !== undefined) signalProcess(command, signal);
+  }
+
+  members(): ProcessInfo[] {
+    return this.#parts.container.members();
+  }
+
   /** The run as the kernel shows it now. */
   view(): RunView {
     const processes = this.state === "exited" ? [] : this.#parts.container.members().map(viewProcess);
@@ -111,7 +132,13 @@ export class Run {
 
   /** The run without its processes: costs no look at the system. */
   summary(): RunView {
-    return { ...rowView(this.#row), pid: this.#process?.leaderPid() ?? this.#row.pid, survivors: this.#survivors };
+    const figures = this.state === "exited" ? {} : this.#parts.figures?.();
+    return {
+      ...rowView(this.#row),
+      ...figures,
+      pid: this.#process?.leaderPid() ?? this.#row.pid,
+      survivors: this.#survivors,
+    };
   }
 
   #hurry(): void {
@@ -122,8 +149,11 @@ export class Run {
   #spawned(contained: ContainedProcess): void {
     this.#process = contained;
     const { child } = contained;
-    child.stderr?.on("data", (chunk: Buffer) => this.#parts.errorLog.write(chunk));
-    this.relay = new LineRelay(this.channel, child, () => void this.kill("limit-exceeded"));
+    const { errorLog, io } = this.#parts;
+    if (io === undefined) {
+      child.stderr?.on("data", (chunk: Buffer) => errorLog?.write(chunk));
+      this.relay = new LineRelay(this.channel, child, () => void this.kill("limit-exceeded"));
+    } else io.begin(contained);
     const pid = child.pid ?? 0;
     const info = readProcess(pid);
     Object.assign(this.#row, { pid, startTime: info?.startTime ?? null, processGroup: info?.processGroup ?? null });
@@ -137,11 +167,14 @@ export class Run {
     this.#enter("stopping");
     // What is being started cannot be ended yet; the spawn itself is bounded.
     await this.#spawning;
-    const graces = this.#process === undefined ? { stdinGraceMs: 0, termGraceMs: 0 } : this.#parts.graces;
+    const { io, graces: given } = this.#parts;
+    const graces = { ...given };
+    if (this.#process === undefined || io?.hasInput === false) graces.stdinGraceMs = 0;
+    if (this.#process === undefined) graces.termGraceMs = 0;
     this.#sequence = new StopSequence(
       this.#parts.container,
       graces,
-      () => this.relay?.endStdin(),
+      () => (io === undefined ? this.relay?.endStdin() : io.endInput()),
       () => this.#leaderExit !== undefined,
     );
     if (this.#hurried) this.#sequence.hurry();
@@ -149,6 +182,7 @@ export class Run {
     this.#survivors = left.map(viewProcess);
     // The leader's exit event may come a turn after the kernel's "empty"; its code belongs into the row.
     if (this.#process !== undefined && left.length === 0) this.#leaderExit ??= await this.#process.leaderExit;
+    await io?.drained();
     const { owed } = this.#parts.container;
     if (owed === undefined) this.#finalize();
     else this.#lose(owed);
@@ -172,14 +206,30 @@ export class Run {
       void this.stop("limit-exceeded");
       return;
     }
+    if (this.#parts.keepsDescendants === true && !this.#parts.container.looksEmpty()) {
+      this.#parts.ledger.changed(this.#row);
+      this.#parts.onChange(this);
+      return;
+    }
     // What the command left behind ends with it.
+    this.#endedByItself(exit);
+  }
+
+  /** Before a list is told, and for a tree whose command has ended: a run of which nothing lives is ended. */
+  reconcile(): void {
+    if (this.state !== "running" || this.#stopping !== undefined || !this.#parts.container.looksEmpty()) return;
+    if (this.#leaderExit !== undefined) this.#endedByItself(this.#leaderExit);
+  }
+
+  #endedByItself(exit: LeaderExit): void {
     const cause = exit.signal === null ? "exited" : "signaled";
     void this.stop(this.#parts.container.lost === true ? "node-lost" : cause);
   }
 
   #finalize(): void {
-    const { ledger, errorLog, now } = this.#parts;
-    errorLog.close();
+    const { ledger, errorLog, io, now } = this.#parts;
+    errorLog?.close();
+    io?.close();
     if (this.#survivors.length > 0) {
       // Not empty, so not exited: the row stays open, names them, and the next reconcile looks again.
       this.#parts.onChange(this);
@@ -204,8 +254,23 @@ export class Run {
 
 /** A row as `ps` shows it, without its processes. */
 export function rowView(row: LedgerRow): RunView {
-  const { id, kind, server, sessionId, scopeKey, host, state, pid, startedAt, endedAt, leaderEndedAt, command } = row;
+  const { id, kind, server, sessionId, scopeKey, host, state, pid, startedAt, endedAt, leaderEndedAt, command, cwd } =
+    row;
   const { endReason, exitCode, signal } = row;
-  const told = { id, kind, server, sessionId, scopeKey, host, state, pid, startedAt, endedAt, leaderEndedAt, command };
-  return { ...told, endReason, exitCode, signal, survivors: [], processes: [] };
+  const told = {
+    id,
+    kind,
+    server,
+    sessionId,
+    scopeKey,
+    host,
+    state,
+    pid,
+    startedAt,
+    endedAt,
+    leaderEndedAt,
+    command,
+    cwd,
+  };
+  return { ...told, endReason, exitCode, signal, background: null, survivors: [], processes: [] };
 }

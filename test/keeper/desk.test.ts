@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { configSchema } from "../../src/config/schema.ts";
+import { BackgroundRuns } from "../../src/keeper/background/runs.ts";
 import { Desk } from "../../src/keeper/desk.ts";
 import type { FrontProcess } from "../../src/keeper/front.ts";
 import { FarRuns } from "../../src/keeper/far-runs.ts";
@@ -55,6 +56,7 @@ class Office implements AsyncDisposable {
     const never = () => assert.fail("not asked for");
     this.desk = new Desk({
       table: this.table,
+      background: new BackgroundRuns({ config, table: this.table, ledger, runsDirectory: directory }),
       log,
       status: never,
       onListening: never,

@@ -24,9 +24,10 @@ const longFiles: Record<string, string> = {};
 /** Which rooms a room may import from: all of them stand below it. Every room may import itself and the loose files of src/. */
 const below: Record<string, string[]> = {
   commands: ["client", "config", "contain", "gateway", "keeper", "keeper/protocol", "sessions"],
-  gateway: ["keeper/protocol", "mcp", "ownership", "sessions"],
+  gateway: ["keeper/protocol", "mcp", "ownership", "runs", "sessions"],
   client: ["gateway", "keeper/protocol", "sessions"],
-  mcp: ["keeper/protocol", "ownership", "sessions"],
+  mcp: ["keeper/protocol", "ownership", "runs", "sessions"],
+  runs: ["keeper/protocol", "ownership", "sessions"],
   sessions: ["keeper/protocol", "ownership"],
   ownership: ["keeper/protocol"],
   keeper: ["config", "contain", "keeper/protocol", "ssh"],
@@ -47,7 +48,7 @@ const doors: Record<string, string[]> = {
   "src/command-line.ts": ["src/main.ts"],
 };
 
-const frontRooms = new Set(["gateway", "mcp", "sessions", "ownership", "client", "keeper/protocol"]);
+const frontRooms = new Set(["gateway", "mcp", "runs", "sessions", "ownership", "client", "keeper/protocol"]);
 const startingRooms = new Set(["contain", "keeper"]);
 
 const isTypeScript = (path: string) => path.endsWith(".ts");

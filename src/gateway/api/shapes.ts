@@ -1,6 +1,7 @@
 /** Shapes that several methods answer with. Each says the same as the type it carries; the compiler holds them together. */
 import { z } from "zod";
 import { endReasons, type CrashView, type ProcessView, type RunView } from "../../keeper/protocol/messages.ts";
+import type { BackgroundView } from "../../keeper/protocol/background.ts";
 import type { SessionView } from "../../sessions/session.ts";
 
 /** Milliseconds since 1970. */
@@ -18,6 +19,20 @@ const processShape = z
   .meta({ id: "Process", title: "One process of a run, as the kernel shows it; zombies are never listed" });
 processShape satisfies z.ZodType<ProcessView>;
 
+const backgroundShape = z
+  .object({
+    outputBytes: z.int().describe("printed so far"),
+    lastOutputAt: time.nullable(),
+    lastInputAt: time.nullable(),
+    lastViewedAt: time.nullable().describe("ms since 1970 at which somebody was attached last"),
+    onFrontLoss: z.enum(["keep", "kill"]),
+    keepMs: z.int().describe("how long it lives on without any front, in ms"),
+    size: z.object({ columns: z.int(), rows: z.int() }).nullable().describe("of a terminal"),
+    growing: z.string().nullable().describe("set when its number of processes keeps growing: which command, how often"),
+  })
+  .meta({ id: "Background", title: "What a live background run shows besides" });
+backgroundShape satisfies z.ZodType<BackgroundView>;
+
 export const runShape = z
   .object({
     id: z.string(),
@@ -32,6 +47,8 @@ export const runShape = z
     endedAt: time.nullable().describe("ms since 1970 at which the tree was proven empty"),
     leaderEndedAt: time.nullable(),
     command: z.string(),
+    cwd: z.string().nullable(),
+    background: backgroundShape.nullable().describe("null for an MCP run, and for one that has ended"),
     endReason: z.enum(endReasons).nullable(),
     exitCode: z.int().nullable(),
     signal: z.string().nullable(),

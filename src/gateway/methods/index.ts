@@ -1,5 +1,6 @@
 /** What the API can do: the handlers of every namespace in one table. */
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
+import type { RunService } from "../../runs/service.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import type { EventBus } from "../event-bus.ts";
 import { gatewayHandlers } from "./gateway.ts";
@@ -13,12 +14,13 @@ export interface MethodParts {
   sessions: SessionSet;
   urls: string[];
   bus: EventBus;
+  runs: RunService;
 }
 
-export function allHandlers({ link, sessions, urls, bus }: MethodParts): AllHandlers {
+export function allHandlers({ link, sessions, urls, bus, runs }: MethodParts): AllHandlers {
   return {
     ...gatewayHandlers(link, sessions, urls),
-    ...runHandlers(link),
+    ...runHandlers(link, runs),
     ...sessionHandlers(sessions),
     ...eventsHandlers(bus),
   };

@@ -1,7 +1,49 @@
-/** `run.*`: the keeper's to answer. */
+/** `run.*`: the keeper's to answer, by way of the run service. */
+import { HoldfastError } from "../../errors.ts";
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
+import type { OutputPiece, RunService } from "../../runs/service.ts";
 import type { NamespaceHandlers } from "./handlers.ts";
 
-export function runHandlers(link: KeeperLink): NamespaceHandlers<"run"> {
-  return { "run.list": ({ all }) => link.ask("run.list", { all }) };
+/** Most bytes of text in one answer. */
+const pollBytesMax = 64 * 1024;
+
+export function runHandlers(link: KeeperLink, runs: RunService): NamespaceHandlers<"run"> {
+  return {
+    "run.list": ({ all }) => link.ask("run.list", { all }),
+    "run.start": (params) => runs.start(params),
+    "run.log": async ({ id, ...options }) => {
+      const piece = await runs.read(id, options);
+      return { ...placeOf(piece), bytes: piece.bytes.toString("base64") };
+    },
+    "run.poll": async ({ id, offset, waitMs, screen }) => {
+      const piece = await runs.readText(id, { offset, waitMs, bytesMax: pollBytesMax, viewer: false });
+      const drawn = screen ? await runs.screen(piece.run) : undefined;
+      return { ...placeOf(piece), text: piece.text, screen: drawn ?? null };
+    },
+    "run.write": ({ id, data, encoding, end }) => done(runs.write(id, decode(data, encoding), end)),
+    "run.sendKeys": ({ id, keys }) => done(runs.sendKeys(id, keys)),
+    "run.submit": ({ id, text }) => done(runs.submit(id, text)),
+    "run.paste": ({ id, text, bracketed }) => done(runs.paste(id, text, bracketed)),
+    "run.resize": ({ id, columns, rows }) => done(runs.resize(id, columns, rows)),
+    "run.signal": ({ id, signal, to }) => done(runs.signal(id, signal, to)),
+    "run.kill": ({ id, now }) => runs.end(id, "cancelled", now),
+    "run.clear": ({ id }) => done(runs.remove(id, false)),
+    "run.remove": ({ id }) => done(runs.remove(id, true)),
+    "run.wait": ({ id, waitMs }) => runs.wait(id, waitMs),
+  };
+}
+
+function placeOf({ run, offset, nextOffset, printed }: OutputPiece): Omit<OutputPiece, "bytes"> {
+  return { run, offset, nextOffset, printed };
+}
+
+function decode(data: string, encoding: "text" | "base64"): Buffer {
+  if (encoding === "text") return Buffer.from(data);
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(data)) throw new HoldfastError("invalid_params", "data: not base64");
+  return Buffer.from(data, "base64");
+}
+
+async function done(work: Promise<void>): Promise<null> {
+  await work;
+  return null;
 }

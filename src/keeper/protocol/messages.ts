@@ -4,6 +4,7 @@
  */
 import type { ErrorCode } from "../../errors.ts";
 import type { LifecycleEvent } from "../../events.ts";
+import type { BackgroundRequests, BackgroundView } from "./background.ts";
 
 export type RunKind = "exec" | "pty" | "mcp";
 export type RunState = "starting" | "running" | "stopping" | "exited" | "lost";
@@ -69,6 +70,9 @@ export interface RunView {
   endedAt: number | null;
   leaderEndedAt: number | null;
   command: string;
+  cwd: string | null;
+  /** Null for an MCP run, and for one that has ended. */
+  background: BackgroundView | null;
   endReason: EndReason | null;
   exitCode: number | null;
   signal: string | null;
@@ -197,7 +201,7 @@ export type KeeperMessage =
   | { type: "drain"; reason: string };
 
 /** What the front may ask, by name; each is answered by `reply` or `refusal` with the same `request` number. */
-export interface FrontRequests {
+export interface FrontRequests extends BackgroundRequests {
   "run.start": {
     params: { server: string; sessionId: string; onFrontLoss: "keep" | "kill"; blob: string };
     result: { channel: number; run: RunView };

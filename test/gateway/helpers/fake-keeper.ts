@@ -68,6 +68,8 @@ function viewOf(channel: number, server: string, sessionId: string, child: Child
     endedAt: null,
     leaderEndedAt: null,
     command: server,
+    cwd: null,
+    background: null,
     endReason: null,
     exitCode: null,
     signal: null,

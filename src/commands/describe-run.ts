@@ -1,0 +1,57 @@
+/** One background run in one line, for people. */
+import type { ProcessView, RunView } from "../keeper/protocol/messages.ts";
+import { count, duration, megabytes } from "./print.ts";
+
+const commandMax = 80;
+
+export function clip(command: string): string {
+  return command.length <= commandMax ? command : `${command.slice(0, commandMax - 1)}…`;
+}
+
+/** `ended: exited, exit code 3`. */
+export function describeEnd(run: RunView): string {
+  const how =
+    run.signal === null ? (run.exitCode === null ? "" : `, exit code ${run.exitCode}`) : `, signal ${run.signal}`;
+  return `ended: ${run.endReason ?? "exited"}${how}`;
+}
+
+/** Bytes as people count them. */
+export function size(bytes: number): string {
+  return bytes < 10_000 ? `${bytes} B` : bytes < 1024 * 1024 ? `${Math.round(bytes / 1024)} KB` : megabytes(bytes);
+}
+
+/** How long nothing was printed or typed, and how much was printed so far. */
+export function describeUse(run: RunView, now = Date.now()): string {
+  const { background } = run;
+  if (background === null) return "";
+  const { lastOutputAt, lastInputAt, lastViewedAt, outputBytes, growing } = background;
+  const last = Math.max(run.startedAt, lastOutputAt ?? 0, lastInputAt ?? 0);
+  const viewed = lastViewedAt !== null && now - lastViewedAt < 1000 ? ", attached" : "";
+  const grows = growing === null ? "" : `  GROWING: ${growing}`;
+  return `${size(outputBytes)} printed, idle ${duration(now - last)}${viewed}${grows}`;
+}
+
+export function describeBackground(run: RunView): string {
+  const words = [`run ${run.id}`, run.kind];
+  if (run.scopeKey !== null) words.push(`scope ${run.scopeKey}`);
+  if (run.state === "exited") words.push(describeEnd(run));
+  else {
+    const rss = run.processes.reduce((sum, { rssBytes }) => sum + rssBytes, 0);
+    const tree =
+      run.processes.length === 0 ? "" : `, ${count(run.processes.length, "process", "processes")}, ${megabytes(rss)}`;
+    words.push(`${run.state} for ${duration(Date.now() - run.startedAt)}${tree}, ${describeUse(run)}`);
+  }
+  return `${words.join("  ")}  ${clip(run.command)}`;
+}
+
+/** Equal commands of one run that have neither children nor differences that matter: shown once, with their number. */
+export function groupEqual(processes: ProcessView[], hasChildren: (pid: number) => boolean): ProcessView[][] {
+  const groups = new Map<string, ProcessView[]>();
+  for (const one of processes) {
+    const key = hasChildren(one.pid) ? `pid ${one.pid}` : `${one.ppid} ${one.command}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [one]);
+    else group.push(one);
+  }
+  return [...groups.values()];
+}

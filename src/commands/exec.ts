@@ -1,0 +1,137 @@
+/** `holdfast exec -- COMMAND…`: a command that the gateway holds: its tree cannot outlive it unnoticed, its output is kept. */
+import { constants } from "node:os";
+import { GatewayClient } from "../client/rpc.ts";
+import { HoldfastError } from "../errors.ts";
+import type { ParamsOf } from "../gateway/api/index.ts";
+import type { RunView } from "../keeper/protocol/messages.ts";
+import { attachTo } from "./attach.ts";
+import type { CommandContext } from "./context.ts";
+import { describeEnd } from "./describe-run.ts";
+import { feed } from "./feed.ts";
+import { follow, print } from "./follow.ts";
+import { LiveLine } from "./live-line.ts";
+import { printJson } from "./print.ts";
+
+export interface ExecOptions {
+  background: boolean;
+  pty: boolean;
+  scope?: string;
+  replace: boolean;
+  timeout?: number;
+  /** `--no-output-timeout`: commander takes the `no-` off. */
+  outputTimeout?: number | true;
+  maxLifetime?: number;
+  onFrontLoss: "keep" | "kill";
+  keep?: number;
+  descendants: "reap" | "keep-until-scope-ends";
+  host: string;
+  cwd?: string;
+  env: string[];
+  session?: string;
+  limitPids?: number;
+  limitMemory?: number;
+}
+
+export async function exec(context: CommandContext, argv: string[], options: ExecOptions): Promise<number> {
+  if (options.host !== "local")
+    throw new HoldfastError(
+      "usage",
+      `exec: --host ${options.host}: only "local" is there: commands run where the gateway runs`,
+    );
+  const client = new GatewayClient(context);
+  const isTerminal = options.pty && process.stdin.isTTY && process.stdout.isTTY;
+  const run = await client.call("run.start", startParams(argv, options));
+  if (options.background) {
+    if (context.json) printJson(run);
+    else process.stdout.write(`started in the background, holdfast process poll shows how it goes: ${run.id}\n`);
+    return 0;
+  }
+  const ended = isTerminal
+    ? await attachTo(client, run, { detachKey: undefined })
+    : await stay(client, run, options.pty);
+  if (ended.state !== "exited") return 0; // detached
+  if (!["exited", "signaled"].includes(ended.endReason ?? "exited"))
+    process.stderr.write(`holdfast: run ${ended.id} ${describeEnd(ended)}\n`);
+  return exitCodeOf(ended);
+}
+
+/** As a shell says it: 128 + n for signal n. */
+function exitCodeOf(run: RunView): number {
+  if (run.exitCode !== null) return run.exitCode;
+  const number = constants.signals[run.signal as NodeJS.Signals] as number | undefined;
+  return number === undefined ? 1 : 128 + number;
+}
+
+function startParams(argv: string[], options: ExecOptions): ParamsOf<"run.start"> {
+  const env = Object.fromEntries(options.env.map(splitVariable));
+  const { columns = 80, rows = 24 } = process.stdout.isTTY ? process.stdout : {};
+  const { scope, timeout, outputTimeout, maxLifetime, keep, session, limitPids, limitMemory } = options;
+  const limits = {
+    ...(limitPids === undefined ? {} : { processesMax: limitPids }),
+    ...(limitMemory === undefined ? {} : { memoryBytesMax: limitMemory }),
+  };
+  return {
+    kind: options.pty ? "pty" : "exec",
+    argv,
+    cwd: options.cwd ?? process.cwd(),
+    env,
+    background: options.background,
+    replaceExistingScope: options.replace,
+    onFrontLoss: options.onFrontLoss,
+    descendants: options.descendants,
+    columns,
+    rows,
+    limits,
+    ...(scope === undefined ? {} : { scopeKey: scope }),
+    ...(timeout === undefined ? {} : { timeoutMs: timeout }),
+    ...(typeof outputTimeout === "number" ? { noOutputTimeoutMs: outputTimeout } : {}),
+    ...(maxLifetime === undefined ? {} : { maxLifetimeMs: maxLifetime }),
+    ...(keep === undefined ? {} : { keepMs: keep }),
+    ...(session === undefined ? {} : { sessionId: session }),
+  };
+}
+
+function splitVariable(text: string): [string, string] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new HoldfastError("usage", `exec: --env wants NAME=VALUE, not ${JSON.stringify(text)}`);
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** Passes input, output and the first signals on, and stays until the tree is gone. */
+async function stay(client: GatewayClient, run: RunView, isPty: boolean): Promise<RunView> {
+  const line = new LiveLine(run);
+  let asked = 0;
+  const pass = (signal: NodeJS.Signals) => {
+    asked += 1;
+    const call =
+      signal === "SIGINT" && asked === 1
+        ? client.call("run.signal", { id: run.id, signal })
+        : client.call("run.kill", { id: run.id, now: asked > 2 });
+    call.catch(() => {}); // it has ended meanwhile: the end of its output says so
+  };
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) process.on(signal, pass);
+  let skipped = 0;
+  const feeding = feed(client, run.id, isPty);
+  try {
+    return await follow(client, run.id, {
+      offset: 0,
+      follow: true,
+      viewer: true,
+      pace: true,
+      onBytes: (bytes) => {
+        line.printed(bytes);
+        return print(bytes);
+      },
+      onSkipped: (bytes) => {
+        skipped += bytes;
+      },
+      onRun: (view) => line.update(view),
+    });
+  } finally {
+    feeding.close();
+    line.clear();
+    if (skipped > 0) process.stderr.write(`holdfast: ${skipped} bytes were not read in time, and are not kept\n`);
+    for (const signal of signals) process.off(signal, pass);
+  }
+}

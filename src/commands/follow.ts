@@ -1,0 +1,71 @@
+/** Pulls a run's output by offset until the run is over: each reader at its own pace, nothing twice, nothing in between. */
+import { once } from "node:events";
+import type { GatewayClient } from "../client/rpc.ts";
+import type { RunView } from "../keeper/protocol/messages.ts";
+import { HoldfastError } from "../errors.ts";
+
+/** One request waits so long for the next byte. */
+const waitMs = 20_000;
+const bytesMax = 256 * 1024;
+/** A front that was restarted is there again within this time; the run went on meanwhile. */
+const reconnectBoundMs = 30_000;
+const reconnectEveryMs = 200;
+
+export interface FollowOptions {
+  offset: number;
+  /** Wait for more until the run is over; else only what is there. */
+  follow: boolean;
+  /** Somebody looks on: that counts as use of the run. */
+  viewer: boolean;
+  /** The run is to wait for us. */
+  pace?: boolean;
+  signal?: AbortSignal;
+  onBytes: (bytes: Buffer) => Promise<void> | void;
+  /** So many bytes were written over before they could be read. */
+  onSkipped?: (bytes: number) => void;
+  /** After each answer. */
+  onRun?: (run: RunView, printed: number) => void;
+}
+
+/** Resolves with the run as it is at the end of what was read. */
+export async function follow(client: GatewayClient, id: string, options: FollowOptions): Promise<RunView> {
+  let { offset } = options;
+  for (;;) {
+    const params = {
+      id,
+      offset,
+      bytesMax,
+      waitMs: options.follow ? waitMs : 0,
+      viewer: options.viewer,
+      pace: options.pace ?? false,
+    };
+    const piece = await patiently(() => client.call("run.log", params));
+    const bytes = Buffer.from(piece.bytes, "base64");
+    if (piece.offset > offset && offset >= 0) options.onSkipped?.(piece.offset - offset);
+    offset = piece.nextOffset;
+    options.onRun?.(piece.run, piece.printed);
+    if (options.signal?.aborted === true) return piece.run;
+    if (bytes.length > 0) await options.onBytes(bytes);
+    const isAtEnd = offset >= piece.printed;
+    if (isAtEnd && (piece.run.state === "exited" || !options.follow)) return piece.run;
+  }
+}
+
+/** Again while the front is being replaced: the offset says where we were. */
+async function patiently<T>(call: () => Promise<T>): Promise<T> {
+  const deadline = Date.now() + reconnectBoundMs;
+  for (;;) {
+    try {
+      return await call();
+    } catch (thrown) {
+      const passes = thrown instanceof HoldfastError && ["gateway_unreachable", "gateway_busy"].includes(thrown.code);
+      if (!passes || Date.now() > deadline) throw thrown;
+      await new Promise((resolve) => setTimeout(resolve, reconnectEveryMs));
+    }
+  }
+}
+
+/** Writes to stdout at the reader's pace. */
+export async function print(bytes: Buffer): Promise<void> {
+  if (!process.stdout.write(bytes)) await once(process.stdout, "drain");
+}

@@ -1,0 +1,56 @@
+/** One line on the person's terminal while a long command is silent: how long it runs, what it printed, where to look. */
+import type { RunView } from "../keeper/protocol/messages.ts";
+import { size } from "./describe-run.ts";
+import { duration } from "./print.ts";
+
+/** A command that prints or ends within this time needs no line. */
+const quietMs = 3000;
+const everyMs = 1000;
+
+export class LiveLine {
+  readonly #began = Date.now();
+  readonly #timer: NodeJS.Timeout | undefined;
+  #run: RunView;
+  #lastPrinted = Date.now();
+  #bytes = 0;
+  #atLineStart = true;
+  #shown = false;
+
+  constructor(run: RunView) {
+    this.#run = run;
+    if (!process.stderr.isTTY) return;
+    this.#timer = setInterval(() => this.#draw(), everyMs);
+    this.#timer.unref();
+  }
+
+  update(run: RunView): void {
+    this.#run = run;
+  }
+
+  printed(bytes: Buffer): void {
+    this.#hide();
+    this.#bytes += bytes.length;
+    this.#lastPrinted = Date.now();
+    this.#atLineStart = !process.stdout.isTTY || bytes.at(-1) === 10;
+  }
+
+  clear(): void {
+    clearInterval(this.#timer);
+    this.#hide();
+  }
+
+  #draw(): void {
+    const silentMs = Date.now() - this.#lastPrinted;
+    if (silentMs < quietMs || !this.#atLineStart) return;
+    const { id, state } = this.#run;
+    const text = `${state} for ${duration(Date.now() - this.#began)}, ${size(this.#bytes)} printed, silent for ${duration(silentMs)}  (run ${id})`;
+    process.stderr.write(`\r\x1b[K${text}`);
+    this.#shown = true;
+  }
+
+  #hide(): void {
+    if (!this.#shown) return;
+    this.#shown = false;
+    process.stderr.write("\r\x1b[K");
+  }
+}

@@ -1,0 +1,119 @@
+/** The commands for background runs as commander knows them: exec, process, attach, logs. */
+import { InvalidArgumentError, Option, type Command } from "commander";
+import type { CommandContext } from "./context.ts";
+import type { ExecOptions } from "./exec.ts";
+import type { ProcessOptions } from "./process.ts";
+
+type ContextOf = (command: Command) => CommandContext;
+type OnDone = (code: number) => void;
+
+function whole(text: string): number {
+  const value = Number(text);
+  if (!/^\d{1,10}$/.test(text) || value > 2_147_483_647)
+    throw new InvalidArgumentError("it wants a whole number, at most 2147483647.");
+  return value;
+}
+
+/** Negative: counted from the end. */
+function offset(text: string): number {
+  return text.startsWith("-") ? -whole(text.slice(1)) : whole(text);
+}
+
+const collect = (text: string, before: string[]) => [...before, text];
+
+export function addRuns(program: Command, context: ContextOf, onDone: OnDone): void {
+  addExec(program, context, onDone);
+  addProcess(program, context, onDone);
+  program
+    .command("attach")
+    .description("a run's terminal on this one; C-] leaves it, and it goes on")
+    .argument("<run>", "as `process list` shows it")
+    .option("--detach-key <key>", "a key with Ctrl, as C-] (the default) or C-a")
+    .action(async (id: string, own: { detachKey?: string }, command: Command) => {
+      const { attach } = await import("./attach.ts");
+      onDone(await attach(context(command), id, { detachKey: own.detachKey }));
+    });
+  program
+    .command("logs")
+    .description("what a run printed; also after its end")
+    .argument("<run>", "as `process list --all` shows it")
+    .option("-f, --follow", "wait for more until the run is over", false)
+    .option("--tail <bytes>", "only so many bytes from the end", whole)
+    .action(async (id: string, own: { follow: boolean; tail?: number }, command: Command) => {
+      const { logs } = await import("./logs.ts");
+      onDone(await logs(context(command), id, own));
+    });
+}
+
+function addExec(program: Command, context: ContextOf, onDone: OnDone): void {
+  program
+    .command("exec")
+    .description("run a command that the gateway holds; needs exec.enabled in the config")
+    .argument("<command...>", "program and arguments, after --")
+    .option("--background", "print the run's id and leave", false)
+    .option("--pty", "in a terminal", false)
+    .option("--scope <key>", "a name of yours for it")
+    .option("--replace", "first end what runs under the same scope", false)
+    .option("--timeout <ms>", "end it after so long", whole)
+    .option("--no-output-timeout <ms>", "end it when it is silent for so long; 0 = never", whole)
+    .option("--max-lifetime <ms>", "end it, and what it left behind, after so long", whole)
+    .addOption(new Option("--on-front-loss <what>", "when the front dies").choices(["keep", "kill"]).default("keep"))
+    .option("--keep <ms>", "how long it lives on without any front", whole)
+    .addOption(
+      new Option("--descendants <what>", "what the command leaves behind")
+        .choices(["reap", "keep-until-scope-ends"])
+        .default("reap"),
+    )
+    .option("--host <name>", "where to run it", "local")
+    .option("--cwd <directory>", "default: where you are")
+    .option("--env <name=value>", "add a variable; may be given more than once", collect, [])
+    .option("--session <id>", "it ends with this session")
+    .option("--limit-pids <n>", "end it when it has more processes", whole)
+    .option("--limit-memory <bytes>", "end it when it holds more memory", whole)
+    .action(async (argv: string[], own: ExecOptions, command: Command) => {
+      const { exec } = await import("./exec.ts");
+      onDone(await exec(context(command), argv, own));
+    });
+}
+
+function addProcess(program: Command, context: ContextOf, onDone: OnDone): void {
+  const group = program.command("process").description("background runs");
+  group
+    .command("list")
+    .description("those that live")
+    .option("--all", "ended ones too", false)
+    .action(async (own: ProcessOptions, command: Command) => {
+      const { processList } = await import("./process.ts");
+      onDone(await processList(context(command), own));
+    });
+  const add = (name: string, description: string, words?: string): Command => {
+    const command = group.command(name).description(description).argument("<run>", "as `process list` shows it");
+    if (words !== undefined) command.argument(words);
+    return command.action(async (id: string, ...rest: unknown[]) => {
+      const self = rest.pop() as Command;
+      const own = rest.pop() as ProcessOptions;
+      const given = rest[0] === undefined ? [] : [rest[0]].flat().map(String);
+      const { processOperation } = await import("./process.ts");
+      onDone(await processOperation(context(self), name, id, given, own));
+    });
+  };
+  add("poll", "its state and its output as text")
+    .option("--offset <n>", "from this byte on; negative: so many before the end", offset)
+    .option("--wait <ms>", "wait so long for more", whole)
+    .option("--screen", "what its terminal shows");
+  add("log", "its output, at most --limit bytes of it")
+    .option("--offset <n>", "from this byte on; negative: so many before the end", offset)
+    .option("--limit <bytes>", "default: 65536", whole);
+  add("write", "send text to it", "[text...]")
+    .option("--hex", "the text is pairs of hex digits")
+    .option("--end", "close its stdin after it");
+  add("send-keys", "type keys: Enter, C-c, Up, a", "<keys...>").option("--literal", "send the words as they are");
+  add("submit", "type a line and Enter", "[text...]");
+  add("paste", "paste text", "<text...>").option("--bare", "not bracketed, whatever the program asked for");
+  add("resize", "give its terminal another size: COLUMNS ROWS", "<size...>");
+  add("signal", "send a signal to all of it", "<signal>").option("--command", "to the command only");
+  add("kill", "end it; done when nothing of it is left").option("--now", "without the graces");
+  add("clear", "forget it; it must have ended");
+  add("remove", "end it if it lives, and forget it");
+  add("wait", "until nothing of it is left").option("--wait <ms>", "at most so long", whole);
+}

@@ -1,0 +1,132 @@
+/** What may be started in the background: the config's rules, and everything about a spec that only this machine can tell. */
+import { accessSync, constants, realpathSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { delimiter, isAbsolute, join, sep } from "node:path";
+import type { Config } from "../../config/schema.ts";
+import { baseEnvironment } from "../../contain/environment.ts";
+import { guardVariable } from "../../contain/subreaper.ts";
+import { markerVariable } from "../../contain/marker.ts";
+import { HoldfastError } from "../../errors.ts";
+import { specLimits, type BackgroundSpec } from "../protocol/background.ts";
+
+export type ExecRules = Config["exec"];
+
+/** What is started in the end. */
+export interface Resolved {
+  command: string;
+  args: string[];
+  cwd: string;
+  env: Record<string, string>;
+}
+
+/** Variables by which a program that is allowed would load another one. Not a whole list: a guard rail, no sandbox. */
+const steering = /^(?:PATH|IFS|ENV|BASH_ENV|NODE_OPTIONS|PYTHONPATH|PERL5LIB|RUBYLIB|LD_.*)$/;
+
+/** Throws `exec_disabled`, `exec_refused` or `invalid_params`, each with the rule or the thing by name. */
+export function resolveSpec(spec: BackgroundSpec, rules: ExecRules, base = baseEnvironment()): Resolved {
+  if (!rules.enabled)
+    throw new HoldfastError("exec_disabled", 'background runs are off; set "exec": {"enabled": true} in the config');
+  const [command = "", ...args] = spec.argv;
+  checkWords(spec);
+  const cwd = resolveDirectory(spec.cwd ?? base["HOME"] ?? homedir(), rules);
+  const env = { ...base, ...terminalDefaults(spec, base), ...checkEnvironment(spec.env, rules) };
+  const program = findProgram(command, cwd, env["PATH"] ?? "/usr/bin:/bin");
+  if (rules.allowCommands === undefined) return { command, args, cwd, env };
+  checkAllowed(command, program, rules.allowCommands, base["PATH"] ?? "/usr/bin:/bin");
+  return { command: program, args, cwd, env };
+}
+
+function invalid(message: string): HoldfastError {
+  return new HoldfastError("invalid_params", message);
+}
+
+function checkWords(spec: BackgroundSpec): void {
+  const { argvBytesMax, columnsMax, rowsMax } = specLimits;
+  if ((spec.argv[0] ?? "") === "") throw invalid("the command is empty");
+  if (spec.argv.some((word) => word.includes("\0")))
+    throw invalid("the command has a NUL character, which no program can be given");
+  const bytes = spec.argv.reduce((sum, word) => sum + Buffer.byteLength(word) + 1, 0);
+  if (bytes > argvBytesMax) throw invalid(`the command is ${bytes} bytes long, at most ${argvBytesMax} are taken`);
+  const { columns, rows } = spec.size;
+  if (columns < 1 || columns > columnsMax || rows < 1 || rows > rowsMax)
+    throw invalid(`a terminal has 1 to ${columnsMax} columns and 1 to ${rowsMax} rows, not ${columns} × ${rows}`);
+}
+
+function checkEnvironment(env: Record<string, string>, rules: ExecRules): Record<string, string> {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(env)) {
+    bytes += Buffer.byteLength(name) + Buffer.byteLength(value) + 2;
+    if (name === "" || name.includes("=") || name.includes("\0") || value.includes("\0"))
+      throw invalid(
+        `env: ${JSON.stringify(name.slice(0, 64))} is no variable: a name has no "=", and neither has a NUL`,
+      );
+    if (name === markerVariable || name === guardVariable) throw invalid(`env: ${name} is Holdfast's own`);
+    if (rules.allowCommands !== undefined && steering.test(name))
+      throw new HoldfastError("exec_refused", `env: ${name} may not be set while exec.allowCommands is`);
+  }
+  const { envBytesMax } = specLimits;
+  if (bytes > envBytesMax) throw invalid(`env is ${bytes} bytes long, at most ${envBytesMax} are taken`);
+  return env;
+}
+
+/** A terminal that can do what nearly all can, unless the caller or the gateway's own environment knows better. */
+function terminalDefaults(spec: BackgroundSpec, base: Record<string, string>): Record<string, string> {
+  if (spec.kind !== "pty") return {};
+  const known = base["TERM"];
+  return { TERM: known === undefined || known === "dumb" ? "xterm-256color" : known };
+}
+
+function resolveDirectory(cwd: string, rules: ExecRules): string {
+  if (!isAbsolute(cwd) || cwd.includes("\0")) throw invalid(`cwd: ${JSON.stringify(cwd)} is no absolute path`);
+  if (!(statSync(cwd, { throwIfNoEntry: false })?.isDirectory() ?? false)) throw invalid(`cwd: ${cwd} is no directory`);
+  const { allowDirectories } = rules;
+  if (allowDirectories === undefined) return cwd;
+  // Links are followed on both sides: a link inside an allowed directory is no way out of it.
+  const real = realpathSync(cwd);
+  const isInside = allowDirectories.some((directory) => {
+    const allowed = realOrUndefined(directory);
+    return (
+      allowed !== undefined && (real === allowed || real.startsWith(allowed.endsWith(sep) ? allowed : allowed + sep))
+    );
+  });
+  if (isInside) return real;
+  const message = `cwd: ${real} is in none of exec.allowDirectories (${allowDirectories.join(", ")})`;
+  throw new HoldfastError("exec_refused", message);
+}
+
+function realOrUndefined(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined; // not there
+  }
+}
+
+/** The file that the system would run, or `spawn_failed`. */
+function findProgram(command: string, cwd: string, path: string): string {
+  const found = lookUp(command, cwd, path);
+  if (found !== undefined) return found;
+  throw new HoldfastError("spawn_failed", `${command}: no such program, or it may not be run`);
+}
+
+function lookUp(command: string, cwd: string, path: string): string | undefined {
+  const candidates = command.includes("/")
+    ? [isAbsolute(command) ? command : join(cwd, command)]
+    : path.split(delimiter).map((directory) => join(directory === "" ? cwd : directory, command));
+  return candidates.find((file) => {
+    try {
+      accessSync(file, constants.X_OK);
+      return statSync(file).isFile();
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** A name in the list stands for what the gateway's own PATH finds under it, whatever the caller's PATH is. */
+function checkAllowed(command: string, program: string, allowed: string[], ownPath: string): void {
+  const isAllowed = allowed.some((entry) => lookUp(entry, "/", ownPath) === program);
+  if (isAllowed) return;
+  const message = `${command} (${program}) is not in exec.allowCommands (${allowed.join(", ")})`;
+  throw new HoldfastError("exec_refused", message);
+}

@@ -1,0 +1,248 @@
+/** Background commands and terminals of one keeper: started by the rules of the config, fed, read, waited for and ended. */
+import { rmSync } from "node:fs";
+import { constants } from "node:os";
+import { join } from "node:path";
+import type { Config } from "../../config/schema.ts";
+import { HoldfastError } from "../../errors.ts";
+import type { Ledger } from "../ledger.ts";
+import { specLimits, waitMsMax, readBytesMax } from "../protocol/background.ts";
+import type { BackgroundRequests, BackgroundSpec, OutputView } from "../protocol/background.ts";
+import type { RunView } from "../protocol/messages.ts";
+import type { Launch, RunTable } from "../run-table.ts";
+import { rowView, type Run } from "../run.ts";
+import { Lanes } from "./lanes.ts";
+import { LiveRun } from "./live-run.ts";
+import { OutputRing } from "./output-ring.ts";
+import { resolveSpec, type Resolved } from "./policy.ts";
+import { PipeIo, TerminalIo, type IoParts, type RunIo } from "./run-io.ts";
+
+export interface BackgroundParts {
+  config: Config;
+  table: RunTable;
+  ledger: Ledger;
+  runsDirectory: string;
+}
+
+type Params<N extends keyof BackgroundRequests> = BackgroundRequests[N]["params"];
+
+export class BackgroundRuns {
+  readonly #parts: BackgroundParts;
+  readonly #live = new Map<string, LiveRun>();
+  readonly #lanes = new Lanes();
+  /** Of runs that ended in this epoch, for whoever wants to see their last screen. */
+  readonly #endedSizes = new Map<string, OutputView["sizes"]>();
+
+  constructor(parts: BackgroundParts) {
+    this.#parts = parts;
+  }
+
+  /** Throws `exec_disabled`, `exec_refused`, `invalid_params`, `run_limit`, `scope_replaced`, `spawn_failed`; then nothing was started. */
+  start(spec: BackgroundSpec): Promise<RunView> {
+    const resolved = resolveSpec(spec, this.#parts.config.exec);
+    if (spec.scopeKey === null || !spec.replaceExistingScope) return this.#launch(spec, resolved);
+    const key = JSON.stringify([spec.sessionId, spec.scopeKey]);
+    return this.#lanes.pass(key, async () => {
+      await this.#endScope(spec.sessionId, spec.scopeKey);
+      return this.#launch(spec, resolved);
+    });
+  }
+
+  async read({ run: id, offset, bytesMax, waitMs, viewer, pace }: Params<"exec.read">): Promise<OutputView> {
+    const live = this.#live.get(id);
+    if (live === undefined) return this.#readEnded(id, offset, bytesMax);
+    if (viewer) live.noteView();
+    if (pace) live.readTo(offset);
+    if (live.ring.printed <= offset) await live.nextOutput(Math.min(waitMs, waitMsMax), viewer);
+    // It may have ended while we waited.
+    if (!this.#live.has(id)) return this.#readEnded(id, offset, bytesMax);
+    const piece = live.ring.read(offset, Math.min(bytesMax, readBytesMax));
+    const { printed } = piece;
+    const bytes = piece.bytes.toString("base64");
+    return { offset: piece.offset, bytes, printed, run: live.run.summary(), sizes: live.sizes };
+  }
+
+  write({ run, bytes, end }: Params<"exec.write">): null {
+    const live = this.#liveRun(run);
+    const data = Buffer.from(bytes, "base64");
+    if (data.length > specLimits.inputBytesMax)
+      throw new HoldfastError("invalid_params", `at most ${specLimits.inputBytesMax} bytes are taken at once`);
+    live.noteInput();
+    if (data.length > 0) live.io.write(data);
+    if (end && live.io instanceof PipeIo) live.io.endInput();
+    return null;
+  }
+
+  resize({ run, size }: Params<"exec.resize">): null {
+    const live = this.#liveRun(run);
+    if (!(live.io instanceof TerminalIo)) throw new HoldfastError("invalid_params", `run ${run} has no terminal`);
+    const { columnsMax, rowsMax } = specLimits;
+    if (size.columns > columnsMax || size.rows > rowsMax)
+      throw new HoldfastError("invalid_params", `a terminal has at most ${columnsMax} columns and ${rowsMax} rows`);
+    live.io.resize(size);
+    live.resized(size);
+    return null;
+  }
+
+  signal({ run, signal, to }: Params<"exec.signal">): null {
+    const live = this.#liveRun(run);
+    if (!Object.hasOwn(constants.signals, signal))
+      throw new HoldfastError("invalid_params", `no signal ${signal}; write it as SIGINT or SIGTERM`);
+    live.run.signal(signal as NodeJS.Signals, to);
+    return null;
+  }
+
+  /** Also for a run that is ended already: then it is told as it ended. */
+  async end({ run, reason, hurried }: Params<"exec.end">): Promise<RunView> {
+    const live = this.#live.get(run);
+    if (live === undefined) return this.#ended(run);
+    return hurried ? live.run.kill(reason) : live.run.stop(reason);
+  }
+
+  async wait({ run, waitMs }: Params<"exec.wait">): Promise<RunView> {
+    const live = this.#live.get(run);
+    if (live === undefined) return this.#ended(run);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<RunView>((resolve) => {
+      timer = setTimeout(() => resolve(live.run.summary()), Math.min(waitMs, waitMsMax));
+    });
+    return Promise.race([live.over, late]).finally(() => clearTimeout(timer));
+  }
+
+  async remove({ run, end }: Params<"exec.remove">): Promise<null> {
+    const live = this.#live.get(run);
+    if (live !== undefined) {
+      if (!end)
+        throw new HoldfastError("run_alive", `run ${run} has not ended; end it first, or remove it with its end`);
+      const { survivors } = await live.run.stop("cancelled");
+      if (survivors.length > 0) throw unendable(run, survivors);
+    }
+    this.#ended(run);
+    this.#forget(run);
+    return null;
+  }
+
+  /** Live runs that belong to a session. */
+  owners(): { run: string; sessionId: string }[] {
+    return [...this.#live].flatMap(([run, { spec }]) =>
+      spec.sessionId === null ? [] : [{ run, sessionId: spec.sessionId }],
+    );
+  }
+
+  /** The front is gone; runs that stay begin to count. Those that do not are the table's to end. */
+  frontLost(): void {
+    for (const live of this.#live.values()) live.frontLost();
+  }
+
+  frontBack(): void {
+    for (const live of this.#live.values()) live.frontBack();
+  }
+
+  /** For the watch on growth. */
+  noteGrowth(id: string, what: string): void {
+    const live = this.#live.get(id);
+    if (live !== undefined) live.growing = what;
+  }
+
+  async #launch(spec: BackgroundSpec, resolved: Resolved): Promise<RunView> {
+    const { config, table, runsDirectory } = this.#parts;
+    const { exec } = config;
+    let made: LiveRun | undefined;
+    const prepare: Launch["prepare"] = (id, hangUp) => {
+      const ring = OutputRing.create(join(runsDirectory, `${id}.out`), exec.outputBytesMax);
+      const io = makeIo(spec, { ring, onOutput: () => made?.noteOutput(), hangUp });
+      const silent = spec.kind === "pty" && spec.background ? exec.noOutputTimeoutMs : 0;
+      const { timeoutMs, maxLifetimeMs } = spec;
+      const limits = { timeoutMs, maxLifetimeMs, noOutputTimeoutMs: spec.noOutputTimeoutMs ?? silent };
+      const live = new LiveRun(spec, { io, ring, limits, keepMs: spec.keepMs ?? exec.keepMs });
+      made = live;
+      const keepsDescendants = spec.descendants === "keep-until-scope-ends";
+      return { io, keepsDescendants, figures: () => live.figures() };
+    };
+    const { kind, sessionId, scopeKey, onFrontLoss, limits } = spec;
+    const command = spec.argv.join(" ");
+    const named = { kind, server: null, sessionId, scopeKey, command, onFrontLoss, limits, blob: "" };
+    const run = await table.launch({
+      ...named,
+      request: resolved,
+      prepare,
+      onPrepared: (prepared) => this.#hold(prepared, made!),
+      onChange: (changed) => this.#changed(changed),
+    });
+    return run.summary();
+  }
+
+  #hold(run: Run, live: LiveRun): void {
+    live.run = run;
+    this.#live.set(run.id, live);
+  }
+
+  #changed(run: Run): void {
+    const live = this.#live.get(run.id);
+    if (live === undefined) return;
+    const view = run.summary();
+    if (view.state === "exited") {
+      this.#live.delete(run.id);
+      this.#endedSizes.set(run.id, live.sizes);
+    }
+    live.changed(view);
+    if (view.state === "exited") this.#trim();
+  }
+
+  async #endScope(sessionId: string | null, scopeKey: string | null): Promise<void> {
+    const old = [...this.#live.values()].filter(
+      ({ spec }) => spec.sessionId === sessionId && spec.scopeKey === scopeKey,
+    );
+    const views = await Promise.all(old.map(({ run }) => run.stop("scope-replaced")));
+    for (const { id, survivors } of views) if (survivors.length > 0) throw unendable(id, survivors);
+  }
+
+  #liveRun(id: string): LiveRun {
+    const live = this.#live.get(id);
+    if (live !== undefined) return live;
+    const { endReason } = this.#ended(id);
+    throw new HoldfastError("run_ended", `run ${id} has ended (${endReason ?? "exited"})`);
+  }
+
+  #ended(id: string): RunView {
+    const row = this.#parts.ledger.find(id);
+    if (row === undefined || row.kind === "mcp") {
+      const message = `no background run ${id}; \`holdfast process list --all\` shows those there are`;
+      throw new HoldfastError("run_unknown", message);
+    }
+    return rowView(row);
+  }
+
+  #readEnded(id: string, offset: number, bytesMax: number): OutputView {
+    const run = this.#ended(id);
+    const ring = OutputRing.open(this.#file(id));
+    const none = { offset: 0, bytes: Buffer.alloc(0), printed: 0 };
+    const piece = ring?.read(offset, Math.min(bytesMax, readBytesMax)) ?? none;
+    ring?.close();
+    const bytes = piece.bytes.toString("base64");
+    return { offset: piece.offset, bytes, printed: piece.printed, run, sizes: this.#endedSizes.get(id) ?? [] };
+  }
+
+  #file(id: string): string {
+    return join(this.#parts.runsDirectory, `${id}.out`);
+  }
+
+  #forget(id: string): void {
+    this.#parts.ledger.remove(id);
+    this.#endedSizes.delete(id);
+    rmSync(this.#file(id), { force: true });
+  }
+
+  /** Keeps what is kept of ended runs bounded, output included. */
+  #trim(): void {
+    for (const id of this.#parts.ledger.backgroundBeyond(this.#parts.config.exec.historyMax)) this.#forget(id);
+  }
+}
+
+function makeIo(spec: BackgroundSpec, parts: IoParts): RunIo {
+  return spec.kind === "pty" ? new TerminalIo(parts, spec.size) : new PipeIo(parts, spec.stdin);
+}
+
+function unendable(id: string, survivors: RunView["survivors"]): HoldfastError {
+  const who = survivors.map(({ pid, state, command }) => `pid ${pid} (${state}) ${command}`).join(", ");
+  return new HoldfastError("survivors", `run ${id} could not be ended: ${who}`);
+}

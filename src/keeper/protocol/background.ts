@@ -1,0 +1,102 @@
+/** Background runs between front and keeper: what is asked, what is told. Output is pulled by offset, so that a front that comes later misses nothing. */
+import type { EndReason, RunView } from "./messages.ts";
+
+export interface TerminalSize {
+  columns: number;
+  rows: number;
+}
+
+/** What a background run is to be. Times are milliseconds; 0 = never. */
+export interface BackgroundSpec {
+  kind: "exec" | "pty";
+  /** Program and arguments. A line for the shell is `["/bin/sh", "-c", line]`. */
+  argv: string[];
+  /** Absolute; the gateway's home directory when null. */
+  cwd: string | null;
+  /** Added to the clean base. */
+  env: Record<string, string>;
+  sessionId: string | null;
+  scopeKey: string | null;
+  /** End what runs under the same session and scope key first. */
+  replaceExistingScope: boolean;
+  /** Whether the caller goes away while it runs: a silent terminal then has the config's time limit. */
+  background: boolean;
+  onFrontLoss: "keep" | "kill";
+  /** How long it lives on without any front; null = as the config says. */
+  keepMs: number | null;
+  /** For the command itself. */
+  timeoutMs: number;
+  /** Null = as the config says for a terminal in the background, else never. */
+  noOutputTimeoutMs: number | null;
+  /** For the whole run. */
+  maxLifetimeMs: number;
+  /** What the command leaves behind: ended with it, or kept until the run itself is ended. */
+  descendants: "reap" | "keep-until-scope-ends";
+  /** Of a terminal. */
+  size: TerminalSize;
+  /** Whether an `exec` run has a stdin that can be written to; else it reads the end of its input at once. */
+  stdin: boolean;
+  limits: { processesMax?: number | undefined; memoryBytesMax?: number | undefined };
+}
+
+/** What a live background run shows besides. Times are milliseconds since the epoch. */
+export interface BackgroundView {
+  outputBytes: number;
+  lastOutputAt: number | null;
+  lastInputAt: number | null;
+  /** Somebody was attached then. */
+  lastViewedAt: number | null;
+  onFrontLoss: "keep" | "kill";
+  keepMs: number;
+  /** Of a terminal. */
+  size: TerminalSize | null;
+  /** Set when its number of processes keeps growing: which command, how often. */
+  growing: string | null;
+}
+
+export interface OutputView {
+  /** Offset of the first byte; larger than asked when what was asked for has been written over. */
+  offset: number;
+  /** The bytes, in base64. */
+  bytes: string;
+  /** Bytes printed by the run so far. */
+  printed: number;
+  run: RunView;
+  /** Sizes of the terminal since its start, with the offset from which each held. */
+  sizes: ({ offset: number } & TerminalSize)[];
+}
+
+export interface BackgroundRequests {
+  "exec.start": { params: BackgroundSpec; result: RunView };
+  /** Waits up to `waitMs` for a first byte at `offset`, or for the end of the run. `viewer`: somebody is looking on; `pace`: a run in the foreground waits for this reader, who has all before `offset`. */
+  "exec.read": {
+    params: { run: string; offset: number; bytesMax: number; waitMs: number; viewer: boolean; pace: boolean };
+    result: OutputView;
+  };
+  /** Bytes in base64; `end` closes stdin after them (a terminal has no end of input: send it ^D). */
+  "exec.write": { params: { run: string; bytes: string; end: boolean }; result: null };
+  "exec.resize": { params: { run: string; size: TerminalSize }; result: null };
+  /** To every process of the run, or to its command only. */
+  "exec.signal": { params: { run: string; signal: string; to: "all" | "command" }; result: null };
+  /** `hurried`: without the graces. Resolves when the run is over. */
+  "exec.end": { params: { run: string; reason: EndReason; hurried: boolean }; result: RunView };
+  /** Resolves when the run is over, or after `waitMs` with the run as it is then. */
+  "exec.wait": { params: { run: string; waitMs: number }; result: RunView };
+  /** Live runs that belong to a session, for the front to see whether it knows them all. */
+  "exec.owners": { params: Record<string, never>; result: { run: string; sessionId: string }[] };
+  /** Forgets a run and its output. One that lives is ended first if `end`, else `run_alive` is thrown. */
+  "exec.remove": { params: { run: string; end: boolean }; result: null };
+}
+
+/** Most bytes of one answer, before base64. */
+export const readBytesMax = 256 * 1024;
+/** Longest wait of one request. */
+export const waitMsMax = 60_000;
+/** Limits of a spec, in bytes of UTF-8 or as counts. */
+export const specLimits = {
+  argvBytesMax: 128 * 1024,
+  envBytesMax: 256 * 1024,
+  columnsMax: 1000,
+  rowsMax: 1000,
+  inputBytesMax: 512 * 1024,
+};

@@ -1,0 +1,245 @@
+/** Background runs as the front offers them, to the API and as MCP tools alike: one place that knows what an operation means. */
+import { HoldfastError } from "../errors.ts";
+import type { KeeperLink } from "../keeper/protocol/link.ts";
+import { readBytesMax, waitMsMax, type BackgroundSpec, type OutputView } from "../keeper/protocol/background.ts";
+import type { EndReason, RunView } from "../keeper/protocol/messages.ts";
+import type { Owned } from "../ownership/scope.ts";
+import type { Session } from "../sessions/session.ts";
+import type { SessionSet } from "../sessions/set.ts";
+import { bytesOfKeys } from "./keys.ts";
+import { Screens, type ScreenView } from "./screens.ts";
+import { unfinishedBytes } from "./text.ts";
+
+/** How often runs are looked at whose session may be gone without a word. */
+const ownersLookMs = 2000;
+
+/** What has a default may be left out. */
+export type StartOptions = { [K in keyof Omit<BackgroundSpec, "argv" | "size">]?: BackgroundSpec[K] | undefined } & {
+  /** A line for the shell; else `argv`. */
+  command?: string | undefined;
+  argv?: string[] | undefined;
+  columns?: number | undefined;
+  rows?: number | undefined;
+  /** Answer when the run is over, or after so many milliseconds. */
+  yieldMs?: number | undefined;
+};
+
+export interface ReadOptions {
+  /** From the first byte; negative: so many bytes before the end. */
+  offset: number;
+  bytesMax: number;
+  waitMs: number;
+  viewer: boolean;
+  /** A run in the foreground waits for this reader. */
+  pace?: boolean;
+}
+
+/** A piece of output; `nextOffset` is where to go on. */
+export interface OutputPiece {
+  run: RunView;
+  offset: number;
+  nextOffset: number;
+  printed: number;
+  bytes: Buffer;
+}
+
+export class RunService {
+  readonly screens: Screens;
+  readonly #link: KeeperLink;
+  readonly #sessions: SessionSet;
+  readonly #held = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(link: KeeperLink, sessions: SessionSet) {
+    this.#link = link;
+    this.#sessions = sessions;
+    this.screens = new Screens(link);
+  }
+
+  /** Once the sessions of an earlier front are there again: takes over what belongs to them, ends what belongs to nobody. */
+  begin(): void {
+    const look = () => void this.#lookAtOwners().catch(() => {}); // the keeper is gone, and this process with it
+    look();
+    this.#timer = setInterval(look, ownersLookMs);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Throws what the keeper throws, and `session_unknown`; then nothing was started. */
+  async start(options: StartOptions): Promise<RunView> {
+    const { command, argv, columns, rows, yieldMs, ...rest } = options;
+    if ((command === undefined) === (argv === undefined))
+      throw new HoldfastError(
+        "invalid_params",
+        "give either command (a line for the shell) or argv (program and arguments)",
+      );
+    const spec = completeSpec(rest, argv ?? ["/bin/sh", "-c", command ?? ""], {
+      columns: columns ?? 80,
+      rows: rows ?? 24,
+    });
+    const session = spec.sessionId === null ? undefined : this.#session(spec.sessionId);
+    const run = await this.#link.ask("exec.start", spec);
+    if (session !== undefined) this.#hold(run.id, session);
+    return yieldMs === undefined || yieldMs === 0 ? run : this.wait(run.id, yieldMs);
+  }
+
+  async read(run: string, { offset, bytesMax, waitMs, viewer, pace = false }: ReadOptions): Promise<OutputPiece> {
+    const ask = (from: number, wait: number) =>
+      this.#link.ask("exec.read", {
+        run,
+        offset: from,
+        bytesMax: Math.min(bytesMax, readBytesMax),
+        waitMs: wait,
+        viewer,
+        pace,
+      });
+    if (offset >= 0) return pieceOf(await ask(offset, Math.min(waitMs, waitMsMax)));
+    const { printed } = await ask(Number.MAX_SAFE_INTEGER, 0);
+    return pieceOf(await ask(Math.max(0, printed + offset), 0));
+  }
+
+  /** As `read`, cut where a character ends: `nextOffset` is then before the half one. */
+  async readText(run: string, options: ReadOptions): Promise<OutputPiece & { text: string }> {
+    const piece = await this.read(run, options);
+    const half = piece.run.state === "exited" && piece.nextOffset === piece.printed ? 0 : unfinishedBytes(piece.bytes);
+    const bytes = half === 0 || half === piece.bytes.length ? piece.bytes : piece.bytes.subarray(0, -half);
+    return { ...piece, bytes, nextOffset: piece.offset + bytes.length, text: bytes.toString("utf8") };
+  }
+
+  /** Undefined for a run without a terminal. */
+  async screen(run: RunView): Promise<ScreenView | undefined> {
+    return run.kind === "pty" ? this.screens.look(run.id) : undefined;
+  }
+
+  async write(run: string, bytes: Buffer, end = false): Promise<void> {
+    await this.#link.ask("exec.write", { run, bytes: bytes.toString("base64"), end });
+  }
+
+  /** Throws `keys_invalid` with nothing sent. */
+  async sendKeys(run: string, keys: readonly string[]): Promise<void> {
+    // Parsed before anything is asked: a bad key must not even draw a screen.
+    bytesOfKeys(keys);
+    const applicationCursor = (await this.#hasTerminal(run)) && (await this.screens.modes(run)).applicationCursor;
+    await this.write(run, Buffer.from(bytesOfKeys(keys, applicationCursor)));
+  }
+
+  /** A line and Enter: what Enter is depends on whether a terminal stands between. */
+  async submit(run: string, text: string): Promise<void> {
+    const enter = (await this.#hasTerminal(run)) ? "\r" : "\n";
+    await this.write(run, Buffer.from(text + enter));
+  }
+
+  /** Bracketed when the program asked its terminal for that, so that it can tell pasted lines from typed ones. */
+  async paste(run: string, text: string, bracketed?: boolean): Promise<void> {
+    if (!(await this.#hasTerminal(run))) return this.write(run, Buffer.from(text));
+    const isBracketed = bracketed ?? (await this.screens.modes(run)).bracketedPaste;
+    // A paste cannot end itself and go on as typed keys.
+    const plain = text.replaceAll("\x1b[201~", "").replaceAll("\n", "\r");
+    await this.write(run, Buffer.from(isBracketed ? `\x1b[200~${plain}\x1b[201~` : plain));
+  }
+
+  async resize(run: string, columns: number, rows: number): Promise<void> {
+    await this.#link.ask("exec.resize", { run, size: { columns, rows } });
+  }
+
+  async signal(run: string, signal: string, to: "all" | "command"): Promise<void> {
+    await this.#link.ask("exec.signal", { run, signal, to });
+  }
+
+  /** Resolves when the tree is gone. Throws `survivors` when it could not be ended. */
+  async end(run: string, reason: EndReason, hurried: boolean): Promise<RunView> {
+    const view = await this.#link.ask("exec.end", { run, reason, hurried });
+    if (view.survivors.length === 0) return view;
+    const who = view.survivors.map(({ pid, state, command }) => `pid ${pid} (${state}) ${command}`).join(", ");
+    throw new HoldfastError("survivors", `run ${run} could not be ended: ${who}`);
+  }
+
+  /** Resolves when the run is over, or after `waitMs` with its state as it is then. */
+  async wait(run: string, waitMs: number): Promise<RunView> {
+    const deadline = Date.now() + waitMs;
+    for (;;) {
+      const restMs = Math.max(0, deadline - Date.now());
+      const view = await this.#link.ask("exec.wait", { run, waitMs: Math.min(restMs, waitMsMax) });
+      if (view.state === "exited" || Date.now() >= deadline) return view;
+    }
+  }
+
+  /** Forgets a run; one that lives is ended first, or refused with `run_alive`. */
+  async remove(run: string, end: boolean): Promise<void> {
+    await this.#link.ask("exec.remove", { run, end });
+    this.screens.forget(run);
+  }
+
+  async #hasTerminal(run: string): Promise<boolean> {
+    const view = await this.#link.ask("exec.wait", { run, waitMs: 0 });
+    return view.kind === "pty";
+  }
+
+  #session(id: string): Session {
+    const session = this.#sessions.get(id);
+    if (session !== undefined) return session;
+    throw new HoldfastError(
+      "session_unknown",
+      `no session ${id}; \`holdfast sessions list\` shows those that are open`,
+    );
+  }
+
+  /** From here on the session's scope owns the run, until it is over. */
+  #hold(run: string, session: Session): void {
+    if (this.#held.has(run)) return;
+    this.#held.add(run);
+    session.runs.add(run);
+    const owned: Owned = { close: async (reason) => void (await this.end(run, reason, false)) };
+    session.scope.add(owned, `run ${run}`);
+    const release = () => {
+      this.#held.delete(run);
+      session.runs.delete(run);
+      session.scope.release(owned);
+    };
+    // 24 days is the longest that a timer can be; nothing else ends this wait but the run.
+    this.wait(run, 2_000_000_000).then(release, release);
+  }
+
+  /** A session can be lost without its scope being closed: with the front that held it. Then its runs end here. */
+  async #lookAtOwners(): Promise<void> {
+    for (const { run, sessionId } of await this.#link.ask("exec.owners", {})) {
+      const session = this.#sessions.get(sessionId);
+      if (session !== undefined) this.#hold(run, session);
+      else if (!this.#held.has(run)) await this.#link.ask("exec.end", { run, reason: "session-ended", hurried: false });
+    }
+  }
+}
+
+function pieceOf(view: OutputView): OutputPiece {
+  const { run, offset, printed } = view;
+  const bytes = Buffer.from(view.bytes, "base64");
+  return { run, offset, nextOffset: offset + bytes.length, printed, bytes };
+}
+
+/** Every default of a start is here; docs/runs.md says the same. */
+function completeSpec(given: StartOptions, argv: string[], size: { columns: number; rows: number }): BackgroundSpec {
+  const told = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return {
+    kind: "exec",
+    cwd: null,
+    env: {},
+    sessionId: null,
+    scopeKey: null,
+    replaceExistingScope: false,
+    background: true,
+    onFrontLoss: "keep",
+    keepMs: null,
+    timeoutMs: 0,
+    noOutputTimeoutMs: null,
+    maxLifetimeMs: 0,
+    descendants: "reap",
+    stdin: true,
+    limits: {},
+    ...told,
+    argv,
+    size,
+  };
+}
