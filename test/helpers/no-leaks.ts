@@ -24,7 +24,7 @@ function takeSnapshot(): Snapshot {
   }
   const children: number[] = [];
   for (const task of readdirSync("/proc/self/task")) {
-    const line = readFileSync(`/proc/self/task/${task}/children`, "latin1");
+    const line = childrenOf(task);
     children.push(
       ...line
         .split(" ")
@@ -33,6 +33,14 @@ function takeSnapshot(): Snapshot {
     );
   }
   return { descriptors, children: children.filter((pid) => isLive({ pid })) };
+}
+
+function childrenOf(task: string): string {
+  try {
+    return readFileSync(`/proc/self/task/${task}/children`, "latin1");
+  } catch {
+    return ""; // a thread of the runtime that ended since it was listed
+  }
 }
 
 /** Says what the second snapshot has and the first has not. */
