@@ -16,6 +16,8 @@ export interface SocketOptions {
   headers?: Record<string, string>;
   protocols?: string[];
   query?: string;
+  /** False: pings are the test's to answer. */
+  autoPong?: boolean;
 }
 
 export class Socket implements AsyncDisposable {
@@ -26,9 +28,13 @@ export class Socket implements AsyncDisposable {
   #nextId = 1;
   #wake = Promise.withResolvers<void>();
 
-  constructor(url: string, { token, headers = {}, protocols = ["holdfast.v1"], query = "" }: SocketOptions = {}) {
+  constructor(
+    url: string,
+    { token, headers = {}, protocols = ["holdfast.v1"], query = "", autoPong = true }: SocketOptions = {},
+  ) {
     const bearer = token === undefined ? {} : { authorization: `Bearer ${token}` };
     this.ws = new WebSocket(`${url.replace("http", "ws")}/ws${query}`, protocols, {
+      autoPong,
       headers: { ...bearer, ...headers },
     });
     this.ws.on("message", (data: Buffer) => {
