@@ -19,6 +19,7 @@ const benches: Record<string, Bench> = {
   },
   start: { question: "what do a start, a rest and a spawn cost?", load: () => import("./start.ts") },
   ssh: { question: "what does a far side cost, and what is left of it?", load: () => import("./ssh.ts") },
+  adoption: { question: "what does the death of the front cost?", load: () => import("./adoption.ts") },
   "sessions-loop": {
     question: "does anything stay behind when sessions come and go?",
     load: () => import("./sessions-loop.ts"),

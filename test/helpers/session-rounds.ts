@@ -30,10 +30,10 @@ function processesBelow(root: number): number {
 }
 
 const descriptorsOf = (pid: number) => readdirSync(`/proc/${pid}/fd`).length;
-const residentOf = (pid: number) =>
+export const residentOf = (pid: number) =>
   Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1] ?? 0) * 1024;
 
-function look(gateway: Gateway): Omit<RoundFacts, "ms"> {
+export function look(gateway: Gateway): Omit<RoundFacts, "ms"> {
   const { keeper, front } = gateway.pids;
   return {
     processes: processesBelow(keeper),
