@@ -158,6 +158,7 @@ function addClients(program: Command, context: ContextOf, onDone: (code: number)
   addSessions(program, context, onDone);
   addTokens(program, context, onDone);
   addRuns(program, context, onDone);
+  addDoctor(program, onDone);
   // Taken by main.ts before this parser; here for --help only.
   program.command("run").description("run a command whose tree cannot outlive its caller: holdfast run -- COMMAND…");
 }
@@ -188,6 +189,20 @@ function addTokens(program: Command, context: ContextOf, onDone: (code: number) 
     .action(async (name: string, _: object, command: Command) => {
       const { revokeTokenCommand } = await import("./commands/tokens.ts");
       onDone(await revokeTokenCommand(context(command), name));
+    });
+}
+
+function addDoctor(program: Command, onDone: (code: number) => void): void {
+  program
+    .command("doctor")
+    .description("what leaks on this machine: every MCP server tree of any host, and whose it is; changes nothing")
+    .option("--port <n>", "the sockets of this local TCP port too, with the process at each end", port)
+    .option("--all", "every tree with all that was found out about it", false)
+    .option("--reap", "end the trees whose owner is proven dead, after asking", false)
+    .option("--yes", "with --reap: do not ask", false)
+    .action(async (own: { port?: number; all: boolean; reap: boolean; yes: boolean }, command: Command) => {
+      const { doctor } = await import("./commands/doctor.ts");
+      onDone(await doctor({ ...own, json: command.optsWithGlobals<GlobalOptions>().json ?? false }));
     });
 }
 

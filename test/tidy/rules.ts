@@ -23,7 +23,7 @@ const longFiles: Record<string, string> = {};
 
 /** Which rooms a room may import from: all of them stand below it. Every room may import itself and the loose files of src/. */
 const below: Record<string, string[]> = {
-  commands: ["client", "config", "contain", "gateway", "keeper", "keeper/protocol", "sessions"],
+  commands: ["client", "config", "contain", "doctor", "gateway", "keeper", "keeper/protocol", "sessions"],
   gateway: ["keeper/protocol", "mcp", "ownership", "runs", "sessions"],
   client: ["gateway", "keeper/protocol", "sessions"],
   mcp: ["keeper/protocol", "ownership", "runs", "sessions"],
@@ -33,6 +33,7 @@ const below: Record<string, string[]> = {
   keeper: ["config", "contain", "keeper/protocol", "ssh"],
   ssh: ["contain"],
   library: ["contain"],
+  doctor: ["contain"],
   "keeper/protocol": [],
   contain: [],
   config: [],

@@ -1,0 +1,95 @@
+/** What a process holds open, as /proc/<pid>/fd names it. Nothing of it is read or written. */
+import { constants, closeSync, lstatSync, openSync, readdirSync, readlinkSync } from "node:fs";
+import { hasHungUp } from "../contain/ffi.ts";
+import { isAlive, readProcess } from "../contain/processes.ts";
+
+export interface Descriptor {
+  number: number;
+  kind: "pipe" | "socket" | "terminal" | "null" | "other";
+  /** Of a pipe or socket: the kernel's number for it. */
+  inode: number;
+  /** What the link says, for people. */
+  target: string;
+}
+
+/** `denied`: another user's, or a process that hides; `gone`: it has ended. */
+export type Unreadable = "denied" | "gone";
+
+const terminalPath = /^\/dev\/(?:tty|pts\/|console|hvc)/;
+
+function describe(number: number, target: string): Descriptor {
+  const named = /^(pipe|socket):\[(\d+)\]$/.exec(target);
+  if (named !== null) return { number, kind: named[1] as "pipe" | "socket", inode: Number(named[2]), target };
+  const kind = target === "/dev/null" ? "null" : terminalPath.test(target) ? "terminal" : "other";
+  return { number, kind, inode: 0, target };
+}
+
+/** The kernel denies a look at the descriptors of the dying, too: they have none any more. */
+function whyUnreadable(thrown: unknown, pid: number): Unreadable {
+  const code = thrown instanceof Error && "code" in thrown ? thrown.code : "";
+  return (code === "EACCES" || code === "EPERM") && isAlive(readProcess(pid)) ? "denied" : "gone";
+}
+
+/** One descriptor; undefined when the process has none of this number. */
+export function readDescriptor(pid: number, number: number): Descriptor | Unreadable | undefined {
+  try {
+    return describe(number, readlinkSync(`/proc/${pid}/fd/${number}`));
+  } catch (thrown) {
+    const why = whyUnreadable(thrown, pid);
+    return why === "denied" ? why : undefined;
+  }
+}
+
+export function readDescriptors(pid: number): Descriptor[] | Unreadable {
+  let names: string[];
+  try {
+    names = readdirSync(`/proc/${pid}/fd`);
+  } catch (thrown) {
+    return whyUnreadable(thrown, pid);
+  }
+  const found: Descriptor[] = [];
+  for (const name of names) {
+    try {
+      found.push(describe(Number(name), readlinkSync(`/proc/${pid}/fd/${name}`)));
+    } catch (thrown) {
+      if (whyUnreadable(thrown, pid) === "denied") return "denied";
+      // else it was closed while we looked
+    }
+  }
+  return found;
+}
+
+/** Which ends of a pipe a descriptor is: the permissions of the link say it. */
+export function pipeEndsOf(pid: number, number: number): { reads: boolean; writes: boolean } {
+  try {
+    const { mode } = lstatSync(`/proc/${pid}/fd/${number}`);
+    return { reads: (mode & 0o400) !== 0, writes: (mode & 0o200) !== 0 };
+  } catch {
+    return { reads: false, writes: false }; // closed meanwhile, or not ours to see
+  }
+}
+
+/**
+ * Whether nobody at all holds the other end of this pipe, wherever they may be: asked of the kernel, by opening the
+ * process's own end once more for the moment of a poll. Nothing is read or written. Undefined: it may not be asked.
+ */
+export function isPipeAbandoned(
+  pid: number,
+  { number, target }: Descriptor,
+  end: "read" | "write",
+): boolean | undefined {
+  const access = end === "read" ? constants.O_RDONLY : constants.O_WRONLY;
+  let descriptor: number;
+  try {
+    descriptor = openSync(`/proc/${pid}/fd/${number}`, access | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch {
+    return undefined; // another user's pipe, or the process is gone
+  }
+  try {
+    // The process may have put something else under that number between the two looks.
+    if (readlinkSync(`/proc/self/fd/${descriptor}`) !== target) return undefined;
+    return hasHungUp(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}

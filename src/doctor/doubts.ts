@@ -1,0 +1,122 @@
+/** What speaks against ending a tree although nobody holds its stdin and stdout: each line is a reason to leave it alone. */
+import type { Descriptor } from "./descriptors.ts";
+import { farEndOf } from "./far-ends.ts";
+import type { Look, Seen } from "./look.ts";
+import { addressOf } from "./tcp-sockets.ts";
+import type { Tree } from "./trees.ts";
+
+/** The mark of nohup: it ignores SIGHUP and nothing else. A server that will not be ended ignores SIGTERM too. */
+const hangUpBit = 1n << 0n;
+const terminateBit = 1n << 14n;
+
+function wasMadeToStay(look: Look, pid: number): boolean {
+  const text = look.statusOf(pid, "SigIgn");
+  if (!/^[0-9a-f]+$/.test(text)) return false;
+  const ignored = BigInt(`0x${text}`);
+  return (ignored & hangUpBit) !== 0n && (ignored & terminateBit) === 0n;
+}
+
+/** A terminal counts when somebody sits at it with this tree in front: most orphans of a client keep its terminal's number. */
+function isAtTerminal(look: Look, seen: Seen): boolean {
+  if (seen.terminal !== 0 && seen.processGroup === seen.foregroundGroup) return true;
+  const stdin = look.stdinOf(seen.pid);
+  return typeof stdin === "object" && stdin.kind === "terminal";
+}
+
+/** Sockets and pipes by which somebody outside could still speak to this process. */
+function connectionDoubts(
+  look: Look,
+  seen: Seen,
+  descriptors: readonly Descriptor[],
+  parts: {
+    own: ReadonlySet<number>;
+    ownSockets: ReadonlySet<number>;
+    isNamed: boolean;
+    isDoomed: (pid: number) => boolean;
+  },
+): string[] {
+  const who = `pid ${seen.pid}`;
+  const doubts: string[] = [];
+  for (const descriptor of descriptors) {
+    if (descriptor.kind === "pipe") {
+      if (descriptor.number > 2 && pipeDoubt(look, seen.pid, descriptor, parts))
+        doubts.push(`${who} has a pipe (descriptor ${descriptor.number}) that somebody else still holds`);
+      continue;
+    }
+    if (descriptor.kind !== "socket") continue;
+    const unix = look.unixSocket(descriptor.inode);
+    if (unix === undefined) {
+      // Asked last: the kernel's list of TCP sockets is dear, and few trees have one.
+      const tcp = look.tcpSocketsOf(seen.pid).get(descriptor.inode);
+      if (tcp?.state === "LISTEN") doubts.push(`${who} listens on ${addressOf(tcp.local)} port ${tcp.localPort}`);
+      else if (tcp?.state === "ESTABLISHED" && !parts.isNamed)
+        doubts.push(
+          `${who} is connected with ${addressOf(tcp.remote)} port ${tcp.remotePort}, and nothing says that it is an MCP server`,
+        );
+      continue;
+    }
+    if (unix.isListening) doubts.push(`${who} listens on a unix socket`);
+    else if (descriptor.number > 2 && !parts.ownSockets.has(unix.peer) && unix.peer !== 0) {
+      // A named peer is a service of the system that the tree connected to (D-Bus say): it does not hold the tree.
+      if (unix.hasName) doubts.push(`${who} has a visitor on a unix socket of its own`);
+      else if (look.unixSocket(unix.peer)?.hasName !== true && !isHeldByDoomed(look, unix.peer, parts.isDoomed))
+        doubts.push(
+          `${who} has a socketpair (descriptor ${descriptor.number}) whose other end is held outside of the tree`,
+        );
+    }
+  }
+  return doubts;
+}
+
+function isHeldByDoomed(look: Look, inode: number, isDoomed: (pid: number) => boolean): boolean {
+  const holders = look.socketHolders(inode);
+  return holders.length > 0 && holders.every(({ pid }) => isDoomed(pid));
+}
+
+/** Whether a pipe beyond stdio is a way in that somebody outside still holds open. A way out is none. */
+function pipeDoubt(
+  look: Look,
+  pid: number,
+  descriptor: Descriptor,
+  { own, isDoomed }: { own: ReadonlySet<number>; isDoomed: (pid: number) => boolean },
+): boolean {
+  const { reads, writes } = look.pipeEnds(pid, descriptor.number);
+  if (!reads || writes) return false; // a way out, both ways in one, or closed meanwhile
+  const far = farEndOf(look, pid, descriptor, [...own]);
+  if (far.state === "closed") return false;
+  if (far.state === "unknown") return true;
+  return far.holders.length === 0 || far.holders.some((holder) => !own.has(holder) && !isDoomed(holder));
+}
+
+function placeDoubts(look: Look, { root, members }: Tree): string[] {
+  const doubts: string[] = [];
+  if (look.namespaceOf(root.pid, "pid") !== look.namespaceOf("self", "pid"))
+    doubts.push("it is in a container (another pid namespace)");
+  if (look.namespaceOf(root.pid, "net") !== look.namespaceOf("self", "net"))
+    doubts.push("it is in another network namespace");
+  if (wasMadeToStay(look, root.pid))
+    doubts.push("it ignores SIGHUP as nohup makes a program do: somebody may want it to stay");
+  for (const seen of members) {
+    if (isAtTerminal(look, seen)) doubts.push(`pid ${seen.pid} is at a terminal`);
+    if (!/^0?$/.test(look.statusOf(seen.pid, "TracerPid"))) doubts.push(`pid ${seen.pid} is being debugged`);
+    if (seen.pid === process.pid) doubts.push("this doctor runs inside of it");
+  }
+  return doubts;
+}
+
+export function doubtsOf(look: Look, tree: Tree, isDoomed: (pid: number) => boolean): string[] {
+  const { members, recognised } = tree;
+  const doubts = placeDoubts(look, tree);
+  if (recognised === undefined) doubts.push("nothing says that it is an MCP server");
+  const own = new Set(members.map(({ pid }) => pid));
+  const read = members.map((seen) => ({ seen, descriptors: look.descriptorsOf(seen.pid) }));
+  const ownSockets = new Set(
+    read.flatMap(({ descriptors }) => (typeof descriptors === "string" ? [] : descriptors.map(({ inode }) => inode))),
+  );
+  const parts = { own, ownSockets, isNamed: recognised?.strength === "named", isDoomed };
+  for (const { seen, descriptors } of read) {
+    if (descriptors === "denied") doubts.push(`the descriptors of pid ${seen.pid} may not be read`);
+    else if (descriptors !== "gone") doubts.push(...connectionDoubts(look, seen, descriptors, parts));
+  }
+  return doubts;
+}

@@ -1,0 +1,144 @@
+/**
+ * The verdict on one tree. "Owner dead" is a proof, put together from what the kernel says; whatever is missing from it, or
+ * speaks against it, makes the verdict another one. A name, an age or a silence proves nothing.
+ */
+import { farEndOf, type FarEnd } from "./far-ends.ts";
+import type { Look, Seen } from "./look.ts";
+import { parentageOf, type Parentage } from "./parentage.ts";
+import { doubtsOf } from "./doubts.ts";
+import type { Tree } from "./trees.ts";
+
+/** `in-use` and `idle` have a live owner; examine.ts tells them apart by what the tree does while it is looked at. */
+export type Verdict = "owner-dead" | "in-use" | "idle" | "unknown";
+
+export interface Judgement {
+  verdict: Verdict;
+  /** The process that holds the tree's other ends, or that started it and lives. */
+  owner: Seen | undefined;
+  /** Facts that were seen, one line each. */
+  evidence: string[];
+  /** Why it is not proven that the owner is dead. Empty for `owner-dead`, `in-use` and `idle`. */
+  doubts: string[];
+  /** Pids that hold a far end of stdin or stdout, and are in no live host's hands themselves: they must go first. */
+  heldBy: number[];
+}
+
+interface StdioEnd {
+  name: "stdin" | "stdout";
+  far: FarEnd;
+}
+
+function describeEnd({ name, far }: StdioEnd): string {
+  if (far.state === "closed") return `${name}: nobody holds the other end`;
+  if (far.state === "unknown") return `${name}: ${far.why}`;
+  if (far.holders.length === 0) return `${name}: the other end is held, by nobody who can be seen`;
+  return `${name}: the other end is held by pid ${far.holders.slice(0, 5).join(", ")}${far.holders.length > 5 ? ", …" : ""}`;
+}
+
+function stdioEnds(look: Look, { root }: Tree, near: readonly number[]): StdioEnd[] | string {
+  const ends: StdioEnd[] = [];
+  for (const name of ["stdin", "stdout"] as const) {
+    const descriptor = name === "stdin" ? look.stdinOf(root.pid) : look.stdoutOf(root.pid);
+    if (descriptor === "denied") return "its descriptors may not be read (another user's process)";
+    if (typeof descriptor !== "object") return `its ${name} is closed`;
+    if (descriptor.kind !== "pipe" && descriptor.kind !== "socket")
+      return `its ${name} is ${descriptor.target}: it does not depend on anybody's pipe`;
+    ends.push({ name, far: farEndOf(look, root.pid, descriptor, near) });
+  }
+  return ends;
+}
+
+const judgement = (parts: Partial<Judgement> & Pick<Judgement, "verdict">): Judgement => ({
+  owner: undefined,
+  evidence: [],
+  doubts: [],
+  heldBy: [],
+  ...parts,
+});
+
+function judgeWithLiveParent(look: Look, tree: Tree, parent: Seen): Judgement {
+  const evidence = [`its parent, pid ${parent.pid}, lives`];
+  const ends = stdioEnds(look, tree, [parent.pid]);
+  if (typeof ends === "string") return judgement({ verdict: "unknown", owner: parent, evidence, doubts: [ends] });
+  evidence.push(...ends.map(describeEnd));
+  if (!ends.every(({ far }) => far.state === "closed"))
+    return judgement({ verdict: "in-use", owner: parent, evidence });
+  const doubts = [
+    `pid ${parent.pid} has let go of both ends, but lives: it may be ending the server, or have forgotten it`,
+  ];
+  return judgement({ verdict: "unknown", owner: parent, evidence, doubts });
+}
+
+function judgeReparented(look: Look, tree: Tree, parentage: Parentage, isDoomed: (pid: number) => boolean): Judgement {
+  const evidence = parentage.kind === "reparented" ? [`re-parented: ${parentage.how}`] : [];
+  const doubts = parentage.kind === "unknown" ? [parentage.why] : [];
+  const ends = stdioEnds(look, tree, []);
+  if (typeof ends === "string") return judgement({ verdict: "unknown", evidence, doubts: [...doubts, ends] });
+  evidence.push(...ends.map(describeEnd));
+  const own = new Set(tree.members.map(({ pid }) => pid));
+  const heldBy = new Set<number>();
+  for (const { name, far } of ends) {
+    if (far.state === "unknown") doubts.push(`${name}: ${far.why}`);
+    if (far.state !== "held") continue;
+    const outside = far.holders.filter((pid) => !own.has(pid));
+    const living = outside.filter((pid) => !isDoomed(pid));
+    const owner = living.map((pid) => look.processes.get(pid)).find((each) => each !== undefined);
+    if (owner !== undefined) return judgement({ verdict: "in-use", owner, evidence });
+    for (const pid of outside) heldBy.add(pid);
+    if (far.isComplete) evidence.push(`${name}: all who hold it are orphans of the same kind, or of this tree`);
+    else doubts.push(`${name}: somebody may hold the other end who cannot be seen`);
+  }
+  doubts.push(...doubtsOf(look, tree, isDoomed));
+  const verdict = doubts.length === 0 ? "owner-dead" : "unknown";
+  return judgement({ verdict, evidence, doubts, heldBy: [...heldBy] });
+}
+
+/** `isDoomed`: whether a process is of a tree that is taken for orphaned itself, so that its hold counts for nothing. */
+export function judge(look: Look, tree: Tree, isDoomed: (pid: number) => boolean = () => false): Judgement {
+  const parentage = parentageOf(look, tree.root);
+  if (parentage.kind === "live") return judgeWithLiveParent(look, tree, parentage.parent);
+  return judgeReparented(look, tree, parentage, isDoomed);
+}
+
+/** Those of the candidates that nobody at all holds, or only candidates that are so themselves. */
+function grounded(candidates: ReadonlyMap<Tree, Judgement>, treeOf: ReadonlyMap<number, Tree>): Set<Tree> {
+  const found = new Set<Tree>();
+  for (let size = -1; size !== found.size;) {
+    size = found.size;
+    for (const [tree, { heldBy }] of candidates)
+      if (heldBy.every((pid) => found.has(treeOf.get(pid) as Tree))) found.add(tree);
+  }
+  return found;
+}
+
+/**
+ * Judges all trees. A host that is careless with descriptors lets each server inherit ends of the ones before it; so a
+ * tree that only orphans hold is an orphan too. The circle of those that may count as orphans shrinks until all of it holds
+ * together, and each must go back to one that nobody at all holds: two programs that hold each other prove nothing.
+ */
+export function judgeAll(look: Look, trees: readonly Tree[]): Map<Tree, Judgement> {
+  const treeOf = new Map<number, Tree>();
+  for (const tree of trees) for (const { pid } of tree.members) treeOf.set(pid, tree);
+  let doomed = new Set(trees.filter(({ root }) => parentageOf(look, root).kind === "reparented"));
+  for (;;) {
+    const isDoomed = (pid: number) => doomed.has(treeOf.get(pid) as Tree);
+    const judged = new Map(trees.map((tree) => [tree, judge(look, tree, isDoomed)]));
+    const dead = new Map([...judged].filter(([tree, { verdict }]) => verdict === "owner-dead" && doomed.has(tree)));
+    const next = grounded(dead, treeOf);
+    // Ending a tree takes the pipe from what only it holds: that must be an orphan as well.
+    for (const [tree, { heldBy }] of judged)
+      if (!next.has(tree)) for (const pid of heldBy) next.delete(treeOf.get(pid) as Tree);
+    if (next.size === doomed.size) return withoutClaims(judged, doomed);
+    doomed = next;
+  }
+}
+
+/** What looked proven by itself but is not in the circle has its reason said. */
+function withoutClaims(judged: Map<Tree, Judgement>, doomed: ReadonlySet<Tree>): Map<Tree, Judgement> {
+  for (const [tree, one] of judged) {
+    if (one.verdict !== "owner-dead" || doomed.has(tree)) continue;
+    const doubts = ["it and other trees hold each other's pipes, and not all of them are proven to be orphans"];
+    judged.set(tree, { ...one, verdict: "unknown", doubts });
+  }
+  return judged;
+}

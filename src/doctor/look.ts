@@ -1,0 +1,252 @@
+/**
+ * One look at the machine: processes, their descriptors, the sockets. Everything is read once, when it is first asked for,
+ * so that judging one tree costs what that tree costs, and so that all judgements of one look rest on the same facts.
+ */
+import { readFileSync, readlinkSync, statSync } from "node:fs";
+import { allPids, bootId, childrenOf, pageBytes, type ProcessInfo } from "../contain/processes.ts";
+import { pipeEndsOf, readDescriptor, readDescriptors, type Descriptor, type Unreadable } from "./descriptors.ts";
+import type { FarEnd } from "./far-ends.ts";
+import { readTcpSockets, type TcpSocket } from "./tcp-sockets.ts";
+import { readUnixSockets, type UnixSocket } from "./unix-sockets.ts";
+
+export interface Seen extends ProcessInfo {
+  /** 0 = no controlling terminal. */
+  terminal: number;
+  /** Process group in the foreground of that terminal; -1 without one. */
+  foregroundGroup: number;
+}
+
+/** Who holds a socket, or one end of a pipe. */
+export interface Holder {
+  pid: number;
+  number: number;
+}
+
+/** USER_HZ is 100 on every architecture that Node runs on. */
+const msPerTick = 10;
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return undefined; // ended, or not ours to read: nothing to see either way
+  }
+}
+
+function readSeen(pid: number): Seen | undefined {
+  const stat = read(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
+  // The name is in parentheses and may hold anything, so the fields are counted from the last one.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return {
+    pid,
+    state: fields[0] ?? "X",
+    ppid: Number(fields[1]),
+    processGroup: Number(fields[2]),
+    session: Number(fields[3]),
+    terminal: Number(fields[4]),
+    foregroundGroup: Number(fields[5]),
+    cpuMs: (Number(fields[11]) + Number(fields[12])) * msPerTick,
+    threads: Number(fields[17]),
+    startTime: fields[19] ?? "0",
+    rssBytes: Number(fields[21]) * pageBytes,
+  };
+}
+
+const isLiving = (seen: Seen | undefined): seen is Seen =>
+  seen !== undefined && seen.state !== "Z" && seen.state !== "X";
+
+/** Remembers what a question about a number was answered. */
+function once<T>(ask: (key: number) => T): (key: number) => T {
+  const answers = new Map<number, T>();
+  return (key) => {
+    const known = answers.get(key);
+    if (known !== undefined || answers.has(key)) return known as T;
+    const answer = ask(key);
+    answers.set(key, answer);
+    return answer;
+  };
+}
+
+const kernelThreads = 2;
+
+export class Look {
+  readonly bootId = bootId();
+  readonly takenAt = Date.now();
+  /** What far-ends.ts found out in this look. */
+  readonly farEnds = new Map<string, FarEnd>();
+  /** Every live process but threads of the kernel. */
+  readonly processes = new Map<number, Seen>();
+  readonly #children = new Map<number, Seen[]>();
+  #unix: Map<number, UnixSocket> | undefined | "unread" = "unread";
+  #holders: { sockets: Map<number, Holder[]>; pipes: Map<number, Holder[]>; unread: Set<number> } | undefined;
+
+  constructor() {
+    for (const pid of allPids()) {
+      const seen = readSeen(pid);
+      if (!isLiving(seen) || pid === kernelThreads || seen.ppid === kernelThreads) continue;
+      this.processes.set(pid, seen);
+    }
+    for (const seen of this.processes.values()) {
+      const siblings = this.#children.get(seen.ppid);
+      if (siblings === undefined) this.#children.set(seen.ppid, [seen]);
+      else siblings.push(seen);
+    }
+  }
+
+  childrenOf(pid: number): readonly Seen[] {
+    return this.#children.get(pid) ?? [];
+  }
+
+  /** Pids of the children in the kernel's own order. */
+  readonly childListOf: (pid: number) => readonly number[] = once(childrenOf);
+
+  /** A process and everything below it, parents first. */
+  treeOf(root: Seen): Seen[] {
+    const tree = [root];
+    for (const one of tree) tree.push(...this.childrenOf(one.pid));
+    return tree;
+  }
+
+  readonly wordsOf = once((pid): readonly string[] => {
+    const text = (read(`/proc/${pid}/cmdline`) ?? "").replace(/\0+$/, "");
+    // A title that a program wrote over its arguments (npm does) has blanks between its words.
+    return text.includes("\0") ? text.split("\0") : text.split(" ").filter(Boolean);
+  });
+
+  /** For people: the arguments joined by blanks, or the kernel's name in brackets. */
+  readonly commandOf = once((pid): string => {
+    const words = this.wordsOf(pid);
+    if (words.length > 0) return words.join(" ").replaceAll(/\p{Cc}+/gu, " ");
+    return `[${read(`/proc/${pid}/comm`)?.trimEnd() ?? "?"}]`;
+  });
+
+  /** `name=value` entries; undefined when they may not be read. */
+  readonly environmentOf = once((pid): readonly string[] | undefined => read(`/proc/${pid}/environ`)?.split("\0"));
+
+  /** One field of /proc/<pid>/status, or "". */
+  statusOf(pid: number, field: string): string {
+    return new RegExp(`^${field}:\\s*(.*)$`, "m").exec(this.#status(pid))?.[1] ?? "";
+  }
+
+  readonly #status = once((pid) => read(`/proc/${pid}/status`) ?? "");
+
+  /** Path of the v2 cgroup, or of the first one of v1; "" when unknown. */
+  readonly cgroupOf = once((pid): string => {
+    const lines = (read(`/proc/${pid}/cgroup`) ?? "").split("\n");
+    const line =
+      lines.find((each) => each.startsWith("0::")) ?? lines.find((each) => each.includes("name=systemd")) ?? "";
+    return line.split(":").slice(2).join(":");
+  });
+
+  /** Which namespace of a kind ("pid", "net") a process is in; undefined when that may not be seen. */
+  namespaceOf(pid: number | "self", kind: "pid" | "net"): string | undefined {
+    try {
+      return readlinkSync(`/proc/${pid}/ns/${kind}`);
+    } catch {
+      return undefined; // another user's: nothing may be said about it
+    }
+  }
+
+  readonly userOf = once((pid): number | undefined => {
+    try {
+      return statSync(`/proc/${pid}`).uid;
+    } catch {
+      return undefined; // ended
+    }
+  });
+
+  readonly descriptorsOf: (pid: number) => Descriptor[] | Unreadable = once(readDescriptors);
+
+  readonly stdinOf: (pid: number) => Descriptor | Unreadable | undefined = once((pid) => readDescriptor(pid, 0));
+  readonly stdoutOf: (pid: number) => Descriptor | Unreadable | undefined = once((pid) => readDescriptor(pid, 1));
+
+  /** Undefined: no such unix socket in our network namespace, or the kernel does not tell (see `canSeeSockets`). */
+  unixSocket(inode: number): UnixSocket | undefined {
+    return this.#unixSockets()?.get(inode);
+  }
+
+  get canSeeSockets(): boolean {
+    return this.#unixSockets() !== undefined;
+  }
+
+  #unixSockets(): Map<number, UnixSocket> | undefined {
+    if (this.#unix === "unread") this.#unix = readUnixSockets();
+    return this.#unix;
+  }
+
+  /** TCP sockets of the network namespace that a process is in, by inode. */
+  tcpSocketsOf(pid: number): Map<number, TcpSocket> {
+    const space = this.namespaceOf(pid, "net") ?? "";
+    let known = this.#tcp.get(space);
+    if (known === undefined) {
+      known = new Map(readTcpSockets(pid).map((socket) => [socket.inode, socket]));
+      this.#tcp.set(space, known);
+    }
+    return known;
+  }
+
+  readonly #tcp = new Map<string, Map<number, TcpSocket>>();
+
+  socketHolders(inode: number): Holder[] {
+    return this.#everybody().sockets.get(inode) ?? [];
+  }
+
+  /** Which ends of a pipe one descriptor is. */
+  pipeEnds(pid: number, number: number): { reads: boolean; writes: boolean } {
+    const name = `${pid} ${number}`;
+    let ends = this.#pipeEnds.get(name);
+    if (ends === undefined) {
+      ends = pipeEndsOf(pid, number);
+      this.#pipeEnds.set(name, ends);
+    }
+    return ends;
+  }
+
+  readonly #pipeEnds = new Map<string, { reads: boolean; writes: boolean }>();
+
+  /** Who holds the reading or the writing end of a pipe. */
+  pipeHolders(inode: number, end: "read" | "write"): Holder[] {
+    return (this.#everybody().pipes.get(inode) ?? []).filter(({ pid, number }) => {
+      const { reads, writes } = this.pipeEnds(pid, number);
+      return end === "read" ? reads : writes;
+    });
+  }
+
+  /** Processes whose descriptors may not be read: a search for holders is not complete while there are any. */
+  get unreadable(): ReadonlySet<number> {
+    return this.#everybody().unread;
+  }
+
+  /** The dear part, a walk over every descriptor of the machine: only when a question needs it. */
+  #everybody() {
+    if (this.#holders !== undefined) return this.#holders;
+    const sockets = new Map<number, Holder[]>();
+    const pipes = new Map<number, Holder[]>();
+    const unread = new Set<number>();
+    for (const pid of this.processes.keys()) {
+      const descriptors = this.descriptorsOf(pid);
+      if (descriptors === "denied") unread.add(pid);
+      if (typeof descriptors === "string") continue;
+      for (const { kind, inode, number } of descriptors) {
+        if (kind !== "socket" && kind !== "pipe") continue;
+        const into = kind === "socket" ? sockets : pipes;
+        const holders = into.get(inode);
+        if (holders === undefined) into.set(inode, [{ pid, number }]);
+        else holders.push({ pid, number });
+      }
+    }
+    this.#holders = { sockets, pipes, unread };
+    return this.#holders;
+  }
+}
+
+/** Processor time of live processes now, in ms; what has ended since counts as nothing. */
+export function cpuMsNow(processes: readonly Seen[]): number {
+  let sum = 0;
+  for (const { pid, startTime } of processes) {
+    const now = readSeen(pid);
+    if (now?.startTime === startTime) sum += now.cpuMs;
+  }
+  return sum;
+}

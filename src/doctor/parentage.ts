@@ -1,0 +1,67 @@
+/** Whether the parent of a process started it, or was only handed it when its real parent died. */
+import { clientOf, isReaper, isRuntime, isSystemd } from "./recognise.ts";
+import type { Look, Seen } from "./look.ts";
+
+export type Parentage =
+  | { kind: "live"; parent: Seen }
+  | { kind: "reparented"; parent: Seen; how: string }
+  | { kind: "unknown"; parent: Seen | undefined; why: string };
+
+/**
+ * The kernel appends to a parent's list of children at birth and at adoption. A child that stands behind a younger one
+ * was therefore adopted: it cannot have been born there.
+ */
+function standsBehindYounger(child: Seen, listed: readonly number[], look: Look): boolean {
+  const place = listed.indexOf(child.pid);
+  return listed.slice(0, Math.max(place, 0)).some((pid) => {
+    const before = look.processes.get(pid);
+    return before !== undefined && Number(before.startTime) > Number(child.startTime);
+  });
+}
+
+/** A child is born into its parent's session and can only leave it for one of its own. */
+function isOfAnotherSession(child: Seen, parent: Seen): boolean {
+  return child.session !== child.pid && child.session !== parent.session && child.session !== 0;
+}
+
+/** The main process of a unit leads a session that systemd made for it: nobody has died there. */
+function mayBeUnit(look: Look, child: Seen, parent: Seen): boolean {
+  return (
+    isSystemd(look.wordsOf(parent.pid)) && child.session === child.pid && look.cgroupOf(child.pid).endsWith(".service")
+  );
+}
+
+/** `tini -- server`: a reaper that was given the very stdin of its child stands in front of it. */
+function isWrapper(look: Look, child: Seen, parent: Seen): boolean {
+  const [own, other] = [look.stdinOf(child.pid), look.stdinOf(parent.pid)];
+  if (typeof own !== "object" || typeof other !== "object") return false;
+  return (own.kind === "pipe" || own.kind === "socket") && own.target === other.target;
+}
+
+export function parentageOf(look: Look, child: Seen): Parentage {
+  const parent = look.processes.get(child.ppid);
+  if (parent === undefined) {
+    const why =
+      child.ppid === 0 ? "its parent is outside of what can be seen from here" : "its parent ended while we looked";
+    return { kind: "unknown", parent, why };
+  }
+  if (Number(parent.startTime) > Number(child.startTime))
+    return { kind: "unknown", parent, why: `pid ${parent.pid} is younger than it, and no reaper that is known` };
+  const words = look.wordsOf(parent.pid);
+  const isInit = parent.pid === 1;
+  if (!isInit && !isReaper(words)) return { kind: "live", parent };
+  if (isWrapper(look, child, parent)) return { kind: "live", parent };
+  const name = `pid ${parent.pid} (${words[0] ?? "?"})`;
+  if (mayBeUnit(look, child, parent)) {
+    const unit = look.cgroupOf(child.pid).split("/").at(-1) ?? "";
+    return { kind: "unknown", parent, why: `it may be the main process of the unit ${unit}` };
+  }
+  if (clientOf(words) !== undefined) return { kind: "unknown", parent, why: `${name} is an MCP client itself` };
+  if (isReaper(words) || !isRuntime(words)) return { kind: "reparented", parent, how: `handed to ${name}` };
+  // Process 1 of a container is often a program that starts servers itself.
+  if (isOfAnotherSession(child, parent))
+    return { kind: "reparented", parent, how: `handed to ${name}, which is of another session` };
+  if (standsBehindYounger(child, look.childListOf(parent.pid), look))
+    return { kind: "reparented", parent, how: `handed to ${name}, after younger children` };
+  return { kind: "unknown", parent, why: `${name} may have started it` };
+}

@@ -1,0 +1,75 @@
+/** TCP sockets as /proc/<pid>/net/tcp and tcp6 list them: one network namespace, every state. */
+import { readFileSync } from "node:fs";
+
+export interface TcpSocket {
+  inode: number;
+  state: string;
+  /** Addresses as the kernel prints them; `addressOf` makes them readable. */
+  local: string;
+  localPort: number;
+  remote: string;
+  remotePort: number;
+}
+
+/** By number, from include/net/tcp_states.h. */
+const states = [
+  "",
+  "ESTABLISHED",
+  "SYN-SENT",
+  "SYN-RECEIVED",
+  "FIN-WAIT-1",
+  "FIN-WAIT-2",
+  "TIME-WAIT",
+  "CLOSED",
+  "CLOSE-WAIT",
+  "LAST-ACK",
+  "LISTEN",
+  "CLOSING",
+  "SYN-RECEIVED",
+];
+
+/** The kernel prints each 32-bit word of an address in the byte order of the machine, which is little-endian on all of ours. */
+export function addressOf(hex: string): string {
+  const bytes: number[] = [];
+  for (let at = 0; at < hex.length; at += 8) {
+    for (let place = 6; place >= 0; place -= 2) bytes.push(Number.parseInt(hex.slice(at + place, at + place + 2), 16));
+  }
+  if (bytes.length === 4) return bytes.join(".");
+  const isMapped = bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
+  if (isMapped) return bytes.slice(12).join(".");
+  const groups = Array.from({ length: 8 }, (_, at) =>
+    (((bytes[at * 2] ?? 0) << 8) | (bytes[at * 2 + 1] ?? 0)).toString(16),
+  );
+  return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
+}
+
+function parseTcpTable(text: string): TcpSocket[] {
+  const lines = text.split("\n");
+  const found: TcpSocket[] = [];
+  for (const line of lines.slice(1)) {
+    const fields = line.trim().split(/\s+/);
+    const [local = "", localPort = ""] = (fields[1] ?? "").split(":");
+    const [remote = "", remotePort = ""] = (fields[2] ?? "").split(":");
+    if (fields.length < 10) continue;
+    found.push({
+      inode: Number(fields[9]),
+      state: states[Number.parseInt(fields[3] ?? "", 16)] ?? "?",
+      local,
+      localPort: Number.parseInt(localPort, 16),
+      remote,
+      remotePort: Number.parseInt(remotePort, 16),
+    });
+  }
+  return found;
+}
+
+/** Of the namespace that a process is in; empty when that may not be read. */
+export function readTcpSockets(pid: number | "self"): TcpSocket[] {
+  return ["tcp", "tcp6"].flatMap((name) => {
+    try {
+      return parseTcpTable(readFileSync(`/proc/${pid}/net/${name}`, "latin1"));
+    } catch {
+      return []; // no IPv6, or the process is gone
+    }
+  });
+}

@@ -1,0 +1,181 @@
+/** Finds the trees: which processes are MCP servers, or orphaned and might be one, and what belongs to each. */
+import { markerVariable } from "../contain/marker.ts";
+import type { Look, Seen } from "./look.ts";
+import { farEndOf } from "./far-ends.ts";
+import { parentageOf } from "./parentage.ts";
+import { clientOf, isAgent, isShell, recogniseEnvironment, recogniseServer, type Recognised } from "./recognise.ts";
+import { readDescriptor, type Descriptor } from "./descriptors.ts";
+
+export interface Tree {
+  root: Seen;
+  /** Live processes, the root first. */
+  members: Seen[];
+  /** Undefined: nothing says that it is an MCP server; it only has lost its owner. */
+  recognised: Recognised | undefined;
+  /** How members that are not below the root were tied to it. */
+  ties: Map<number, string>;
+}
+
+type Stream = Descriptor | string | undefined;
+const isStream = (descriptor: Stream): descriptor is Descriptor =>
+  typeof descriptor === "object" && (descriptor.kind === "pipe" || descriptor.kind === "socket");
+const isSame = (first: Stream, second: Stream) =>
+  isStream(first) && isStream(second) && first.kind === second.kind && first.inode === second.inode;
+
+const hasStdio = (look: Look, pid: number) => isStream(look.stdinOf(pid)) && isStream(look.stdoutOf(pid));
+
+/** The outermost process that was given the same stdin: `npx`, `sh -c` and `holdfast run` stand in front of a server so. */
+function outermost(look: Look, seen: Seen): Seen {
+  let top = seen;
+  for (;;) {
+    const parent = look.processes.get(top.ppid);
+    if (parent === undefined || parentageOf(look, top).kind !== "live") return top;
+    if (!isSame(look.stdinOf(parent.pid), look.stdinOf(top.pid)) || clientOf(look.wordsOf(parent.pid))) return top;
+    top = parent;
+  }
+}
+
+/** A server that is no stdio server: the outermost of the processes above it that look like one too. */
+function outermostNamed(look: Look, seen: Seen): Seen {
+  let top = seen;
+  for (;;) {
+    const parent = look.processes.get(top.ppid);
+    if (parent === undefined || recogniseServer(look.wordsOf(parent.pid)) === undefined) return top;
+    top = parent;
+  }
+}
+
+/** A process nobody recognises is a server all the same when an agent holds it by pipes, or when it lost who held it. */
+function recogniseByPlace(look: Look, seen: Seen): Recognised | "abandoned" | undefined {
+  const parent = look.processes.get(seen.ppid);
+  if (parent === undefined || seen.pid === 1) return undefined;
+  const client = clientOf(look.wordsOf(parent.pid));
+  const words = look.wordsOf(seen.pid);
+  if (client !== undefined && isAgent(client)) {
+    if (isShell(words) || clientOf(words) !== undefined || !hasStdio(look, seen.pid)) return undefined;
+    return { how: `${client} holds it by pipes`, strength: "generic" };
+  }
+  if (parentageOf(look, seen).kind === "live" || !hasStdio(look, seen.pid)) return undefined;
+  const ends = [look.stdinOf(seen.pid), look.stdoutOf(seen.pid)].filter(isStream);
+  return ends.every((end) => farEndOf(look, seen.pid, end).state === "closed") ? "abandoned" : undefined;
+}
+
+function findRoots(look: Look): Map<number, { root: Seen; recognised: Recognised | undefined }> {
+  const roots = new Map<number, { root: Seen; recognised: Recognised | undefined }>();
+  const add = (root: Seen, recognised: Recognised | undefined) => {
+    const known = roots.get(root.pid)?.recognised;
+    if (known === undefined || (known.strength === "generic" && recognised?.strength === "named"))
+      roots.set(root.pid, { root, recognised: recognised ?? known });
+  };
+  for (const seen of look.processes.values()) {
+    if (seen.pid === 1) continue;
+    const byName = recogniseServer(look.wordsOf(seen.pid));
+    if (byName === undefined) {
+      const byPlace = recogniseByPlace(look, seen);
+      if (byPlace === "abandoned") add(outermost(look, seen), recogniseEnvironment(look.environmentOf(seen.pid) ?? []));
+      else if (byPlace !== undefined) add(outermost(look, seen), byPlace);
+    } else if (hasStdio(look, seen.pid)) add(outermost(look, seen), byName);
+    else if (byName.strength === "named" || look.stdinOf(seen.pid) === "denied")
+      add(outermostNamed(look, seen), byName);
+  }
+  return roots;
+}
+
+/** Finds the tree that a re-parented process is tied to, by something that only the tree's own descendants can have. */
+class Ties {
+  readonly #look: Look;
+  readonly #byMember = new Map<number, Tree>();
+  readonly #byStream = new Map<string, Tree>();
+  readonly #byMarker = new Map<string, Tree>();
+
+  constructor(look: Look, trees: Tree[]) {
+    this.#look = look;
+    for (const tree of trees) {
+      for (const { pid } of tree.members) this.#byMember.set(pid, tree);
+      for (const number of [0, 1]) {
+        const key = this.#streamKey(tree.root.pid, number);
+        if (key !== undefined && !this.#byStream.has(key)) this.#byStream.set(key, tree);
+      }
+      const marker = look.environmentOf(tree.root.pid)?.find(isMarker);
+      if (marker !== undefined && !this.#byMarker.has(marker)) this.#byMarker.set(marker, tree);
+    }
+  }
+
+  of({ pid, session, processGroup }: Seen): { tree: Tree; why: string } | undefined {
+    for (const leader of [session, processGroup]) {
+      const tree = leader === pid ? undefined : this.#byMember.get(leader);
+      if (tree !== undefined) return { tree, why: `is of the session or process group that pid ${leader} leads` };
+    }
+    for (const number of [0, 1, 2]) {
+      const key = this.#streamKey(pid, number);
+      const tree = key === undefined ? undefined : this.#byStream.get(key);
+      if (tree !== undefined) return { tree, why: `has the tree's own stdin or stdout as its descriptor ${number}` };
+    }
+    const marker = this.#look.environmentOf(pid)?.find(isMarker);
+    const tree = marker === undefined ? undefined : this.#byMarker.get(marker);
+    return tree === undefined ? undefined : { tree, why: `carries ${marker}` };
+  }
+
+  /** The same end of the same pipe or socket, and no other, has the same key. */
+  #streamKey(pid: number, number: number): string | undefined {
+    const descriptor =
+      number === 0 ? this.#look.stdinOf(pid) : number === 1 ? this.#look.stdoutOf(pid) : readDescriptor(pid, number);
+    if (!isStream(descriptor)) return undefined;
+    if (descriptor.kind === "socket") return `socket ${descriptor.inode}`;
+    return `pipe ${descriptor.inode} ${JSON.stringify(this.#look.pipeEnds(pid, number))}`;
+  }
+}
+
+const isMarker = (entry: string) => entry.startsWith(`${markerVariable}=`);
+
+/** A helper that was found as a tree of its own, but is tied to an older tree, is a part of that one. */
+function mergeTied(look: Look, trees: Tree[]): void {
+  const ties = new Ties(look, trees);
+  for (const tree of trees) {
+    if (parentageOf(look, tree.root).kind !== "reparented") continue;
+    const tie = ties.of(tree.root);
+    if (tie === undefined || tie.tree === tree || tie.tree.members.length === 0) continue;
+    tie.tree.members.push(...tree.members.splice(0));
+    tie.tree.recognised ??= tree.recognised;
+    tie.tree.ties.set(tree.root.pid, tie.why);
+  }
+}
+
+function joinStrays(look: Look, trees: Tree[], owned: Set<number>): void {
+  const ties = new Ties(look, trees);
+  for (const stray of look.processes.values()) {
+    if (owned.has(stray.pid) || stray.pid === 1 || parentageOf(look, stray).kind !== "reparented") continue;
+    const tie = ties.of(stray);
+    if (tie === undefined) continue;
+    const joining = look.treeOf(stray).filter(({ pid }) => !owned.has(pid));
+    for (const { pid } of joining) owned.add(pid);
+    tie.tree.members.push(...joining);
+    tie.tree.ties.set(stray.pid, tie.why);
+  }
+}
+
+/** Every tree, the oldest root first. None is part of another. */
+export function findTrees(look: Look): Tree[] {
+  const found = [...findRoots(look).values()].map((each) => ({ ...each, depth: depthOf(look, each.root) }));
+  const owned = new Set<number>();
+  const trees: Tree[] = [];
+  // From the top: what stands below another root is part of that one's tree.
+  for (const { root, recognised } of found.toSorted((first, second) => first.depth - second.depth)) {
+    if (owned.has(root.pid)) continue;
+    const members = look.treeOf(root).filter(({ pid }) => !owned.has(pid));
+    for (const { pid } of members) owned.add(pid);
+    trees.push({ root, members, recognised, ties: new Map() });
+  }
+  trees.sort((first, second) => Number(first.root.startTime) - Number(second.root.startTime));
+  mergeTied(look, trees);
+  const whole = trees.filter(({ members }) => members.length > 0);
+  joinStrays(look, whole, owned);
+  return whole;
+}
+
+function depthOf(look: Look, seen: Seen): number {
+  let depth = 0;
+  for (let at = look.processes.get(seen.ppid); at !== undefined && depth < look.processes.size; depth += 1)
+    at = look.processes.get(at.ppid);
+  return depth;
+}
