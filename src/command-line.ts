@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { CommandContext } from "./commands/context.ts";
 import { addRuns } from "./commands/register-runs.ts";
+import { addMcp } from "./commands/register-mcp.ts";
 import { addConfigCommands } from "./config-commands.ts";
 import { version } from "./version.ts";
 
@@ -159,6 +160,7 @@ function addClients(program: Command, context: ContextOf, onDone: (code: number)
   addTokens(program, context, onDone);
   addRuns(program, context, onDone);
   addDoctor(program, onDone);
+  addMcp(program, context, onDone);
   // Taken by main.ts before this parser; here for --help only.
   program.command("run").description("run a command whose tree cannot outlive its caller: holdfast run -- COMMAND…");
 }

@@ -1,6 +1,8 @@
 /** The little programs of programs.ts as machine code, for each architecture. Words of one comment belong together. */
 
-export type ProgramName = "joiner" | "launcher" | "sentinel";
+import { pumpCode } from "./machine-code-pump.ts";
+
+export type ProgramName = "joiner" | "launcher" | "pump" | "sentinel";
 
 export const machineCode: Record<string, { machine: number; programs: Record<ProgramName, string> }> = {
   x64: {
@@ -30,6 +32,7 @@ export const machineCode: Record<string, { machine: number; programs: Record<Pro
         "bf7d000000 ebf2", // fail: exit_group(125)
         "6367726f75702e70726f637300 30", // "cgroup.procs", "0"
       ].join(" "),
+      pump: pumpCode.x64,
       launcher: [
         "b89d000000 bf24000000 be01000000 31d2 4531d2 4531c0 0f05", // prctl(36, 1, 0, 0, 0)
         "4889e3 6a00 6a00 6a00 6a00 41bc1f000000", // rbx = rsp; a sigaction of zeros; r12 = 31
@@ -75,6 +78,7 @@ export const machineCode: Record<string, { machine: number; programs: Record<Pro
         "b100081f d2800fc0 54000041 91000400 d2800bc8 d4000001", // exit_group
         "d2800fa0 17fffffd 6f726763 702e7075 73636f72 00003000", // fail: exit_group(125); the two words
       ].join(" "),
+      pump: pumpCode.arm64,
       launcher: [
         "d2800480 d2800021 d2800002 d2800003 d2800004 d28014e8 d4000001", // prctl
         "910003e9 d10083ff a9007fff a9017fff d28003ea", // x9 = sp; zeros; x10 = 31

@@ -1,5 +1,5 @@
 /**
- * Three programs of 250 to 550 bytes, written out at run time, for what a shell cannot do and a Node start (40 ms, 40 MB)
+ * Four programs of 250 to 550 bytes, written out at run time, for what a shell cannot do and a Node start (40 ms, 40 MB)
  * is too dear for.
  *
  * launcher: prctl(PR_SET_CHILD_SUBREAPER = 36, 1); every signal to its default (Node leaves SIGPIPE ignored, a shell leaves
@@ -9,6 +9,8 @@
  * without any descriptor, and ends as the child ended: by the same code or signal. A process that moves itself instead
  * waits for a grace period of the kernel's (7 to 20 ms, where a birth costs 0.4); that is done where clone3 is refused,
  * as under some seccomp filters, and then it becomes the command. Exit 125 when it could not join: nothing was started.
+ *
+ * pump: copies stdin to descriptor 3 and back to stdout (machine-code-pump.ts).
  *
  * sentinel: sleeps until descriptor 9 or 5 is readable (a pidfd is, when its process ends); for 9 it writes "gone\n" to
  * descriptor 8, for 5 it writes "1" to descriptor 3, where that is open: the cgroup.kill of what is to end then.

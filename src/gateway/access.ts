@@ -36,6 +36,8 @@ export interface Denial {
   retryAfterS?: number;
 }
 
+export const needsRun: Denial = { status: 403, message: 'MCP servers need a token with the scope "run"' };
+
 export class Access {
   readonly #grants: Grants;
   readonly #throttle: Throttle;

@@ -9,6 +9,7 @@ import { KeeperLink } from "../keeper/protocol/link.ts";
 import { stderrLog, type Log } from "../log.ts";
 import { Door } from "../mcp/aggregate/door.ts";
 import { Hub } from "../mcp/aggregate/hub.ts";
+import { LineDoor } from "../mcp/aggregate/line-door.ts";
 import { McpEndpoint } from "../mcp/endpoint.ts";
 import { StartGate } from "../mcp/pool/start-gate.ts";
 import { Scope } from "../ownership/scope.ts";
@@ -27,6 +28,7 @@ import { Dispatcher } from "./dispatch.ts";
 import { allHandlers } from "./methods/index.ts";
 import { RpcEndpoint } from "./rpc.ts";
 import { HttpFace } from "./server.ts";
+import { StdioEndpoint } from "./stdio.ts";
 import { Throttle } from "./throttle.ts";
 import { WebSocketEndpoint } from "./websocket/endpoint.ts";
 
@@ -78,7 +80,9 @@ async function main(): Promise<void> {
     });
     const dispatcher = new Dispatcher({ handlers: allHandlers({ link, sessions, urls, bus, runs }), announce });
     const webSockets = new WebSocketEndpoint({ connections, access, dispatcher });
-    face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher), webSockets });
+    const lines = new LineDoor({ hub, sessions, clock, messageBytesMax: config.messageBytesMax });
+    const stdio = new StdioEndpoint({ connections, access, hub, door: lines });
+    face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher), webSockets, stdio });
     runs.begin();
     link.listening(urls);
   } catch (thrown) {

@@ -6,12 +6,13 @@ import type { Log } from "../log.ts";
 import type { McpEndpoint } from "../mcp/endpoint.ts";
 import { rpcCode } from "../mcp/json-rpc.ts";
 import { refuse, sendJson } from "../mcp/reply.ts";
-import type { Access, Denial } from "./access.ts";
+import { needsRun, type Access, type Denial } from "./access.ts";
 import { refuseBadHead } from "./bad-head.ts";
 import { connectionOf } from "./connections/connection.ts";
 import type { Connections } from "./connections/connections.ts";
 import { answerPreflight, corsHeaders, isPreflight } from "./cors.ts";
 import type { RpcEndpoint } from "./rpc.ts";
+import { isStdioUpgrade, type StdioEndpoint } from "./stdio.ts";
 import type { WebSocketEndpoint } from "./websocket/endpoint.ts";
 import { refuseUpgrade, websocketPath } from "./websocket/handshake.ts";
 
@@ -26,8 +27,6 @@ const serverOptions = {
 };
 const headersCountMax = 64;
 
-const needsRun: Denial = { status: 403, message: 'MCP servers need a token with the scope "run"' };
-
 export interface FaceParts {
   connections: Connections;
   announce: (method: string) => void;
@@ -40,6 +39,7 @@ export interface FaceService {
   rpc: RpcEndpoint;
   mcp: McpEndpoint;
   webSockets: WebSocketEndpoint;
+  stdio: StdioEndpoint;
 }
 
 export class HttpFace {
@@ -83,7 +83,7 @@ export class HttpFace {
       // The kernel finds out about a peer whose machine is gone while nothing is in flight.
       keepAlive: true,
       keepAliveInitialDelay: heartbeatMs,
-      shouldUpgradeCallback: (request) => pathOf(request.url ?? "") === websocketPath,
+      shouldUpgradeCallback: (request) => pathOf(request.url ?? "") === websocketPath || isStdioUpgrade(request),
     });
     server.maxHeadersCount = headersCountMax;
     connections.watch(server);
@@ -101,7 +101,8 @@ export class HttpFace {
   #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     const { connections, announce } = this.#parts;
     const service = this.#service;
-    if (pathOf(request.url ?? "") !== websocketPath) {
+    const isStdio = isStdioUpgrade(request);
+    if (!isStdio && pathOf(request.url ?? "") !== websocketPath) {
       const refusal = { status: 404 as const, message: `a WebSocket is at ${websocketPath} only` };
       return connections.end(stream as Socket, "bad-request", () => refuseUpgrade(stream, refusal));
     }
@@ -110,7 +111,8 @@ export class HttpFace {
       const refusal = { status: 503 as const, message: this.#busyMessage(), headers: { "retry-after": "1" } };
       return connections.end(stream as Socket, "crowded", () => refuseUpgrade(stream, refusal));
     }
-    announce("upgrade /ws");
+    announce(isStdio ? "upgrade /mcp" : "upgrade /ws");
+    if (isStdio) return service.stdio.upgrade(request, stream, head);
     service.webSockets.upgrade(request, stream, head);
   }
 

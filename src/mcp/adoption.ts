@@ -37,7 +37,7 @@ export async function adoptSessions(parts: AdoptionParts): Promise<void> {
         return 1;
       }),
   );
-  const lost = restored.filter((session) => session.kind === "mcp" && !resumed.has(session));
+  const lost = restored.filter((session) => session.kind !== "ws" && !resumed.has(session));
   for (const session of lost) void session.close("front-lost"); // what cannot be ended is logged by the session set
   if (restored.length + failed.length === 0) return;
   const ended = failed.reduce((sum, one) => sum + one, 0 as number);

@@ -14,7 +14,7 @@ import { adoptSessions } from "./adoption.ts";
 import { Call, type CallParams } from "./call.ts";
 import type { Envelope } from "./envelope.ts";
 import { EventStream } from "./event-stream.ts";
-import { accepts, sessionIdOf, versionProblem } from "./headers.ts";
+import { accepts, parentOf, sessionIdOf, versionProblem } from "./headers.ts";
 import { rpcCode } from "./json-rpc.ts";
 import { McpSession } from "./mcp-session.ts";
 import type { StartGate } from "./pool/start-gate.ts";
@@ -184,7 +184,8 @@ export class McpEndpoint {
     const clientId = body.toString("latin1", envelope.idStart, envelope.idEnd);
     let session;
     try {
-      session = this.#parts.sessions.open({ client: clientInfo(body), server: server.name });
+      const client = clientInfo(body);
+      session = this.#parts.sessions.open({ client, server: server.name, parentId: parentOf(request) });
     } catch (thrown) {
       const error = asHoldfastError(thrown);
       return refuse(request, response, { ...unavailable(error.message, error.code), id: clientId, headers });

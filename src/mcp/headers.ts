@@ -36,6 +36,12 @@ export function sessionIdOf(request: IncomingMessage): string | undefined {
   return typeof id === "string" ? id : undefined;
 }
 
+/** The session that a new one is to end with: a subagent's parent. */
+export function parentOf(request: IncomingMessage): string | null {
+  const id = request.headers["x-holdfast-parent"];
+  return typeof id === "string" && id !== "" ? id : null;
+}
+
 /**
  * Why the request's MCP-Protocol-Version cannot be served, or undefined. `negotiated` is what client and server agreed on:
  * an old server may have chosen an older revision than we know by name, and that is between the two of them.

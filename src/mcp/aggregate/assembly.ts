@@ -192,8 +192,11 @@ export class Assembly {
     for (const seat of this.seats) this.#tellLogLevel(seat, seat.ready());
   }
 
-  hangUp(): void {
-    this.client.hangUp();
+  /** The gateway stops: the client that only listens is let go, and the session ends with its last call. */
+  drain(): void {
+    // A stdio client's stream is also where its answers go: it ends with its session.
+    if (this.session.kind !== "stdio") this.client.hangUp();
+    this.client.whenQuiet(() => void this.session.close("shutdown")); // what cannot be ended is logged by the session set
   }
 
   /** The gateway cannot wait for the servers any longer. */

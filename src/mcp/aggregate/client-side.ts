@@ -39,6 +39,7 @@ export class ClientSide implements Party, Beating {
   readonly #questions = new Map<number, UpstreamQuestion>();
   readonly #outbox: Outbox;
   #stream: Listening | undefined;
+  #onQuiet: () => void = () => {};
 
   constructor(clock: Clock, framing: Framing) {
     this.#clock = clock;
@@ -70,13 +71,19 @@ export class ClientSide implements Party, Beating {
   }
 
   done(call: PatientCall): void {
-    this.#calls.delete(call);
+    if (this.#calls.delete(call) && this.#calls.size === 0) this.#onQuiet();
+  }
+
+  /** `action` runs as soon as no call is in flight. */
+  whenQuiet(action: () => void): void {
+    this.#onQuiet = action;
+    if (this.#calls.size === 0) action();
   }
 
   /** The client of a call went away. */
   abandon(call: PatientCall): void {
     this.#calls.get(call)?.abandon(call);
-    this.#calls.delete(call);
+    this.done(call);
   }
 
   find(clientId: string): { call: PatientCall; upstream: Upstream | undefined } | undefined {

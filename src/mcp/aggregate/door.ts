@@ -8,21 +8,19 @@ import type { SessionSet } from "../../sessions/set.ts";
 import { Call, type CallParams } from "../call.ts";
 import type { Envelope } from "../envelope.ts";
 import { EventStream } from "../event-stream.ts";
-import { accepts, sessionIdOf, sessionVersions, versionProblem } from "../headers.ts";
+import { accepts, parentOf, sessionIdOf, versionProblem } from "../headers.ts";
 import { rpcCode } from "../json-rpc.ts";
 import { headProblem, receive, type Received } from "../receive.ts";
 import { invalid, refusal, slowServer, unavailable, unknownSession } from "../refusals.ts";
 import { refuse, type Refusal } from "../reply.ts";
 import { eventHead, eventTail } from "../splice.ts";
-import type { Introduction } from "../upstream/handshake.ts";
 import { answerText, downFault } from "./answers.ts";
 import type { Assembly } from "./assembly.ts";
 import type { Hub, Selection } from "./hub.ts";
+import { clientOf, readIntroduction } from "./introduction.ts";
 
 /** A DELETE that takes longer than this is answered 202: accepted, the rest goes on by itself. */
 const deleteWaitMs = 1000;
-/** Longest client name and version that is kept, in characters. */
-const clientTextMax = 100;
 const events = { head: eventHead, tail: eventTail };
 
 export interface DoorParts {
@@ -122,7 +120,7 @@ export class Door {
     const id = body.toString("latin1", envelope.idStart, envelope.idEnd);
     let session: Session;
     try {
-      session = sessions.open({ client: clientOf(introduction), server: selection.label });
+      session = sessions.open({ client: clientOf(introduction), server: selection.label, parentId: parentOf(request) });
     } catch (thrown) {
       const error = asHoldfastError(thrown);
       return refuse(request, response, { ...unavailable(error.message, error.code), id, headers });
@@ -199,25 +197,4 @@ export class Door {
     refuse(request, response, { ...no, headers });
     return null;
   }
-}
-
-/** The client's `initialize`, as we pass it on to servers: with a revision that we know. */
-function readIntroduction(body: Buffer): Introduction {
-  const { params } = JSON.parse(body.toString()) as { params?: Partial<Introduction> | null };
-  const asked = params?.protocolVersion;
-  const newest = sessionVersions[0] ?? "";
-  return {
-    protocolVersion: typeof asked === "string" && sessionVersions.includes(asked) ? asked : newest,
-    capabilities: objectOr(params?.capabilities),
-    clientInfo: objectOr(params?.clientInfo),
-  };
-}
-
-function clientOf({ clientInfo }: Introduction): { name: string; version: string } {
-  const text = (value: unknown) => (typeof value === "string" ? value.slice(0, clientTextMax) : "");
-  return { name: text(clientInfo["name"]), version: text(clientInfo["version"]) };
-}
-
-function objectOr(value: unknown): Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 }

@@ -100,7 +100,7 @@ export class Hub {
   }
 
   closeStreams(): void {
-    for (const assembly of this.#open.values()) assembly.hangUp();
+    for (const assembly of this.#open.values()) assembly.drain();
   }
 
   failAll(fault: RpcFault): void {

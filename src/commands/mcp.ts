@@ -1,0 +1,119 @@
+/**
+ * `holdfast mcp`: an MCP server over stdio for any client's config. It opens one connection to the gateway, says who it is,
+ * and becomes a pump of 28 KB between the client and that connection. The session ends with the connection, and the
+ * connection with this process, however that ends.
+ */
+import { createConnection, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { tokenOf, urlOf } from "../client/address.ts";
+import { becomePump } from "../contain/become-pump.ts";
+import { programDirectory } from "../contain/programs.ts";
+import { HoldfastError } from "../errors.ts";
+import type { CommandContext } from "./context.ts";
+
+export interface McpOptions {
+  /** One server, under its own names; all of them by default. */
+  server?: string;
+  /** Id of the session that this one ends with. */
+  parent?: string;
+  /** Stay a Node process. */
+  pump: boolean;
+}
+
+/** Time for the gateway to take the connection. */
+const answerMs = 10_000;
+const headBytesMax = 16 * 1024;
+
+/** A socket of Node's, as it is inside; there is no public word for its descriptor. */
+interface WithHandle {
+  _handle?: { fd?: number } | null;
+}
+
+/** Resolves when one side ended, if it did not become the pump; returns the exit code. */
+export async function mcp(context: CommandContext, options: McpOptions): Promise<number> {
+  const url = new URL(urlOf(context));
+  const path = options.server === undefined ? "/mcp" : `/mcp/${encodeURIComponent(options.server)}`;
+  const lines = [
+    `GET ${path} HTTP/1.1`,
+    `Host: ${url.host}`,
+    `Authorization: Bearer ${tokenOf(context)}`,
+    "Connection: Upgrade",
+    "Upgrade: holdfast-stdio",
+    ...(options.parent === undefined ? [] : [`X-Holdfast-Parent: ${options.parent}`]),
+  ];
+  const socket = await open(url);
+  socket.write(`${lines.join("\r\n")}\r\n\r\n`);
+  await accepted(socket, url);
+  const isPlain = url.protocol === "http:";
+  if (options.pump && isPlain) {
+    try {
+      becomePump((socket as WithHandle)._handle?.fd ?? -1, programDirectory());
+    } catch {
+      // No addon, no execve or no such machine: this process does the copying itself.
+    }
+  }
+  return copy(socket);
+}
+
+function open(url: URL): Promise<Socket> {
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const port = Number(url.port === "" ? (url.protocol === "https:" ? 443 : 80) : url.port);
+  return new Promise((resolve, reject) => {
+    const isTls = url.protocol === "https:";
+    const socket = isTls ? connectTls({ host, port, servername: host }) : createConnection({ host, port });
+    const fail = (cause: Error) =>
+      reject(
+        new HoldfastError("gateway_unreachable", `no gateway answers at ${url.origin}: ${cause.message}`, { cause }),
+      );
+    socket.setTimeout(answerMs, () => socket.destroy(new Error(`no answer within ${answerMs} ms`)));
+    socket.once("error", fail).once(isTls ? "secureConnect" : "connect", () => resolve(socket));
+  });
+}
+
+/** Waits for 101; whatever else comes is an error that says what the gateway said. */
+async function accepted(socket: Socket, url: URL): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let head = "";
+  const refused = (why: string) => reject(new HoldfastError("gateway_unreachable", `${url.origin}: ${why}`));
+  const take = (chunk: Buffer) => {
+    head += chunk.toString("latin1");
+    if (head.length > headBytesMax) return refused("the answer is not HTTP");
+    const isWhole = head.includes("\r\n\r\n");
+    if (isWhole && head.startsWith("HTTP/1.1 101 ")) resolve();
+    else if (isWhole && head.includes("}")) refused(messageOf(head));
+  };
+  const end = () => refused(messageOf(head));
+  socket.on("data", take).once("end", end).once("close", end);
+  try {
+    await promise;
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  } finally {
+    socket.off("data", take).off("end", end).off("close", end).setTimeout(0);
+    socket.pause();
+  }
+}
+
+function messageOf(head: string): string {
+  const [line = ""] = head.split("\r\n");
+  const body = head.slice(head.indexOf("\r\n\r\n") + 4);
+  const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(body)?.[1];
+  if (message !== undefined) return JSON.parse(`"${message}"`) as string;
+  return line === "" ? "the gateway closed the connection" : line;
+}
+
+/** The pump in Node: 0 when the client ended, 1 when the gateway did. */
+function copy(socket: Socket): Promise<number> {
+  return new Promise((resolve) => {
+    const end = (code: number) => {
+      socket.destroy();
+      resolve(code);
+    };
+    process.stdin.once("end", () => end(0)).once("error", () => end(0));
+    process.stdout.once("error", () => end(0));
+    socket.once("close", () => end(1)).on("error", () => {}); // "close" follows
+    process.stdin.pipe(socket, { end: false });
+    socket.pipe(process.stdout, { end: false });
+  });
+}

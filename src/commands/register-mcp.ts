@@ -1,0 +1,19 @@
+/** `holdfast mcp` and what is below it, for the parser; the commands themselves are imported when they are called. */
+import type { Command } from "commander";
+import type { CommandContext } from "./context.ts";
+import type { McpOptions } from "./mcp.ts";
+
+type ContextOf = (command: Command) => CommandContext;
+
+export function addMcp(program: Command, context: ContextOf, onDone: (code: number) => void): void {
+  program
+    .command("mcp")
+    .description("an MCP server over stdio, for any client's config: all of the gateway's servers as one")
+    .option("--server <name>", "one server, under its own names (default: all)")
+    .option("--parent <session>", "the session that this one ends with")
+    .option("--no-pump", "stay a Node process (40 MB) instead of becoming a pump (28 KB)")
+    .action(async (options: McpOptions, command: Command) => {
+      const { mcp } = await import("./mcp.ts");
+      onDone(await mcp(context(command), options));
+    });
+}

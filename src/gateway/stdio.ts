@@ -1,0 +1,60 @@
+/** The upgrade by which `holdfast mcp` turns a request for `/mcp` into plain lines both ways. Who may call is asked as ever. */
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { LineDoor } from "../mcp/aggregate/line-door.ts";
+import type { Hub } from "../mcp/aggregate/hub.ts";
+import { parentOf } from "../mcp/headers.ts";
+import { needsRun, type Access } from "./access.ts";
+import { connectionOf } from "./connections/connection.ts";
+import type { Connections } from "./connections/connections.ts";
+import { deniedUpgrade, refuseUpgrade, type UpgradeRefusal } from "./websocket/handshake.ts";
+
+export interface StdioParts {
+  connections: Connections;
+  access: Access;
+  hub: Hub;
+  door: LineDoor;
+}
+
+export function isStdioUpgrade(request: IncomingMessage): boolean {
+  return request.headers.upgrade?.toLowerCase() === "holdfast-stdio" && serverOf(request) !== null;
+}
+
+/** The server that the path names; undefined for all of them, null for another path. */
+function serverOf({ url = "" }: IncomingMessage): string | undefined | null {
+  const match = /^\/mcp(?:\/([A-Za-z0-9_-]{1,64}))?(?:\?|$)/.exec(url);
+  return match === null ? null : match[1];
+}
+
+export class StdioEndpoint {
+  readonly #parts: StdioParts;
+
+  constructor(parts: StdioParts) {
+    this.#parts = parts;
+  }
+
+  upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    const { access, hub, door } = this.#parts;
+    const denied = access.screen(request);
+    if (denied !== undefined) return this.#refuse(stream, deniedUpgrade(denied));
+    const grant = access.authorize(request);
+    if ("status" in grant) return this.#refuse(stream, deniedUpgrade(grant));
+    if (!grant.scopes.has("run")) return this.#refuse(stream, deniedUpgrade(needsRun));
+    const name = serverOf(request);
+    const selection = name === null ? undefined : hub.select(name);
+    if (selection === undefined) {
+      const message = `MCP server ${JSON.stringify(name)} is not in the config, or disabled`;
+      return this.#refuse(stream, { status: 404, message });
+    }
+    const connection = connectionOf(stream as Socket);
+    if (connection === undefined || connection.state === "closing" || connection.state === "closed") return;
+    connection.open();
+    stream.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: holdfast-stdio\r\n\r\n");
+    door.join(stream, head, selection, parentOf(request));
+  }
+
+  #refuse(stream: Duplex, refusal: UpgradeRefusal): void {
+    this.#parts.connections.end(stream as Socket, "unauthorized", () => refuseUpgrade(stream, refusal));
+  }
+}

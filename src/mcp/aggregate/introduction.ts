@@ -1,0 +1,27 @@
+/** What a client says of itself in `initialize`. */
+import { sessionVersions } from "../headers.ts";
+import type { Introduction } from "../upstream/handshake.ts";
+
+/** Longest client name and version that is kept, in characters. */
+const clientTextMax = 100;
+
+/** The client's `initialize`, as we pass it on to servers: with a revision that we know. */
+export function readIntroduction(body: Buffer): Introduction {
+  const { params } = JSON.parse(body.toString()) as { params?: Partial<Introduction> | null };
+  const asked = params?.protocolVersion;
+  const newest = sessionVersions[0] ?? "";
+  return {
+    protocolVersion: typeof asked === "string" && sessionVersions.includes(asked) ? asked : newest,
+    capabilities: objectOr(params?.capabilities),
+    clientInfo: objectOr(params?.clientInfo),
+  };
+}
+
+export function clientOf({ clientInfo }: Introduction): { name: string; version: string } {
+  const text = (value: unknown) => (typeof value === "string" ? value.slice(0, clientTextMax) : "");
+  return { name: text(clientInfo["name"]), version: text(clientInfo["version"]) };
+}
+
+function objectOr(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}

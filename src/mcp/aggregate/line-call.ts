@@ -1,0 +1,92 @@
+/** A call of a client that speaks lines over one socket, and what that client listens on: the same socket. */
+import type { Duplex } from "node:stream";
+import type { Timer } from "../../clock.ts";
+import type { CallParams } from "../call.ts";
+import { stallMsMax } from "../event-stream.ts";
+import { errorBody, type RpcFault } from "../json-rpc.ts";
+import { splice, type Edit } from "../splice.ts";
+import type { Listening, PatientCall } from "./client-side.ts";
+
+export const lineFraming = { head: "", tail: "\n" };
+
+/** The way to such a client, with back-pressure. */
+export class LineStream implements Listening {
+  readonly #socket: Duplex;
+  #owed: (() => void)[] = [];
+  #stalledSince: number | undefined;
+
+  constructor(socket: Duplex) {
+    this.#socket = socket;
+    socket.on("drain", () => this.#settle()).once("close", () => this.#settle());
+  }
+
+  get open(): boolean {
+    return this.#socket.writable;
+  }
+
+  send(line: Buffer, release: () => void): void {
+    if (!this.open || this.#socket.write(line)) return release();
+    this.#owed.push(release);
+  }
+
+  /** A reader that takes nothing for long is cut off: its servers wait behind it. */
+  beat(now: number): void {
+    if (!this.#socket.writableNeedDrain) return;
+    this.#stalledSince ??= now;
+    if (now - this.#stalledSince >= stallMsMax) this.#socket.destroy();
+  }
+
+  end(): void {
+    if (this.open) this.#socket.end();
+  }
+
+  #settle(): void {
+    this.#stalledSince = undefined;
+    const owed = this.#owed;
+    this.#owed = [];
+    for (const release of owed) release();
+  }
+}
+
+export class LineCall implements PatientCall {
+  readonly params: CallParams;
+  deadline: Timer | undefined;
+  done = false;
+  readonly #stream: LineStream;
+  readonly #onDone: (call: LineCall) => void;
+
+  constructor(params: CallParams, stream: LineStream, onDone: (call: LineCall) => void) {
+    this.params = params;
+    this.#stream = stream;
+    this.#onDone = onDone;
+  }
+
+  tell(line: Buffer, edits: Edit[], release: () => void): void {
+    this.#stream.send(splice(line, edits, lineFraming.head, lineFraming.tail), release);
+  }
+
+  answer(line: Buffer, edits: Edit[], release: () => void): void {
+    if (this.done) return release();
+    this.#finish();
+    this.tell(line, edits, release);
+  }
+
+  fail(fault: RpcFault): void {
+    this.answer(errorBody(this.params.clientId, fault), [], () => {});
+  }
+
+  /** By the protocol a call that was cancelled gets no answer. */
+  dismiss(): void {
+    this.#finish();
+  }
+
+  beat(): void {
+    // A line needs nothing to stay open.
+  }
+
+  #finish(): void {
+    this.done = true;
+    this.deadline?.clear();
+    this.#onDone(this);
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * MCP as lines over one socket: what `holdfast mcp` connects a stdio client with. The session begins with `initialize` and
+ * ends with the socket, at once and exactly, for the kernel closes the socket however its process ends.
+ */
+import type { Duplex } from "node:stream";
+import type { Clock } from "../../clock.ts";
+import { asHoldfastError } from "../../errors.ts";
+import type { SessionSet } from "../../sessions/set.ts";
+import type { CallParams } from "../call.ts";
+import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";
+import { errorBody, rpcCode } from "../json-rpc.ts";
+import { downFault } from "./answers.ts";
+import type { Assembly } from "./assembly.ts";
+import type { Hub, Selection } from "./hub.ts";
+import { clientOf, readIntroduction } from "./introduction.ts";
+import { LineCall, LineStream, lineFraming } from "./line-call.ts";
+
+const newline = 0x0a;
+
+export interface LineDoorParts {
+  hub: Hub;
+  sessions: SessionSet;
+  clock: Clock;
+  messageBytesMax: number;
+}
+
+export class LineDoor {
+  readonly #parts: LineDoorParts;
+
+  constructor(parts: LineDoorParts) {
+    this.#parts = parts;
+  }
+
+  /** `head`: what came behind the request that asked for this. */
+  join(socket: Duplex, head: Buffer, selection: Selection, parentId: string | null): void {
+    const guest = new Guest(this.#parts, socket, selection, parentId);
+    if (head.length > 0) guest.take(head);
+    socket.on("data", (chunk: Buffer) => guest.take(chunk));
+    // The client's own end of its side is the end of all: a stdio server is ended by the end of its stdin.
+    socket.once("end", () => guest.leave()).once("close", () => guest.leave());
+    socket.on("error", () => {}); // "close" follows
+  }
+}
+
+class Guest {
+  readonly #parts: LineDoorParts;
+  readonly #socket: Duplex;
+  readonly #selection: Selection;
+  readonly #parentId: string | null;
+  readonly #stream: LineStream;
+  #pieces: Buffer[] = [];
+  #bytes = 0;
+  #open: Assembly | undefined;
+
+  constructor(parts: LineDoorParts, socket: Duplex, selection: Selection, parentId: string | null) {
+    this.#parts = parts;
+    this.#socket = socket;
+    this.#selection = selection;
+    this.#parentId = parentId;
+    this.#stream = new LineStream(socket);
+  }
+
+  take(chunk: Buffer): void {
+    let from = 0;
+    for (let at = chunk.indexOf(newline); at !== -1; at = chunk.indexOf(newline, from)) {
+      const piece = chunk.subarray(from, at);
+      const line = this.#pieces.length === 0 ? piece : Buffer.concat([...this.#pieces, piece]);
+      this.#pieces = [];
+      this.#bytes = 0;
+      from = at + 1;
+      if (line.length > 0) this.#hear(line);
+    }
+    if (from === chunk.length) return;
+    this.#pieces.push(chunk.subarray(from));
+    this.#bytes += chunk.length - from;
+    if (this.#bytes > this.#parts.messageBytesMax) this.#refuseLine(-32_600, this.#tooLong(), true);
+  }
+
+  /** The client is gone. */
+  leave(): void {
+    void this.#open?.session.close("session-ended"); // what cannot be ended is logged by the session set
+    this.#socket.destroy();
+  }
+
+  #hear(line: Buffer): void {
+    let envelope: Envelope;
+    try {
+      if (line.length > this.#parts.messageBytesMax) throw new EnvelopeError(-32_600, this.#tooLong());
+      envelope = readEnvelope(line);
+    } catch (thrown) {
+      if (!(thrown instanceof EnvelopeError)) throw thrown;
+      return this.#refuseLine(thrown.fault, thrown.message, false);
+    }
+    // The chunk's memory is used again by nobody, so a line may be kept as it is.
+    if (this.#open === undefined) return this.#begin(envelope, line);
+    if (envelope.kind === "request") {
+      const call = new LineCall(this.#callParams(envelope, line), this.#stream, (done) =>
+        this.#open?.client.done(done),
+      );
+      return this.#open.request(call, envelope, line);
+    }
+    // A server that takes no input loses what nobody waits for.
+    if (envelope.kind === "response") this.#open.respond(envelope, line);
+    else this.#open.notify(envelope, line);
+  }
+
+  #begin(envelope: Envelope, line: Buffer): void {
+    if (envelope.kind !== "request") return; // nothing can be meant by it yet
+    const call = new LineCall(this.#callParams(envelope, line), this.#stream, () => {});
+    if (envelope.method === "ping") return call.answer(pong(call.params.clientId), [], () => {});
+    if (envelope.method !== "initialize") {
+      const message = "a session begins with an initialize request";
+      return call.fail({ code: rpcCode.invalidRequest, message, reason: "invalid_params" });
+    }
+    const { hub, sessions } = this.#parts;
+    try {
+      const introduction = readIntroduction(line);
+      const client = clientOf(introduction);
+      const given = { kind: "stdio" as const, client, server: this.#selection.label, parentId: this.#parentId };
+      const session = sessions.open(given);
+      const open = hub.assemble(session, this.#selection, introduction, lineFraming);
+      this.#open = open;
+      session.lease.hold();
+      session.onEnd(() => this.#stream.end());
+      open.client.listen(this.#stream);
+      void this.#introduce(open, call);
+    } catch (thrown) {
+      const { message, code } = asHoldfastError(thrown);
+      call.fail({ code: rpcCode.unavailable, message, reason: code });
+      this.#stream.end();
+    }
+  }
+
+  async #introduce(open: Assembly, call: LineCall): Promise<void> {
+    try {
+      open.answer(call, await open.introduce());
+    } catch (thrown) {
+      call.fail(downFault(thrown));
+      void open.session.close("spawn-failed"); // what cannot be ended is logged by the session set
+    }
+  }
+
+  #callParams(envelope: Envelope, line: Buffer): CallParams {
+    const { tokenStart, tokenEnd } = envelope;
+    return {
+      number: this.#parts.hub.numbers.next(),
+      clientId: line.toString("latin1", envelope.idStart, envelope.idEnd),
+      clientToken: tokenStart > 0 ? line.toString("latin1", tokenStart, tokenEnd) : undefined,
+      startsTask: envelope.hasTask,
+      headers: {},
+      failStatus: 200,
+      startedAt: this.#parts.clock.now(),
+    };
+  }
+
+  #tooLong(): string {
+    return `the message is longer than limits.messageBytesMax = ${this.#parts.messageBytesMax} bytes`;
+  }
+
+  #refuseLine(code: number, message: string, isFatal: boolean): void {
+    const body = errorBody(undefined, { code, message, reason: "invalid_params" });
+    this.#stream.send(Buffer.concat([body, Buffer.from("\n")]), () => {});
+    if (isFatal) this.leave();
+  }
+}
+
+function pong(id: string): Buffer {
+  return Buffer.from(`{"jsonrpc":"2.0","id":${id},"result":{}}`, "latin1");
+}
