@@ -14,7 +14,7 @@ export class EventIterator implements AsyncIterableIterator<GatewayEvent> {
   #wake: PromiseWithResolvers<void> | undefined;
   #end: { error: HoldfastError | undefined } | undefined;
 
-  constructor(names: readonly LifecycleName[] | undefined, onReturn: (iterator: EventIterator) => void) {
+  constructor(names: Iterable<LifecycleName> | undefined, onReturn: (iterator: EventIterator) => void) {
     this.#names = names === undefined ? undefined : new Set(names);
     this.#onReturn = onReturn;
   }
