@@ -4,7 +4,7 @@ import { stdin, stdout } from "node:process";
 import { createInterface } from "node:readline/promises";
 import { readDocument, type Document } from "../config/clients/document.ts";
 import { describeEdits } from "../config/clients/edits.ts";
-import { backUp, backupsOf, readWhole, replaceFile, type ReadFile } from "../config/clients/file.ts";
+import { assertReplaceable, backUp, backupsOf, readWhole, replaceFile, type ReadFile } from "../config/clients/file.ts";
 import { clientFiles, clientNames, serversPaths, type ClientName, type ServersPath } from "../config/clients/places.ts";
 import type { Change } from "../config/clients/wrap.ts";
 import { HoldfastError } from "../errors.ts";
@@ -99,8 +99,11 @@ export async function carryOut(
   if (!words.json) for (const one of planned) printLines(describePlan(one, words));
   const isChange = reports.some(({ changed }) => changed);
   const code = !isChange || consent.dryRun ? 0 : consent.yes || (await agree(words)) ? "write" : 1;
-  if (code === "write") words.before?.();
-  if (code === "write") writeAll(planned, reports, words);
+  if (code === "write") {
+    for (const { source, change } of planned) if (change.after !== source.read.text) assertReplaceable(source.read);
+    words.before?.();
+    writeAll(planned, reports, words);
+  }
   if (words.json) printJson(reports);
   else printLines(closing(reports, consent));
   return code === "write" ? 0 : code;

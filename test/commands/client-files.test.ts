@@ -247,7 +247,7 @@ describe("the servers of holdfast.json", () => {
 
   it("are added, listed and removed around what a person wrote; secrets are not listed", () => {
     const text =
-      '// mine\n{\n\t"port": 0, // any\n\t"mcpServers": {\n\t\t"a": { "command": "sh" }, // first\n\t},\n}\n';
+      '// mine\n{\n\t"port": 0, // whichever\n\t"mcpServers": {\n\t\t"a": { "command": "sh" }, // first\n\t},\n}\n';
     put(ownFile, text);
     assert.equal(
       holdfast(["add", "b", "--env", "KEY=s3=cret", "--cwd", "/", "--", "npx", "-y", "--", "--json"]).code,
@@ -255,7 +255,7 @@ describe("the servers of holdfast.json", () => {
     );
     assert.match(
       read(ownFile),
-      /^\/\/ mine\n\{\n\t"port": 0, \/\/ any\n\t"mcpServers": \{\n\t\t"a": \{ "command": "sh" \}/,
+      /^\/\/ mine\n\{\n\t"port": 0, \/\/ whichever\n\t"mcpServers": \{\n\t\t"a": \{ "command": "sh" \}/,
     );
     const listed = holdfast(["list"]);
     assert.deepEqual(listed.stdout.split("\n"), ["a    sh", "b    npx -y -- --json  KEY", ""]);
@@ -263,7 +263,7 @@ describe("the servers of holdfast.json", () => {
     assert.deepEqual(all["b"], { command: "npx", args: ["-y", "--", "--json"], env: { KEY: "s3=cret" }, cwd: "/" });
     assert.equal(holdfast(["remove", "b"]).code, 0);
     assert.deepEqual(JSON.parse(holdfast(["list", "--json"]).stdout), { a: { command: "sh" } });
-    assert.match(read(ownFile), /\/\/ mine[^]*\/\/ any[^]*\/\/ first/);
+    assert.match(read(ownFile), /\/\/ mine[^]*\/\/ whichever[^]*\/\/ first/);
   });
 
   it("are refused with a word when they would make no valid config, and the file stays as it is", () => {

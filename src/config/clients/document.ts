@@ -117,3 +117,18 @@ export function at(value: unknown, path: readonly string[]): unknown {
   }
   return current;
 }
+
+/** Whether two meanings are the same, in whatever order their keys stand; the libraries' objects have various prototypes. */
+export function isSameMeaning(one: unknown, other: unknown): boolean {
+  if (typeof one !== "object" || one === null || typeof other !== "object" || other === null)
+    return Object.is(one, other);
+  // TOML's dates write themselves as what they are: with or without a time, with or without an offset.
+  if (one instanceof Date || other instanceof Date)
+    return one instanceof Date && other instanceof Date && one.toISOString() === other.toISOString();
+  if (Array.isArray(one) !== Array.isArray(other)) return false;
+  const keys = Object.keys(one);
+  return (
+    keys.length === Object.keys(other).length &&
+    keys.every((key) => Object.hasOwn(other, key) && isSameMeaning(at(one, [key]), at(other, [key])))
+  );
+}

@@ -71,7 +71,8 @@ function changed(file: string): HoldfastError {
   );
 }
 
-function assertReplaceable({ file, target }: ReadFile): void {
+/** So that several files are changed all or none: throws what `replaceFile` would throw, as far as it can be known beforehand. */
+export function assertReplaceable({ file, target }: ReadFile): void {
   const info = statSync(target, { throwIfNoEntry: false });
   if (info === undefined) throw changed(file);
   // Root may write everything; a file without a write bit was meant to stay as it is all the same.
@@ -82,6 +83,11 @@ function assertReplaceable({ file, target }: ReadFile): void {
     accessSync(target, constants.W_OK);
   } catch (cause) {
     throw unwritable(file, "you may not write it", cause);
+  }
+  try {
+    accessSync(dirname(target), constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    throw unwritable(file, `you may not write its directory, ${dirname(target)}`, cause);
   }
 }
 

@@ -1,7 +1,6 @@
 /** Replaces the stdio servers of a client's file by one entry that leads to the gateway, and puts them back. */
-import { isDeepStrictEqual } from "node:util";
 import { HoldfastError } from "../../errors.ts";
-import { at, meaningOf, type Container, type Document, type Entry } from "./document.ts";
+import { at, isSameMeaning, meaningOf, type Container, type Document, type Entry } from "./document.ts";
 import { applyEdits, type Edit } from "./edits.ts";
 import { ownLength } from "./prefix.ts";
 import type { Section } from "./toml.ts";
@@ -66,7 +65,7 @@ function extras(path: readonly string[]): Record<string, string> {
 
 function checkedAgainst({ text, language }: Document, edits: readonly Edit[], wanted: unknown): string {
   const after = applyEdits(text, edits);
-  if (edits.length === 0 || isDeepStrictEqual(meaningOf(after, language), wanted)) return after;
+  if (edits.length === 0 || isSameMeaning(meaningOf(after, language), wanted)) return after;
   throw new HoldfastError(
     "client_config_invalid",
     "the change would not mean what it should, so it is not made; change the file by hand",

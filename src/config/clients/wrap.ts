@@ -1,7 +1,6 @@
 /** Puts `holdfast run --` before the stdio servers of one file, touching nothing but `command` and `args`. */
-import { isDeepStrictEqual } from "node:util";
 import { HoldfastError } from "../../errors.ts";
-import { at, meaningOf, type Document, type Entry, type Language } from "./document.ts";
+import { at, isSameMeaning, meaningOf, type Document, type Entry, type Language } from "./document.ts";
 import { applyEdits, type Edit } from "./edits.ts";
 import { baseName, wrapperLength, type Words } from "./prefix.ts";
 import { memberOf, valueOf, type Member } from "./tree.ts";
@@ -119,7 +118,7 @@ export function checked(
     if (args === undefined) delete server["args"];
     else server["args"] = args;
   }
-  if (isDeepStrictEqual(meaningOf(after, language), wanted)) return after;
+  if (isSameMeaning(meaningOf(after, language), wanted)) return after;
   throw new HoldfastError(
     "client_config_invalid",
     "the change would not mean what it should, so it is not made; this is a defect of Holdfast, change the file by hand",

@@ -10,7 +10,7 @@ import { Random } from "../../mcp/helpers/random.ts";
 import { randomJson, randomToml, type RandomConfig } from "./helpers/random-config.ts";
 
 const seed = Number(process.env["HOLDFAST_TEST_SEED"] ?? 20_261_121);
-const rounds = 1500;
+const rounds = 600;
 
 const json = { file: "x.json", path: ["mcpServers"] };
 const places = [

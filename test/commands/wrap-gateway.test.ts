@@ -1,0 +1,154 @@
+/** `wrap --gateway`, `unwrap` after it, and `connect`: on a running gateway, without its token in any file or on any screen. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { chmodSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { meaningOf } from "../../src/config/clients/document.ts";
+import { Gateway, runCommand } from "../helpers/gateway.ts";
+import { Home } from "../helpers/home.ts";
+import { leavesNothing } from "../helpers/no-leaks.ts";
+import { giveTo } from "../helpers/tiers.ts";
+
+const json = `{
+  // mine
+  "mcpServers": {
+    "a": { "command": "sh", "args": ["-c", "cat"] }, // a
+    "web": { "url": "https://example.com" },
+    "b": { "command": "sh", "timeout": 5 },
+    "no good": { "command": "sh" }
+  }
+}
+`;
+const toml = `model = "x"
+[mcp_servers.t]
+command = "sh" # t
+[mcp_servers.t.env]
+K = "v"
+[mcp_servers.web]
+url = "https://example.com"
+# the second
+[mcp_servers.u]
+command = "sh"
+[projects."/p"]
+trust_level = "trusted"
+`;
+
+/** The home's commands run as another user on the tier that needs no rights. */
+function put(home: Home, file: string, text: string): void {
+  writeFileSync(file, text);
+  giveTo(home.tier, file);
+}
+
+// Outside, so that it looks once the gateway is gone.
+leavesNothing();
+
+describe("holdfast wrap --gateway", () => {
+  let home: Home;
+  let gateway: Gateway;
+  before(async () => {
+    home = new Home("subreaper");
+    gateway = await Gateway.start(home);
+  });
+  after(async () => {
+    await gateway.stop();
+    await home[Symbol.asyncDispose]();
+  });
+
+  it("moves what the gateway can hold into its config, leaves the rest, and unwrap puts it back to the byte", async () => {
+    const files = { json: join(home.directory, "mcp.json"), toml: join(home.directory, "config.toml") };
+    put(home, files.json, json);
+    put(home, files.toml, toml);
+    const wrap = (file: string) => runCommand(home, ["wrap", file, "--gateway", "--yes", "--config", home.configFile]);
+    for (const file of Object.values(files)) {
+      const { code, stderr } = await wrap(file);
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, /restart --all/);
+    }
+    const way = {
+      command: process.execPath,
+      args: [join(import.meta.dirname, "../../dist/main.js"), "--state", home.stateDir, "mcp"],
+    };
+    const said = meaningOf(readFileSync(files.json, "utf8"), "json") as { mcpServers: object };
+    assert.deepEqual(said.mcpServers, {
+      holdfast: way,
+      web: { url: "https://example.com" },
+      "no good": { command: "sh" },
+    });
+    const codex = JSON.parse(JSON.stringify(meaningOf(readFileSync(files.toml, "utf8"), "toml"))) as object;
+    assert.deepEqual(codex, {
+      model: "x",
+      mcp_servers: { holdfast: way, web: { url: "https://example.com" } },
+      projects: { "/p": { trust_level: "trusted" } },
+    });
+    assert.match(readFileSync(files.toml, "utf8"), /# the second/);
+    const own = JSON.parse(readFileSync(home.configFile, "utf8")) as { mcpServers: object };
+    assert.deepEqual(own.mcpServers, {
+      a: { command: "sh", args: ["-c", "cat"] },
+      b: { command: "sh", requestTimeoutMs: 5 },
+      t: { command: "sh", env: { K: "v" } },
+      u: { command: "sh" },
+    });
+    assert.match((await wrap(files.json)).stdout, /nothing to change/);
+    for (const [file, old] of [
+      [files.json, json],
+      [files.toml, toml],
+    ] as const) {
+      assert.equal((await runCommand(home, ["unwrap", file, "--yes"])).code, 0);
+      assert.equal(readFileSync(file, "utf8"), old);
+    }
+  });
+
+  it("a file that was changed since gets its servers back beside the change; a new server is left", async () => {
+    const file = join(home.directory, "changed.json");
+    put(home, file, json);
+    assert.equal((await runCommand(home, ["wrap", file, "--gateway", "--yes", "--config", home.configFile])).code, 0);
+    const changed = readFileSync(file, "utf8").replace('"no good"', '"new": { "command": "x" },\n    "no good"');
+    writeFileSync(file, changed);
+    assert.equal((await runCommand(home, ["unwrap", file, "--yes"])).code, 0);
+    const old = (meaningOf(json, "json") as { mcpServers: object }).mcpServers;
+    const now = meaningOf(readFileSync(file, "utf8"), "json") as { mcpServers: object };
+    assert.deepEqual(now.mcpServers, { ...old, new: { command: "x" } });
+
+    const connected = await runCommand(home, ["connect"]);
+    assert.equal(connected.code, 0, connected.stderr);
+    const { token } = gateway;
+    const everything = [
+      connected.stdout,
+      ...readdirSync(home.directory)
+        .filter((name) => name.startsWith("changed.json"))
+        .map((name) => readFileSync(join(home.directory, name), "utf8")),
+    ];
+    for (const text of everything) assert.ok(!text.includes(token));
+    const claude = connected.stdout.split("\n").find((line) => line.startsWith("claude ")) ?? "";
+    // A shell that has another program under the name shows what the client would be given.
+    const heard = spawnSync("sh", ["-c", `claude() { printf '%s\\n' "$@"; }; ${claude}`], { encoding: "utf8" });
+    assert.deepEqual(heard.stdout.split("\n").slice(-4), [
+      `${gateway.url}/mcp`,
+      "--header",
+      `Authorization: Bearer ${token}`,
+      "",
+    ]);
+  });
+
+  it("that may not write the client's file leaves its own config alone too", async () => {
+    const file = join(home.directory, "locked.json");
+    put(home, file, json);
+    chmodSync(file, 0o444);
+    const own = readFileSync(home.configFile, "utf8");
+    const { code, stderr } = await runCommand(home, ["wrap", file, "--gateway", "--yes", "--config", home.configFile]);
+    assert.equal(code, 1);
+    assert.match(stderr, /read-only/);
+    assert.deepEqual([readFileSync(file, "utf8"), readFileSync(home.configFile, "utf8")], [json, own]);
+  });
+
+  it("without a gateway changes nothing and says so", async () => {
+    const file = join(home.directory, "alone.json");
+    put(home, file, json);
+    const nowhere = join(home.directory, "nowhere");
+    const { code, stderr } = await runCommand(home, ["wrap", file, "--gateway", "--yes"], 30_000, nowhere);
+    assert.equal(code, 1);
+    assert.match(stderr, /no gateway/);
+    assert.equal(readFileSync(file, "utf8"), json);
+  });
+});
