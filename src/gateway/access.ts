@@ -36,6 +36,7 @@ export interface Denial {
   retryAfterS?: number;
 }
 
+export const needsRead: Denial = { status: 403, message: '/metrics needs a token with the scope "read"' };
 export const needsRun: Denial = { status: 403, message: 'MCP servers need a token with the scope "run"' };
 
 export class Access {

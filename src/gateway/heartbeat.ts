@@ -7,11 +7,27 @@ export class Heartbeat {
   readonly #link: KeeperLink;
   readonly #timer: NodeJS.Timeout;
   #lastMethod = "start";
+  #lastBeat = performance.now();
+  #lagMs = 0;
 
   constructor(link: KeeperLink) {
     this.#link = link;
-    this.#timer = setInterval(() => link.heartbeat(this.#lastMethod), beatMs);
+    this.#timer = setInterval(() => this.#beat(), beatMs);
     this.#timer.unref();
+  }
+
+  /** The longest that the loop was late since this was asked last, in milliseconds. */
+  takeLagMs(): number {
+    const lagMs = this.#lagMs;
+    this.#lagMs = 0;
+    return lagMs;
+  }
+
+  #beat(): void {
+    const now = performance.now();
+    this.#lagMs = Math.max(this.#lagMs, now - this.#lastBeat - beatMs);
+    this.#lastBeat = now;
+    this.#link.heartbeat(this.#lastMethod);
   }
 
   /** Before each handler. The word goes out only when it changes, so that a stream of like calls costs nothing. */

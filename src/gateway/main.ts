@@ -26,6 +26,7 @@ import { Heartbeat } from "./heartbeat.ts";
 import { listenAll } from "./listen.ts";
 import { Dispatcher } from "./dispatch.ts";
 import { allHandlers } from "./methods/index.ts";
+import { Metrics } from "./metrics.ts";
 import { RpcEndpoint } from "./rpc.ts";
 import { HttpFace } from "./server.ts";
 import { StdioEndpoint } from "./stdio.ts";
@@ -82,7 +83,8 @@ async function main(): Promise<void> {
     const webSockets = new WebSocketEndpoint({ connections, access, dispatcher });
     const lines = new LineDoor({ hub, sessions, clock, messageBytesMax: config.messageBytesMax });
     const stdio = new StdioEndpoint({ connections, access, hub, door: lines });
-    face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher), webSockets, stdio });
+    const metrics = new Metrics({ link, connections, heartbeat, throttle, sessions: () => sessions.list() });
+    face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher), webSockets, stdio, metrics });
     runs.begin();
     link.listening(urls);
   } catch (thrown) {

@@ -5,12 +5,13 @@ import type { Duplex } from "node:stream";
 import type { Log } from "../log.ts";
 import type { McpEndpoint } from "../mcp/endpoint.ts";
 import { rpcCode } from "../mcp/json-rpc.ts";
-import { refuse, sendJson } from "../mcp/reply.ts";
-import { needsRun, type Access, type Denial } from "./access.ts";
+import { refuse, sendBytes, sendJson } from "../mcp/reply.ts";
+import { needsRead, needsRun, type Access, type Denial } from "./access.ts";
 import { refuseBadHead } from "./bad-head.ts";
 import { connectionOf } from "./connections/connection.ts";
 import type { Connections } from "./connections/connections.ts";
 import { answerPreflight, corsHeaders, isPreflight } from "./cors.ts";
+import type { Metrics } from "./metrics.ts";
 import type { RpcEndpoint } from "./rpc.ts";
 import { isStdioUpgrade, type StdioEndpoint } from "./stdio.ts";
 import type { WebSocketEndpoint } from "./websocket/endpoint.ts";
@@ -40,6 +41,7 @@ export interface FaceService {
   mcp: McpEndpoint;
   webSockets: WebSocketEndpoint;
   stdio: StdioEndpoint;
+  metrics: Metrics;
 }
 
 export class HttpFace {
@@ -133,17 +135,34 @@ export class HttpFace {
     if (path === websocketPath) return this.#upgradeNeeded(request, response, headers);
     const server = /^\/mcp\/([A-Za-z0-9_-]{1,64})$/.exec(path)?.[1];
     const isMcp = path === "/mcp" || server !== undefined;
-    if (path !== "/rpc" && !isMcp) return this.#notFound(request, response, path, headers);
+    const isMetrics = path === "/metrics";
+    if (path !== "/rpc" && !isMcp && !isMetrics) return this.#notFound(request, response, path, headers);
     const grant = service.access.authorize(request);
     if ("status" in grant) return deny(request, response, grant, headers);
     if (isMcp && !grant.scopes.has("run")) return deny(request, response, needsRun, headers);
+    if (isMetrics && !grant.scopes.has("read")) return deny(request, response, needsRead, headers);
     if (connection?.proven === false) connection.open();
-    this.#parts.announce(isMcp ? `${request.method} /mcp` : "/rpc");
+    this.#parts.announce(isMcp ? `${request.method} /mcp` : path);
+    if (isMetrics) return this.#answerMetrics(service.metrics, request, response, headers);
     if (!isMcp) {
       const caller = { scopes: grant.scopes, tokenName: grant.name, peer: undefined };
       return service.rpc.handle(request, response, headers, caller);
     }
     return service.mcp.handle(server, request, response, headers);
+  }
+
+  async #answerMetrics(
+    metrics: Metrics,
+    request: IncomingMessage,
+    response: ServerResponse,
+    headers: OutgoingHttpHeaders,
+  ): Promise<void> {
+    if (request.method !== "GET") {
+      const fault = { code: rpcCode.invalidRequest, message: "use GET", reason: "invalid_params" as const };
+      return refuse(request, response, { status: 405, fault, headers: { ...headers, allow: "GET" } });
+    }
+    const { type, text } = await metrics.page();
+    sendBytes(response, 200, Buffer.from(text), { ...headers, "content-type": type });
   }
 
   #answerReady(response: ServerResponse, started: boolean): void {
@@ -171,7 +190,7 @@ export class HttpFace {
   #notFound(request: IncomingMessage, response: ServerResponse, path: string, headers: OutgoingHttpHeaders): void {
     const message = path.startsWith("/mcp")
       ? "an MCP server is at /mcp/<its name in the config>"
-      : "there is /mcp, /mcp/<server>, /rpc, /ws, /healthz and /readyz";
+      : "there is /mcp, /mcp/<server>, /rpc, /ws, /metrics, /healthz and /readyz";
     const fault = {
       code: rpcCode.invalidRequest,
       message: `nothing at ${path.slice(0, 200)}: ${message}`,

@@ -19,6 +19,8 @@ interface Failures {
 
 export class Throttle {
   readonly #failures = new Map<string, Failures>();
+  /** Wrong tokens in all, since the start. */
+  failures = 0;
   readonly #onLimit: (address: string, failures: number) => void;
 
   /** `onLimit` runs once per address and window. */
@@ -28,6 +30,7 @@ export class Throttle {
 
   /** Counts one wrong token; the milliseconds to wait when it is one too many, else 0. */
   failed(address: string | undefined, now: number): number {
+    this.failures++;
     const key = normalAddress(address);
     const known = this.#failures.get(key);
     const current = known === undefined || now - known.since >= windowMs ? { count: 0, since: now } : known;

@@ -3,7 +3,13 @@ import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { FrontProcess } from "./front.ts";
 import type { Log } from "./log.ts";
 import { accept } from "./protocol/accept.ts";
-import type { FrontMessage, FrontRequestName, FrontRequests, KeeperStatus } from "./protocol/messages.ts";
+import type {
+  FrontMessage,
+  FrontRequestName,
+  FrontRequests,
+  KeeperFigures,
+  KeeperStatus,
+} from "./protocol/messages.ts";
 import type { BackgroundRuns } from "./background/runs.ts";
 import type { RunTable } from "./run-table.ts";
 
@@ -12,6 +18,7 @@ export interface DeskParts {
   background: BackgroundRuns;
   log: Log;
   status: () => KeeperStatus;
+  figures: () => KeeperFigures;
   onListening: (urls: string[]) => void;
   onFailed: (error: HoldfastError) => void;
   onHeartbeat: (lastMethod: string) => void;
@@ -56,6 +63,7 @@ export class Desk {
       "exec.owners": () => background.owners(),
       "exec.remove": (params) => background.remove(params),
       "gateway.status": () => parts.status(),
+      "gateway.figures": () => parts.figures(),
       "gateway.stop": () => {
         parts.stop();
         return null;

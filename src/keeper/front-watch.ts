@@ -35,6 +35,9 @@ export class FrontWatch {
   #over = false;
   #cpuMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #lastTick = performance.now();
+  /** The latest that a look came, in milliseconds: how late the keeper's own loop was. */
+  lagMs = 0;
 
   constructor(parts: WatchParts) {
     this.#parts = parts;
@@ -43,6 +46,7 @@ export class FrontWatch {
 
   start(): void {
     if (this.#parts.stuckMs === 0) return;
+    this.#lastTick = performance.now();
     this.#timer = setInterval(() => this.tick(), this.everyMs);
     this.#timer.unref();
   }
@@ -59,6 +63,9 @@ export class FrontWatch {
    * what the front said meanwhile may still wait to be read.
    */
   tick(): void {
+    const now = performance.now();
+    this.lagMs = Math.max(this.lagMs, now - this.#lastTick - this.everyMs);
+    this.#lastTick = now;
     if (this.#over) return;
     this.#silentMs += this.#silentMs < patienceMs ? this.everyMs : this.#ownSilence();
     const bound = this.#hasSpoken ? this.#parts.stuckMs : Math.max(startMs, this.#parts.stuckMs);

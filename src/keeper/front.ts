@@ -134,6 +134,13 @@ export class FrontSupervisor {
     this.#parts.log.warn({ event: "front.restarted", pid: this.pid, restarts: this.restarts, downMs });
   }
 
+  /** The longest that this process's own loop was late since this was asked last, in milliseconds. */
+  takeLagMs(): number {
+    const lagMs = this.#watch?.lagMs ?? 0;
+    if (this.#watch !== undefined) this.#watch.lagMs = 0;
+    return lagMs;
+  }
+
   /** Ends this front and starts another one. Resolves when the old one is gone and what had to end with it has. */
   async restart(): Promise<void> {
     await this.#end("restart");

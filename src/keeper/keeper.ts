@@ -12,6 +12,7 @@ import { drainBoundMs, frontConfig } from "./front-config.ts";
 import { crashEntry, CrashRecords, recordUncaught } from "./crashes.ts";
 import { Desk } from "./desk.ts";
 import { FarRuns } from "./far-runs.ts";
+import { Figures } from "./figures.ts";
 import { FrontSupervisor, type FrontProcess } from "./front.ts";
 import { FrontVoice } from "./front-voice.ts";
 import { Guardian } from "./guardian.ts";
@@ -55,6 +56,7 @@ export class Keeper {
   readonly #far: FarRuns;
   readonly #table: RunTable;
   readonly #background: BackgroundRuns;
+  readonly #figures: Figures;
   readonly #startedAt = Date.now();
   readonly #ended = Promise.withResolvers<KeeperEnd>();
   #reconciled: Reconciled = { words: [], swept: 0, far: [] };
@@ -93,9 +95,14 @@ export class Keeper {
     const [table, ledger] = [this.#table, this.#ledger];
     this.#background = new BackgroundRuns({ config, table, ledger, runsDirectory: paths.runs });
     this.#front = this.#makeFront();
-    this.#opened.onLifecycle = (event) => this.#front.tell({ type: "event", event });
-    const [epoch, refused] = [this.#epoch, this.refusedTiers];
-    this.#log.info({ event: "keeper.started", version, epoch, tier: this.tier, refused });
+    const [front, guardian, crashes] = [this.#front, this.#guardian, this.#crashes];
+    this.#figures = new Figures({ table, front, guardian, crashes }, this.#startedAt);
+    this.#opened.onLifecycle = (event) => {
+      this.#figures.count(event);
+      this.#front.tell({ type: "event", event });
+    };
+    const { tier, refusedTiers: refused } = this;
+    this.#log.info({ event: "keeper.started", version, epoch: this.#epoch, tier, refused });
   }
 
   get tier(): TierName {
@@ -129,22 +136,13 @@ export class Keeper {
   }
 
   status(): KeeperStatus {
-    const rssOf = (pid: number) => readProcess(pid)?.rssBytes ?? 0;
-    const { pid: guardianPid, restarts: guardianRestarts } = this.#guardian;
-    const { pid: frontPid, restarts: frontRestarts } = this.#front;
     return {
-      version,
+      ...this.#figures.status(),
       tier: this.tier,
       epoch: this.#epoch,
-      keeper: { pid: process.pid, rssBytes: process.memoryUsage.rss() },
-      front: { pid: frontPid, rssBytes: rssOf(frontPid), restarts: frontRestarts },
-      guardian: { pid: guardianPid, rssBytes: rssOf(guardianPid), restarts: guardianRestarts },
-      runs: this.#table.size,
       hosts: this.#far.views(),
       orphansSwept: this.#reconciled.swept,
       reconciled: this.#reconciled.words,
-      crashes: this.#crashes.list(20),
-      startedAt: this.#startedAt,
     };
   }
 
@@ -224,6 +222,7 @@ export class Keeper {
       background: this.#background,
       log: this.#log,
       status: () => this.status(),
+      figures: () => this.#figures.read(),
       onListening: (urls) => this.#listening(urls),
       onFailed: (error) => this.#frontFailed(error),
       onHeartbeat: (lastMethod) => {

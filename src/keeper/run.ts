@@ -7,7 +7,7 @@ import { asHoldfastError } from "../errors.ts";
 import type { ErrorLog } from "./error-log.ts";
 import type { Ledger, LedgerRow } from "./ledger.ts";
 import { transition } from "./lifecycle.ts";
-import type { EndReason, ProcessView, RunState, RunView } from "./protocol/messages.ts";
+import type { EndReason, ProcessView, RunKind, RunState, RunView } from "./protocol/messages.ts";
 import { LineRelay } from "./relay.ts";
 import type { RunIo } from "./background/run-io.ts";
 import { StopSequence, type StopGraces } from "../contain/stop-sequence.ts";
@@ -61,6 +61,10 @@ export class Run {
 
   get id(): string {
     return this.#row.id;
+  }
+
+  get kind(): RunKind {
+    return this.#row.kind;
   }
 
   get state(): RunState {

@@ -14,7 +14,12 @@ export interface Refusal {
   id?: string;
 }
 
-function sendBytes(response: ServerResponse, status: number, body: Buffer, headers: OutgoingHttpHeaders = {}): void {
+export function sendBytes(
+  response: ServerResponse,
+  status: number,
+  body: Buffer,
+  headers: OutgoingHttpHeaders = {},
+): void {
   response.writeHead(status, { "content-type": "application/json", "content-length": body.length, ...headers });
   response.end(body);
 }

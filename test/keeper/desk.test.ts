@@ -58,6 +58,7 @@ class Office implements AsyncDisposable {
       table: this.table,
       background: new BackgroundRuns({ config, table: this.table, ledger, runsDirectory: directory }),
       log,
+      figures: () => assert.fail(),
       status: never,
       onListening: never,
       onFailed: never,

@@ -89,6 +89,7 @@ const message = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("exec.owners"), request, params: none }),
   z.strictObject({ type: z.literal("exec.remove"), request, params: z.strictObject({ run, end: z.boolean() }) }),
   z.strictObject({ type: z.literal("gateway.status"), request, params: none }),
+  z.strictObject({ type: z.literal("gateway.figures"), request, params: none }),
   z.strictObject({ type: z.literal("gateway.stop"), request, params: none }),
   z.strictObject({ type: z.literal("gateway.restart"), request, params: z.strictObject({ all: z.boolean() }) }),
   z.strictObject({ type: z.literal("listening"), urls: z.array(z.url()).min(1).max(64) }),

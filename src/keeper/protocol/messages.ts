@@ -137,6 +137,18 @@ export interface FrontServer {
   fingerprint: string;
 }
 
+/** What the keeper adds to metrics. */
+export interface KeeperFigures {
+  /** Live runs. */
+  runs: { kind: RunKind; state: RunState; count: number }[];
+  /** Ended runs of this epoch, by end reason. */
+  ends: { reason: string; count: number }[];
+  /** The longest that the keeper's loop was late since this was asked last, in milliseconds. */
+  lagMs: number;
+  /** Its open descriptors. */
+  descriptors: number;
+}
+
 /** The part of the config that the front may know: no command, no argument, no environment. */
 export interface FrontConfig {
   port: number;
@@ -212,6 +224,7 @@ export interface FrontRequests extends BackgroundRequests {
   "run.setBlob": { params: { run: string; blob: string }; result: null };
   "run.list": { params: { all: boolean }; result: RunView[] };
   "gateway.status": { params: Record<string, never>; result: KeeperStatus };
+  "gateway.figures": { params: Record<string, never>; result: KeeperFigures };
   "gateway.stop": { params: Record<string, never>; result: null };
   "gateway.restart": { params: { all: boolean }; result: null };
 }

@@ -1,0 +1,138 @@
+/**
+ * `GET /metrics` in Prometheus' text form. Nothing is counted for it on the way of a call: every figure is read, from where it
+ * is kept anyway, when somebody asks. The library behind it is loaded then, too.
+ */
+import { readdirSync } from "node:fs";
+import type { Registry } from "prom-client";
+import type { KeeperLink } from "../keeper/protocol/link.ts";
+import type { KeeperFigures, KeeperStatus } from "../keeper/protocol/messages.ts";
+import { connectionStates } from "./connections/connection.ts";
+import type { Connections } from "./connections/connections.ts";
+import type { Heartbeat } from "./heartbeat.ts";
+import type { Throttle } from "./throttle.ts";
+
+export interface MetricsParts {
+  link: KeeperLink;
+  connections: Connections;
+  /** Open sessions by kind. */
+  sessions: () => { kind: string }[];
+  heartbeat: Heartbeat;
+  throttle: Throttle;
+}
+
+/** One figure with its labels. */
+type Sample = [labels: Record<string, string>, value: number];
+
+interface Metric {
+  name: string;
+  help: string;
+  labelNames: string[];
+  samples: Sample[];
+}
+
+export class Metrics {
+  readonly #parts: MetricsParts;
+
+  constructor(parts: MetricsParts) {
+    this.#parts = parts;
+  }
+
+  /** The whole page; throws HoldfastError when the keeper does not answer. */
+  async page(): Promise<{ type: string; text: string }> {
+    const { Counter, Gauge, Registry } = (await import("prom-client")).default;
+    const { link } = this.#parts;
+    const [status, figures] = await Promise.all([link.ask("gateway.status", {}), link.ask("gateway.figures", {})]);
+    const registry: Registry = new Registry();
+    const registers = [registry];
+    for (const { samples, ...words } of this.#gauges(status, figures)) {
+      const metric = new Gauge({ ...words, registers });
+      for (const [labels, value] of samples) metric.set(labels, value);
+    }
+    for (const { samples, ...words } of this.#counters(status, figures)) {
+      const metric = new Counter({ ...words, registers });
+      for (const [labels, value] of samples) metric.inc(labels, value);
+    }
+    return { type: registry.contentType, text: await registry.metrics() };
+  }
+
+  #gauges(status: KeeperStatus, figures: KeeperFigures): Metric[] {
+    const { connections, sessions, heartbeat } = this.#parts;
+    const { keeper, front, guardian, version, tier } = status;
+    const open = connectionStates.filter((state) => state !== "closed");
+    const runs = figures.runs.map(({ kind, state, count }): Sample => [{ kind, state }, count]);
+    const lag: [string, number][] = [
+      ["front", heartbeat.takeLagMs() / 1000],
+      ["keeper", figures.lagMs / 1000],
+    ];
+    const descriptors: [string, number][] = [
+      ["front", openDescriptors()],
+      ["keeper", figures.descriptors],
+    ];
+    const rss = Object.entries({ keeper, front, guardian }).map(([who, one]): [string, number] => [who, one.rssBytes]);
+    return [
+      metric("holdfast_info", "Version and containment tier.", ["version", "tier"], [[{ version, tier }, 1]]),
+      metric("holdfast_start_time_seconds", "When the keeper started.", [], [[{}, status.startedAt / 1000]]),
+      by(
+        "holdfast_connections",
+        "Connections now.",
+        "state",
+        open.map((state) => [state, connections.count(state)]),
+      ),
+      by("holdfast_sessions", "Open sessions.", "kind", [...countKinds(sessions())]),
+      metric("holdfast_runs", "Live runs.", ["kind", "state"], runs),
+      by("holdfast_event_loop_lag_seconds", "Longest delay of the event loop since the last scrape.", "process", lag),
+      by("holdfast_open_fds", "Open descriptors.", "process", descriptors),
+      by("holdfast_resident_memory_bytes", "Resident memory.", "process", rss),
+    ];
+  }
+
+  #counters(status: KeeperStatus, figures: KeeperFigures): Metric[] {
+    const { connections, throttle } = this.#parts;
+    const ends = figures.ends.map(({ reason, count }): [string, number] => [reason, count]);
+    const { front, guardian, orphansSwept } = status;
+    const restarts = Object.entries({ front, guardian }).map(([who, one]): [string, number] => [who, one.restarts]);
+    return [
+      by("holdfast_connections_closed_total", "Connections of this front that ended.", "reason", [
+        ...connections.closes,
+      ]),
+      metric("holdfast_auth_failures_total", "Wrong tokens that this front was sent.", [], [[{}, throttle.failures]]),
+      by("holdfast_runs_ended_total", "Runs that ended in this life of the keeper.", "reason", ends),
+      metric(
+        "holdfast_orphans_swept_total",
+        "Processes of earlier lives ended by the start.",
+        [],
+        [[{}, orphansSwept]],
+      ),
+      by("holdfast_restarts_total", "Restarts in this life of the keeper.", "process", restarts),
+    ];
+  }
+}
+
+function metric(name: string, help: string, labelNames: string[], samples: Sample[]): Metric {
+  return { name, help, labelNames, samples };
+}
+
+/** A metric of one label. */
+function by(name: string, help: string, label: string, values: [string, number][]): Metric {
+  return metric(
+    name,
+    help,
+    [label],
+    values.map(([value, figure]): Sample => [{ [label]: value }, figure]),
+  );
+}
+
+function countKinds(sessions: { kind: string }[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { kind } of sessions) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  return counts;
+}
+
+function openDescriptors(): number {
+  try {
+    // The one that lists them is among them.
+    return readdirSync("/proc/self/fd").length - 1;
+  } catch {
+    return 0; // no procfs on this system
+  }
+}

@@ -1,0 +1,80 @@
+/** What the keeper counts, for `status` and for metrics. Nothing here is done more often than it is asked for, but for one count an end. */
+import { readdirSync } from "node:fs";
+import type { LifecycleEvent } from "../events.ts";
+import { readProcess } from "../contain/processes.ts";
+import { version } from "../version.ts";
+import type { FrontSupervisor } from "./front.ts";
+import type { Guardian } from "./guardian.ts";
+import type { CrashRecords } from "./crashes.ts";
+import type { KeeperFigures, KeeperStatus } from "./protocol/messages.ts";
+import type { RunTable } from "./run-table.ts";
+
+/** Crashes that `status` lists; all of them are for `holdfast crashes`. */
+const crashesShown = 20;
+
+export interface FigureParts {
+  table: RunTable;
+  front: FrontSupervisor;
+  guardian: Guardian;
+  crashes: CrashRecords;
+}
+
+export class Figures {
+  readonly #parts: FigureParts;
+  readonly #startedAt: number;
+  readonly #ends = new Map<string, number>();
+
+  constructor(parts: FigureParts, startedAt: number) {
+    this.#parts = parts;
+    this.#startedAt = startedAt;
+  }
+
+  /** Hears every lifecycle event. */
+  count({ name, data }: LifecycleEvent): void {
+    if (name !== "run.ended") return;
+    const reason = data.endReason ?? "unknown";
+    this.#ends.set(reason, (this.#ends.get(reason) ?? 0) + 1);
+  }
+
+  read(): KeeperFigures {
+    const live = new Map<string, KeeperFigures["runs"][number]>();
+    for (const { kind, state } of this.#parts.table.live()) {
+      const key = `${kind} ${state}`;
+      const entry = live.get(key) ?? { kind, state, count: 0 };
+      entry.count++;
+      live.set(key, entry);
+    }
+    return {
+      runs: [...live.values()],
+      ends: [...this.#ends].map(([reason, count]) => ({ reason, count })),
+      lagMs: this.#parts.front.takeLagMs(),
+      descriptors: openDescriptors(),
+    };
+  }
+
+  /** All of `status` that costs no look at what the keeper alone knows. */
+  status(): Pick<KeeperStatus, "version" | "keeper" | "front" | "guardian" | "runs" | "crashes" | "startedAt"> {
+    const { front, guardian, crashes, table } = this.#parts;
+    const seen = ({ pid, restarts }: { pid: number; restarts: number }) => {
+      return { pid, rssBytes: readProcess(pid)?.rssBytes ?? 0, restarts };
+    };
+    return {
+      version,
+      keeper: { pid: process.pid, rssBytes: process.memoryUsage.rss() },
+      front: seen(front),
+      guardian: seen(guardian),
+      runs: table.size,
+      crashes: crashes.list(crashesShown),
+      startedAt: this.#startedAt,
+    };
+  }
+}
+
+function openDescriptors(): number {
+  try {
+    // The one that lists them is among them.
+    return readdirSync("/proc/self/fd").length - 1;
+  } catch {
+    return 0; // no procfs on this system
+  }
+}
