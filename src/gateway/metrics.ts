@@ -45,12 +45,12 @@ export class Metrics {
     const registry: Registry = new Registry();
     const registers = [registry];
     for (const { samples, ...words } of this.#gauges(status, figures)) {
-      const metric = new Gauge({ ...words, registers });
-      for (const [labels, value] of samples) metric.set(labels, value);
+      const made = new Gauge({ ...words, registers });
+      for (const [labels, value] of samples) made.set(labels, value);
     }
     for (const { samples, ...words } of this.#counters(status, figures)) {
-      const metric = new Counter({ ...words, registers });
-      for (const [labels, value] of samples) metric.inc(labels, value);
+      const made = new Counter({ ...words, registers });
+      for (const [labels, value] of samples) made.inc(labels, value);
     }
     return { type: registry.contentType, text: await registry.metrics() };
   }
