@@ -26,7 +26,7 @@ export async function run(): Promise<boolean> {
   const parts: [string, () => Promise<string>][] = [
     ["survivors: five stubborn processes, four of them hidden", survivorsTable],
     ["the owner's kill -9 to zero: a gateway, a light stub of 4 processes a session", () => ownerKillTable(tiers)],
-    ["memory of a run's shells", memoryTable],
+    ["memory of a run's shells", () => memoryTable(tiers)],
     ["start overhead, medians, interleaved", () => startTable(tiers)],
     ["stop to empty, proven, ms, medians", () => stopTimesTable(tiers)],
   ];

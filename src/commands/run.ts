@@ -26,7 +26,8 @@ Options:
                     end the tree when its resident memory is more than that, in bytes
   -h, --help        print this
 
-Exit codes: the command's own; 126 it cannot be run; 127 it is not there; 2 wrong usage; 1 nothing was started.
+Exit codes: the command's own; 126 it cannot be run; 127 it is not there; 125 its cgroup could not be joined;
+2 wrong usage; 1 nothing was started.
 `;
 
 interface RunOptions {

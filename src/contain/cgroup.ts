@@ -21,6 +21,8 @@ import { untilTrue } from "./wait.ts";
 
 /** Where there is no joiner for the processor: joins the leaf, then becomes the command. */
 const joinScript = 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"';
+/** Time for the kernel to take down what one stroke has hit. */
+const strokeMs = 100;
 /** Time for the joiner to end after the command. */
 const joinGraceMs = 1000;
 
@@ -119,7 +121,13 @@ class CgroupContainer implements Container {
       await untilTrue(() => this.#childEnded, joinGraceMs);
     }
     killCgroup(this.name);
-    await untilTrue(() => !isPopulated(this.name), boundMs);
+    await untilTrue(() => !isPopulated(this.name), strokeMs);
+    // The stroke is a signal to first threads: a process whose first thread has ended before the others does not hear it.
+    while (isPopulated(this.name) && performance.now() < deadline) {
+      this.signal("SIGKILL");
+      killCgroup(this.name);
+      await untilTrue(() => !isPopulated(this.name), strokeMs);
+    }
     // The joiner carries the run's marker too, and ends by itself; one that was stopped is ended as what is left outside.
     await untilTrue(() => this.#childEnded, joinGraceMs);
     const strays = async () => (await scanMarkersSoon(this.#ownerId)).get(this.runId) ?? [];

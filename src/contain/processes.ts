@@ -62,8 +62,9 @@ export function readProcess(pid: number): ProcessInfo | undefined {
   };
 }
 
+/** A zombie with more than one thread is a first thread that ended before the others: those live. */
 export function isAlive(info: ProcessInfo | undefined): info is ProcessInfo {
-  return info !== undefined && info.state !== "Z" && info.state !== "X";
+  return info !== undefined && info.state !== "X" && (info.state !== "Z" || info.threads > 1);
 }
 
 /** The identity of a process that exists now; undefined when it does not. */

@@ -29,12 +29,22 @@ collect() {
   done
 }
 
-# living PID...: sets $alive to those that are not zombies.
+# living PID...: sets $alive to those that can still act. One that has lost its memory cannot fork any more, and is dead or
+# as good as that, unless it is a first thread that ended before the others. The order of the looks is that of their cost:
+# a shell reads a file byte by byte.
 living() {
   alive=''
   for each; do
-    start_of "$each"
-    case $state in '' | Z | X) ;; *) alive="$alive $each" ;; esac
+    if [ ! -e "/proc/$each/exe" ]; then
+      size=0
+      { read -r size rest <"/proc/$each/statm"; } 2>/dev/null || :
+      if [ "$size" = 0 ]; then
+        threads=0
+        for thread in /proc/"$each"/task/*; do threads=$((threads + 1)); done
+        [ $threads -gt 1 ] || continue
+      fi
+    fi
+    alive="$alive $each"
   done
 }
 
@@ -116,6 +126,8 @@ end_group() {
   while populated "$1"; do
     [ $rounds -lt 1000 ] || return 1
     echo 1 >"$1/cgroup.kill"
+    # That is a signal to first threads: a process whose first thread has ended before the others does not hear it.
+    [ $rounds -lt 50 ] || while read -r each; do kill -KILL "$each"; done <"$1/cgroup.procs"
     rounds=$((rounds + 1))
     [ $rounds -lt 100 ] || sleep 0.01
   done

@@ -1,11 +1,13 @@
 /** Whatever a tree does to hide, its container ends it and the kernel says so. Counted from the list that it wrote itself. */
 import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Fence, readUntil } from "../helpers/fence.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { killWhatIsLeft, readListed, settle } from "../helpers/pids.ts";
+import { killWhatIsLeft, readListed, settle, statOf } from "../helpers/pids.ts";
 import { tiersToTest, tierProblem, type TierName } from "../helpers/tiers.ts";
+import { until } from "../helpers/until.ts";
 
 const attack = fileURLToPath(new URL("../fixtures/attack.sh", import.meta.url));
 
@@ -52,5 +54,29 @@ for (const tier of tiersToTest()) {
         assert.equal(container.looksEmpty(), true);
       });
     }
+
+    it(
+      "whose first thread has ended before the others: a zombie in ps, and yet alive",
+      { timeout: 60_000 },
+      async () => {
+        await using fence = new Fence(tier);
+        const script = `
+        const { createRequire } = require("node:module");
+        const system = createRequire(${JSON.stringify(fileURLToPath(import.meta.url))})("koffi").load(null);
+        require("node:fs").writeSync(1, "ready " + process.pid + "\\n");
+        system.func("long syscall(long number, ...)")(process.arch === "arm64" ? 93 : 60, "int", 0);`;
+        const [container, { child }] = await fence.run(process.execPath, ["-e", script]);
+        const pid = Number(/ready (\d+)/.exec(await readUntil(child.stdout!, "\n"))?.[1]);
+        await until("its first thread is dead", () => statOf(pid)?.state === "Z", { boundMs: 5000 });
+        assert.ok(readdirSync(`/proc/${pid}/task`).length > 1, "the others live");
+        assert.equal(container.looksEmpty(), false);
+        assert.deepEqual(
+          container.members().map((member) => member.pid),
+          [pid],
+        );
+        assert.deepEqual(await container.end(10_000), []);
+        await until("it is gone", () => !existsSync(`/proc/${pid}`), { boundMs: 5000 });
+      },
+    );
   });
 }

@@ -80,9 +80,12 @@ function parentOf(pid: number): number {
   return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
 }
 
-async function wrapperRow(): Promise<string[]> {
+async function wrapperRow(tier: TierName): Promise<string[]> {
   const children = Array.from({ length: standing }, () =>
-    spawn(process.execPath, [mainFile, "run", "--", "sleep", "900"], { stdio: ["pipe", "pipe", "inherit"] }),
+    spawn(process.execPath, [mainFile, "run", "--", "sleep", "900"], {
+      stdio: ["pipe", "pipe", "inherit"],
+      env: { ...process.env, HOLDFAST_TIER: tier },
+    }),
   );
   try {
     const pids = children.map(({ pid }) => pid ?? 0);
@@ -90,7 +93,8 @@ async function wrapperRow(): Promise<string[]> {
       boundMs: 30_000,
       everyMs: 50,
     });
-    return memoryRow("holdfast run: shell, guard, watcher, sentinel", pids, 4);
+    if (tier === "subreaper") return memoryRow("holdfast run: shell, guard, watcher, sentinel", pids, 4);
+    return memoryRow("holdfast run in a cgroup: those and the joiner", pids, 5);
   } finally {
     await Promise.all(children.map(endOf));
   }
@@ -102,11 +106,13 @@ async function endOf(child: ChildProcess): Promise<void> {
   await exited;
 }
 
-export async function memoryTable(): Promise<string> {
+export async function memoryTable(tiers: readonly TierName[]): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), "holdfast-bench-"));
   try {
     const aim = ["aim of the subreaper tier", "", `≤ ${aims.pssMegabytes}`, `≤ ${aims.rssMegabytes}`];
-    const rows = [await libraryRow(), await wrapperRow(), await guardRow(directory), aim];
+    const rows = [await libraryRow()];
+    for (const tier of tiers.toReversed()) rows.push(await wrapperRow(tier));
+    rows.push(await guardRow(directory), aim);
     return renderTable([`for each of ${standing} runs`, "processes", "PSS MB", "RSS MB"], rows);
   } finally {
     rmSync(directory, { recursive: true, force: true });
