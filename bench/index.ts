@@ -20,6 +20,10 @@ const benches: Record<string, Bench> = {
   start: { question: "what do a start, a rest and a spawn cost?", load: () => import("./start.ts") },
   ssh: { question: "what does a far side cost, and what is left of it?", load: () => import("./ssh.ts") },
   adoption: { question: "what does the death of the front cost?", load: () => import("./adoption.ts") },
+  doctor: {
+    question: "how long does the doctor look at a machine with 2,000 processes?",
+    load: () => import("./doctor.ts"),
+  },
   "sessions-loop": {
     question: "does anything stay behind when sessions come and go?",
     load: () => import("./sessions-loop.ts"),

@@ -11,14 +11,12 @@ export interface Leftover {
 }
 
 const gateway = /(?:^|[/\s])(?:openclaw|clawdbot|moltbot)(?:[/\s.]|$)/i;
-const isPair = (words: readonly string[], first: string, second: string) =>
-  words.some((word, at) => word === first && words[at + 1] === second);
+const ourselves = /(?:^|\/)holdfast$|\/holdfast\/(?:dist|src)\/main\.[jt]s$/;
+const isNodeRun = (words: readonly string[]) =>
+  words.some((word, at) => word === "node" && words[at + 1] === "run" && !ourselves.test(words[at - 1] ?? ""));
 
 const kinds: [what: string, test: (words: readonly string[], command: string) => boolean][] = [
-  [
-    "`node run` of an agent gateway",
-    (words, command) => isPair(words, "node", "run") && !/(?:^|\/)holdfast/.test(command),
-  ],
+  ["`node run` of an agent gateway", isNodeRun],
   ["relay helpers of OpenClaw", (_, command) => gateway.test(command) && /\brelay\b/i.test(command)],
   ["anchor helpers of OpenClaw", (_, command) => gateway.test(command) && /\banchor\b/i.test(command)],
   [

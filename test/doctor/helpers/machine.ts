@@ -40,12 +40,13 @@ export class Machine {
   /** Where planted servers list themselves, with their pids inside. */
   readonly list = join(this.directory, "list");
   readonly #unshare: ChildProcess;
-  readonly #init: number;
+  /** Pid of its process 1, as the outside sees it. */
+  readonly init: number;
   readonly #hosts = new Set<ChildProcess>();
 
   private constructor(unshare: ChildProcess, init: number) {
     this.#unshare = unshare;
-    this.#init = init;
+    this.init = init;
     chmodSync(this.directory, 0o755);
     const bin = join(this.directory, "bin");
     mkdirSync(bin);
@@ -71,7 +72,7 @@ export class Machine {
     stdin: "pipe" | "ignore" = "ignore",
     env: NodeJS.ProcessEnv = process.env,
   ): ChildProcess {
-    const inside = ["--target", String(this.#init), "--pid", "--mount", "--", ...words];
+    const inside = ["--target", String(this.init), "--pid", "--mount", "--", ...words];
     return spawn("nsenter", inside, { stdio: [stdin, "pipe", "pipe"], cwd: "/", env });
   }
 
@@ -97,10 +98,10 @@ export class Machine {
     return JSON.parse(stdout) as Report & { reaped: Reaped };
   }
 
-  /** Starts a host and waits until all of its servers are in the list. */
-  async plant(plan: readonly Planned[], listed = plan.length): Promise<ChildProcess> {
+  /** Starts a host, as another user with the words of `become`, and waits until all of its servers are in the list. */
+  async plant(plan: readonly Planned[], listed = plan.length, become: readonly string[] = []): Promise<ChildProcess> {
     const before = readListed(this.list).length;
-    const host = this.spawn([process.execPath, fixture("doctor/host.ts"), JSON.stringify(plan)]);
+    const host = this.spawn([...become, process.execPath, fixture("doctor/host.ts"), JSON.stringify(plan)]);
     this.#hosts.add(host);
     host.stderr?.on("data", (chunk: Buffer) => process.stderr.write(chunk));
     await once(host.stdout!, "data");
@@ -126,7 +127,7 @@ export class Machine {
   /** A pid of the inside, as the kernel sees it: whether it lives. */
   isLive({ pid, startTime }: { pid: number; startTime: string }): boolean {
     try {
-      const stat = readFileSync(`/proc/${this.#init}/root/proc/${pid}/stat`, "latin1");
+      const stat = readFileSync(`/proc/${this.init}/root/proc/${pid}/stat`, "latin1");
       const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
       return fields[0] !== "Z" && fields[0] !== "X" && fields[19] === startTime;
     } catch {

@@ -1,0 +1,166 @@
+/** What the doctor says besides: of other users, a port, leftovers, the machine's tiers; and that it makes the proof twice. */
+import assert from "node:assert/strict";
+import { createServer } from "node:net";
+import { connect } from "node:net";
+import { once } from "node:events";
+import { chmodSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import type { Report } from "../../src/doctor/examine.ts";
+import { examine } from "../../src/doctor/examine.ts";
+import { leavesNothing } from "../helpers/no-leaks.ts";
+import { readListed } from "../helpers/pids.ts";
+import { fixture } from "../helpers/servers.ts";
+import { bestTier, launchOn, root } from "../helpers/tiers.ts";
+import { Machine, machineProblem, type Outcome } from "./helpers/machine.ts";
+
+const stub = fixture("doctor/mcp-stub.sh");
+const skip = machineProblem() ?? false;
+const entry = join(root, "dist/main.js");
+
+const server = (machine: Machine, role: string) => [machine.bin("node"), stub, machine.list, role];
+
+/** The doctor as the user that owns nothing. */
+function asNobody(machine: Machine, ...words: string[]): Promise<Outcome> {
+  const { prefix, identity } = launchOn("subreaper");
+  const become =
+    prefix.length > 0 ? prefix : ["setpriv", `--reuid=${identity.uid}`, `--regid=${identity.gid}`, "--clear-groups"];
+  return machine.run([...become, process.execPath, entry, "doctor", ...words]);
+}
+
+describe("holdfast doctor", { skip }, () => {
+  leavesNothing();
+
+  it("says as another user what it could not see, and proves that user's own orphans all the same", async () => {
+    await using machine = await Machine.start();
+    writeFileSync(machine.list, "");
+    chmodSync(machine.list, 0o666);
+    const { prefix, identity } = launchOn("subreaper");
+    const become =
+      prefix.length > 0 ? prefix : ["setpriv", `--reuid=${identity.uid}`, `--regid=${identity.gid}`, "--clear-groups"];
+    const mine = await machine.plant([{ how: "socket", words: server(machine, "mine") }], 1, become);
+    const others = await machine.plant([
+      { how: "socket", words: server(machine, "theirs") },
+      { how: "pipe", words: server(machine, "theirs-too") },
+    ]);
+    await machine.kill(mine);
+    await machine.kill(others);
+    const { stdout, code, stderr } = await asNobody(machine, "--json", "--reap", "--yes");
+    assert.equal(code, 0, stderr);
+    const report = JSON.parse(stdout) as Report;
+    const verdicts = new Map(
+      readListed(machine.list).map(({ role, pid }) => [
+        role,
+        report.trees.find((tree) => tree.root.pid === pid)?.verdict,
+      ]),
+    );
+    assert.deepEqual(Object.fromEntries(verdicts), { mine: "owner-dead", theirs: "unknown", "theirs-too": "unknown" });
+    assert.ok(report.unseen.processes >= 3, JSON.stringify(report.unseen));
+    assert.match(report.unseen.words.join(), /descriptors of \d+ processes of other users could not be seen/);
+    assert.deepEqual(
+      readListed(machine.list).map((one) => machine.isLive(one)),
+      [false, true, true],
+    );
+  });
+
+  it("makes the whole proof again before a signal: a tree that was agreed to by mistake is left alone", async () => {
+    await using machine = await Machine.start();
+    const live = await machine.plant([{ how: "socket", words: server(machine, "live") }]);
+    await machine.kill(await machine.plant([{ how: "socket", words: server(machine, "dead") }]));
+    // As if the list had been shown an hour ago: it takes the live tree for an orphan, and knows a third by a pid that is another's now.
+    const script = `
+      const { examine } = await import(${JSON.stringify(join(root, "dist/doctor/examine.js"))});
+      const { reap } = await import(${JSON.stringify(join(root, "dist/doctor/reap.js"))});
+      const { trees } = await examine();
+      const reused = trees.map((tree) => ({ ...tree, root: { ...tree.root, startTime: "1" } }));
+      process.stdout.write(JSON.stringify(await reap([...trees, ...reused])));`;
+    const { stdout, stderr } = await machine.run([process.execPath, "--input-type=module", "-e", script]);
+    assert.notEqual(stdout, "", stderr);
+    const reaped = JSON.parse(stdout) as { ended: { pid: number }[]; spared: { pid: number; why: string }[] };
+    const [first, second] = readListed(machine.list);
+    assert.deepEqual(
+      reaped.ended.map(({ pid }) => pid),
+      [second?.pid],
+    );
+    assert.deepEqual(
+      reaped.spared.map(({ pid }) => pid).sort((a, b) => a - b),
+      [first?.pid, first?.pid, second?.pid].map(Number).sort((a, b) => a - b),
+    );
+    assert.equal(machine.isLive(first!), true);
+    assert.equal(machine.isLive(second!), false);
+    await machine.kill(live);
+  });
+
+  it("prints the verdict first, without colours where nobody looks, and a line for the copies of one command", async () => {
+    await using machine = await Machine.start();
+    const copies = Array.from({ length: 6 }, () => ({ how: "socket" as const, words: server(machine, "copy") }));
+    const live = await machine.plant(copies);
+    await machine.kill(await machine.plant(copies.slice(0, 2)));
+    const { stdout } = await machine.doctor();
+    const lines = stdout.split("\n");
+    assert.match(
+      lines[0] ?? "",
+      /^2 trees nobody owns: 4 processes, [\d.]+ MB\. `holdfast doctor --reap` ends them\.$/,
+    );
+    assert.match(stdout, /! pid \d+ holds 6 copies of one command/);
+    assert.match(stdout, /^ {2}idle {8}6 copies/m);
+    assert.equal(stdout.includes("\u001B"), false);
+    const ended = await machine.doctor("--reap", "--yes");
+    assert.match(ended.stdout, /^2 trees ended: 4 processes, [\d.]+ MB freed\.$/m);
+    assert.match((await machine.doctor()).stdout, /^No tree is proven to have lost its owner\. 6 trees: 12 processes/);
+    await machine.kill(live);
+  });
+
+  it("counts what other gateways leave by name, and never ends it", async () => {
+    await using machine = await Machine.start();
+    const plan = ["node run --host a", "openclaw relay", "openclaw anchor"].map((name, at) => {
+      const file = join(machine.directory, `gateway${at}.sh`);
+      writeFileSync(file, `echo "$$ $(cut -d' ' -f22 /proc/$$/stat) left${at}" >>${machine.list}; sleep 300; :\n`);
+      return { how: "socket" as const, words: ["sh", file, ...name.split(" ")] };
+    });
+    await machine.kill(await machine.plant(plan));
+    const report = await machine.examine("--reap", "--yes");
+    const found = report.leftovers.map(({ pids, reparented }) => [pids.length, reparented]);
+    assert.deepEqual(found, [
+      [1, 1],
+      [1, 1],
+      [1, 1],
+    ]);
+    assert.ok(readListed(machine.list).every((one) => machine.isLive(one)));
+  });
+});
+
+describe("what the doctor says of this machine", () => {
+  leavesNothing();
+
+  it("the sockets of a port, by state, with the process at each end", async () => {
+    const listener = createServer().listen(0, "127.0.0.1");
+    await once(listener, "listening");
+    const { port } = listener.address() as { port: number };
+    const client = connect(port, "127.0.0.1");
+    const [accepted] = (await once(listener, "connection")) as [ReturnType<typeof connect>];
+    const view = (await examine({ port })).port ?? assert.fail("no view of the port");
+    assert.deepEqual(view.states, [
+      { state: "LISTEN", count: 1 },
+      { state: "ESTABLISHED", count: 1 },
+    ]);
+    assert.deepEqual(
+      view.listeners.map(({ pids, address }) => [address, ...pids]),
+      [["127.0.0.1", process.pid]],
+    );
+    const [connection] = view.connections;
+    assert.deepEqual([connection?.server.pids, connection?.client.pids], [[process.pid], [process.pid]]);
+    assert.deepEqual([connection?.server.state, connection?.client.state], ["ESTABLISHED", "ESTABLISHED"]);
+    client.destroy();
+    accepted.destroy();
+    listener.close();
+    await once(listener, "close");
+  });
+
+  it("the tier that a gateway would take here, found without making anything", async () => {
+    const { tiers } = await examine();
+    assert.equal(tiers.find(({ isAvailable }) => isAvailable)?.tier, bestTier());
+    for (const { isAvailable, problem, remedy } of tiers)
+      assert.equal(isAvailable, problem === null && remedy === null);
+  });
+});
