@@ -1,14 +1,16 @@
 /** `wrap --gateway`, `unwrap` after it, and `connect`: on a running gateway, without its token in any file or on any screen. */
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
 import { meaningOf } from "../../src/config/clients/document.ts";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { giveTo } from "../helpers/tiers.ts";
+import { giveTo, launchOn } from "../helpers/tiers.ts";
 
 const json = `{
   // mine
@@ -38,6 +40,29 @@ trust_level = "trusted"
 function put(home: Home, file: string, text: string): void {
   writeFileSync(file, text);
   giveTo(home.tier, file);
+}
+
+/** What the client's entry answers first, for the home's user. */
+async function initialize(home: Home, command: string, args: string[]): Promise<string> {
+  const { prefix, identity, env } = launchOn(home.tier);
+  const [program = "", ...words] = [...prefix, command, ...args];
+  const child = spawn(program, words, {
+    ...identity,
+    env: { PATH: process.env["PATH"], HOME: home.directory, ...env },
+    stdio: ["pipe", "pipe", "ignore"],
+    timeout: 20_000,
+  });
+  const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "test", version: "1" } };
+  child.stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params })}\n`);
+  const closed = once(child, "close");
+  let first = "";
+  for await (const line of createInterface({ input: child.stdout })) {
+    first = line;
+    break;
+  }
+  child.stdin.end();
+  await closed;
+  return first;
 }
 
 // Outside, so that it looks once the gateway is gone.
@@ -90,6 +115,7 @@ describe("holdfast wrap --gateway", () => {
       u: { command: "sh" },
     });
     assert.match((await wrap(files.json)).stdout, /nothing to change/);
+    assert.match(await initialize(home, way.command, way.args), /"serverInfo":\{"name":"holdfast"/);
     for (const [file, old] of [
       [files.json, json],
       [files.toml, toml],
