@@ -93,7 +93,7 @@ export class Keeper {
     this.#table = this.#makeTable();
     const { config, paths } = this;
     const [table, ledger] = [this.#table, this.#ledger];
-    this.#background = new BackgroundRuns({ config, table, ledger, runsDirectory: paths.runs });
+    this.#background = new BackgroundRuns({ config, table, ledger, log: this.#log, runsDirectory: paths.runs });
     this.#front = this.#makeFront();
     const [front, guardian, crashes] = [this.#front, this.#guardian, this.#crashes];
     this.#figures = new Figures({ table, front, guardian, crashes }, this.#startedAt);
@@ -164,6 +164,7 @@ export class Keeper {
     this.#log.info({ event: "keeper.stopping", reason, error: error?.message });
     this.#tokens[Symbol.dispose]();
     const frontGone = this.#front.close();
+    this.#background.close();
     const survivors = await this.#table.close(reason);
     await frontGone;
     await this.#far.close();

@@ -56,7 +56,7 @@ class Office implements AsyncDisposable {
     const never = () => assert.fail("not asked for");
     this.desk = new Desk({
       table: this.table,
-      background: new BackgroundRuns({ config, table: this.table, ledger, runsDirectory: directory }),
+      background: new BackgroundRuns({ config, table: this.table, ledger, log, runsDirectory: directory }),
       log,
       figures: () => assert.fail(),
       status: never,

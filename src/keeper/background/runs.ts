@@ -5,11 +5,13 @@ import { join } from "node:path";
 import type { Config } from "../../config/schema.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { Ledger } from "../ledger.ts";
+import type { Log } from "../log.ts";
 import { specLimits, waitMsMax, readBytesMax } from "../protocol/background.ts";
 import type { BackgroundRequests, BackgroundSpec, OutputView } from "../protocol/background.ts";
 import type { RunView } from "../protocol/messages.ts";
 import type { Launch, RunTable } from "../run-table.ts";
 import { rowView, type Run } from "../run.ts";
+import { GrowthWatch } from "./growth.ts";
 import { Lanes } from "./lanes.ts";
 import { LiveRun } from "./live-run.ts";
 import { OutputRing } from "./output-ring.ts";
@@ -20,6 +22,7 @@ export interface BackgroundParts {
   config: Config;
   table: RunTable;
   ledger: Ledger;
+  log: Log;
   runsDirectory: string;
 }
 
@@ -29,11 +32,24 @@ export class BackgroundRuns {
   readonly #parts: BackgroundParts;
   readonly #live = new Map<string, LiveRun>();
   readonly #lanes = new Lanes();
+  /** Of every run, servers' too. */
+  readonly #growth: GrowthWatch;
   /** Of runs that ended in this epoch, for whoever wants to see their last screen. */
   readonly #endedSizes = new Map<string, OutputView["sizes"]>();
 
   constructor(parts: BackgroundParts) {
     this.#parts = parts;
+    const onGrowing = (run: string, what: string) => {
+      parts.log.warn({ event: "run.growing", run, what });
+      const live = this.#live.get(run);
+      if (live !== undefined) live.growing = what;
+    };
+    this.#growth = new GrowthWatch({ runs: () => parts.table.live(), onGrowing });
+  }
+
+  /** The gateway ends; its runs are the table's to end. */
+  close(): void {
+    this.#growth[Symbol.dispose]();
   }
 
   /** Throws `exec_disabled`, `exec_refused`, `invalid_params`, `run_limit`, `scope_replaced`, `spawn_failed`; then nothing was started. */
@@ -42,8 +58,11 @@ export class BackgroundRuns {
     if (spec.scopeKey === null || !spec.replaceExistingScope) return this.#launch(spec, resolved);
     const key = JSON.stringify([spec.sessionId, spec.scopeKey]);
     return this.#lanes.pass(key, async () => {
-      await this.#endScope(spec.sessionId, spec.scopeKey);
-      return this.#launch(spec, resolved);
+      const replaced = await this.#endScope(spec.sessionId, spec.scopeKey);
+      const run = await this.#launch(spec, resolved);
+      const told = { session: spec.sessionId, scopeKey: spec.scopeKey ?? "", run: run.id };
+      for (const old of replaced) this.#parts.log.info({ event: "scope.replaced", ...told, replaced: old });
+      return run;
     });
   }
 
@@ -137,12 +156,6 @@ export class BackgroundRuns {
     for (const live of this.#live.values()) live.frontBack();
   }
 
-  /** For the watch on growth. */
-  noteGrowth(id: string, what: string): void {
-    const live = this.#live.get(id);
-    if (live !== undefined) live.growing = what;
-  }
-
   async #launch(spec: BackgroundSpec, resolved: Resolved): Promise<RunView> {
     const { config, table, runsDirectory } = this.#parts;
     const { exec } = config;
@@ -188,12 +201,13 @@ export class BackgroundRuns {
     if (view.state === "exited") this.#trim();
   }
 
-  async #endScope(sessionId: string | null, scopeKey: string | null): Promise<void> {
+  async #endScope(sessionId: string | null, scopeKey: string | null): Promise<string[]> {
     const old = [...this.#live.values()].filter(
       ({ spec }) => spec.sessionId === sessionId && spec.scopeKey === scopeKey,
     );
     const views = await Promise.all(old.map(({ run }) => run.stop("scope-replaced")));
     for (const { id, survivors } of views) if (survivors.length > 0) throw unendable(id, survivors);
+    return views.map(({ id }) => id);
   }
 
   #liveRun(id: string): LiveRun {

@@ -1,0 +1,87 @@
+/** Looks for trees that keep growing, as a worker's does that starts the same helper again and again and never ends one. */
+import { commandOf, type ProcessInfo } from "../../contain/processes.ts";
+
+/** Trees are looked at so often, in milliseconds. */
+const everyMs = 5000;
+/** A tree that grew in so many looks, without becoming much smaller in between, and has so many processes, keeps growing. */
+const looksMin = 3;
+const processesMin = 8;
+/** Trees looked at before everybody else has a turn. */
+const sliceMax = 50;
+
+interface Watched {
+  id: string;
+  members(): ProcessInfo[];
+}
+
+interface History {
+  /** Most processes seen so far. */
+  peak: number;
+  /** Looks in which there were more than ever. */
+  grew: number;
+  /** Processes when it was told last. */
+  told: number;
+}
+
+export interface GrowthParts {
+  runs: () => Watched[];
+  /** `what`: the command that there is most of, and how often. Told again when the tree has doubled. */
+  onGrowing: (id: string, what: string) => void;
+}
+
+export class GrowthWatch implements Disposable {
+  readonly #parts: GrowthParts;
+  readonly #histories = new Map<string, History>();
+  readonly #timer: NodeJS.Timeout;
+  #looking = false;
+
+  constructor(parts: GrowthParts, lookMs = everyMs) {
+    this.#parts = parts;
+    this.#timer = setInterval(() => void this.#look(), lookMs); // never rejects
+    this.#timer.unref();
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    if (this.#looking) return;
+    this.#looking = true;
+    const runs = this.#parts.runs();
+    const known = new Set(runs.map(({ id }) => id));
+    for (const id of this.#histories.keys()) if (!known.has(id)) this.#histories.delete(id);
+    for (const [index, run] of runs.entries()) {
+      this.#weigh(run);
+      if (index % sliceMax === sliceMax - 1) await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    this.#looking = false;
+  }
+
+  #weigh(run: Watched): void {
+    const members = run.members();
+    const count = members.length;
+    const history = this.#histories.get(run.id) ?? { peak: count, grew: 0, told: 0 };
+    this.#histories.set(run.id, history);
+    if (count > history.peak) {
+      history.grew += 1;
+      history.peak = count;
+    } else if (count * 2 < history.peak) {
+      Object.assign(history, { peak: count, grew: 0 });
+    }
+    if (history.grew < looksMin || count < processesMin || count < history.told * 2) return;
+    history.told = count;
+    this.#parts.onGrowing(run.id, describe(members));
+  }
+}
+
+function describe(members: ProcessInfo[]): string {
+  const copies = new Map<string, number>();
+  for (const { pid } of members) {
+    const command = commandOf(pid);
+    copies.set(command, (copies.get(command) ?? 0) + 1);
+  }
+  const [command = "", count = 0] = [...copies].toSorted(([, one], [, other]) => other - one)[0] ?? [];
+  const most = count > 1 ? `, ${count} of them ${command.slice(0, 80)}` : "";
+  return `${members.length} processes${most}`;
+}
