@@ -23,12 +23,12 @@ export class GatewayClient {
     return urlOf(this.#address);
   }
 
-  /** Throws HoldfastError with the gateway's code, `gateway_unreachable` or `unauthorized`. */
-  async call<N extends MethodName>(method: N, params: ParamsOf<N>): Promise<ResultOf<N>> {
+  /** Throws HoldfastError with the gateway's code, `gateway_unreachable` (also when `signal` aborted it) or `unauthorized`. */
+  async call<N extends MethodName>(method: N, params: ParamsOf<N>, signal?: AbortSignal): Promise<ResultOf<N>> {
     const { url } = this;
     const body = JSON.stringify({ jsonrpc: "2.0", id: this.#nextId++, method, params });
     const headers = { authorization: `Bearer ${tokenOf(this.#address)}`, "content-type": "application/json" };
-    const response = await this.#reach(`${url}/rpc`, { method: "POST", headers, body });
+    const response = await this.#reach(`${url}/rpc`, { method: "POST", headers, body }, signal);
     const answer = (await response.json().catch(() => ({}))) as RpcResponse;
     if (answer.error === undefined && response.ok) return answer.result as ResultOf<N>;
     const message =
@@ -45,9 +45,10 @@ export class GatewayClient {
     }
   }
 
-  async #reach(url: string, init: RequestInit): Promise<Response> {
+  async #reach(url: string, init: RequestInit, signal?: AbortSignal): Promise<Response> {
+    const late = AbortSignal.timeout(callMsMax);
     try {
-      return await fetch(url, { ...init, signal: AbortSignal.timeout(callMsMax) });
+      return await fetch(url, { ...init, signal: signal === undefined ? late : AbortSignal.any([signal, late]) });
     } catch (cause) {
       throw unreachable(url, cause);
     }

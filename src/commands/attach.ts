@@ -54,9 +54,9 @@ export async function attachTo(client: GatewayClient, run: RunView, options: Att
   });
   try {
     const over = follow(client, id, { offset, follow: true, viewer: true, signal: leaving.signal, onBytes: print });
+    over.catch(() => {}); // leaving ends it in the middle of a wait; every other failure is the race's
     const first = await Promise.race([over, leave.promise]);
     if (first !== "left") return first;
-    over.catch(() => {}); // its last answer is for nobody
     return await client.call("run.wait", { id, waitMs: 0 });
   } finally {
     stdout.off("resize", onResize);

@@ -19,6 +19,7 @@ export interface FollowOptions {
   viewer: boolean;
   /** The run is to wait for us. */
   pace?: boolean;
+  /** Ends it, in the middle of a wait too. */
   signal?: AbortSignal;
   onBytes: (bytes: Buffer) => Promise<void> | void;
   /** So many bytes were written over before they could be read. */
@@ -27,7 +28,7 @@ export interface FollowOptions {
   onRun?: (run: RunView, printed: number) => void;
 }
 
-/** Resolves with the run as it is at the end of what was read. */
+/** Resolves with the run as it is at the end of what was read. Rejects when `signal` ends it. */
 export async function follow(client: GatewayClient, id: string, options: FollowOptions): Promise<RunView> {
   let { offset } = options;
   for (;;) {
@@ -39,12 +40,11 @@ export async function follow(client: GatewayClient, id: string, options: FollowO
       viewer: options.viewer,
       pace: options.pace ?? false,
     };
-    const piece = await patiently(() => client.call("run.log", params));
+    const piece = await patiently(() => client.call("run.log", params, options.signal), options.signal);
     const bytes = Buffer.from(piece.bytes, "base64");
     if (piece.offset > offset && offset >= 0) options.onSkipped?.(piece.offset - offset);
     offset = piece.nextOffset;
     options.onRun?.(piece.run, piece.printed);
-    if (options.signal?.aborted === true) return piece.run;
     if (bytes.length > 0) await options.onBytes(bytes);
     const isAtEnd = offset >= piece.printed;
     if (isAtEnd && (piece.run.state === "exited" || !options.follow)) return piece.run;
@@ -52,14 +52,14 @@ export async function follow(client: GatewayClient, id: string, options: FollowO
 }
 
 /** Again while the front is being replaced: the offset says where we were. */
-async function patiently<T>(call: () => Promise<T>): Promise<T> {
+async function patiently<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   const deadline = Date.now() + reconnectBoundMs;
   for (;;) {
     try {
       return await call();
     } catch (thrown) {
       const passes = thrown instanceof HoldfastError && ["gateway_unreachable", "gateway_busy"].includes(thrown.code);
-      if (!passes || Date.now() > deadline) throw thrown;
+      if (!passes || signal?.aborted === true || Date.now() > deadline) throw thrown;
       await new Promise((resolve) => setTimeout(resolve, reconnectEveryMs));
     }
   }

@@ -23,8 +23,9 @@ const printedBytes = 200_000_000;
 /** Far below what was printed, far above what a gateway needs. */
 const growthBytesMax = 80 * 1024 * 1024;
 
+leavesNothing();
+
 describe("background runs under load", { timeout: 120_000 }, () => {
-  leavesNothing();
   let home: Home;
   let gateway: Gateway;
   let background: Background;
