@@ -75,12 +75,24 @@ const watchMs = 100;
 /** A tree that used less than this share of one core over its life, and nothing while it was watched, is idle. */
 const idleShareMax = 0.01;
 
+/** USER_HZ is 100 on every architecture that Node runs on. */
+const msPerTick = 10;
+
 function viewOwner(look: Look, owner: Seen | undefined): OwnerView | null {
   if (owner === undefined) return null;
   return { pid: owner.pid, client: clientOf(look.wordsOf(owner.pid)) ?? null, command: look.commandOf(owner.pid) };
 }
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+
+/** Read once for a look: the kernel's uptime is a file, too. */
+const bootTimes = new WeakMap<Look, number>();
+
+function bootedAtOf(look: Look, seen: Seen): number {
+  const bootedAt = bootTimes.get(look) ?? startedAtOf({ ...seen, startTime: "0" });
+  bootTimes.set(look, bootedAt);
+  return bootedAt;
+}
 
 function viewTree(look: Look, tree: Tree, { verdict, owner, evidence, doubts }: Judgement): TreeView {
   const { root, members, recognised, ties } = tree;
@@ -92,7 +104,7 @@ function viewTree(look: Look, tree: Tree, { verdict, owner, evidence, doubts }: 
     owner: viewOwner(look, owner),
     evidence,
     doubts,
-    startedAt: startedAtOf(root),
+    startedAt: bootedAtOf(look, root) + Number(root.startTime) * msPerTick,
     rssBytes: sum(members.map(({ rssBytes }) => rssBytes)),
     cpuMs: sum(members.map(({ cpuMs }) => cpuMs)),
     processes: members.map(({ pid, ppid, startTime, state, rssBytes, cpuMs }) => {

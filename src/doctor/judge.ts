@@ -119,10 +119,13 @@ function grounded(candidates: ReadonlyMap<Tree, Judgement>, treeOf: ReadonlyMap<
 export function judgeAll(look: Look, trees: readonly Tree[]): Map<Tree, Judgement> {
   const treeOf = new Map<number, Tree>();
   for (const tree of trees) for (const { pid } of tree.members) treeOf.set(pid, tree);
+  // What has a live parent is judged by that alone, and once.
+  const settled = new Map<Tree, Judgement>();
+  for (const tree of trees) if (parentageOf(look, tree.root).kind === "live") settled.set(tree, judge(look, tree));
   let doomed = new Set(trees.filter(({ root }) => parentageOf(look, root).kind === "reparented"));
   for (;;) {
     const isDoomed = (pid: number) => doomed.has(treeOf.get(pid) as Tree);
-    const judged = new Map(trees.map((tree) => [tree, judge(look, tree, isDoomed)]));
+    const judged = new Map(trees.map((tree) => [tree, settled.get(tree) ?? judge(look, tree, isDoomed)]));
     const dead = new Map([...judged].filter(([tree, { verdict }]) => verdict === "owner-dead" && doomed.has(tree)));
     const next = grounded(dead, treeOf);
     // Ending a tree takes the pipe from what only it holds: that must be an orphan as well.

@@ -122,7 +122,18 @@ export class Look {
   });
 
   /** `name=value` entries; undefined when they may not be read. */
-  readonly environmentOf = once((pid): readonly string[] | undefined => read(`/proc/${pid}/environ`)?.split("\0"));
+  environmentOf(pid: number): readonly string[] | undefined {
+    return this.#environment(pid)?.split("\0");
+  }
+
+  /** The entry `<name>=…` of an environment. */
+  variableOf(pid: number, name: string): string | undefined {
+    const text = this.#environment(pid) ?? "";
+    if (!text.includes(`${name}=`)) return undefined;
+    return text.split("\0").find((entry) => entry.startsWith(`${name}=`));
+  }
+
+  readonly #environment = once((pid) => read(`/proc/${pid}/environ`));
 
   /** One field of /proc/<pid>/status, or "". */
   statusOf(pid: number, field: string): string {
@@ -141,12 +152,19 @@ export class Look {
 
   /** Which namespace of a kind ("pid", "net") a process is in; undefined when that may not be seen. */
   namespaceOf(pid: number | "self", kind: "pid" | "net"): string | undefined {
+    const path = `/proc/${pid}/ns/${kind}`;
+    if (this.#namespaces.has(path)) return this.#namespaces.get(path);
+    let name: string | undefined;
     try {
-      return readlinkSync(`/proc/${pid}/ns/${kind}`);
+      name = readlinkSync(path);
     } catch {
-      return undefined; // another user's: nothing may be said about it
+      name = undefined; // another user's: nothing may be said about it
     }
+    this.#namespaces.set(path, name);
+    return name;
   }
+
+  readonly #namespaces = new Map<string, string | undefined>();
 
   readonly userOf = once((pid): number | undefined => {
     try {

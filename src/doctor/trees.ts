@@ -96,7 +96,7 @@ class Ties {
         const key = this.#streamKey(tree.root.pid, number);
         if (key !== undefined && !this.#byStream.has(key)) this.#byStream.set(key, tree);
       }
-      const marker = look.environmentOf(tree.root.pid)?.find(isMarker);
+      const marker = look.variableOf(tree.root.pid, markerVariable);
       if (marker !== undefined && !this.#byMarker.has(marker)) this.#byMarker.set(marker, tree);
     }
   }
@@ -111,7 +111,7 @@ class Ties {
       const tree = key === undefined ? undefined : this.#byStream.get(key);
       if (tree !== undefined) return { tree, why: `has the tree's own stdin or stdout as its descriptor ${number}` };
     }
-    const marker = this.#look.environmentOf(pid)?.find(isMarker);
+    const marker = this.#byMarker.size === 0 ? undefined : this.#look.variableOf(pid, markerVariable);
     const tree = marker === undefined ? undefined : this.#byMarker.get(marker);
     return tree === undefined ? undefined : { tree, why: `carries ${marker}` };
   }
@@ -125,8 +125,6 @@ class Ties {
     return `pipe ${descriptor.inode} ${JSON.stringify(this.#look.pipeEnds(pid, number))}`;
   }
 }
-
-const isMarker = (entry: string) => entry.startsWith(`${markerVariable}=`);
 
 /** A helper that was found as a tree of its own, but is tied to an older tree, is a part of that one. */
 function mergeTied(look: Look, trees: Tree[]): void {
