@@ -31,18 +31,22 @@ export class McpClient {
   readonly url: string;
   sessionId: string | undefined;
   readonly #token: string;
+  readonly #more: Record<string, string>;
   readonly #agent: http.Agent;
   #nextId = 1;
   #protocolVersion: string | undefined;
 
-  constructor(url: string, token: string, socketsMax = 64) {
+  /** `more`: headers for every request. */
+  constructor(url: string, token: string, socketsMax = 64, more: Record<string, string> = {}) {
     this.url = url;
+    this.#more = more;
     this.#token = token;
     this.#agent = new http.Agent({ keepAlive: true, maxSockets: socketsMax });
   }
 
   #headers(): Record<string, string> {
     return {
+      ...this.#more,
       authorization: `Bearer ${this.#token}`,
       "content-type": "application/json",
       accept: "application/json, text/event-stream",
@@ -125,6 +129,14 @@ export class McpClient {
     const response = await open(this.url, given);
     response.resume();
     return response.statusCode ?? 0;
+  }
+
+  /** Opens the stream on which the server may speak; until it is disposed of, the client is present. */
+  async listen(): Promise<Disposable> {
+    const response = await open(this.url, { headers: this.#headers() });
+    if (response.statusCode !== 200) throw new HttpRefusal(response.statusCode ?? 0, "no stream");
+    response.on("error", () => {}).resume();
+    return { [Symbol.dispose]: () => void response.destroy() };
   }
 
   /** The client is gone: its sockets close, and it never says so in words. */
