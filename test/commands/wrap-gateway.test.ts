@@ -159,13 +159,16 @@ describe("holdfast wrap --gateway", () => {
 
   it("that may not write the client's file leaves its own config alone too", async () => {
     const file = join(home.directory, "locked.json");
-    put(home, file, json);
+    put(home, file, json.replace('"a"', '"z"')); // z is new to the gateway
     chmodSync(file, 0o444);
     const own = readFileSync(home.configFile, "utf8");
     const { code, stderr } = await runCommand(home, ["wrap", file, "--gateway", "--yes", "--config", home.configFile]);
     assert.equal(code, 1);
     assert.match(stderr, /read-only/);
-    assert.deepEqual([readFileSync(file, "utf8"), readFileSync(home.configFile, "utf8")], [json, own]);
+    assert.deepEqual(
+      [readFileSync(file, "utf8"), readFileSync(home.configFile, "utf8")],
+      [json.replace('"a"', '"z"'), own],
+    );
   });
 
   it("without a gateway changes nothing and says so", async () => {

@@ -96,8 +96,12 @@ describe("a config file of a client", () => {
       write(path("config"));
       const names = readdirSync(directory);
       const theirs = names.includes("config") ? readFileSync(path("config"), "utf8") : undefined;
+      const inode = statSync(path("config"), { throwIfNoEntry: false })?.ino;
       if (how === "renamed over by the same bytes") replaceFile(read, "after"); // nothing of theirs is lost
-      else throwsCode(() => replaceFile(read, "after"), "client_config_changed", /meanwhile/);
+      else {
+        throwsCode(() => replaceFile(read, "after"), "client_config_changed", /meanwhile/);
+        assert.equal(statSync(path("config"), { throwIfNoEntry: false })?.ino, inode, "not even for a moment");
+      }
       assert.deepEqual(readdirSync(directory), names);
       const now = names.includes("config") ? readFileSync(path("config"), "utf8") : undefined;
       assert.equal(now, how === "renamed over by the same bytes" ? "after" : theirs);

@@ -5,7 +5,7 @@ import { parse as parseToml } from "smol-toml";
 import { readDocument, meaningOf, at, type Document } from "../../../src/config/clients/document.ts";
 import { describeEdits } from "../../../src/config/clients/edits.ts";
 import { unwrapDocument } from "../../../src/config/clients/unwrap.ts";
-import { wrapDocument } from "../../../src/config/clients/wrap.ts";
+import { checked, wrapDocument } from "../../../src/config/clients/wrap.ts";
 import { Random } from "../../mcp/helpers/random.ts";
 import { randomJson, randomToml, type RandomConfig } from "./helpers/random-config.ts";
 
@@ -150,6 +150,24 @@ describe("wrap and unwrap", () => {
     fails("c.toml", "[mcp_servers.x]\ncommand = \n", /c\.toml, line 2: /, ["mcp_servers"]);
     const twice = read(json.file, '{"mcpServers":{"a":{"command":"x","command":"y"}}}', json.path);
     assert.throws(() => wrapDocument(twice, ["holdfast"]), /"command" is there twice/);
+  });
+
+  it("makes no change whose result would mean anything else", () => {
+    const text = '{"mcpServers":{"a":{"command":"x","args":["y"]},"b":{"command":"z"}}}';
+    const source = { text, language: "json" as const };
+    const at = (word: string) => ({ start: text.indexOf(word), end: text.indexOf(word) + word.length });
+    const edit = { ...at('"x"'), text: '"holdfast"' };
+    const wanted = [["mcpServers", "a"], { command: "holdfast", args: ["y"] }] as [
+      string[],
+      { command: string; args: string[] },
+    ];
+    assert.equal(checked(source, [edit], [wanted]), text.replace('"x"', '"holdfast"'));
+    for (const wrong of [
+      { ...at('"y"'), text: '"n"' },
+      { ...at('"z"'), text: '"n"' },
+      { ...at(',"b"'), text: ',"c"' },
+    ])
+      assert.throws(() => checked(source, [edit, wrong], [wanted]), /would not mean what it should/);
   });
 
   it("the check can fail: the generated TOML is TOML, and a lost argument is seen", () => {
