@@ -155,17 +155,17 @@ describe("wrap and unwrap", () => {
   it("makes no change whose result would mean anything else", () => {
     const text = '{"mcpServers":{"a":{"command":"x","args":["y"]},"b":{"command":"z"}}}';
     const source = { text, language: "json" as const };
-    const at = (word: string) => ({ start: text.indexOf(word), end: text.indexOf(word) + word.length });
-    const edit = { ...at('"x"'), text: '"holdfast"' };
+    const span = (word: string) => ({ start: text.indexOf(word), end: text.indexOf(word) + word.length });
+    const edit = { ...span('"x"'), text: '"holdfast"' };
     const wanted = [["mcpServers", "a"], { command: "holdfast", args: ["y"] }] as [
       string[],
       { command: string; args: string[] },
     ];
     assert.equal(checked(source, [edit], [wanted]), text.replace('"x"', '"holdfast"'));
     for (const wrong of [
-      { ...at('"y"'), text: '"n"' },
-      { ...at('"z"'), text: '"n"' },
-      { ...at(',"b"'), text: ',"c"' },
+      { ...span('"y"'), text: '"n"' },
+      { ...span('"z"'), text: '"n"' },
+      { ...span(',"b"'), text: ',"c"' },
     ])
       assert.throws(() => checked(source, [edit, wrong], [wanted]), /would not mean what it should/);
   });
