@@ -19,6 +19,11 @@ const benches: Record<string, Bench> = {
   },
   start: { question: "what do a start, a rest and a spawn cost?", load: () => import("./start.ts") },
   ssh: { question: "what does a far side cost, and what is left of it?", load: () => import("./ssh.ts") },
+  faults: { question: "what do clients that misbehave leave behind?", load: () => import("./faults.ts") },
+  connections: {
+    question: "what does a connection cost, and how fast is a call over it, beside bare ws?",
+    load: () => import("./connections.ts"),
+  },
   adoption: { question: "what does the death of the front cost?", load: () => import("./adoption.ts") },
   doctor: {
     question: "how long does the doctor look at a machine with 2,000 processes?",
