@@ -116,6 +116,11 @@ code=$?
 exec </dev/null >/dev/null 4>&-
 spare=$watcher
 politely TERM
-end_group "$group"
+# The watcher, when the life line has ended too, takes the helpers of this shell for the command's: then it does this itself.
+tries=0
+while [ -d "$group" ] && [ $tries -lt 100 ]; do
+  end_group "$group"
+  tries=$((tries + 1))
+done
 kill -KILL $watcher
 exit $code
