@@ -82,6 +82,11 @@ export class FarRuns {
     }
   }
 
+  /** Whether a container holds a connection rather than a run. */
+  holds(id: string): boolean {
+    return this.#hosts.holds(id);
+  }
+
   views(): HostView[] {
     return this.#hosts.views();
   }

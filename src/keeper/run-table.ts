@@ -132,10 +132,10 @@ export class RunTable {
    * more is ended too. So a list never leaves out what lives.
    */
   async reconcile(): Promise<void> {
-    const { ownerId, epoch, log } = this.#parts;
+    const { ownerId, epoch, log, far } = this.#parts;
     for (const run of this.live()) run.reconcile();
     for (const [id, processes] of await scanMarkersSoon(ownerId)) {
-      if (this.#runs.has(id) || !id.startsWith(`r${epoch}-`)) continue;
+      if (this.#runs.has(id) || far.holds(id) || !id.startsWith(`r${epoch}-`)) continue;
       for (const { pid } of processes)
         log.warn({ event: "orphan.swept", what: `ended pid ${pid} of run ${id}, which is not held any more` });
       killAll(() => processes);

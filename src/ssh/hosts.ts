@@ -62,6 +62,8 @@ interface Host {
 export class FarHosts {
   readonly #parts: HostsParts;
   readonly #hosts = new Map<string, Host>();
+  /** Containers of the connections, from before their start. */
+  readonly #containers = new Set<string>();
   readonly #idle = new Map<FarLink, NodeJS.Timeout>();
   readonly #sockets: string;
   #next = 1;
@@ -108,6 +110,11 @@ export class FarHosts {
     });
   }
 
+  /** Whether this is the container of a connection: what is in it belongs to no run, and yet to us. */
+  holds(id: string): boolean {
+    return this.#containers.has(id);
+  }
+
   views(): HostView[] {
     return [...this.#hosts.values()].map((host) => ({
       host: host.destination.name,
@@ -149,9 +156,11 @@ export class FarHosts {
     const number = this.#next++;
     const markOf = (link: number | string) => `/${ownerId}/${epoch}.${link}/`;
     const name = randomBytes(4).toString("hex");
+    const id = `r${epoch}-${name}`;
+    this.#containers.add(id);
     const link = await FarLink.open({
       destination: host.destination,
-      container: containment.create(`r${epoch}-${name}`),
+      container: containment.create(id),
       env,
       socket: join(this.#sockets, name),
       guardian: {
@@ -163,6 +172,7 @@ export class FarHosts {
       },
       times,
       onLost: (lost, why) => this.#lost(host, lost, why),
+      onGone: () => this.#containers.delete(id),
     });
     host.tier = link.tier;
     host.retryMs = 1000;

@@ -29,6 +29,8 @@ export interface LinkParts {
   guardian: Omit<GuardianVariables, "patienceMs">;
   times: LinkTimes;
   onLost: (link: FarLink, why: string) => void;
+  /** Its container is empty. */
+  onGone: () => void;
 }
 
 /** For every ssh of ours: no questions, no terminal, nothing that the user's config adds to an ordinary login. */
@@ -74,7 +76,7 @@ export class FarLink {
       await link.#start();
       return link;
     } catch (thrown) {
-      await parts.container.end(endBoundMs);
+      await link.#endContainer();
       throw thrown;
     }
   }
@@ -125,7 +127,7 @@ export class FarLink {
     let late: NodeJS.Timeout | undefined;
     await Promise.race([exit, new Promise((resolve) => (late = setTimeout(resolve, 2000)))]);
     clearTimeout(late);
-    await this.#parts.container.end(endBoundMs);
+    await this.#endContainer();
   }
 
   async #start(): Promise<void> {
@@ -193,7 +195,12 @@ export class FarLink {
     this.#ready.reject(new HoldfastError("host_unreachable", why));
     for (const { resolve } of this.#ends.values()) resolve("");
     // ssh may hang on a connection that is no more; with it the sessions of all runs end here.
-    void this.#parts.container.end(endBoundMs).then(() => this.#parts.onLost(this, why)); // never rejects
+    void this.#endContainer().then(() => this.#parts.onLost(this, why)); // never rejects
+  }
+
+  async #endContainer(): Promise<void> {
+    await this.#parts.container.end(endBoundMs);
+    this.#parts.onGone();
   }
 
   #outcome(outcome: string): string {

@@ -1,5 +1,7 @@
 /** What runs on a far side ends with its owner here, whichever part of the way between them is lost. */
 import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { FarSide, type FarSideOptions } from "../helpers/far-side.ts";
 import { Gateway } from "../helpers/gateway.ts";
@@ -18,6 +20,11 @@ const graces = { stdinGraceMs: 200, termGraceMs: 300 };
 const ssh = { heartbeatMs: 250, heartbeatTimeoutMs: 4000 };
 /** What the far side needs for a look at all processes, and a noisy machine besides. */
 const slackMs = 3000;
+
+const readKeeperLog = (stateDir: string) =>
+  globSync(join(stateDir, "log", "*"))
+    .map((file) => readFileSync(file, "utf8"))
+    .join("");
 
 /** A gateway whose stubborn server of five processes, four of them hidden, and a good one run on a far side. */
 class Scene implements AsyncDisposable {
@@ -86,7 +93,10 @@ class Scene implements AsyncDisposable {
         return found.every(({ state }) => state === "exited") ? found : undefined;
       },
       { boundMs, everyMs: 50 },
-    );
+    ).catch(async (cause: unknown) => {
+      const states = JSON.stringify([await this.runs(), await this.hosts()]);
+      throw new Error(`${states}\n${readKeeperLog(this.home.stateDir)}`, { cause });
+    });
     assert.deepEqual(
       runs.map((run) => run.endReason),
       runs.map(() => endReason),
