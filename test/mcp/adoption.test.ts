@@ -69,6 +69,10 @@ class Stage implements AsyncDisposable {
     await this.renewed();
   }
 
+  get log(): string {
+    return readFileSync(join(this.home.stateDir, "log/keeper.log"), "utf8");
+  }
+
   file(name: string): string {
     return join(this.home.directory, name);
   }
@@ -195,6 +199,7 @@ describe("sessions whose front died", { timeout: 120_000 }, () => {
       const { messages } = await talk.steps([{ big: length }]);
       assert.equal(String(messages[0]?.result?.["text"]).length, length);
     }
+    assert.ok(!stage.log.includes('"event":"mcp.noise"'), "the second half was taken for a message");
   });
 
   it("a long request cut in half never reaches its server, and long messages pass afterwards", async () => {
@@ -272,8 +277,8 @@ describe("sessions whose front died", { timeout: 120_000 }, () => {
     await stage.killFront();
     await until("the run is over", async () => (await stage.runs()).length === 0, { boundMs });
     assert.equal((await talk.steps([{ answer: 1 }])).status, 404);
-    const log = readFileSync(join(stage.home.stateDir, "log/keeper.log"), "utf8");
-    for (const event of ["session.store_lost", "run.not_adopted"]) assert.ok(log.includes(`"event":"${event}"`), event);
+    for (const event of ["session.store_lost", "run.not_adopted"])
+      assert.ok(stage.log.includes(`"event":"${event}"`), event);
     const again = await stage.begin();
     assert.equal((await again.steps([{ answer: 1 }])).status, 200);
   });
