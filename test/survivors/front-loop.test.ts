@@ -10,7 +10,9 @@ import { tiersToTest } from "../helpers/tiers.ts";
 
 /** The whole size, 20 kills with 20 clients, is `bench/adoption.ts`. */
 const shape = { clients: 5, servers: ["a", "b", "c"], kills: 6 };
+/** On a quiet machine; on a busy one, so many times what the whole gateway took to start on it. */
 const answeredMsMax = 1000;
+const startsMax = 3;
 /** What the keeper's heap may breathe between the second kill and the last; it is held small, so that a leak shows. */
 const keeperFlags = ["--max-semi-space-size=1", "--max-old-space-size=32"];
 const breathBytesMax = 8 * 1024 * 1024;
@@ -36,7 +38,8 @@ describe("front kill -9 in a loop, with calls in flight", () => {
         // One kill may fall together with a neighbour's rush on the machine; the usual one says what the gateway does.
         const answered = facts.map(({ answeredMs }) => answeredMs).toSorted((a, b) => a - b);
         const usual = answered[Math.floor(answered.length / 2)] ?? Number.POSITIVE_INFINITY;
-        assert.ok(usual < answeredMsMax, `sessions answered again after ${answered.join(", ")} ms`);
+        const bound = Math.max(answeredMsMax, startsMax * gateway.startMs);
+        assert.ok(usual < bound, `sessions answered again after ${answered.join(", ")} ms, not ${bound}`);
         const [, first, ...later] = facts;
         for (const found of later) {
           assert.equal(found.processes, first?.processes, "processes below the keeper");
