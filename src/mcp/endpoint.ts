@@ -14,7 +14,7 @@ import { adoptSessions } from "./adoption.ts";
 import { Call, type CallParams } from "./call.ts";
 import type { Envelope } from "./envelope.ts";
 import { EventStream } from "./event-stream.ts";
-import { accepts, parentOf, sessionIdOf, versionProblem } from "./headers.ts";
+import { accepts, parentOf, scopeOf, sessionIdOf, versionProblem } from "./headers.ts";
 import { rpcCode } from "./json-rpc.ts";
 import { McpSession } from "./mcp-session.ts";
 import type { StartGate } from "./pool/start-gate.ts";
@@ -69,12 +69,13 @@ export class McpEndpoint {
     request: IncomingMessage,
     response: ServerResponse,
     headers: OutgoingHttpHeaders,
+    tokenId: string,
   ): Promise<void> {
     const { hub, door } = this.#parts;
     const server = name === undefined ? undefined : this.#servers.get(name);
-    const selection =
-      name === undefined || (server !== undefined && hub.manages(server)) ? hub.select(name) : undefined;
-    if (selection !== undefined) return door.handle({ request, response, selection, headers });
+    const isAssembled = server === undefined || hub.manages(server) || scopeOf(request) !== undefined;
+    const selection = isAssembled ? hub.select(name) : undefined;
+    if (selection !== undefined) return door.handle({ request, response, selection, headers, tokenId });
     if (server === undefined || !server.enabled) {
       const known = [...this.#servers.values()].filter((each) => each.enabled).map((each) => each.name);
       const what = server === undefined ? "is not in the config" : "is disabled (`enabled: false`)";

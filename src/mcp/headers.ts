@@ -43,6 +43,19 @@ export function parentOf(request: IncomingMessage): string | null {
 }
 
 /**
+ * The scope of a client that keeps no session: `X-Holdfast-Scope`, or `scope` in the query for clients whose headers cannot
+ * be set. Undefined: none is given; null: it is not of the form that a scope has.
+ */
+export function scopeOf(request: IncomingMessage): string | undefined | null {
+  const header = request.headers["x-holdfast-scope"];
+  const query = request.url?.indexOf("?") ?? -1;
+  const asked = query === -1 ? null : new URLSearchParams(request.url?.slice(query)).get("scope");
+  const scope = header ?? asked ?? undefined;
+  if (scope === undefined) return undefined;
+  return typeof scope === "string" && /^[A-Za-z0-9._~-]{1,128}$/.test(scope) ? scope : null;
+}
+
+/**
  * Why the request's MCP-Protocol-Version cannot be served, or undefined. `negotiated` is what client and server agreed on:
  * an old server may have chosen an older revision than we know by name, and that is between the two of them.
  */

@@ -143,4 +143,32 @@ describe("a crowd of sessions", { timeout: 120_000 }, () => {
       },
     );
   });
+
+  it("a client without sessions has its servers by its scope, in header or address, until its lease or DELETE", async () => {
+    const config = (marks: string) => ({ mcpServers: countedServers(1, marks), session: { idleLeaseMs: 1000 } });
+    await withGateway(config, async (gateway) => {
+      const scoped = (headers: Record<string, string>, query = "") =>
+        new McpClient(`${gateway.url}/mcp${query}`, gateway.token, 4, headers);
+      using one = scoped({ "x-holdfast-scope": "agent-1" });
+      using same = scoped({}, "?scope=agent-1");
+      using other = scoped({ "x-holdfast-scope": "agent-2" });
+      for (const client of [one, same, other]) assert.match(JSON.stringify(await client.call("s1__echo")), /Echo/);
+      assert.equal(one.sessionId, undefined, "no session id is given out");
+      assert.deepEqual([await runsOf(gateway), (await sessionsOf(gateway)).length], [2, 2]);
+      assert.ok((await same.delete()) < 300);
+      await until("one is left", async () => (await runsOf(gateway)) === 1, { boundMs });
+      await nothingLeft(gateway);
+      assert.match(
+        String(await scoped({ "x-holdfast-scope": "a b" }).call("s1__echo").catch(String)),
+        /HTTP 400.*a scope is/,
+      );
+      // A child ends with its parent, whatever it does itself.
+      await other.initialize();
+      const [parent] = await sessionsOf(gateway);
+      using child = scoped({ "x-holdfast-scope": "agent-3", "x-holdfast-parent": parent?.id ?? "" });
+      await child.call("s1__echo");
+      await other.delete();
+      await nothingLeft(gateway);
+    });
+  });
 });

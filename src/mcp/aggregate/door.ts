@@ -8,7 +8,7 @@ import type { SessionSet } from "../../sessions/set.ts";
 import { Call, type CallParams } from "../call.ts";
 import type { Envelope } from "../envelope.ts";
 import { EventStream } from "../event-stream.ts";
-import { accepts, parentOf, sessionIdOf, versionProblem } from "../headers.ts";
+import { accepts, parentOf, scopeOf, sessionIdOf, sessionVersions, versionProblem } from "../headers.ts";
 import { rpcCode } from "../json-rpc.ts";
 import { headProblem, receive, type Received } from "../receive.ts";
 import { invalid, refusal, slowServer, unavailable, unknownSession } from "../refusals.ts";
@@ -35,7 +35,17 @@ interface Visit {
   request: IncomingMessage;
   response: ServerResponse;
   selection: Selection;
+  /** Whose request it is: a scope is its token's own. */
+  tokenId: string;
   headers: OutgoingHttpHeaders;
+}
+
+function scopeKey(tokenId: string, { label }: Selection, scope: string): string {
+  return JSON.stringify([tokenId, label, scope]);
+}
+
+function badScope(): Refusal {
+  return invalid(400, "a scope is 1 to 128 letters, digits and . _ ~ -");
 }
 
 export class Door {
@@ -76,6 +86,9 @@ export class Door {
     const received = await receive(request, response, this.#parts.messageBytesMax);
     if (received === "gone") return;
     if ("status" in received) return deny(received);
+    const scope = open === undefined ? scopeOf(request) : undefined;
+    if (scope === null) return deny(badScope());
+    if (scope !== undefined) return this.#inScope(visit, scope, received);
     if (open === undefined) return this.#initialize(visit, received);
     this.#pass(visit, open, received);
   }
@@ -105,6 +118,44 @@ export class Door {
       failStatus: 200,
       startedAt: this.#parts.clock.now(),
     };
+  }
+
+  // ── a client that keeps no session: its scope stands for it ──
+
+  async #inScope(visit: Visit, scope: string, received: Received): Promise<void> {
+    const { request, response, headers } = visit;
+    const { envelope, body } = received;
+    let open: Assembly;
+    try {
+      open = this.#scoped(visit, scope) ?? this.#openScope(visit, scope, received);
+    } catch (thrown) {
+      const error = asHoldfastError(thrown);
+      return refuse(request, response, { ...unavailable(error.message, error.code), headers });
+    }
+    response.once("close", open.session.lease.hold());
+    if (envelope.method !== "initialize") return this.#pass(visit, open, received);
+    // It gets no session id, so it goes on to name its scope.
+    const call = new Call(this.#callParams(envelope, body, headers), response, () => {});
+    try {
+      open.answer(call, await open.introduce());
+    } catch (thrown) {
+      call.fail(downFault(thrown));
+    }
+  }
+
+  #scoped({ tokenId, selection }: Visit, scope: string): Assembly | undefined {
+    return this.#parts.hub.scoped(scopeKey(tokenId, selection, scope));
+  }
+
+  #openScope({ request, tokenId, selection }: Visit, scope: string, { envelope, body }: Received): Assembly {
+    const { hub, sessions } = this.#parts;
+    const stranger = { protocolVersion: sessionVersions[0] ?? "", capabilities: {}, clientInfo: { name: scope } };
+    const introduction = envelope.method === "initialize" ? readIntroduction(body) : stranger;
+    const client = clientOf(introduction);
+    const session = sessions.open({ client, server: selection.label, parentId: parentOf(request) });
+    const open = hub.assemble(session, selection, introduction, events);
+    hub.nameScope(scopeKey(tokenId, selection, scope), open);
+    return open;
   }
 
   // ── the first message of a session ──
@@ -189,11 +240,15 @@ export class Door {
   }
 
   /** The session of a request; null when it has none and was answered so. */
-  #find({ request, response, selection, headers }: Visit): Assembly | null {
+  #find(visit: Visit): Assembly | null {
+    const { request, response, selection, headers } = visit;
     const id = sessionIdOf(request);
-    const open = id === undefined ? undefined : this.#parts.hub.get(id);
+    const scope = id === undefined ? scopeOf(request) : undefined;
+    const named = typeof scope === "string" ? this.#scoped(visit, scope) : undefined;
+    const open = id === undefined ? named : this.#parts.hub.get(id);
     if (open !== undefined && open.session.server === selection.label) return open;
-    const no = id === undefined ? invalid(400, "Mcp-Session-Id is missing") : unknownSession();
+    const isNameless = id === undefined && typeof scope !== "string";
+    const no = isNameless ? invalid(400, "Mcp-Session-Id is missing") : unknownSession();
     refuse(request, response, { ...no, headers });
     return null;
   }

@@ -45,6 +45,7 @@ export class Hub {
   readonly #pulse: Pulse;
   readonly #servers = new Map<string, FrontServer>();
   readonly #open = new Map<string, Assembly>();
+  readonly #scopes = new Map<string, Assembly>();
 
   constructor(parts: HubParts) {
     const { link, clock, log, gate, scope } = parts;
@@ -97,6 +98,16 @@ export class Hub {
     this.#open.set(session.id, assembly);
     session.onEnd(() => this.#open.delete(session.id));
     return assembly;
+  }
+
+  /** The assembly of a client that names a scope where others have a session. */
+  scoped(key: string): Assembly | undefined {
+    return this.#scopes.get(key);
+  }
+
+  nameScope(key: string, assembly: Assembly): void {
+    this.#scopes.set(key, assembly);
+    assembly.session.onEnd(() => this.#scopes.delete(key));
   }
 
   closeStreams(): void {
