@@ -16,6 +16,13 @@ interface GlobalOptions {
   token?: string;
 }
 
+interface GatewayFlags {
+  port?: number;
+  bind?: string[];
+  tlsCert?: string;
+  tlsKey?: string;
+}
+
 /** `$XDG_STATE_HOME/holdfast`, `~/.local/state/holdfast` by default. */
 function defaultState(): string {
   return join(process.env["XDG_STATE_HOME"] ?? join(homedir(), ".local", "state"), "holdfast");
@@ -81,8 +88,10 @@ function addGateway(program: Command, onDone: (code: number) => void): void {
     .command("gateway")
     .description("run the gateway in the foreground; SIGTERM or ^C ends it in order, a second one at once")
     .option("--port <n>", "port to listen on (default: 4653; 0 = any free one)", port)
-    .option("--bind <address...>", "loopback addresses to listen on (default: 127.0.0.1 and ::1)")
-    .action(async (own: { port?: number; bind?: string[] }, command: Command) => {
+    .option("--bind <address...>", "addresses to listen on (default: 127.0.0.1 and ::1); others than loopback need TLS")
+    .option("--tls-cert <file>", "certificate, PEM; with --tls-key")
+    .option("--tls-key <file>", "its key, PEM")
+    .action(async (own: GatewayFlags, command: Command) => {
       becomeKeeper();
       const { gateway, findConfig } = await import("./commands/gateway.ts");
       const options = command.optsWithGlobals<GlobalOptions>();

@@ -8,6 +8,7 @@ import type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";
 import { tokenOf, urlOf, type GatewayAddress } from "./address.ts";
 import { EventIterator, type GatewayEvent } from "./events.ts";
 import { GatewaySocket, type SocketEvents } from "./socket.ts";
+import { trustOf } from "./trust.ts";
 
 const retryMsMin = 50;
 const retryMsMax = 2000;
@@ -103,7 +104,8 @@ export class HoldfastClient implements AsyncDisposable {
       onNotification: (method, params) => this.#notified(method, params),
       onLost: () => this.#lost(),
     };
-    return GatewaySocket.open(urlOf(this.#options), tokenOf(this.#options), events);
+    const url = urlOf(this.#options);
+    return GatewaySocket.open(url, tokenOf(this.#options), events, trustOf(this.#options.state, url));
   }
 
   #lost(): void {

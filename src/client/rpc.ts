@@ -1,6 +1,7 @@
 /** Speaks to a running gateway: one JSON-RPC call per `POST /rpc`. */
 import { HoldfastError } from "../errors.ts";
 import type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";
+import { fetchTrusting, trustOf } from "./trust.ts";
 import { knownCode, tokenOf, unreachable, urlOf, type GatewayAddress } from "./address.ts";
 
 /** Ending a session may take the whole stop sequence, as the config has it. */
@@ -48,7 +49,9 @@ export class GatewayClient {
   async #reach(url: string, init: RequestInit, signal?: AbortSignal): Promise<Response> {
     const late = AbortSignal.timeout(callMsMax);
     try {
-      return await fetch(url, { ...init, signal: signal === undefined ? late : AbortSignal.any([signal, late]) });
+      const asked = { ...init, signal: signal === undefined ? late : AbortSignal.any([signal, late]) };
+      if (!url.startsWith("https:")) return await fetch(url, asked);
+      return await fetchTrusting(url, asked, trustOf(this.#address.state, url));
     } catch (cause) {
       throw unreachable(url, cause);
     }

@@ -1,4 +1,5 @@
 /** One WebSocket to a gateway: calls and their answers, notifications, and the certainty that the other side is there. */
+import type { ConnectionOptions } from "node:tls";
 import { WebSocket } from "ws";
 import { HoldfastError } from "../errors.ts";
 import type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";
@@ -54,8 +55,9 @@ export class GatewaySocket {
   }
 
   /** Throws `unauthorized` or `gateway_unreachable`. */
-  static open(url: string, token: string, events: SocketEvents): Promise<GatewaySocket> {
+  static open(url: string, token: string, events: SocketEvents, trust: ConnectionOptions = {}): Promise<GatewaySocket> {
     const options = {
+      ...trust,
       headers: { authorization: `Bearer ${token}` },
       perMessageDeflate: false,
       handshakeTimeout: openMsMax,

@@ -16,6 +16,8 @@ export interface GatewayOptions {
   config: string | undefined;
   port?: number | undefined;
   bind?: string[] | undefined;
+  tlsCert?: string | undefined;
+  tlsKey?: string | undefined;
   /** HOLDFAST_TIER: take this tier or fail. */
   tier?: string | undefined;
 }
@@ -36,7 +38,7 @@ function tierOf(name: string | undefined): TierName | undefined {
 /** Runs until the gateway ends; returns the exit code. */
 export async function gateway(options: GatewayOptions): Promise<number> {
   requirePlatform();
-  const config = loadConfig(options.config, { port: options.port, bind: options.bind });
+  const config = loadConfig(options.config, options);
   if (options.tier === undefined) enterDelegatedScope();
   const keeper = new Keeper({ state: options.state, config, tier: tierOf(options.tier), onListening: welcome });
   const signals = listenForSignals(keeper);

@@ -3,9 +3,10 @@
  * and becomes a pump of 28 KB between the client and that connection. The session ends with the connection, and the
  * connection with this process, however that ends.
  */
-import { createConnection, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
+import { createConnection, isIP, type Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { tokenOf, urlOf } from "../client/address.ts";
+import { trustOf } from "../client/trust.ts";
 import { becomePump } from "../contain/become-pump.ts";
 import { programDirectory } from "../contain/programs.ts";
 import { HoldfastError } from "../errors.ts";
@@ -41,7 +42,7 @@ export async function mcp(context: CommandContext, options: McpOptions): Promise
     "Upgrade: holdfast-stdio",
     ...(options.parent === undefined ? [] : [`X-Holdfast-Parent: ${options.parent}`]),
   ];
-  const socket = await open(url);
+  const socket = await open(url, trustOf(context.state, url.href));
   socket.write(`${lines.join("\r\n")}\r\n\r\n`);
   await accepted(socket, url);
   const isPlain = url.protocol === "http:";
@@ -55,12 +56,14 @@ export async function mcp(context: CommandContext, options: McpOptions): Promise
   return copy(socket);
 }
 
-function open(url: URL): Promise<Socket> {
+function open(url: URL, trust: ConnectionOptions): Promise<Socket> {
   const host = url.hostname.replace(/^\[|\]$/g, "");
   const port = Number(url.port === "" ? (url.protocol === "https:" ? 443 : 80) : url.port);
   return new Promise((resolve, reject) => {
     const isTls = url.protocol === "https:";
-    const socket = isTls ? connectTls({ host, port, servername: host }) : createConnection({ host, port });
+    const socket = isTls
+      ? connectTls({ host, port, servername: isIP(host) === 0 ? host : "", ...trust })
+      : createConnection({ host, port });
     const fail = (cause: Error) =>
       reject(
         new HoldfastError("gateway_unreachable", `no gateway answers at ${url.origin}: ${cause.message}`, { cause }),

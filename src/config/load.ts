@@ -1,16 +1,20 @@
 /** Reads `holdfast.json`: JSON with comments, checked whole before anything starts. Every error names file, key and remedy. */
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
-import { delimiter, isAbsolute, join } from "node:path";
+import { delimiter, dirname, isAbsolute, join, resolve } from "node:path";
 import { parse, printParseErrorCode, type ParseError } from "jsonc-parser";
 import { z } from "zod";
 import { HoldfastError } from "../errors.ts";
 import { expandVariables } from "./expand.ts";
+import { readTls } from "./tls.ts";
 import { configSchema, type Config, type ServerConfig } from "./schema.ts";
 
 /** Values that the command line sets over the file. */
 export interface ConfigOverrides {
   port?: number | undefined;
   bind?: string[] | undefined;
+  /** PEM files; both or none. */
+  tlsCert?: string | undefined;
+  tlsKey?: string | undefined;
 }
 
 /** `file` undefined = the defaults. The result has no `${VAR}` left in it. */
@@ -18,17 +22,35 @@ export function loadConfig(file: string | undefined, overrides: ConfigOverrides 
   const config = file === undefined ? configSchema.parse({}) : readConfig(file);
   if (overrides.port !== undefined) config.port = overrides.port;
   if (overrides.bind !== undefined) config.bind = overrides.bind;
+  applyTls(config, file, overrides);
   const bindSource = overrides.bind === undefined ? file : undefined;
   for (const address of config.bind)
-    if (!isLoopback(address))
+    if (!isLoopback(address) && config.tls === undefined)
       throw invalid(
         bindSource,
         "bind",
         `${address} is not a loopback address`,
-        "Holdfast listens on 127.0.0.1 and ::1 only until it has TLS",
+        "without TLS Holdfast listens on 127.0.0.1 and ::1 only; give it `tls` in the config, or --tls-cert and --tls-key",
       );
   for (const [name, server] of Object.entries(config.mcpServers)) prepareServer(file, name, server);
   return config;
+}
+
+function applyTls(config: Config, file: string | undefined, { tlsCert, tlsKey }: ConfigOverrides): void {
+  const source = tlsCert === undefined && tlsKey === undefined ? file : undefined;
+  if (source === undefined && (tlsCert === undefined) !== (tlsKey === undefined))
+    throw new HoldfastError("usage", "--tls-cert and --tls-key belong together: give both");
+  if (tlsCert !== undefined && tlsKey !== undefined) config.tls = { cert: resolve(tlsCert), key: resolve(tlsKey) };
+  else if (config.tls !== undefined && file !== undefined) {
+    const directory = dirname(resolve(file));
+    config.tls = { cert: resolve(directory, config.tls.cert), key: resolve(directory, config.tls.key) };
+  }
+  if (config.tls === undefined) return;
+  try {
+    readTls(config.tls);
+  } catch (thrown) {
+    throw invalid(source, "tls", (thrown as Error).message, "see docs/config.md");
+  }
 }
 
 function isLoopback(address: string): boolean {

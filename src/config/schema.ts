@@ -50,8 +50,10 @@ const serverName = z
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
   port: z.int().min(0).max(65_535).default(4653),
-  /** Addresses to listen on; loopback only until there is TLS. */
+  /** Addresses to listen on; loopback only without TLS. */
   bind: z.array(z.string().min(1)).min(1).default(["127.0.0.1", "::1"]),
+  /** PEM files, relative to the config file; the front that starts next reads them anew. */
+  tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
   mcpServers: z.record(serverName, serverSchema).default({}),
   session: z
     .strictObject({

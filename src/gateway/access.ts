@@ -27,6 +27,7 @@ export interface AccessParams {
   /** Addresses that are listened on. */
   addresses: string[];
   port: number;
+  scheme: "http" | "https";
 }
 
 export interface Denial {
@@ -53,7 +54,7 @@ export class Access {
     this.#throttle = params.throttle;
     const names = ["localhost", ...params.addresses.map(canonicalAddress)];
     this.#hosts = new Set([...names, ...params.allowedHosts.map((host) => host.toLowerCase())]);
-    const own = [...names, "127.0.0.1", "[::1]"].map((name) => originOf(`http://${name}:${params.port}`));
+    const own = [...names, "127.0.0.1", "[::1]"].map((name) => originOf(`${params.scheme}://${name}:${params.port}`));
     this.#origins = new Set([...own, ...params.allowedOrigins.map(originOf)]);
   }
 

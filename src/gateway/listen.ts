@@ -11,6 +11,12 @@ export interface Listening {
   urls: string[];
 }
 
+interface Doors {
+  bind: string[];
+  port: number;
+  scheme: "http" | "https";
+}
+
 /** What a machine without IPv6 says to `::1`. */
 const addressMissing = new Set(["EADDRNOTAVAIL", "EAFNOSUPPORT"]);
 
@@ -18,7 +24,8 @@ const addressMissing = new Set(["EADDRNOTAVAIL", "EAFNOSUPPORT"]);
  * Port 0: the first address gets a free port, the others the same. An IPv6 address that the machine does not have is
  * left out, if another one remains. Throws `port_in_use` or `bind_refused` with nothing left open.
  */
-export async function listenAll(servers: Server[], bind: string[], port: number, log: Log): Promise<Listening> {
+export async function listenAll(servers: Server[], doors: Doors, log: Log): Promise<Listening> {
+  const { bind, port, scheme } = doors;
   const addresses: string[] = [];
   let chosen = port;
   try {
@@ -43,7 +50,7 @@ export async function listenAll(servers: Server[], bind: string[], port: number,
     for (const server of servers) server.close();
     throw thrown;
   }
-  const urls = addresses.map((address) => `http://${isIPv6(address) ? `[${address}]` : address}:${chosen}`);
+  const urls = addresses.map((address) => `${scheme}://${isIPv6(address) ? `[${address}]` : address}:${chosen}`);
   return { port: chosen, addresses, urls };
 }
 

@@ -50,7 +50,7 @@ async function main(): Promise<void> {
   const heartbeat = new Heartbeat(link);
   const announce = (method: string) => heartbeat.announce(method);
   const connections = new Connections(config.connections);
-  const face = new HttpFace(config.bind.length, { connections, announce, log });
+  const face = new HttpFace(config.bind.length, config.tls, { connections, announce, log });
   const scope = new Scope("gateway");
   const clock = systemClock;
   const store = SessionStore.open(frontDir, epoch, log);
@@ -70,12 +70,14 @@ async function main(): Promise<void> {
   const throttle = new Throttle((address, failures) => log("access.throttled", { address, failures }));
   try {
     await mcp.adopt();
-    const { port, addresses, urls } = await listenAll(face.servers, config.bind, config.port, log);
+    const scheme = config.tls === null ? ("http" as const) : ("https" as const);
+    const { port, addresses, urls } = await listenAll(face.servers, { ...config, scheme }, log);
     const access = new Access({
       grants,
       throttle,
       addresses,
       port,
+      scheme,
       allowedHosts: config.allowedHosts,
       allowedOrigins: config.allowedOrigins,
     });

@@ -2,6 +2,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { FrontConfig } from "../keeper/protocol/messages.ts";
 import type { Log } from "../log.ts";
 import type { McpEndpoint } from "../mcp/endpoint.ts";
 import { rpcCode } from "../mcp/json-rpc.ts";
@@ -19,6 +20,8 @@ import { refuseUpgrade, websocketPath } from "./websocket/handshake.ts";
 
 /** An ordinary import reads every export of node:http, also the lazy ones that load undici: 16 MB and 50 ms for nothing. */
 const { createServer } = process.getBuiltinModule("node:http");
+/** Loaded when it is needed: TLS costs memory. */
+const secureServer = () => process.getBuiltinModule("node:https").createServer;
 
 /** Limits on one connection; see the Node documentation of each name. */
 const serverOptions = {
@@ -50,9 +53,9 @@ export class HttpFace {
   #service: FaceService | undefined;
   #draining = false;
 
-  constructor(addressCount: number, parts: FaceParts) {
+  constructor(addressCount: number, tls: FrontConfig["tls"], parts: FaceParts) {
     this.#parts = parts;
-    this.servers = Array.from({ length: addressCount }, () => this.#makeServer());
+    this.servers = Array.from({ length: addressCount }, () => this.#makeServer(tls));
   }
 
   get webSockets(): WebSocketEndpoint | undefined {
@@ -73,10 +76,10 @@ export class HttpFace {
     }
   }
 
-  #makeServer(): Server {
+  #makeServer(tls: FrontConfig["tls"]): Server {
     const { connections } = this.#parts;
     const { headMs, idleMs, heartbeatMs } = connections.limits;
-    const server = createServer({
+    const options = {
       ...serverOptions,
       headersTimeout: headMs,
       connectionsCheckingInterval: Math.min(1000, headMs / 5),
@@ -85,8 +88,10 @@ export class HttpFace {
       // The kernel finds out about a peer whose machine is gone while nothing is in flight.
       keepAlive: true,
       keepAliveInitialDelay: heartbeatMs,
-      shouldUpgradeCallback: (request) => pathOf(request.url ?? "") === websocketPath || isStdioUpgrade(request),
-    });
+      shouldUpgradeCallback: (request: IncomingMessage) =>
+        pathOf(request.url ?? "") === websocketPath || isStdioUpgrade(request),
+    };
+    const server = tls === null ? createServer(options) : secureServer()({ ...options, ...tls, minVersion: "TLSv1.2" });
     server.maxHeadersCount = headersCountMax;
     connections.watch(server);
     server.on("clientError", (error, stream) => refuseBadHead(error, stream as Socket, connections));

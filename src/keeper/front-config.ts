@@ -1,6 +1,7 @@
 /** What the front may know of the config: no command, no argument, no environment. */
 import { hash } from "node:crypto";
 import type { Config, ServerConfig } from "../config/schema.ts";
+import { currentTls } from "../config/tls.ts";
 import type { FrontConfig, FrontServer } from "./protocol/messages.ts";
 
 /** A front that drains has its own bounds; it is killed when it is this much later than they say. */
@@ -16,7 +17,8 @@ export function frontConfig(config: Config, port: number): FrontConfig {
   const { bind, mcpServers, session, allowedOrigins, allowedHosts, limits, connections } = config;
   const servers = Object.entries(mcpServers).map(([name, server]) => frontServer(name, server));
   const { messageBytesMax, startsMax } = limits;
-  return { port, bind, servers, session, allowedOrigins, allowedHosts, messageBytesMax, startsMax, connections };
+  const tls = config.tls === undefined ? null : currentTls(config.tls);
+  return { port, bind, servers, session, allowedOrigins, allowedHosts, messageBytesMax, startsMax, connections, tls };
 }
 
 function frontServer(name: string, server: ServerConfig): FrontServer {

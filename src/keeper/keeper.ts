@@ -62,6 +62,7 @@ export class Keeper {
   #reconciled: Reconciled = { words: [], swept: 0, far: [] };
   #closing: Promise<void> | undefined;
   #hasListened = false;
+  #certificate: string | null = null;
 
   /** Takes the state directory, the ledger's lock and the tier, or throws with nothing started. */
   constructor(options: KeeperOptions) {
@@ -261,6 +262,7 @@ export class Keeper {
     const port = this.#hasListened ? Number(new URL(this.urls[0] ?? "").port) : this.config.port;
     const hello = { version, epoch: this.#epoch, frontEpoch: front.epoch, tokens: this.#tokens.grants };
     const config = frontConfig(this.config, port);
+    this.#certificate = config.tls?.cert ?? null;
     front.tell({ type: "hello", ...hello, frontDir: this.paths.front, config, runs: this.#table.held() });
   }
 
@@ -283,17 +285,11 @@ export class Keeper {
 
   #writeRecord(): void {
     if (!this.#hasListened || this.#closing !== undefined) return;
-    writeKeeperRecord(this.paths, {
-      version,
-      pid: process.pid,
-      startTime: readProcess(process.pid)?.startTime ?? "",
-      bootId: bootId(),
-      epoch: this.#epoch,
-      tier: this.tier,
-      url: this.urls[0] ?? "",
-      urls: this.urls,
-      front: { pid: this.#front.pid },
-      guardian: this.#guardian.identity(),
-    });
+    const { urls, tier } = this;
+    const { pid } = process;
+    const self = { version, pid, startTime: readProcess(pid)?.startTime ?? "", bootId: bootId(), epoch: this.#epoch };
+    const helpers = { front: { pid: this.#front.pid }, guardian: this.#guardian.identity() };
+    const certificate = this.#certificate;
+    writeKeeperRecord(this.paths, { ...self, tier, url: urls[0] ?? "", urls, certificate, ...helpers });
   }
 }

@@ -33,6 +33,8 @@ export interface KeeperRecord {
   tier: string;
   url: string;
   urls: string[];
+  /** PEM, by which clients of this machine know the gateway; null = plain HTTP. */
+  certificate: string | null;
   front: { pid: number };
   guardian: { pid: number; startTime: string };
 }

@@ -153,6 +153,8 @@ export interface KeeperFigures {
 export interface FrontConfig {
   port: number;
   bind: string[];
+  /** Certificate (with its chain) and key, PEM; null = plain HTTP. */
+  tls: { cert: string; key: string } | null;
   servers: FrontServer[];
   session: { idleLeaseMs: number; sessionsMax: number };
   /** Limits and deadlines of connections; each is explained in docs/config.md. */

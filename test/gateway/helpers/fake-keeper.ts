@@ -163,6 +163,7 @@ export class FakeKeeper implements AsyncDisposable {
     const config: FrontConfig = {
       port: 0,
       bind: ["127.0.0.1"],
+      tls: null,
       servers,
       connections: configSchema.parse({}).connections,
       session: { idleLeaseMs: 600_000, sessionsMax: 100 },

@@ -1,0 +1,57 @@
+/** Certificate and key of the gateway: found, belonging together, and the key not open to others. */
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { readFileSync, statSync } from "node:fs";
+
+/** Paths of two PEM files. */
+export interface TlsFiles {
+  cert: string;
+  key: string;
+}
+
+/** The same two as text. `cert` may hold the chain behind the certificate. */
+export interface TlsPair {
+  cert: string;
+  key: string;
+}
+
+/** What was read last of files that were good then. */
+const lastGood = new WeakMap<TlsFiles, TlsPair>();
+
+/** Throws an Error that says what is wrong, and with which file. */
+export function readTls(files: TlsFiles): TlsPair {
+  const cert = read(files.cert, "the certificate");
+  const key = read(files.key, "the key");
+  if ((statSync(files.key).mode & 0o007) !== 0)
+    throw new Error(`the key ${files.key} can be read by others (chmod 600 it)`);
+  const certificate = attempt(() => new X509Certificate(cert), `${files.cert} holds no PEM certificate`);
+  const privateKey = attempt(() => createPrivateKey(key), `${files.key} holds no PEM key without a passphrase`);
+  if (!certificate.checkPrivateKey(privateKey)) throw new Error(`the key ${files.key} is not the one of ${files.cert}`);
+  if (Date.parse(certificate.validTo) < Date.now())
+    throw new Error(`the certificate ${files.cert} expired on ${certificate.validTo}; renew it`);
+  const pair = { cert, key };
+  lastGood.set(files, pair);
+  return pair;
+}
+
+/** For a later front: renewed files if they are good, else what was good before. Never throws once they were good. */
+export function currentTls(files: TlsFiles): TlsPair {
+  try {
+    return readTls(files);
+  } catch (thrown) {
+    const before = lastGood.get(files);
+    if (before === undefined) throw thrown;
+    return before;
+  }
+}
+
+function read(path: string, what: string): string {
+  return attempt(() => readFileSync(path, "utf8"), `${what} ${path} cannot be read`);
+}
+
+function attempt<T>(action: () => T, problem: string): T {
+  try {
+    return action();
+  } catch (cause) {
+    throw new Error(`${problem} (${cause instanceof Error ? cause.message : String(cause)})`, { cause });
+  }
+}
