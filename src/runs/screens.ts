@@ -1,6 +1,6 @@
 /** What a person would see on a run's terminal now: an emulator fed with the run's output, kept for those who look often. */
 import type { Terminal } from "@xterm/headless";
-import type { KeeperLink } from "../keeper/protocol/link.ts";
+import type { Keeper } from "./keeper.ts";
 import { readBytesMax, type OutputView } from "../keeper/protocol/background.ts";
 
 /** Emulators kept, about 1 MB each; the one that was not looked at for longest goes first. */
@@ -34,10 +34,10 @@ interface Drawn {
 }
 
 export class Screens {
-  readonly #link: KeeperLink;
+  readonly #link: Keeper;
   readonly #drawn = new Map<string, Promise<Drawn>>();
 
-  constructor(link: KeeperLink) {
+  constructor(link: Keeper) {
     this.#link = link;
   }
 

@@ -1,6 +1,6 @@
 /** Background runs as the front offers them, to the API and as MCP tools alike: one place that knows what an operation means. */
 import { HoldfastError } from "../errors.ts";
-import type { KeeperLink } from "../keeper/protocol/link.ts";
+import type { Keeper } from "./keeper.ts";
 import { readBytesMax, waitMsMax, type BackgroundSpec, type OutputView } from "../keeper/protocol/background.ts";
 import type { EndReason, RunView } from "../keeper/protocol/messages.ts";
 import type { Owned } from "../ownership/scope.ts";
@@ -45,12 +45,12 @@ export interface OutputPiece {
 
 export class RunService {
   readonly screens: Screens;
-  readonly #link: KeeperLink;
+  readonly #link: Keeper;
   readonly #sessions: SessionSet;
   readonly #held = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(link: KeeperLink, sessions: SessionSet) {
+  constructor(link: Keeper, sessions: SessionSet) {
     this.#link = link;
     this.#sessions = sessions;
     this.screens = new Screens(link);

@@ -10,3 +10,11 @@ export function unfinishedBytes(bytes: Buffer): number {
   }
   return 0;
 }
+/** Escape sequences of ECMA-48 and what terminals add: for a reader who wants words, not colours. */
+const escapes =
+  // eslint-disable-next-line no-control-regex -- these are the characters in question
+  /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])/g;
+
+export function withoutEscapes(text: string): string {
+  return text.replace(escapes, "");
+}
