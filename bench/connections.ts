@@ -24,7 +24,8 @@ const settleMs = 3000;
 const idleSeconds = 20;
 const statusCalls = 300;
 const aims = { idleBytes: 15 * 1024, echoShare: 0.6, statusMs: 50, cpuShare: 0.005 };
-const message = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "gateway.ping", params: { data: "x".repeat(32) } });
+const payload = "x".repeat(32);
+const message = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "gateway.ping", params: { data: payload } });
 /** Clock ticks a second of /proc/<pid>/stat, on every Linux that there is. */
 const ticksPerSecond = 100;
 
@@ -106,7 +107,8 @@ async function echo({ url, token }: Server, connections: number): Promise<Echo> 
       (ws) =>
         new Promise<void>((resolve) => {
           let askedAt = performance.now();
-          ws.on("message", () => {
+          ws.on("message", (data: Buffer) => {
+            if (!data.includes(payload)) throw new Error(`no echo: ${data.toString()}`);
             const now = performance.now();
             times.push(now - askedAt);
             if (now > end) return resolve();

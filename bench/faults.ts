@@ -86,7 +86,10 @@ async function follow(fault: Fault, port: number, clientPort: number, began: num
 
 async function playAll(list: Fault[], place: Place, port: number, cut?: () => void): Promise<Row[]> {
   const started = await Promise.all(
-    list.map(async (fault) => ({ fault, began: performance.now(), running: await fault.start(place) })),
+    list.map(async (fault) => {
+      const running = await fault.start(place);
+      return { fault, running, began: performance.now() };
+    }),
   );
   cut?.();
   const cutAt = performance.now();
