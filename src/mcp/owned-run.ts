@@ -15,25 +15,33 @@ export class OwnedRun implements Owned {
     this.#run = run;
   }
 
-  /** Resolves when the run's container is empty; rejects with `survivors` when something in it cannot be ended. */
+  /** Resolves when the run's container is empty; rejects with `survivors` when something in it cannot be ended, with `host_unreachable` when nobody can look. */
   close(reason: EndReason): Promise<void> {
     this.#closing ??= this.#close(reason);
     return this.#closing;
   }
 
   async #close(reason: EndReason): Promise<void> {
-    if (this.#run.view.state === "exited" || this.#run.view.state === "lost") return;
-    let view: RunView;
+    let view = this.#run.view;
+    if (view.state === "exited") return;
+    if (view.state === "lost") throw lost(view);
     try {
       view = await this.#run.stop(reason);
     } catch (thrown) {
       if (thrown instanceof HoldfastError && goneCodes.includes(thrown.code)) return;
       throw thrown;
     }
+    if (view.state === "lost") throw lost(view);
     if (view.survivors.length === 0) return;
     const left = view.survivors.map(({ pid, state, command }) => `pid ${pid} (${state}, ${command})`).join(", ");
     throw new HoldfastError("survivors", `run ${view.id} cannot be ended: ${left}`);
   }
+}
+
+/** Nobody can look where it was: to say that it is gone would be a guess. */
+function lost(view: RunView): HoldfastError {
+  const message = `run ${view.id} is lost: ${view.host} cannot be reached; what is left there is ended when it can be`;
+  return new HoldfastError("host_unreachable", message);
 }
 
 /** How a run ended, in words for the client whose call it was answering. */
