@@ -35,14 +35,8 @@ interface LifecycleEvents {
   "host.swept": { host: string; runs: string[] };
   "session.opened": { session: string; kind: string; client: string; parent: string | null };
   "session.ended": { session: string; reason: string };
-  /** `protocol`: http or websocket; `token`: id of the token that it proved itself with. */
-  "connection.closed": {
-    connection: number;
-    protocol: string;
-    reason: string;
-    token: string | null;
-    ageMs: number;
-  };
+  /** `protocol`: http or websocket; `address`: of the client, normalised as for limits. */
+  "connection.closed": { protocol: string; address: string; reason: string };
   "token.added": { token: string; name: string; scopes: string[]; expiresAt: number | null };
   /** `why`: revoked or expired. */
   "token.ended": { token: string; name: string; why: string };

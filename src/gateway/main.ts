@@ -19,6 +19,7 @@ import { SessionStore } from "../sessions/store.ts";
 import { Access } from "./access.ts";
 import { connectionOf } from "./connections/connection.ts";
 import { Connections } from "./connections/connections.ts";
+import { tellClosed } from "./connections/tell-closed.ts";
 import { Drain } from "./drain.ts";
 import { EventBus } from "./event-bus.ts";
 import { Grants } from "./grants.ts";
@@ -50,6 +51,7 @@ async function main(): Promise<void> {
   const heartbeat = new Heartbeat(link);
   const announce = (method: string) => heartbeat.announce(method);
   const connections = new Connections(config.connections);
+  tellClosed(connections, log);
   const face = new HttpFace(config.bind.length, config.tls, { connections, announce, log });
   const scope = new Scope("gateway");
   const clock = systemClock;

@@ -95,7 +95,11 @@ describe("tokens", { timeout: 90_000 }, () => {
     assert.equal(await statusWith(gateway, early), 200, "nobody else is concerned");
     other.resume();
     agent.destroy();
-    const log = readFileSync(join(home.stateDir, "log/keeper.log"), "utf8");
+    const logFile = join(home.stateDir, "log/keeper.log");
+    const ofRevoked = () => readFileSync(logFile, "utf8").match(/"event":"connection\.closed"/g)?.length;
+    await until("the log tells of both connections", () => (ofRevoked() ?? 0) >= 2, { boundMs: 5000 });
+    const log = readFileSync(logFile, "utf8");
+    assert.match(log, /"protocol":"http","address":"loopback","reason":"revoked","event":"connection\.closed"/);
     assert.match(log, /"event":"token\.added".*"name":"late"/);
     assert.match(log, /"event":"token\.ended".*"name":"late","why":"revoked"/);
   });
