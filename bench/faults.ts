@@ -8,10 +8,12 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { configSchema } from "../src/config/schema.ts";
 import { faults, type Fault, type Place, type Running } from "../test/gateway/helpers/faults.ts";
-import { frame, opcodes, RawWebSocket } from "../test/gateway/helpers/frames.ts";
+import { connectRaw, frame, opcodes, RawWebSocket } from "../test/gateway/helpers/frames.ts";
 import { socketsOf } from "../test/gateway/helpers/kernel-sockets.ts";
 import { Gateway } from "../test/helpers/gateway.ts";
 import { Home } from "../test/helpers/home.ts";
+import { McpClient } from "../test/helpers/mcp-client.ts";
+import { fixture } from "../test/helpers/servers.ts";
 import { renderTable } from "../test/helpers/table.ts";
 import { bestTier } from "../test/helpers/tiers.ts";
 import { until } from "../test/helpers/until.ts";
@@ -54,6 +56,30 @@ const blackHoles: Fault[] = [
     },
   },
 ];
+
+/** An HTTP event stream: its comment every 15 s is what nobody acknowledges, and six retransmissions are the proof. */
+const eventStream: Fault = {
+  name: "black hole, HTTP event stream",
+  deadlineMs: ({ heartbeatMs }) => 15_000 + 13_000 + heartbeatMs,
+  start: async ({ url, token }) => {
+    const client = new McpClient(`${url}/mcp/polite`, token);
+    await client.initialize();
+    const socket = await connectRaw(url);
+    const lines = [
+      "GET /mcp/polite HTTP/1.1",
+      "Host: localhost",
+      `Authorization: Bearer ${token}`,
+      `Mcp-Session-Id: ${client.sessionId}`,
+      "Mcp-Protocol-Version: 2025-11-25",
+      "Accept: text/event-stream",
+    ];
+    socket.write(`${lines.join("\r\n")}\r\n\r\n`);
+    const [head] = (await once(socket, "data")) as [Buffer];
+    if (!head.toString("latin1").startsWith("HTTP/1.1 200")) throw new Error(head.toString("latin1"));
+    client.vanish();
+    return { port: socket.localPort ?? 0, clean: () => void socket.destroy() };
+  },
+};
 
 const asRunning = (raw: RawWebSocket): Running => ({
   port: raw.socket.localPort ?? 0,
@@ -101,7 +127,8 @@ async function playAll(list: Fault[], place: Place, port: number, cut?: () => vo
 }
 
 async function measure(): Promise<boolean> {
-  await using home = new Home(bestTier(), { bind: ["127.0.0.1"], connections });
+  const polite = { command: process.execPath, args: [fixture("polite-server.ts")] };
+  await using home = new Home(bestTier(), { bind: ["127.0.0.1"], connections, mcpServers: { polite } });
   await using gateway = await Gateway.start(home);
   const place = { url: gateway.url, token: gateway.token, limits: connections };
   const port = Number(new URL(gateway.url).port);
@@ -112,7 +139,7 @@ async function measure(): Promise<boolean> {
   const lo = (state: "up" | "down") => {
     if (spawnSync("ip", ["link", "set", "lo", state]).status !== 0) throw new Error("`ip link` failed");
   };
-  rows.push(...(await playAll(blackHoles, place, port, () => lo("down"))));
+  rows.push(...(await playAll([...blackHoles, eventStream], place, port, () => lo("down"))));
   lo("up");
   const seconds = (ms: number | undefined) => (ms === undefined ? "never" : (ms / 1000).toFixed(1));
   console.log(

@@ -19,6 +19,7 @@ const closeReasons = [
   "too-large", // a frame, message or head above its limit
   "idle", // an HTTP connection without a request
   "no-heartbeat", // a WebSocket that answered no ping
+  "unheard", // acknowledges nothing: its machine or line is gone
   "slow-consumer", // took too little of what was sent to it
   "crowded", // the gateway has as many as it may have
   "revoked", // its token is valid no more

@@ -10,6 +10,7 @@ import {
   type ConnectionLimits,
   type ConnectionState,
 } from "./connection.ts";
+import { isUnheard, unheardInodes } from "./unheard.ts";
 import { LoopTime } from "./loop-time.ts";
 
 /** Share of the descriptor limit at which new work is refused: at the limit itself accept fails without a word. */
@@ -34,6 +35,7 @@ export class Connections {
   readonly #closedListeners: ((connection: Connection) => void)[] = [];
   #ticking: NodeJS.Timeout | undefined;
   #onEmpty: (() => void) | undefined;
+  #nextLook = 0;
 
   constructor(limits: ConnectionLimits, descriptors = descriptorLimit()) {
     this.limits = limits;
@@ -130,6 +132,14 @@ export class Connections {
     this.#onEmpty?.();
   }
 
+  /** HTTP clients whose answers nobody acknowledges any more. The kernel's table is read only when there is such a client. */
+  #endUnheard(now: number): void {
+    const clients = [...this.#all].filter(({ kind, proven }) => kind === "http" && proven);
+    const inodes = clients.length === 0 ? undefined : unheardInodes();
+    if (inodes === undefined || inodes.size === 0) return;
+    for (const client of clients) if (isUnheard(client.socket, inodes)) client.close("unheard", now);
+  }
+
   #leaveUnproven(connection: Connection): void {
     const same = this.#unproven.get(connection.address);
     same?.delete(connection);
@@ -143,6 +153,9 @@ export class Connections {
   #tick(): void {
     const now = this.time.tick(this.#tickMs);
     for (const connection of this.#all) connection.check(now);
+    if (now < this.#nextLook) return;
+    this.#nextLook = now + this.limits.heartbeatMs;
+    this.#endUnheard(now);
   }
 }
 

@@ -1,0 +1,46 @@
+/** The kernel's table is read as it is written: who acknowledged nothing six times over is found, and nobody else. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { isUnheard, unheardInodes } from "../../src/gateway/connections/unheard.ts";
+import { leavesNothing } from "../helpers/no-leaks.ts";
+
+leavesNothing();
+
+describe("a client that acknowledges nothing", () => {
+  it("is found by its line in the table, and its neighbour is left alone", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "holdfast-unheard-"));
+    const server = net.createServer((socket) => socket.resume()).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as net.AddressInfo;
+    const [first, second] = [net.connect(port, "127.0.0.1"), net.connect(port, "127.0.0.1")];
+    await Promise.all([once(first, "connect"), once(second, "connect")]);
+    try {
+      // The machine's own table, in which the first of the two has been sent the same six times, and the second five.
+      const lines = readFileSync("/proc/net/tcp", "latin1").split("\n");
+      const resent = ({ localPort = 0 }: net.Socket, times: string) => {
+        const end = `:${localPort.toString(16).toUpperCase().padStart(4, "0")}`;
+        const at = lines.findIndex((line) => line.trim().split(/\s+/)[1]?.endsWith(end) === true);
+        lines[at] = lines[at]!.trim().split(/\s+/).with(6, times).join(" ");
+      };
+      resent(first, "00000006");
+      resent(second, "00000005");
+      const table = join(directory, "tcp");
+      writeFileSync(table, lines.join("\n"));
+      const inodes = unheardInodes([table, join(directory, "absent")]);
+      assert.deepEqual([isUnheard(first, inodes), isUnheard(second, inodes)], [true, false]);
+    } finally {
+      const gone = [once(first, "close"), once(second, "close"), once(server, "close")];
+      first.destroy();
+      second.destroy();
+      server.close();
+      await Promise.all(gone);
+      rmSync(directory, { recursive: true });
+    }
+    assert.equal(isUnheard(first, new Set(["1"])), false, "a socket that is gone");
+  });
+});
