@@ -23,7 +23,10 @@ if [ "$fence" != - ]; then
   rounds=0
   while populated "$fence" && [ $rounds -lt 3000 ]; do
     rounds=$((rounds + 1))
-    [ $rounds -lt 200 ] || sleep 0.01
+    [ $rounds -ge 200 ] || continue
+    echo 1 >"$fence/cgroup.kill"
+    kill_each "$fence"
+    sleep 0.01
   done
 fi
 if [ -n "$front" ]; then

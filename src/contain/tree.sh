@@ -119,6 +119,14 @@ counted() {
   return 1
 } 2>/dev/null
 
+# kill_each GROUP: signals every process of a cgroup, and of those below it, by its number. cgroup.kill is a signal to first
+# threads: a process whose first thread has ended before the others does not hear it. 0 = of a pid namespace not ours.
+kill_each() {
+  find "$1" -name cgroup.procs -exec cat {} + | while read -r each; do
+    [ "$each" = 0 ] || kill -KILL "$each"
+  done
+} 2>/dev/null
+
 # end_group GROUP: ends all that is in a cgroup ("-": none) and takes it down. Returns 1 when something is left.
 end_group() {
   [ -d "$1" ] || return 0
@@ -126,8 +134,7 @@ end_group() {
   while populated "$1"; do
     [ $rounds -lt 1000 ] || return 1
     echo 1 >"$1/cgroup.kill"
-    # That is a signal to first threads: a process whose first thread has ended before the others does not hear it.
-    [ $rounds -lt 50 ] || while read -r each; do kill -KILL "$each"; done <"$1/cgroup.procs"
+    [ $rounds -lt 50 ] || kill_each "$1"
     rounds=$((rounds + 1))
     [ $rounds -lt 100 ] || sleep 0.01
   done

@@ -3,6 +3,7 @@
  * included) or told to end. Counted from the lists that the trees wrote themselves.
  */
 import assert from "node:assert/strict";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -10,10 +11,10 @@ import { programImage } from "../../src/contain/programs.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { killWhatIsLeft, readListed, rememberList, settle } from "../helpers/pids.ts";
+import { killWhatIsLeft, readListed, rememberList, settle, statOf } from "../helpers/pids.ts";
 import { fixture } from "../helpers/servers.ts";
-import { giveTo, tiersToTest, type TierName } from "../helpers/tiers.ts";
-import { writeFileSync } from "node:fs";
+import { giveTo, root, tiersToTest, type TierName } from "../helpers/tiers.ts";
+import { until } from "../helpers/until.ts";
 
 const everywhere = [
   "group",
@@ -36,6 +37,16 @@ const everywhere = [
 const asRoot = ["pid-namespace", "other-uid", "frozen"];
 const boundMs = 15_000;
 const rounds = 4;
+
+/** Lists itself, then ends its first thread by the system call that ends no other. */
+const headless = `
+  const { createRequire } = require("node:module");
+  const { appendFileSync, readFileSync } = require("node:fs");
+  const system = createRequire(${JSON.stringify(join(root, "package.json"))})("koffi").load(null);
+  const stat = readFileSync("/proc/self/stat", "latin1");
+  const start = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  appendFileSync(process.argv[1], process.pid + " " + start + " headless\\n");
+  system.func("long syscall(long number, ...)")(process.arch === "arm64" ? 93 : 60, "int", 0);`;
 
 /** Plays one round; resolves with how many processes there were, and where any was left. */
 async function play(
@@ -92,6 +103,29 @@ describe("nothing is left of any tree when its owner is lost", { timeout: 180_00
         const { listed, left } = await play(tier, "SIGKILL", afterMs);
         console.log(`  seed ${seed}, round ${round}: killed after ${afterMs} ms, ${listed} processes were there`);
         assert.deepEqual(left, [], `seed ${seed}, round ${round}, after ${afterMs} ms`);
+      }
+    });
+    it(`on the ${tier} tier, of one whose first thread has ended before the others: a zombie in ps, and yet alive`, async () => {
+      await using home = new Home(tier);
+      home.configure({ mcpServers: { headless: { command: process.execPath, args: ["-e", headless, home.pidFile] } } });
+      await using gateway = await Gateway.start(home);
+      const client = gateway.mcp("headless");
+      const call = client.initialize().catch(() => undefined);
+      const ask = () => readListed(home.pidFile)[0];
+      const { pid, startTime } = await until("the server", ask, { boundMs });
+      await until("its first thread is dead", () => statOf(pid)?.state === "Z", { boundMs });
+      assert.ok(readdirSync(`/proc/${pid}/task`).length > 1, "the others live");
+      process.kill(gateway.pids.keeper, "SIGKILL");
+      await gateway.ended();
+      try {
+        const isGone = () => !existsSync(`/proc/${pid}`) || statOf(pid)?.startTime !== startTime;
+        await until("it is gone", isGone, { boundMs });
+      } catch (thrown) {
+        process.kill(pid, "SIGKILL"); // it is there, or it would have been gone
+        throw thrown;
+      } finally {
+        client.vanish();
+        await call;
       }
     });
     it(`on the ${tier} tier, gateway told to end`, async () => {
