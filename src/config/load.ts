@@ -6,7 +6,7 @@ import { z } from "zod";
 import { HoldfastError } from "../errors.ts";
 import { expandVariables } from "./expand.ts";
 import { readTls } from "./tls.ts";
-import { configSchema, type Config, type ServerConfig } from "./schema.ts";
+import { configSchema, type Config, type RemoteConfig, type ServerConfig } from "./schema.ts";
 
 /** Values that the command line sets over the file. */
 export interface ConfigOverrides {
@@ -109,7 +109,7 @@ function invalid(file: string | undefined, key: string, problem: string, remedy:
 }
 
 /** Fills in `${VAR}` and looks for the program and the directory, so that a typing error shows at start, not at first use. */
-function prepareServer(file: string | undefined, name: string, server: ServerConfig): void {
+function prepareServer(file: string | undefined, name: string, server: ServerConfig | RemoteConfig): void {
   const key = `mcpServers.${name}`;
   const expand = (text: string, where: string) =>
     expandVariables(text, process.env, (variable) => {
@@ -120,6 +120,7 @@ function prepareServer(file: string | undefined, name: string, server: ServerCon
         `set it, or give a default as \${${variable}:-value}`,
       );
     });
+  if ("url" in server) return prepareRemote(file, key, server, expand);
   server.command = expand(server.command, "command");
   server.args = server.args.map((each, index) => expand(each, `args.${index}`));
   for (const [variable, value] of Object.entries(server.env)) server.env[variable] = expand(value, `env.${variable}`);
@@ -141,6 +142,32 @@ function prepareServer(file: string | undefined, name: string, server: ServerCon
       'install it, write its full path, or set "enabled": false',
     );
   }
+}
+
+/** Fills in the address and the headers; a bearer token becomes one of them. */
+function prepareRemote(
+  file: string | undefined,
+  key: string,
+  server: RemoteConfig,
+  expand: (text: string, where: string) => string,
+): void {
+  server.url = expand(server.url, "url");
+  const { protocol } = URL.parse(server.url) ?? {};
+  if (protocol !== "http:" && protocol !== "https:")
+    throw invalid(file, `${key}.url`, `${server.url} is no http or https address`, "write it in full");
+  for (const [header, value] of Object.entries(server.headers))
+    server.headers[header] = expand(value, `headers.${header}`);
+  const { bearerTokenEnv, enabled } = server;
+  if (bearerTokenEnv === undefined || !enabled) return;
+  const token = process.env[bearerTokenEnv] ?? "";
+  if (!/^[\x21-\x7e]+$/.test(token))
+    throw invalid(
+      file,
+      `${key}.bearerTokenEnv`,
+      `${bearerTokenEnv} holds no token`,
+      "set it before the gateway starts",
+    );
+  server.headers["authorization"] = `Bearer ${token}`;
 }
 
 function isDirectory(path: string): boolean {

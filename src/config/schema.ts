@@ -4,8 +4,23 @@ import { connectionsSchema } from "./connections.ts";
 
 const milliseconds = z.int().min(0).max(2_147_483_647);
 
+/** What every server has, wherever it runs. */
+const everyServer = {
+  enabled: z.boolean().default(true),
+  /** A request without an answer for so long is cancelled and answered with an error. 0 = never. */
+  requestTimeoutMs: milliseconds.default(0),
+  /** Time for the server to answer `initialize`. */
+  connectionTimeoutMs: milliseconds.default(60_000),
+  /** `session`: one process tree per session. `pool`: one for all sessions that may share it (docs/mcp.md). */
+  share: z.enum(["session", "pool"]).default("session"),
+  /** The server is ended when no call was in flight for so long, and started again by the next one. 0 = never. */
+  idleTimeoutMs: milliseconds.default(0),
+  /** After so long calls go to a new process; the old one ends with its last call. 0 = never. */
+  maxLifetimeMs: milliseconds.default(0),
+};
+
 /** One stdio MCP server, by the keys that every MCP client uses. */
-const serverSchema = z.strictObject({
+const stdioSchema = z.strictObject({
   command: z.string().min(1, "must name a program"),
   args: z.array(z.string()).default([]),
   /** Added to a clean base environment (PATH, HOME, LANG …); nothing else of the gateway's own is passed on. */
@@ -18,17 +33,7 @@ const serverSchema = z.strictObject({
     .default("local"),
   /** A `command: "ssh"` gets the same guard over there. false = as it is written, and its far side is nobody's. */
   sshGuard: z.boolean().default(true),
-  enabled: z.boolean().default(true),
-  /** A request without an answer for so long is cancelled and answered with an error. 0 = never. */
-  requestTimeoutMs: milliseconds.default(0),
-  /** Time for the server to answer `initialize`. */
-  connectionTimeoutMs: milliseconds.default(60_000),
-  /** `session`: one process tree per session. `pool`: one for all sessions that may share it (docs/mcp.md). */
-  share: z.enum(["session", "pool"]).default("session"),
-  /** The server is ended when no call was in flight for so long, and started again by the next one. 0 = never. */
-  idleTimeoutMs: milliseconds.default(0),
-  /** After so long calls go to a new process; the old one ends with its last call. 0 = never. */
-  maxLifetimeMs: milliseconds.default(0),
+  ...everyServer,
   /** For the server's whole process tree; looked at every 200 ms, a tree over its limit is ended as `limit-exceeded`. */
   limits: z
     .strictObject({
@@ -40,7 +45,29 @@ const serverSchema = z.strictObject({
     })
     .prefault({}),
 });
-export type ServerConfig = z.output<typeof serverSchema>;
+export type ServerConfig = z.output<typeof stdioSchema>;
+
+/** One remote MCP server. Holdfast does not start it, but its sessions there are ours to end. */
+const remoteSchema = z.strictObject({
+  /** `http`: streamable HTTP; `sse`: the older pair of a stream and an address to post to. */
+  type: z.enum(["http", "streamable-http", "sse"]).default("http"),
+  url: z.string().min(1),
+  /** Sent with every request. */
+  headers: z.record(z.string().regex(/^[A-Za-z0-9-]+$/, "is no header name"), z.string()).default({}),
+  /** Name of an environment variable of the gateway that holds a bearer token. */
+  bearerTokenEnv: z.string().min(1).optional(),
+  ...everyServer,
+});
+export type RemoteConfig = z.output<typeof remoteSchema>;
+
+/** By its `url` a server is remote; each kind is told its own mistakes. */
+const serverSchema = z.unknown().transform((value, context): ServerConfig | RemoteConfig => {
+  const isRemote = typeof value === "object" && value !== null && "url" in value;
+  const parsed = isRemote ? remoteSchema.safeParse(value) : stdioSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  context.issues.push(...parsed.error.issues.map((issue) => ({ ...issue, input: value }) as z.core.$ZodRawIssue));
+  return z.NEVER;
+});
 
 /** Server names become part of paths and tool names: letters, digits, `-` and `_`. */
 const serverName = z

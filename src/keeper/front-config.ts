@@ -1,6 +1,6 @@
 /** What the front may know of the config: no command, no argument, no environment. */
 import { hash } from "node:crypto";
-import type { Config, ServerConfig } from "../config/schema.ts";
+import type { Config, RemoteConfig, ServerConfig } from "../config/schema.ts";
 import { currentTls } from "../config/tls.ts";
 import type { FrontConfig, FrontServer } from "./protocol/messages.ts";
 
@@ -21,11 +21,21 @@ export function frontConfig(config: Config, port: number): FrontConfig {
   return { port, bind, servers, session, allowedOrigins, allowedHosts, messageBytesMax, startsMax, connections, tls };
 }
 
-function frontServer(name: string, server: ServerConfig): FrontServer {
+function frontServer(name: string, server: ServerConfig | RemoteConfig): FrontServer {
   const { enabled, requestTimeoutMs, connectionTimeoutMs, share, idleTimeoutMs, maxLifetimeMs } = server;
+  const common = { name, enabled, share, requestTimeoutMs, connectionTimeoutMs, idleTimeoutMs, maxLifetimeMs };
+  if ("url" in server) {
+    const { url, headers } = server;
+    const kind = server.type === "sse" ? ("sse" as const) : ("http" as const);
+    return { ...common, kind, url, headers, fingerprint: fingerprintOf([kind, url, sorted(headers)]) };
+  }
   const { command, args, cwd, env, host, sshGuard } = server;
-  const variables = Object.entries(env).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const fingerprint = hash("sha256", JSON.stringify([command, args, cwd ?? null, variables, host, sshGuard]), "hex");
-  const times = { requestTimeoutMs, connectionTimeoutMs, idleTimeoutMs, maxLifetimeMs };
-  return { name, kind: "stdio", enabled, share, ...times, fingerprint: fingerprint.slice(0, 32) };
+  const fingerprint = fingerprintOf([command, args, cwd ?? null, sorted(env), host, sshGuard]);
+  return { ...common, kind: "stdio", fingerprint };
+}
+
+const sorted = (values: Record<string, string>) => Object.entries(values).toSorted(([a], [b]) => (a < b ? -1 : 1));
+
+function fingerprintOf(parts: unknown[]): string {
+  return hash("sha256", JSON.stringify(parts), "hex").slice(0, 32);
 }

@@ -75,7 +75,7 @@ export class RunTable {
 
   async start(request: StartRequest): Promise<Run> {
     const server = this.#parts.config.mcpServers[request.server];
-    if (server === undefined || !server.enabled) {
+    if (server === undefined || !server.enabled || "url" in server) {
       throw new HoldfastError(
         "server_unknown",
         `no enabled server named ${JSON.stringify(request.server)} in the config`,

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { loadConfig, type ConfigOverrides } from "../../src/config/load.ts";
+import type { RemoteConfig, ServerConfig } from "../../src/config/schema.ts";
 import { HoldfastError } from "../../src/errors.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 
@@ -88,6 +89,29 @@ describe("the config", () => {
     assert.equal(loadConfig(file).port, 1234);
   });
 
+  it("has remote servers by their url, with headers and a bearer token from the environment", () => {
+    process.env["HOLDFAST_CONFIG_TEST"] = "secret";
+    try {
+      const far = {
+        url: "https://far.example/${HOLDFAST_CONFIG_NONE:-mcp}",
+        headers: { "X-Key": "k-${HOLDFAST_CONFIG_TEST}" },
+      };
+      const configOf = (keys: object) => JSON.stringify({ mcpServers: { far: { ...far, ...keys } } });
+      write(configOf({ bearerTokenEnv: "HOLDFAST_CONFIG_TEST" }));
+      const { url, headers, type } = loadConfig(file).mcpServers["far"] as RemoteConfig;
+      assert.deepEqual([url, type], ["https://far.example/mcp", "http"]);
+      assert.deepEqual(headers, { "X-Key": "k-secret", authorization: "Bearer secret" });
+      write(configOf({ bearerTokenEnv: "HOLDFAST_CONFIG_NONE" }));
+      assert.throws(() => loadConfig(file), /mcpServers\.far\.bearerTokenEnv: HOLDFAST_CONFIG_NONE holds no token/);
+      write(configOf({ url: "ftp://far" }));
+      assert.throws(() => loadConfig(file), /mcpServers\.far\.url: ftp:\/\/far is no http or https address/);
+      write(configOf({ command: "sh" }));
+      assert.throws(() => loadConfig(file), /unknown key mcpServers\.far\.command/);
+    } finally {
+      delete process.env["HOLDFAST_CONFIG_TEST"];
+    }
+  });
+
   it("yields to the command line", () => {
     write('{ "port": 1, "bind": ["::1"] }');
     const config = loadConfig(file, { port: 0, bind: ["127.0.0.2"] });
@@ -105,7 +129,7 @@ describe("the config", () => {
           cwd: "${HOLDFAST_CONFIG_NONE:-/}",
         }),
       );
-      const { command, args, env, cwd } = loadConfig(file).mcpServers["files"] ?? assert.fail();
+      const { command, args, env, cwd } = loadConfig(file).mcpServers["files"] as ServerConfig;
       assert.deepEqual(
         { command, args, env, cwd },
         { command: "sh", args: ["from outside!", "$HOME stays"], env: { A: "b" }, cwd: "/" },

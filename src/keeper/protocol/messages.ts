@@ -126,15 +126,18 @@ export interface KeeperStatus {
 /** One MCP server as the front may know it: how to treat it, not what it is. */
 export interface FrontServer {
   name: string;
-  kind: "stdio";
+  kind: "stdio" | "http" | "sse";
   enabled: boolean;
   requestTimeoutMs: number;
   connectionTimeoutMs: number;
   share: "session" | "pool";
   idleTimeoutMs: number;
   maxLifetimeMs: number;
-  /** Equal for two servers only if command, arguments, directory and environment are. */
+  /** Equal for two servers only if command, arguments, directory and environment are, or address and headers. */
   fingerprint: string;
+  /** Of a remote server, which the front speaks to itself: its address, and what is sent with each request. */
+  url?: string;
+  headers?: Record<string, string>;
 }
 
 /** What the keeper adds to metrics. */

@@ -70,7 +70,7 @@ export class Hub {
 
   /** Whether sessions on this server alone are assembled, too, and not simply joined to one process. */
   manages(server: FrontServer): boolean {
-    return server.share === "pool" || server.idleTimeoutMs > 0 || server.maxLifetimeMs > 0;
+    return server.kind !== "stdio" || server.share === "pool" || server.idleTimeoutMs > 0 || server.maxLifetimeMs > 0;
   }
 
   server(name: string): FrontServer | undefined {

@@ -8,6 +8,7 @@ import type { Scope } from "../../ownership/scope.ts";
 import type { Numbers } from "../numbers.ts";
 import { greet, learnLists, type Introduction } from "../upstream/handshake.ts";
 import type { Party } from "../upstream/party.ts";
+import { openRemote } from "../upstream/open-remote.ts";
 import { StdioWire } from "../upstream/stdio-wire.ts";
 import { Upstream } from "../upstream/upstream.ts";
 import type { Wire } from "../upstream/wire.ts";
@@ -127,7 +128,8 @@ export class Starter {
   }
 
   #open({ server, scope, sessionId }: StartOrder, upstream: Upstream): Promise<Wire> {
-    const { link, clock } = this.#parts;
+    const { link, clock, messageBytesMax } = this.#parts;
+    if (server.kind !== "stdio") return openRemote({ server, clock, messageBytesMax, scope }, upstream);
     return StdioWire.open({ link, clock, server: server.name, sessionId, scope }, upstream);
   }
 }

@@ -1,0 +1,191 @@
+/**
+ * The wire to a remote MCP server: streamable HTTP, or the older pair of an event stream and an address to post to (`sse`).
+ * Every request of ours ends with an answer: where the other side gives none, an error that says what happened instead.
+ */
+import type { ClientRequest, OutgoingHttpHeaders } from "node:http";
+import type { Clock, Timer } from "../../clock.ts";
+import { HoldfastError } from "../../errors.ts";
+import type { FrontServer } from "../../keeper/protocol/messages.ts";
+import { readEnvelope, type Envelope } from "../envelope.ts";
+import { errorBody, rpcCode } from "../json-rpc.ts";
+import type { ServerEvent } from "./event-parser.ts";
+import { exchange, type ExchangeEvents } from "./exchange.ts";
+import type { Wire, WireEvents } from "./wire.ts";
+
+/** Requests to one remote server at one time; more are refused as to a server that does not keep up. */
+const exchangesMax = 256;
+/** Time for a remote server to take note that its session is over. */
+const farewellMs = 2000;
+/** Waits before the listening stream is opened again: the first, and the longest. */
+const retryMs = { first: 1000, most: 30_000 };
+
+export interface RemoteParams {
+  server: FrontServer;
+  clock: Clock;
+  messageBytesMax: number;
+}
+
+export class RemoteWire implements Wire {
+  readonly runId = undefined;
+  readonly #params: RemoteParams;
+  readonly #events: WireEvents;
+  readonly #live = new Set<ClientRequest>();
+  readonly #isSse: boolean;
+  #url: URL;
+  #sessionId: string | undefined;
+  #version: string | undefined;
+  #retry: Timer | undefined;
+  #retryMs = retryMs.first;
+  #closing: Promise<void> | undefined;
+  #closed = false;
+
+  /** Rejects when an `sse` server cannot be reached; streamable HTTP shows with its first answer. */
+  static async open(params: RemoteParams, events: WireEvents): Promise<RemoteWire> {
+    const wire = new RemoteWire(params, events);
+    if (wire.#isSse) await wire.#findAddress();
+    return wire;
+  }
+
+  private constructor(params: RemoteParams, events: WireEvents) {
+    this.#params = params;
+    this.#events = events;
+    this.#isSse = params.server.kind === "sse";
+    this.#url = new URL(params.server.url ?? "");
+  }
+
+  send(line: Buffer): boolean {
+    if (this.#closed || this.#live.size >= exchangesMax) return false;
+    const envelope = readEnvelope(line);
+    const id = envelope.kind === "request" ? line.toString("latin1", envelope.idStart, envelope.idEnd) : undefined;
+    let isAnswered = id === undefined || this.#isSse;
+    this.#exchange("POST", line, {
+      onHead: ({ headers }) => {
+        const session = headers["mcp-session-id"];
+        if (typeof session === "string") this.#sessionId ??= session;
+      },
+      onEvent: (event, release) => {
+        isAnswered ||= this.#hear(event, release) === id;
+      },
+      onEnd: (problem, status) => {
+        if (status === 404 && this.#sessionId !== undefined) return this.#lost("has ended our session (HTTP 404)");
+        if (!isAnswered || (problem !== undefined && id !== undefined && this.#isSse))
+          this.#answerFor(id ?? "null", problem ?? "it ended its answer without one");
+        else if (envelope.method === "notifications/initialized" && !this.#isSse) this.#listen();
+      },
+    });
+    return true;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#lost("was let go");
+    if (this.#sessionId === undefined) return;
+    await new Promise<void>((resolve) => {
+      const parts = { method: "DELETE" as const, url: this.#url, headers: this.#headers(), messageBytesMax: 4096 };
+      const request = exchange(parts, { onEvent: (_, release) => release(), onEnd: () => resolve() });
+      const late = this.#params.clock.after(farewellMs, () => request.destroy());
+      request.once("close", () => late.clear());
+    });
+  }
+
+  /** The `sse` way begins with a stream, on which the server says where to post. */
+  #findAddress(): Promise<void> {
+    const { server, clock } = this.#params;
+    return new Promise((resolve, reject) => {
+      const fail = (why: string) => {
+        timer.clear();
+        const message = `MCP server ${JSON.stringify(server.name)} at ${this.#url.origin}: ${why}`;
+        reject(new HoldfastError("server_down", message));
+        this.#lost(why);
+      };
+      const ms = server.connectionTimeoutMs === 0 ? 2_147_483_647 : server.connectionTimeoutMs;
+      const timer = clock.after(ms, () => fail(`named no address within ${ms} ms`));
+      this.#exchange("GET", undefined, {
+        onEvent: (event, release) => {
+          if (event.name !== "endpoint") return void this.#hear(event, release);
+          release();
+          const address = new URL(event.data.toString(), this.#url);
+          // Otherwise the other side could have our credentials sent to anybody.
+          if (address.origin !== this.#url.origin) return fail(`names an address elsewhere, ${address.origin}`);
+          this.#url = address;
+          timer.clear();
+          resolve();
+        },
+        onEnd: (problem) => fail(problem ?? "ended its stream"),
+      });
+    });
+  }
+
+  /** What the server says of its own accord. A server that offers no such stream says 405. */
+  #listen(): void {
+    if (this.#closed) return;
+    this.#exchange("GET", undefined, {
+      onHead: ({ statusCode }) => {
+        if (statusCode === 200) this.#retryMs = retryMs.first;
+      },
+      onEvent: (event, release) => void this.#hear(event, release),
+      onEnd: (_, status) => {
+        if (status === 405 || this.#closed) return;
+        if (status === 404 && this.#sessionId !== undefined) return this.#lost("has ended our session (HTTP 404)");
+        this.#retry = this.#params.clock.after(this.#retryMs, () => this.#listen());
+        this.#retryMs = Math.min(this.#retryMs * 2, retryMs.most);
+      },
+    });
+  }
+
+  /** Passes a message on; returns the id that it answers. */
+  #hear({ name, data }: ServerEvent, release: () => void): string | undefined {
+    if (this.#closed || name !== "message") {
+      release();
+      return undefined;
+    }
+    let envelope: Envelope | undefined;
+    try {
+      envelope = readEnvelope(data);
+    } catch {
+      // No message: the upstream says so in the log.
+    }
+    const isAnswer = envelope?.kind === "response";
+    const id =
+      isAnswer && envelope !== undefined ? data.toString("latin1", envelope.idStart, envelope.idEnd) : undefined;
+    if (isAnswer) this.#version ??= /"protocolVersion"\s*:\s*"([0-9-]{10})"/.exec(data.toString("latin1"))?.[1];
+    this.#events.onLine(data, release);
+    return id;
+  }
+
+  #answerFor(id: string, problem: string): void {
+    if (this.#closed) return;
+    const message = `MCP server ${JSON.stringify(this.#params.server.name)} at ${this.#url.origin}: ${problem}`;
+    this.#events.onLine(errorBody(id, { code: rpcCode.unavailable, message, reason: "server_down" }), () => {});
+  }
+
+  #exchange(method: "POST" | "GET", body: Buffer | undefined, events: ExchangeEvents): void {
+    const { messageBytesMax } = this.#params;
+    const parts = { method, url: this.#url, headers: this.#headers(method), messageBytesMax };
+    const request = exchange(body === undefined ? parts : { ...parts, body }, events);
+    this.#live.add(request);
+    request.once("close", () => this.#live.delete(request));
+  }
+
+  #headers(method = "DELETE"): OutgoingHttpHeaders {
+    return {
+      accept: method === "GET" ? "text/event-stream" : "application/json, text/event-stream",
+      ...(method === "POST" ? { "content-type": "application/json" } : {}),
+      ...(this.#sessionId === undefined ? {} : { "mcp-session-id": this.#sessionId }),
+      ...(this.#version === undefined ? {} : { "mcp-protocol-version": this.#version }),
+      ...this.#params.server.headers,
+    };
+  }
+
+  #lost(why: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#retry?.clear();
+    for (const request of this.#live) request.destroy();
+    this.#events.onClosed(`MCP server ${JSON.stringify(this.#params.server.name)} at ${this.#url.origin} ${why}`);
+  }
+}
