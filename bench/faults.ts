@@ -57,10 +57,13 @@ const blackHoles: Fault[] = [
   },
 ];
 
-/** An HTTP event stream: its comment every 15 s is what nobody acknowledges, and six retransmissions are the proof. */
+/** The kernel's keep-alive must not come first: the stream's comment every 15 s is what nobody acknowledges. */
+const patient = { ...connections, heartbeatMs: 20_000 };
+
+/** An HTTP event stream with data in flight: six retransmissions, more than 12 s, are the proof that nobody is there. */
 const eventStream: Fault = {
-  name: "black hole, HTTP event stream",
-  deadlineMs: ({ heartbeatMs }) => 15_000 + 13_000 + heartbeatMs,
+  name: "black hole, HTTP event stream with data in flight",
+  deadlineMs: () => 15_000 + 13_000 + patient.heartbeatMs,
   start: async ({ url, token }) => {
     const client = new McpClient(`${url}/mcp/polite`, token);
     await client.initialize();
@@ -128,18 +131,25 @@ async function playAll(list: Fault[], place: Place, port: number, cut?: () => vo
 
 async function measure(): Promise<boolean> {
   const polite = { command: process.execPath, args: [fixture("polite-server.ts")] };
-  await using home = new Home(bestTier(), { bind: ["127.0.0.1"], connections, mcpServers: { polite } });
-  await using gateway = await Gateway.start(home);
-  const place = { url: gateway.url, token: gateway.token, limits: connections };
-  const port = Number(new URL(gateway.url).port);
-  console.log(
-    `\nfaults: seconds from the fault until our descriptor is released, and until the kernel has forgotten it\n${machineLine()}\n`,
-  );
-  const rows = await playAll(faults, place, port);
   const lo = (state: "up" | "down") => {
     if (spawnSync("ip", ["link", "set", "lo", state]).status !== 0) throw new Error("`ip link` failed");
   };
-  rows.push(...(await playAll([...blackHoles, eventStream], place, port, () => lo("down"))));
+  const rows: Row[] = [];
+  console.log(
+    `\nfaults: seconds from the fault until our descriptor is released, and until the kernel has forgotten it`,
+  );
+  console.log(`${machineLine()}\n`);
+  await using home = new Home(bestTier(), { bind: ["127.0.0.1"], connections });
+  await using gateway = await Gateway.start(home);
+  await using otherHome = new Home(bestTier(), { bind: ["127.0.0.1"], connections: patient, mcpServers: { polite } });
+  await using other = await Gateway.start(otherHome);
+  const [port, otherPort] = [gateway, other].map(({ url }) => Number(new URL(url).port)) as [number, number];
+  const place = { url: gateway.url, token: gateway.token, limits: connections };
+  rows.push(...(await playAll(faults, place, port)));
+  const stream = await eventStream.start({ url: other.url, token: other.token, limits: patient });
+  const following = follow(eventStream, otherPort, stream.port, performance.now());
+  rows.push(...(await playAll(blackHoles, place, port, () => lo("down"))), await following);
+  await stream.clean();
   lo("up");
   const seconds = (ms: number | undefined) => (ms === undefined ? "never" : (ms / 1000).toFixed(1));
   console.log(
@@ -154,9 +164,9 @@ async function measure(): Promise<boolean> {
     ),
   );
   await delay(laterMs);
-  const left = socketsOf(port);
+  const left = [port, otherPort].flatMap(socketsOf);
   console.log(
-    `\n${laterMs / 1000} s later the kernel has ${left.length} sockets of the gateway's port: ${left.map(({ state }) => state).join(", ") || "none"}`,
+    `\n${laterMs / 1000} s later the kernel has ${left.length} sockets of the two gateways' ports: ${left.map(({ state }) => state).join(", ") || "none"}`,
   );
   const late = rows.filter(({ deadlineMs, releasedMs }) => (releasedMs ?? Infinity) > deadlineMs + slackMs);
   for (const { name } of late) console.log(`LATE: ${name}`);
