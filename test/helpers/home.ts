@@ -3,6 +3,7 @@
  * disposed of, it proves that nothing of the gateways that lived in it is left: that is the test's last assertion.
  */
 import {
+  type Dirent,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -21,6 +22,14 @@ import { until } from "./until.ts";
 
 /** Deepest place under the cgroup mount where a holdfast-<owner id> directory may be (a systemd user unit is five down). */
 const cgroupDepthMax = 8;
+
+function entriesOf(directory: string): Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch {
+    return []; // another test's cgroup, removed since it was listed
+  }
+}
 
 /** Ends and removes a cgroup that should not be there any more, leaves first. */
 function removeCgroup(directory: string): void {
@@ -104,7 +113,7 @@ export class Home {
     if (owner === undefined || group === undefined) return [];
     const found: string[] = [];
     const visit = (directory: string, depth: number) => {
-      for (const entry of readdirSync(directory, { withFileTypes: true })) {
+      for (const entry of entriesOf(directory)) {
         if (!entry.isDirectory()) continue;
         const path = join(directory, entry.name);
         if (entry.name.includes(owner)) found.push(path);
