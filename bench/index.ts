@@ -18,6 +18,7 @@ const benches: Record<string, Bench> = {
     load: () => import("./contain.ts"),
   },
   start: { question: "what do a start, a rest and a spawn cost?", load: () => import("./start.ts") },
+  runs: { question: "what do background runs cost, beside plain spawn and node-pty?", load: () => import("./runs.ts") },
   ssh: { question: "what does a far side cost, and what is left of it?", load: () => import("./ssh.ts") },
   faults: { question: "what do clients that misbehave leave behind?", load: () => import("./faults.ts") },
   connections: {

@@ -35,11 +35,14 @@ export interface ReadOptions {
 }
 
 /** A piece of output; `nextOffset` is where to go on. */
-export interface OutputPiece {
+export interface OutputPlace {
   run: RunView;
   offset: number;
   nextOffset: number;
   printed: number;
+}
+
+export interface OutputPiece extends OutputPlace {
   bytes: Buffer;
 }
 
@@ -86,7 +89,16 @@ export class RunService {
     return yieldMs === undefined || yieldMs === 0 ? run : this.wait(run.id, yieldMs);
   }
 
-  async read(run: string, { offset, bytesMax, waitMs, viewer, pace = false }: ReadOptions): Promise<OutputPiece> {
+  async read(run: string, options: ReadOptions): Promise<OutputPiece> {
+    const { base64, ...place } = await this.readEncoded(run, options);
+    return { ...place, bytes: Buffer.from(base64, "base64") };
+  }
+
+  /** The bytes as the keeper sends them, for whoever only passes them on. */
+  async readEncoded(
+    run: string,
+    { offset, bytesMax, waitMs, viewer, pace = false }: ReadOptions,
+  ): Promise<OutputPlace & { base64: string }> {
     const ask = (from: number, wait: number) =>
       this.#link.ask("exec.read", {
         run,
@@ -96,9 +108,9 @@ export class RunService {
         viewer,
         pace,
       });
-    if (offset >= 0) return pieceOf(await ask(offset, Math.min(waitMs, waitMsMax)));
+    if (offset >= 0) return placed(await ask(offset, Math.min(waitMs, waitMsMax)));
     const { printed } = await ask(Number.MAX_SAFE_INTEGER, 0);
-    return pieceOf(await ask(Math.max(0, printed + offset), 0));
+    return placed(await ask(Math.max(0, printed + offset), 0));
   }
 
   /** As `read`, cut where a character ends: `nextOffset` is then before the half one. */
@@ -213,10 +225,8 @@ export class RunService {
   }
 }
 
-function pieceOf(view: OutputView): OutputPiece {
-  const { run, offset, printed } = view;
-  const bytes = Buffer.from(view.bytes, "base64");
-  return { run, offset, nextOffset: offset + bytes.length, printed, bytes };
+function placed({ run, offset, printed, bytes: base64 }: OutputView): OutputPlace & { base64: string } {
+  return { run, offset, nextOffset: offset + Buffer.byteLength(base64, "base64"), printed, base64 };
 }
 
 /** Every default of a start is here; docs/runs.md says the same. */

@@ -12,9 +12,9 @@ import { until } from "./until.ts";
 const readBoundMs = 15_000;
 
 export class Background {
-  readonly #gateway: Gateway;
+  readonly #gateway: Pick<Gateway, "rpc">;
 
-  constructor(gateway: Gateway) {
+  constructor(gateway: Pick<Gateway, "rpc">) {
     this.#gateway = gateway;
   }
 

@@ -1,7 +1,7 @@
 /** `run.*`: the keeper's to answer, by way of the run service. */
 import { HoldfastError } from "../../errors.ts";
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
-import type { OutputPiece, RunService } from "../../runs/service.ts";
+import type { OutputPlace, RunService } from "../../runs/service.ts";
 import type { NamespaceHandlers } from "./handlers.ts";
 
 /** Most bytes of text in one answer. */
@@ -12,8 +12,8 @@ export function runHandlers(link: KeeperLink, runs: RunService): NamespaceHandle
     "run.list": ({ all }) => link.ask("run.list", { all }),
     "run.start": (params) => runs.start(params),
     "run.log": async ({ id, ...options }) => {
-      const piece = await runs.read(id, options);
-      return { ...placeOf(piece), bytes: piece.bytes.toString("base64") };
+      const { base64, ...place } = await runs.readEncoded(id, options);
+      return { ...place, bytes: base64 };
     },
     "run.poll": async ({ id, offset, waitMs, screen }) => {
       const piece = await runs.readText(id, { offset, waitMs, bytesMax: pollBytesMax, viewer: false });
@@ -33,7 +33,7 @@ export function runHandlers(link: KeeperLink, runs: RunService): NamespaceHandle
   };
 }
 
-function placeOf({ run, offset, nextOffset, printed }: OutputPiece): Omit<OutputPiece, "bytes"> {
+function placeOf({ run, offset, nextOffset, printed }: OutputPlace): OutputPlace {
   return { run, offset, nextOffset, printed };
 }
 

@@ -30,6 +30,7 @@ export class OutputRing {
   readonly #isWriter: boolean;
   #descriptor: number | undefined;
   #printed: number;
+  #noting: NodeJS.Immediate | undefined;
 
   /** A fresh one; the file is made with the first byte. `boundBytes` is what is kept: half from the beginning. */
   static create(path: string, boundBytes: number): OutputRing {
@@ -92,10 +93,8 @@ export class OutputRing {
       done += count;
     }
     this.#printed += chunk.length;
-    // After the bytes: a keeper that dies in between has printed less, never something else.
-    const printed = Buffer.alloc(8);
-    printed.writeDoubleLE(this.#printed);
-    writeSync(descriptor, printed, 0, 8, printedAt);
+    // After the bytes: a keeper that dies in between has printed less, never something else. Once for a burst of them.
+    this.#noting ??= setImmediate(() => this.#notePrinted());
   }
 
   read(offset: number, bytesMax: number): OutputPiece {
@@ -119,8 +118,17 @@ export class OutputRing {
   }
 
   close(): void {
+    if (this.#noting !== undefined) this.#notePrinted();
     if (this.#descriptor !== undefined) closeSync(this.#descriptor);
     this.#descriptor = undefined;
+  }
+
+  #notePrinted(): void {
+    clearImmediate(this.#noting);
+    this.#noting = undefined;
+    const printed = Buffer.alloc(8);
+    printed.writeDoubleLE(this.#printed);
+    if (this.#descriptor !== undefined) writeSync(this.#descriptor, printed, 0, 8, printedAt);
   }
 
   #place(offset: number): Place {
