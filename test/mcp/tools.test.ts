@@ -20,6 +20,7 @@ import { execTool } from "../../src/mcp/tools/exec.ts";
 import { processTool } from "../../src/mcp/tools/process.ts";
 import type { OwnTool, ToolResult } from "../../src/mcp/tools/tool.ts";
 import { Scope } from "../../src/ownership/scope.ts";
+import type { Keeper } from "../../src/runs/keeper.ts";
 import { RunService } from "../../src/runs/service.ts";
 import type { Session } from "../../src/sessions/session.ts";
 import { SessionSet } from "../../src/sessions/set.ts";
@@ -35,6 +36,7 @@ class House implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), "holdfast-tools-"));
   readonly fence = new Fence(bestTier());
   readonly sessions: SessionSet;
+  readonly link: Keeper;
   readonly exec: OwnTool;
   readonly process: OwnTool;
   readonly #table: RunTable;
@@ -71,12 +73,12 @@ class House implements AsyncDisposable {
       figures: never,
     });
     this.sessions = new SessionSet(new Scope("test"), systemClock, { idleLeaseMs: 60_000, sessionsMax: 10 }, () => {});
-    const link = {
+    this.link = {
       ask: <N extends FrontRequestName>(name: N, params: FrontRequests[N]["params"]) => this.#ask(name, params),
     };
-    const runs = new RunService(link, this.sessions);
+    const runs = new RunService(this.link, this.sessions);
     this.exec = execTool(runs);
-    this.process = processTool({ runs, link });
+    this.process = processTool({ runs, link: this.link });
   }
 
   open(): Session {
@@ -193,6 +195,23 @@ describe("the tools exec and process", { timeout: 60_000 }, () => {
     await until("it runs", async () => textOf(await act("list")).includes("still running"), { boundMs: 5000 });
     giving.abort();
     assert.match(textOf(await call), /given up; run \S+ is ended/);
+  });
+
+  it("a run whose session was lost without a word is ended within seconds, and those of others go on", async () => {
+    const kept = idOf(await exec({ command: "sleep 1000", background: true }));
+    const lost = house.open();
+    const orphan = idOf(await exec({ command: "sleep 1000", background: true }, lost));
+    // Another front takes over, and does not know the session.
+    const sessions = new SessionSet(new Scope("next"), systemClock, { idleLeaseMs: 60_000, sessionsMax: 10 }, () => {});
+    const known = { get: (id: string) => (id === session.id ? session : sessions.get(id)) } as SessionSet;
+    const next = new RunService(house.link, known);
+    next.begin();
+    const ended = await next.wait(orphan, 5000);
+    next.close();
+    assert.deepEqual([ended.state, ended.endReason], ["exited", "session-ended"]);
+    assert.equal((await next.wait(kept, 0)).state, "running");
+    await act("kill", { sessionId: kept });
+    await lost.close("session-ended");
   });
 
   it("says what is wrong with what it is asked", async () => {
