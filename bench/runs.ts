@@ -107,9 +107,12 @@ function throughNodePty(): Promise<number> {
 async function throughHoldfast(background: Background, isRead: boolean): Promise<number> {
   return timed(async () => {
     const { id } = await background.start({ kind: "pty", argv: printer, background: !isRead });
-    for (let offset = 0; isRead && offset < terminalBytes;)
-      offset = (await background.call("run.log", { id, offset, bytesMax: 256 * 1024, waitMs: 5000, pace: true }))
-        .nextOffset;
+    if (isRead) {
+      for (let offset = 0; offset < terminalBytes;) {
+        const wanted = { id, offset, bytesMax: 256 * 1024, waitMs: 5000, pace: true };
+        offset = (await background.call("run.log", wanted)).nextOffset;
+      }
+    }
     await background.ended(id);
   });
 }
@@ -164,7 +167,7 @@ async function bigTable(background: Background, gateway: Gateway): Promise<strin
   let most = before;
   const other = await background.start({ argv: ["cat"] });
   const pings: number[] = [];
-  const run = await background.start({ argv: ["head", "-c", String(bigBytes), "/dev/zero"] });
+  const big = await background.start({ argv: ["head", "-c", String(bigBytes), "/dev/zero"] });
   const began = performance.now();
   let offset = 0;
   for (let state = "running"; state !== "exited";) {
@@ -176,7 +179,7 @@ async function bigTable(background: Background, gateway: Gateway): Promise<strin
     );
     const now = rss();
     most = { keeper: Math.max(most.keeper, now.keeper), front: Math.max(most.front, now.front) };
-    ({ state } = await background.call("run.wait", { id: run.id, waitMs: 0 }));
+    ({ state } = await background.call("run.wait", { id: big.id, waitMs: 0 }));
   }
   const tookMs = performance.now() - began;
   await background.call("run.kill", { id: other.id, now: true });
@@ -193,8 +196,8 @@ async function bigTable(background: Background, gateway: Gateway): Promise<strin
 }
 
 /** Whether a run counted from 0 without a gap as far as it is read. */
-function lostBytes(text: string): number {
-  const lines = text.split("\n").slice(0, -1);
+function lostBytes(printed: string): number {
+  const lines = printed.split("\n").slice(0, -1);
   return lines.reduce((lost, line, index) => (line === String(index) ? lost : lost + line.length + 1), 0);
 }
 
