@@ -17,8 +17,8 @@ leavesNothing();
 const slackMs = 2000;
 const limits = {
   ...configSchema.parse({}).connections,
-  headMs: 500,
-  authMs: 500,
+  headMs: 2000,
+  authMs: 2000,
   heartbeatMs: 400,
   heartbeatGraceMs: 400,
   slowMs: 600,

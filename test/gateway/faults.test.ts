@@ -20,11 +20,12 @@ const slackMs = 2000;
 
 const connections = {
   ...configSchema.parse({}).connections,
-  headMs: 600,
-  authMs: 600,
-  idleMs: 600,
+  // Long enough for a client of a loaded machine that means well.
+  headMs: 2000,
+  authMs: 2000,
+  idleMs: 1000,
   heartbeatMs: 500,
-  heartbeatGraceMs: 500,
+  heartbeatGraceMs: 1500,
   slowMs: 800,
   closingMs: 400,
   pauseBytes: 65_536,
@@ -48,10 +49,9 @@ describe("the front", { timeout: 60_000 }, () => {
   describe("lets go in time", { concurrency: true }, () => {
     for (const { name, deadlineMs, start } of faults) {
       it(name, async () => {
-        const began = performance.now();
         const { port: clientPort, clean } = await start(place);
         try {
-          const boundMs = deadlineMs(connections) + slackMs - (performance.now() - began);
+          const boundMs = deadlineMs(connections) + slackMs;
           await until(`${name}: the descriptor is released`, () => !isHeld(clientPort), { boundMs });
           await until(`${name}: the kernel has forgotten it`, () => !isKept(clientPort), { boundMs: 5000 });
         } finally {

@@ -50,7 +50,12 @@ async function stoppedClient(place: Place): Promise<Running> {
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, TEST_TOKEN: place.token },
   });
-  const [port] = (await once(child.stdout!, "data")) as [Buffer];
+  const [port] = (await Promise.race([
+    once(child.stdout!, "data"),
+    once(child, "exit").then(() => {
+      throw new Error("the client could not connect");
+    }),
+  ])) as [Buffer];
   child.kill("SIGSTOP");
   const clean = async () => {
     const exited = once(child, "exit");
