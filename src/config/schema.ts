@@ -152,6 +152,10 @@ export const configSchema = z.strictObject({
       /** A connection without runs is kept for so long. */
       idleMs: milliseconds.default(60_000),
     })
+    .refine(({ heartbeatMs, heartbeatTimeoutMs }) => heartbeatTimeoutMs >= 2 * heartbeatMs, {
+      path: ["heartbeatTimeoutMs"],
+      error: "is at least twice ssh.heartbeatMs: one that comes late is no loss",
+    })
     .prefault({}),
   connections: connectionsSchema,
   /** Browser origins that may call, besides the gateway's own address; e.g. "http://localhost:3000". */

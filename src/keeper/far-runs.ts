@@ -91,6 +91,11 @@ export class FarRuns {
     return this.#hosts.views();
   }
 
+  /** The end has begun: nobody waits for a host that does not answer. */
+  stopConnecting(): void {
+    this.#hosts.stopConnecting();
+  }
+
   /** Ends every connection; runs must be over. */
   close(): Promise<void> {
     return this.#hosts.close();

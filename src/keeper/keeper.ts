@@ -166,6 +166,7 @@ export class Keeper {
     this.#tokens[Symbol.dispose]();
     const frontGone = this.#front.close();
     this.#background.close();
+    this.#far.stopConnecting();
     const survivors = await this.#table.close(reason);
     await frontGone;
     await this.#far.close();

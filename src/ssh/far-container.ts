@@ -2,8 +2,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ProcessInfo } from "../contain/processes.ts";
 import type { ContainedProcess, Container, SpawnRequest } from "../contain/types.ts";
+import { HoldfastError } from "../errors.ts";
 import type { Destination, FarCommand } from "./destination.ts";
+import { awaitGuard } from "./guard-word.ts";
 import type { FarHosts } from "./hosts.ts";
+import { explain } from "./last-words.ts";
 import type { FarLink } from "./link.ts";
 import { bootstrap, runScript } from "./script.ts";
 
@@ -42,7 +45,8 @@ export class FarContainer implements Container {
     this.name = parts.local.name;
   }
 
-  async spawn(_request: SpawnRequest): Promise<ContainedProcess> {
+  /** Resolves when the guard over there stands; only then it is told to go on, so that every end finds what it started. */
+  async spawn({ stdin }: Pick<SpawnRequest, "stdin">): Promise<ContainedProcess> {
     const { hosts, local, request, sshEnv } = this.#parts;
     const link = await hosts.acquire(request.destination);
     this.#link = link;
@@ -52,12 +56,23 @@ export class FarContainer implements Container {
     const process = await local.spawn({ command: "ssh", args: link.words(bootstrap(script)), env: sshEnv });
     process.child.stdin?.on("error", () => {}); // its exit tells
     process.child.stdin?.write(script);
+    await this.#expectGuard(process, link);
+    process.child.stdin?.write("go\n");
+    if (stdin === "ignore") process.child.stdin?.end();
     // An end that nobody asked for may be the first sign of a lost connection: only an answer from over there tells.
     const leaderExit = process.leaderExit.then(async (exit) => {
       await link.end(this.runId, againMs);
       return exit;
     });
     return { child: process.child, leaderPid: () => process.leaderPid(), leaderExit };
+  }
+
+  async #expectGuard(process: ContainedProcess, link: FarLink): Promise<void> {
+    const { outcome, said } = await awaitGuard(process, link.patienceMs);
+    if (outcome === "stands") return;
+    const words =
+      outcome === "silent" ? `no guard stands there after ${link.patienceMs} ms` : "ssh ended before the guard stood";
+    throw new HoldfastError("host_unreachable", link.why ?? explain(link.destination, said, words));
   }
 
   /** The local end. What runs over there has pids of another machine. */

@@ -1,10 +1,11 @@
 # One connection's guardian on the far side. Variables set before: $link (the mark of the connection, /OWNER/EPOCH.LINK/),
-# $owner (/OWNER/), $keep (marks of connections that live), $grace (tenths), $patience (seconds without a word), $only.
+# $owner (/OWNER/), $epoch (/OWNER/EPOCH.), $gone (marks of this epoch's lost connections), $grace (tenths), $patience
+# (seconds without a word), $only.
 # Hears on stdin: "beat N", "signal RUN NAME", "end RUN", "bye". Its end of file, or silence, means that the near side is gone.
 trap '' HUP INT TERM PIPE
 PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH
 spare=''
-[ -r /proc/self/stat ] || { echo 'holdfast-far no-proc'; exit 0; }
+[ -r /proc/self/stat ] || { echo; echo 'holdfast-far no-proc'; exit 0; }
 far_base
 tier=marker reaper=''
 case $(uname -m) in x86_64) call=157 ;; aarch64) call=167 ;; *) call='' ;; esac
@@ -19,9 +20,14 @@ esac
 stale() {
   left=''
   for file in $(grep -lsF -e "HOLDFAST_FAR=$owner" -e "HOLDFAST_GUARD=$owner" /proc/[0-9]*/environ); do
-    for kept in $keep; do
-      if grep -qsF -e "HOLDFAST_FAR=$kept" -e "HOLDFAST_GUARD=$kept" "$file"; then continue 2; fi
-    done
+    # Other connections of this epoch may lead to this machine by another name.
+    if grep -qsF -e "HOLDFAST_FAR=$epoch" -e "HOLDFAST_GUARD=$epoch" "$file"; then
+      is_gone=''
+      for mark in $gone; do
+        if grep -qsF -e "HOLDFAST_FAR=$mark" -e "HOLDFAST_GUARD=$mark" "$file"; then is_gone=1; fi
+      done
+      [ -n "$is_gone" ] || continue
+    fi
     file=${file#/proc/}
     left="$left ${file%/environ}"
   done
@@ -39,25 +45,26 @@ while [ -n "$alive" ] && [ $rounds -lt 200 ]; do
   [ $rounds -lt 5 ] || sleep 0.05
   stale
 done
-if [ -n "$base" ]; then
-  fence_of "$owner"
-  for each in "$fence"*; do
-    kept=''
-    for mark in $keep; do
-      fence_of "$mark"
-      case $each in "$fence"*) kept=1 ;; esac
-    done
-    [ -n "$kept" ] || { echo 1 >"$each/cgroup.kill"; rmdir "$each"; } 2>/dev/null || :
+# Their fences may be anywhere: where every login has a cgroup of its own, those of another login are beside it.
+end_fences() {
+  name_of "$1"
+  for group in $(find "$mount" -type d -name "$name*" -prune 2>/dev/null); do
+    name_of "$2"
+    case $group in */"$name"*) ;; *) end_group "$group" || : ;; esac
   done
+}
+if [ -n "$base" ]; then
+  end_fences "$owner" "$epoch"
+  for mark in $gone; do end_fences "$mark" none; done
 fi
 
 # Counts the seconds in which nothing was heard, and acts when they are too many or the guardian itself is gone.
 start_of $$
 main_start=$start
 stand_watch() {
-  missed=0 nap=''
+  missed=0
   trap 'missed=0' USR1
-  trap '[ -z "$nap" ] || kill -KILL $nap; exit 0' TERM
+  trap '[ -z "$!" ] || kill -KILL $!; exit 0' TERM
   while [ $missed -lt "$patience" ]; do
     start_of $$
     [ "$start" = "$main_start" ] || break
@@ -74,6 +81,8 @@ stand_watch() {
 stand_watch </dev/null >/dev/null 2>&1 &
 watcher=$!
 
+# A login script may have said something without an end of line.
+echo
 echo "holdfast-far ready $tier ${reaper:--} $swept ${base:--}"
 while read -r word first second; do
   kill -USR1 $watcher

@@ -3,6 +3,9 @@
 unset HOLDFAST_SCRIPT HOLDFAST_GUARD
 trap : TERM INT HUP USR1 USR2 PIPE
 spare=''
+# Nothing is started before the near side has heard that a guard stands: what it then ends it can find.
+echo 'holdfast-far up' >&2
+read -r go || exit 125
 if [ -n "$directory" ]; then
   cd -- "$directory" || { echo "holdfast: no directory $directory on this host" >&2; exit 126; }
 fi

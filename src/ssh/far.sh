@@ -1,23 +1,29 @@
 # Functions for the far side of an ssh run, sent there over stdin behind those of tree.sh: nothing is installed. Needs a
 # POSIX sh and /proc. A mark is /OWNER/EPOCH.LINK/RUN; commands carry it as HOLDFAST_FAR, guards as HOLDFAST_GUARD.
 
-# far_base: sets $base to the cgroup of this process where one can be made in it, else to nothing.
+# far_base: sets $base to the cgroup of this process where one can be made in it, else to nothing; $mount to their root.
 far_base() {
-  base=''
+  base='' mount=''
   while read -r id parent device root point rest; do
     case $rest in *' - cgroup2 '*) ;; *) continue ;; esac
-    while IFS=: read -r number controllers path; do [ "$number" = 0 ] && base=$point${path%/}; done </proc/self/cgroup
+    while IFS=: read -r number controllers path; do [ "$number" = 0 ] && base=$point${path%/} mount=$point; done </proc/self/cgroup
   done </proc/self/mountinfo
   [ -n "$base" ] && [ -e "$base/cgroup.procs" ] && mkdir "$base/holdfast-try.$$" 2>/dev/null || { base=''; return 0; }
   [ -e "$base/holdfast-try.$$/cgroup.kill" ] || base=''
   rmdir "${base:-/nowhere}/holdfast-try.$$" 2>/dev/null || :
 }
 
-# fence_of MARK: sets $fence to the name that the mark has as a cgroup.
+# name_of MARK: sets $name to what the cgroup of this mark is called.
+name_of() {
+  name=$1
+  while :; do case $name in */*) name=${name%%/*}_${name#*/} ;; *) break ;; esac; done
+  name=holdfast-far$name
+}
+
+# fence_of MARK: sets $fence to the path that the mark has as a cgroup.
 fence_of() {
-  fence=$1
-  while :; do case $fence in */*) fence=${fence%%/*}_${fence#*/} ;; *) break ;; esac; done
-  fence=$base/holdfast-far$fence
+  name_of "$1"
+  fence=$base/$name
 }
 
 # pids_of FILE...: sets $found to the pids in /proc/PID/environ.
@@ -67,7 +73,9 @@ end_now() {
     [ $rounds -lt 5 ] || sleep 0.05
   done
   [ $rounds -lt 300 ] || return 1
-  [ -z "$base" ] || { fence_of "$1"; rmdir "$fence"* 2>/dev/null || :; }
+  [ -n "$base" ] || return 0
+  fence_of "$1"
+  for group in "$fence"*; do end_group "$group" || [ ! -d "$group" ] || return 1; done
 }
 
 # end_politely PREFIX TENTHS: SIGTERM, so many tenths of a second, then by force.

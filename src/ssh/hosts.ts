@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Containment } from "../contain/types.ts";
-import { asHoldfastError } from "../errors.ts";
+import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { Destination } from "./destination.ts";
 import { FarLink, type FarTier, type LinkTimes } from "./link.ts";
 
@@ -47,10 +47,14 @@ export interface HostView {
 /** Longest path of a unix socket, less what ssh adds while it makes one. */
 const socketBytesMax = 107 - 18;
 const retryMsMax = 30_000;
+/** Connections that are lost as soon as they stand, before their host is called unreachable. */
+const losesMax = 3;
 
 interface Host {
   destination: Destination;
   links: Set<FarLink>;
+  /** Marks of lost connections over which no guardian has looked since. */
+  gone: Set<string>;
   opening: Promise<FarLink> | undefined;
   tier: FarTier | null;
   /** Whoever waits for the proof that nothing of a lost connection is left. */
@@ -65,9 +69,10 @@ export class FarHosts {
   /** Containers of the connections, from before their start. */
   readonly #containers = new Set<string>();
   readonly #idle = new Map<FarLink, NodeJS.Timeout>();
+  readonly #retiring = new Set<Promise<void>>();
+  readonly #stopping = new AbortController();
   readonly #sockets: string;
   #next = 1;
-  #closed = false;
 
   constructor(parts: HostsParts) {
     this.#parts = parts;
@@ -78,14 +83,20 @@ export class FarHosts {
   /** A connection with room for one more run, which is counted on it at once. Throws `host_unreachable`. */
   async acquire(destination: Destination): Promise<FarLink> {
     const host = this.#host(destination);
-    for (;;) {
-      const link = [...host.links].find((each) => !each.lost && each.runs < this.#parts.runsPerConnection);
+    const room = () => [...host.links].find((each) => !each.lost && each.runs < this.#parts.runsPerConnection);
+    // Others wait for the same opening, and may take all the room that it makes; a host that answers and hangs up at once
+    // must not keep anybody here.
+    let lostInARow = 0;
+    for (let link = room(); ; link = room()) {
       if (link !== undefined) {
         clearTimeout(this.#idle.get(link));
         link.runs += 1;
         return link;
       }
-      await this.#open(host);
+      const opened = await this.#open(host);
+      lostInARow = opened.lost ? lostInARow + 1 : 0;
+      if (lostInARow === losesMax)
+        throw new HoldfastError("host_unreachable", `${destination.name}: it answers and loses the connection at once`);
     }
   }
 
@@ -96,7 +107,7 @@ export class FarHosts {
 
   #rest(link: FarLink): void {
     clearTimeout(this.#idle.get(link));
-    const timer = setTimeout(() => void this.#retire(link), this.#parts.idleMs); // never rejects
+    const timer = setTimeout(() => this.#retire(link), this.#parts.idleMs);
     timer.unref();
     this.#idle.set(link, timer);
   }
@@ -125,36 +136,53 @@ export class FarHosts {
     }));
   }
 
+  /** No new connections any more; those that are being made are given up, so that nobody waits for a host that is silent. */
+  stopConnecting(): void {
+    this.#stopping.abort();
+    for (const host of this.#hosts.values()) clearTimeout(host.retry);
+  }
+
   /** Ends every connection; runs must be over. */
   async close(): Promise<void> {
-    this.#closed = true;
-    for (const timer of this.#idle.values()) clearTimeout(timer);
+    this.stopConnecting();
     const hosts = [...this.#hosts.values()];
-    for (const host of hosts) clearTimeout(host.retry);
     await Promise.allSettled(hosts.map((host) => host.opening ?? Promise.resolve()));
+    for (const timer of this.#idle.values()) clearTimeout(timer);
     await Promise.all(hosts.flatMap((host) => [...host.links].map((link) => link.close())));
+    await Promise.all(this.#retiring);
     if (this.#sockets !== this.#parts.directory) rmSync(this.#sockets, { recursive: true, force: true });
   }
 
   #host(destination: Destination): Host {
     const known = this.#hosts.get(destination.name);
     if (known !== undefined) return known;
-    const host: Host = { destination, links: new Set(), opening: undefined, tier: null, owed: [], retry: undefined, retryMs: 1000 }; // prettier-ignore
+    const host: Host = { destination, links: new Set(), gone: new Set(), opening: undefined, tier: null, owed: [], retry: undefined, retryMs: 1000 }; // prettier-ignore
     this.#hosts.set(destination.name, host);
     return host;
   }
 
   #open(host: Host): Promise<FarLink> {
-    host.opening ??= this.#connect(host).finally(() => {
-      host.opening = undefined;
-    });
+    host.opening ??= this.#connect(host).then(
+      (link) => {
+        host.opening = undefined;
+        this.#prove(host); // for what was lost meanwhile
+        return link;
+      },
+      (thrown: unknown) => {
+        host.opening = undefined;
+        this.#retryLater(host, asHoldfastError(thrown).message);
+        throw thrown;
+      },
+    );
     return host.opening;
   }
 
   async #connect(host: Host): Promise<FarLink> {
     const { containment, ownerId, epoch, env, times, termGraceMs, only, log } = this.#parts;
+    // The proof is for those that wait for it now: what is lost from here on is not known to the guardian that comes.
+    const owed = [...host.owed];
+    const gone = [...host.gone, ...[...host.links].filter(({ lost }) => lost).map(({ mark }) => mark)];
     const number = this.#next++;
-    const markOf = (link: number | string) => `/${ownerId}/${epoch}.${link}/`;
     const name = randomBytes(4).toString("hex");
     const id = `r${epoch}-${name}`;
     this.#containers.add(id);
@@ -165,12 +193,14 @@ export class FarHosts {
       socket: join(this.#sockets, name),
       guardian: {
         owner: `/${ownerId}/`,
-        link: markOf(number),
-        keep: [markOf(number), ...[...host.links].filter(({ lost }) => !lost).map(({ mark }) => mark)],
+        link: `/${ownerId}/${epoch}.${number}/`,
+        epoch: `/${ownerId}/${epoch}.`,
+        gone,
         graceMs: termGraceMs,
         only,
       },
       times,
+      given: this.#stopping.signal,
       onLost: (lost, why) => this.#lost(host, lost, why),
       onGone: () => this.#containers.delete(id),
     });
@@ -179,7 +209,9 @@ export class FarHosts {
     host.links.add(link);
     log({ event: "host.connected", host: host.destination.name, tier: link.tier, swept: link.swept });
     this.#rest(link);
-    for (const resolve of host.owed.splice(0)) resolve();
+    for (const mark of gone) host.gone.delete(mark);
+    host.owed = host.owed.filter((resolve) => !owed.includes(resolve));
+    for (const resolve of owed) resolve();
     return link;
   }
 
@@ -187,29 +219,32 @@ export class FarHosts {
     clearTimeout(this.#idle.get(link));
     this.#idle.delete(link);
     if (!host.links.delete(link)) return;
+    host.gone.add(link.mark);
     this.#parts.log({ event: "host.lost", host: host.destination.name, why });
-    if (host.owed.length > 0) this.#prove(host);
+    this.#prove(host);
   }
 
   #prove(host: Host): void {
-    if (this.#closed || host.opening !== undefined || host.retry !== undefined) return;
-    this.#open(host).catch((thrown: unknown) => {
-      const { message } = asHoldfastError(thrown);
-      this.#parts.log({ event: "host.unreachable", host: host.destination.name, why: message, againMs: host.retryMs });
-      if (this.#closed) return;
-      host.retry = setTimeout(() => {
-        host.retry = undefined;
-        this.#prove(host);
-      }, host.retryMs);
-      host.retry.unref();
-      host.retryMs = Math.min(host.retryMs * 2, retryMsMax);
-    });
+    if (host.owed.length === 0 || host.opening !== undefined || host.retry !== undefined) return;
+    if (!this.#stopping.signal.aborted) this.#open(host).catch(() => {}); // it is logged, and tried again
   }
 
-  async #retire(link: FarLink): Promise<void> {
+  #retryLater(host: Host, why: string): void {
+    if (host.owed.length === 0 || host.retry !== undefined || this.#stopping.signal.aborted) return;
+    this.#parts.log({ event: "host.unreachable", host: host.destination.name, why, againMs: host.retryMs });
+    host.retry = setTimeout(() => {
+      host.retry = undefined;
+      this.#prove(host);
+    }, host.retryMs);
+    host.retry.unref();
+    host.retryMs = Math.min(host.retryMs * 2, retryMsMax);
+  }
+
+  #retire(link: FarLink): void {
     if (link.runs > 0 || link.lost) return;
     this.#idle.delete(link);
     this.#hosts.get(link.destination.name)?.links.delete(link);
-    await link.close();
+    const closing = link.close().finally(() => this.#retiring.delete(closing)); // never rejects
+    this.#retiring.add(closing);
   }
 }

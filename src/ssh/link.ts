@@ -4,6 +4,7 @@
  */
 import type { Readable, Writable } from "node:stream";
 import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
 import type { ContainedProcess, Container } from "../contain/types.ts";
 import { HoldfastError } from "../errors.ts";
 import type { Destination } from "./destination.ts";
@@ -28,15 +29,24 @@ export interface LinkParts {
   socket: string;
   guardian: Omit<GuardianVariables, "patienceMs">;
   times: LinkTimes;
+  /** Aborted when the connection is not wanted any more before it stands. */
+  given: AbortSignal;
   onLost: (link: FarLink, why: string) => void;
   /** Its container is empty. */
   onGone: () => void;
+}
+
+/** Over a connection that stands nobody jumps, and ssh takes no -J beside a ProxyCommand. */
+function withoutJumps(words: readonly string[]): string[] {
+  return words.filter((word, index) => word !== "-J" && words[index - 1] !== "-J");
 }
 
 /** For every ssh of ours: no questions, no terminal, nothing that the user's config adds to an ordinary login. */
 const plain = ["BatchMode=yes", "RequestTTY=no", "RemoteCommand=none", "ClearAllForwardings=yes", "PermitLocalCommand=no", "ForwardX11=no", "EscapeChar=none", "ControlPersist=no"]; // prettier-ignore
 const stderrBytesMax = 8192;
 const endBoundMs = 10_000;
+/** After the exit of ssh, time for its last words. */
+const lastWordsMs = 300;
 
 export class FarLink {
   readonly destination: Destination;
@@ -85,6 +95,16 @@ export class FarLink {
     return this.#lost !== undefined;
   }
 
+  /** Why it was lost, in one sentence. */
+  get why(): string | undefined {
+    return this.#lost;
+  }
+
+  /** How long a run's guard may take to stand. */
+  get patienceMs(): number {
+    return this.#parts.times.connectTimeoutMs;
+  }
+
   /** What a run's script must know of the far side. */
   get far(): { base: string; reaper: string } {
     return { base: this.#base, reaper: this.#reaper };
@@ -93,7 +113,7 @@ export class FarLink {
   /** Words for ssh that run `command` over this connection, and never over another one. */
   words(command: string): string[] {
     const options = ["ControlMaster=no", "ProxyCommand=false", ...plain].flatMap((option) => ["-o", option]);
-    return ["-S", this.#parts.socket, ...options, "-T", ...this.destination.words, command];
+    return ["-S", this.#parts.socket, ...options, "-T", ...withoutJumps(this.destination.words), command];
   }
 
   signal(run: string, signal: NodeJS.Signals): void {
@@ -131,7 +151,7 @@ export class FarLink {
   }
 
   async #start(): Promise<void> {
-    const { container, env, destination, socket, guardian, times } = this.#parts;
+    const { container, env, destination, socket, guardian, times, given } = this.#parts;
     const script = guardianScript({ ...guardian, patienceMs: times.heartbeatTimeoutMs });
     const seconds = Math.max(1, Math.ceil(times.connectTimeoutMs / 1000));
     const options = ["ControlMaster=yes", `ConnectTimeout=${seconds}`, ...plain].flatMap((option) => ["-o", option]);
@@ -144,11 +164,21 @@ export class FarLink {
       this.#stderr = (this.#stderr + chunk.toString("utf8")).slice(-stderrBytesMax);
     });
     createInterface({ input: stdout }).on("line", (line) => this.#hear(line));
-    const exited = process.leaderExit.then(({ code, signal }) => `ssh ended with ${signal ?? `code ${code}`}`);
-    void exited.then((why) => this.#lose(why)); // never rejects
+    const silent = new Promise<void>((resolve) => void stderr.once("close", resolve));
+    void process.leaderExit.then(async ({ code, signal }) => {
+      await Promise.race([silent, delay(lastWordsMs)]);
+      this.#lose(`ssh ended with ${signal ?? `code ${code}`}`);
+    }); // never rejects
     stdin.write(script);
     const late = setTimeout(() => this.#lose(`no answer within ${times.connectTimeoutMs} ms`), times.connectTimeoutMs);
-    await this.#ready.promise.finally(() => clearTimeout(late));
+    const giveUp = () => this.#lose("the gateway is stopping");
+    given.addEventListener("abort", giveUp);
+    if (given.aborted) giveUp();
+    await this.#ready.promise.finally(() => {
+      clearTimeout(late);
+      given.removeEventListener("abort", giveUp);
+    });
+    if (this.#lost !== undefined) throw new HoldfastError("host_unreachable", this.#lost);
     this.#lastTick = performance.now();
     this.#timer = setInterval(() => this.#tick(), times.heartbeatMs);
   }
@@ -159,7 +189,7 @@ export class FarLink {
     if (this.#timer === undefined) this.#noise = `${this.#noise}${line}\n`.slice(0, 300);
     if (word === "beat") this.#answered = Number(first);
     if (word === "empty") this.#ends.get(first)?.resolve("");
-    if (word === "left") this.#ends.get(first)?.resolve(rest.join(" ").trim());
+    if (word === "left") this.#ends.get(first)?.resolve(rest.join(" ").trim() || "a cgroup");
   }
 
   #greet(word: string, [tier, reaper = "-", swept = "0", base = "-"]: string[]): void {
@@ -168,6 +198,8 @@ export class FarLink {
     this.swept = Number(swept);
     this.#reaper = reaper === "-" ? "" : reaper;
     this.#base = base === "-" ? "" : base;
+    // What was said on the way here is no reason for what comes later.
+    this.#stderr = "";
     this.#ready.resolve();
   }
 

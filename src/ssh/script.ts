@@ -47,8 +47,10 @@ export interface GuardianVariables {
   owner: string;
   /** `/<owner>/<epoch>.<link>/`. */
   link: string;
-  /** Marks of the connections of this epoch that live. */
-  keep: readonly string[];
+  /** `/<owner>/<epoch>.`: what carries it belongs to this life, */
+  epoch: string;
+  /** unless it is of these connections, which are lost. */
+  gone: readonly string[];
   graceMs: number;
   patienceMs: number;
   /** Take this tier or a worse one; for tests and comparisons. */
@@ -58,12 +60,14 @@ export interface GuardianVariables {
 /** Tenths of a second, since that is what a shell can wait for. */
 const tenths = (milliseconds: number) => String(Math.ceil(milliseconds / 100));
 
-export function guardianScript({ owner, link, keep, graceMs, patienceMs, only }: GuardianVariables): Buffer {
+export function guardianScript(given: GuardianVariables): Buffer {
   const { functions, guardian } = loadTexts();
+  const { owner, link, epoch, gone, graceMs, patienceMs, only } = given;
   const variables = {
     owner,
     link,
-    keep: keep.join(" "),
+    epoch,
+    gone: gone.join(" "),
     grace: tenths(graceMs),
     patience: String(Math.max(2, Math.ceil(patienceMs / 1000))),
     only,
