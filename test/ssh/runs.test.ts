@@ -102,8 +102,8 @@ describe("a server on a far side", { timeout: 240_000, concurrency: 2 }, () => {
     using plain = gateway.mcp("plain");
     const opening = plain.initialize().catch(() => undefined); // cat answers with the question
     await until("plain ssh", () => place.far.clients().some(({ master }) => !master), { boundMs });
-    const [other] = (await gateway.rpc("run.list", {})) as { host: string }[];
-    assert.equal(other?.host, "local");
+    const runs = (await gateway.rpc("run.list", {})) as { host: string; server: string }[];
+    assert.equal(runs.find(({ server }) => server === "plain")?.host, "local");
     await gateway.stop();
     await opening;
   });
