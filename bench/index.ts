@@ -30,6 +30,10 @@ const benches: Record<string, Bench> = {
     question: "how long does the doctor look at a machine with 2,000 processes?",
     load: () => import("./doctor.ts"),
   },
+  sessions: {
+    question: "what does a session cost, and what is left of 500?",
+    load: () => import("./sessions.ts"),
+  },
   "sessions-loop": {
     question: "does anything stay behind when sessions come and go?",
     load: () => import("./sessions-loop.ts"),

@@ -1,13 +1,14 @@
 /**
- * What does a call through Holdfast cost? tools/call echo on server-everything, at 1 and 32 in flight, beside no relay, an
- * ideal relay and supergateway, in interleaved rounds so that a noisy neighbour hurts all alike. The ratios are the claim.
+ * What does a call through Holdfast cost? tools/call echo on server-everything, at 1, 32 and 256 in flight, beside no relay,
+ * an ideal relay, supergateway and mcp-proxy, in interleaved rounds so that a noisy neighbour hurts all alike. The ratios are the claim.
  */
 import { renderTable } from "../test/helpers/table.ts";
 import { everythingFile } from "../test/helpers/servers.ts";
 import { startCeiling } from "./contenders/ceiling.ts";
 import type { Contender } from "./contenders/contender.ts";
 import { startDirect } from "./contenders/direct.ts";
-import { startHoldfast } from "./contenders/holdfast.ts";
+import { startAggregated, startHoldfast, startPooled } from "./contenders/holdfast.ts";
+import { startMcpProxy } from "./contenders/mcp-proxy.ts";
 import { startSupergateway } from "./contenders/supergateway.ts";
 import { callsPerSecond, median } from "./load.ts";
 import { argumentsOf, machineLine, megabytes, residentBytes, treeOf } from "./machine.ts";
@@ -15,7 +16,7 @@ import { argumentsOf, machineLine, megabytes, residentBytes, treeOf } from "./ma
 const rounds = 5;
 const roundMs = 1000;
 const warmUpMs = 1500;
-const loads = [1, 32] as const;
+const loads = [1, 32, 256] as const;
 /** A ceiling lower than this many times the peer, at any load, would not be ideal, and a share of it would flatter. */
 const ceilingOverPeerMin = 3;
 
@@ -59,25 +60,27 @@ function report(all: Measured[]): boolean {
   console.log(
     `\nrelay: tools/call echo, calls per second, median of ${rounds} rounds of ${roundMs} ms\n${machineLine()}\n`,
   );
-  console.log(renderTable(["", "1 in flight", "32 in flight", "RSS MB, without the server"], rows));
+  console.log(renderTable(["", ...loads.map((load) => `${load} in flight`), "RSS MB, without the server"], rows));
   const ratio = (over: Measured | undefined, under: Measured | undefined) =>
     loads.map((inFlight) => (rateOf(over, inFlight) / rateOf(under, inFlight)).toFixed(2));
-  const overPeer = ratio(ours, peer);
-  const ofCeiling = ratio(ours, ceiling);
-  const yardstick = ratio(ceiling, peer);
   const ratios = [
-    ["holdfast / supergateway", ...overPeer, "2 / 2"],
-    ["holdfast / ceiling", ...ofCeiling, "0.60 / 0.70"],
-    ["ceiling / supergateway", ...yardstick, `${ceilingOverPeerMin} / ${ceilingOverPeerMin} (or the bench fails)`],
+    ["holdfast / supergateway", ...ratio(ours, peer), "2.3 / 2.3"],
+    ["holdfast at /mcp / supergateway", ...ratio(by("holdfast at"), peer), "2.3 / 2.3"],
+    ["holdfast, pooled / supergateway", ...ratio(by("holdfast,"), peer), "2.3 / 2.3"],
+    ["holdfast / mcp-proxy", ...ratio(ours, by("mcp-proxy")), ""],
+    ["holdfast / ceiling", ...ratio(ours, ceiling), "0.65 / 0.75"],
+    ["holdfast at /mcp / holdfast", ...ratio(by("holdfast at"), ours), ""],
+    ["ceiling / supergateway", ...ratio(ceiling, peer), `${ceilingOverPeerMin} (or the bench fails)`],
   ];
-  console.log(`\n${renderTable(["ratio", "1 in flight", "32 in flight", "at least"], ratios)}`);
+  console.log(`\n${renderTable(["ratio", ...loads.map((load) => `${load} in flight`), "at least"], ratios)}`);
   return loads.every((inFlight) => rateOf(ceiling, inFlight) >= ceilingOverPeerMin * rateOf(peer, inFlight));
 }
 
 export async function run(): Promise<boolean> {
   await using stack = new AsyncDisposableStack();
   const all: Measured[] = [];
-  for (const start of [startDirect, startCeiling, startSupergateway, startHoldfast]) {
+  const ours = [startHoldfast, startAggregated, startPooled];
+  for (const start of [startDirect, startCeiling, startSupergateway, startMcpProxy, ...ours]) {
     const contender = stack.use(await start());
     all.push({ contender, rates: new Map() });
   }

@@ -8,8 +8,8 @@ export interface Contender {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export const echoCall = (id: number) =>
-  `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"echo","arguments":{"message":"hold fast"}}}`;
+export const echoCall = (id: number, tool = "echo") =>
+  `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"${tool}","arguments":{"message":"hold fast"}}}`;
 export const echoAnswer = "Echo: hold fast";
 
 export const initializeCall = (id: number) =>

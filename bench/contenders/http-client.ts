@@ -71,12 +71,14 @@ export class HttpCaller {
   readonly #port: number;
   readonly #path: string;
   readonly #token: string;
+  readonly #tool: string;
   readonly #lanes: Lane[] = [];
   readonly #free: Lane[] = [];
   #session = "";
   #id = 1;
 
-  constructor(url: string, token?: string) {
+  constructor(url: string, token?: string, tool = "echo") {
+    this.#tool = tool;
     const { hostname, port, pathname } = new URL(url);
     this.#hostname = hostname.replaceAll(/^\[|\]$/g, "");
     this.#port = Number(port);
@@ -112,7 +114,7 @@ export class HttpCaller {
   }
 
   readonly call = async (): Promise<void> => {
-    const { body } = await this.#post(echoCall(this.#id++));
+    const { body } = await this.#post(echoCall(this.#id++, this.#tool));
     if (!body.includes(echoAnswer)) throw new Error(`not an echo: ${body.slice(0, 300)}`);
   };
 

@@ -6,7 +6,7 @@ import type { McpOptions } from "./mcp.ts";
 type ContextOf = (command: Command) => CommandContext;
 
 export function addMcp(program: Command, context: ContextOf, onDone: (code: number) => void): void {
-  program
+  const servers = program
     .command("mcp")
     .description("an MCP server over stdio, for any client's config: all of the gateway's servers as one")
     .option("--server <name>", "one server, under its own names (default: all)")
@@ -15,5 +15,20 @@ export function addMcp(program: Command, context: ContextOf, onDone: (code: numb
     .action(async (options: McpOptions, command: Command) => {
       const { mcp } = await import("./mcp.ts");
       onDone(await mcp(context(command), options));
+    });
+  servers
+    .command("status")
+    .description("every configured server, and how its last starts went")
+    .action(async (_: object, command: Command) => {
+      const { mcpStatus } = await import("./mcp-servers.ts");
+      onDone(await mcpStatus(context(command)));
+    });
+  servers
+    .command("probe")
+    .description("start one server for a look at what it offers, and end it")
+    .argument("<name>")
+    .action(async (name: string, _: object, command: Command) => {
+      const { mcpProbe } = await import("./mcp-servers.ts");
+      onDone(await mcpProbe(context(command), name));
     });
 }

@@ -83,7 +83,7 @@ async function main(): Promise<void> {
       allowedHosts: config.allowedHosts,
       allowedOrigins: config.allowedOrigins,
     });
-    const dispatcher = new Dispatcher({ handlers: allHandlers({ link, sessions, urls, bus, runs }), announce });
+    const dispatcher = new Dispatcher({ handlers: allHandlers({ link, sessions, urls, bus, runs, hub }), announce });
     const webSockets = new WebSocketEndpoint({ connections, access, dispatcher });
     const lines = new LineDoor({ hub, sessions, clock, messageBytesMax: config.messageBytesMax });
     const stdio = new StdioEndpoint({ connections, access, hub, door: lines });

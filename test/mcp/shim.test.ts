@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
-import { Gateway } from "../helpers/gateway.ts";
+import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { fixture } from "../helpers/servers.ts";
@@ -148,6 +148,19 @@ describe("holdfast mcp", { timeout: 60_000 }, () => {
     await ended;
     assert.equal(child.child.exitCode, 1);
     await empty();
+  });
+
+  it("status and probe: what there is, and a look at one server of which nothing is left", async () => {
+    const status = await runCommand(home, ["mcp", "status"]);
+    assert.deepEqual([status.code, status.stdout], [0, "light  stdio\n"]);
+    const probe = await runCommand(home, ["mcp", "probe", "light"]);
+    assert.match(
+      probe.stdout,
+      /^light 1\.0\.0, revision 2025-06-18: 1 tool, 0 prompts, 0 resources in \d+ ms\necho\n$/,
+    );
+    await empty();
+    const unknown = await runCommand(home, ["mcp", "probe", "nosuch"]);
+    assert.deepEqual([unknown.code, /"nosuch" is not in the config/.test(unknown.stderr)], [1, true], unknown.stderr);
   });
 
   it("ends when the gateway does", async () => {

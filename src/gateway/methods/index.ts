@@ -1,5 +1,6 @@
 /** What the API can do: the handlers of every namespace in one table. */
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
+import type { Hub } from "../../mcp/aggregate/hub.ts";
 import type { RunService } from "../../runs/service.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import type { EventBus } from "../event-bus.ts";
@@ -7,6 +8,7 @@ import { gatewayHandlers } from "./gateway.ts";
 import type { AllHandlers } from "./handlers.ts";
 import { runHandlers } from "./run.ts";
 import { eventsHandlers } from "./events.ts";
+import { mcpHandlers } from "./mcp.ts";
 import { sessionHandlers } from "./session.ts";
 
 export interface MethodParts {
@@ -15,13 +17,15 @@ export interface MethodParts {
   urls: string[];
   bus: EventBus;
   runs: RunService;
+  hub: Hub;
 }
 
-export function allHandlers({ link, sessions, urls, bus, runs }: MethodParts): AllHandlers {
+export function allHandlers({ link, sessions, urls, bus, runs, hub }: MethodParts): AllHandlers {
   return {
     ...gatewayHandlers(link, sessions, urls),
     ...runHandlers(link, runs),
     ...sessionHandlers(sessions),
+    ...mcpHandlers(hub),
     ...eventsHandlers(bus),
   };
 }

@@ -17,6 +17,7 @@ import { Pulse } from "../pulse.ts";
 import { learnLists, type Introduction } from "../upstream/handshake.ts";
 import { Assembly } from "./assembly.ts";
 import type { Framing } from "./client-side.ts";
+import { probeServer, statusOf, unknownServer, type Probed, type ServerStatus } from "./probe.ts";
 
 export interface HubParts {
   link: KeeperLink;
@@ -108,6 +109,16 @@ export class Hub {
   nameScope(key: string, assembly: Assembly): void {
     this.#scopes.set(key, assembly);
     assembly.session.onEnd(() => this.#scopes.delete(key));
+  }
+
+  status(): ServerStatus[] {
+    return [...this.#servers.values()].map((server) => statusOf(server, this.starter, this.pool));
+  }
+
+  async probe(name: string): Promise<Probed> {
+    const server = this.#servers.get(name);
+    if (server?.enabled !== true) throw unknownServer(name);
+    return probeServer(server, this.#parts.sessions, this.starter);
   }
 
   closeStreams(): void {

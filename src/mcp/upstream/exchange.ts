@@ -48,7 +48,7 @@ export function exchange(
     events.onHead?.(response);
     response.on("error", (error) => end(`its connection broke: ${error.message}`));
     response.once("close", () => end(response.complete ? undefined : "its connection broke"));
-    if (status >= 300) return void readRefusal(response, end);
+    if (status >= 300) return readRefusal(response, end);
     const type = response.headers["content-type"] ?? "";
     if (type.startsWith("text/event-stream")) readEvents(response, messageBytesMax, events, end);
     else readBody(response, messageBytesMax, events, end);

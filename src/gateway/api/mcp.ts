@@ -1,0 +1,39 @@
+/** `mcp.*`: the configured MCP servers. */
+import { z } from "zod";
+import { method } from "./define.ts";
+
+const serverShape = z.object({
+  name: z.string(),
+  kind: z.enum(["stdio", "http", "sse"]),
+  share: z.enum(["session", "pool"]),
+  enabled: z.boolean(),
+  breaker: z.enum(["closed", "waiting", "open"]).describe("closed: it may be started at once"),
+  failures: z.int().describe("in a row, since it last answered a call"),
+  lastFailure: z.string().nullable(),
+  poolHolders: z.int().describe("sessions that hold a pooled process of it"),
+  poolRuns: z.array(z.string()).describe("ids of its pooled runs"),
+});
+
+export const mcpApi = {
+  "mcp.status": method({
+    summary: "Every MCP server of the config, and how its last starts went. Starts nothing.",
+    scope: "read",
+    params: z.strictObject({}),
+    result: z.array(serverShape),
+    errors: [],
+  }),
+  "mcp.probe": method({
+    summary: "Starts one server in a session of its own, asks it what it offers, and ends both.",
+    scope: "run",
+    params: z.strictObject({ server: z.string() }),
+    result: z.object({
+      serverInfo: z.record(z.string(), z.unknown()),
+      protocolVersion: z.string(),
+      tools: z.array(z.string()),
+      prompts: z.array(z.string()),
+      resources: z.array(z.string()),
+      ms: z.int().describe("from the request to the last list"),
+    }),
+    errors: ["server_unknown", "server_down", "session_limit", "run_limit"],
+  }),
+};

@@ -1,0 +1,72 @@
+/** Looks at the configured servers: as they stand, and by starting one for the look alone. */
+import { HoldfastError } from "../../errors.ts";
+import type { FrontServer } from "../../keeper/protocol/messages.ts";
+import type { SessionSet } from "../../sessions/set.ts";
+import { version } from "../../version.ts";
+import { sessionVersions } from "../headers.ts";
+import type { Pool } from "../pool/pool.ts";
+import type { Starter } from "../pool/starter.ts";
+import { learnLists, type Item } from "../upstream/handshake.ts";
+
+/** The shape of `mcp.status`. */
+export interface ServerStatus {
+  name: string;
+  kind: FrontServer["kind"];
+  share: FrontServer["share"];
+  enabled: boolean;
+  breaker: "closed" | "waiting" | "open";
+  failures: number;
+  lastFailure: string | null;
+  poolHolders: number;
+  poolRuns: string[];
+}
+
+export function statusOf(server: FrontServer, starter: Starter, pool: Pool): ServerStatus {
+  const { name, kind, share, enabled } = server;
+  const { state: breaker, failures, lastFailure } = starter.breaker(server);
+  const { holders: poolHolders, runs: poolRuns } = pool.view(name);
+  return { name, kind, share, enabled, breaker, failures, lastFailure: lastFailure || null, poolHolders, poolRuns };
+}
+
+/** The shape of `mcp.probe`. */
+export interface Probed {
+  serverInfo: Record<string, unknown>;
+  protocolVersion: string;
+  tools: string[];
+  prompts: string[];
+  resources: string[];
+  ms: number;
+}
+
+/** Rejects with why the server cannot be had. Nothing of the look is left. */
+export async function probeServer(server: FrontServer, sessions: SessionSet, starter: Starter): Promise<Probed> {
+  const began = performance.now();
+  const client = { name: "holdfast mcp probe", version };
+  const session = sessions.open({ client, server: server.name });
+  const leave = session.lease.hold();
+  try {
+    const introduction = { protocolVersion: sessionVersions[0] ?? "", capabilities: {}, clientInfo: client };
+    const { upstream, initialize } = await starter.start({
+      server,
+      introduction,
+      factsKey: `probe-${server.name}`,
+      shared: false,
+      scope: session.scope,
+      sessionId: session.id,
+      onRun: (id, alive) => void (alive ? session.runs.add(id) : session.runs.delete(id)),
+      onListChanged: () => {},
+    });
+    const { tools, prompts, resources } = await learnLists(upstream, initialize.capabilities);
+    const { serverInfo, protocolVersion } = initialize;
+    const names = (items: Item[], key: string) => items.map((item) => String(item[key]));
+    const lists = { tools: names(tools, "name"), prompts: names(prompts, "name"), resources: names(resources, "uri") };
+    return { serverInfo, protocolVersion, ...lists, ms: Math.round(performance.now() - began) };
+  } finally {
+    leave();
+    await session.close("session-ended");
+  }
+}
+
+export function unknownServer(name: string): HoldfastError {
+  return new HoldfastError("server_unknown", `MCP server ${JSON.stringify(name)} is not in the config, or disabled`);
+}
