@@ -93,9 +93,16 @@ for (const tier of ["cgroup", "subreaper"] as const) {
     if (tier !== "cgroup") return;
 
     it("vi edits a file", async () => {
-      const id = await open(["vi", "-u", "NONE", "note.txt"]);
+      const id = await open(["vi", "-u", "NONE", "-N", "-c", "set showmode", "note.txt"]);
       await shows(id, "note.txt");
-      await keys(id, "i");
+      // What is typed while it still starts may be thrown away.
+      const inserts = async () => {
+        await keys(id, "Escape", "i");
+        const isShown = async () =>
+          (await background.call("run.poll", { id, screen: true })).screen?.lines.join().includes("-- INSERT --");
+        return until("the editor inserts", isShown, { boundMs: 1000 }).catch(() => false);
+      };
+      await until("the editor inserts", inserts, { boundMs: 15_000 });
       await background.call("run.paste", { id, text: "two words" });
       await background.screen(id, ([first]) => first === "two words");
       await keys(id, "Escape");
