@@ -117,11 +117,12 @@ for (const tier of ["cgroup", "subreaper"] as const) {
       // The front dies: who is to go with it goes, who is kept goes on, and prints on while nobody is there to read.
       const kept = workers.ids.get("replacing") ?? "";
       await workers.start("with the front", { onFrontLoss: "kill" });
+      await workers.start("impatient", { keepMs: 20 });
       const { front } = gateway.pids;
       process.kill(front, "SIGKILL");
       await gateway.renewed({ front });
-      await background.ended(workers.ids.get("with the front") ?? "");
-      await workers.agree({ ...ended, "with the front": "front-lost" }, ["replacing"]);
+      for (const name of ["with the front", "impatient"]) await background.ended(workers.ids.get(name) ?? "");
+      await workers.agree({ ...ended, "with the front": "front-lost", impatient: "front-lost" }, ["replacing"]);
       const seen = await background.output(kept, (text) => text.includes("300\r\n"));
       assertCounted(seen);
 

@@ -165,6 +165,24 @@ describe("background runs under load", { timeout: 120_000 }, () => {
     assert.deepEqual([ended.endReason, ended.exitCode], ["exited", 0]);
   });
 
+  it("a run is ended over its lifetime, with what it left behind, and over its limits; one that is looked at is not silent", async () => {
+    const left = await background.start({
+      command: "sleep 1000 & echo",
+      descendants: "keep-until-scope-ends",
+      maxLifetimeMs: 500,
+    });
+    assert.equal((await background.ended(left.id)).endReason, "lease-expired");
+    const wide = await background.start({
+      command: "for n in 1 2 3 4 5 6 7 8; do sleep 1000 & done; wait",
+      limits: { processesMax: 4 },
+    });
+    assert.equal((await background.ended(wide.id)).endReason, "limit-exceeded");
+    const watched = await background.start({ argv: ["sleep", "1000"], noOutputTimeoutMs: 400 });
+    const waited = await background.call("run.log", { id: watched.id, waitMs: 1500, viewer: true });
+    assert.equal(waited.run.state, "running", "somebody looked on for more than its time");
+    assert.equal((await background.ended(watched.id)).endReason, "no-output");
+  });
+
   it("the gateway stops with 50 runs, some deaf to every signal, within its graces and a second", async () => {
     const deafFile = home.pidFile;
     const starts = Array.from({ length: 50 }, (_, index) =>
