@@ -25,18 +25,18 @@ const known: [RegExp, string][] = [
   [/bad configuration option|terminating, \d+ bad/i, "your ssh config has a mistake"],
 ];
 
-/** The last line of ssh's stderr that says something. */
-function lastLine(stderr: string): string {
+/** The last line of ssh's stderr that gives the reason, or else that says something. */
+function lastLine(stderr: string, reason: RegExp | undefined): string {
   const lines = stderr
     .split(/\r?\n/)
     .map((line) => line.trim())
     .filter(Boolean);
-  return lines.at(-1)?.slice(0, 500) ?? "";
+  return (lines.findLast((line) => reason?.test(line)) ?? lines.at(-1))?.slice(0, 500) ?? "";
 }
 
 /** One sentence on why the far side cannot be used. `outcome` says what happened when ssh itself said nothing. */
 export function explain(destination: Destination, stderr: string, outcome: string): string {
-  const reason = known.find(([pattern]) => pattern.test(stderr))?.[1];
-  const said = lastLine(stderr);
+  const [pattern, reason] = known.find(([each]) => each.test(stderr)) ?? [];
+  const said = lastLine(stderr, pattern);
   return [`${destination.name}: ${reason ?? outcome}`, said === "" ? "" : ` (ssh said: ${said})`].join("");
 }
