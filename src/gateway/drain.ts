@@ -39,7 +39,7 @@ export class Drain {
     const { face, connections, sessions, mcp, webSockets } = this.#parts;
     const boundMs = reason === "restart" ? restartBoundMs : connections.limits.drainMs;
     face.drain();
-    mcp.closeStreams();
+    mcp.closeStreams(reason !== "restart");
     webSockets()?.drain(boundMs);
     // When only the front is replaced, the keeper ends the runs after us: there is nothing to wait for.
     if (reason !== "restart") await sessions.empty(runsBoundMs);

@@ -9,12 +9,15 @@ import type { HeldIds, HeldRun } from "../keeper/protocol/messages.ts";
 import type { Log } from "../log.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionSet } from "../sessions/set.ts";
+import type { Hub } from "./aggregate/hub.ts";
 import { errorBody, rpcCode } from "./json-rpc.ts";
 import { readBlob, type RunBlob } from "./run-blob.ts";
 
 export interface AdoptionParts {
   link: KeeperLink;
   sessions: SessionSet;
+  /** Sessions over several servers, and the servers that sessions share. */
+  hub: Pick<Hub, "restore" | "adopt" | "resumed">;
   /** Puts the session on its server as it was; rejects when that cannot be done. */
   resume: (session: Session, held: HeldRun, blob: RunBlob) => Promise<void>;
   log: Log;
@@ -22,9 +25,9 @@ export interface AdoptionParts {
 
 /** Resolves when every session of the front before is either whole again or ended. Never rejects. */
 export async function adoptSessions(parts: AdoptionParts): Promise<void> {
-  const { link, sessions, log } = parts;
+  const { link, sessions, hub, log } = parts;
   const restored = sessions.restore();
-  const resumed = new Set<Session>();
+  const resumed = new Set(restored.filter((session) => hub.restore(session)));
   const failed = await Promise.all(
     link.hello.runs
       .filter(({ run }) => run.kind === "mcp")
@@ -37,6 +40,7 @@ export async function adoptSessions(parts: AdoptionParts): Promise<void> {
         return 1;
       }),
   );
+  hub.resumed();
   const lost = restored.filter((session) => session.kind !== "ws" && !resumed.has(session));
   for (const session of lost) void session.close("front-lost"); // what cannot be ended is logged by the session set
   if (restored.length + failed.length === 0) return;
@@ -46,18 +50,22 @@ export async function adoptSessions(parts: AdoptionParts): Promise<void> {
 
 /** Why the run cannot be adopted; undefined = it was. */
 async function adopt(held: HeldRun, parts: AdoptionParts, resumed: Set<Session>): Promise<string | undefined> {
+  const blob = readBlob(held.blob);
+  if (blob === undefined) return "nobody heard its answer to initialize, or it was to end";
+  if (blob.seat !== undefined) {
+    await parts.hub.adopt(held, blob);
+    return undefined;
+  }
   const session = parts.sessions.get(held.run.sessionId ?? "");
   if (session === undefined) return "its session is not known any more";
   if (session.server !== held.run.server) return "its session is on another server";
-  const blob = readBlob(held.blob);
-  if (blob === undefined) return "its client never heard the answer to initialize";
   await parts.resume(session, held, blob);
   resumed.add(session);
   return undefined;
 }
 
 /** Tells the server that nobody waits for the old calls, and that nobody will answer its old questions. */
-export function settleOld(run: LinkedRun, { toServer, toFront }: HeldIds): void {
+export function settleOld(run: Pick<LinkedRun, "send" | "closed">, { toServer, toFront }: HeldIds): void {
   const reason = "the connection to the caller was lost";
   for (const requestId of toServer) {
     const params = { requestId, reason };

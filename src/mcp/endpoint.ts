@@ -109,10 +109,10 @@ export class McpEndpoint {
     return adoptSessions({ ...this.#parts, resume });
   }
 
-  /** The gateway stops: clients that only listen are let go. */
-  closeStreams(): void {
+  /** The gateway stops: clients that only listen are let go. `isLast`: no other front follows. */
+  closeStreams(isLast: boolean): void {
     for (const { relay } of this.#open.values()) relay.hangUp();
-    this.#parts.hub.closeStreams();
+    this.#parts.hub.closeStreams(isLast);
   }
 
   /** The gateway stops and cannot wait: every call in flight is answered with an error. */

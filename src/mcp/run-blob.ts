@@ -5,21 +5,33 @@ import { blobBytesMax } from "../keeper/protocol/messages.ts";
 export interface RunBlob {
   /** Progress tokens of tasks that may still report: our number, and the token as the client wrote it. */
   tokens: [number: number, clientToken: string][];
+  /** For a server that was started by us and not by its client's own `initialize`. */
+  seat?: SeatBlob | undefined;
 }
 
-/** The oldest tokens are left out where they do not fit. */
-export function writeBlob({ tokens }: RunBlob): string {
-  for (let from = 0; ; from += 1) {
-    const text = JSON.stringify({ form: 1, tokens: tokens.slice(from) });
+export interface SeatBlob {
+  /** Where its facts are kept: equal only for the same server, addressed in the same way. */
+  factsKey: string;
+  /** Its answer to `initialize`; the instructions stand in the catalog. */
+  initialize: { protocolVersion: string; capabilities: Record<string, unknown>; serverInfo: Record<string, unknown> };
+  /** One of its lists was changed since it was started. */
+  listsChanged: boolean;
+}
+
+/** The oldest tokens are left out where they do not fit; without any it is empty if it does not fit either. */
+export function writeBlob({ tokens, seat }: RunBlob): string {
+  for (let from = 0; from <= tokens.length; from += 1) {
+    const text = JSON.stringify({ form: 1, tokens: tokens.slice(from), seat });
     if (text.length <= blobBytesMax) return text;
   }
+  return "";
 }
 
 /** Undefined: there is none. What this front cannot read is none either. */
 export function readBlob(text: string): RunBlob | undefined {
   try {
-    const { form, tokens } = JSON.parse(text) as RunBlob & { form: number };
-    return form === 1 && Array.isArray(tokens) ? { tokens } : undefined;
+    const { form, tokens, seat } = JSON.parse(text) as RunBlob & { form: number };
+    return form === 1 && Array.isArray(tokens) ? { tokens, seat } : undefined;
   } catch {
     return undefined; // written by nobody: the session was never begun
   }

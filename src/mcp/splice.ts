@@ -10,6 +10,7 @@ export interface Edit {
 /** What stands before and after a message in a server-sent event. */
 export const eventHead = "event: message\ndata: ";
 export const eventTail = "\n\n";
+export const eventFraming = { head: eventHead, tail: eventTail };
 
 /** A new buffer: `head`, the message with its edits (which must not overlap, in any order), `tail`. */
 export function splice(bytes: Buffer, edits: Edit[], head = "", tail = ""): Buffer {

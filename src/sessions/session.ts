@@ -48,6 +48,7 @@ export interface SessionEvents {
   /** As soon as the end begins: from then on nobody may find the session. */
   onEnd(session: Session, gone: Promise<ScopeClosed>): void;
   onAgreed(session: Session, protocolVersion: string): void;
+  onMemo(session: Session, memo: string | null): void;
 }
 
 export class Session implements Owned {
@@ -66,6 +67,7 @@ export class Session implements Owned {
   readonly #events: SessionEvents;
   readonly #listeners: ((reason: EndReason) => void)[] = [];
   #protocolVersion: string | null;
+  #memo: string | null;
   #ended: Promise<ScopeClosed> | undefined;
 
   constructor(record: SessionRecord, clock: Clock, events: SessionEvents) {
@@ -80,6 +82,7 @@ export class Session implements Owned {
     this.scope = new Scope(`session ${this.id}`);
     this.lease = new Lease(clock, record.leaseMs, () => void this.close("lease-expired"), record.lastSeenAt);
     this.#protocolVersion = record.protocolVersion;
+    this.#memo = record.memo;
     this.#events = events;
   }
 
@@ -96,6 +99,18 @@ export class Session implements Owned {
   agreeOn(protocolVersion: string): void {
     this.#protocolVersion = protocolVersion;
     if (!this.ended) this.#events.onAgreed(this, protocolVersion);
+  }
+
+  /** What `remember` wrote last, in this front or the one before. */
+  get memo(): string | null {
+    return this.#memo;
+  }
+
+  /** The next front finds it with the session; null = nothing. */
+  remember(memo: string | null): void {
+    if (this.ended || this.#memo === memo) return;
+    this.#memo = memo;
+    this.#events.onMemo(this, memo);
   }
 
   /** `listener` runs once, before anything below the session is closed. */
@@ -139,5 +154,6 @@ export function newRecord(params: SessionParams, now: number, idleLeaseMs: numbe
     held: 0,
     leaseMs: params.leaseMs ?? idleLeaseMs,
     protocolVersion: null,
+    memo: null,
   };
 }

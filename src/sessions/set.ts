@@ -41,6 +41,7 @@ export class SessionSet {
     this.#events = {
       onEnd: (ended, gone) => this.#leave(ended, gone),
       onAgreed: ({ id }, protocolVersion) => store?.agreed(id, protocolVersion),
+      onMemo: ({ id }, memo) => store?.remembered(id, memo),
     };
   }
 

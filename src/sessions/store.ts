@@ -26,6 +26,8 @@ export interface SessionRecord {
   leaseMs: number;
   /** The protocol revision that client and server agreed on. */
   protocolVersion: string | null;
+  /** What else the next front must know, as its owner wrote it; null = nothing. */
+  memo: string | null;
 }
 
 const columns = [
@@ -41,10 +43,11 @@ const columns = [
   ["held", "integer not null"],
   ["lease_ms", "integer not null"],
   ["protocol_version", "text"],
+  ["memo", "text"],
 ] as const;
 
 /** Raised when a column changes: a file of another form is begun anew, since no session outlives its keeper anyway. */
-const form = 1;
+const form = 2;
 const fileName = "sessions.sqlite";
 
 const camel = (name: string) => name.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase());
@@ -58,6 +61,7 @@ export class SessionStore {
   readonly #insert: StatementSync;
   readonly #seen: StatementSync;
   readonly #agreed: StatementSync;
+  readonly #memo: StatementSync;
   readonly #remove: StatementSync;
   #failureTold = false;
 
@@ -89,6 +93,7 @@ export class SessionStore {
       this.#insert = this.#database.prepare(`insert or replace into sessions (${names}) values (${places})`);
       this.#seen = this.#database.prepare("update sessions set last_seen_at = ?, held = ? where id = ?");
       this.#agreed = this.#database.prepare("update sessions set protocol_version = ? where id = ?");
+      this.#memo = this.#database.prepare("update sessions set memo = ? where id = ?");
       this.#remove = this.#database.prepare("delete from sessions where id = ?");
     } catch (thrown) {
       this.#database.close();
@@ -109,6 +114,10 @@ export class SessionStore {
 
   agreed(id: string, protocolVersion: string): void {
     this.#try(() => this.#agreed.run(protocolVersion, id));
+  }
+
+  remembered(id: string, memo: string | null): void {
+    this.#try(() => this.#memo.run(memo, id));
   }
 
   /** Many at once, in one transaction. */

@@ -25,7 +25,7 @@ export class KeeperLink {
   readonly #runs = new Map<number, LinkedRun>();
   readonly #asked = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
   readonly #credit = new CreditMeter((channel, bytes) => this.#post({ type: "credit", channel, bytes }));
-  /** Frames of a run whose `run.start` reply (on the other descriptor) has not been read yet. */
+  /** Frames of a run whose reply (on the other descriptor) has not been read yet, or has only just been. */
   readonly #early = new Map<number, Frame[]>();
   /** Starts without a reply yet: only then can a frame of an unknown run be early; otherwise it is late. */
   #starting = 0;
@@ -116,15 +116,22 @@ export class KeeperLink {
       const register = ({ channel, run }: { channel: number; run: RunView }) => {
         const linked = new LinkedRun(this, channel, run, events);
         this.#runs.set(channel, linked);
-        for (const frame of this.#early.get(channel) ?? []) linked.receive(frame);
-        this.#early.delete(channel);
         resolve(linked);
+        // Whoever took the run must have it in hand before its lines come: some are answered at once.
+        if (this.#early.has(channel)) setImmediate(() => this.#deliverEarly(channel, linked));
       };
       this.#ask(name, params, register, reject);
     }).finally(() => {
       this.#starting--;
-      if (this.#starting === 0) this.#early.clear();
+      if (this.#starting > 0) return;
+      for (const channel of this.#early.keys()) if (!this.#runs.has(channel)) this.#early.delete(channel);
     });
+  }
+
+  #deliverEarly(channel: number, run: LinkedRun): void {
+    const frames = this.#early.get(channel) ?? [];
+    this.#early.delete(channel);
+    for (const frame of frames) run.receive(frame);
   }
 
   listening(urls: string[]): void {
@@ -169,9 +176,10 @@ export class KeeperLink {
 
   #route(frame: Frame): void {
     const run = this.#runs.get(frame.channel);
-    if (run !== undefined) return run.receive(frame);
-    if (this.#starting === 0) return;
-    const early = this.#early.get(frame.channel) ?? [];
+    const waiting = this.#early.get(frame.channel);
+    if (run !== undefined && waiting === undefined) return run.receive(frame);
+    if (run === undefined && this.#starting === 0) return;
+    const early = waiting ?? [];
     early.push({ ...frame, bytes: Buffer.from(frame.bytes) });
     this.#early.set(frame.channel, early);
   }

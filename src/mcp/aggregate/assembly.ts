@@ -20,6 +20,7 @@ import type { Edit } from "../splice.ts";
 import type { Introduction, ListName } from "../upstream/handshake.ts";
 import { numberAt } from "../upstream/words.ts";
 import { ClientSide, type Framing, type PatientCall } from "./client-side.ts";
+import { Memory } from "./memory.ts";
 import { merge, type Merged, type Part } from "./merge.ts";
 import { AskedRoots } from "./roots.ts";
 import { Router } from "./router.ts";
@@ -50,11 +51,13 @@ export class Assembly {
   readonly seats: Seat[];
   readonly isPrefixed: boolean;
   readonly #parts: AssemblyParts;
-  readonly #roots: AskedRoots;
+  readonly roots: AskedRoots;
+  readonly memory: Memory;
   readonly #router: Router;
   /** What the client was shown last, to tell it when there is something else. */
   #shown: Merged | undefined;
-  #logLevel: unknown;
+  /** What the client asked for; undefined = nothing. */
+  logLevel: unknown;
 
   constructor(parts: AssemblyParts) {
     const { session, introduction, clock, pulse, catalog } = parts;
@@ -63,16 +66,17 @@ export class Assembly {
     this.isPrefixed = parts.isPrefixed;
     this.client = new ClientSide(clock, parts.framing);
     const hasRoots = introduction.capabilities["roots"] !== undefined;
-    this.#roots = new AskedRoots(clock, hasRoots, session.id, () => this.#askRoots());
-    this.client.rootsOf = () => this.#roots.now;
+    this.roots = new AskedRoots(clock, hasRoots, session.id, () => this.#askRoots());
+    this.client.rootsOf = () => this.roots.now;
     this.seats = parts.servers.map((server) => this.#seat(server));
     this.#router = new Router(this);
+    this.memory = new Memory(this, introduction);
     pulse.add(this.client);
     const unwatch = catalog.onChange((key) => this.seats.some((seat) => seat.factsKey === key) && this.#factsChanged());
     session.onEnd((reason) => {
       pulse.remove(this.client);
       unwatch();
-      this.#roots.close();
+      this.roots.close();
       this.#end({ code: rpcCode.unavailable, message: `the session was ended (${reason})`, reason: "run_ended" });
     });
     for (const seat of this.seats) {
@@ -111,6 +115,11 @@ export class Assembly {
   /** The names that are known now, without any start. */
   mergedNow(): Merged {
     return merge(this.#known(), this.isPrefixed);
+  }
+
+  /** The client was shown in the front before what is known now. */
+  show(): void {
+    this.#shown = this.mergedNow();
   }
 
   #known(): Part[] {
@@ -166,7 +175,10 @@ export class Assembly {
     if (method === "notifications/initialized") return true;
     if (method === "notifications/cancelled") return this.#cancelled(envelope, body);
     if (method === "notifications/progress") return this.#progress(envelope, body);
-    if (method === "notifications/roots/list_changed") this.#roots.changed();
+    if (method === "notifications/roots/list_changed") {
+      this.roots.changed();
+      this.memory.write();
+    }
     let taken = true;
     for (const seat of this.seats) {
       // A pooled server hears nothing that one of its clients says to all.
@@ -178,7 +190,7 @@ export class Assembly {
   /** False: the server does not keep up. */
   respond(envelope: Envelope, body: Buffer): boolean {
     const number = numberAt(body, envelope.idStart, envelope.idEnd);
-    if (this.#roots.hear(number, body)) return true;
+    if (this.roots.hear(number, body)) return true;
     const question = this.client.question(number);
     if (question === undefined) return true; // answered before, or withdrawn by its server
     if (!question.upstream.respond(question, envelope, body)) return false;
@@ -188,7 +200,8 @@ export class Assembly {
 
   /** Every server that the session has started, and each that it will start, hears it. */
   setLogLevel(level: unknown): void {
-    this.#logLevel = level;
+    this.logLevel = level;
+    this.memory.write();
     for (const seat of this.seats) this.#tellLogLevel(seat, seat.ready());
   }
 
@@ -234,8 +247,10 @@ export class Assembly {
     const { session, introduction, starter, pool, catalog } = this.#parts;
     const onFresh = (seat: Seat, running: RunningServer) => this.#refresh(seat, running);
     const onFacts = () => this.#factsChanged();
-    const parts = { server, session, party: this.client, introduction, starter, pool, catalog, onFresh, onFacts };
-    return new Seat({ ...parts, roots: this.#roots });
+    const onHold = () => this.memory.write();
+    const heard = { onFresh, onFacts, onHold };
+    const parts = { server, session, party: this.client, introduction, starter, pool, catalog, roots: this.roots };
+    return new Seat({ ...parts, ...heard });
   }
 
   /** Tells a new process what the session told the one before it. */
@@ -249,9 +264,9 @@ export class Assembly {
   }
 
   #tellLogLevel(seat: Seat, running: RunningServer | undefined): void {
-    if (this.#logLevel === undefined || running?.initialize.capabilities["logging"] === undefined || seat.isPooled)
+    if (this.logLevel === undefined || running?.initialize.capabilities["logging"] === undefined || seat.isPooled)
       return;
-    void running.upstream.ask("logging/setLevel", { level: this.#logLevel }, listingMsMax).catch(() => {}); // no promise to the client
+    void running.upstream.ask("logging/setLevel", { level: this.logLevel }, listingMsMax).catch(() => {}); // no promise to the client
   }
 
   #factsChanged(): void {

@@ -13,7 +13,7 @@ import { rpcCode } from "../json-rpc.ts";
 import { headProblem, receive, type Received } from "../receive.ts";
 import { invalid, refusal, slowServer, unavailable, unknownSession } from "../refusals.ts";
 import { refuse, type Refusal } from "../reply.ts";
-import { eventHead, eventTail } from "../splice.ts";
+import { eventFraming } from "../splice.ts";
 import { answerText, downFault } from "./answers.ts";
 import type { Assembly } from "./assembly.ts";
 import type { Hub, Selection } from "./hub.ts";
@@ -21,7 +21,6 @@ import { clientOf, readIntroduction } from "./introduction.ts";
 
 /** A DELETE that takes longer than this is answered 202: accepted, the rest goes on by itself. */
 const deleteWaitMs = 1000;
-const events = { head: eventHead, tail: eventTail };
 
 export interface DoorParts {
   hub: Hub;
@@ -153,8 +152,10 @@ export class Door {
     const introduction = envelope.method === "initialize" ? readIntroduction(body) : stranger;
     const client = clientOf(introduction);
     const session = sessions.open({ client, server: selection.label, parentId: parentOf(request) });
-    const open = hub.assemble(session, selection, introduction, events);
-    hub.nameScope(scopeKey(tokenId, selection, scope), open);
+    const open = hub.assemble(session, selection, introduction, eventFraming);
+    const key = scopeKey(tokenId, selection, scope);
+    hub.nameScope(key, open);
+    open.memory.begin(key);
     return open;
   }
 
@@ -176,7 +177,7 @@ export class Door {
       const error = asHoldfastError(thrown);
       return refuse(request, response, { ...unavailable(error.message, error.code), id, headers });
     }
-    const open = hub.assemble(session, selection, introduction, events);
+    const open = hub.assemble(session, selection, introduction, eventFraming);
     const params = this.#callParams(envelope, body, { ...headers, "mcp-session-id": session.id });
     params.failStatus = 502;
     // A client that leaves before it knew the session's id can never come back to it.
@@ -186,6 +187,7 @@ export class Door {
     response.once("close", () => open.client.done(call));
     try {
       const result = await open.introduce();
+      open.memory.begin();
       call.answer(answerText(id, result), [], () => {});
     } catch (thrown) {
       // A server that cannot be had leaves no session behind, so its id is not given out.

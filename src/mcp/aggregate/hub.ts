@@ -1,7 +1,8 @@
 /** Makes assembled sessions and keeps what they share: the start gate, the pool, the catalog, the breakers. */
 import type { Clock } from "../../clock.ts";
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
-import type { FrontServer } from "../../keeper/protocol/messages.ts";
+import { HoldfastError } from "../../errors.ts";
+import type { FrontServer, HeldRun } from "../../keeper/protocol/messages.ts";
 import type { Log } from "../../log.ts";
 import type { Scope } from "../../ownership/scope.ts";
 import type { Session } from "../../sessions/session.ts";
@@ -9,14 +10,17 @@ import type { SessionSet } from "../../sessions/set.ts";
 import type { RpcFault } from "../json-rpc.ts";
 import { Numbers } from "../numbers.ts";
 import { Catalog } from "../pool/catalog.ts";
-import { Pool } from "../pool/pool.ts";
+import { isPooledRun, Pool } from "../pool/pool.ts";
 import type { RunningServer } from "../pool/running-server.ts";
 import { StartGate } from "../pool/start-gate.ts";
 import { Starter } from "../pool/starter.ts";
 import { Pulse } from "../pulse.ts";
+import type { RunBlob } from "../run-blob.ts";
+import { eventFraming } from "../splice.ts";
 import { learnLists, type Introduction } from "../upstream/handshake.ts";
 import { Assembly } from "./assembly.ts";
 import type { Framing } from "./client-side.ts";
+import { readMemo } from "./memory.ts";
 import { probeServer, statusOf, unknownServer, type Probed, type ServerStatus } from "./probe.ts";
 
 export interface HubParts {
@@ -121,8 +125,42 @@ export class Hub {
     return probeServer(server, this.#parts.sessions, this.starter);
   }
 
-  closeStreams(): void {
-    for (const assembly of this.#open.values()) assembly.drain();
+  // ── after a front before this one ──
+
+  /** Puts an assembly back on its session, without its servers. False: the front before left none, or it cannot be. */
+  restore(session: Session): boolean {
+    const memo = readMemo(session.memo);
+    const selection = this.select(session.server ?? undefined);
+    // A client over stdio had its session through a connection to the front that is gone.
+    if (memo === undefined || selection === undefined || session.kind !== "mcp") return false;
+    const assembly = this.assemble(session, selection, memo.introduction, eventFraming);
+    if (memo.scopeKey !== undefined) this.nameScope(memo.scopeKey, assembly);
+    assembly.memory.restore(memo);
+    return true;
+  }
+
+  /** Gives a run to the session or the pool that had it. Rejects with why that cannot be done. */
+  async adopt(held: HeldRun, blob: RunBlob): Promise<void> {
+    const { run } = held;
+    if (isPooledRun(run)) return this.pool.resume(held, blob);
+    const assembly = this.#open.get(run.sessionId ?? "");
+    if (assembly === undefined) throw new HoldfastError("session_unknown", "its session is not known any more");
+    const seat = assembly.seats.find(({ name }) => name === run.server);
+    if (seat === undefined) throw new HoldfastError("server_unknown", "its server is not offered");
+    return seat.resume(held, blob);
+  }
+
+  /** All runs have been given back. */
+  resumed(): void {
+    for (const { memory } of this.#open.values()) memory.resumed();
+  }
+
+  /** `isLast`: the sessions end too, each with its last call. */
+  closeStreams(isLast: boolean): void {
+    for (const assembly of this.#open.values()) {
+      if (isLast) assembly.drain();
+      else assembly.client.hangUp();
+    }
   }
 
   failAll(fault: RpcFault): void {

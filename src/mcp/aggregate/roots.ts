@@ -47,6 +47,11 @@ export class AskedRoots implements ClientRoots {
     return true;
   }
 
+  /** What it answered in the front before. */
+  restore(roots: unknown): void {
+    this.#settle(roots);
+  }
+
   changed(): void {
     this.#wasAsked = false;
   }

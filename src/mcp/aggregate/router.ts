@@ -151,12 +151,14 @@ export class Router {
       const uri = text(body, envelope.uriStart, envelope.uriEnd);
       if (isIn) {
         client.subscriptions.set(uri, seat.name);
+        this.#assembly.memory.write();
         void seat.need().then(
           (running) => running.subscribe(uri, client),
           () => {}, // the call itself is told
         );
       } else {
         client.subscriptions.delete(uri);
+        this.#assembly.memory.write();
         if (seat.ready()?.unsubscribe(uri, client) === false) return this.#assembly.answer(call, "{}");
       }
     }

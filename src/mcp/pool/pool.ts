@@ -4,13 +4,19 @@
  * revision, client capabilities) and the client's roots. An entry lives as long as somebody holds it.
  */
 import { hash } from "node:crypto";
-import type { EndReason, FrontServer } from "../../keeper/protocol/messages.ts";
+import { HoldfastError } from "../../errors.ts";
+import type { EndReason, FrontServer, HeldRun, RunView } from "../../keeper/protocol/messages.ts";
 import type { Scope, ScopeClosed } from "../../ownership/scope.ts";
 import { version } from "../../version.ts";
 import type { Introduction } from "../upstream/handshake.ts";
 import type { Party } from "../upstream/party.ts";
+import type { RunBlob } from "../run-blob.ts";
+import type { StartOrder } from "./order.ts";
 import type { RunningServer } from "./running-server.ts";
 import type { Starter } from "./starter.ts";
+
+/** What the keeper writes down as the session of a pooled server's run: this and the key. */
+const keyPrefix = "pool-";
 
 export interface PoolRequest {
   server: FrontServer;
@@ -23,6 +29,7 @@ export interface PoolRequest {
 interface Entry {
   key: string;
   scope: Scope;
+  request: PoolRequest;
   holders: Set<Party>;
   starting: Promise<RunningServer> | undefined;
   running: RunningServer | undefined;
@@ -37,6 +44,10 @@ export interface PoolHold {
   need(): Promise<RunningServer>;
   /** Resolves when the server is gone, if this was the last hold, else at once. */
   release(reason: EndReason): Promise<ScopeClosed | void>;
+}
+
+export function isPooledRun({ sessionId }: RunView): boolean {
+  return sessionId?.startsWith(keyPrefix) === true;
 }
 
 export function poolKey({ server, introduction, roots }: PoolRequest): string {
@@ -90,7 +101,7 @@ export class Pool {
     let entry = this.#entries.get(key);
     if (entry === undefined) {
       const scope = this.#scope.child(`pool ${request.server.name}`);
-      entry = { key, scope, holders: new Set(), starting: undefined, running: undefined };
+      entry = { key, scope, request, holders: new Set(), starting: undefined, running: undefined };
       this.#entries.set(key, entry);
     }
     entry.holders.add(party);
@@ -100,33 +111,53 @@ export class Pool {
     return {
       key,
       running: () => (held.running?.usable === true ? held.running : undefined),
-      need: () => this.#need(held, request),
+      need: () => this.#need(held),
       release: (reason) => (released ??= this.#release(held, party, reason)),
     };
   }
 
-  #need(entry: Entry, request: PoolRequest): Promise<RunningServer> {
+  /** Takes over a server of the front before this one; who holds it has taken hold again. Rejects with why that cannot be done. */
+  async resume(held: HeldRun, blob: RunBlob): Promise<void> {
+    const entry = this.#entries.get(held.run.sessionId?.slice(keyPrefix.length) ?? "");
+    if (entry === undefined) throw new HoldfastError("session_unknown", "no session holds it any more");
+    if (entry.running?.usable === true || entry.starting !== undefined)
+      throw new HoldfastError("run_unknown", "another server stands in its place");
+    entry.starting = this.#starter.resume(this.#order(entry), held, blob).finally(() => {
+      entry.starting = undefined;
+    });
+    this.#put(entry, await entry.starting);
+  }
+
+  #need(entry: Entry): Promise<RunningServer> {
     if (entry.running?.usable === true) return Promise.resolve(entry.running);
-    entry.starting ??= this.#start(entry, request).finally(() => {
+    entry.starting ??= this.#start(entry).finally(() => {
       entry.starting = undefined;
     });
     return entry.starting;
   }
 
-  async #start(entry: Entry, { server, introduction, factsKey }: PoolRequest): Promise<RunningServer> {
-    const running = await this.#starter.start({
+  async #start(entry: Entry): Promise<RunningServer> {
+    const running = await this.#starter.start(this.#order(entry));
+    this.#put(entry, running);
+    return running;
+  }
+
+  #order({ key, scope, request: { server, introduction, factsKey } }: Entry): StartOrder {
+    return {
       server,
       introduction,
       factsKey,
       shared: true,
-      scope: entry.scope,
-      sessionId: `pool-${entry.key}`,
+      scope,
+      sessionId: keyPrefix + key,
       onRun: () => {},
       onListChanged: (changed) => this.#onListChanged(changed, factsKey),
-    });
+    };
+  }
+
+  #put(entry: Entry, running: RunningServer): void {
     entry.running = running;
     for (const party of entry.holders) running.join(party);
-    return running;
   }
 
   async #release(entry: Entry, party: Party, reason: EndReason): Promise<ScopeClosed | void> {

@@ -21,6 +21,7 @@ export class RunningServer {
   readonly #lifeTimer: Timer | undefined;
   #idleTimer: Timer | undefined;
   #retired = false;
+  readonly #onRetired: () => void;
   readonly #subscriptions = new Map<string, Set<Party>>();
 
   constructor(parts: {
@@ -29,14 +30,21 @@ export class RunningServer {
     wire: Wire;
     clock: Clock;
     server: FrontServer;
+    /** Milliseconds since the epoch; now, if it was just started. */
+    startedAt?: number | undefined;
+    /** It takes no new calls any more. */
+    onRetired: () => void;
   }) {
-    const { upstream, initialize, wire, clock, server } = parts;
+    const { upstream, initialize, wire, clock, server, startedAt, onRetired } = parts;
     this.upstream = upstream;
     this.initialize = initialize;
     this.#wire = wire;
     this.#clock = clock;
     this.#idleMs = server.idleTimeoutMs;
-    if (server.maxLifetimeMs > 0) this.#lifeTimer = clock.after(server.maxLifetimeMs, () => this.retire("timeout"));
+    this.#onRetired = onRetired;
+    const livedMs = startedAt === undefined ? 0 : Math.max(0, clock.now() - startedAt);
+    const leftMs = Math.max(0, server.maxLifetimeMs - livedMs);
+    if (server.maxLifetimeMs > 0) this.#lifeTimer = clock.after(leftMs, () => this.retire("timeout"));
     this.busyChanged(upstream.callsInFlight > 0);
   }
 
@@ -63,6 +71,7 @@ export class RunningServer {
 
   /** This session wants to hear of changes of the resource. */
   subscribe(uri: string, party: Party): void {
+    this.#idleTimer?.clear();
     const parties = this.#subscriptions.get(uri) ?? new Set();
     this.#subscriptions.set(uri, parties.add(party));
   }
@@ -94,6 +103,7 @@ export class RunningServer {
   /** Takes no new calls; ends now if it is idle, else with its last call. */
   retire(reason: EndReason): void {
     this.#retired = true;
+    this.#onRetired();
     if (this.upstream.callsInFlight === 0) this.#end(reason);
   }
 

@@ -1,11 +1,14 @@
 /** One session's place at one server: cold until it is needed, then a process of its own or a hold on a pooled one. */
 import { hash } from "node:crypto";
-import type { EndReason, FrontServer } from "../../keeper/protocol/messages.ts";
+import { HoldfastError } from "../../errors.ts";
+import type { EndReason, FrontServer, HeldRun } from "../../keeper/protocol/messages.ts";
 import type { Session } from "../../sessions/session.ts";
 import { learnLists, type Introduction } from "../upstream/handshake.ts";
 import type { Party } from "../upstream/party.ts";
 import type { Catalog, ServerFacts } from "./catalog.ts";
-import { canonical, poolKey, pooledIntroduction, type Pool, type PoolHold } from "./pool.ts";
+import type { RunBlob } from "../run-blob.ts";
+import type { StartOrder } from "./order.ts";
+import { canonical, poolKey, pooledIntroduction, type Pool, type PoolHold, type PoolRequest } from "./pool.ts";
 import type { RunningServer } from "./running-server.ts";
 import type { Starter } from "./starter.ts";
 
@@ -30,6 +33,8 @@ export interface SeatParts {
   /** A server was started that knows nothing of what the session told the one before it. */
   onFresh: (seat: Seat, running: RunningServer) => void;
   onFacts: () => void;
+  /** It holds another pooled server than before. */
+  onHold: () => void;
 }
 
 export class Seat {
@@ -89,12 +94,36 @@ export class Seat {
   /** Its facts, by a start if they are not known yet. The client cannot be asked anything yet. */
   async learn(): Promise<ServerFacts> {
     if (this.facts === undefined) {
-      if (!this.isPooled) await this.need();
-      else await (this.#starting ??= this.#share(false).finally(() => (this.#starting = undefined)));
+      const start = this.isPooled
+        ? (this.#starting ??= this.#share(false).finally(() => (this.#starting = undefined)))
+        : this.need();
+      const running = await start;
+      // A server of the front before this one may be there without what was known of it.
+      if (this.facts === undefined) await this.#relearn(running);
     }
     const { facts } = this;
     if (facts === undefined) throw new Error(`nothing is known of ${this.name}`);
     return facts;
+  }
+
+  /** The roots under which a pooled server is held; undefined: none is held. */
+  get held(): { roots: unknown } | undefined {
+    return this.#hold === undefined ? undefined : { roots: this.#holdRoots };
+  }
+
+  /** Takes hold as in the front before. */
+  hold(roots: unknown): void {
+    const { pool, party, roots: client } = this.#parts;
+    const isNow = canonical(roots ?? null) === canonical(client.now ?? null);
+    this.#holdRoots = isNow ? client.now : roots;
+    this.#hold = pool.hold(this.#request(this.#holdRoots), party);
+  }
+
+  /** Takes over its own server of the front before. Rejects with why that cannot be done. */
+  async resume(held: HeldRun, blob: RunBlob): Promise<void> {
+    if (this.isPooled || this.#running !== undefined)
+      throw new HoldfastError("run_unknown", "its session has no place for it");
+    this.#running = await this.#parts.starter.resume(this.#order(), held, blob);
   }
 
   /** The session is over. A server of its own ends with the session's scope. */
@@ -107,9 +136,16 @@ export class Seat {
   }
 
   async #own(): Promise<RunningServer> {
-    const { server, session, party, starter } = this.#parts;
     this.#ownFacts = undefined;
-    const running = await starter.start({
+    const running = await this.#parts.starter.start(this.#order());
+    this.#running = running;
+    this.#parts.onFresh(this, running);
+    return running;
+  }
+
+  #order(): StartOrder {
+    const { server, session, party } = this.#parts;
+    return {
       server,
       introduction: this.#introduction,
       factsKey: this.factsKey,
@@ -119,22 +155,24 @@ export class Seat {
       sessionId: session.id,
       onRun: (id, alive) => void (alive ? session.runs.add(id) : session.runs.delete(id)),
       onListChanged: (changed) => void this.#relearn(changed), // never rejects
-    });
-    this.#running = running;
-    this.#parts.onFresh(this, running);
-    return running;
+    };
+  }
+
+  #request(roots: unknown): PoolRequest {
+    return { server: this.server, introduction: this.#introduction, factsKey: this.factsKey, roots };
   }
 
   /** A hold on the pooled server of our client's kind. */
   async #share(mayAsk: boolean): Promise<RunningServer> {
-    const { server, party, pool, session, roots } = this.#parts;
+    const { party, pool, session, roots } = this.#parts;
     // Until its roots are known a client shares with nobody.
     const own = mayAsk || roots.wasAsked ? await roots.learn() : { unknownTo: session.id };
-    const request = { server, introduction: this.#introduction, factsKey: this.factsKey, roots: own };
+    const request = this.#request(own);
     const old = this.#hold;
     const fresh = old?.key === poolKey(request) ? old : pool.hold(request, party);
     this.#hold = fresh;
     this.#holdRoots = own;
+    if (fresh !== old) this.#parts.onHold();
     if (this.#left) {
       await fresh.release("session-ended");
       throw new Error("the session ended while its server was starting");

@@ -2,18 +2,18 @@
 import type { Clock } from "../../clock.ts";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
-import type { FrontServer } from "../../keeper/protocol/messages.ts";
+import type { FrontServer, HeldRun } from "../../keeper/protocol/messages.ts";
 import type { Log } from "../../log.ts";
-import type { Scope } from "../../ownership/scope.ts";
 import type { Numbers } from "../numbers.ts";
-import { greet, learnLists, type Introduction } from "../upstream/handshake.ts";
-import type { Party } from "../upstream/party.ts";
 import { openRemote } from "../upstream/open-remote.ts";
+import { writeBlob, type RunBlob } from "../run-blob.ts";
+import { greet, learnLists, type InitializeResult } from "../upstream/handshake.ts";
 import { StdioWire } from "../upstream/stdio-wire.ts";
 import { Upstream } from "../upstream/upstream.ts";
 import type { Wire } from "../upstream/wire.ts";
 import { Breaker } from "./breaker.ts";
 import type { Catalog } from "./catalog.ts";
+import { gone, type StartOrder } from "./order.ts";
 import { RunningServer } from "./running-server.ts";
 import type { StartGate } from "./start-gate.ts";
 
@@ -32,21 +32,12 @@ export interface StarterParts {
   messageBytesMax: number;
 }
 
-export interface StartOrder {
-  server: FrontServer;
-  introduction: Introduction;
-  /** Where its facts are kept. */
-  factsKey: string;
-  shared: boolean;
-  /** The one session that may be told things from the first moment on; a pool's sessions join later. */
-  party?: Party;
-  /** Owns the server's processes. */
-  scope: Scope;
-  /** Under this id the keeper writes the run down. */
-  sessionId: string;
-  onRun: (runId: string, alive: boolean) => void;
-  /** One of its lists is another now. */
-  onListChanged: (running: RunningServer) => void;
+/** A server on its way up: what is heard of it before it is handed out. */
+interface Rising {
+  order: StartOrder;
+  upstream: Upstream;
+  running: RunningServer | undefined;
+  listsChanged: boolean;
 }
 
 export class Starter {
@@ -71,7 +62,7 @@ export class Starter {
     const leave = await this.#parts.gate.enter();
     try {
       if (order.scope.closing) throw gone();
-      return await this.#start(order, breaker);
+      return await this.#start(order);
     } catch (thrown) {
       const error = asHoldfastError(thrown);
       if (order.scope.closing || error.code === "run_limit" || error.code === "gateway_busy") breaker.undecided();
@@ -82,31 +73,33 @@ export class Starter {
     }
   }
 
-  async #start(order: StartOrder, breaker: Breaker): Promise<RunningServer> {
-    const { clock, log, numbers, catalog, messageBytesMax } = this.#parts;
+  /** Takes over a server of the front before this one. Rejects with why that cannot be done. */
+  async resume(order: StartOrder, { run, openIds }: HeldRun, { tokens, seat }: RunBlob): Promise<RunningServer> {
+    if (seat?.factsKey !== order.factsKey)
+      throw new HoldfastError("server_unknown", "its server is another one now, or was addressed in another way");
+    const { link, clock, catalog } = this.#parts;
+    const { server, scope, sessionId } = order;
+    const rising = this.#rise(order);
+    rising.listsChanged = seat.listsChanged;
+    const { upstream } = rising;
+    const wire = await StdioWire.adopt({ link, clock, server: server.name, sessionId, scope }, run.id, upstream);
+    upstream.attach(wire);
+    order.onRun(run.id, true);
+    upstream.tokens.restore(tokens);
+    upstream.settle(openIds);
+    const instructions = catalog.get(order.factsKey)?.initialize.instructions;
+    const initialize = { ...seat.initialize, ...(instructions === undefined ? {} : { instructions }) };
+    const running = this.#stand(rising, wire, initialize, run.startedAt);
+    // Perhaps nobody had learnt yet what it is now.
+    if (seat.listsChanged) order.onListChanged(running);
+    return running;
+  }
+
+  async #start(order: StartOrder): Promise<RunningServer> {
+    const { clock, catalog } = this.#parts;
     const { server } = order;
-    let running: RunningServer | undefined;
-    const upstream: Upstream = new Upstream({
-      server: server.name,
-      shared: order.shared,
-      asksClients: Object.keys(order.introduction.capabilities).length > 0,
-      requestTimeoutMs: server.requestTimeoutMs,
-      messageBytesMax,
-      numbers,
-      clock,
-      log,
-      onClosed: (outcome) => {
-        const { runId } = upstream;
-        if (runId !== undefined) order.onRun(runId, false);
-        running?.ended();
-        if (running === undefined) return; // the start fails, and is counted there
-        if (upstream.answered > 0) breaker.succeeded();
-        else if (running.isWanted && !order.scope.closing) breaker.failed(outcome);
-      },
-      onBusy: (busy) => running?.busyChanged(busy),
-      onListChanged: () => running !== undefined && order.onListChanged(running),
-    });
-    if (order.party !== undefined) upstream.join(order.party);
+    const rising = this.#rise(order);
+    const { upstream } = rising;
     const wire = await this.#open(order, upstream);
     upstream.attach(wire);
     if (wire.runId !== undefined) order.onRun(wire.runId, true);
@@ -119,12 +112,65 @@ export class Starter {
         const lists = await learnLists(upstream, initialize.capabilities);
         catalog.put(order.factsKey, { initialize, lists, learnedAt: clock.now() });
       }
-      running = new RunningServer({ upstream, initialize, wire, clock, server });
-      return running;
+      return this.#stand(rising, wire, initialize);
     } catch (thrown) {
       await Promise.resolve(wire.close("spawn-failed")).catch(() => {}); // its scope reports what cannot be ended
       throw thrown;
     }
+  }
+
+  #rise(order: StartOrder): Rising {
+    const { clock, log, numbers, messageBytesMax } = this.#parts;
+    const { server } = order;
+    const breaker = this.breaker(server);
+    const upstream: Upstream = new Upstream({
+      server: server.name,
+      shared: order.shared,
+      asksClients: Object.keys(order.introduction.capabilities).length > 0,
+      requestTimeoutMs: server.requestTimeoutMs,
+      messageBytesMax,
+      numbers,
+      clock,
+      log,
+      onClosed: (outcome) => {
+        const { runId } = upstream;
+        const { running } = rising;
+        if (runId !== undefined) order.onRun(runId, false);
+        running?.ended();
+        if (running === undefined) return; // the start fails, and is counted there
+        if (upstream.answered > 0) breaker.succeeded();
+        else if (running.isWanted && !order.scope.closing) breaker.failed(outcome);
+      },
+      onBusy: (busy) => rising.running?.busyChanged(busy),
+      onListChanged: () => {
+        rising.listsChanged = true;
+        if (rising.running === undefined) return;
+        leaveBlob(rising);
+        order.onListChanged(rising.running);
+      },
+      onToken: () => leaveBlob(rising),
+    });
+    const rising: Rising = { order, upstream, running: undefined, listsChanged: false };
+    if (order.party !== undefined) upstream.join(order.party);
+    return rising;
+  }
+
+  #stand(rising: Rising, wire: Wire, initialize: InitializeResult, startedAt?: number): RunningServer {
+    const { upstream, order } = rising;
+    const { clock } = this.#parts;
+    const onRetired = () => upstream.leaveBlob("");
+    const running = new RunningServer({
+      upstream,
+      initialize,
+      wire,
+      clock,
+      server: order.server,
+      startedAt,
+      onRetired,
+    });
+    rising.running = running;
+    leaveBlob(rising);
+    return running;
   }
 
   #open({ server, scope, sessionId }: StartOrder, upstream: Upstream): Promise<Wire> {
@@ -134,6 +180,9 @@ export class Starter {
   }
 }
 
-function gone(): HoldfastError {
-  return new HoldfastError("run_ended", "the session ended while its server was starting");
+/** A server that takes no new calls, or that was never handed out, ends with this front. */
+function leaveBlob({ order: { factsKey }, upstream, running, listsChanged }: Rising): void {
+  if (running?.usable !== true) return;
+  const { instructions: _, ...initialize } = running.initialize;
+  upstream.leaveBlob(writeBlob({ tokens: upstream.tokens.entries(), seat: { factsKey, initialize, listsChanged } }));
 }

@@ -1,5 +1,6 @@
 /** What we ask a server on our own account, each with a bound. */
 import type { Clock, Timer } from "../../clock.ts";
+import type { SentIds } from "../../keeper/protocol/linked-run.ts";
 import type { Envelope } from "../envelope.ts";
 import type { Numbers } from "../numbers.ts";
 
@@ -11,12 +12,19 @@ interface OwnRequest {
 
 export class OwnRequests {
   readonly #parts: { numbers: Numbers; clock: Clock };
-  readonly #say: (message: object) => boolean;
+  readonly #say: (message: object, ids: SentIds) => boolean;
+  readonly #closed: (number: number) => void;
   readonly #open = new Map<number, OwnRequest>();
 
-  constructor(parts: { numbers: Numbers; clock: Clock }, say: (message: object) => boolean) {
+  /** `closed` hears of each that needs no answer any more. */
+  constructor(
+    parts: { numbers: Numbers; clock: Clock },
+    say: (message: object, ids: SentIds) => boolean,
+    closed: (number: number) => void,
+  ) {
     this.#parts = parts;
     this.#say = say;
+    this.#closed = closed;
   }
 
   /** Rejects with a sentence: the server's error, its end, or no answer within the bound. */
@@ -25,11 +33,12 @@ export class OwnRequests {
       const id = this.#parts.numbers.next();
       const late = () => {
         this.#open.delete(id);
+        this.#closed(id);
         reject(new Error(`gave no answer to ${method} within ${boundMs} ms`));
       };
       const timer = this.#parts.clock.after(boundMs, late);
       this.#open.set(id, { resolve, reject, timer });
-      if (this.#say({ jsonrpc: "2.0", id, method, params })) return;
+      if (this.#say({ jsonrpc: "2.0", id, method, params }, { opens: id })) return;
       timer.clear();
       this.#open.delete(id);
       reject(new Error("takes no input"));
@@ -41,6 +50,7 @@ export class OwnRequests {
     const own = this.#open.get(number);
     if (own === undefined) return;
     this.#open.delete(number);
+    this.#closed(number);
     own.timer.clear();
     const message = JSON.parse(line.toString()) as { result?: unknown; error?: { message?: unknown } | null };
     if (envelope.hasError) own.reject(new Error(`answered: ${String(message.error?.message)}`));

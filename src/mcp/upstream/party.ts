@@ -23,6 +23,15 @@ export interface UpstreamQuestion extends Question {
   upstream: Upstream;
 }
 
+/** Stands for a session of the front before this one whose call is over, and which hears nothing any more. */
+export const nobody: Party = {
+  hear: (_line, _edits, release) => release(),
+  ask: () => false,
+  withdraw: () => true,
+  isSubscribed: () => false,
+  roots: () => [],
+};
+
 export interface Party {
   /** Takes a message of the server that belongs to no single call; `question` when it waits for an answer. */
   hear(line: Buffer, edits: Edit[], release: () => void, question: UpstreamQuestion | undefined): void;

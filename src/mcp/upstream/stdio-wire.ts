@@ -1,11 +1,11 @@
 /** The wire to a stdio server: one run of the keeper's, owned by one scope from the moment it exists. */
 import type { Clock, Timer } from "../../clock.ts";
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
-import type { LinkedRun, RunEvents } from "../../keeper/protocol/linked-run.ts";
+import type { LinkedRun, RunEvents, SentIds } from "../../keeper/protocol/linked-run.ts";
 import type { EndReason, RunView } from "../../keeper/protocol/messages.ts";
 import type { Scope } from "../../ownership/scope.ts";
 import { describeEnd, OwnedRun } from "../owned-run.ts";
-import type { Wire, WireEvents } from "./wire.ts";
+import type { Legacy, Wire, WireEvents } from "./wire.ts";
 
 /** A server that closed its output but does not exit is ended after so long: it cannot answer any more. */
 const muteMsMax = 2000;
@@ -23,6 +23,7 @@ export interface StdioWireParams {
 export class StdioWire implements Wire, RunEvents {
   readonly #params: StdioWireParams;
   readonly #events: WireEvents;
+  legacy: Legacy | undefined;
   #run: LinkedRun | undefined;
   #owned: OwnedRun | undefined;
   #mute: Timer | undefined;
@@ -31,10 +32,14 @@ export class StdioWire implements Wire, RunEvents {
   /** Rejects when the keeper cannot start the server; then there is nothing to close. */
   static async open(params: StdioWireParams, events: WireEvents): Promise<StdioWire> {
     const wire = new StdioWire(params, events);
-    const run = await params.link.startRun(params.server, params.sessionId, wire);
-    wire.#run = run;
-    wire.#owned = params.scope.add(new OwnedRun(run), `run ${run.id}`);
-    if (run.view.state === "exited") params.scope.release(wire.#owned);
+    wire.#own(await params.link.startRun(params.server, params.sessionId, wire));
+    return wire;
+  }
+
+  /** Takes over the run of a front before this one. Rejects when it ended meanwhile. */
+  static async adopt(params: StdioWireParams, runId: string, events: WireEvents): Promise<StdioWire> {
+    const wire = new StdioWire(params, events);
+    wire.#own(await params.link.adoptRun(runId, wire));
     return wire;
   }
 
@@ -47,8 +52,8 @@ export class StdioWire implements Wire, RunEvents {
     return this.#run?.id;
   }
 
-  send(line: Buffer): boolean {
-    return this.#run?.send(line) ?? false;
+  send(line: Buffer, ids?: SentIds): boolean {
+    return this.#run?.send(line, ids) ?? false;
   }
 
   async close(reason: EndReason): Promise<void> {
@@ -57,9 +62,9 @@ export class StdioWire implements Wire, RunEvents {
     if (this.#owned !== undefined) this.#params.scope.release(this.#owned);
   }
 
-  onLine(line: Buffer, release: () => void): void {
+  onLine(line: Buffer, release: () => void, again: boolean): void {
     if (this.#closed) release();
-    else this.#events.onLine(line, release);
+    else this.#events.onLine(line, release, again);
   }
 
   onEnd(): void {
@@ -75,6 +80,20 @@ export class StdioWire implements Wire, RunEvents {
     if (view.state !== "exited" && view.survivors.length === 0) return;
     this.#tellClosed(describeEnd(this.#params.server, view));
     if (view.state === "exited" && this.#owned !== undefined) this.#params.scope.release(this.#owned);
+  }
+
+  #own(run: LinkedRun): void {
+    const { scope, link } = this.#params;
+    this.#run = run;
+    this.legacy = {
+      closed: (number) => run.closed(number),
+      asked: (number, serverId) => run.asked(number, serverId),
+      withdrawn: (number) => run.withdrawn(number),
+      // A run that ended meanwhile needs no blob.
+      leave: (blob) => void link.ask("run.setBlob", { run: run.id, blob }).catch(() => {}),
+    };
+    this.#owned = scope.add(new OwnedRun(run), `run ${run.id}`);
+    if (run.view.state === "exited") scope.release(this.#owned);
   }
 
   #tellClosed(outcome: string): void {

@@ -4,14 +4,17 @@
  * single caller in flight, and a question that could be meant for another is refused.
  */
 import type { Clock } from "../../clock.ts";
+import type { SentIds } from "../../keeper/protocol/linked-run.ts";
+import type { HeldIds } from "../../keeper/protocol/messages.ts";
 import type { Log } from "../../log.ts";
+import { settleOld } from "../adoption.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";
 import { rpcCode, type RpcFault } from "../json-rpc.ts";
 import type { Numbers } from "../numbers.ts";
 import { flatten, splice, type Edit } from "../splice.ts";
 import { TokenBook } from "../token-book.ts";
 import { OwnRequests } from "./own-requests.ts";
-import type { Party, PendingCall, UpstreamQuestion } from "./party.ts";
+import { nobody, type Party, type PendingCall, type UpstreamQuestion } from "./party.ts";
 import { numberAt, unheard } from "./words.ts";
 import { Whispers } from "./whispers.ts";
 import type { Wire, WireEvents } from "./wire.ts";
@@ -33,6 +36,8 @@ export interface UpstreamParams {
   onBusy: (busy: boolean) => void;
   /** One of the server's own lists is another now. */
   onListChanged: (what: string) => void;
+  /** A task began whose progress token must be known as long as the server lives. */
+  onToken: () => void;
 }
 
 interface Waiting {
@@ -44,7 +49,8 @@ export class Upstream implements WireEvents {
   readonly #params: UpstreamParams;
   readonly #calls = new Map<number, Waiting>();
   readonly #own: OwnRequests;
-  readonly #tokens = new TokenBook(() => {});
+  /** What a front after this one must know of tasks. */
+  readonly tokens: TokenBook;
   readonly #whispers: Whispers;
   #wire: Wire | undefined;
   #outcome: string | undefined;
@@ -54,8 +60,11 @@ export class Upstream implements WireEvents {
 
   constructor(params: UpstreamParams) {
     this.#params = params;
-    this.#own = new OwnRequests(params, (message) => this.say(message));
-    this.#whispers = new Whispers(params, this, this.#calls, (line) => this.#sendLine(line));
+    this.tokens = new TokenBook(params.onToken);
+    const closed = (number: number) => this.#wire?.legacy?.closed(number);
+    this.#own = new OwnRequests(params, (message, ids) => this.say(message, ids), closed);
+    const send = (line: Buffer, ids?: SentIds) => this.#sendLine(line, ids);
+    this.#whispers = new Whispers(params, this, this.#calls, send, () => this.#wire?.legacy);
   }
 
   attach(wire: Wire): void {
@@ -91,6 +100,18 @@ export class Upstream implements WireEvents {
     return this.#whispers.ghosts > 0;
   }
 
+  /** Settles what the front before left open. A call of its may still be worked for, and nobody knows for whom. */
+  settle(left: HeldIds): void {
+    for (const number of left.toServer) this.#whispers.haunt(number, nobody);
+    const closed = (number: number) => void (this.shared || this.#wire?.legacy?.closed(number));
+    settleOld({ send: (line, ids) => this.#sendLine(line, ids), closed }, left);
+  }
+
+  /** What a front after this one must know to go on with the server; empty: it ends with this front. */
+  leaveBlob(blob: string): void {
+    this.#wire?.legacy?.leave(blob);
+  }
+
   // ── towards the server ──
 
   /** Sends a client's request on, with further edits of the caller's. False: the server does not keep up. */
@@ -99,18 +120,18 @@ export class Upstream implements WireEvents {
     const text = String(number);
     const edits: Edit[] = [{ start: envelope.idStart, end: envelope.idEnd, text }, ...more];
     if (clientToken !== undefined) edits.push({ start: envelope.tokenStart, end: envelope.tokenEnd, text });
-    if (!this.send(envelope, body, edits)) return false;
+    if (!this.send(envelope, body, edits, { opens: number })) return false;
     if (this.#calls.size === 0) this.#params.onBusy(true);
     this.#calls.set(number, { call, party });
-    if (startsTask && clientToken !== undefined) this.#tokens.keep(number, clientToken);
+    if (startsTask && clientToken !== undefined) this.tokens.keep(number, clientToken);
     const { requestTimeoutMs, clock } = this.#params;
     if (requestTimeoutMs > 0) call.deadline ??= clock.after(requestTimeoutMs, () => this.#timeOut(call));
     return true;
   }
 
   /** Sends any other message of a client on. */
-  send(envelope: Envelope, body: Buffer, edits: Edit[]): boolean {
-    return this.#sendLine(splice(envelope.broken ? flatten(body) : body, edits));
+  send(envelope: Envelope, body: Buffer, edits: Edit[], ids?: SentIds): boolean {
+    return this.#sendLine(splice(envelope.broken ? flatten(body) : body, edits), ids);
   }
 
   /** Asks on our own account. Rejects with a sentence: the server's error, its end, or no answer within the bound. */
@@ -120,8 +141,8 @@ export class Upstream implements WireEvents {
   }
 
   /** A message of our own. */
-  say(message: object): boolean {
-    return this.#sendLine(Buffer.from(JSON.stringify(message)));
+  say(message: object, ids?: SentIds): boolean {
+    return this.#sendLine(Buffer.from(JSON.stringify(message)), ids);
   }
 
   /** The client cancelled its call, by its own id. False: the server does not keep up. */
@@ -157,7 +178,7 @@ export class Upstream implements WireEvents {
 
   // ── from the server ──
 
-  onLine(line: Buffer, release: () => void): void {
+  onLine(line: Buffer, release: () => void, again = false): void {
     let envelope: Envelope;
     try {
       envelope = readEnvelope(line);
@@ -171,7 +192,7 @@ export class Upstream implements WireEvents {
     // A reader who stalls may hold up a server of its own, never one that others use too.
     const go = this.#params.shared ? () => {} : release;
     if (envelope.kind === "response") this.#answered(envelope, text, go);
-    else if (envelope.kind === "request") this.#whispers.asked(envelope, text, go);
+    else if (envelope.kind === "request") this.#whispers.asked(envelope, text, go, again);
     else this.#notified(envelope, text, go);
     if (this.#params.shared) release();
   }
@@ -223,7 +244,7 @@ export class Upstream implements WireEvents {
     if (method !== "notifications/progress") return this.#whispers.notified(envelope, line, release);
     const number = numberAt(line, progressStart, progressEnd);
     const call = this.#calls.get(number)?.call;
-    const text = call?.params.clientToken ?? this.#tokens.get(number);
+    const text = call?.params.clientToken ?? this.tokens.get(number);
     if (text === undefined) return release(); // about a call that is over
     const edits = [{ start: progressStart, end: progressEnd, text }];
     if (call === undefined) this.#whispers.tell(line, edits, release);
@@ -242,16 +263,18 @@ export class Upstream implements WireEvents {
     const waiting = this.#calls.get(number);
     if (waiting === undefined) return false;
     this.#whispers.haunt(number, waiting.party);
-    this.#drop(number);
+    this.#drop(number, this.shared);
     return true;
   }
 
-  #drop(number: number): void {
-    if (this.#calls.delete(number) && this.#calls.size === 0) this.#params.onBusy(false);
+  #drop(number: number, isGhost = false): void {
+    if (!this.#calls.delete(number)) return;
+    if (!isGhost) this.#wire?.legacy?.closed(number);
+    if (this.#calls.size === 0) this.#params.onBusy(false);
   }
 
-  #sendLine(line: Buffer): boolean {
-    return this.#outcome === undefined && (this.#wire?.send(line) ?? false);
+  #sendLine(line: Buffer, ids?: SentIds): boolean {
+    return this.#outcome === undefined && (this.#wire?.send(line, ids) ?? false);
   }
 
   #dropNoise(why: string): void {
@@ -269,6 +292,6 @@ export class Upstream implements WireEvents {
   /** Nobody will answer it. */
   refuse(question: UpstreamQuestion): void {
     this.#whispers.settle(question);
-    this.#sendLine(unheard(question.serverId));
+    this.#sendLine(unheard(question.serverId), { closes: question.number });
   }
 }

@@ -3,12 +3,14 @@
  * is exactly one, else to the session. On a pooled server: to the session whose calls are the only ones in flight. A call
  * that was given up without an answer counts as in flight here (a ghost), for the server may still be working on it.
  */
+import type { SentIds } from "../../keeper/protocol/linked-run.ts";
 import type { Envelope } from "../envelope.ts";
 import type { Numbers } from "../numbers.ts";
 import { flatten, splice, type Edit } from "../splice.ts";
 import type { Party, PendingCall, UpstreamQuestion } from "./party.ts";
 import type { Upstream } from "./upstream.ts";
 import { unheard } from "./words.ts";
+import type { Legacy } from "./wire.ts";
 
 /** Ghosts that are remembered; with more, nobody is asked any more. */
 const ghostsMax = 1000;
@@ -22,7 +24,8 @@ export class Whispers {
   readonly #params: WhispersParams;
   readonly #upstream: Upstream;
   readonly #calls: ReadonlyMap<number, { call: PendingCall; party: Party }>;
-  readonly #send: (line: Buffer) => boolean;
+  readonly #send: (line: Buffer, ids?: SentIds) => boolean;
+  readonly #legacy: () => Legacy | undefined;
   readonly #ghosts = new Map<number, Party>();
   /** Everybody who holds this server. */
   readonly parties = new Set<Party>();
@@ -34,12 +37,14 @@ export class Whispers {
     params: WhispersParams,
     upstream: Upstream,
     calls: ReadonlyMap<number, { call: PendingCall; party: Party }>,
-    send: (line: Buffer) => boolean,
+    send: (line: Buffer, ids?: SentIds) => boolean,
+    legacy: () => Legacy | undefined,
   ) {
     this.#params = params;
     this.#upstream = upstream;
     this.#calls = calls;
     this.#send = send;
+    this.#legacy = legacy;
   }
 
   get ghosts(): number {
@@ -53,12 +58,13 @@ export class Whispers {
     else this.#crowded = true;
   }
 
-  /** A call that was given up got its answer after all. */
+  /** A call that was given up got its answer after all. Until then a front after this one must know of it. */
   laid(number: number): void {
-    this.#ghosts.delete(number);
+    if (this.#ghosts.delete(number)) this.#legacy()?.closed(number);
   }
 
-  asked(envelope: Envelope, line: Buffer, release: () => void): void {
+  /** `again`: the front before may have asked its client, who is not asked twice. */
+  asked(envelope: Envelope, line: Buffer, release: () => void, again = false): void {
     const serverId = line.toString("latin1", envelope.idStart, envelope.idEnd);
     const hasToken = envelope.tokenStart > 0;
     const serverToken = hasToken ? line.toString("latin1", envelope.tokenStart, envelope.tokenEnd) : undefined;
@@ -70,9 +76,9 @@ export class Whispers {
       this.#answerRoots(serverId);
       return release();
     }
-    const party = this.#listener();
+    const party = again ? undefined : this.#listener();
     if (party === undefined) {
-      this.#send(unheard(serverId, refusal(this.#calls.size + this.#ghosts.size)));
+      this.#send(unheard(serverId, again ? undefined : refusal(this.#calls.size + this.#ghosts.size)));
       return release();
     }
     const question = { number: this.#params.numbers.next(), serverId, serverToken, upstream: this.#upstream };
@@ -81,6 +87,7 @@ export class Whispers {
       return release();
     }
     this.#questions.set(serverId, { question, party });
+    this.#legacy()?.asked(question.number, serverId);
     const text = String(question.number);
     const edits: Edit[] = [{ start: envelope.idStart, end: envelope.idEnd, text }];
     if (hasToken) edits.push({ start: envelope.tokenStart, end: envelope.tokenEnd, text });
@@ -109,7 +116,7 @@ export class Whispers {
   respond(question: UpstreamQuestion, envelope: Envelope, body: Buffer): boolean {
     const bytes = envelope.broken ? flatten(body) : body;
     const edits = [{ start: envelope.idStart, end: envelope.idEnd, text: question.serverId }];
-    if (!this.#send(splice(bytes, edits))) return false;
+    if (!this.#send(splice(bytes, edits), { closes: question.number })) return false;
     this.settle(question);
     return true;
   }
@@ -150,6 +157,7 @@ export class Whispers {
     const open = this.#questions.get(line.toString("latin1", start, end));
     if (open === undefined) return release();
     this.settle(open.question);
+    this.#legacy()?.withdrawn(open.question.number);
     if (open.party.withdraw(open.question)) return release();
     open.party.hear(line, [{ start, end, text: String(open.question.number) }], release, undefined);
   }

@@ -1,0 +1,28 @@
+/** What is asked of the starter: one server, and for whom. */
+import { HoldfastError } from "../../errors.ts";
+import type { FrontServer } from "../../keeper/protocol/messages.ts";
+import type { Scope } from "../../ownership/scope.ts";
+import type { Introduction } from "../upstream/handshake.ts";
+import type { Party } from "../upstream/party.ts";
+import type { RunningServer } from "./running-server.ts";
+
+export interface StartOrder {
+  server: FrontServer;
+  introduction: Introduction;
+  /** Where its facts are kept. */
+  factsKey: string;
+  shared: boolean;
+  /** The one session that may be told things from the first moment on; a pool's sessions join later. */
+  party?: Party;
+  /** Owns the server's processes. */
+  scope: Scope;
+  /** Under this id the keeper writes the run down. */
+  sessionId: string;
+  onRun: (runId: string, alive: boolean) => void;
+  /** One of its lists is another now. */
+  onListChanged: (running: RunningServer) => void;
+}
+
+export function gone(): HoldfastError {
+  return new HoldfastError("run_ended", "the session ended while its server was starting");
+}
