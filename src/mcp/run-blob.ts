@@ -9,7 +9,7 @@ export interface RunBlob {
   seat?: SeatBlob | undefined;
 }
 
-export interface SeatBlob {
+interface SeatBlob {
   /** Where its facts are kept: equal only for the same server, addressed in the same way. */
   factsKey: string;
   /** Its answer to `initialize`; the instructions stand in the catalog. */
