@@ -68,9 +68,58 @@ describe("the sentinel", () => {
   }
 });
 
+describe("the pump", () => {
+  const native = installProgram(directory, "pump");
+  const foreign = join(directory, "pump-arm64");
+  writeFileSync(foreign, programImage("arm64", "pump") ?? "", { mode: 0o755 });
+  const hasQemu = spawnSync("qemu-aarch64-static", ["--version"]).status === 0;
+
+  for (const [name, words, skip] of [
+    ["here", [native], false],
+    ["on arm64, by qemu", ["qemu-aarch64-static", foreign], hasQemu ? false : "qemu-aarch64-static is not installed"],
+  ] as const) {
+    it(`carries both ways whole while both are busy, and ends with its stdin (${name})`, { skip }, async () => {
+      const [command = "", ...args] = words;
+      const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit", "pipe"] });
+      const socket = child.stdio[3] as Duplex;
+      const size = 2_000_000;
+      const read = (from: NodeJS.EventEmitter) =>
+        new Promise<number>((resolve) => {
+          let bytes = 0;
+          from.on("data", (chunk: Buffer) => {
+            bytes += chunk.length;
+            if (bytes >= size) resolve(bytes);
+          });
+        });
+      const both = Promise.all([read(socket), read(child.stdout!)]);
+      child.stdin!.write(Buffer.alloc(size, "u"));
+      socket.write(Buffer.alloc(size, "d"));
+      assert.deepEqual(await both, [size, size]);
+      const ended = once(child, "exit");
+      child.stdin!.end();
+      assert.deepEqual(await ended, [0, null]);
+      socket.destroy();
+    });
+  }
+
+  it("ends with 1 when the other side does, and with 0 when stdin ends although that takes nothing", async () => {
+    const first = spawn(native, [], { stdio: ["pipe", "ignore", "inherit", "pipe"] });
+    (first.stdio[3] as Duplex).destroy();
+    assert.deepEqual(await once(first, "exit"), [1, null]);
+    const stuck = spawn(native, [], { stdio: ["pipe", "ignore", "inherit", "pipe"] });
+    stuck.stdin!.on("error", () => {}); // it ends with what we wrote unread
+    stuck.stdin!.write(Buffer.alloc(4_000_000));
+    await once(stuck.stdin!, "drain", { signal: AbortSignal.timeout(300) }).catch(() => {}); // nobody reads: it never comes
+    const ended = once(stuck, "exit");
+    stuck.stdin!.destroy();
+    assert.deepEqual(await ended, [0, null]);
+    (stuck.stdio[3] as Duplex).destroy();
+  });
+});
+
 it("the programs exist for x64 and arm64, under 600 bytes each, and run under qemu where it is installed", () => {
   for (const arch of ["x64", "arm64"]) {
-    for (const name of ["joiner", "launcher", "sentinel"] as const)
+    for (const name of ["joiner", "launcher", "pump", "sentinel"] as const)
       assert.ok((programImage(arch, name)?.length ?? 999) < 600 + 120);
   }
   assert.equal(programImage("mips", "launcher"), undefined);
