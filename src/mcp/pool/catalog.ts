@@ -9,6 +9,8 @@ import type { InitializeResult, Lists } from "../upstream/handshake.ts";
 
 /** Files in the directory; the ones that were not written for longest go first. */
 const filesMax = 256;
+/** Entries in memory. */
+const entriesMax = 1024;
 /** Larger knowledge is kept in memory only. */
 const fileBytesMax = 4 * 1024 * 1024;
 /** Raised when the form of the files changes; others are not read. */
@@ -39,8 +41,15 @@ export class Catalog {
   }
 
   get(key: string): ServerFacts | undefined {
-    if (!this.#known.has(key)) this.#known.set(key, this.#read(key));
+    if (!this.#known.has(key)) this.#keep(key, this.#read(key));
     return this.#known.get(key);
+  }
+
+  /** Clients of ever new kinds must not fill the memory: the oldest knowledge is read or learnt again. */
+  #keep(key: string, facts: ServerFacts | undefined): void {
+    this.#known.set(key, facts);
+    const [oldest] = this.#known.keys();
+    if (this.#known.size > entriesMax && oldest !== undefined && oldest !== key) this.#known.delete(oldest);
   }
 
   /** Keeps new facts, in memory at once; tells the listeners when they differ from the old ones. */
@@ -48,7 +57,7 @@ export class Catalog {
     const old = this.get(key);
     const isSame = old !== undefined && sameText(old.initialize, fresh.initialize) && sameText(old.lists, fresh.lists);
     const facts = isSame ? { ...old, learnedAt: fresh.learnedAt } : { id: this.#nextId++, ...fresh };
-    this.#known.set(key, facts);
+    this.#keep(key, facts);
     this.#write(key, facts);
     if (!isSame) for (const listener of this.#listeners) listener(key);
     return facts;
