@@ -36,6 +36,8 @@ async function agrees(question: string): Promise<boolean> {
 
 export async function doctor(options: DoctorOptions): Promise<number> {
   requirePlatform();
+  if (options.yes && !options.reap)
+    throw new HoldfastError("usage", "`doctor --yes` agrees to nothing by itself; it goes with --reap");
   if (options.reap && !options.yes && !(process.stdin.isTTY && process.stderr.isTTY))
     throw new HoldfastError(
       "usage",

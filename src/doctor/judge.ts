@@ -4,7 +4,7 @@
  */
 import { farEndOf, type FarEnd } from "./far-ends.ts";
 import type { Look, Seen } from "./look.ts";
-import { parentageOf, type Parentage } from "./parentage.ts";
+import { ownerBehind, parentageOf, type Parentage } from "./parentage.ts";
 import { doubtsOf } from "./doubts.ts";
 import type { Tree } from "./trees.ts";
 
@@ -58,15 +58,15 @@ const judgement = (parts: Partial<Judgement> & Pick<Judgement, "verdict">): Judg
 
 function judgeWithLiveParent(look: Look, tree: Tree, parent: Seen): Judgement {
   const evidence = [`its parent, pid ${parent.pid}, lives`];
+  const owner = ownerBehind(look, parent);
   const ends = stdioEnds(look, tree, [parent.pid]);
-  if (typeof ends === "string") return judgement({ verdict: "unknown", owner: parent, evidence, doubts: [ends] });
+  if (typeof ends === "string") return judgement({ verdict: "unknown", owner, evidence, doubts: [ends] });
   evidence.push(...ends.map(describeEnd));
-  if (!ends.every(({ far }) => far.state === "closed"))
-    return judgement({ verdict: "in-use", owner: parent, evidence });
+  if (!ends.every(({ far }) => far.state === "closed")) return judgement({ verdict: "in-use", owner, evidence });
   const doubts = [
     `pid ${parent.pid} has let go of both ends, but lives: it may be ending the server, or have forgotten it`,
   ];
-  return judgement({ verdict: "unknown", owner: parent, evidence, doubts });
+  return judgement({ verdict: "unknown", owner, evidence, doubts });
 }
 
 function judgeReparented(look: Look, tree: Tree, parentage: Parentage, isDoomed: (pid: number) => boolean): Judgement {

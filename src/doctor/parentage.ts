@@ -1,5 +1,5 @@
 /** Whether the parent of a process started it, or was only handed it when its real parent died. */
-import { clientOf, isReaper, isRuntime, isSystemd } from "./recognise.ts";
+import { clientOf, isHoldfastGuard, isReaper, isRuntime, isSystemd } from "./recognise.ts";
 import type { Look, Seen } from "./look.ts";
 
 export type Parentage =
@@ -64,4 +64,16 @@ export function parentageOf(look: Look, child: Seen): Parentage {
   if (standsBehindYounger(child, look.childListOf(parent.pid), look))
     return { kind: "reparented", parent, how: `handed to ${name}, after younger children` };
   return { kind: "unknown", parent, why: `${name} may have started it` };
+}
+
+/** Whose a process is when this is its parent: behind the guards that `holdfast run` and a gateway stand in front of a server. */
+export function ownerBehind(look: Look, parent: Seen): Seen {
+  let owner = parent;
+  while (isHoldfastGuard(look.wordsOf(owner.pid))) {
+    const next = look.processes.get(owner.ppid);
+    // A guard whose own parent is gone is ending its tree.
+    if (next === undefined || parentageOf(look, owner).kind !== "live") return parent;
+    owner = next;
+  }
+  return owner;
 }

@@ -2,8 +2,16 @@
 import { markerVariable } from "../contain/marker.ts";
 import type { Look, Seen } from "./look.ts";
 import { farEndOf } from "./far-ends.ts";
-import { parentageOf } from "./parentage.ts";
-import { clientOf, isAgent, isShell, recogniseEnvironment, recogniseServer, type Recognised } from "./recognise.ts";
+import { ownerBehind, parentageOf } from "./parentage.ts";
+import {
+  clientOf,
+  isAgent,
+  isHoldfastGuard,
+  isShell,
+  recogniseEnvironment,
+  recogniseServer,
+  type Recognised,
+} from "./recognise.ts";
 import { readDescriptor, type Descriptor } from "./descriptors.ts";
 
 export interface Tree {
@@ -49,8 +57,9 @@ function outermostNamed(look: Look, seen: Seen): Seen {
 function recogniseByPlace(look: Look, seen: Seen): Recognised | "abandoned" | undefined {
   const parent = look.processes.get(seen.ppid);
   if (parent === undefined || seen.pid === 1) return undefined;
-  const client = clientOf(look.wordsOf(parent.pid));
+  const client = clientOf(look.wordsOf(ownerBehind(look, parent).pid));
   const words = look.wordsOf(seen.pid);
+  if (isHoldfastGuard(words)) return undefined;
   if (client !== undefined && isAgent(client)) {
     if (isShell(words) || clientOf(words) !== undefined || !hasStdio(look, seen.pid)) return undefined;
     return { how: `${client} holds it by pipes`, strength: "generic" };

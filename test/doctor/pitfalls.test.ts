@@ -3,7 +3,7 @@
  * "owner-dead", and `--reap` must leave it alive. The first three are the ones that ended people's live sessions.
  */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -158,5 +158,12 @@ describe("doctor --reap without a terminal", () => {
     const [code] = (await once(child, "close")) as [number];
     assert.equal(code, 2);
     assert.match(text, /no terminal to ask at; in a script say --yes/);
+  });
+  it("is not what --yes alone means", () => {
+    const { status, stderr } = spawnSync(process.execPath, [join(root, "dist/main.js"), "doctor", "--yes"], {
+      encoding: "utf8",
+    });
+    assert.equal(status, 2);
+    assert.match(stderr, /--yes` agrees to nothing by itself/);
   });
 });

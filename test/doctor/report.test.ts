@@ -11,6 +11,7 @@ import { examine } from "../../src/doctor/examine.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { readListed } from "../helpers/pids.ts";
 import { fixture } from "../helpers/servers.ts";
+import { until } from "../helpers/until.ts";
 import { bestTier, launchOn, root } from "../helpers/tiers.ts";
 import { Machine, machineProblem, type Outcome } from "./helpers/machine.ts";
 
@@ -111,6 +112,51 @@ describe("holdfast doctor", { skip }, () => {
     await machine.kill(live);
   });
 
+  it("names the host behind holdfast run, not the guards, and counts its copies there", async () => {
+    await using machine = await Machine.start();
+    const wrapped = [process.execPath, entry, "run", "--", ...server(machine, "wrapped")];
+    const live = await machine.plant(Array.from({ length: 5 }, () => ({ how: "socket" as const, words: wrapped })));
+    const report = await machine.examine();
+    const owners = report.trees.map(({ owner }) => owner?.command.includes("doctor/host.ts"));
+    assert.deepEqual(
+      owners,
+      Array.from({ length: 5 }, () => true),
+    );
+    assert.match(report.warnings.join(), /holds 5 copies of one command/);
+    await machine.kill(live);
+    await until("holdfast run has ended them", () => !readListed(machine.list).some((one) => machine.isLive(one)), {
+      boundMs: 10_000,
+    });
+  });
+
+  it("warns above fifty trees", async () => {
+    await using machine = await Machine.start();
+    const plan = Array.from({ length: 51 }, (_, at) => ({ how: "one" as const, words: server(machine, `s${at}`) }));
+    const live = await machine.plant(plan.slice(1));
+    assert.deepEqual((await machine.examine()).warnings, []);
+    const last = await machine.plant(plan.slice(0, 1));
+    assert.deepEqual((await machine.examine()).warnings, ["51 MCP server trees on one machine (more than 50)"]);
+    await machine.kill(live);
+    await machine.kill(last);
+  });
+
+  it("asks at a terminal, and only a yes ends anything", async () => {
+    await using machine = await Machine.start();
+    await machine.kill(await machine.plant([{ how: "socket", words: server(machine, "dead") }]));
+    const [dead] = readListed(machine.list);
+    for (const [answer, said, lives] of [
+      ["n", /nothing was ended/, true],
+      ["", /nothing was ended/, true],
+      ["y", /1 tree ended/, false],
+    ] as const) {
+      const line = `exec ${process.execPath} ${entry} doctor --reap`;
+      const { stdout } = await machine.run(["sh", "-c", `echo "${answer}" | script -qec "${line}" /dev/null`]);
+      assert.match(stdout, /End 1 tree, 2 processes, [\d.]+ MB\? \[y\/N\]/);
+      assert.match(stdout, said);
+      assert.equal(machine.isLive(dead!), lives, answer);
+    }
+  });
+
   it("counts what other gateways leave by name, and never ends it", async () => {
     await using machine = await Machine.start();
     const plan = ["node run --host a", "openclaw relay", "openclaw anchor"].map((name, at) => {
@@ -151,6 +197,13 @@ describe("what the doctor says of this machine", () => {
     const [connection] = view.connections;
     assert.deepEqual([connection?.server.pids, connection?.client.pids], [[process.pid], [process.pid]]);
     assert.deepEqual([connection?.server.state, connection?.client.state], ["ESTABLISHED", "ESTABLISHED"]);
+    // The client has gone and the server does not let go of its socket: what a leaking gateway is full of.
+    const ended = once(accepted.resume(), "end");
+    accepted.allowHalfOpen = true;
+    client.end();
+    await ended;
+    const closing = (await examine({ port })).port ?? assert.fail("no view of the port");
+    assert.deepEqual(closing.states.map(({ state }) => state).toSorted(), ["CLOSE-WAIT", "LISTEN"]);
     client.destroy();
     accepted.destroy();
     listener.close();
