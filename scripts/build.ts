@@ -1,6 +1,6 @@
 /** Compiles src/ to dist/ and lays the shell scripts beside it. Skips the work when dist/ is newer than every source. */
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, globSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, globSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -20,6 +20,8 @@ if (built.status !== 0) {
   process.exit(1);
 }
 for (const script of globSync("src/**/*.sh")) cpSync(script, script.replace("src/", `${fresh}/`));
+// The package's program: npm would do it at install, a link into a checkout does not.
+chmodSync(`${fresh}/main.js`, 0o755);
 writeFileSync(`${fresh}/.built`, "");
 if (existsSync("dist")) renameSync("dist", `${fresh}.old`);
 renameSync(fresh, "dist");

@@ -124,16 +124,25 @@ function addServers(program: Command, context: ContextOf, onDone: Done): void {
     .argument("<name>", "letters, digits, - and _, at most 32")
     .argument("[command...]", "after --, the command and its arguments")
     .option("--url <url>", "a remote server instead of a command")
+    .addOption(new Option("--type <type>", "transport of --url (default: http)").choices(["http", "sse"]))
     .option("--header <name: value>", "for --url; may be repeated", collect, [])
     .option("--env <name=value>", "may be repeated", collect, [])
     .option("--cwd <dir>", "working directory of the command")
-    .action(async (name: string, words: string[], own: { header: string[]; env: string[]; cwd?: string }, command) => {
-      const { addServer } = await import("./commands/servers.ts");
-      // The program's own --url, which names a gateway elsewhere, takes the word before this command sees it.
-      const url = (command as Command).parent?.getOptionValueSource("url") === "cli" ? urlOf(command) : undefined;
-      const file = ownFile(context(command), command);
-      onDone(addServer(file, name, { ...own, command: words, ...(url === undefined ? {} : { url }) }));
-    });
+    .showHelpAfterError("(a command's own options come after --: holdfast add NAME -- COMMAND -y …)")
+    .action(
+      async (
+        name: string,
+        words: string[],
+        own: { header: string[]; env: string[]; cwd?: string; type?: string },
+        command,
+      ) => {
+        const { addServer } = await import("./commands/servers.ts");
+        // The program's own --url, which names a gateway elsewhere, takes the word before this command sees it.
+        const url = (command as Command).parent?.getOptionValueSource("url") === "cli" ? urlOf(command) : undefined;
+        const file = ownFile(context(command), command);
+        onDone(addServer(file, name, { ...own, command: words, ...(url === undefined ? {} : { url }) }));
+      },
+    );
   program
     .command("remove")
     .description("take a server out of holdfast.json")

@@ -3,7 +3,7 @@ import { existsSync, rmSync } from "node:fs";
 import { stdin, stdout } from "node:process";
 import { createInterface } from "node:readline/promises";
 import { readDocument, type Document } from "../config/clients/document.ts";
-import { describeEdits } from "../config/clients/edits.ts";
+import { describeChange } from "../config/clients/diff.ts";
 import { assertReplaceable, backUp, backupsOf, readWhole, replaceFile, type ReadFile } from "../config/clients/file.ts";
 import { clientFiles, clientNames, serversPaths, type ClientName, type ServersPath } from "../config/clients/places.ts";
 import type { Change } from "../config/clients/wrap.ts";
@@ -115,7 +115,7 @@ function describePlan({ source, change }: PlannedChange, { done }: ChangeWords):
     return `  ${name}: ${what}${note === undefined ? "" : ` (${note})`}`;
   });
   const none = lines.length === 0 ? ["  no servers"] : [];
-  return [source.read.file, ...describeEdits(source.read.text, change.edits), ...none, ...lines];
+  return [source.read.file, ...describeChange(source.read.text, change.after), ...none, ...lines];
 }
 
 /** At a terminal the person is asked; a script says --yes beforehand. */

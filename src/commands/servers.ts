@@ -2,6 +2,7 @@
 import { describeImported, importServers, planImport, type RawServer } from "../config/clients/import.ts";
 import { exportServers } from "../config/clients/export.ts";
 import { changeServers, readOwnConfig, serverUnknown, writeOwnConfig } from "../config/clients/own-config.ts";
+import { coverWords } from "../config/clients/secrets.ts";
 import type { ClientName } from "../config/clients/places.ts";
 import { HoldfastError } from "../errors.ts";
 import { openClientFiles, type FileChoice } from "./client-files.ts";
@@ -10,6 +11,8 @@ import { count, printJson, printLines } from "./print.ts";
 export interface AddOptions {
   command: string[];
   url?: string;
+  /** Transport of the URL; undefined = streamable HTTP. */
+  type?: string;
   /** `NAME=VALUE` each. */
   env: string[];
   /** `Name: value` each. */
@@ -34,12 +37,15 @@ function pairs(words: readonly string[], separator: string, example: string): Re
 
 export function addServer(file: string, name: string, options: AddOptions): number {
   const [command, ...args] = options.command;
-  const { url, cwd } = options;
+  const { url, cwd, type } = options;
   if ((command === undefined) === (url === undefined))
     throw usage("add: say either a command after --, or --url (holdfast add NAME -- COMMAND [ARGUMENT]...)");
   if (url === undefined && options.header.length > 0) throw usage("add: --header goes with --url");
   if (url !== undefined && (options.env.length > 0 || cwd !== undefined))
     throw usage("add: --env and --cwd go with a command");
+  if (type !== undefined && url === undefined) throw usage("add: --type goes with --url");
+  if (url !== undefined && !url.includes("${") && !/^https?:$/.test(URL.parse(url)?.protocol ?? ""))
+    throw usage(`add: ${url} is no http or https URL`);
   const config = readOwnConfig(file);
   if (Object.hasOwn(config.servers, name))
     throw usage(`add: ${file} has a server ${name} already; \`holdfast remove ${name}\` first`);
@@ -48,7 +54,7 @@ export function addServer(file: string, name: string, options: AddOptions): numb
   const server: RawServer =
     url === undefined
       ? { command, args, ...(options.env.length > 0 ? { env } : {}), ...(cwd === undefined ? {} : { cwd }) }
-      : { url, ...(options.header.length > 0 ? { headers } : {}) };
+      : { ...(type === undefined ? {} : { type }), url, ...(options.header.length > 0 ? { headers } : {}) };
   writeOwnConfig(config, changeServers(config, [[name, server]]));
   printLines([`${file} has ${name} now; \`holdfast restart --all\` makes a running gateway read it`]);
   return 0;
@@ -72,7 +78,7 @@ export function listServers(file: string, json: boolean): number {
   const rows = Object.entries(servers).map(([name, server]) => [
     name,
     server["enabled"] === false ? "disabled" : "",
-    [server["command"] ?? server["url"], ...((server["args"] ?? []) as string[])].join(" "),
+    coverWords([server["command"] ?? server["url"], ...((server["args"] ?? []) as string[])].map(String)).join(" "),
     Object.keys({ ...(server["env"] as object), ...(server["headers"] as object) }).join(","),
   ]);
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));

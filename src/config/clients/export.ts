@@ -18,9 +18,10 @@ interface Dialect {
   keys: string[];
   /** How a variable is written; undefined = the client fills in none. */
   variable?: (name: string, fallback: string | undefined) => string | undefined;
-  /** Added to each stdio server, and to each remote one. */
+  /** Added to each stdio server, to each remote one, and to each remote one of the older transport; undefined = has none. */
   stdio?: RawServer;
   remote?: RawServer;
+  sse: RawServer | undefined;
 }
 
 const common = ["command", "args", "env", "url", "headers"];
@@ -35,15 +36,17 @@ const dialects: Record<ClientName, Dialect> = {
     variable: withDefault,
     stdio: { type: "stdio" },
     remote: { type: "http" },
+    sse: { type: "sse" },
   },
-  codex: { path: ["mcp_servers"], keys: [...common, "cwd", "enabled"] },
-  cursor: { path: ["mcpServers"], keys: common, variable: editorVariable },
+  codex: { path: ["mcp_servers"], keys: [...common, "cwd", "enabled"], sse: undefined },
+  cursor: { path: ["mcpServers"], keys: common, variable: editorVariable, sse: {} },
   vscode: {
     path: ["servers"],
     keys: [...common, "cwd"],
     variable: editorVariable,
     stdio: { type: "stdio" },
     remote: { type: "http" },
+    sse: { type: "sse" },
   },
   copilot: {
     path: ["mcpServers"],
@@ -51,14 +54,16 @@ const dialects: Record<ClientName, Dialect> = {
     variable: plainVariable,
     stdio: { type: "local", tools: ["*"] },
     remote: { type: "http", tools: ["*"] },
+    sse: { type: "sse", tools: ["*"] },
   },
   openclaw: {
     path: ["mcp", "servers"],
     keys: [...common, "cwd", "connectionTimeoutMs", "requestTimeoutMs"],
     variable: plainVariable,
     remote: { transport: "streamable-http" },
+    sse: { transport: "sse" },
   },
-  gemini: { path: ["mcpServers"], keys: [...common, "cwd"], variable: plainVariable },
+  gemini: { path: ["mcpServers"], keys: [...common, "cwd"], variable: plainVariable, sse: {} },
 };
 
 /** Under the client's own name and unit. */
@@ -67,7 +72,6 @@ const renamed: Partial<Record<ClientName, Record<string, [string, number]>>> = {
   gemini: { requestTimeoutMs: ["timeout", 1] },
 };
 const moved: Partial<Record<ClientName, Record<string, string>>> = {
-  codex: { headers: "http_headers" },
   gemini: { url: "httpUrl" },
 };
 
@@ -79,7 +83,12 @@ export function exportServers(servers: Readonly<Record<string, RawServer>>, clie
   const refused: string[] = [];
   const notes: string[] = [];
   const entries: [string, RawServer][] = [];
-  for (const [name, server] of Object.entries(servers)) {
+  for (const [name, own] of Object.entries(servers)) {
+    const server = client === "codex" ? own : withBearer(own);
+    if (server["type"] === "sse" && dialect.sse === undefined) {
+      refused.push(`${name}: ${client} does not speak sse`);
+      continue;
+    }
     if (server["enabled"] === false && !dialect.keys.includes("enabled")) {
       refused.push(`${name}: it is disabled, which ${client} has no word for`);
       continue;
@@ -99,10 +108,21 @@ function unknownVariable(server: RawServer, { variable }: Dialect): string | und
   const env = Object.entries((server["env"] ?? {}) as Record<string, string>);
   const own =
     variable === undefined ? Object.fromEntries(env.filter(([name, value]) => !isForwarded(name, value))) : {};
-  const looked = variable === undefined ? { ...server, env: own } : server;
+  // So does a header that is nothing but a variable.
+  const headers = Object.entries((server["headers"] ?? {}) as Record<string, string>);
+  const fixed = Object.fromEntries(headers.filter(([, value]) => wholeVariable(value) === undefined));
+  const looked = variable === undefined ? { ...server, env: own, headers: fixed } : server;
   for (const [whole, name = "", fallback] of JSON.stringify(looked).matchAll(variablePattern))
     if (variable?.(name, fallback) === undefined) return whole;
   return undefined;
+}
+
+/** What only Codex has a key for, as the header that it means. */
+function withBearer(server: RawServer): RawServer {
+  const { bearerTokenEnv, ...rest } = server;
+  if (typeof bearerTokenEnv !== "string") return server;
+  const authorization = { Authorization: `Bearer \${${bearerTokenEnv}}` };
+  return { ...rest, headers: { ...(rest["headers"] as object), ...authorization } };
 }
 
 function isForwarded(name: string, value: string): boolean {
@@ -110,11 +130,16 @@ function isForwarded(name: string, value: string): boolean {
 }
 
 function exportServer(name: string, server: RawServer, client: ClientName, notes: string[]): RawServer {
-  const { keys, variable, stdio, remote } = dialects[client];
-  const result: RawServer = { ...("url" in server ? remote : stdio) };
+  const { keys, variable, stdio, remote, sse } = dialects[client];
+  const isSse = server["type"] === "sse";
+  const result: RawServer = { ...("url" in server ? (isSse ? sse : remote) : stdio) };
   for (const [key, value] of Object.entries(server)) {
     const other = renamed[client]?.[key];
-    if (key === "enabled" && value === true) continue;
+    if ((key === "enabled" && value === true) || key === "type") continue;
+    else if (key === "url" && client === "gemini" && isSse) result["url"] = value;
+    else if (key === "bearerTokenEnv") result["bearer_token_env_var"] = value;
+    else if (client === "codex" && key === "headers")
+      Object.assign(result, codexHeaders(value as Record<string, string>));
     else if (other !== undefined && typeof value === "number") result[other[0]] = value * other[1];
     else if (client === "codex" && key === "env")
       Object.assign(result, codexEnvironment(value as Record<string, string>));
@@ -124,6 +149,19 @@ function exportServer(name: string, server: RawServer, client: ClientName, notes
   }
   return result;
 }
+
+/** A header that is one variable has a list of its own there. */
+function codexHeaders(headers: Record<string, string>): RawServer {
+  const named = Object.entries(headers).map(([name, value]) => [name, value, wholeVariable(value)] as const);
+  const fixed = named.filter(([, , variable]) => variable === undefined).map(([name, value]) => [name, value]);
+  const taken = named.filter(([, , variable]) => variable !== undefined).map(([name, , variable]) => [name, variable]);
+  return {
+    ...(fixed.length === 0 ? {} : { http_headers: Object.fromEntries(fixed) as RawServer }),
+    ...(taken.length === 0 ? {} : { env_http_headers: Object.fromEntries(taken) as RawServer }),
+  };
+}
+
+const wholeVariable = (text: string) => /^\$\{([A-Za-z_]\w*)\}$/.exec(text)?.[1];
 
 function codexEnvironment(env: Record<string, string>): RawServer {
   const all = Object.entries(env);

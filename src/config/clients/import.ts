@@ -4,7 +4,7 @@ import { configSchema } from "../schema.ts";
 import { at, meaningOf, type Document } from "./document.ts";
 import type { ClientName } from "./places.ts";
 import { wrapperLength } from "./prefix.ts";
-import { fullName } from "./wrap.ts";
+import { commandLineNote, fullName, isCommandLine } from "./wrap.ts";
 
 export type RawServer = Record<string, unknown>;
 
@@ -65,6 +65,8 @@ export function importServers(document: Document, client: ClientName | undefined
 function importServer(name: string, raw: RawServer, client: ClientName | undefined): Omit<Imported, "name" | "path"> {
   const notes: string[] = [];
   const server = translateKeys(raw, notes);
+  // Gemini has the newer transport under httpUrl, and means the older one by url.
+  if (client === "gemini" && "url" in raw) server["type"] = "sse";
   const refuse = (refused: string) => ({ refused, notes });
   const { command, args } = server;
   if (typeof command === "string" && Array.isArray(args)) {
@@ -72,6 +74,7 @@ function importServer(name: string, raw: RawServer, client: ClientName | undefin
     const length = wrapperLength(words);
     if (length !== undefined) [server["command"], server["args"]] = [words[length], words.slice(length + 1)];
   }
+  if (typeof server["command"] === "string" && isCommandLine(server["command"])) return refuse(commandLineNote);
   const texts = JSON.stringify(server);
   const [foreign] = client === "codex" ? [] : (editorVariable.exec(texts) ?? []);
   if (foreign === "${input:")
@@ -79,13 +82,14 @@ function importServer(name: string, raw: RawServer, client: ClientName | undefin
       "it asks a person for ${input:…}, which a gateway cannot; put the value into an environment variable and write ${NAME}",
     );
   if (foreign !== undefined) return refuse(`only the client can fill in ${foreign}…}; write the value itself`);
-  if (client === "codex" && texts.includes("${")) notes.push("Codex passes ${…} on as it is, Holdfast fills it in");
+  if (client === "codex" && JSON.stringify(raw).includes("${"))
+    notes.push("Codex passes ${…} on as it is, Holdfast fills it in");
   const [bare] = client === "gemini" ? (/\$[A-Za-z_]\w*/.exec(texts) ?? []) : [];
   if (bare !== undefined) return refuse(`${bare} is Gemini's; write \${${bare.slice(1)}}, which both fill in`);
   const plain = JSON.parse(texts.replaceAll(/\$\{env:([A-Za-z_]\w*)\}/g, "${$1}")) as RawServer;
   const checked = configSchema.safeParse({ mcpServers: { [name]: plain } });
   if (checked.success) return { server: plain, notes };
-  return refuse(describe(checked.error.issues[0], plain));
+  return refuse(describe(checked.error.issues[0]));
 }
 
 function translateKeys(raw: RawServer, notes: string[]): RawServer {
@@ -95,14 +99,17 @@ function translateKeys(raw: RawServer, notes: string[]): RawServer {
     const other = renamed[key];
     if (other !== undefined && typeof value === "number") server[other[0]] = Math.round(value * other[1]);
     else if (other !== undefined && typeof value === "bigint") server[other[0]] = Number(value) * other[1];
+    else if (same[key] === "headers") server["headers"] = { ...(server["headers"] as object), ...(value as object) };
     else if (same[key] !== undefined) server[same[key]] = value;
     else if (key === "enabled" && typeof value === "boolean") server["enabled"] = value;
     else if (key === "disabled" && typeof value === "boolean") server["enabled"] = !value;
     else if (key === "env" && isRecord(value)) Object.assign(env, textsOf(value));
     else if (key === "env_vars" && Array.isArray(value) && value.every((one) => typeof one === "string"))
       for (const variable of value) env[variable] ??= `\${${variable}:-}`;
-    else if (key === "bearer_token_env_var" && typeof value === "string")
-      server["headers"] = { ...(server["headers"] as object), Authorization: `Bearer \${${value}}` };
+    else if (key === "bearer_token_env_var" && typeof value === "string") server["bearerTokenEnv"] = value;
+    else if (key === "env_http_headers" && isRecord(value))
+      server["headers"] = { ...(server["headers"] as object), ...variablesOf(value) };
+    else if ((key === "type" || key === "transport") && value === "sse") server["type"] = "sse";
     else if (key === "type" || key === "transport") notes.push(...transportNote(value));
     else notes.push(`${key} is not known to Holdfast and was left out`);
   }
@@ -115,6 +122,11 @@ function translateKeys(raw: RawServer, notes: string[]): RawServer {
 function transportNote(value: unknown): string[] {
   const isPlain = ["stdio", "local", "http", "streamable-http", "streamableHttp"].includes(String(value));
   return isPlain ? [] : [`the transport ${String(value)} was left out`];
+}
+
+/** Codex' names of variables, as what they stand for. */
+function variablesOf(names: Record<string, unknown>): Record<string, string> {
+  return Object.fromEntries(Object.entries(names).map(([key, name]) => [key, `\${${String(name)}}`]));
 }
 
 function textsOf(values: Record<string, unknown>): Record<string, unknown> {
@@ -134,10 +146,8 @@ interface Issue {
   issues?: { message: string }[];
 }
 
-function describe(issue: Issue | undefined, server: RawServer): string {
+function describe(issue: Issue | undefined): string {
   if (issue === undefined) return "it does not fit";
-  if ("url" in server && issue.code !== "invalid_key" && !("command" in server))
-    return "it is a remote server (url), which this version of Holdfast's config cannot hold";
   if (issue.code === "invalid_key")
     return `its name cannot be taken over: ${issue.issues?.[0]?.message ?? issue.message}`;
   const key = issue.path.slice(2).map(String).join(".");
@@ -183,5 +193,7 @@ function normal(server: unknown): unknown {
 
 export function describeImported({ path, refused, notes }: Imported, isPresent: boolean): string[] {
   const head = refused === undefined ? (isPresent ? "there already" : "taken over") : `refused: ${refused}`;
-  return [`  ${fullName(path)}: ${head}`, ...notes.map((note) => `    ${note}`)];
+  // Of a server that stays where it is, nothing was left out.
+  const said = refused === undefined ? notes : [];
+  return [`  ${fullName(path)}: ${head}`, ...said.map((note) => `    ${note}`)];
 }

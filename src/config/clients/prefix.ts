@@ -1,5 +1,5 @@
 /** The words that `wrap` puts before a server's command, and how they are known again. */
-import { readFileSync, realpathSync } from "node:fs";
+import { accessSync, constants, readFileSync, realpathSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 
 /** A command as clients keep it: a program and its arguments. */
@@ -25,11 +25,21 @@ export interface Installation {
 export function ownWords({ script, node, path }: Installation): string[] {
   for (const directory of path.split(delimiter)) {
     if (directory === "") continue;
-    const found = realPath(join(directory, "holdfast"));
+    const found = programAt(join(directory, "holdfast"));
     // The first one is the one that a client would start.
     if (found !== undefined) return found === realPath(script) ? ["holdfast"] : [node, script];
   }
   return [node, script];
+}
+
+/** Where a program really is; undefined when a search along PATH would pass it by. */
+function programAt(file: string): string | undefined {
+  try {
+    accessSync(file, constants.X_OK);
+    return realPath(file);
+  } catch {
+    return undefined; // no such file, or none that can be started
+  }
 }
 
 function realPath(file: string): string | undefined {

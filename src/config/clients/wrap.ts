@@ -1,4 +1,5 @@
 /** Puts `holdfast run --` before the stdio servers of one file, touching nothing but `command` and `args`. */
+import { existsSync, statSync } from "node:fs";
 import { HoldfastError } from "../../errors.ts";
 import { at, isSameMeaning, meaningOf, type Document, type Entry, type Language } from "./document.ts";
 import { applyEdits, type Edit } from "./edits.ts";
@@ -49,6 +50,17 @@ export function fullName(path: readonly string[]): string {
   return path.map((key) => (/[.\s]/.test(key) ? JSON.stringify(key) : key)).join(".");
 }
 
+/** A whole command line in `command`: only some clients split it, and Holdfast would look for a program of that name. */
+export function isCommandLine(command: string): boolean {
+  const [program = "", ...rest] = command.trim().split(/\s/);
+  if (rest.length === 0 || existsSync(command)) return false;
+  // A path with blanks that is not here may be on the machine that the file is for.
+  return !/[\\/]/.test(program) || statSync(program, { throwIfNoEntry: false })?.isFile() === true;
+}
+
+export const commandLineNote =
+  "its command is a whole command line; write the program into command and the rest into args";
+
 /** What a person should know of a server that is wrapped all the same. */
 function noteOf(entry: Entry, { command }: Words): string | undefined {
   const program = baseName(command);
@@ -91,6 +103,10 @@ export function wrapDocument(document: Document, prefix: readonly string[]): Cha
         state: "left",
         note: "cmd is a Windows shell, and Holdfast does not hold trees on Windows yet",
       });
+      continue;
+    }
+    if (isCommandLine(words.command)) {
+      findings.push({ name, state: "left", note: commandLineNote });
       continue;
     }
     const [command = "", ...script] = prefix;

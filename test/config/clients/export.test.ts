@@ -28,6 +28,49 @@ describe("export", () => {
     });
   }
 
+  for (const client of clientNames) {
+    it(`${client}: remote servers go out and come back with their transport, headers and token`, () => {
+      const servers = {
+        plain: { url: "https://example.com/mcp", headers: { "X-Team": "a" } },
+        token: { url: "https://example.com/mcp", bearerTokenEnv: "TOKEN" },
+        old: { type: "sse", url: "https://example.com/sse" },
+      };
+      const { text, refused, notes } = exportServers(servers, client);
+      assert.deepEqual(notes, []);
+      assert.deepEqual(refused, client === "codex" ? ["old: codex does not speak sse"] : []);
+      const file = client === "codex" ? "config.toml" : "mcp.json";
+      const back = importServers(readDocument(file, text, serversPaths(client, file)), client);
+      const headers = { Authorization: "Bearer ${TOKEN}" };
+      const { url } = servers.token;
+      // Cursor finds the transport out by itself, and has no word for it.
+      const old = client === "codex" ? undefined : client === "cursor" ? { url: servers.old.url } : servers.old;
+      assert.deepEqual(
+        ["plain", "token", "old"].map((name) => back.find((one) => one.name === name)?.server),
+        [servers.plain, client === "codex" ? servers.token : { url, headers }, old],
+      );
+    });
+  }
+
+  it("codex: a header that is one variable goes by its name, any other variable is refused", () => {
+    const servers = {
+      named: { url: "https://example.com", headers: { "X-Key": "${KEY}", "X-Team": "a" } },
+      mixed: { url: "https://example.com", headers: { "X-Key": "key ${KEY}" } },
+    };
+    const { text, refused } = exportServers(servers, "codex");
+    assert.equal(refused.length, 1);
+    assert.deepEqual(plain(text, "toml"), {
+      mcp_servers: {
+        named: {
+          url: "https://example.com",
+          http_headers: { "X-Team": "a" },
+          env_http_headers: { "X-Key": "KEY" },
+        },
+      },
+    });
+    const [back] = importServers(readDocument("c.toml", text, serversPaths("codex", "c.toml")), "codex");
+    assert.deepEqual(back?.server, servers.named);
+  });
+
   it("leaves out, and names, a server that the client could not start", () => {
     const servers = {
       a: { command: "x", env: { A: "${A}", B: "${B:-b}" } },

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { parse as parseToml } from "smol-toml";
 import { readDocument, meaningOf, at, type Document } from "../../../src/config/clients/document.ts";
-import { describeEdits } from "../../../src/config/clients/edits.ts";
+import { describeChange } from "../../../src/config/clients/diff.ts";
 import { unwrapDocument } from "../../../src/config/clients/unwrap.ts";
 import { checked, wrapDocument } from "../../../src/config/clients/wrap.ts";
 import { Random } from "../../mcp/helpers/random.ts";
@@ -72,22 +72,22 @@ describe("wrap and unwrap", () => {
     const text =
       '{\n  // mine\n  "mcpServers": {\n    "a": {\n      "env": { "API_KEY": "s3cret" },\n      "command": "npx", // why\n      "args": [\n        "-y" // yes\n      ]\n    }\n  }\n}\n';
     const document = read(json.file, text, json.path);
-    const { edits, after } = wrapDocument(document, ["holdfast"]);
+    const { after } = wrapDocument(document, ["holdfast"]);
     assert.equal(
       after,
       '{\n  // mine\n  "mcpServers": {\n    "a": {\n      "env": { "API_KEY": "s3cret" },\n      "command": "holdfast", // why\n      "args": [\n        "run",\n        "--",\n        "npx",\n        "-y" // yes\n      ]\n    }\n  }\n}\n',
     );
-    assert.deepEqual(describeEdits(text, edits), [
-      "@@ -6,1 +6,1 @@",
+    assert.deepEqual(describeChange(text, after), [
+      "@@ -4,6 +4,9 @@",
+      '     "a": {',
       '       "env": { "API_KEY": "…" },',
       '-      "command": "npx", // why',
       '+      "command": "holdfast", // why',
       '       "args": [',
-      "@@ -8,1 +8,4 @@",
-      '       "args": [',
       '+        "run",',
       '+        "--",',
       '+        "npx",',
+      '         "-y" // yes',
       "       ]",
     ]);
   });
@@ -125,6 +125,8 @@ describe("wrap and unwrap", () => {
         off: { command: "x", disabled: true },
         odd: { command: "x", args: "y" },
         none: 5,
+        line: { command: "npx -y server" },
+        path: { command: "/no such place/server" },
       },
     });
     const { findings, after } = wrapDocument(read(json.file, text, json.path), ["holdfast"]);
@@ -136,6 +138,8 @@ describe("wrap and unwrap", () => {
       far: "changed: ssh: the local side is held, what runs on the other machine is not",
       off: "changed: disabled in the client",
       odd: "left: its args are no list of texts",
+      line: "left: its command is a whole command line; write the program into command and the rest into args",
+      path: "changed: undefined",
     });
     assert.equal(unwrapText(after), text);
   });
