@@ -33,11 +33,6 @@ export interface ExecOptions {
 }
 
 export async function exec(context: CommandContext, argv: string[], options: ExecOptions): Promise<number> {
-  if (options.host !== "local")
-    throw new HoldfastError(
-      "usage",
-      `exec: --host ${options.host}: only "local" is there: commands run where the gateway runs`,
-    );
   const client = new GatewayClient(context);
   const isTerminal = options.pty && process.stdin.isTTY && process.stdout.isTTY;
   const run = await client.call("run.start", startParams(argv, options));
@@ -73,7 +68,8 @@ function startParams(argv: string[], options: ExecOptions): ParamsOf<"run.start"
   return {
     kind: options.pty ? "pty" : "exec",
     argv,
-    cwd: options.cwd ?? process.cwd(),
+    host: options.host,
+    ...(options.cwd === undefined && options.host !== "local" ? {} : { cwd: options.cwd ?? process.cwd() }),
     env,
     background: options.background,
     replaceExistingScope: options.replace,

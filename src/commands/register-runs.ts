@@ -64,7 +64,7 @@ function addExec(program: Command, context: ContextOf, onDone: OnDone): void {
         .choices(["reap", "keep-until-scope-ends"])
         .default("reap"),
     )
-    .option("--host <name>", "where to run it", "local")
+    .option("--host <name>", "where to run it: ssh:user@host, if exec.allowHosts names it", "local")
     .option("--cwd <directory>", "default: where you are")
     .option("--env <name=value>", "add a variable; may be given more than once", collect, [])
     .option("--session <id>", "it ends with this session")

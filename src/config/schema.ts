@@ -4,6 +4,14 @@ import { connectionsSchema } from "./connections.ts";
 
 const milliseconds = z.int().min(0).max(2_147_483_647);
 
+/** A shell somewhere in the user's ssh config may see the name, so nothing that one reads is in it. */
+const sshHost = z
+  .string()
+  .regex(
+    /^ssh:[^\s'"`$;&<>|(){}*?!#~-][^\s'"`$;&<>|(){}*?!#]*$/,
+    "is ssh:<host, user@host, or a name of your ssh config>",
+  );
+
 /** What every server has, wherever it runs. */
 const everyServer = {
   enabled: z.boolean().default(true),
@@ -28,8 +36,7 @@ const stdioSchema = z.strictObject({
   cwd: z.string().min(1).optional(),
   /** `local`, or `ssh:` and a destination of the user's ssh config: the server runs there, guarded. */
   host: z
-    .string()
-    .regex(/^(local|ssh:[^\s-]\S*)$/, "is local or ssh:<host, user@host, or a name of your ssh config>")
+    .union([z.literal("local"), sshHost], "is local or ssh:<host, user@host, or a name of your ssh config>")
     .default("local"),
   /** A `command: "ssh"` gets the same guard over there. false = as it is written, and its far side is nobody's. */
   sshGuard: z.boolean().default(true),
@@ -95,6 +102,8 @@ export const configSchema = z.strictObject({
       enabled: z.boolean().default(false),
       /** Programs that may be started: names looked up in the gateway's PATH, or absolute paths. Absent = any. */
       allowCommands: z.array(z.string().min(1)).optional(),
+      /** Other machines on which commands may be started, as the caller writes them. */
+      allowHosts: z.array(sshHost).default([]),
       /** Directories in which, or below which, commands may be started; absolute. Absent = any. */
       allowDirectories: z.array(z.string().startsWith("/", "must be an absolute path")).min(1).optional(),
       /** Kept of each run's output: one half from its beginning, the rest from its end. */

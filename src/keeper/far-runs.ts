@@ -2,10 +2,10 @@
 import { baseEnvironment } from "../contain/environment.ts";
 import type { Container, Containment } from "../contain/types.ts";
 import type { Config, ServerConfig } from "../config/schema.ts";
-import { readDestination } from "../ssh/destination.ts";
+import { parseHost, readDestination } from "../ssh/destination.ts";
 import { FarContainer } from "../ssh/far-container.ts";
 import { FarHosts, type HostView } from "../ssh/hosts.ts";
-import { placeFar } from "../ssh/placement.ts";
+import { placeFar, type FarPlace } from "../ssh/placement.ts";
 import type { Ledger, LedgerRow } from "./ledger.ts";
 import type { Log } from "./log.ts";
 
@@ -20,6 +20,19 @@ export interface FarRunsParts {
   /** For control sockets. */
   directory: string;
   log: Log;
+}
+
+interface Placed {
+  container: Container;
+  host: string;
+}
+
+interface FarCommandRequest {
+  host: string;
+  command: string;
+  args: readonly string[];
+  env: Record<string, string>;
+  cwd: string | undefined;
 }
 
 export class FarRuns {
@@ -51,10 +64,19 @@ export class FarRuns {
   }
 
   /** The fence of a server's run and the name of its host; what runs here gets `local` as it is. */
-  place(local: Container, server: ServerConfig): { container: Container; host: string } {
+  place(local: Container, server: ServerConfig): Placed {
     const place = placeFar(server);
-    if (place === undefined) return { container: local, host: "local" };
-    const { destination, command, farEnv, nearEnv, cwd } = place;
+    return place === undefined ? { container: local, host: "local" } : this.#placeAt(local, place);
+  }
+
+  /** The same for a background command. */
+  placeCommand(local: Container, { host, command, args, env, cwd }: FarCommandRequest): Placed {
+    if (host === "local") return { container: local, host };
+    const there = { argv: [command, ...args] };
+    return this.#placeAt(local, { destination: parseHost(host), command: there, farEnv: env, nearEnv: {}, cwd });
+  }
+
+  #placeAt(local: Container, { destination, command, farEnv, nearEnv, cwd }: FarPlace): Placed {
     const { termGraceMs } = this.#parts.config.stop;
     const container = new FarContainer({
       local,

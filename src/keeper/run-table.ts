@@ -39,7 +39,7 @@ export interface Launch {
   /** Makes what the run is fed and heard by. `hangUp` tells every process of it that its terminal is gone. */
   prepare(id: string, hangUp: () => void): Pick<RunParts, "io" | "errorLog" | "keepsDescendants" | "figures">;
   /** Where it runs, if not here: around the container that holds what is started here. */
-  place?(container: Container): { container: Container; host: string };
+  place?(container: Container, far: FarRuns): { container: Container; host: string };
   /** It is in the table, and nothing is started yet. */
   onPrepared?(run: Run): void;
   onChange?(run: Run): void;
@@ -90,7 +90,7 @@ export class RunTable {
       command: [command, ...args].join(" "),
       limits,
       request: { command, args, cwd, env },
-      place: (container) => this.#parts.far.place(container, server),
+      place: (container, far) => far.place(container, server),
       prepare: (id) => ({ errorLog: new ErrorLog(join(this.#parts.runsDirectory, `${id}.log`)) }),
     });
   }
@@ -199,7 +199,7 @@ export class RunTable {
     // The epoch is in the id, so that a guardian of an older epoch can tell a newer one's runs from its own.
     const id = `r${epoch}-${randomBytes(4).toString("hex")}`;
     const near = containment.create(id);
-    const { container, host } = launch.place?.(near) ?? { container: near, host: "local" };
+    const { container, host } = launch.place?.(near, this.#parts.far) ?? { container: near, host: "local" };
     const hangUp = () => {
       container.signal("SIGHUP");
       // What is stopped cannot hear it before it goes on.

@@ -119,7 +119,8 @@ export class Run {
   /** To every process of the run, or to its command only. Nothing happens when nobody is there. */
   signal(signal: NodeJS.Signals, to: "all" | "command"): void {
     const { container } = this.#parts;
-    if (to === "all") return container.signal(signal);
+    // Of a run on another machine nobody here knows the command's pid.
+    if (to === "all" || container.lost !== undefined) return container.signal(signal);
     const command = container.members().find(({ pid }) => pid === this.#process?.leaderPid());
     if (command !== undefined) signalProcess(command, signal);
   }

@@ -234,6 +234,7 @@ function completeSpec(given: StartOptions, argv: string[], size: { columns: numb
   const told = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   return {
     kind: "exec",
+    host: "local",
     cwd: null,
     env: {},
     sessionId: null,

@@ -24,6 +24,7 @@ leavesNothing();
 const spec: BackgroundSpec = {
   kind: "exec",
   argv: ["true"],
+  host: "local",
   cwd: "/",
   env: {},
   sessionId: null,

@@ -26,6 +26,11 @@ const startParams = z.strictObject({
   command: z.string().min(1).optional().describe("a line for /bin/sh; else `argv`"),
   argv: z.array(z.string()).min(1).max(10_000).optional().describe("program and arguments"),
   cwd: z.string().max(4096).optional().describe("absolute; the gateway's home directory by default"),
+  host: z
+    .string()
+    .max(256)
+    .default("local")
+    .describe("`local`, or `ssh:…` as `exec.allowHosts` of the config names it"),
   env: z.record(z.string(), z.string()).default({}).describe("added to the clean base"),
   sessionId: z.string().max(128).optional().describe("the run ends with this session"),
   scopeKey: z.string().min(1).max(256).optional(),

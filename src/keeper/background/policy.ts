@@ -8,6 +8,7 @@ import { guardVariable } from "../../contain/subreaper.ts";
 import { markerVariable } from "../../contain/marker.ts";
 import { HoldfastError } from "../../errors.ts";
 import { specLimits, type BackgroundSpec } from "../protocol/background.ts";
+import { resolveFar } from "./far-policy.ts";
 
 export type ExecRules = Config["exec"];
 
@@ -15,8 +16,11 @@ export type ExecRules = Config["exec"];
 export interface Resolved {
   command: string;
   args: string[];
-  cwd: string;
+  /** Undefined = where a login begins, on another machine. */
+  cwd: string | undefined;
   env: Record<string, string>;
+  /** `local`, or `ssh:…`. */
+  host: string;
 }
 
 /** Variables by which a program that is allowed would load another one. Not a whole list: a guard rail, no sandbox. */
@@ -28,12 +32,16 @@ export function resolveSpec(spec: BackgroundSpec, rules: ExecRules, base = baseE
     throw new HoldfastError("exec_disabled", 'background runs are off; set "exec": {"enabled": true} in the config');
   const [command = "", ...args] = spec.argv;
   checkWords(spec);
+  if (spec.host !== "local") {
+    checkEnvironment(spec.env, rules);
+    return resolveFar(spec, rules);
+  }
   const cwd = resolveDirectory(spec.cwd ?? base["HOME"] ?? homedir(), rules);
   const env = { ...base, ...terminalDefaults(spec, base), ...checkEnvironment(spec.env, rules) };
   const program = findProgram(command, cwd, env["PATH"] ?? "/usr/bin:/bin");
-  if (rules.allowCommands === undefined) return { command, args, cwd, env };
+  if (rules.allowCommands === undefined) return { command, args, cwd, env, host: "local" };
   checkAllowed(command, program, rules.allowCommands, base["PATH"] ?? "/usr/bin:/bin");
-  return { command: program, args, cwd, env };
+  return { command: program, args, cwd, env, host: "local" };
 }
 
 function invalid(message: string): HoldfastError {

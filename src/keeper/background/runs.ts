@@ -177,6 +177,7 @@ export class BackgroundRuns {
     const run = await table.launch({
       ...named,
       request: resolved,
+      place: (container, far) => far.placeCommand(container, resolved),
       prepare,
       onPrepared: (prepared) => this.#hold(prepared, made!),
       onChange: (changed) => this.#changed(changed),

@@ -16,6 +16,7 @@ const bytes64 = z.string().max(Math.ceil(specLimits.inputBytesMax / 3) * 4);
 const spec = z.strictObject({
   kind: z.enum(["exec", "pty"]),
   argv: z.array(z.string()).min(1).max(10_000),
+  host: z.string(),
   cwd: z.string().max(4096).nullable(),
   env: z.record(z.string(), z.string()),
   sessionId: id.nullable(),

@@ -11,6 +11,8 @@ export interface BackgroundSpec {
   kind: "exec" | "pty";
   /** Program and arguments. A line for the shell is `["/bin/sh", "-c", line]`. */
   argv: string[];
+  /** `local`, or `ssh:` and a destination that `exec.allowHosts` names. */
+  host: string;
   /** Absolute; the gateway's home directory when null. */
   cwd: string | null;
   /** Added to the clean base. */
