@@ -135,7 +135,13 @@ describe("sessions of /mcp whose front died", { timeout: 120_000 }, () => {
     assert.equal(await end, "answered", "with the error that it lost its front");
     assert.deepEqual(await pidsOf(plain, ["own", "pool", "quick"]), pids);
     assert.equal(await callText(asking, "own__do"), own);
-    assert.notEqual(await callText(asking, "pool__do"), shared);
+    const second = await callText(asking, "pool__do");
+    assert.notEqual(second, shared);
+    const broken = await inFlight(asking, "pool", { wait: "y" });
+    await stage.killFront();
+    assert.equal(await broken.end, "broken");
+    assert.notEqual(await callText(asking, "pool__do"), second);
+    assert.equal(await callText(asking, "own__do"), own);
     const isIdle = async () => (await stage.runs()).every(({ server }) => server !== "quick");
     await until("the idle time counts again", isIdle, { boundMs });
     await Promise.all([plain, asking].map((talk) => talk.delete()));
