@@ -1,6 +1,7 @@
 /** A server on a far side is the same server: its words, bytes, environment and exit code; and what is wrong is said. */
 import assert from "node:assert/strict";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { leavesNothing } from "../helpers/no-leaks.ts";
@@ -137,6 +138,24 @@ describe("a server on a far side", { timeout: 240_000, concurrency: 2 }, () => {
       await client.initialize();
       await waitForListed(place.home.pidFile, 5, boundMs);
       await endSession(client, place.home.pidFile);
+    });
+  }
+
+  for (const shell of ["/bin/bash", "/bin/busybox"]) {
+    const isThere = existsSync(shell) || existsSync(`/usr${shell}`);
+    it(`works whatever sh is: ${shell}`, { skip: isThere ? false : "not on this machine" }, async () => {
+      const bin = mkdtempSync(join(tmpdir(), "holdfast-sh-"));
+      symlinkSync(existsSync(shell) ? shell : `/usr${shell}`, join(bin, "sh"));
+      await using place = await Place.make({
+        sshd: [`ForceCommand PATH=${bin}:$PATH; exec sh -c "$SSH_ORIGINAL_COMMAND"`],
+      });
+      const { command, args } = stubborn(place.home.pidFile);
+      const gateway = await place.serve({ there: { command, args, host: "ssh:far" } });
+      using client = gateway.mcp("there");
+      await client.initialize();
+      await waitForListed(place.home.pidFile, 5, boundMs);
+      await endSession(client, place.home.pidFile);
+      rmSync(bin, { recursive: true });
     });
   }
 });
