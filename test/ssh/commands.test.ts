@@ -34,6 +34,19 @@ describe("a background command on a far side", { timeout: 120_000 }, () => {
     assert.deepEqual([code, stdout], [3, "there\n"]);
   });
 
+  it("is fed and heard byte for byte", async () => {
+    await using place = await Place.make();
+    const gateway = await place.serve({}, { exec });
+    const all = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
+    const sent = Buffer.concat([all, Buffer.from("\r\n\n\r"), ...Array.from({ length: 300 }, () => all)]);
+    const { id } = (await gateway.rpc("run.start", { host: "ssh:far", argv: ["cat"] })) as Started;
+    await gateway.rpc("run.write", { id, data: sent.toString("base64"), encoding: "base64", end: true });
+    await gateway.rpc("run.wait", { id, waitMs: boundMs });
+    const bytesMax = 256 * 1024;
+    const { bytes } = (await gateway.rpc("run.log", { id, bytesMax })) as { bytes: string };
+    assert.ok(Buffer.from(bytes, "base64").equals(sent));
+  });
+
   it("hears signals, and is ended with all that hides", async () => {
     await using place = await Place.make();
     const gateway = await place.serve({}, { exec });
