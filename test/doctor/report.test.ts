@@ -92,6 +92,36 @@ describe("holdfast doctor", { skip }, () => {
     await machine.kill(live);
   });
 
+  it("makes the proof of each tree again at its turn: one that somebody took hold of since is left alone", async () => {
+    await using machine = await Machine.start();
+    for (const role of ["first", "second"])
+      await machine.kill(await machine.plant([{ how: "pipe", words: server(machine, role) }]));
+    const [first, second] = readListed(machine.list);
+    // After its first signals reap() waits for a death; right then the second tree's stdin gets a holder again.
+    const script = `
+      const { openSync } = await import("node:fs");
+      const { examine } = await import(${JSON.stringify(join(root, "dist/doctor/examine.js"))});
+      const { reap } = await import(${JSON.stringify(join(root, "dist/doctor/reap.js"))});
+      const reaping = reap((await examine()).trees);
+      openSync("/proc/${second?.pid}/fd/0", "w");
+      process.stdout.write(JSON.stringify(await reaping));`;
+    const { stdout, stderr } = await machine.run([process.execPath, "--input-type=module", "-e", script]);
+    assert.notEqual(stdout, "", stderr);
+    const { ended, spared } = JSON.parse(stdout) as {
+      ended: { pid: number }[];
+      spared: { pid: number; why: string }[];
+    };
+    assert.deepEqual(
+      ended.map(({ pid }) => pid),
+      [first?.pid],
+    );
+    assert.deepEqual(
+      spared.map(({ pid, why }) => [pid, why]),
+      [[second?.pid, "somebody holds it again"]],
+    );
+    assert.equal(machine.isLive(second!), true);
+  });
+
   it("prints the verdict first, without colours where nobody looks, and a line for the copies of one command", async () => {
     await using machine = await Machine.start();
     const copies = Array.from({ length: 6 }, () => ({ how: "socket" as const, words: server(machine, "copy") }));
