@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { connect } from "node:net";
 import { once } from "node:events";
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { Report } from "../../src/doctor/examine.ts";
@@ -238,6 +238,33 @@ describe("what the doctor says of this machine", () => {
     accepted.destroy();
     listener.close();
     await once(listener, "close");
+  });
+
+  it("what a poorer machine lacks, and what would give it", { skip }, async () => {
+    await using machine = await Machine.start();
+    const doctor = `exec ${process.execPath} ${entry} doctor --json`;
+    const mounts = "$(grep -E ' cgroup2? ' /proc/mounts | cut -d' ' -f2)";
+    const runtime = join(machine.directory, "run");
+    mkdirSync(join(runtime, "systemd"), { recursive: true });
+    writeFileSync(join(runtime, "systemd/private"), "");
+    const nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups";
+    for (const [line, problem, remedy] of [
+      [`for m in ${mounts}; do mount -o remount,bind,ro $m; done; ${doctor}`, /not even by root/, /--privileged/],
+      [`for m in ${mounts}; do umount -l $m; done; ${doctor}`, /not mounted/, /mount cgroup v2/],
+      [doctor.replace("exec", `exec ${nobody}`), /is not this user's$/, /Delegate=yes/],
+      [
+        doctor.replace("exec", `export XDG_RUNTIME_DIR=${runtime}; exec ${nobody}`),
+        /a systemd user manager is there/,
+        /nothing to do: `holdfast gateway` asks/,
+      ],
+    ] as const) {
+      const { stdout, stderr } = await machine.run(["unshare", "--mount", "sh", "-c", `{ ${line}; } 2>&1`]);
+      const { tiers } = JSON.parse(stdout.slice(stdout.indexOf("{\n"))) as Report;
+      const cgroup = tiers.find(({ tier }) => tier === "cgroup");
+      assert.match(cgroup?.problem ?? "", problem, line + stderr);
+      assert.match(cgroup?.remedy ?? "", remedy);
+      assert.equal(tiers.find(({ isAvailable }) => isAvailable)?.tier, "subreaper");
+    }
   });
 
   it("the tier that a gateway would take here, found without making anything", async () => {
