@@ -1,9 +1,13 @@
 /** The front may die under /mcp too: sessions over several servers go on with the same processes, their own and the shared. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import http from "node:http";
+import { createInterface } from "node:readline";
+import type { Duplex } from "node:stream";
 import { describe, it } from "node:test";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { until } from "../helpers/until.ts";
-import { actorFile, callText, namesOf } from "./helpers/assembled.ts";
+import { actorFile, callText, namesOf, textOf } from "./helpers/assembled.ts";
 import { loose, Stage, type RunRow } from "./helpers/stage.ts";
 import { Events, Talk, type Message } from "./helpers/talk.ts";
 import { open } from "../helpers/http.ts";
@@ -147,4 +151,70 @@ describe("sessions of /mcp whose front died", { timeout: 120_000 }, () => {
     await Promise.all([plain, asking].map((talk) => talk.delete()));
     await until("nothing is left", async () => (await stage.runs()).length === 0, { boundMs });
   });
+
+  it("but a stdio client's session ends with its connection: its own servers are ended, the shared one stays with the others", async () => {
+    await using stage = await Stage.set(both);
+    const talk = await begin(stage);
+    const pids = await pidsOf(talk, ["pool", "own"]);
+    const before = shape(await stage.runs());
+    using guest = await Guest.enter(stage);
+    assert.equal(await guest.call("pool__do"), pids[0]);
+    await guest.call("own__do");
+    assert.equal((await stage.runs()).length, before.length + 1);
+    await stage.killFront();
+    await until("its own server is gone", async () => (await stage.runs()).length === before.length, { boundMs });
+    assert.deepEqual(shape(await stage.runs()), before);
+    const sessions = (await stage.gateway.rpc("session.list")) as { kind: string }[];
+    assert.deepEqual(
+      sessions.map(({ kind }) => kind),
+      ["mcp"],
+    );
+    assert.deepEqual(await pidsOf(talk, ["pool", "own"]), pids);
+    assert.equal((await talk.delete()).status, 204);
+    assert.deepEqual(await stage.runs(), []);
+  });
 });
+
+/** A stdio client as the gateway sees it: lines over one upgraded connection. */
+class Guest implements Disposable {
+  readonly #socket: Duplex;
+  readonly #lines: AsyncIterator<string>;
+
+  static async enter(stage: Stage): Promise<Guest> {
+    const headers = {
+      authorization: `Bearer ${stage.gateway.token}`,
+      connection: "Upgrade",
+      upgrade: "holdfast-stdio",
+    };
+    const request = http.request(`${stage.gateway.url}/mcp`, { headers }).end();
+    const [, socket] = (await once(request, "upgrade")) as [http.IncomingMessage, Duplex];
+    const guest = new Guest(socket);
+    const clientInfo = { name: "guest", version: "1" };
+    await guest.#ask("initialize", { protocolVersion: "2025-11-25", capabilities: {}, clientInfo });
+    return guest;
+  }
+
+  private constructor(socket: Duplex) {
+    this.#socket = socket;
+    socket.on("error", () => {}); // the front is killed under it
+    this.#lines = createInterface({ input: socket })[Symbol.asyncIterator]();
+  }
+
+  async call(name: string): Promise<string> {
+    return textOf([await this.#ask("tools/call", { name, arguments: {} })]);
+  }
+
+  async #ask(method: string, params: object): Promise<Message> {
+    this.#socket.write(`${JSON.stringify({ jsonrpc: "2.0", id: method, method, params })}\n`);
+    for (;;) {
+      const { value, done } = await this.#lines.next();
+      assert.ok(done !== true, "the connection ended");
+      const message = JSON.parse(value) as Message;
+      if (message.id === method) return message;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.destroy();
+  }
+}
