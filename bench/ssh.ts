@@ -2,8 +2,8 @@
 import { FarSide } from "../test/helpers/far-side.ts";
 import { Gateway } from "../test/helpers/gateway.ts";
 import { Home } from "../test/helpers/home.ts";
-import { settle, survivorsOf, killWhatIsLeft, waitForListed } from "../test/helpers/pids.ts";
-import { everything, stubborn, type Server } from "../test/helpers/servers.ts";
+import { settle, killWhatIsLeft, waitForListed } from "../test/helpers/pids.ts";
+import { everything, filesystem, stubborn, type Server } from "../test/helpers/servers.ts";
 import { renderTable } from "../test/helpers/table.ts";
 import { bestTier } from "../test/helpers/tiers.ts";
 import { median } from "./load.ts";
@@ -13,7 +13,7 @@ const rounds = 7;
 const calls = 300;
 const boundMs = 30_000;
 /** How long survivors are given before they count as left. */
-const patienceMs = 6000;
+const patienceMs = 9000;
 const graces = { stdinGraceMs: 200, termGraceMs: 1000 };
 
 interface Way {
@@ -58,26 +58,64 @@ async function timeCalls(way: Way, far: FarSide): Promise<{ firstMs: number; sta
   return { firstMs, startsMs: rest, callsMs };
 }
 
-/** After the keeper's kill -9: milliseconds until nobody is left, or who is. */
-async function timeLoss(way: Way, far: FarSide): Promise<string> {
-  const taken: number[] = [];
-  let left = 0;
-  for (let round = 0; round < 3; round++) {
-    await using home = new Home(bestTier());
-    const server = stubborn(home.pidFile);
-    home.configure({ mcpServers: { it: way.config(server) }, stop: graces });
-    const gateway = await gatewayOf(home, far);
-    using client = gateway.mcp("it");
-    await client.initialize();
-    await waitForListed(home.pidFile, server.processes, boundMs);
-    process.kill(gateway.pids.keeper, "SIGKILL");
-    const { ms, survivors } = await settle(home.pidFile, patienceMs);
-    left = Math.max(left, survivors.length);
-    taken.push(ms);
-    if (survivorsOf(home.pidFile).length > 0) await killWhatIsLeft(home.pidFile);
-    await gateway.ended();
+interface Loss {
+  name: string;
+  wire?: boolean;
+  lose: (gateway: Gateway, far: FarSide) => void;
+}
+
+function signalAll(pids: number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // It ended with the one before it.
+    }
   }
-  return left > 0 ? `${left} of 5 left` : `${Math.round(median(taken))} ms`;
+}
+
+const signalClients = (far: FarSide, signal: NodeJS.Signals) =>
+  signalAll(
+    far.clients().map(({ pid }) => pid),
+    signal,
+  );
+
+/** Every ssh here at once, so that both ways lose the same: Holdfast's has one more for the connection. */
+const losses: Loss[] = [
+  { name: "ssh here SIGTERM", lose: (_, far) => signalClients(far, "SIGTERM") },
+  { name: "ssh here kill -9", lose: (_, far) => signalClients(far, "SIGKILL") },
+  { name: "ssh here SIGSTOP", lose: (_, far) => signalClients(far, "SIGSTOP") },
+  { name: "the link cut", wire: true, lose: (_, far) => far.cut() },
+  {
+    name: "sshd's session killed",
+    lose: (_, far) => signalAll(far.sessions, "SIGKILL"),
+  },
+  { name: "keeper kill -9", lose: (gateway) => void process.kill(gateway.pids.keeper, "SIGKILL") },
+  { name: "gateway SIGTERM", lose: (gateway) => void process.kill(gateway.pids.keeper, "SIGTERM") },
+];
+
+/** Milliseconds until nobody of three servers is left over there, or who is after `patienceMs`. */
+async function timeLoss(way: Way, loss: Loss): Promise<string> {
+  await using far = await FarSide.start({ wire: loss.wire === true });
+  await using home = new Home(bestTier());
+  const { pidFile, directory } = home;
+  const servers = [everything(pidFile), filesystem(pidFile, directory), stubborn(pidFile)];
+  const names = servers.map((_, index) => `server${index}`);
+  const mcpServers = Object.fromEntries(servers.map((server, index) => [names[index], way.config(server)]));
+  home.configure({ mcpServers, stop: graces });
+  await using gateway = await gatewayOf(home, far);
+  for (const name of names) {
+    using client = gateway.mcp(name);
+    await client.initialize();
+  }
+  const { length: count } = await waitForListed(pidFile, 7, boundMs);
+  loss.lose(gateway, far);
+  const { ms, survivors } = await settle(pidFile, patienceMs);
+  await killWhatIsLeft(pidFile);
+  signalClients(far, "SIGKILL");
+  if (loss.wire === true) far.mend();
+  const roles = [...new Set(survivors.map(({ role }) => role))].join(", ");
+  return survivors.length > 0 ? `${survivors.length} of ${count} left: ${roles}` : `${ms} ms`;
 }
 
 export async function run(): Promise<boolean> {
@@ -85,15 +123,23 @@ export async function run(): Promise<boolean> {
   const rows: string[][] = [];
   for (const way of ways) {
     const { firstMs, startsMs, callsMs } = await timeCalls(way, far);
-    const lost = await timeLoss(way, far);
     const [start, call] = [median(startsMs), median(callsMs)];
-    rows.push([way.name, firstMs.toFixed(0), start.toFixed(0), call.toFixed(2), lost]);
+    rows.push([way.name, firstMs.toFixed(0), start.toFixed(0), call.toFixed(2)]);
   }
   console.log(
     `\nssh: server-everything behind a gateway, a real sshd on loopback, term grace ${graces.termGraceMs} ms`,
   );
   console.log(`${machineLine()}\n`);
-  const head = ["", "first initialize, ms", "later ones, ms", "a call, ms", "after the keeper's kill -9"];
-  console.log(renderTable(head, rows));
-  return rows.at(-1)?.at(-1)?.endsWith("ms") ?? false;
+  console.log(renderTable(["", "first initialize, ms", "later ones, ms", "a call, ms"], rows));
+  const lost: string[][] = [];
+  for (const loss of losses) {
+    const row = [loss.name];
+    for (const way of ways.slice(1)) row.push(await timeLoss(way, loss));
+    lost.push(row);
+  }
+  console.log(
+    `\ntime to zero over there: everything, filesystem and a stubborn stub with four helpers, heartbeat limit 4 s\n`,
+  );
+  console.log(renderTable(["lost", "plain ssh", "holdfast ssh"], lost));
+  return lost.every((row) => row.at(-1)?.endsWith("ms") === true);
 }

@@ -9,7 +9,7 @@ import { Home } from "../helpers/home.ts";
 import type { McpClient } from "../helpers/mcp-client.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { survivorsOf, waitForListed, waitForZero } from "../helpers/pids.ts";
-import { everything, stubborn } from "../helpers/servers.ts";
+import { everything, filesystem, stubborn } from "../helpers/servers.ts";
 import { tiersToTest, type TierName } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
 import { endSession } from "./place.ts";
@@ -26,7 +26,7 @@ const readKeeperLog = (stateDir: string) =>
     .map((file) => readFileSync(file, "utf8"))
     .join("");
 
-/** A gateway whose stubborn server of five processes, four of them hidden, and a good one run on a far side. */
+/** A gateway whose stubborn server of five processes, four of them hidden, and two good ones run on a far side. */
 class Scene implements AsyncDisposable {
   readonly home: Home;
   readonly far: FarSide;
@@ -39,17 +39,20 @@ class Scene implements AsyncDisposable {
     const there = (server: { command: string; args: string[] }) => ({ ...server, host: "ssh:far" });
     const { command, args } = stubborn(home.pidFile);
     const good = everything(home.pidFile);
+    const files = filesystem(home.pidFile, home.directory);
     home.configure({
       mcpServers: {
         stubborn: there({ command, args }),
         good: there({ command: good.command, args: good.args }),
+        files: there({ command: files.command, args: files.args }),
       },
       stop: graces,
       ssh,
     });
     const scene = new Scene(home, far, await Scene.#start(home, far, farTier));
-    for (const client of [scene.client, scene.gateway.mcp("good")]) await client.initialize();
-    await waitForListed(home.pidFile, 6, boundMs);
+    for (const client of [scene.client, scene.gateway.mcp("good"), scene.gateway.mcp("files")])
+      await client.initialize();
+    await waitForListed(home.pidFile, 7, boundMs);
     const [host] = await scene.hosts();
     assert.equal(host?.tier, farTier);
     return scene;
@@ -190,10 +193,10 @@ describe("a far side is empty when", { timeout: 280_000, concurrency: 2 }, () =>
       if (!tiersToTest().includes(tier)) continue;
       it(`${name}; far tier ${farTier}`, async (t) => {
         await using scene = await Scene.set(tier, farTier, options);
-        assert.equal(survivorsOf(scene.home.pidFile).length, 6);
+        assert.equal(survivorsOf(scene.home.pidFile).length, 7);
         await lose(scene);
         const ms = await waitForZero(scene.home.pidFile, withinMs);
-        t.diagnostic(`0 of 6 left after ${ms} ms`);
+        t.diagnostic(`0 of 7 left after ${ms} ms`);
         await mend?.(scene);
         if (reason !== undefined) await scene.recordsAgree(reason);
       });
@@ -203,6 +206,6 @@ describe("a far side is empty when", { timeout: 280_000, concurrency: 2 }, () =>
   it("a session ends, before the client hears that it did", async () => {
     await using scene = await Scene.set("cgroup", "marker");
     // What a mark alone cannot find: a cleared environment and no parent of ours. The good server is another session's.
-    await endSession(scene.client, scene.home.pidFile, ["cleared", "everything"]);
+    await endSession(scene.client, scene.home.pidFile, ["cleared", "everything", "filesystem"]);
   });
 });
