@@ -23,6 +23,13 @@ export function loadConfig(file: string | undefined, overrides: ConfigOverrides 
   if (overrides.port !== undefined) config.port = overrides.port;
   if (overrides.bind !== undefined) config.bind = overrides.bind;
   applyTls(config, file, overrides);
+  if (config.tools.exec !== false && !config.exec.enabled)
+    throw invalid(
+      file,
+      "tools.exec",
+      "needs exec.enabled",
+      'set "exec": {"enabled": true}, or "tools": {"exec": false}',
+    );
   const bindSource = overrides.bind === undefined ? file : undefined;
   for (const address of config.bind)
     if (!isLoopback(address) && config.tls === undefined)

@@ -12,6 +12,8 @@ const sshHost = z
     "is ssh:<host, user@host, or a name of your ssh config>",
   );
 
+const readerTool = z.union([z.literal(false), z.enum(["read", "run", "admin"])]).default(false);
+
 /** What every server has, wherever it runs. */
 const everyServer = {
   enabled: z.boolean().default(true),
@@ -118,6 +120,15 @@ export const configSchema = z.strictObject({
       keepMs: milliseconds.default(60_000),
       /** Ended background runs that are kept with their output. */
       historyMax: z.int().min(0).max(1000).default(200),
+    })
+    .prefault({}),
+  /** Holdfast's own tools on `/mcp`, each off or offered to tokens with the scope that is named. */
+  tools: z
+    .strictObject({
+      /** `exec` and `process`. */
+      exec: z.union([z.literal(false), z.enum(["run", "admin"])]).default(false),
+      sessions: readerTool,
+      status: readerTool,
     })
     .prefault({}),
   stop: z

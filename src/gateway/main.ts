@@ -11,6 +11,7 @@ import { Door } from "../mcp/aggregate/door.ts";
 import { Hub } from "../mcp/aggregate/hub.ts";
 import { LineDoor } from "../mcp/aggregate/line-door.ts";
 import { McpEndpoint } from "../mcp/endpoint.ts";
+import { ownTools } from "../mcp/tools/own-tools.ts";
 import { StartGate } from "../mcp/pool/start-gate.ts";
 import { Scope } from "../ownership/scope.ts";
 import { RunService } from "../runs/service.ts";
@@ -58,10 +59,11 @@ async function main(): Promise<void> {
   const store = SessionStore.open(frontDir, epoch, log);
   const sessions = new SessionSet(scope, clock, config.session, log, store);
   const gate = new StartGate(config.startsMax);
-  const hub = new Hub({ link, sessions, scope, gate, clock, log });
+  const runs = new RunService(link, sessions);
+  const tools = ownTools(config.tools, { link, runs, sessions });
+  const hub = new Hub({ link, sessions, scope, gate, tools, clock, log });
   const door = new Door({ hub, sessions, clock, messageBytesMax: config.messageBytesMax });
   const mcp = new McpEndpoint({ link, hub, door, gate, sessions, clock, log });
-  const runs = new RunService(link, sessions);
   const drain = new Drain({ face, connections, sessions, mcp, webSockets: () => face.webSockets });
   link.onDrain((reason) => void drain.run(reason).then(() => process.exit(0)));
   const grants = new Grants(link.hello.tokens, (socket) =>

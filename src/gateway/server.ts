@@ -153,7 +153,7 @@ export class HttpFace {
       const caller = { scopes: grant.scopes, tokenName: grant.name, peer: undefined };
       return service.rpc.handle(request, response, headers, caller);
     }
-    return service.mcp.handle(server, request, response, headers, grant.id);
+    return service.mcp.handle(server, request, response, headers, grant);
   }
 
   async #answerMetrics(

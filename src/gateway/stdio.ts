@@ -51,7 +51,7 @@ export class StdioEndpoint {
     if (connection === undefined || connection.state === "closing" || connection.state === "closed") return;
     connection.open();
     stream.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: holdfast-stdio\r\n\r\n");
-    door.join(stream, head, selection, parentOf(request));
+    door.join(stream, head, { selection, parentId: parentOf(request), scopes: grant.scopes });
   }
 
   #refuse(stream: Duplex, refusal: UpgradeRefusal): void {

@@ -14,11 +14,23 @@ export function drainBoundMs({ connections }: Config): number {
 }
 
 export function frontConfig(config: Config, port: number): FrontConfig {
-  const { bind, mcpServers, session, allowedOrigins, allowedHosts, limits, connections } = config;
+  const { bind, mcpServers, session, allowedOrigins, allowedHosts, limits, connections, tools } = config;
   const servers = Object.entries(mcpServers).map(([name, server]) => frontServer(name, server));
   const { messageBytesMax, startsMax } = limits;
   const tls = config.tls === undefined ? null : currentTls(config.tls);
-  return { port, bind, servers, session, allowedOrigins, allowedHosts, messageBytesMax, startsMax, connections, tls };
+  return {
+    port,
+    bind,
+    servers,
+    session,
+    allowedOrigins,
+    allowedHosts,
+    messageBytesMax,
+    startsMax,
+    connections,
+    tls,
+    tools,
+  };
 }
 
 function frontServer(name: string, server: ServerConfig | RemoteConfig): FrontServer {

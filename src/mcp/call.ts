@@ -9,6 +9,7 @@
  */
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Timer } from "../clock.ts";
+import type { TokenScope } from "../keeper/protocol/messages.ts";
 import { EventStream } from "./event-stream.ts";
 import { errorBody, type RpcFault } from "./json-rpc.ts";
 import { eventHead, eventTail, splice, spliceText, type Edit } from "./splice.ts";
@@ -30,6 +31,8 @@ export interface CallParams {
   /** HTTP status of an answer of our own; once a session stands, a failed call is an answer like any other: 200. */
   failStatus: number;
   startedAt: number;
+  /** What its client's token allows; decides which of Holdfast's own tools there are for it. */
+  scopes?: ReadonlySet<TokenScope>;
   /** Hears the server's answer before it is sent on. */
   onAnswer?: (line: Buffer, isError: boolean) => void;
 }

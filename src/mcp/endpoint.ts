@@ -8,7 +8,7 @@ import type { Log } from "../log.ts";
 import type { ScopeClosed } from "../ownership/scope.ts";
 import type { ClientInfo, Session } from "../sessions/session.ts";
 import type { SessionSet } from "../sessions/set.ts";
-import type { Door } from "./aggregate/door.ts";
+import type { Door, McpCaller } from "./aggregate/door.ts";
 import type { Hub } from "./aggregate/hub.ts";
 import { adoptSessions } from "./adoption.ts";
 import { Call, type CallParams } from "./call.ts";
@@ -69,13 +69,13 @@ export class McpEndpoint {
     request: IncomingMessage,
     response: ServerResponse,
     headers: OutgoingHttpHeaders,
-    tokenId: string,
+    caller: McpCaller,
   ): Promise<void> {
     const { hub, door } = this.#parts;
     const server = name === undefined ? undefined : this.#servers.get(name);
     const isAssembled = server === undefined || hub.manages(server) || scopeOf(request) !== undefined;
     const selection = isAssembled ? hub.select(name) : undefined;
-    if (selection !== undefined) return door.handle({ request, response, selection, headers, tokenId });
+    if (selection !== undefined) return door.handle({ request, response, selection, headers, caller });
     if (server === undefined || !server.enabled) {
       const known = [...this.#servers.values()].filter((each) => each.enabled).map((each) => each.name);
       const what = server === undefined ? "is not in the config" : "is disabled (`enabled: false`)";

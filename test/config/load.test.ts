@@ -213,6 +213,14 @@ describe("a wrong config is refused with file, key and remedy", () => {
     }
   });
 
+  it("own tools that could run nothing, or for a scope that is none", () => {
+    assertTells(refusal('{"tools": {"exec": "run"}}'), "tools.exec: needs exec.enabled; set");
+    assertTells(refusal('{"tools": {"exec": "read"}}'), "tools.exec");
+    assertTells(refusal('{"tools": {"status": true}}'), "tools.status");
+    write('{"tools": {"exec": "admin", "status": "read"}, "exec": {"enabled": true}}');
+    assert.deepEqual(loadConfig(file).tools, { exec: "admin", sessions: false, status: "read" });
+  });
+
   it("broken JSON, by its line", () => {
     assertTells(refusal('{\n  // a comment\n  "port": 1,\n  "bind" [\n}\n'), "line 4", "JSON with comments");
     assertTells(refusal(""), "line 1");

@@ -181,6 +181,8 @@ export interface FrontConfig {
   messageBytesMax: number;
   /** MCP servers that may be starting at one time. */
   startsMax: number;
+  /** Holdfast's own tools on `/mcp`: the scope that a token needs for them; false = off. `exec` is `process` too. */
+  tools: Record<"exec" | "sessions" | "status", TokenScope | false>;
 }
 
 /** Requests without an answer: `toServer` were asked by a front, `toFront` by the server under an id of its own making. */

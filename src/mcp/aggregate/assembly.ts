@@ -6,6 +6,7 @@ import type { Clock } from "../../clock.ts";
 import type { FrontServer } from "../../keeper/protocol/messages.ts";
 import type { Log } from "../../log.ts";
 import type { Session } from "../../sessions/session.ts";
+import type { OwnTools } from "../tools/own-tools.ts";
 import { version } from "../../version.ts";
 import type { Envelope } from "../envelope.ts";
 import { rpcCode, type RpcFault } from "../json-rpc.ts";
@@ -40,6 +41,7 @@ export interface AssemblyParts {
   pool: Pool;
   catalog: Catalog;
   numbers: Numbers;
+  tools: OwnTools;
   clock: Clock;
   pulse: Pulse;
   log: Log;
@@ -69,7 +71,7 @@ export class Assembly {
     this.roots = new AskedRoots(clock, hasRoots, session.id, () => this.#askRoots());
     this.client.rootsOf = () => this.roots.now;
     this.seats = parts.servers.map((server) => this.#seat(server));
-    this.#router = new Router(this);
+    this.#router = new Router(this, parts.tools);
     this.memory = new Memory(this, introduction);
     pulse.add(this.client);
     const unwatch = catalog.onChange((key) => this.seats.some((seat) => seat.factsKey === key) && this.#factsChanged());

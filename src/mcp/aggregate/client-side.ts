@@ -33,6 +33,8 @@ export class ClientSide implements Party, Beating {
   readonly subscriptions = new Map<string, string>();
   /** The client's roots, as far as they are known. */
   rootsOf: () => unknown = () => undefined;
+  /** A call is over, however: answered, given up, or cancelled. */
+  onDone: (call: PatientCall) => void = () => {};
   readonly #clock: Clock;
   readonly #framing: Framing;
   readonly #calls = new Map<PatientCall, Upstream | undefined>();
@@ -71,6 +73,7 @@ export class ClientSide implements Party, Beating {
   }
 
   done(call: PatientCall): void {
+    this.onDone(call);
     if (this.#calls.delete(call) && this.#calls.size === 0) this.#onQuiet();
   }
 

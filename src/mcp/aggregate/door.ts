@@ -2,6 +2,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Clock } from "../../clock.ts";
 import { asHoldfastError } from "../../errors.ts";
+import type { TokenScope } from "../../keeper/protocol/messages.ts";
 import type { ScopeClosed } from "../../ownership/scope.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { SessionSet } from "../../sessions/set.ts";
@@ -29,13 +30,18 @@ export interface DoorParts {
   messageBytesMax: number;
 }
 
+/** Whose request it is: a scope is its token's own, and so is what it may do. */
+export interface McpCaller {
+  readonly id: string;
+  readonly scopes: ReadonlySet<TokenScope>;
+}
+
 /** One request on its way through the door. */
 interface Visit {
   request: IncomingMessage;
   response: ServerResponse;
   selection: Selection;
-  /** Whose request it is: a scope is its token's own. */
-  tokenId: string;
+  caller: McpCaller;
   headers: OutgoingHttpHeaders;
 }
 
@@ -92,10 +98,11 @@ export class Door {
     this.#pass(visit, open, received);
   }
 
-  #pass({ request, response, headers }: Visit, open: Assembly, { envelope, body }: Received): void {
+  #pass(visit: Visit, open: Assembly, { envelope, body }: Received): void {
+    const { request, response, headers } = visit;
     if (open.session.ended) return refuse(request, response, { ...unknownSession(), headers });
     if (envelope.kind === "request") {
-      const call = new Call(this.#callParams(envelope, body, headers), response, (gone) => open.client.abandon(gone));
+      const call = new Call(this.#callParams(visit, envelope, body), response, (gone) => open.client.abandon(gone));
       response.once("close", () => open.client.done(call));
       return open.request(call, envelope, body);
     }
@@ -106,7 +113,7 @@ export class Door {
     response.end();
   }
 
-  #callParams(envelope: Envelope, body: Buffer, headers: OutgoingHttpHeaders): CallParams {
+  #callParams({ headers, caller }: Visit, envelope: Envelope, body: Buffer): CallParams {
     return {
       number: this.#parts.hub.numbers.next(),
       clientId: body.toString("latin1", envelope.idStart, envelope.idEnd),
@@ -116,6 +123,7 @@ export class Door {
       headers,
       failStatus: 200,
       startedAt: this.#parts.clock.now(),
+      scopes: caller.scopes,
     };
   }
 
@@ -134,7 +142,7 @@ export class Door {
     response.once("close", open.session.lease.hold());
     if (envelope.method !== "initialize") return this.#pass(visit, open, received);
     // It gets no session id, so it goes on to name its scope.
-    const call = new Call(this.#callParams(envelope, body, headers), response, () => {});
+    const call = new Call(this.#callParams(visit, envelope, body), response, () => {});
     try {
       open.answer(call, await open.introduce());
     } catch (thrown) {
@@ -142,18 +150,18 @@ export class Door {
     }
   }
 
-  #scoped({ tokenId, selection }: Visit, scope: string): Assembly | undefined {
-    return this.#parts.hub.scoped(scopeKey(tokenId, selection, scope));
+  #scoped({ caller, selection }: Visit, scope: string): Assembly | undefined {
+    return this.#parts.hub.scoped(scopeKey(caller.id, selection, scope));
   }
 
-  #openScope({ request, tokenId, selection }: Visit, scope: string, { envelope, body }: Received): Assembly {
+  #openScope({ request, caller, selection }: Visit, scope: string, { envelope, body }: Received): Assembly {
     const { hub, sessions } = this.#parts;
     const stranger = { protocolVersion: sessionVersions[0] ?? "", capabilities: {}, clientInfo: { name: scope } };
     const introduction = envelope.method === "initialize" ? readIntroduction(body) : stranger;
     const client = clientOf(introduction);
     const session = sessions.open({ client, server: selection.label, parentId: parentOf(request) });
     const open = hub.assemble(session, selection, introduction, eventFraming);
-    const key = scopeKey(tokenId, selection, scope);
+    const key = scopeKey(caller.id, selection, scope);
     hub.nameScope(key, open);
     open.memory.begin(key);
     return open;
@@ -178,7 +186,8 @@ export class Door {
       return refuse(request, response, { ...unavailable(error.message, error.code), id, headers });
     }
     const open = hub.assemble(session, selection, introduction, eventFraming);
-    const params = this.#callParams(envelope, body, { ...headers, "mcp-session-id": session.id });
+    const params = this.#callParams(visit, envelope, body);
+    params.headers = { ...headers, "mcp-session-id": session.id };
     params.failStatus = 502;
     // A client that leaves before it knew the session's id can never come back to it.
     const call = new Call(params, response, () => void session.close("cancelled"));

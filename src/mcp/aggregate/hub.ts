@@ -18,6 +18,7 @@ import { Pulse } from "../pulse.ts";
 import type { RunBlob } from "../run-blob.ts";
 import { eventFraming } from "../splice.ts";
 import { learnLists, type Introduction } from "../upstream/handshake.ts";
+import type { OwnTools } from "../tools/own-tools.ts";
 import { Assembly } from "./assembly.ts";
 import type { Framing } from "./client-side.ts";
 import { readMemo } from "./memory.ts";
@@ -29,6 +30,8 @@ export interface HubParts {
   /** Owns the pooled servers. */
   scope: Scope;
   gate: StartGate;
+  /** Holdfast's own tools, offered beside those of the servers. */
+  tools: OwnTools;
   clock: Clock;
   log: Log;
 }
@@ -96,9 +99,9 @@ export class Hub {
 
   /** Puts an assembly on a session that was just opened. */
   assemble(session: Session, selection: Selection, introduction: Introduction, framing: Framing): Assembly {
-    const { clock, log } = this.#parts;
+    const { clock, log, tools } = this.#parts;
     const { starter, pool, catalog, numbers } = this;
-    const shared = { starter, pool, catalog, numbers, clock, log, pulse: this.#pulse };
+    const shared = { starter, pool, catalog, numbers, clock, log, tools, pulse: this.#pulse };
     const assembly = new Assembly({ ...selection, session, introduction, framing, ...shared });
     this.#open.set(session.id, assembly);
     session.onEnd(() => this.#open.delete(session.id));

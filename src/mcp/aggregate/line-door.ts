@@ -5,6 +5,7 @@
 import type { Duplex } from "node:stream";
 import type { Clock } from "../../clock.ts";
 import { asHoldfastError } from "../../errors.ts";
+import type { TokenScope } from "../../keeper/protocol/messages.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import type { CallParams } from "../call.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";
@@ -24,6 +25,14 @@ export interface LineDoorParts {
   messageBytesMax: number;
 }
 
+/** Who comes, and for what. */
+export interface Coming {
+  selection: Selection;
+  parentId: string | null;
+  /** What the client's token allows. */
+  scopes: ReadonlySet<TokenScope>;
+}
+
 export class LineDoor {
   readonly #parts: LineDoorParts;
 
@@ -32,8 +41,8 @@ export class LineDoor {
   }
 
   /** `head`: what came behind the request that asked for this. */
-  join(socket: Duplex, head: Buffer, selection: Selection, parentId: string | null): void {
-    const guest = new Guest(this.#parts, socket, selection, parentId);
+  join(socket: Duplex, head: Buffer, coming: Coming): void {
+    const guest = new Guest(this.#parts, socket, coming);
     if (head.length > 0) guest.take(head);
     socket.on("data", (chunk: Buffer) => guest.take(chunk));
     // The client's own end of its side is the end of all: a stdio server is ended by the end of its stdin.
@@ -45,18 +54,16 @@ export class LineDoor {
 class Guest {
   readonly #parts: LineDoorParts;
   readonly #socket: Duplex;
-  readonly #selection: Selection;
-  readonly #parentId: string | null;
+  readonly #coming: Coming;
   readonly #stream: LineStream;
   #pieces: Buffer[] = [];
   #bytes = 0;
   #open: Assembly | undefined;
 
-  constructor(parts: LineDoorParts, socket: Duplex, selection: Selection, parentId: string | null) {
+  constructor(parts: LineDoorParts, socket: Duplex, coming: Coming) {
     this.#parts = parts;
     this.#socket = socket;
-    this.#selection = selection;
-    this.#parentId = parentId;
+    this.#coming = coming;
     this.#stream = new LineStream(socket);
   }
 
@@ -116,9 +123,10 @@ class Guest {
     try {
       const introduction = readIntroduction(line);
       const client = clientOf(introduction);
-      const given = { kind: "stdio" as const, client, server: this.#selection.label, parentId: this.#parentId };
+      const { selection, parentId } = this.#coming;
+      const given = { kind: "stdio" as const, client, server: selection.label, parentId };
       const session = sessions.open(given);
-      const open = hub.assemble(session, this.#selection, introduction, lineFraming);
+      const open = hub.assemble(session, selection, introduction, lineFraming);
       this.#open = open;
       session.lease.hold();
       session.onEnd(() => this.#stream.end());
@@ -150,6 +158,7 @@ class Guest {
       headers: {},
       failStatus: 200,
       startedAt: this.#parts.clock.now(),
+      scopes: this.#coming.scopes,
     };
   }
 

@@ -4,10 +4,12 @@ import { rpcCode } from "../json-rpc.ts";
 import type { Seat } from "../pool/seat.ts";
 import type { Edit } from "../splice.ts";
 import type { ListName } from "../upstream/handshake.ts";
+import type { OwnTools } from "../tools/own-tools.ts";
 import { asciiText, downFault, unknownFault } from "./answers.ts";
 import type { Assembly } from "./assembly.ts";
 import type { PatientCall } from "./client-side.ts";
 import type { Merged } from "./merge.ts";
+import { OwnCalls } from "./own-calls.ts";
 import { splitName, type NamedItem } from "./names.ts";
 
 const listsByMethod: Record<string, ListName> = {
@@ -22,10 +24,12 @@ const searchMs = 30_000;
 export class Router {
   readonly #assembly: Assembly;
   readonly #seats: Map<string, Seat>;
+  readonly #own: OwnCalls;
 
-  constructor(assembly: Assembly) {
+  constructor(assembly: Assembly, tools: OwnTools) {
     this.#assembly = assembly;
     this.#seats = new Map(assembly.seats.map((seat) => [seat.name, seat]));
+    this.#own = new OwnCalls(assembly, tools);
   }
 
   route(call: PatientCall, envelope: Envelope, body: Buffer): void {
@@ -39,6 +43,7 @@ export class Router {
     const [only] = this.#assembly.seats;
     if (!this.#assembly.isPrefixed && only !== undefined) return this.#toOnly(only, call, envelope, body);
     const list = listsByMethod[method];
+    if (list === "tools") return this.#settle(call, this.#own.list(call));
     if (list !== undefined) return this.#settle(call, this.#assembly.list(call, list));
     switch (method) {
       case "tools/call":
@@ -73,6 +78,7 @@ export class Router {
   #byName(call: PatientCall, envelope: Envelope, body: Buffer, kind: "tools" | "prompts"): void {
     if (envelope.nameStart === 0) return call.fail(unknownFault("params.name is missing", "it names what to call"));
     const exposed = text(body, envelope.nameStart, envelope.nameEnd);
+    if (kind === "tools" && this.#own.call(call, exposed, body)) return;
     const item = this.#assembly.mergedNow()[kind].resolve(exposed);
     if (item !== undefined) return this.#forwardNamed(item, call, envelope, body);
     this.#settle(call, this.#byUnlistedName(exposed, call, envelope, body, kind));

@@ -61,7 +61,8 @@ async function perform(runs: RunService, asked: z.output<typeof parameters>, cal
   const waitMs = background ? 0 : (asked.yieldMs ?? yieldMsDefault);
   const gaveUp = Promise.withResolvers<"gave-up">();
   caller.signal.addEventListener("abort", () => gaveUp.resolve("gave-up"), { once: true });
-  const now = waitMs === 0 ? run : await Promise.race([runs.wait(run.id, waitMs), gaveUp.promise]);
+  if (caller.signal.aborted) gaveUp.resolve("gave-up"); // while it was being started
+  const now = await Promise.race([gaveUp.promise, waitMs === 0 ? run : runs.wait(run.id, waitMs)]);
   if (now === "gave-up") {
     const ended = await runs.end(run.id, "cancelled", false);
     return errorResult(`given up; run ${run.id} is ended`, { status: "failed", sessionId: ended.id });

@@ -49,6 +49,7 @@ export function processTool({ runs, link }: ProcessToolParts): OwnTool {
       const asked = checked.data;
       try {
         const all = await link.ask("run.list", { all: true });
+        if (polled.size > all.length) forgetOthers(polled, all);
         // An agent sees what its own session started, and nothing else.
         const own = all.filter(({ kind, sessionId }) => kind !== "mcp" && sessionId === caller.session.id);
         if (asked.action === "list") return list(own);
@@ -156,6 +157,12 @@ function detailsOf(run: RunView): Record<string, unknown> {
   const { id: sessionId, state, exitCode, signal, endReason, pid, startedAt, endedAt, command, cwd } = run;
   const status = state === "exited" ? (exitCode === 0 ? "completed" : "failed") : "running";
   return { sessionId, status, exitCode, signal, endReason, pid, startedAt, endedAt, command, cwd };
+}
+
+/** Runs that the keeper has forgotten are polled no more. */
+function forgetOthers(polled: Map<string, number>, runs: RunView[]): void {
+  const known = new Set(runs.map(({ id }) => id));
+  for (const id of polled.keys()) if (!known.has(id)) polled.delete(id);
 }
 
 function byteOfHex(text: string): number {

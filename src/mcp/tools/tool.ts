@@ -18,6 +18,8 @@ export interface OwnTool {
   description: string;
   /** JSON Schema of the arguments. */
   inputSchema: Record<string, unknown>;
+  /** Hints for the client, by the protocol's names. */
+  annotations?: { readOnlyHint: boolean };
   /** Never rejects: what goes wrong is a result with `isError`, for the model to read. */
   call(args: unknown, caller: ToolCaller): Promise<ToolResult>;
 }

@@ -1,0 +1,55 @@
+/** The tools `sessions` and `status`: what the gateway holds, for an agent to read. They change nothing. */
+import { z } from "zod";
+import { asHoldfastError } from "../../errors.ts";
+import type { Keeper } from "../../runs/keeper.ts";
+import type { SessionSet } from "../../sessions/set.ts";
+import { errorResult, textResult, type OwnTool } from "./tool.ts";
+
+/** So much of a session's id names it; the whole id would let its reader speak as its client. */
+const idShown = 8;
+
+const nothing = z.strictObject({});
+
+export function sessionsTool(sessions: SessionSet): OwnTool {
+  return looking("sessions", "List the open sessions of the gateway: client, server, runs, times.", async (own) => {
+    const shown = sessions.list().map(({ id, parentId, ...rest }) => ({
+      ...rest,
+      id: id.slice(0, idShown),
+      parentId: parentId?.slice(0, idShown) ?? null,
+      isYours: id === own,
+    }));
+    return { sessions: shown };
+  });
+}
+
+export function statusTool(link: Keeper, sessions: SessionSet): OwnTool {
+  return looking("status", "Show the gateway's state: version, processes, containment tier, live runs.", async () => {
+    const status = await link.ask("gateway.status", {});
+    return { ...status, sessions: sessions.size };
+  });
+}
+
+/** A tool without parameters that answers with an object. */
+function looking(
+  name: string,
+  description: string,
+  look: (sessionId: string) => Promise<Record<string, unknown>>,
+): OwnTool {
+  return {
+    name,
+    description,
+    inputSchema: z.toJSONSchema(nothing),
+    annotations: { readOnlyHint: true },
+    async call(args, { session }) {
+      const checked = nothing.safeParse(args ?? {});
+      if (!checked.success) return errorResult(z.prettifyError(checked.error));
+      try {
+        const found = await look(session.id);
+        return textResult(JSON.stringify(found, null, 1), found);
+      } catch (thrown) {
+        const { code, message } = asHoldfastError(thrown);
+        return errorResult(message, { status: "failed", code });
+      }
+    },
+  };
+}
