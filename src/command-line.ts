@@ -213,7 +213,8 @@ function addDoctor(program: Command, onDone: (code: number) => void): void {
     .option("--yes", "with --reap: do not ask", false)
     .action(async (own: { port?: number; all: boolean; reap: boolean; yes: boolean }, command: Command) => {
       const { doctor } = await import("./commands/doctor.ts");
-      onDone(await doctor({ ...own, json: command.optsWithGlobals<GlobalOptions>().json ?? false }));
+      const { state, json = false } = command.optsWithGlobals<GlobalOptions>();
+      onDone(await doctor({ ...own, state: resolve(state), json }));
     });
 }
 

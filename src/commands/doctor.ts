@@ -5,9 +5,12 @@ import { examine, type Report } from "../doctor/examine.ts";
 import { reap, type Reaped } from "../doctor/reap.ts";
 import { HoldfastError } from "../errors.ts";
 import { describeReaped, describeReport } from "./doctor-report.ts";
+import { describeGrowing, growingRuns } from "./growing-runs.ts";
 import { count, megabytes, printJson, printLines } from "./print.ts";
 
 export interface DoctorOptions {
+  /** The state directory whose gateway is asked for its growing runs, if one runs. */
+  state: string;
   json: boolean;
   /** Show the sockets of this local port too. */
   port?: number | undefined;
@@ -43,9 +46,12 @@ export async function doctor(options: DoctorOptions): Promise<number> {
       "usage",
       "`doctor --reap` asks before it ends anything, and there is no terminal to ask at; in a script say --yes",
     );
-  const report = await examine({ port: options.port });
+  const examined = await examine({ port: options.port });
+  const growing = await growingRuns(options.state);
+  const report = { ...examined, growing };
   const orphans = orphansOf(report);
   if (!options.json) printLines(describeReport(report, { all: options.all, willReap: options.reap }));
+  if (!options.json) printLines(describeGrowing(growing));
   if (!options.reap) {
     if (options.json) printJson(report);
     return 0;
