@@ -106,6 +106,8 @@ async function endOf(child: ChildProcess): Promise<void> {
   await exited;
 }
 
+const signed = (ms: number) => `${ms < 0 ? "" : "+"}${ms.toFixed(2)}`;
+
 export async function memoryTable(tiers: readonly TierName[]): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), "holdfast-bench-"));
   try {
@@ -208,7 +210,7 @@ export async function startTable(tiers: readonly TierName[]): Promise<string> {
   const rows = starters.map(({ title }, index) => {
     const middle = middles[index] ?? 0;
     const aim = title.startsWith("contain") ? `< +${aims.moreMs}` : "";
-    return [title, middle.toFixed(2), index === 0 ? "" : `+${(middle - base).toFixed(2)}`, aim];
+    return [title, middle.toFixed(2), index === 0 ? "" : signed(middle - base), aim];
   });
   return renderTable(["spawn to first byte", "ms", "more than plain", "aim"], rows);
 }
