@@ -91,7 +91,7 @@ export class Assembly {
   /** The servers' facts as far as they can be had in time. A server that fails is left out, and said so in the log. */
   async facts(): Promise<Part[]> {
     const { clock, log } = this.#parts;
-    const missing = this.seats.filter((seat) => seat.facts === undefined);
+    const missing = this.seats.filter((seat) => !seat.isKnown);
     if (missing.length > 0) {
       const learnt = missing.map((seat) =>
         seat.learn().catch((error: unknown) => {

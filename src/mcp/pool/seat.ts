@@ -42,6 +42,8 @@ export class Seat {
   readonly factsKey: string;
   readonly #parts: SeatParts;
   readonly #introduction: Introduction;
+  /** Lists that the server said have changed, on their way. Never rejects. */
+  #learning: Promise<void> | undefined;
   #ownFacts: ServerFacts | undefined;
   #running: RunningServer | undefined;
   #starting: Promise<RunningServer> | undefined;
@@ -91,8 +93,14 @@ export class Seat {
     return this.#starting;
   }
 
+  /** Whether its facts are known, and not on their way from the server this moment. */
+  get isKnown(): boolean {
+    return this.facts !== undefined && this.#learning === undefined;
+  }
+
   /** Its facts, by a start if they are not known yet. The client cannot be asked anything yet. */
   async learn(): Promise<ServerFacts> {
+    await this.#learning;
     if (this.facts === undefined) {
       const start = this.isPooled
         ? (this.#starting ??= this.#share(false).finally(() => (this.#starting = undefined)))
@@ -154,7 +162,7 @@ export class Seat {
       scope: session.scope,
       sessionId: session.id,
       onRun: (id, alive) => void (alive ? session.runs.add(id) : session.runs.delete(id)),
-      onListChanged: (changed) => void this.#relearn(changed), // never rejects
+      onListChanged: (changed) => this.#learnAnew(changed),
     };
   }
 
@@ -182,6 +190,13 @@ export class Seat {
     const running = await fresh.need();
     if (before === undefined) this.#parts.onFresh(this, running);
     return running;
+  }
+
+  #learnAnew(running: RunningServer): void {
+    const learning = this.#relearn(running).finally(() => {
+      if (this.#learning === learning) this.#learning = undefined;
+    });
+    this.#learning = learning;
   }
 
   /** A server of one session may show lists of its own to it, e.g. after a login. */
