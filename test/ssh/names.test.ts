@@ -66,7 +66,8 @@ describe("a connection to a far side", { timeout: 240_000, concurrency: 2 }, () 
 
   it("that is not there yet is given up with the gateway", async () => {
     await using place = await Place.make();
-    const silent = createServer(() => {}).listen(0, "127.0.0.1");
+    // It reads and says nothing; unread, the end of a caller would never be seen.
+    const silent = createServer((socket) => socket.on("error", () => {}).resume()).listen(0, "127.0.0.1");
     await once(silent, "listening");
     const { port } = silent.address() as AddressInfo;
     appendFileSync(place.far.config, `Host silent\n  HostName 127.0.0.1\n  Port ${port}\n`);
