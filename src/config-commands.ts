@@ -14,13 +14,15 @@ interface Choice {
   gateway?: boolean;
 }
 
-const clientOption = () => new Option("--client <name>", "a client instead of a file").choices(clientNames);
+const clientOption = () => new Option("--client <name>", "this client only").choices(clientNames);
 const collect = (value: string, all: string[]) => [...all, value];
 
-/** `<state>/holdfast.json`, or the file that was named. */
-function ownFile(context: CommandContext, command: Command): string {
+/** The file that was named, else the one that the running gateway reads, else `<state>/holdfast.json`. */
+async function ownFile(context: CommandContext, command: Command): Promise<string> {
   const { config } = command.optsWithGlobals<{ config?: string }>();
-  return config === undefined ? resolve(context.state, "holdfast.json") : resolve(config);
+  if (config !== undefined) return resolve(config);
+  const { findKeeper } = await import("./commands/running-keeper.ts");
+  return findKeeper(context.state)?.config ?? resolve(context.state, "holdfast.json");
 }
 
 /** The state directory, when it is not the default one: then a client's line must name it. */
@@ -70,7 +72,7 @@ function addWrap(program: Command, context: ContextOf, onDone: Done): void {
     .action(async (file: string | undefined, own: Choice, command: Command) => {
       const { wrap } = await import("./commands/wrap.ts");
       const here = context(command);
-      const place = { configFile: ownFile(here, command), stateOption: stateOption(here, command) };
+      const place = { configFile: await ownFile(here, command), stateOption: stateOption(here, command) };
       onDone(await wrap(here, { ...chosen(file, own), gateway: own.gateway ?? false }, place));
     });
   program
@@ -105,7 +107,7 @@ function addTransfer(program: Command, context: ContextOf, onDone: Done): void {
     .action(async (file: string | undefined, own: Choice, command: Command) => {
       const { importFiles } = await import("./commands/servers.ts");
       const here = context(command);
-      onDone(importFiles(ownFile(here, command), chosen(file, own), own.dryRun ?? false, here.json));
+      onDone(importFiles(await ownFile(here, command), chosen(file, own), own.dryRun ?? false, here.json));
     });
   program
     .command("export")
@@ -113,7 +115,7 @@ function addTransfer(program: Command, context: ContextOf, onDone: Done): void {
     .addOption(clientOption().makeOptionMandatory())
     .action(async ({ client }: { client: ClientName }, command: Command) => {
       const { exportTo } = await import("./commands/servers.ts");
-      onDone(exportTo(ownFile(context(command), command), client));
+      onDone(exportTo(await ownFile(context(command), command), client));
     });
 }
 
@@ -139,7 +141,7 @@ function addServers(program: Command, context: ContextOf, onDone: Done): void {
         const { addServer } = await import("./commands/servers.ts");
         // The program's own --url, which names a gateway elsewhere, takes the word before this command sees it.
         const url = (command as Command).parent?.getOptionValueSource("url") === "cli" ? urlOf(command) : undefined;
-        const file = ownFile(context(command), command);
+        const file = await ownFile(context(command), command);
         onDone(addServer(file, name, { ...own, command: words, ...(url === undefined ? {} : { url }) }));
       },
     );
@@ -149,7 +151,7 @@ function addServers(program: Command, context: ContextOf, onDone: Done): void {
     .argument("<name>", "as `list` shows it")
     .action(async (name: string, _: object, command: Command) => {
       const { removeServer } = await import("./commands/servers.ts");
-      onDone(removeServer(ownFile(context(command), command), name));
+      onDone(removeServer(await ownFile(context(command), command), name));
     });
   program
     .command("list")
@@ -157,7 +159,7 @@ function addServers(program: Command, context: ContextOf, onDone: Done): void {
     .action(async (_: object, command: Command) => {
       const { listServers } = await import("./commands/servers.ts");
       const here = context(command);
-      onDone(listServers(ownFile(here, command), here.json));
+      onDone(listServers(await ownFile(here, command), here.json));
     });
 }
 

@@ -40,7 +40,8 @@ export async function gateway(options: GatewayOptions): Promise<number> {
   requirePlatform();
   const config = loadConfig(options.config, options);
   if (options.tier === undefined) enterDelegatedScope();
-  const keeper = new Keeper({ state: options.state, config, tier: tierOf(options.tier), onListening: welcome });
+  const { state, config: configFile } = options;
+  const keeper = new Keeper({ state, config, configFile, tier: tierOf(options.tier), onListening: welcome });
   const signals = listenForSignals(keeper);
   try {
     await keeper.start();

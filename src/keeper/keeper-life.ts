@@ -8,6 +8,8 @@ import type { RunView } from "./protocol/messages.ts";
 export interface KeeperOptions {
   state: string;
   config: Config;
+  /** Where the config was read, absolute; undefined = there was none. */
+  configFile: string | undefined;
   /** Take this tier or fail; undefined = the best there is. */
   tier?: TierName | undefined;
   /** Runs whenever a front begins to listen: the first time, and after each restart. */

@@ -291,6 +291,7 @@ export class Keeper {
     const self = { version, pid, startTime: readProcess(pid)?.startTime ?? "", bootId: bootId(), epoch: this.#epoch };
     const helpers = { front: { pid: this.#front.pid }, guardian: this.#guardian.identity() };
     const certificate = this.#certificate;
-    writeKeeperRecord(this.paths, { ...self, tier, url: urls[0] ?? "", urls, certificate, ...helpers });
+    const config = this.#options.configFile ?? null;
+    writeKeeperRecord(this.paths, { ...self, tier, url: urls[0] ?? "", urls, config, certificate, ...helpers });
   }
 }

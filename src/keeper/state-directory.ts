@@ -33,6 +33,8 @@ export interface KeeperRecord {
   tier: string;
   url: string;
   urls: string[];
+  /** The config that it read; null = none, the defaults. */
+  config: string | null;
   /** PEM, by which clients of this machine know the gateway; null = plain HTTP. */
   certificate: string | null;
   front: { pid: number };
