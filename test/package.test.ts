@@ -121,7 +121,9 @@ for (const platform of ["darwin", "win32"]) {
 describe("the package", () => {
   it("has every script that the README names", () => {
     const readme = readFileSync(join(root, "README.md"), "utf8");
-    const named = [...readme.matchAll(/npm (?:run ([\w:-]+)|(start|test))/g)].map(([, run, own]) => run ?? own ?? "");
+    const named = [...readme.matchAll(/npm (?:run (?:-s )?([\w:-]+)|(start|test))/g)].map(
+      ([, run, own]) => run ?? own ?? "",
+    );
     assert.ok(named.includes("start") && named.includes("test"), "the README names the two commands");
     for (const name of named) assert.ok(manifest.scripts[name] !== undefined, `no script ${name}`);
   });
