@@ -8,7 +8,7 @@ import { attachTo } from "./attach.ts";
 import type { CommandContext } from "./context.ts";
 import { describeEnd } from "./describe-run.ts";
 import { feed } from "./feed.ts";
-import { follow, print } from "./follow.ts";
+import { follow, print, printError } from "./follow.ts";
 import { LiveLine } from "./live-line.ts";
 import { printJson } from "./print.ts";
 
@@ -72,6 +72,8 @@ function startParams(argv: string[], options: ExecOptions): ParamsOf<"run.start"
     ...(options.cwd === undefined && options.host !== "local" ? {} : { cwd: options.cwd ?? process.cwd() }),
     env,
     background: options.background,
+    // Whoever waits for it has two streams of its own.
+    streams: options.background || options.pty ? "merged" : "apart",
     replaceExistingScope: options.replace,
     onFrontLoss: options.onFrontLoss,
     descendants: options.descendants,
@@ -110,20 +112,25 @@ async function stay(client: GatewayClient, run: RunView, isPty: boolean): Promis
   let skipped = 0;
   const feeding = feed(client, run.id, isPty);
   try {
-    return await follow(client, run.id, {
-      offset: 0,
-      follow: true,
-      viewer: true,
-      pace: true,
-      onBytes: (bytes) => {
-        line.printed(bytes);
-        return print(bytes);
-      },
-      onSkipped: (bytes) => {
-        skipped += bytes;
-      },
-      onRun: (view) => line.update(view),
-    });
+    const follows = (["stdout", "stderr"] as const).slice(0, isPty ? 1 : 2).map((stream) =>
+      follow(client, run.id, {
+        stream,
+        offset: 0,
+        follow: true,
+        viewer: true,
+        pace: true,
+        onBytes: (bytes) => {
+          line.printed(bytes, stream);
+          return stream === "stdout" ? print(bytes) : printError(bytes);
+        },
+        onSkipped: (bytes) => {
+          skipped += bytes;
+        },
+        onRun: (view) => line.update(view),
+      }),
+    );
+    const [ended = run] = await Promise.all(follows);
+    return ended;
   } finally {
     feeding.close();
     line.clear();

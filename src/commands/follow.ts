@@ -21,6 +21,8 @@ export interface FollowOptions {
   pace?: boolean;
   /** Ends it, in the middle of a wait too. */
   signal?: AbortSignal;
+  /** Of a run whose streams are apart; stdout by default, which is all where they are merged. */
+  stream?: "stdout" | "stderr";
   onBytes: (bytes: Buffer) => Promise<void> | void;
   /** So many bytes were written over before they could be read. */
   onSkipped?: (bytes: number) => void;
@@ -34,6 +36,7 @@ export async function follow(client: GatewayClient, id: string, options: FollowO
   for (;;) {
     const params = {
       id,
+      stream: options.stream ?? "stdout",
       offset,
       bytesMax,
       waitMs: options.follow ? waitMs : 0,
@@ -66,6 +69,15 @@ async function patiently<T>(call: () => Promise<T>, signal?: AbortSignal): Promi
 }
 
 /** Writes to stdout at the reader's pace. */
-export async function print(bytes: Buffer): Promise<void> {
-  if (!process.stdout.write(bytes)) await once(process.stdout, "drain");
+export function print(bytes: Buffer): Promise<void> {
+  return write(process.stdout, bytes);
+}
+
+/** Writes to stderr at the reader's pace. */
+export function printError(bytes: Buffer): Promise<void> {
+  return write(process.stderr, bytes);
+}
+
+async function write(stream: NodeJS.WriteStream, bytes: Buffer): Promise<void> {
+  if (!stream.write(bytes)) await once(stream, "drain");
 }

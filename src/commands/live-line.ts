@@ -27,11 +27,11 @@ export class LiveLine {
     this.#run = run;
   }
 
-  printed(bytes: Buffer): void {
+  printed(bytes: Buffer, stream: "stdout" | "stderr" = "stdout"): void {
     this.#hide();
     this.#bytes += bytes.length;
     this.#lastPrinted = Date.now();
-    this.#atLineStart = !process.stdout.isTTY || bytes.at(-1) === 10;
+    if (process[stream].isTTY) this.#atLineStart = bytes.at(-1) === 10;
   }
 
   clear(): void {

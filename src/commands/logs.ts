@@ -1,7 +1,7 @@
-/** `holdfast logs RUN [-f]`: what a run printed, from its beginning or its last bytes on. */
+/** `holdfast logs RUN [-f]`: what a run printed, from its beginning or its last bytes on; its stderr, where that is apart, to ours. */
 import { GatewayClient } from "../client/rpc.ts";
 import type { CommandContext } from "./context.ts";
-import { follow, print } from "./follow.ts";
+import { follow, print, printError } from "./follow.ts";
 
 export async function logs(
   context: CommandContext,
@@ -10,12 +10,15 @@ export async function logs(
 ): Promise<number> {
   const client = new GatewayClient(context);
   const offset = options.tail === undefined ? 0 : -options.tail;
-  await follow(client, id, {
-    offset,
-    follow: options.follow,
-    viewer: options.follow,
-    onBytes: print,
-    onSkipped: (bytes) => process.stderr.write(`\nholdfast: ${bytes} bytes are not kept any more\n`),
-  });
+  const read = (stream: "stdout" | "stderr") =>
+    follow(client, id, {
+      stream,
+      offset,
+      follow: options.follow,
+      viewer: options.follow,
+      onBytes: stream === "stdout" ? print : printError,
+      onSkipped: (bytes) => process.stderr.write(`\nholdfast: ${bytes} bytes are not kept any more\n`),
+    });
+  await Promise.all([read("stdout"), read("stderr")]);
   return 0;
 }

@@ -61,6 +61,8 @@ export class Desk {
       "exec.end": (params) => background.end(params),
       "exec.wait": (params) => background.wait(params),
       "exec.owners": () => background.owners(),
+      "exec.renew": () => background.renew(),
+      "exec.requests": () => background.requests(),
       "exec.remove": (params) => background.remove(params),
       "gateway.status": () => parts.status(),
       "gateway.figures": () => parts.figures(),

@@ -7,6 +7,7 @@ import { chmodSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { HoldfastError } from "../errors.ts";
 import { lostEpochsSchema, selectLostEpochs } from "./lost-epochs.ts";
+import { requestMemoryMs } from "./protocol/background.ts";
 import type { EndReason, RunKind, RunState } from "./protocol/messages.ts";
 
 /** Ended runs kept for `ps --all`. */
@@ -44,6 +45,8 @@ export interface LedgerRow {
   exitCode: number | null;
   signal: string | null;
   epoch: number;
+  /** The caller's own name for the start; no two rows have the same. */
+  requestId: string | null;
 }
 
 const schema = `
@@ -56,16 +59,25 @@ create table if not exists runs (
   command text not null, command_hash text not null, cwd text, pid integer, start_time text, boot_id text not null,
   process_group integer, container text not null, marker text not null, policy text not null, state text not null,
   started_at integer not null, leader_ended_at integer, ended_at integer, end_reason text, exit_code integer,
-  signal text, epoch integer not null
+  signal text, epoch integer not null, request_id text, forgotten integer not null default 0
 ) strict;
 create index if not exists runs_open on runs (state) where state <> 'exited';
 ${lostEpochsSchema}
 `;
 
+/** Columns that an older ledger does not have. */
+const laterColumns = ["request_id text", "forgotten integer not null default 0"];
+
+const indexes = `
+create unique index if not exists runs_request on runs (request_id) where request_id is not null;
+create index if not exists runs_kept on runs (ended_at) where state = 'exited' and kind <> 'mcp' and forgotten = 0;
+create index if not exists runs_forgotten on runs (ended_at) where forgotten = 1;
+`;
+
 const select = `select id, kind, server, session_id as sessionId, scope_key as scopeKey, host, command, cwd, pid,
   start_time as startTime, boot_id as bootId, process_group as processGroup, container, marker, policy, state,
   started_at as startedAt, leader_ended_at as leaderEndedAt, ended_at as endedAt, end_reason as endReason,
-  exit_code as exitCode, signal, epoch from runs`;
+  exit_code as exitCode, signal, epoch, request_id as requestId from runs`;
 
 export class Ledger {
   readonly #database: DatabaseSync;
@@ -73,13 +85,15 @@ export class Ledger {
   readonly #spawned: StatementSync;
   readonly #changed: StatementSync;
   readonly #ended: StatementSync;
+  readonly #byRequest: StatementSync;
 
   /** Throws `state_locked` when another gateway lives on this file, `state_unusable` when it is not a ledger. */
   constructor(path: string) {
     this.#database = openExclusively(path);
     this.#insert = this.#database.prepare(
       `insert into runs (id, kind, server, session_id, scope_key, host, command, command_hash, cwd, boot_id, container,
-       marker, policy, state, started_at, epoch) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'starting', ?, ?)`,
+       marker, policy, state, started_at, epoch, request_id)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'starting', ?, ?, ?)`,
     );
     this.#spawned = this.#database.prepare("update runs set pid = ?, start_time = ?, process_group = ? where id = ?");
     this.#changed = this.#database.prepare(
@@ -89,6 +103,7 @@ export class Ledger {
       `update runs set state = 'exited', ended_at = ?, leader_ended_at = ?, end_reason = ?, exit_code = ?, signal = ?
        where id = ?`,
     );
+    this.#byRequest = this.#database.prepare(`${select} where request_id = ?`);
   }
 
   /** Begins a life of the keeper and returns its number. */
@@ -129,6 +144,7 @@ export class Ledger {
       row.policy,
       row.startedAt,
       row.epoch,
+      row.requestId,
     );
   }
 
@@ -151,7 +167,7 @@ export class Ledger {
 
   /** Ended runs, newest first. */
   history(count: number): LedgerRow[] {
-    const sql = `${select} where state = 'exited' order by started_at desc limit ?`;
+    const sql = `${select} where state = 'exited' and forgotten = 0 order by started_at desc limit ?`;
     return this.#database.prepare(sql).all(count) as unknown as LedgerRow[];
   }
 
@@ -159,23 +175,41 @@ export class Ledger {
     return this.#database.prepare(`${select} where id = ?`).get(id) as unknown as LedgerRow | undefined;
   }
 
-  remove(id: string): void {
-    this.#database.prepare("delete from runs where id = ? and state = 'exited'").run(id);
+  byRequest(requestId: string): LedgerRow | undefined {
+    return this.#byRequest.get(requestId) as unknown as LedgerRow | undefined;
+  }
+
+  /** Ended runs that were started under a request id, the last one first. */
+  requested(count: number): LedgerRow[] {
+    const sql = `${select} where state = 'exited' and request_id is not null order by ended_at desc limit ?`;
+    return this.#database.prepare(sql).all(count) as unknown as LedgerRow[];
+  }
+
+  /** An ended run is no more to be shown. Its request id stays known for a while, so that the same request starts nothing. */
+  forget(id: string, now: number): void {
+    const isRecent = "request_id is not null and ended_at > ?";
+    const hide = `update runs set forgotten = 1 where id = ? and state = 'exited' and ${isRecent}`;
+    const since = now - requestMemoryMs;
+    const { changes } = this.#database.prepare(hide).run(id, since);
+    if (changes === 0) this.#database.prepare("delete from runs where id = ? and state = 'exited'").run(id);
+    this.#database.prepare("delete from runs where forgotten = 1 and ended_at <= ?").run(since);
   }
 
   /** Ended background runs but for the `count` that ended last. */
   backgroundBeyond(count: number): string[] {
-    const sql = `select id from runs where state = 'exited' and kind <> 'mcp' order by ended_at desc limit -1 offset ?`;
+    const which = "state = 'exited' and kind <> 'mcp' and forgotten = 0";
+    const sql = `select id from runs where ${which} order by ended_at desc limit -1 offset ?`;
     return (this.#database.prepare(sql).all(count) as unknown as { id: string }[]).map(({ id }) => id);
   }
 
   /** Forgets all but the newest ended runs; returns the ids of those forgotten. */
-  trim(): string[] {
+  trim(now: number): string[] {
     const old = this.#database
-      .prepare("select id from runs where state = 'exited' order by started_at desc limit -1 offset ?")
+      .prepare(
+        "select id from runs where state = 'exited' and forgotten = 0 order by started_at desc limit -1 offset ?",
+      )
       .all(historyMax) as unknown as { id: string }[];
-    const remove = this.#database.prepare("delete from runs where id = ?");
-    for (const { id } of old) remove.run(id);
+    for (const { id } of old) this.forget(id, now);
     return old.map(({ id }) => id);
   }
 
@@ -191,7 +225,14 @@ function openExclusively(path: string): DatabaseSync {
     chmodSync(path, 0o600);
     // Normal: a kill -9 loses nothing that was committed, and after a power cut the boot id has changed anyway.
     database.exec("pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = normal");
-    database.exec(`begin immediate; ${schema} commit`);
+    database.exec(`begin immediate; ${schema}`);
+    const columns = database
+      .prepare("select name from pragma_table_info('runs')")
+      .all()
+      .map((row) => row["name"]);
+    const missing = laterColumns.filter((column) => !columns.includes(column.split(" ")[0] ?? ""));
+    for (const column of missing) database.exec(`alter table runs add column ${column}`);
+    database.exec(`${indexes} commit`);
     return database;
   } catch (cause) {
     database?.close();

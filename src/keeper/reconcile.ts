@@ -41,7 +41,7 @@ export async function reconcile(
   for (const word of words) log.warn({ event: "orphan.swept", what: word });
   const far = rows.filter(({ host }) => host.startsWith("ssh:"));
   for (const row of rows) if (!far.includes(row)) words.push(closeRow(ledger, row, words));
-  for (const id of ledger.trim()) log.debug({ event: "history.trimmed", run: id });
+  for (const id of ledger.trim(Date.now())) log.debug({ event: "history.trimmed", run: id });
   return { words, swept, far };
 }
 

@@ -30,6 +30,8 @@ export interface Launch {
   server: string | null;
   sessionId: string | null;
   scopeKey: string | null;
+  /** The caller's own name for this start, if there is one. */
+  requestId?: string | null;
   /** As the record and people see it. */
   command: string;
   onFrontLoss: "keep" | "kill";
@@ -230,6 +232,7 @@ export class RunTable {
       exitCode: null,
       signal: null,
       epoch,
+      requestId: launch.requestId ?? null,
     };
     const channel = this.#nextChannel++;
     const onChange = (run: Run) => {

@@ -118,7 +118,15 @@ export class Screens {
   }
 
   #read(run: string, offset: number): Promise<OutputView> {
-    return this.#link.ask("exec.read", { run, offset, bytesMax: readBytesMax, waitMs: 0, viewer: false, pace: false });
+    return this.#link.ask("exec.read", {
+      run,
+      stream: "stdout",
+      offset,
+      bytesMax: readBytesMax,
+      waitMs: 0,
+      viewer: false,
+      pace: false,
+    });
   }
 }
 

@@ -1,7 +1,13 @@
 /** Background runs as the front offers them, to the API and as MCP tools alike: one place that knows what an operation means. */
 import { HoldfastError } from "../errors.ts";
 import type { Keeper } from "./keeper.ts";
-import { readBytesMax, waitMsMax, type BackgroundSpec, type OutputView } from "../keeper/protocol/background.ts";
+import {
+  readBytesMax,
+  waitMsMax,
+  type BackgroundSpec,
+  type OutputStream,
+  type OutputView,
+} from "../keeper/protocol/background.ts";
 import type { EndReason, RunView } from "../keeper/protocol/messages.ts";
 import type { Owned } from "../ownership/scope.ts";
 import type { Session } from "../sessions/session.ts";
@@ -32,6 +38,8 @@ export interface ReadOptions {
   viewer: boolean;
   /** A run in the foreground waits for this reader. */
   pace?: boolean;
+  /** Of a run whose streams are apart; all other output is `stdout`. */
+  stream?: OutputStream;
 }
 
 /** A piece of output; `nextOffset` is where to go on. */
@@ -97,11 +105,12 @@ export class RunService {
   /** The bytes as the keeper sends them, for whoever only passes them on. */
   async readEncoded(
     run: string,
-    { offset, bytesMax, waitMs, viewer, pace = false }: ReadOptions,
+    { offset, bytesMax, waitMs, viewer, pace = false, stream = "stdout" }: ReadOptions,
   ): Promise<OutputPlace & { base64: string }> {
     const ask = (from: number, wait: number) =>
       this.#link.ask("exec.read", {
         run,
+        stream,
         offset: from,
         bytesMax: Math.min(bytesMax, readBytesMax),
         waitMs: wait,
@@ -127,7 +136,7 @@ export class RunService {
   }
 
   async write(run: string, bytes: Buffer, end = false): Promise<void> {
-    await this.#link.ask("exec.write", { run, bytes: bytes.toString("base64"), end });
+    await this.#link.ask("exec.write", { run, bytes: bytes.toString("base64"), at: null, end });
   }
 
   /** Throws `keys_invalid` with nothing sent. */
@@ -241,6 +250,9 @@ function completeSpec(given: StartOptions, argv: string[], size: { columns: numb
     scopeKey: null,
     replaceExistingScope: false,
     background: true,
+    streams: "merged",
+    request: null,
+    leaseMs: 0,
     onFrontLoss: "keep",
     keepMs: null,
     timeoutMs: 0,

@@ -54,6 +54,15 @@ describe("holdfast exec, process, logs, ps", { timeout: 90_000 }, () => {
     assert.match(late.stderr, /run r\S+ ended: timeout, signal SIGTERM/);
   });
 
+  it("exec keeps stdout and stderr apart, and logs does", async () => {
+    const { stdout, stderr } = await run(["exec", "--", "sh", "-c", "echo out; echo err >&2"]);
+    assert.deepEqual([stdout, stderr], ["out\n", "err\n"]);
+    const listed = await new Background(gateway).call("run.list", { all: true });
+    const apart = listed.find(({ command }) => command === "sh -c echo out; echo err >&2");
+    const logged = await run(["logs", apart?.id ?? ""]);
+    assert.deepEqual([logged.stdout, logged.stderr], ["out\n", "err\n"]);
+  });
+
   it("exec prints all of a long output", async () => {
     const { stdout } = await run(["exec", "--", "seq", "1000000"]);
     assert.equal(stdout.length, 6_888_896);

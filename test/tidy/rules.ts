@@ -23,8 +23,9 @@ const longFiles: Record<string, string> = {};
 
 /** Which rooms a room may import from: all of them stand below it. Every room may import itself and the loose files of src/. */
 const below: Record<string, string[]> = {
-  commands: ["client", "config", "contain", "doctor", "gateway", "keeper", "keeper/protocol", "sessions"],
-  gateway: ["keeper/protocol", "mcp", "ownership", "runs", "sessions"],
+  commands: ["client", "config", "contain", "doctor", "gateway", "keeper", "keeper/protocol", "nodes", "sessions"],
+  gateway: ["keeper/protocol", "mcp", "nodes", "ownership", "runs", "sessions"],
+  nodes: ["keeper/protocol"],
   client: ["gateway", "keeper/protocol", "sessions"],
   mcp: ["keeper/protocol", "ownership", "runs", "sessions"],
   runs: ["keeper/protocol", "ownership", "sessions"],
@@ -49,7 +50,7 @@ const doors: Record<string, string[]> = {
   "src/command-line.ts": ["src/main.ts"],
 };
 
-const frontRooms = new Set(["gateway", "mcp", "runs", "sessions", "ownership", "client", "keeper/protocol"]);
+const frontRooms = new Set(["gateway", "mcp", "runs", "sessions", "ownership", "client", "nodes", "keeper/protocol"]);
 const startingRooms = new Set(["contain", "keeper"]);
 
 const isTypeScript = (path: string) => path.endsWith(".ts");

@@ -36,6 +36,10 @@ const startParams = z.strictObject({
   scopeKey: z.string().min(1).max(256).optional(),
   replaceExistingScope: z.boolean().default(false).describe("first end what runs under the same session and scope key"),
   background: z.boolean().default(true).describe("false: somebody waits for it, see `pace`"),
+  streams: z
+    .enum(["merged", "apart"])
+    .default("merged")
+    .describe("of kind exec: stderr into stdout as it comes, or to be read by itself"),
   yieldMs: milliseconds.default(0).describe("answer when the run is over, or after so many ms"),
   timeoutMs: milliseconds.default(0).describe("for the command; 0 = none"),
   noOutputTimeoutMs: milliseconds.optional().describe("without output, input or a viewer; 0 = none"),
@@ -96,6 +100,7 @@ export const runApi = {
     scope: "run",
     params: z.strictObject({
       id,
+      stream: z.enum(["stdout", "stderr"]).default("stdout").describe("stderr: of a run whose streams are apart"),
       offset,
       bytesMax: z
         .int()

@@ -21,6 +21,7 @@ processShape satisfies z.ZodType<ProcessView>;
 
 const backgroundShape = z
   .object({
+    request: z.string().nullable().describe("the caller's own name for the start, on a node"),
     outputBytes: z.int().describe("printed so far"),
     lastOutputAt: time.nullable(),
     lastInputAt: time.nullable(),

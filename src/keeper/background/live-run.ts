@@ -1,9 +1,10 @@
 /** One live background run: its spec, its output and when it was last used. */
+import { HoldfastError } from "../../errors.ts";
 import type { EndReason, RunView } from "../protocol/messages.ts";
-import type { BackgroundSpec, BackgroundView, TerminalSize } from "../protocol/background.ts";
+import type { BackgroundSpec, BackgroundView, OutputStream, TerminalSize } from "../protocol/background.ts";
 import type { Run } from "../run.ts";
-import type { OutputRing } from "./output-ring.ts";
-import { Pace } from "./pace.ts";
+import { RunLease } from "./lease.ts";
+import type { RunOutput } from "./output.ts";
 import { TerminalIo, type RunIo } from "./run-io.ts";
 import { Watchdog, type WatchdogLimits } from "./watchdog.ts";
 
@@ -12,37 +13,43 @@ const emptyLookMs = 1000;
 /** Sizes that are remembered, so that a screen can be drawn as it was. */
 const sizesMax = 100;
 
+export interface LiveParts {
+  io: RunIo;
+  stdout: RunOutput;
+  /** Null: there is one stream. */
+  stderr: RunOutput | null;
+  limits: WatchdogLimits;
+  keepMs: number;
+}
+
 export class LiveRun {
   readonly spec: BackgroundSpec;
   readonly io: RunIo;
-  readonly ring: OutputRing;
   readonly keepMs: number;
   readonly sizes: ({ offset: number } & TerminalSize)[] = [];
   growing: string | null = null;
+  /** Bytes of input that were taken so far. */
+  inputBytes = 0;
+  readonly #outputs: { stdout: RunOutput; stderr: RunOutput | null };
   readonly #over = Promise.withResolvers<RunView>();
   readonly #watchdog: Watchdog;
-  /** Of a run in the foreground. */
-  readonly #pace: Pace | undefined;
   readonly #startedAt = Date.now();
   #run: Run | undefined;
+  #lease: RunLease | undefined;
   #viewers = 0;
   #lastViewedAt: number | null = null;
   #lastInputAt: number | null = null;
-  #lastOutputAt: number | null = null;
-  #more: PromiseWithResolvers<void> | undefined;
   #emptyLook: NodeJS.Timeout | undefined;
   #lostTimer: NodeJS.Timeout | undefined;
 
-  constructor(spec: BackgroundSpec, made: { io: RunIo; ring: OutputRing; limits: WatchdogLimits; keepMs: number }) {
+  constructor(spec: BackgroundSpec, made: LiveParts) {
     this.spec = spec;
     this.io = made.io;
-    this.ring = made.ring;
     this.keepMs = made.keepMs;
-    const { io, ring } = made;
+    this.#outputs = { stdout: made.stdout, stderr: made.stderr };
     if (!spec.background) {
-      const printed = () => ring.printed;
-      const parts = { behindMax: ring.tailBytes / 2, printed, pause: () => io.pause(), resume: () => io.resume() };
-      this.#pace = new Pace(parts);
+      made.stdout.paceBy(this.io.tap("stdout"));
+      made.stderr?.paceBy(this.io.tap("stderr"));
     }
     if (spec.kind === "pty") this.sizes.push({ offset: 0, ...spec.size });
     this.#watchdog = new Watchdog(
@@ -69,10 +76,12 @@ export class LiveRun {
 
   /** What is told of it besides the row. */
   figures(): { background: BackgroundView } {
-    const { onFrontLoss } = this.spec;
+    const { onFrontLoss, request } = this.spec;
+    const { stdout, stderr } = this.#outputs;
     const background = {
-      outputBytes: this.ring.printed,
-      lastOutputAt: this.#lastOutputAt,
+      request,
+      outputBytes: stdout.ring.printed + (stderr?.ring.printed ?? 0),
+      lastOutputAt: this.#lastOutputAt(),
       lastInputAt: this.#lastInputAt,
       lastViewedAt: this.#viewers > 0 ? Date.now() : this.#lastViewedAt,
       onFrontLoss,
@@ -87,47 +96,33 @@ export class LiveRun {
     if (view.state === "running") this.#running(view);
     if (view.state === "stopping" || view.state === "exited") this.#disarm();
     if (view.state !== "exited") return;
-    this.printedMore();
+    for (const output of this.#streams()) output.wake();
     this.#over.resolve(view);
   }
 
-  /** Somebody waits for what comes next. */
-  printedMore(): void {
-    this.#more?.resolve();
-    this.#more = undefined;
-  }
-
-  noteOutput(): void {
-    this.#lastOutputAt = Date.now();
-    this.#pace?.printedMore();
-    this.printedMore();
+  output(stream: OutputStream): RunOutput | null {
+    return this.#outputs[stream];
   }
 
   noteInput(): void {
     this.#lastInputAt = Date.now();
   }
 
+  /** Whoever it lives for is there. False: it has no lease. */
+  renew(): boolean {
+    this.#lease?.renew();
+    return this.#lease !== undefined;
+  }
+
   /** Resolves with the next byte, at the end of the run, or after `waitMs`. A viewer counts as use for as long as it waits. */
-  async nextOutput(waitMs: number, viewer: boolean): Promise<void> {
-    this.#more ??= Promise.withResolvers();
-    const { promise } = this.#more;
+  async nextOutput(output: RunOutput, waitMs: number, viewer: boolean): Promise<void> {
     if (viewer) this.#viewers += 1;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, waitMs);
-    });
     try {
-      await Promise.race([promise, late]);
+      await output.next(waitMs);
     } finally {
-      clearTimeout(timer);
       if (viewer) this.#viewers -= 1;
       if (viewer) this.#lastViewedAt = Date.now();
     }
-  }
-
-  /** The one who waits for the run has all before `offset`. */
-  readTo(offset: number): void {
-    this.#pace?.readTo(offset);
   }
 
   noteView(): void {
@@ -135,7 +130,7 @@ export class LiveRun {
   }
 
   resized(size: TerminalSize): void {
-    this.sizes.push({ offset: this.ring.printed, ...size });
+    this.sizes.push({ offset: this.#outputs.stdout.ring.printed, ...size });
     if (this.sizes.length > sizesMax) this.sizes.shift();
   }
 
@@ -150,7 +145,12 @@ export class LiveRun {
   }
 
   #running(view: RunView): void {
-    if (view.leaderEndedAt === null) return this.#watchdog.start();
+    if (view.leaderEndedAt === null) {
+      this.#watchdog.start();
+      const { leaseMs } = this.spec;
+      if (leaseMs > 0) this.#lease = new RunLease(leaseMs, () => this.#end("lease-expired"));
+      return;
+    }
     // The command is gone and left something behind that is kept; the kernel tells nobody when the last of it ends.
     this.#watchdog.commandEnded();
     this.#emptyLook ??= setInterval(() => this.run.reconcile(), emptyLookMs);
@@ -158,7 +158,8 @@ export class LiveRun {
 
   #disarm(): void {
     this.#watchdog[Symbol.dispose]();
-    this.#pace?.[Symbol.dispose]();
+    this.#lease?.[Symbol.dispose]();
+    for (const output of this.#streams()) output.stopPacing();
     clearInterval(this.#emptyLook);
     clearTimeout(this.#lostTimer);
   }
@@ -167,8 +168,23 @@ export class LiveRun {
     void this.run.stop(reason); // never rejects
   }
 
+  #streams(): RunOutput[] {
+    const { stdout, stderr } = this.#outputs;
+    return stderr === null ? [stdout] : [stdout, stderr];
+  }
+
+  #lastOutputAt(): number | null {
+    const times = this.#streams().flatMap(({ lastAt }) => (lastAt === null ? [] : [lastAt]));
+    return times.length === 0 ? null : Math.max(...times);
+  }
+
   #lastActivityAt(): number {
     if (this.#viewers > 0) return Date.now();
-    return Math.max(this.#startedAt, this.#lastOutputAt ?? 0, this.#lastInputAt ?? 0, this.#lastViewedAt ?? 0);
+    return Math.max(this.#startedAt, this.#lastOutputAt() ?? 0, this.#lastInputAt ?? 0, this.#lastViewedAt ?? 0);
   }
+}
+
+export function unendable(id: string, survivors: RunView["survivors"]): HoldfastError {
+  const who = survivors.map(({ pid, state, command }) => `pid ${pid} (${state}) ${command}`).join(", ");
+  return new HoldfastError("survivors", `run ${id} could not be ended: ${who}`);
 }

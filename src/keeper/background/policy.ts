@@ -55,6 +55,8 @@ function checkWords(spec: BackgroundSpec): void {
     throw invalid("the command has a NUL character, which no program can be given");
   const bytes = spec.argv.reduce((sum, word) => sum + Buffer.byteLength(word) + 1, 0);
   if (bytes > argvBytesMax) throw invalid(`the command is ${bytes} bytes long, at most ${argvBytesMax} are taken`);
+  if (spec.kind === "pty" && spec.streams === "apart")
+    throw invalid("a terminal has one stream; start it with streams merged, or as kind exec");
   const { columns, rows } = spec.size;
   if (columns < 1 || columns > columnsMax || rows < 1 || rows > rowsMax)
     throw invalid(`a terminal has 1 to ${columnsMax} columns and 1 to ${rowsMax} rows, not ${columns} × ${rows}`);

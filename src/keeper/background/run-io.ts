@@ -1,10 +1,11 @@
-/** A background run's input and output: what it prints goes to its ring, what is sent to it waits in a bounded queue. */
+/** A background run's input and output: what it prints goes to its rings, what is sent to it waits in a bounded queue. */
 import { closeSync, writeSync } from "node:fs";
 import { ReadStream } from "node:tty";
 import type { ContainedProcess, SpawnRequest } from "../../contain/types.ts";
 import { openTerminal, resize, type Terminal, type TerminalSize } from "../../contain/terminal.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { OutputRing } from "./output-ring.ts";
+import type { BackgroundSpec } from "../protocol/background.ts";
+import type { RunOutput, Tap } from "./output.ts";
 
 /** Bytes that may wait for a run to read its input. */
 const inputBytesMax = 1024 * 1024;
@@ -24,17 +25,17 @@ export interface RunIo {
   endInput(): void;
   /** Whether the command can notice the end of its input, so that it is worth a grace. */
   readonly hasInput: boolean;
-  /** Stops taking output, so that the run waits with its next one; and goes on. */
-  pause(): void;
-  resume(): void;
-  /** Resolves when all that was printed is in the ring; bounded. */
+  /** What fills stdout, which is both streams where they are merged; and what fills a stderr of its own. */
+  tap(of: "stdout" | "stderr"): Tap;
+  /** Resolves when all that was printed is in its ring; bounded. */
   drained(): Promise<void>;
   close(): void;
 }
 
 export interface IoParts {
-  ring: OutputRing;
-  onOutput: () => void;
+  stdout: RunOutput;
+  /** Null: what comes there goes to stdout, in the order in which it comes. */
+  stderr: RunOutput | null;
   /** Hangs up: every process of the run is told that its terminal is gone. */
   hangUp: () => void;
 }
@@ -44,6 +45,11 @@ function full(): HoldfastError {
     "input_full",
     `the run does not read: ${inputBytesMax} bytes wait for it already; try again`,
   );
+}
+
+function closeRings({ stdout, stderr }: IoParts): void {
+  stdout.ring.close();
+  stderr?.ring.close();
 }
 
 /** Whatever comes first: the event, or the bound. */
@@ -57,7 +63,7 @@ function bounded(done: Promise<void>, boundMs: number): Promise<void> {
   });
 }
 
-/** Kind `exec`: three pipes; stdout and stderr go to one ring in the order in which they come. */
+/** Kind `exec`: three pipes. */
 export class PipeIo implements RunIo {
   readonly hasInput: boolean;
   readonly #parts: IoParts;
@@ -77,11 +83,9 @@ export class PipeIo implements RunIo {
     this.#process = contained;
     const { stdin, stdout, stderr } = contained.child;
     stdin?.on("error", () => {}); // the command closed it or died: its exit tells
-    const ends = [stdout, stderr].map((stream) => {
-      stream?.on("data", (chunk: Buffer) => {
-        this.#parts.ring.write(chunk);
-        this.#parts.onOutput();
-      });
+    const into = [this.#parts.stdout, this.#parts.stderr ?? this.#parts.stdout] as const;
+    const ends = [stdout, stderr].map((stream, index) => {
+      stream?.on("data", (chunk: Buffer) => into[index]?.write(chunk));
       stream?.on("error", () => {}); // "close" follows
       return new Promise<void>((resolve) => stream?.once("close", resolve));
     });
@@ -100,26 +104,26 @@ export class PipeIo implements RunIo {
     this.#process?.child.stdin?.end();
   }
 
-  pause(): void {
-    for (const stream of this.#outputs()) stream?.pause();
-  }
-
-  resume(): void {
-    for (const stream of this.#outputs()) stream?.resume();
+  tap(of: "stdout" | "stderr"): Tap {
+    const pipes = () => {
+      const { stdout, stderr } = this.#process?.child ?? {};
+      if (this.#parts.stderr === null) return [stdout, stderr];
+      return [of === "stdout" ? stdout : stderr];
+    };
+    return {
+      pause: () => pipes().forEach((pipe) => pipe?.pause()),
+      resume: () => pipes().forEach((pipe) => pipe?.resume()),
+    };
   }
 
   drained(): Promise<void> {
     return bounded(this.#ended, drainBoundMs);
   }
 
-  #outputs() {
-    return [this.#process?.child.stdout, this.#process?.child.stderr];
-  }
-
   close(): void {
     const child = this.#process?.child;
     for (const stream of [child?.stdin, child?.stdout, child?.stderr]) stream?.destroy();
-    this.#parts.ring.close();
+    closeRings(this.#parts);
   }
 }
 
@@ -143,10 +147,7 @@ export class TerminalIo implements RunIo {
     this.size = size;
     this.#terminal = openTerminal(size);
     this.#stream = new ReadStream(this.#terminal.master);
-    this.#stream.on("data", (chunk: Buffer) => {
-      parts.ring.write(chunk);
-      parts.onOutput();
-    });
+    this.#stream.on("data", (chunk: Buffer) => parts.stdout.write(chunk));
     // EIO is how a terminal says that nobody has its other end open any more; "close" follows.
     this.#stream.on("error", () => {});
     this.#ended = new Promise((resolve) => {
@@ -185,12 +186,8 @@ export class TerminalIo implements RunIo {
     this.#parts.hangUp();
   }
 
-  pause(): void {
-    this.#stream.pause();
-  }
-
-  resume(): void {
-    this.#stream.resume();
+  tap(): Tap {
+    return this.#stream;
   }
 
   drained(): Promise<void> {
@@ -202,7 +199,7 @@ export class TerminalIo implements RunIo {
     this.#drop();
     this.#closeSlave();
     this.#stream.destroy();
-    this.#parts.ring.close();
+    closeRings(this.#parts);
   }
 
   /**
@@ -244,4 +241,9 @@ export class TerminalIo implements RunIo {
     this.#slaveIsOpen = false;
     closeSync(this.#terminal.slave);
   }
+}
+
+/** Throws `spawn_failed` when there is no terminal to be had. */
+export function makeIo({ kind, size, stdin }: BackgroundSpec, parts: IoParts): RunIo {
+  return kind === "pty" ? new TerminalIo(parts, size) : new PipeIo(parts, stdin);
 }

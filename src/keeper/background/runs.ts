@@ -7,16 +7,24 @@ import { HoldfastError } from "../../errors.ts";
 import type { Ledger } from "../ledger.ts";
 import type { Log } from "../log.ts";
 import { specLimits, waitMsMax, readBytesMax } from "../protocol/background.ts";
-import type { BackgroundRequests, BackgroundSpec, OutputView } from "../protocol/background.ts";
+import type {
+  BackgroundRequests,
+  BackgroundSpec,
+  OutputStream,
+  OutputView,
+  RequestedRun,
+} from "../protocol/background.ts";
 import type { RunView } from "../protocol/messages.ts";
 import type { Launch, RunTable } from "../run-table.ts";
 import { rowView, type Run } from "../run.ts";
 import { GrowthWatch } from "./growth.ts";
 import { Lanes } from "./lanes.ts";
-import { LiveRun } from "./live-run.ts";
+import { LiveRun, unendable } from "./live-run.ts";
 import { OutputRing } from "./output-ring.ts";
+import { RunOutput } from "./output.ts";
 import { resolveSpec, type Resolved } from "./policy.ts";
-import { PipeIo, TerminalIo, type IoParts, type RunIo } from "./run-io.ts";
+import { commandOf, Requests } from "./requests.ts";
+import { makeIo, PipeIo, TerminalIo } from "./run-io.ts";
 
 export interface BackgroundParts {
   config: Config;
@@ -32,6 +40,7 @@ export class BackgroundRuns {
   readonly #parts: BackgroundParts;
   readonly #live = new Map<string, LiveRun>();
   readonly #lanes = new Lanes();
+  readonly #requests: Requests;
   /** Of every run, servers' too. */
   readonly #growth: GrowthWatch;
   /** Of runs that ended in this epoch, for whoever wants to see their last screen. */
@@ -44,6 +53,7 @@ export class BackgroundRuns {
       const live = this.#live.get(run);
       if (live !== undefined) live.growing = what;
     };
+    this.#requests = new Requests(parts.ledger, (run) => this.#live.get(run)?.run.summary());
     this.#growth = new GrowthWatch({ runs: () => parts.table.live(), onGrowing });
   }
 
@@ -52,8 +62,16 @@ export class BackgroundRuns {
     this.#growth[Symbol.dispose]();
   }
 
-  /** Throws `exec_disabled`, `exec_refused`, `invalid_params`, `run_limit`, `scope_replaced`, `spawn_failed`; then nothing was started. */
+  /**
+   * Throws `exec_disabled`, `exec_refused`, `invalid_params`, `request_reused`, `run_limit`, `scope_replaced`, `spawn_failed`;
+   * then nothing was started.
+   */
   start(spec: BackgroundSpec): Promise<RunView> {
+    if (spec.request === null) return this.#start(spec);
+    return this.#requests.once(spec.request, commandOf(spec), () => this.#start(spec));
+  }
+
+  async #start(spec: BackgroundSpec): Promise<RunView> {
     const resolved = resolveSpec(spec, this.#parts.config.exec);
     if (spec.scopeKey === null || !spec.replaceExistingScope) return this.#launch(spec, resolved);
     const key = JSON.stringify([spec.sessionId, spec.scopeKey]);
@@ -66,29 +84,41 @@ export class BackgroundRuns {
     });
   }
 
-  async read({ run: id, offset, bytesMax, waitMs, viewer, pace }: Params<"exec.read">): Promise<OutputView> {
+  async read(params: Params<"exec.read">): Promise<OutputView> {
+    const { run: id, stream, offset, bytesMax, waitMs, viewer, pace } = params;
     const live = this.#live.get(id);
-    if (live === undefined) return this.#readEnded(id, offset, bytesMax);
+    if (live === undefined) return this.#readEnded(params);
     if (viewer) live.noteView();
-    if (pace) live.readTo(offset);
-    if (live.ring.printed <= offset) await live.nextOutput(Math.min(waitMs, waitMsMax), viewer);
+    const output = live.output(stream);
+    if (output === null)
+      return { offset: 0, bytes: "", printed: 0, run: await this.wait({ run: id, waitMs }), sizes: live.sizes };
+    if (pace) output.readTo(offset);
+    if (output.ring.printed <= offset) await live.nextOutput(output, Math.min(waitMs, waitMsMax), viewer);
     // It may have ended while we waited.
-    if (!this.#live.has(id)) return this.#readEnded(id, offset, bytesMax);
-    const piece = live.ring.read(offset, Math.min(bytesMax, readBytesMax));
+    if (!this.#live.has(id)) return this.#readEnded(params);
+    const piece = output.ring.read(offset, Math.min(bytesMax, readBytesMax));
     const { printed } = piece;
     const bytes = piece.bytes.toString("base64");
     return { offset: piece.offset, bytes, printed, run: live.run.summary(), sizes: live.sizes };
   }
 
-  write({ run, bytes, end }: Params<"exec.write">): null {
+  /** Throws `input_full`, `input_gap`, `run_ended`; then nothing of it was taken. */
+  write({ run, bytes, at, end }: Params<"exec.write">): { inputBytes: number } {
     const live = this.#liveRun(run);
-    const data = Buffer.from(bytes, "base64");
+    const sent = Buffer.from(bytes, "base64");
+    const from = at ?? live.inputBytes;
+    if (from > live.inputBytes) {
+      const message = `run ${run} has taken ${live.inputBytes} bytes of input; what begins at ${from} would leave a gap`;
+      throw new HoldfastError("input_gap", message);
+    }
+    const data = sent.subarray(live.inputBytes - from);
     if (data.length > specLimits.inputBytesMax)
       throw new HoldfastError("invalid_params", `at most ${specLimits.inputBytesMax} bytes are taken at once`);
     live.noteInput();
     if (data.length > 0) live.io.write(data);
+    live.inputBytes += data.length;
     if (end && live.io instanceof PipeIo) live.io.endInput();
-    return null;
+    return { inputBytes: live.inputBytes };
   }
 
   resize({ run, size }: Params<"exec.resize">): null {
@@ -147,6 +177,17 @@ export class BackgroundRuns {
     );
   }
 
+  renew(): { runs: number } {
+    return { runs: [...this.#live.values()].filter((live) => live.renew()).length };
+  }
+
+  requests(): RequestedRun[] {
+    const live = [...this.#live.values()].flatMap(({ spec, run }) =>
+      spec.request === null ? [] : [{ request: spec.request, run: run.summary() }],
+    );
+    return [...live, ...this.#requests.ended()];
+  }
+
   /** The front is gone; runs that stay begin to count. Those that do not are the table's to end. */
   frontLost(): void {
     for (const live of this.#live.values()) live.frontLost();
@@ -157,25 +198,29 @@ export class BackgroundRuns {
   }
 
   async #launch(spec: BackgroundSpec, resolved: Resolved): Promise<RunView> {
-    const { config, table, runsDirectory } = this.#parts;
+    const { config, table } = this.#parts;
     const { exec } = config;
     let made: LiveRun | undefined;
     const prepare: Launch["prepare"] = (id, hangUp) => {
-      const ring = OutputRing.create(join(runsDirectory, `${id}.out`), exec.outputBytesMax);
-      const io = makeIo(spec, { ring, onOutput: () => made?.noteOutput(), hangUp });
+      const output = (stream: OutputStream) => new RunOutput(this.#file(id, stream), exec.outputBytesMax);
+      const streams = { stdout: output("stdout"), stderr: spec.streams === "apart" ? output("stderr") : null };
+      const io = makeIo(spec, { ...streams, hangUp });
       const silent = spec.kind === "pty" && spec.background ? exec.noOutputTimeoutMs : 0;
       const { timeoutMs, maxLifetimeMs } = spec;
       const limits = { timeoutMs, maxLifetimeMs, noOutputTimeoutMs: spec.noOutputTimeoutMs ?? silent };
-      const live = new LiveRun(spec, { io, ring, limits, keepMs: spec.keepMs ?? exec.keepMs });
+      const live = new LiveRun(spec, { io, ...streams, limits, keepMs: spec.keepMs ?? exec.keepMs });
       made = live;
       const keepsDescendants = spec.descendants === "keep-until-scope-ends";
       return { io, keepsDescendants, figures: () => live.figures() };
     };
     const { kind, sessionId, scopeKey, onFrontLoss, limits } = spec;
-    const command = spec.argv.join(" ");
-    const named = { kind, server: null, sessionId, scopeKey, command, onFrontLoss, limits, blob: "" };
+    const command = commandOf(spec);
+    const named = { kind, server: null, sessionId, scopeKey, requestId: spec.request, command };
     const run = await table.launch({
       ...named,
+      onFrontLoss,
+      limits,
+      blob: "",
       request: resolved,
       place: (container, far) => far.placeCommand(container, resolved),
       prepare,
@@ -227,9 +272,9 @@ export class BackgroundRuns {
     return rowView(row);
   }
 
-  #readEnded(id: string, offset: number, bytesMax: number): OutputView {
+  #readEnded({ run: id, stream, offset, bytesMax }: Params<"exec.read">): OutputView {
     const run = this.#ended(id);
-    const ring = OutputRing.open(this.#file(id));
+    const ring = OutputRing.open(this.#file(id, stream));
     const none = { offset: 0, bytes: Buffer.alloc(0), printed: 0 };
     const piece = ring?.read(offset, Math.min(bytesMax, readBytesMax)) ?? none;
     ring?.close();
@@ -237,27 +282,18 @@ export class BackgroundRuns {
     return { offset: piece.offset, bytes, printed: piece.printed, run, sizes: this.#endedSizes.get(id) ?? [] };
   }
 
-  #file(id: string): string {
-    return join(this.#parts.runsDirectory, `${id}.out`);
+  #file(id: string, stream: OutputStream): string {
+    return join(this.#parts.runsDirectory, `${id}.${stream === "stdout" ? "out" : "err"}`);
   }
 
   #forget(id: string): void {
-    this.#parts.ledger.remove(id);
+    this.#parts.ledger.forget(id, Date.now());
     this.#endedSizes.delete(id);
-    rmSync(this.#file(id), { force: true });
+    for (const stream of ["stdout", "stderr"] as const) rmSync(this.#file(id, stream), { force: true });
   }
 
   /** Keeps what is kept of ended runs bounded, output included. */
   #trim(): void {
     for (const id of this.#parts.ledger.backgroundBeyond(this.#parts.config.exec.historyMax)) this.#forget(id);
   }
-}
-
-function makeIo(spec: BackgroundSpec, parts: IoParts): RunIo {
-  return spec.kind === "pty" ? new TerminalIo(parts, spec.size) : new PipeIo(parts, spec.stdin);
-}
-
-function unendable(id: string, survivors: RunView["survivors"]): HoldfastError {
-  const who = survivors.map(({ pid, state, command }) => `pid ${pid} (${state}) ${command}`).join(", ");
-  return new HoldfastError("survivors", `run ${id} could not be ended: ${who}`);
 }

@@ -1,6 +1,6 @@
 /** Checks what the front says before the keeper acts on it: the front speaks to the network and may be anybody's by now. */
 import { z } from "zod";
-import { readBytesMax, specLimits, waitMsMax } from "./background.ts";
+import { backgroundShapes } from "./background-shapes.ts";
 import { blobBytesMax, endReasons, type FrontMessage } from "./messages.ts";
 
 const id = z.string().min(1).max(128);
@@ -8,46 +8,6 @@ const request = z.int().min(1);
 const channel = z.int().min(1).max(0xffff_ffff);
 const none = z.strictObject({});
 const blob = z.string().max(blobBytesMax);
-
-const milliseconds = z.int().min(0).max(2_147_483_647);
-const size = z.strictObject({ columns: z.int().min(1).max(65_535), rows: z.int().min(1).max(65_535) });
-const bytes64 = z.string().max(Math.ceil(specLimits.inputBytesMax / 3) * 4);
-/** Bounds only: what a spec may be is the config's to say, and background/policy.ts checks that with words for people. */
-const spec = z.strictObject({
-  kind: z.enum(["exec", "pty"]),
-  argv: z.array(z.string()).min(1).max(10_000),
-  host: z.string(),
-  cwd: z.string().max(4096).nullable(),
-  env: z.record(z.string(), z.string()),
-  sessionId: id.nullable(),
-  scopeKey: z.string().min(1).max(256).nullable(),
-  replaceExistingScope: z.boolean(),
-  background: z.boolean(),
-  onFrontLoss: z.enum(["keep", "kill"]),
-  keepMs: milliseconds.nullable(),
-  timeoutMs: milliseconds,
-  noOutputTimeoutMs: milliseconds.nullable(),
-  maxLifetimeMs: milliseconds,
-  descendants: z.enum(["reap", "keep-until-scope-ends"]),
-  size,
-  stdin: z.boolean(),
-  limits: z.strictObject({
-    processesMax: z.int().min(1).optional(),
-    memoryBytesMax: z
-      .int()
-      .min(1024 * 1024)
-      .optional(),
-  }),
-});
-const run = id;
-const read = z.strictObject({
-  run,
-  offset: z.int().min(0),
-  bytesMax: z.int().min(1).max(readBytesMax),
-  waitMs: z.int().min(0).max(waitMsMax),
-  viewer: z.boolean(),
-  pace: z.boolean(),
-});
 
 const message = z.discriminatedUnion("type", [
   z.strictObject({
@@ -64,31 +24,13 @@ const message = z.discriminatedUnion("type", [
   }),
   z.strictObject({ type: z.literal("run.setBlob"), request, params: z.strictObject({ run: id, blob }) }),
   z.strictObject({ type: z.literal("run.list"), request, params: z.strictObject({ all: z.boolean() }) }),
-  z.strictObject({ type: z.literal("exec.start"), request, params: spec }),
-  z.strictObject({ type: z.literal("exec.read"), request, params: read }),
-  z.strictObject({
-    type: z.literal("exec.write"),
-    request,
-    params: z.strictObject({ run, bytes: bytes64, end: z.boolean() }),
-  }),
-  z.strictObject({ type: z.literal("exec.resize"), request, params: z.strictObject({ run, size }) }),
-  z.strictObject({
-    type: z.literal("exec.signal"),
-    request,
-    params: z.strictObject({ run, signal: z.string().max(16), to: z.enum(["all", "command"]) }),
-  }),
-  z.strictObject({
-    type: z.literal("exec.end"),
-    request,
-    params: z.strictObject({ run, reason: z.enum(endReasons), hurried: z.boolean() }),
-  }),
-  z.strictObject({
-    type: z.literal("exec.wait"),
-    request,
-    params: z.strictObject({ run, waitMs: z.int().min(0).max(waitMsMax) }),
-  }),
+  ...(Object.keys(backgroundShapes) as (keyof typeof backgroundShapes)[]).map((name) =>
+    z.strictObject({ type: z.literal(name), request, params: backgroundShapes[name] }),
+  ),
   z.strictObject({ type: z.literal("exec.owners"), request, params: none }),
-  z.strictObject({ type: z.literal("exec.remove"), request, params: z.strictObject({ run, end: z.boolean() }) }),
+  z.strictObject({ type: z.literal("exec.renew"), request, params: none }),
+  z.strictObject({ type: z.literal("exec.requests"), request, params: none }),
+  z.strictObject({ type: z.literal("exec.remove"), request, params: z.strictObject({ run: id, end: z.boolean() }) }),
   z.strictObject({ type: z.literal("gateway.status"), request, params: none }),
   z.strictObject({ type: z.literal("gateway.figures"), request, params: none }),
   z.strictObject({ type: z.literal("gateway.stop"), request, params: none }),

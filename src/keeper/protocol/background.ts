@@ -23,6 +23,12 @@ export interface BackgroundSpec {
   replaceExistingScope: boolean;
   /** Whether the caller goes away while it runs: a silent terminal then has the config's time limit. */
   background: boolean;
+  /** Of kind exec: stderr into the ring of stdout, in the order in which it comes, or into one of its own. */
+  streams: "merged" | "apart";
+  /** The caller's own name for this start (letters, digits, -; at most 64): asked again it answers with the same run and starts nothing. */
+  request: string | null;
+  /** The run is ended as `lease-expired` when no `exec.renew` came for so long; counted by the keeper on the monotonic clock. 0 = it needs none. */
+  leaseMs: number;
   onFrontLoss: "keep" | "kill";
   /** How long it lives on without any front; null = as the config says. */
   keepMs: number | null;
@@ -43,6 +49,9 @@ export interface BackgroundSpec {
 
 /** What a live background run shows besides. Times are milliseconds since the epoch. */
 export interface BackgroundView {
+  /** See BackgroundSpec. */
+  request: string | null;
+  /** Of both streams. */
   outputBytes: number;
   lastOutputAt: number | null;
   lastInputAt: number | null;
@@ -56,27 +65,51 @@ export interface BackgroundView {
   growing: string | null;
 }
 
+/** Where output is read: of a run whose streams are merged, or of a terminal, all is in `stdout`. */
+export type OutputStream = "stdout" | "stderr";
+
 export interface OutputView {
   /** Offset of the first byte; larger than asked when what was asked for has been written over. */
   offset: number;
   /** The bytes, in base64. */
   bytes: string;
-  /** Bytes printed by the run so far. */
+  /** Bytes printed on this stream so far. */
   printed: number;
   run: RunView;
   /** Sizes of the terminal since its start, with the offset from which each held. */
   sizes: ({ offset: number } & TerminalSize)[];
 }
 
+export interface RequestedRun {
+  request: string;
+  run: RunView;
+}
+
 export interface BackgroundRequests {
+  /** Throws `request_reused` when the request id was used for another command line. */
   "exec.start": { params: BackgroundSpec; result: RunView };
   /** Waits up to `waitMs` for a first byte at `offset`, or for the end of the run. `viewer`: somebody is looking on; `pace`: a run in the foreground waits for this reader, who has all before `offset`. */
   "exec.read": {
-    params: { run: string; offset: number; bytesMax: number; waitMs: number; viewer: boolean; pace: boolean };
+    params: {
+      run: string;
+      stream: OutputStream;
+      offset: number;
+      bytesMax: number;
+      waitMs: number;
+      viewer: boolean;
+      pace: boolean;
+    };
     result: OutputView;
   };
-  /** Bytes in base64; `end` closes stdin after them (a terminal has no end of input: send it ^D). */
-  "exec.write": { params: { run: string; bytes: string; end: boolean }; result: null };
+  /**
+   * Bytes in base64; `end` closes stdin after them (a terminal has no end of input: send it ^D). `at`: where in all the input
+   * the first of them is: what was taken before is dropped, a gap is refused with `input_gap`; null = behind what was taken.
+   * Answers with the bytes that were taken so far.
+   */
+  "exec.write": {
+    params: { run: string; bytes: string; at: number | null; end: boolean };
+    result: { inputBytes: number };
+  };
   "exec.resize": { params: { run: string; size: TerminalSize }; result: null };
   /** To every process of the run, or to its command only. */
   "exec.signal": { params: { run: string; signal: string; to: "all" | "command" }; result: null };
@@ -86,12 +119,20 @@ export interface BackgroundRequests {
   "exec.wait": { params: { run: string; waitMs: number }; result: RunView };
   /** Live runs that belong to a session, for the front to see whether it knows them all. */
   "exec.owners": { params: Record<string, never>; result: { run: string; sessionId: string }[] };
+  /** Whoever the leased runs live for is there: each may live its whole lease from now on. Answers how many there are. */
+  "exec.renew": { params: Record<string, never>; result: { runs: number } };
+  /** Runs that were started under a request id: the live ones, and the newest of the ended ones that are remembered. */
+  "exec.requests": { params: Record<string, never>; result: RequestedRun[] };
   /** Forgets a run and its output. One that lives is ended first if `end`, else `run_alive` is thrown. */
   "exec.remove": { params: { run: string; end: boolean }; result: null };
 }
 
 /** Most bytes of one answer, before base64. */
 export const readBytesMax = 256 * 1024;
+/** Most ended runs that `exec.requests` tells. */
+export const requestsMax = 2000;
+/** How long a request id is remembered after its run's end, at least, in milliseconds. */
+export const requestMemoryMs = 3_600_000;
 /** Longest wait of one request. */
 export const waitMsMax = 60_000;
 /** Limits of a spec, in bytes of UTF-8 or as counts. */

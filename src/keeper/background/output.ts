@@ -1,0 +1,65 @@
+/** One stream of a run's output: what was printed, who waits for more, and, in the foreground, the reader that sets the pace. */
+import { OutputRing } from "./output-ring.ts";
+import { Pace } from "./pace.ts";
+
+/** Stops taking from the stream, so that the run waits with its next byte; and goes on. */
+export interface Tap {
+  pause(): void;
+  resume(): void;
+}
+
+export class RunOutput {
+  readonly ring: OutputRing;
+  lastAt: number | null = null;
+  #pace: Pace | undefined;
+  #more: PromiseWithResolvers<void> | undefined;
+
+  constructor(path: string, boundBytes: number) {
+    this.ring = OutputRing.create(path, boundBytes);
+  }
+
+  /** From now on nothing is written over that the reader in the foreground has not read. */
+  paceBy(tap: Tap): void {
+    const { ring } = this;
+    this.#pace = new Pace({
+      behindMax: ring.tailBytes / 2,
+      printed: () => ring.printed,
+      pause: () => tap.pause(),
+      resume: () => tap.resume(),
+    });
+  }
+
+  write(chunk: Buffer): void {
+    this.ring.write(chunk);
+    this.lastAt = Date.now();
+    this.#pace?.printedMore();
+    this.wake();
+  }
+
+  /** The one who waits for the run has all before `offset`. */
+  readTo(offset: number): void {
+    this.#pace?.readTo(offset);
+  }
+
+  /** Resolves with the next byte, at the end of the run, or after `waitMs`. */
+  async next(waitMs: number): Promise<void> {
+    this.#more ??= Promise.withResolvers();
+    const { promise } = this.#more;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, waitMs);
+    });
+    await Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  }
+
+  /** Whoever waits looks again. */
+  wake(): void {
+    this.#more?.resolve();
+    this.#more = undefined;
+  }
+
+  /** The end of the run has begun: nobody is waited for any more. */
+  stopPacing(): void {
+    this.#pace?.[Symbol.dispose]();
+  }
+}

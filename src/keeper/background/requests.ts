@@ -1,0 +1,62 @@
+/** At most once: a start that names itself happens one time, however often it is asked, by this keeper or the next one. */
+import { HoldfastError } from "../../errors.ts";
+import type { Ledger, LedgerRow } from "../ledger.ts";
+import { requestsMax, type BackgroundSpec, type RequestedRun } from "../protocol/background.ts";
+import type { RunView } from "../protocol/messages.ts";
+import { rowView } from "../run.ts";
+
+interface Starting {
+  command: string;
+  run: Promise<RunView>;
+}
+
+export class Requests {
+  readonly #ledger: Ledger;
+  readonly #live: (id: string) => RunView | undefined;
+  /** Between the question and the row; from the row on the ledger knows. */
+  readonly #starting = new Map<string, Starting>();
+
+  /** `live`: the run of that id as it is now, if it lives. */
+  constructor(ledger: Ledger, live: (id: string) => RunView | undefined) {
+    this.#ledger = ledger;
+    this.#live = live;
+  }
+
+  /** The run of that request: one that there is already, or the one that `start` starts. Throws `request_reused`. */
+  once(request: string, command: string, start: () => Promise<RunView>): Promise<RunView> {
+    const starting = this.#starting.get(request);
+    if (starting !== undefined) {
+      mustBeEqual(request, starting.command, command);
+      return starting.run;
+    }
+    const row = this.#ledger.byRequest(request);
+    if (row !== undefined) {
+      mustBeEqual(request, row.command, command);
+      return Promise.resolve(this.#view(row));
+    }
+    const run = start().finally(() => this.#starting.delete(request));
+    this.#starting.set(request, { command, run });
+    return run;
+  }
+
+  /** The ended ones; those that live are known to whoever holds them. */
+  ended(): RequestedRun[] {
+    const rows = this.#ledger.requested(requestsMax);
+    return rows.flatMap((row) => (row.requestId === null ? [] : [{ request: row.requestId, run: this.#view(row) }]));
+  }
+
+  #view(row: LedgerRow): RunView {
+    return this.#live(row.id) ?? rowView(row);
+  }
+}
+
+/** As the record and people see it. */
+export function commandOf({ argv }: BackgroundSpec): string {
+  return argv.join(" ");
+}
+
+function mustBeEqual(request: string, before: string, now: string): void {
+  if (before === now) return;
+  const message = `request ${request} was used for another command before; a new start needs a new request id`;
+  throw new HoldfastError("request_reused", message);
+}
