@@ -19,7 +19,7 @@ async function busyPlace(place: Place, wrap: (words: Words) => Words): Promise<v
   await add(place, "silent", wrap(place.silent()));
 }
 
-describe("Claude Code and holdfast run", { skip, timeout: 120_000 }, () => {
+describe("Claude Code and holdfast run", { skip, concurrency: 2, timeout: 120_000 }, () => {
   leavesNothing();
 
   it("connects to server-everything behind npx, and to a stubborn server, and nothing is left", async () => {

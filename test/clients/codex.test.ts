@@ -9,7 +9,7 @@ import { boundMs, Place, stubbornProcesses } from "./helpers/place.ts";
 
 const { clients, skip } = await installClients();
 
-describe("Codex and holdfast run", { skip, timeout: 120_000 }, () => {
+describe("Codex and holdfast run", { skip, concurrency: 3, timeout: 120_000 }, () => {
   leavesNothing();
 
   it("knows the tools of server-everything behind npx and of a stubborn server; ended in order, nothing is left", async () => {

@@ -31,7 +31,7 @@ const sessionsOf = async (gateway: Gateway) => (await gateway.rpc("session.list"
 const noSession = (gateway: Gateway) =>
   until("no session", async () => (await sessionsOf(gateway)).length === 0, { boundMs, everyMs: 50 });
 
-describe("Claude Code at a gateway", { skip, timeout: 120_000 }, () => {
+describe("Claude Code at a gateway", { skip, concurrency: 2, timeout: 120_000 }, () => {
   leavesNothing();
 
   it("is connected by url and bearer token, and its servers end with its lease, for it sends no DELETE", async () => {
@@ -63,7 +63,7 @@ describe("Claude Code at a gateway", { skip, timeout: 120_000 }, () => {
   });
 });
 
-describe("Codex at a gateway", { skip, timeout: 120_000 }, () => {
+describe("Codex at a gateway", { skip, concurrency: 3, timeout: 120_000 }, () => {
   leavesNothing();
   const serversAt = (url: string) => ({
     everything: { url: `${url}/mcp/everything` },

@@ -20,7 +20,7 @@ const inspect = ({ command, args }: Words, method: string[]) => [inspectorFile()
 const echo = ["--method", "tools/call", "--tool-name", "echo", "--tool-arg", "message=hold"];
 const hang = ["--method", "tools/call", "--tool-name", "hang"];
 
-describe("the MCP Inspector and holdfast run", { timeout: 120_000 }, () => {
+describe("the MCP Inspector and holdfast run", { timeout: 120_000, concurrency: 3 }, () => {
   leavesNothing();
 
   it("lists the tools of server-everything behind npx, and nothing is left", async () => {

@@ -37,7 +37,7 @@ const connects: Record<string, (url: URL, init: RequestInit) => Promise<Connecte
   },
 };
 
-describe("the MCP SDK's Client at a gateway", { timeout: 60_000 }, () => {
+describe("the MCP SDK's Client at a gateway", { timeout: 60_000, concurrency: 2 }, () => {
   leavesNothing();
   for (const [version, connect] of Object.entries(connects)) {
     it(`${version}: after its idle lease a call is refused with 404, and a new connection works`, async () => {

@@ -36,7 +36,7 @@ async function wrapThereAndBack(place: Place, client: string, file: string, serv
   return before;
 }
 
-describe("holdfast wrap on what real clients wrote", { skip, timeout: 120_000 }, () => {
+describe("holdfast wrap on what real clients wrote", { skip, concurrency: 2, timeout: 120_000 }, () => {
   leavesNothing();
 
   it("Claude Code: its servers run through it, nothing is left after kill -9, unwrapped its config is what it was", async () => {

@@ -20,74 +20,78 @@ function assertRefused(result: { code: number | null; stderr: string }, ...words
   assert.doesNotMatch(result.stderr, /\n\s+at |defect/);
 }
 
-describe("a gateway that cannot start says why, and nothing is half started", { timeout: 120_000 }, () => {
-  leavesNothing();
+describe(
+  "a gateway that cannot start says why, and nothing is half started",
+  { timeout: 120_000, concurrency: 3 },
+  () => {
+    leavesNothing();
 
-  it("a port in use: the key, the address and the remedy", async () => {
-    await using home = new Home(bestTier());
-    await using gateway = await Gateway.start(home);
-    await using other = new Home(bestTier());
-    const { port } = new URL(gateway.url);
-    assertRefused(
-      await runCommand(other, ["gateway", "--port", port]),
-      /`port`/,
-      new RegExp(`127\\.0\\.0\\.1 port ${port} is taken`),
-      /--port/,
-    );
-  });
-
-  it("a second gateway on the same state directory: which one is there, and the two ways out", async () => {
-    await using home = new Home(bestTier());
-    await using gateway = await Gateway.start(home);
-    const refused = await runCommand(home, ["gateway", "--port", "0"]);
-    assertRefused(refused, new RegExp(`pid ${gateway.pids.keeper}`), /holdfast stop/, /--state DIR/);
-    assert.equal(isLive({ pid: gateway.pids.front }), true, "the first one goes on");
-    await gateway.rpc("gateway.status");
-  });
-
-  it("a state directory that is a file, a token that others may read", async () => {
-    await using home = new Home(bestTier());
-    const file = join(home.directory, "file");
-    writeFileSync(file, "");
-    const named = await runCommand(home, ["gateway"], 30_000, file);
-    assertRefused(named, /state directory/, /--state DIR/);
-    const token = join(home.stateDir, "token");
-    writeFileSync(token, "0123456789abcdef0123456789abcdef\n");
-    chmodSync(token, 0o644);
-    assertRefused(await runCommand(home, ["gateway", "--port", "0"]), /token can be read by others/, /chmod 600/);
-  });
-
-  const configs: [string, string, RegExp[]][] = [
-    [
-      "an unknown key",
-      '{ "mcpServers": { "a": { "command": "cat", "comand": "x" } } }',
-      [/unknown key mcpServers\.a\.comand/],
-    ],
-    ["a bad value", '{ "port": "many" }', [/port/]],
-    [
-      "a missing command",
-      '{ "mcpServers": { "a": { "command": "no-such-program" } } }',
-      [/mcpServers\.a\.command/, /no-such-program/],
-    ],
-    ["broken JSON", '{\n  "port": 1,,\n}', [/line 2/]],
-  ];
-  for (const [what, text, words] of configs) {
-    it(`a config with ${what}: file, key and remedy`, async () => {
+    it("a port in use: the key, the address and the remedy", async () => {
       await using home = new Home(bestTier());
-      writeFileSync(home.configFile, text);
-      assertRefused(await runCommand(home, ["gateway", "--config", home.configFile]), /holdfast\.json/, ...words);
+      await using gateway = await Gateway.start(home);
+      await using other = new Home(bestTier());
+      const { port } = new URL(gateway.url);
+      assertRefused(
+        await runCommand(other, ["gateway", "--port", port]),
+        /`port`/,
+        new RegExp(`127\\.0\\.0\\.1 port ${port} is taken`),
+        /--port/,
+      );
     });
-  }
 
-  it("wrong usage is exit code 2", async () => {
-    await using home = new Home(bestTier());
-    for (const words of [["gateway", "--port", "x"], ["nonsense"], ["sessions", "end"]]) {
-      assert.equal((await runCommand(home, words)).code, 2, words.join(" "));
+    it("a second gateway on the same state directory: which one is there, and the two ways out", async () => {
+      await using home = new Home(bestTier());
+      await using gateway = await Gateway.start(home);
+      const refused = await runCommand(home, ["gateway", "--port", "0"]);
+      assertRefused(refused, new RegExp(`pid ${gateway.pids.keeper}`), /holdfast stop/, /--state DIR/);
+      assert.equal(isLive({ pid: gateway.pids.front }), true, "the first one goes on");
+      await gateway.rpc("gateway.status");
+    });
+
+    it("a state directory that is a file, a token that others may read", async () => {
+      await using home = new Home(bestTier());
+      const file = join(home.directory, "file");
+      writeFileSync(file, "");
+      const named = await runCommand(home, ["gateway"], 30_000, file);
+      assertRefused(named, /state directory/, /--state DIR/);
+      const token = join(home.stateDir, "token");
+      writeFileSync(token, "0123456789abcdef0123456789abcdef\n");
+      chmodSync(token, 0o644);
+      assertRefused(await runCommand(home, ["gateway", "--port", "0"]), /token can be read by others/, /chmod 600/);
+    });
+
+    const configs: [string, string, RegExp[]][] = [
+      [
+        "an unknown key",
+        '{ "mcpServers": { "a": { "command": "cat", "comand": "x" } } }',
+        [/unknown key mcpServers\.a\.comand/],
+      ],
+      ["a bad value", '{ "port": "many" }', [/port/]],
+      [
+        "a missing command",
+        '{ "mcpServers": { "a": { "command": "no-such-program" } } }',
+        [/mcpServers\.a\.command/, /no-such-program/],
+      ],
+      ["broken JSON", '{\n  "port": 1,,\n}', [/line 2/]],
+    ];
+    for (const [what, text, words] of configs) {
+      it(`a config with ${what}: file, key and remedy`, async () => {
+        await using home = new Home(bestTier());
+        writeFileSync(home.configFile, text);
+        assertRefused(await runCommand(home, ["gateway", "--config", home.configFile]), /holdfast\.json/, ...words);
+      });
     }
-  });
-});
 
-describe("the commands", { timeout: 120_000 }, () => {
+    it("wrong usage is exit code 2", async () => {
+      await using home = new Home(bestTier());
+      for (const words of [["gateway", "--port", "x"], ["nonsense"], ["sessions", "end"]]) {
+        assert.equal((await runCommand(home, words)).code, 2, words.join(" "));
+      }
+    });
+  },
+);
+
+describe("the commands", { timeout: 120_000, concurrency: 3 }, () => {
   leavesNothing();
 
   it("say that no gateway runs, each of them", async () => {
@@ -157,7 +161,7 @@ describe("the commands", { timeout: 120_000 }, () => {
 
   it("stop works while no front answers", async () => {
     await using home = new Home(bestTier());
-    home.configure({ mcpServers: { polite }, stop });
+    home.configure({ mcpServers: { polite }, stop, connections: { drainMs: 100 } });
     await using gateway = await Gateway.start(home);
     process.kill(gateway.pids.front, "SIGSTOP");
     assert.equal((await runCommand(home, ["stop"])).code, 0);

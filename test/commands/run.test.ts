@@ -111,7 +111,7 @@ describe("holdfast run is transparent", { timeout: 120_000 }, () => {
   });
 });
 
-describe("holdfast run leaves nothing", { timeout: 120_000 }, () => {
+describe("holdfast run leaves nothing", { timeout: 120_000, concurrency: 3 }, () => {
   leavesNothing();
   const hidden = ["setsid", "cleared", "double-fork", "stopped", "deaf", "own-subreaper", "chains"];
 

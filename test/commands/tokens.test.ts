@@ -48,7 +48,7 @@ function filesUnder(directory: string): { path: string; text: string }[] {
     .map((path) => ({ path, text: readFileSync(path, "latin1") }));
 }
 
-describe("tokens", { timeout: 90_000 }, () => {
+describe("tokens", { timeout: 90_000, concurrency: 3 }, () => {
   leavesNothing();
 
   it("are made before or while a gateway runs, work at once, and end with all their connections in under a second", async () => {

@@ -26,7 +26,7 @@ function imitate(home: Home, systemctl: string): Record<string, string> {
   return { PATH: `${bin}:${process.env["PATH"] ?? ""}`, XDG_RUNTIME_DIR: runtime };
 }
 
-describe("a delegated scope", { timeout: 60_000 }, () => {
+describe("a delegated scope", { timeout: 60_000, concurrency: 2 }, () => {
   leavesNothing();
   if (!tiersToTest().includes("subreaper")) return;
 

@@ -30,7 +30,7 @@ it("a limit is exceeded by more than it, not by it", () => {
   assert.equal(excess([member], {}), undefined);
 });
 
-describe("limits of a run", { timeout: 120_000 }, () => {
+describe("limits of a run", { timeout: 120_000, concurrency: 3 }, () => {
   leavesNothing();
   for (const tier of tiersToTest()) {
     for (const [what, limits, words] of [

@@ -91,7 +91,7 @@ async function play(
   }
 }
 
-describe("nothing is left of any tree when its owner is lost", { timeout: 180_000 }, () => {
+describe("nothing is left of any tree when its owner is lost", { timeout: 180_000, concurrency: 3 }, () => {
   leavesNothing();
   for (const tier of tiersToTest()) {
     it(`on the ${tier} tier, keeper killed at ${rounds} random moments`, async () => {

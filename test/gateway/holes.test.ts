@@ -1,6 +1,7 @@
 /** Every way in that other gateways left open in past years is shut here. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { configSchema } from "../../src/config/schema.ts";
 import { exchange, type Exchange } from "../helpers/http.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { FakeKeeper, token } from "./helpers/fake-keeper.ts";
@@ -19,6 +20,7 @@ describe("the front door", () => {
       allowedOrigins: ["https://app.example"],
       allowedHosts: ["gate.example"],
       messageBytesMax: 4096,
+      connections: { ...configSchema.parse({}).connections, headMs: 2000 },
     };
     keeper = await FakeKeeper.start({ servers: { s: { command: "false", args: [] } }, config });
   });
@@ -196,7 +198,7 @@ describe("the front door", () => {
   });
 
   it("does not wait for ever for a slow request head", { timeout: 20_000 }, async () => {
-    const answer = await sendRaw(keeper.url, "POST /rpc HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", 9000);
+    const answer = await sendRaw(keeper.url, "POST /rpc HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", 6000);
     assert.equal(statusOf(answer), 408);
   });
 

@@ -120,10 +120,13 @@ export class FarSide implements AsyncDisposable {
       .map(({ pid, words }) => ({ pid, master: words.includes("ControlMaster=yes") }));
   }
 
-  /** Our own shells over there: guardians, their watchers, guards. */
+  /** Our own shells over there: guardians, their watchers, guards. Those of another far side of this machine are not ours. */
   shells(): number[] {
+    const here = new Set(this.strays());
     return allCommandLines()
-      .filter(({ words }) => words.some((word) => /^eval "\$(\(dd bs=1|HOLDFAST_SCRIPT")/.test(word)))
+      .filter(
+        ({ pid, words }) => here.has(pid) && words.some((word) => /^eval "\$(\(dd bs=1|HOLDFAST_SCRIPT")/.test(word)),
+      )
       .map(({ pid }) => pid)
       .filter((pid) => isLive({ pid }));
   }

@@ -32,7 +32,9 @@ describe("without a front that serves", { timeout: 120_000 }, () => {
     await using home = new Home(bestTier());
     const limits = { keepMs, frontStuckMs: 0 };
     const stop = { stdinGraceMs: 200, termGraceMs: 200 };
-    home.configure({ mcpServers: asConfig({ stubborn: stubborn(home.pidFile) }), stop, limits });
+    // The front that is stopped is waited for at the end.
+    const connections = { drainMs: 100 };
+    home.configure({ mcpServers: asConfig({ stubborn: stubborn(home.pidFile) }), stop, limits, connections });
     await using gateway = await Gateway.start(home);
     using client = gateway.mcp("stubborn");
     await client.initialize();

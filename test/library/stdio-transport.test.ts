@@ -67,7 +67,7 @@ async function play(
   }
 }
 
-describe("ContainedStdioTransport", { timeout: 180_000 }, () => {
+describe("ContainedStdioTransport", { timeout: 180_000, concurrency: 3 }, () => {
   leavesNothing();
   it("the check can fail: the SDK's own transport leaves processes of the stub", async () => {
     assert.ok((await play("v1", "own", stubborn, "close")).survivors > 0);

@@ -17,7 +17,7 @@ function bytesOf(pid: number, which: "rchar" | "wchar"): number {
   return Number(new RegExp(`^${which}: (\\d+)$`, "m").exec(readFileSync(`/proc/${pid}/io`, "latin1"))?.[1]);
 }
 
-describe("sessions whose front died", { timeout: 120_000 }, () => {
+describe("sessions whose front died", { timeout: 120_000, concurrency: 3 }, () => {
   leavesNothing();
 
   it("go on under their id with the same process; the call in flight breaks, is cancelled, and its late words are dropped", async () => {

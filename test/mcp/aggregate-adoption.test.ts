@@ -47,7 +47,7 @@ async function inFlight(talk: Talk, server: string, given: object): Promise<{ en
 const shape = (runs: RunRow[]) =>
   runs.map(({ id, pid, server, state }) => `${server} ${id} ${pid} ${state}`).toSorted();
 
-describe("sessions of /mcp whose front died", { timeout: 120_000 }, () => {
+describe("sessions of /mcp whose front died", { timeout: 120_000, concurrency: 3 }, () => {
   leavesNothing();
 
   it("go on with the same processes and lists; calls in flight break and are cancelled at their servers", async () => {

@@ -79,88 +79,97 @@ describe("through /mcp/everything", { timeout: 120_000 }, () => {
 
   const textOf = (result: unknown) => JSON.stringify((result as { content: unknown }).content);
 
-  it("an SDK client of the first generation lists, calls, reads, and hears progress", async () => {
-    const connected = await connect();
-    const { client } = connected;
-    assert.ok((await client.listTools()).tools.length > 8);
-    assert.match(textOf(await client.callTool({ name: "echo", arguments: { message: "hölds 漢 😀" } })), /hölds 漢 😀/);
-    assert.ok((await client.listResources()).resources.length > 0);
-    assert.ok((await client.listPrompts()).prompts.length > 0);
-    const heard: number[] = [];
-    const long = { name: "trigger-long-running-operation", arguments: { duration: 0.4, steps: 4 } };
-    await client.callTool(long, undefined, { onprogress: ({ progress }) => void heard.push(progress) });
-    assert.deepEqual(heard, [1, 2, 3, 4]);
-    await leave(connected);
-  });
-
-  it("the server can ask its client: sampling, elicitation, roots", async () => {
-    const connected = await connect();
-    const { client } = connected;
-    // The server learns of these a moment after `initialized`, and then changes its list of tools.
-    const tools = await until(
-      "tools for what the client can",
-      async () => {
-        const names = (await client.listTools()).tools.map(({ name }) => name);
-        return names.includes("trigger-sampling-request") && names.includes("trigger-elicitation-request")
-          ? names
-          : undefined;
-      },
-      { boundMs: 5000 },
-    );
-    assert.ok(tools.includes("get-roots-list"));
-    assert.match(
-      textOf(await client.callTool({ name: "trigger-sampling-request", arguments: { prompt: "hi", maxTokens: 5 } })),
-      /sampled: true/,
-    );
-    assert.match(textOf(await client.callTool({ name: "trigger-elicitation-request", arguments: {} })), /Ada/);
-    const roots = async () =>
-      textOf(await client.callTool({ name: "get-roots-list", arguments: {} })).includes("file:///somewhere");
-    assert.equal(await until("roots, which the server asks for by itself", roots, { boundMs: 5000 }), true);
-    await leave(connected);
-  });
-
-  it("notifications that belong to no call arrive on the client's stream", async () => {
-    const connected = await connect();
-    await connected.client.callTool({ name: "toggle-simulated-logging", arguments: {} });
-    await until("a log line", () => connected.logged.length > 0, { boundMs: 10_000 });
-    await leave(connected);
-  });
-
-  it("a call that its client cancels ends there and here, and the session goes on", async () => {
-    const connected = await connect();
-    const { client } = connected;
-    const cancel = new AbortController();
-    const long = { name: "trigger-long-running-operation", arguments: { duration: 60, steps: 60 } };
-    const call = client.callTool(long, undefined, { signal: cancel.signal, onprogress: () => cancel.abort("enough") });
-    await assert.rejects(call, /enough/);
-    assert.match(textOf(await client.callTool({ name: "echo", arguments: { message: "still here" } })), /still here/);
-    await leave(connected);
-  });
-
-  it("a task reports and is read through its session", async () => {
-    const connected = await connect();
-    const stream = connected.client.experimental.tasks.callToolStream(
-      { name: "simulate-research-query", arguments: { topic: "anchors", ambiguous: false } },
-      undefined,
-      { task: { ttl: 60_000 } },
-    );
-    const kinds: string[] = [];
-    for await (const message of stream) kinds.push(message.type);
-    assert.equal(kinds[0], "taskCreated");
-    assert.equal(kinds.at(-1), "result", kinds.join(" "));
-    await leave(connected);
-  });
-
-  it("an SDK client of the second generation connects as it comes, and negotiating", async () => {
-    for (const options of [{}, { versionNegotiation: { mode: "auto" as const } }]) {
-      const client = new ClientV2(info, options);
-      const transport = new TransportV2(url(), { requestInit: requestInit() });
-      await client.connect(transport);
+  // Beside each other: none of them counts what is there.
+  describe("one client of each kind", { concurrency: 3 }, () => {
+    it("an SDK client of the first generation lists, calls, reads, and hears progress", async () => {
+      const connected = await connect();
+      const { client } = connected;
       assert.ok((await client.listTools()).tools.length > 8);
-      assert.match(textOf(await client.callTool({ name: "echo", arguments: { message: "second" } })), /second/);
-      await transport.terminateSession();
-      await client.close();
-    }
+      assert.match(
+        textOf(await client.callTool({ name: "echo", arguments: { message: "hölds 漢 😀" } })),
+        /hölds 漢 😀/,
+      );
+      assert.ok((await client.listResources()).resources.length > 0);
+      assert.ok((await client.listPrompts()).prompts.length > 0);
+      const heard: number[] = [];
+      const long = { name: "trigger-long-running-operation", arguments: { duration: 0.4, steps: 4 } };
+      await client.callTool(long, undefined, { onprogress: ({ progress }) => void heard.push(progress) });
+      assert.deepEqual(heard, [1, 2, 3, 4]);
+      await leave(connected);
+    });
+
+    it("the server can ask its client: sampling, elicitation, roots", async () => {
+      const connected = await connect();
+      const { client } = connected;
+      // The server learns of these a moment after `initialized`, and then changes its list of tools.
+      const tools = await until(
+        "tools for what the client can",
+        async () => {
+          const names = (await client.listTools()).tools.map(({ name }) => name);
+          return names.includes("trigger-sampling-request") && names.includes("trigger-elicitation-request")
+            ? names
+            : undefined;
+        },
+        { boundMs: 5000 },
+      );
+      assert.ok(tools.includes("get-roots-list"));
+      assert.match(
+        textOf(await client.callTool({ name: "trigger-sampling-request", arguments: { prompt: "hi", maxTokens: 5 } })),
+        /sampled: true/,
+      );
+      assert.match(textOf(await client.callTool({ name: "trigger-elicitation-request", arguments: {} })), /Ada/);
+      const roots = async () =>
+        textOf(await client.callTool({ name: "get-roots-list", arguments: {} })).includes("file:///somewhere");
+      assert.equal(await until("roots, which the server asks for by itself", roots, { boundMs: 5000 }), true);
+      await leave(connected);
+    });
+
+    it("notifications that belong to no call arrive on the client's stream", async () => {
+      const connected = await connect();
+      await connected.client.callTool({ name: "toggle-simulated-logging", arguments: {} });
+      await until("a log line", () => connected.logged.length > 0, { boundMs: 10_000 });
+      await leave(connected);
+    });
+
+    it("a call that its client cancels ends there and here, and the session goes on", async () => {
+      const connected = await connect();
+      const { client } = connected;
+      const cancel = new AbortController();
+      const long = { name: "trigger-long-running-operation", arguments: { duration: 60, steps: 60 } };
+      const call = client.callTool(long, undefined, {
+        signal: cancel.signal,
+        onprogress: () => cancel.abort("enough"),
+      });
+      await assert.rejects(call, /enough/);
+      assert.match(textOf(await client.callTool({ name: "echo", arguments: { message: "still here" } })), /still here/);
+      await leave(connected);
+    });
+
+    it("a task reports and is read through its session", async () => {
+      const connected = await connect();
+      const stream = connected.client.experimental.tasks.callToolStream(
+        { name: "simulate-research-query", arguments: { topic: "anchors", ambiguous: false } },
+        undefined,
+        { task: { ttl: 60_000 } },
+      );
+      const kinds: string[] = [];
+      for await (const message of stream) kinds.push(message.type);
+      assert.equal(kinds[0], "taskCreated");
+      assert.equal(kinds.at(-1), "result", kinds.join(" "));
+      await leave(connected);
+    });
+
+    it("an SDK client of the second generation connects as it comes, and negotiating", async () => {
+      for (const options of [{}, { versionNegotiation: { mode: "auto" as const } }]) {
+        const client = new ClientV2(info, options);
+        const transport = new TransportV2(url(), { requestInit: requestInit() });
+        await client.connect(transport);
+        assert.ok((await client.listTools()).tools.length > 8);
+        assert.match(textOf(await client.callTool({ name: "echo", arguments: { message: "second" } })), /second/);
+        await transport.terminateSession();
+        await client.close();
+      }
+    });
   });
 
   it("twenty clients at once keep their sessions apart", async () => {

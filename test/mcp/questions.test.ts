@@ -8,7 +8,7 @@ const ask = (id: unknown, method = "sampling/createMessage") => ({ jsonrpc: "2.0
 const kinds = (messages: (Message | undefined)[]) =>
   messages.map((message) => message?.method ?? (message?.error === undefined ? "result" : "error"));
 
-describe("the server's own words", () => {
+describe("the server's own words", { concurrency: 3 }, () => {
   leavesNothing();
 
   it("brings a server's question to the only call in flight, and its answer back under the server's own id", async () => {

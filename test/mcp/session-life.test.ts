@@ -13,7 +13,7 @@ const runsOf = (keeper: FakeKeeper) => [...keeper.runs.values()];
 const endOf = (keeper: FakeKeeper, index = 0) =>
   until("the run has ended", () => runsOf(keeper)[index]?.view.endReason ?? undefined, { boundMs: 10_000 });
 
-describe("a session", () => {
+describe("a session", { concurrency: 3 }, () => {
   leavesNothing();
 
   it("begins with initialize: one run, an unguessable id, the client's name in the list", async () => {

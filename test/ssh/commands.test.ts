@@ -17,7 +17,7 @@ interface Started {
 
 const exec = { enabled: true, allowHosts: ["ssh:far"] };
 
-describe("a background command on a far side", { timeout: 120_000 }, () => {
+describe("a background command on a far side", { timeout: 120_000, concurrency: 3 }, () => {
   leavesNothing();
 
   it("has its words, input, output and exit code, and reads the end of its input when it has none", async () => {

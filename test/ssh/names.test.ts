@@ -31,7 +31,7 @@ function logins(place: Place): string[] {
     .filter((line) => line !== "" && line !== "sleep 1");
 }
 
-describe("a connection to a far side", { timeout: 240_000, concurrency: 2 }, () => {
+describe("a connection to a far side", { timeout: 240_000, concurrency: 4 }, () => {
   leavesNothing();
 
   it("leaves alone what runs on the same machine by another name", async () => {

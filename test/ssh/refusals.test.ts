@@ -7,48 +7,52 @@ import type { FarSideOptions } from "../helpers/far-side.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { Place } from "./place.ts";
 
-describe("what is wrong with a far side is said, and nothing is left half-started", { timeout: 240_000 }, () => {
-  leavesNothing();
-  const cases: [string, FarSideOptions, (place: Place) => Record<string, string>, RegExp][] = [
-    [
-      "a forced command",
-      { sshd: ["ForceCommand echo only backups here"] },
-      () => ({}),
-      /did not run the guard.*only backups here/,
-    ],
-    ["a login shell that is none", { sshd: ["ForceCommand /bin/false"] }, () => ({}), /ssh ended with code 1/],
-    ["a refused key", { sshd: ["AuthorizedKeysFile /dev/null"] }, () => ({}), /refuses the keys.*Permission denied/],
-    [
-      "a changed host key",
-      {},
-      (place) => {
-        const known = join(place.far.directory, "known_hosts");
-        const other = readFileSync(join(place.far.directory, "key.pub"), "utf8").split(" ").slice(0, 2).join(" ");
-        writeFileSync(known, `[127.0.0.1]:${place.far.port} ${other}\n`);
-        return {};
-      },
-      /host key is unknown or has changed/,
-    ],
-    [
-      "an unknown host",
-      {},
-      (place) => {
-        const text = readFileSync(place.far.config, "utf8").replace("127.0.0.1", "no-such-host.invalid");
-        writeFileSync(place.far.config, text);
-        return {};
-      },
-      /host name is unknown/,
-    ],
-  ];
-  for (const [name, options, prepare, words] of cases) {
-    it(name, async () => {
-      await using place = await Place.make(options);
-      const env = prepare(place);
-      const gateway = await place.serve({ there: { command: "cat", host: "ssh:far" } }, {}, env);
-      using client = gateway.mcp("there");
-      await assert.rejects(client.initialize(), words);
-      assert.deepEqual(place.far.clients(), []);
-      assert.deepEqual(await gateway.rpc("run.list", {}), []);
-    });
-  }
-});
+describe(
+  "what is wrong with a far side is said, and nothing is left half-started",
+  { timeout: 240_000, concurrency: 3 },
+  () => {
+    leavesNothing();
+    const cases: [string, FarSideOptions, (place: Place) => Record<string, string>, RegExp][] = [
+      [
+        "a forced command",
+        { sshd: ["ForceCommand echo only backups here"] },
+        () => ({}),
+        /did not run the guard.*only backups here/,
+      ],
+      ["a login shell that is none", { sshd: ["ForceCommand /bin/false"] }, () => ({}), /ssh ended with code 1/],
+      ["a refused key", { sshd: ["AuthorizedKeysFile /dev/null"] }, () => ({}), /refuses the keys.*Permission denied/],
+      [
+        "a changed host key",
+        {},
+        (place) => {
+          const known = join(place.far.directory, "known_hosts");
+          const other = readFileSync(join(place.far.directory, "key.pub"), "utf8").split(" ").slice(0, 2).join(" ");
+          writeFileSync(known, `[127.0.0.1]:${place.far.port} ${other}\n`);
+          return {};
+        },
+        /host key is unknown or has changed/,
+      ],
+      [
+        "an unknown host",
+        {},
+        (place) => {
+          const text = readFileSync(place.far.config, "utf8").replace("127.0.0.1", "no-such-host.invalid");
+          writeFileSync(place.far.config, text);
+          return {};
+        },
+        /host name is unknown/,
+      ],
+    ];
+    for (const [name, options, prepare, words] of cases) {
+      it(name, async () => {
+        await using place = await Place.make(options);
+        const env = prepare(place);
+        const gateway = await place.serve({ there: { command: "cat", host: "ssh:far" } }, {}, env);
+        using client = gateway.mcp("there");
+        await assert.rejects(client.initialize(), words);
+        assert.deepEqual(place.far.clients(), []);
+        assert.deepEqual(await gateway.rpc("run.list", {}), []);
+      });
+    }
+  },
+);

@@ -12,7 +12,7 @@ import { boundMs, endSession, Place } from "./place.ts";
 
 const echoOf = (answer: { result?: unknown }) => JSON.stringify(answer.result);
 
-describe("a server on a far side", { timeout: 240_000, concurrency: 2 }, () => {
+describe("a server on a far side", { timeout: 240_000, concurrency: 4 }, () => {
   leavesNothing();
 
   it("gets its arguments, environment and directory as they are written, and nothing of them is in what ssh is told", async () => {
@@ -160,7 +160,7 @@ describe("a server on a far side", { timeout: 240_000, concurrency: 2 }, () => {
   }
 });
 
-describe("a gateway that comes back", { timeout: 240_000 }, () => {
+describe("a gateway that comes back", { timeout: 240_000, concurrency: 2 }, () => {
   leavesNothing();
 
   it("ends on the far side what a life before left there, and says so", async () => {

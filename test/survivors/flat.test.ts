@@ -19,7 +19,7 @@ const keeperFlags = ["--max-semi-space-size=1", "--max-old-space-size=32"];
 const keeperBreathBytesMax = 8 * 1024 * 1024;
 const frontBreathBytesMax = 28 * 1024 * 1024;
 
-describe("200 sessions a round leave processes, descriptors and memory flat", () => {
+describe("200 sessions a round leave processes, descriptors and memory flat", { concurrency: 2 }, () => {
   leavesNothing();
   for (const tier of tiersToTest()) {
     test(`on the ${tier} tier`, { timeout: 120_000 }, async (t) => {

@@ -11,7 +11,7 @@ const scenarioBoundMs = 60_000;
 
 export function nobodySurvivesOn(tier: TierName): void {
   const skip = tiersToTest().includes(tier) ? false : "HOLDFAST_TEST_TIERS names another tier";
-  describe(`nobody outlives its owner on the ${tier} tier`, { skip }, () => {
+  describe(`nobody outlives its owner on the ${tier} tier`, { skip, concurrency: 3 }, () => {
     leavesNothing();
     for (const scenario of scenarios) {
       test(scenario.name, { timeout: scenarioBoundMs }, async (t) => {
