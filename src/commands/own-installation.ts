@@ -1,10 +1,13 @@
 /** What a client must call to reach this installation. */
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ownWords } from "../config/clients/prefix.ts";
 
 /** `holdfast`, or this Node.js with this script; see `ownWords`. */
 export function holdfastWords(): string[] {
-  // Beside this file's directory, in the sources as in the build.
-  const script = fileURLToPath(new URL(`../main.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url));
+  const near = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+  // Run from the sources of a checkout, it is the build that a client is to start, if there is one.
+  const built = [near("../main.js"), near("../../dist/main.js")].find((file) => existsSync(file));
+  const script = built ?? near("../main.ts");
   return ownWords({ script, node: process.execPath, path: process.env["PATH"] ?? "" });
 }

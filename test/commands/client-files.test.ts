@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdirSync, readFileSync, readdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { holdfast, livesInItsOwnHome, mainFile, path, put, read, stdio } from "../helpers/own-home.ts";
+import { root } from "../helpers/tiers.ts";
 
 livesInItsOwnHome();
 
@@ -43,6 +45,16 @@ describe("holdfast wrap", () => {
       assert.equal(holdfast(["wrap", "--yes"], given).code, 0);
       assert.match(read(file), /"run",\s+"--",\s+"npx"/, file);
     }
+  });
+
+  it("from the sources of a checkout writes down the build", () => {
+    const file = put("project/.mcp.json", { mcpServers: stdio("x") });
+    const words = [join(root, "src/main.ts"), "wrap", file, "--yes"];
+    const env = { PATH: "/usr/bin:/bin", HOME: path() };
+    const { status, stderr } = spawnSync(process.execPath, words, { encoding: "utf8", timeout: 30_000, env });
+    assert.equal(status, 0, stderr);
+    const { mcpServers } = JSON.parse(read("project/.mcp.json")) as { mcpServers: { x: { args: string[] } } };
+    assert.deepEqual(mcpServers.x.args.slice(0, 3), [mainFile, "run", "--"]);
   });
 
   it("writes nothing without a yes, and says so", () => {
