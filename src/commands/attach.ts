@@ -23,6 +23,11 @@ export async function attach(context: CommandContext, id: string, options: Attac
       "run_ended",
       `run ${id} ${describeEnd(run)}; \`holdfast logs ${id}\` shows what it printed`,
     );
+  if (run.kind !== "pty")
+    throw new HoldfastError(
+      "invalid_params",
+      `run ${id} has no terminal to attach to; \`holdfast logs -f ${id}\` follows what it prints, \`holdfast process write ${id}\` sends it text`,
+    );
   const ended = await attachTo(client, run, options);
   const isOver = ended.state === "exited";
   process.stderr.write(isOver ? `run ${id} ${describeEnd(ended)}\n` : `detached; run ${id} goes on\n`);

@@ -38,7 +38,7 @@ export async function exec(context: CommandContext, argv: string[], options: Exe
   const run = await client.call("run.start", startParams(argv, options));
   if (options.background) {
     if (context.json) printJson(run);
-    else process.stdout.write(`started in the background, holdfast process poll shows how it goes: ${run.id}\n`);
+    else tellStarted(run.id);
     return 0;
   }
   const ended = isTerminal
@@ -48,6 +48,16 @@ export async function exec(context: CommandContext, argv: string[], options: Exe
   if (!["exited", "signaled"].includes(ended.endReason ?? "exited"))
     process.stderr.write(`holdfast: run ${ended.id} ${describeEnd(ended)}\n`);
   return exitCodeOf(ended);
+}
+
+/** A script gets the id on stdout and nothing else. */
+function tellStarted(id: string): void {
+  const words = "started in the background, holdfast process poll shows how it goes:";
+  if (process.stdout.isTTY) process.stdout.write(`${words} ${id}\n`);
+  else {
+    process.stderr.write(`${words} ${id}\n`);
+    process.stdout.write(`${id}\n`);
+  }
 }
 
 /** As a shell says it: 128 + n for signal n. */

@@ -86,7 +86,7 @@ describe("holdfast exec, process, logs, ps", { timeout: 90_000 }, () => {
   });
 
   it("in the background the run's id is the last word; list, poll, write, logs -f, ps, wait and clear take it", async () => {
-    const { stdout } = await run([
+    const { stdout, stderr } = await run([
       "exec",
       "--background",
       "--scope",
@@ -96,8 +96,12 @@ describe("holdfast exec, process, logs, ps", { timeout: 90_000 }, () => {
       "-c",
       "sleep 1000 & sleep 1000 & cat",
     ]);
-    const id = stdout.trim().split(/\s+/).at(-1) ?? "";
-    assert.match(id, /^r\d+-[0-9a-f]{8}$/);
+    const id = stdout.trim();
+    assert.match(id, /^r\d+-[0-9a-f]{8}$/, "where stdout is no terminal it is the only word, for `id=$(…)`");
+    assert.match(stderr, /process poll shows/);
+    const refused = await run(["attach", id]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, new RegExp(`run ${id} has no terminal.*logs -f ${id}`));
     assert.match((await run(["process", "list"])).stdout, new RegExp(`run ${id}  exec  scope job  running for`));
     const follower = begin(["logs", id, "-f"]);
     const followed = text(follower.stdout);
