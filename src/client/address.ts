@@ -40,13 +40,35 @@ export function noGateway(state: string): HoldfastError {
   );
 }
 
-export function unreachable(url: string, cause: unknown): HoldfastError {
+/** Says besides, as far as the state directory tells it, that the gateway died there. */
+export function unreachable(url: string, cause: unknown, address?: GatewayAddress): HoldfastError {
   const { code, cause: below } = cause as { code?: string; cause?: { code?: string } };
+  const died = address === undefined ? undefined : describeDeath(address);
   return new HoldfastError(
     "gateway_unreachable",
-    `no gateway answers at ${url} (${code ?? below?.code ?? String(cause)}); start one with \`holdfast gateway\``,
+    `no gateway answers at ${url} (${code ?? below?.code ?? String(cause)}); ${died ?? "start one with `holdfast gateway`"}`,
     { cause },
   );
+}
+
+/** A gateway that ends in order takes its record away; what is named by one and is not there any more died. */
+function describeDeath({ state, url }: GatewayAddress): string | undefined {
+  const record = readJson(join(state, "keeper.json")) as { pid?: number; config?: string | null } | undefined;
+  if (url !== undefined || record?.pid === undefined || isThere(record.pid)) return undefined;
+  const config = record.config === null || record.config === undefined ? "" : ` --config ${record.config}`;
+  return (
+    `the gateway of ${state} (pid ${record.pid}) died without a clean stop; \`holdfast crashes\` tells more, ` +
+    `\`holdfast gateway --state ${state}${config}\` starts it again`
+  );
+}
+
+function isThere(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (thrown) {
+    return (thrown as { code?: string }).code !== "ESRCH"; // of another user, it is there
+  }
 }
 
 /** The code of an answer, as far as this version knows it. */

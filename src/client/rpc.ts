@@ -53,7 +53,7 @@ export class GatewayClient {
       if (!url.startsWith("https:")) return await fetch(url, asked);
       return await fetchTrusting(url, asked, trustOf(this.#address.state, url));
     } catch (cause) {
-      throw unreachable(url, cause);
+      throw unreachable(this.url, cause, this.#address);
     }
   }
 }

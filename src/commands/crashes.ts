@@ -1,5 +1,5 @@
 /** `holdfast crashes`: what died, when, why, and how long nobody served. Works with and without a running gateway. */
-import { CrashRecords } from "../keeper/crashes.ts";
+import { CrashRecords, readStderr } from "../keeper/crashes.ts";
 import { readLostEpochs } from "../keeper/lost-epochs.ts";
 import type { CrashView } from "../keeper/protocol/messages.ts";
 import { statePaths } from "../keeper/state-directory.ts";
@@ -25,8 +25,18 @@ export async function crashes(context: CommandContext): Promise<number> {
 function describe(crash: CrashView): string[] {
   const last = crash.lastMethod === null ? "" : `; last began ${crash.lastMethod}`;
   const back = crash.downMs === null ? "" : `; another served after ${crash.downMs} ms`;
-  const file = crash.file === "" ? [] : [`  ${crash.file}`];
-  return [`${time(crash.at)}  ${crash.who} (pid ${crash.pid})  ${whyOf(crash)}${last}${back}`, ...file];
+  const record = crash.file === "" ? [] : [`  ${recordOf(crash)}`];
+  return [`${time(crash.at)}  ${crash.who} (pid ${crash.pid})  ${whyOf(crash)}${last}${back}`, ...record];
+}
+
+/** Where the record is and what its stderr ended with, for `status` too; a record of another machine is only named. */
+export function recordOf({ file }: CrashView): string {
+  const stderr = readStderr(file);
+  if (stderr === undefined) return `on record in ${file}`;
+  const words = stderr.trimEnd().split("\n").at(-1) ?? "";
+  if (words === "") return `nothing on stderr; on record in ${file}`;
+  const isMore = stderr.trimEnd().includes("\n");
+  return `its last words${isMore ? ` (the rest is in ${file})` : ""}: ${words}`;
 }
 
 /** In words, for `status` too. */

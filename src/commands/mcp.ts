@@ -5,7 +5,7 @@
  */
 import { createConnection, isIP, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
-import { tokenOf, urlOf } from "../client/address.ts";
+import { tokenOf, unreachable, urlOf, type GatewayAddress } from "../client/address.ts";
 import { trustOf } from "../client/trust.ts";
 import { becomePump } from "../contain/become-pump.ts";
 import { programDirectory } from "../contain/programs.ts";
@@ -42,7 +42,7 @@ export async function mcp(context: CommandContext, options: McpOptions): Promise
     "Upgrade: holdfast-stdio",
     ...(options.parent === undefined ? [] : [`X-Holdfast-Parent: ${options.parent}`]),
   ];
-  const socket = await open(url, trustOf(context.state, url.href));
+  const socket = await open(url, trustOf(context.state, url.href), context);
   socket.write(`${lines.join("\r\n")}\r\n\r\n`);
   await accepted(socket, url);
   const isPlain = url.protocol === "http:";
@@ -56,7 +56,7 @@ export async function mcp(context: CommandContext, options: McpOptions): Promise
   return copy(socket);
 }
 
-function open(url: URL, trust: ConnectionOptions): Promise<Socket> {
+function open(url: URL, trust: ConnectionOptions, address: GatewayAddress): Promise<Socket> {
   const host = url.hostname.replace(/^\[|\]$/g, "");
   const port = Number(url.port === "" ? (url.protocol === "https:" ? 443 : 80) : url.port);
   return new Promise((resolve, reject) => {
@@ -64,10 +64,7 @@ function open(url: URL, trust: ConnectionOptions): Promise<Socket> {
     const socket = isTls
       ? connectTls({ host, port, servername: isIP(host) === 0 ? host : "", ...trust })
       : createConnection({ host, port });
-    const fail = (cause: Error) =>
-      reject(
-        new HoldfastError("gateway_unreachable", `no gateway answers at ${url.origin}: ${cause.message}`, { cause }),
-      );
+    const fail = (cause: Error) => reject(unreachable(url.origin, cause, address));
     socket.setTimeout(answerMs, () => socket.destroy(new Error(`no answer within ${answerMs} ms`)));
     socket.once("error", fail).once(isTls ? "secureConnect" : "connect", () => resolve(socket));
   });

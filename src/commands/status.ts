@@ -3,7 +3,7 @@ import { GatewayClient } from "../client/rpc.ts";
 import type { GatewayStatus } from "../gateway/api/gateway.ts";
 import type { CrashView } from "../keeper/protocol/messages.ts";
 import type { CommandContext } from "./context.ts";
-import { whyOf } from "./crashes.ts";
+import { recordOf, whyOf } from "./crashes.ts";
 import { count, duration, megabytes, printJson, printLines, time } from "./print.ts";
 
 /** Crashes shown; the rest is in the crashes directory. */
@@ -48,7 +48,7 @@ function describeCrashes(crashes: CrashView[]): string[] {
     const last = crash.lastMethod === null ? "" : `, last began ${crash.lastMethod}`;
     return [
       `    ${time(crash.at)}  ${crash.who} (pid ${crash.pid}): ${whyOf(crash)}${last}`,
-      `      its stderr: ${crash.file}`,
+      `      ${recordOf(crash)}`,
     ];
   });
   const more = crashes.length > newest.length ? `, the newest ${newest.length}` : "";

@@ -84,6 +84,15 @@ function readAll(directory: string): CrashView[] {
   });
 }
 
+/** What a record has of the stderr of who crashed; undefined when the record cannot be read (any more). */
+export function readStderr(file: string): string | undefined {
+  try {
+    return (JSON.parse(readFileSync(file, "utf8")) as { stderr: string }).stderr;
+  } catch {
+    return undefined; // removed since, or on another machine
+  }
+}
+
 function namesIn(directory: string): string[] {
   try {
     const names = readdirSync(directory).filter((name) => name.endsWith(".json"));

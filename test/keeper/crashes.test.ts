@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -12,7 +12,7 @@ import type { CrashView } from "../../src/keeper/protocol/messages.ts";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { bestTier, root } from "../helpers/tiers.ts";
+import { bestTier, giveTo, root } from "../helpers/tiers.ts";
 
 async function crashesOf(home: Home): Promise<CrashView[]> {
   const { code, stdout, stderr } = await runCommand(home, ["crashes", "--json"]);
@@ -35,6 +35,12 @@ describe("crashes", { timeout: 60_000 }, () => {
     process.kill(keeper, "SIGKILL");
     await second.ended();
     const expected = ["keeper", "vanished", keeper, second.epoch];
+    for (const command of ["status", "ps", "mcp"]) {
+      const { code, stderr } = await runCommand(home, [command]);
+      assert.equal(code, 1);
+      assert.match(stderr, new RegExp(`\\(pid ${keeper}\\) died without a clean stop.*holdfast crashes`), command);
+      assert.match(stderr, new RegExp(`holdfast gateway --state ${home.stateDir} --config ${home.configFile}`));
+    }
     for (const when of ["without a gateway", "once one runs again", "after that one's clean stop"]) {
       if (when === "once one runs again") await Gateway.start(home);
       if (when === "after that one's clean stop") await runCommand(home, ["stop"]);
@@ -68,6 +74,27 @@ describe("crashes", { timeout: 60_000 }, () => {
     } finally {
       rmSync(directory, { recursive: true, force: true });
     }
+  });
+
+  it("names a record's last words, and no stderr where nothing was written to it", async () => {
+    await using home = new Home(bestTier());
+    const directory = join(home.stateDir, "crashes");
+    mkdirSync(directory);
+    giveTo(home.tier, directory);
+    const records = new CrashRecords(directory, 1);
+    const [silent, short, long] = ["", "out of ideas\n", "first\nlast\n"].map((stderr, index) => {
+      const view = records.record({ who: "front", why: "died", pid: index + 1, signal: "SIGKILL" }, stderr);
+      giveTo(home.tier, view.file);
+      return view.file;
+    });
+    const { stdout } = await runCommand(home, ["crashes"]);
+    const said = stdout.split("\n").filter((line) => line.startsWith("  "));
+    assert.deepEqual(said.toSorted(), [
+      `  its last words (the rest is in ${long}): last`,
+      "  its last words: out of ideas",
+      `  nothing on stderr; on record in ${silent}`,
+    ]);
+    assert.ok(!stdout.includes(String(short)));
   });
 
   it("keeps the newest fifty records and a log of bounded size, newest lines whole", () => {
