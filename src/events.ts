@@ -26,6 +26,8 @@ interface LifecycleEvents {
   "run.growing": { run: string; what: string };
   "run.stopping": { run: string; endReason: string | null; survivors: number[] };
   "run.ended": { run: string; endReason: string | null; exitCode: number | null; signal: string | null };
+  /** `packages`: with their versions; `ms`: from the first who needed them. */
+  "package.installed": { server: string; packages: string[]; ms: number };
   "scope.replaced": { session: string | null; scopeKey: string; run: string; replaced: string };
   "orphan.swept": { what: string };
   /** `tier`: containment over there; `swept`: processes of earlier lives that its guardian ended. */
@@ -52,6 +54,8 @@ export interface DiagnosticEvents {
   "run.not_adopted": { run: string; session: string | null; why: string };
   "session.resumed": { sessions: number; lost: number; runsEnded: number };
   "run.unowned": { run: string; session: string | null };
+  /** A server with `resolveNpx` that npx starts after all, or from older files. */
+  "package.unresolved": { server: string; why: string };
   "run.exceeded": { run: string; what: string };
   "history.trimmed": { run: string };
   "token.refused": { file: string; error: string };
@@ -96,6 +100,7 @@ export const lifecycleMeanings: Record<LifecycleName, string> = {
   "run.growing": "its tree grows as a healthy one does not",
   "run.stopping": "its stop sequence began",
   "run.ended": "nothing of it is left, as the kernel says",
+  "package.installed": "what npx would run was installed for a server with resolveNpx",
   "scope.replaced": "a run was started under a key in use; the old one is gone",
   "orphan.swept": "a start found something of an earlier life and ended it",
   "host.connected": "a connection to a far side stands; what earlier lives left there is gone",
@@ -119,6 +124,7 @@ const diagnosticNames: Record<keyof DiagnosticEvents, true> = {
   "run.not_adopted": true,
   "session.resumed": true,
   "run.unowned": true,
+  "package.unresolved": true,
   "run.exceeded": true,
   "history.trimmed": true,
   "token.refused": true,

@@ -1,4 +1,4 @@
-/** `holdfast mcp status` and `holdfast mcp probe NAME`. */
+/** `holdfast mcp status`, `holdfast mcp probe NAME` and `holdfast mcp refresh [NAME]`. */
 import { GatewayClient } from "../client/rpc.ts";
 import type { CommandContext } from "./context.ts";
 import { count, printJson, printLines } from "./print.ts";
@@ -9,11 +9,15 @@ export async function mcpStatus(context: CommandContext): Promise<number> {
     printJson(servers);
     return 0;
   }
-  const lines = servers.map(({ name, kind, share, enabled, breaker, failures, lastFailure, poolHolders, poolRuns }) => {
-    if (!enabled) return `${name}  disabled`;
+  const lines = servers.flatMap((server) => {
+    const { name, kind, share, enabled, breaker, failures, lastFailure, poolHolders, poolRuns } = server;
+    const { packages, notices } = server;
+    if (!enabled) return [`${name}  disabled`];
     const pooled = `, pooled: ${count(poolHolders, "session")} on ${count(poolRuns.length, "run")}`;
     const health = breaker === "closed" ? "" : `, ${breaker} after ${count(failures, "failure")}: ${lastFailure ?? ""}`;
-    return `${name}  ${kind}${share === "pool" ? pooled : ""}${health}`;
+    const installed = packages.length === 0 ? "" : `, without npx: ${packages.join(" ")}`;
+    const first = `${name}  ${kind}${share === "pool" ? pooled : ""}${installed}${health}`;
+    return [first, ...notices.map((notice) => `  ${notice}`)];
   });
   printLines(lines.length === 0 ? ["no MCP servers in the config"] : lines);
   return 0;
@@ -29,5 +33,20 @@ export async function mcpProbe(context: CommandContext, server: string): Promise
   const who = [serverInfo["name"], serverInfo["version"]].filter((word) => typeof word === "string").join(" ");
   const counts = [count(tools.length, "tool"), count(prompts.length, "prompt"), count(resources.length, "resource")];
   printLines([`${who || server}, revision ${protocolVersion}: ${counts.join(", ")} in ${ms} ms`, ...tools]);
+  return 0;
+}
+
+export async function mcpRefresh(context: CommandContext, server: string | undefined): Promise<number> {
+  const refreshed = await new GatewayClient(context).call("mcp.refresh", { server: server ?? null });
+  if (context.json) {
+    printJson(refreshed);
+    return 0;
+  }
+  const lines = Object.entries(refreshed).map(([name, packages]) =>
+    packages.length === 0
+      ? `${name}: nothing is installed`
+      : `${name}: the next start installs ${packages.join(" ")} anew`,
+  );
+  printLines(lines.length === 0 ? ["no such server has resolveNpx"] : lines);
   return 0;
 }

@@ -31,4 +31,12 @@ export function addMcp(program: Command, context: ContextOf, onDone: (code: numb
       const { mcpProbe } = await import("./mcp-servers.ts");
       onDone(await mcpProbe(context(command), name));
     });
+  servers
+    .command("refresh")
+    .description("have the next start install anew what resolveNpx runs without npx")
+    .argument("[name]")
+    .action(async (name: string | undefined, _: object, command: Command) => {
+      const { mcpRefresh } = await import("./mcp-servers.ts");
+      onDone(await mcpRefresh(context(command), name));
+    });
 }

@@ -136,6 +136,8 @@ function prepareServer(file: string | undefined, name: string, server: ServerCon
     if (server.host === "local" && !isDirectory(server.cwd))
       throw invalid(file, `${key}.cwd`, `${server.cwd} is no directory`, "make it or correct the path");
   }
+  if (server.resolveNpx && server.host !== "local")
+    throw invalid(file, `${key}.resolveNpx`, "installs on this machine only", `leave it out, or "host"`);
   if (!server.enabled) return;
   // What a far side has only it can say; here ssh is needed.
   const isLocal = server.host === "local";

@@ -42,6 +42,8 @@ const stdioSchema = z.strictObject({
     .default("local"),
   /** A `command: "ssh"` gets the same guard over there. false = as it is written, and its far side is nobody's. */
   sshGuard: z.boolean().default(true),
+  /** What npx would run is installed once and run without npx (docs/mcp.md). */
+  resolveNpx: z.boolean().default(false),
   ...everyServer,
   /** For the server's whole process tree; looked at every 200 ms, a tree over its limit is ended as `limit-exceeded`. */
   limits: z

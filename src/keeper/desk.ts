@@ -40,6 +40,9 @@ export class Desk {
         const run = await table.start(params);
         return { channel: run.channel, run: run.summary() };
       },
+      "run.abandon": ({ server, sessionId }) => table.packages.abandon(server, sessionId),
+      "run.refresh": ({ server }) => table.refresh(server),
+      "run.launches": () => table.packages.views(),
       "run.adopt": (params) => {
         const run = table.adopt(params.run);
         return { channel: run.channel, run: run.summary() };

@@ -41,8 +41,8 @@ function frontServer(name: string, server: ServerConfig | RemoteConfig): FrontSe
     const kind = server.type === "sse" ? ("sse" as const) : ("http" as const);
     return { ...common, kind, url, headers, fingerprint: fingerprintOf([kind, url, sorted(headers)]) };
   }
-  const { command, args, cwd, env, host, sshGuard } = server;
-  const fingerprint = fingerprintOf([command, args, cwd ?? null, sorted(env), host, sshGuard]);
+  const { command, args, cwd, env, host, sshGuard, resolveNpx } = server;
+  const fingerprint = fingerprintOf([command, args, cwd ?? null, sorted(env), host, sshGuard, resolveNpx]);
   return { ...common, kind: "stdio", fingerprint };
 }
 

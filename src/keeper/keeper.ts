@@ -213,6 +213,7 @@ export class Keeper {
       epoch: this.#epoch,
       ownerId: this.#ownerId,
       runsDirectory: this.paths.runs,
+      packagesDirectory: this.paths.packages,
       far: this.#far,
       onChange: (run: Run) => this.#front.tell({ type: "run.state", run: run.summary(), channel: run.channel }),
     });

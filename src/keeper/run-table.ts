@@ -14,6 +14,7 @@ import { ErrorLog } from "./error-log.ts";
 import type { Ledger, LedgerRow } from "./ledger.ts";
 import type { Log } from "./log.ts";
 import type { EndReason, HeldRun, RunKind, RunView } from "./protocol/messages.ts";
+import { Packages } from "./packages/packages.ts";
 import { Run, rowView, type RunParts } from "./run.ts";
 import type { FrontPort } from "./relay.ts";
 
@@ -55,6 +56,8 @@ export interface TableParts {
   epoch: number;
   ownerId: string;
   runsDirectory: string;
+  /** What `resolveNpx` has installed. */
+  packagesDirectory: string;
   onChange: (run: Run) => void;
   far: FarRuns;
 }
@@ -66,9 +69,17 @@ export class RunTable {
   #nextChannel = 1;
   #closed = false;
   #port: FrontPort | undefined;
+  /** Of the servers with `resolveNpx`. */
+  readonly packages: Packages;
 
   constructor(parts: TableParts) {
     this.#parts = parts;
+    this.packages = new Packages({
+      root: parts.packagesDirectory,
+      log: parts.log,
+      launch: (launch) => this.launch(launch),
+      makeErrorLog: (id) => this.#errorLog(id),
+    });
   }
 
   get size(): number {
@@ -78,13 +89,16 @@ export class RunTable {
   async start(request: StartRequest): Promise<Run> {
     const server = this.#parts.config.mcpServers[request.server];
     if (server === undefined || !server.enabled || "url" in server) {
-      throw new HoldfastError(
-        "server_unknown",
-        `no enabled server named ${JSON.stringify(request.server)} in the config`,
-      );
+      throw unknownServer(request.server);
     }
-    const { command, args, cwd, limits } = server;
+    const { cwd, limits } = server;
     const env = { ...baseEnvironment(), ...server.env };
+    const port = this.#port;
+    const { command, args, path } = server.resolveNpx
+      ? await this.packages.resolve(request.server, server, request.sessionId)
+      : { ...server, path: undefined };
+    if (port !== this.#port) throw new HoldfastError("gateway_lost", "the front that asked for this server is gone");
+    if (path !== undefined) env["PATH"] = `${path}:${env["PATH"] ?? ""}`;
     return this.launch({
       ...request,
       kind: "mcp",
@@ -93,8 +107,20 @@ export class RunTable {
       limits,
       request: { command, args, cwd, env },
       place: (container, far) => far.place(container, server),
-      prepare: (id) => ({ errorLog: new ErrorLog(join(this.#parts.runsDirectory, `${id}.log`)) }),
+      prepare: (id) => ({ errorLog: this.#errorLog(id) }),
     });
+  }
+
+  /** What `resolveNpx` has installed for a server, or for all, is installed anew by the next start. Returns packages by server. */
+  refresh(server: string | null): Record<string, string[]> {
+    const { mcpServers } = this.#parts.config;
+    if (server !== null && mcpServers[server] === undefined) throw unknownServer(server);
+    const refreshed: Record<string, string[]> = {};
+    for (const [name, config] of Object.entries(mcpServers)) {
+      if ("url" in config || !config.resolveNpx || (server !== null && name !== server)) continue;
+      refreshed[name] = this.packages.refresh(config);
+    }
+    return refreshed;
   }
 
   /** Throws `gateway_busy`, `run_limit`, `spawn_failed`. The row is written before anything is spawned. */
@@ -249,6 +275,10 @@ export class RunTable {
     return { run, spawn: { ...launch.request, ...prepared.io?.request() } };
   }
 
+  #errorLog(id: string): ErrorLog {
+    return new ErrorLog(join(this.#parts.runsDirectory, `${id}.log`));
+  }
+
   #changed(run: Run): void {
     const { id, state, endReason, exitCode, signal, survivors, leaderEndedAt } = run.summary();
     // Told a second time when the command has ended and what it left behind is kept.
@@ -262,4 +292,8 @@ export class RunTable {
     }
     this.#parts.onChange(run);
   }
+}
+
+function unknownServer(name: string): HoldfastError {
+  return new HoldfastError("server_unknown", `no enabled server named ${JSON.stringify(name)} in the config`);
 }

@@ -19,6 +19,8 @@ export interface StatePaths {
   bin: string;
   /** Control sockets of ssh. */
   ssh: string;
+  /** What `resolveNpx` has installed. */
+  packages: string;
   /** The only directory that the front may write. */
   front: string;
 }
@@ -54,6 +56,7 @@ export function statePaths(root: string): StatePaths {
     log: join(root, "log"),
     bin: join(root, "bin"),
     ssh: join(root, "ssh"),
+    packages: join(root, "packages"),
     front: join(root, "front"),
   };
 }
@@ -62,8 +65,8 @@ export function statePaths(root: string): StatePaths {
 export function openStateDirectory(root: string): StatePaths {
   const paths = statePaths(root);
   try {
-    const { tokens, crashes, runs, log, bin, ssh, front } = paths;
-    for (const directory of [root, tokens, crashes, runs, log, bin, ssh, front]) {
+    const { tokens, crashes, runs, log, bin, ssh, packages, front } = paths;
+    for (const directory of [root, tokens, crashes, runs, log, bin, ssh, packages, front]) {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
     }
     const info = lstatSync(root);

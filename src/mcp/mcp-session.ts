@@ -13,6 +13,7 @@ import { OwnedRun, describeEnd } from "./owned-run.ts";
 import type { StartGate } from "./pool/start-gate.ts";
 import type { Pulse } from "./pulse.ts";
 import type { Relay } from "./relay.ts";
+import { holdStart } from "./starting-run.ts";
 import { writeBlob, type RunBlob } from "./run-blob.ts";
 
 /** A server that closed its output but does not exit is ended after so long: it cannot answer any more. */
@@ -66,6 +67,7 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
       return call.fail(unavailable(this.#outcome ?? "the session was ended"));
     }
     this.#armConnectionTimeout(call);
+    using _ = holdStart(link, session.scope, server.name, session.id);
     try {
       this.#own(await link.startRun(server.name, session.id, this.#events()));
     } catch (thrown) {

@@ -56,7 +56,8 @@ class House implements AsyncDisposable {
     const ledger = this.#ledger;
     const far = new FarRuns({ config, containment, ownerId, epoch: 1, directory: this.directory, log });
     const onChange = () => {};
-    this.#table = new RunTable({ config, containment, ledger, log, epoch: 1, ownerId, runsDirectory, onChange, far });
+    const directories = { runsDirectory, packagesDirectory: this.directory };
+    this.#table = new RunTable({ config, containment, ledger, log, epoch: 1, ownerId, ...directories, onChange, far });
     const table = this.#table;
     this.#background = new BackgroundRuns({ config, table, ledger, log, runsDirectory });
     const never = () => assert.fail("not asked for");

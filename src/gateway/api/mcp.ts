@@ -12,6 +12,8 @@ const serverShape = z.object({
   lastFailure: z.string().nullable(),
   poolHolders: z.int().describe("sessions that hold a pooled process of it"),
   poolRuns: z.array(z.string()).describe("ids of its pooled runs"),
+  packages: z.array(z.string()).describe("with versions: what `resolveNpx` runs without npx; empty = nothing yet"),
+  notices: z.array(z.string()).describe("what is not as the config wants it, in words, with what to do"),
 });
 
 export const mcpApi = {
@@ -21,6 +23,13 @@ export const mcpApi = {
     params: z.strictObject({}),
     result: z.array(serverShape),
     errors: [],
+  }),
+  "mcp.refresh": method({
+    summary: "What `resolveNpx` has installed is installed anew by the next start of its server.",
+    scope: "run",
+    params: z.strictObject({ server: z.string().nullable().default(null).describe("null = every server") }),
+    result: z.record(z.string(), z.array(z.string())).describe("packages by server; none where nothing is installed"),
+    errors: ["server_unknown"],
   }),
   "mcp.probe": method({
     summary: "Starts one server in a session of its own, asks it what it offers, and ends both.",

@@ -16,6 +16,9 @@ const message = z.discriminatedUnion("type", [
     // By name only: a front that sends a command, an argument or an environment is refused as a whole.
     params: z.strictObject({ server: id, sessionId: id, onFrontLoss: z.enum(["keep", "kill"]), blob }),
   }),
+  z.strictObject({ type: z.literal("run.abandon"), request, params: z.strictObject({ server: id, sessionId: id }) }),
+  z.strictObject({ type: z.literal("run.refresh"), request, params: z.strictObject({ server: id.nullable() }) }),
+  z.strictObject({ type: z.literal("run.launches"), request, params: none }),
   z.strictObject({ type: z.literal("run.adopt"), request, params: z.strictObject({ run: id }) }),
   z.strictObject({
     type: z.literal("run.stop"),

@@ -199,6 +199,16 @@ export interface HeldRun {
   openIds: HeldIds;
 }
 
+/** How a server with `resolveNpx` was started last. */
+export interface LaunchView {
+  /** What is run without npx, with versions; empty = npx starts it. */
+  packages: string[];
+  /** Milliseconds since the epoch. */
+  installedAt: number | null;
+  /** Why npx starts it, or why older files are used. */
+  problem: string | null;
+}
+
 export type KeeperMessage =
   | {
       type: "hello";
@@ -225,6 +235,12 @@ export interface FrontRequests extends BackgroundRequests {
     params: { server: string; sessionId: string; onFrontLoss: "keep" | "kill"; blob: string };
     result: { channel: number; run: RunView };
   };
+  /** The session wants no run of this server any more: a start that still waits for its packages is given up. */
+  "run.abandon": { params: { server: string; sessionId: string }; result: null };
+  /** Null = all. Packages by server, of those with `resolveNpx`: they are installed anew by the next start. */
+  "run.refresh": { params: { server: string | null }; result: Record<string, string[]> };
+  /** By name of the server; only those with `resolveNpx` that were started. */
+  "run.launches": { params: Record<string, never>; result: Record<string, LaunchView> };
   /** Takes over a run of `hello.runs`: from the answer on its lines come. */
   "run.adopt": { params: { run: string }; result: { channel: number; run: RunView } };
   "run.stop": { params: { run: string; reason: EndReason }; result: RunView };

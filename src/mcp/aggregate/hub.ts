@@ -108,6 +108,11 @@ export class Hub {
     return assembly;
   }
 
+  /** What `resolveNpx` has installed for a server, or for all, is installed anew by the next start. */
+  refresh(server: string | null): Promise<Record<string, string[]>> {
+    return this.#parts.link.ask("run.refresh", { server });
+  }
+
   /** The assembly of a client that names a scope where others have a session. */
   scoped(key: string): Assembly | undefined {
     return this.#scopes.get(key);
@@ -118,8 +123,12 @@ export class Hub {
     assembly.session.onEnd(() => this.#scopes.delete(key));
   }
 
-  status(): ServerStatus[] {
-    return [...this.#servers.values()].map((server) => statusOf(server, this.starter, this.pool));
+  async status(): Promise<ServerStatus[]> {
+    const launches = await this.#parts.link.ask("run.launches", {});
+    const { starter, pool } = this;
+    return [...this.#servers.values()].map((server) =>
+      statusOf(server, { starter, pool, launch: launches[server.name] }),
+    );
   }
 
   async probe(name: string): Promise<Probed> {

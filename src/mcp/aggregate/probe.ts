@@ -1,6 +1,6 @@
 /** Looks at the configured servers: as they stand, and by starting one for the look alone. */
 import { HoldfastError } from "../../errors.ts";
-import type { FrontServer } from "../../keeper/protocol/messages.ts";
+import type { FrontServer, LaunchView } from "../../keeper/protocol/messages.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import { version } from "../../version.ts";
 import { sessionVersions } from "../headers.ts";
@@ -19,13 +19,21 @@ export interface ServerStatus {
   lastFailure: string | null;
   poolHolders: number;
   poolRuns: string[];
+  packages: string[];
+  notices: string[];
 }
 
-export function statusOf(server: FrontServer, starter: Starter, pool: Pool): ServerStatus {
+export function statusOf(
+  server: FrontServer,
+  { starter, pool, launch }: { starter: Starter; pool: Pool; launch: LaunchView | undefined },
+): ServerStatus {
   const { name, kind, share, enabled } = server;
   const { state: breaker, failures, lastFailure } = starter.breaker(server);
   const { holders: poolHolders, runs: poolRuns } = pool.view(name);
-  return { name, kind, share, enabled, breaker, failures, lastFailure: lastFailure || null, poolHolders, poolRuns };
+  const { packages = [], problem = null } = launch ?? {};
+  const health = { breaker, failures, lastFailure: lastFailure || null };
+  const notices = problem === null ? [] : [`resolveNpx: ${problem}`];
+  return { name, kind, share, enabled, ...health, poolHolders, poolRuns, packages, notices };
 }
 
 /** The shape of `mcp.probe`. */

@@ -4,6 +4,7 @@ import type { KeeperLink } from "../../keeper/protocol/link.ts";
 import type { LinkedRun, RunEvents, SentIds } from "../../keeper/protocol/linked-run.ts";
 import type { EndReason, RunView } from "../../keeper/protocol/messages.ts";
 import type { Scope } from "../../ownership/scope.ts";
+import { holdStart } from "../starting-run.ts";
 import { describeEnd, OwnedRun } from "../owned-run.ts";
 import type { Legacy, Wire, WireEvents } from "./wire.ts";
 
@@ -32,7 +33,9 @@ export class StdioWire implements Wire, RunEvents {
   /** Rejects when the keeper cannot start the server; then there is nothing to close. */
   static async open(params: StdioWireParams, events: WireEvents): Promise<StdioWire> {
     const wire = new StdioWire(params, events);
-    wire.#own(await params.link.startRun(params.server, params.sessionId, wire));
+    const { link, scope, server, sessionId } = params;
+    using _ = holdStart(link, scope, server, sessionId);
+    wire.#own(await link.startRun(server, sessionId, wire));
     return wire;
   }
 

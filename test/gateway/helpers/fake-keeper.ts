@@ -218,6 +218,7 @@ export class FakeKeeper implements AsyncDisposable {
       return run.view;
     }
     if (message.type === "run.list") return [...this.runs.values()].map((run) => run.view);
+    if (message.type === "run.launches") return {};
     if (message.type === "gateway.status") return status;
     if (message.type === "gateway.figures") return { runs: [], ends: [], lagMs: 0, descriptors: 1 };
     return null;

@@ -50,6 +50,7 @@ export class Office implements AsyncDisposable {
       epoch,
       ownerId: this.fence.ownerId,
       runsDirectory: directory,
+      packagesDirectory: directory,
       onChange: () => {},
       far: new FarRuns({
         config,

@@ -1,0 +1,117 @@
+/** One installation by npm: a run of the keeper like any other, so it is in the ledger, in a container, and bounded in time. */
+import type { ContainedProcess, SpawnRequest } from "../../contain/types.ts";
+import type { RunIo } from "../background/run-io.ts";
+import type { ErrorLog } from "../error-log.ts";
+import type { RunView } from "../protocol/messages.ts";
+import type { Run } from "../run.ts";
+import type { Launch } from "../run-table.ts";
+
+/** However slow the network is. */
+const installMsMax = 5 * 60_000;
+
+/** One try more after a second: npm's own three would keep a server without a network waiting for over a minute. */
+const npmOptions = (
+  "--no-audit --no-fund --no-update-notifier --no-progress --loglevel=error --omit=dev " +
+  "--fetch-retries=1 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=1000"
+).split(" ");
+
+export interface InstallOrder {
+  server: string;
+  npm: string;
+  packages: string[];
+  options: string[];
+  /** Where to. */
+  directory: string;
+  env: Record<string, string>;
+  launch: (launch: Launch) => Promise<Run>;
+  makeErrorLog: (id: string) => ErrorLog;
+}
+
+export interface Installation {
+  /** Resolves when nothing of npm is left, with how it ended and what it said last. Rejects when it cannot be started. */
+  readonly over: Promise<{ view: RunView; said: string }>;
+  /** Ends it at once. */
+  abandon(): void;
+}
+
+export function beginInstallation(order: InstallOrder): Installation {
+  const { server, npm, packages, options, directory, env } = order;
+  const { promise, resolve, reject } = Promise.withResolvers<{ view: RunView; said: string }>();
+  let run: Run | undefined;
+  let errorLog: ErrorLog | undefined;
+  let isAbandoned = false;
+  const late = setTimeout(() => void run?.kill("timeout"), installMsMax); // never rejects
+  // Into the working directory, which has a package.json: with --prefix npm would not find its global config.
+  const args = ["install", ...npmOptions, ...options, "--", ...packages];
+  const launched = order.launch({
+    kind: "mcp",
+    server,
+    sessionId: null,
+    scopeKey: null,
+    command: ["npm", "install", ...options, ...packages].join(" "),
+    onFrontLoss: "kill",
+    blob: "",
+    limits: {},
+    request: { command: npm, args, cwd: directory, env },
+    prepare: (id) => {
+      errorLog = order.makeErrorLog(id);
+      return { errorLog, io: new HeardOnly(errorLog) };
+    },
+    onPrepared: (prepared) => {
+      run = prepared;
+      if (isAbandoned) void run.kill("cancelled"); // never rejects
+    },
+    onChange: (changed) => {
+      const view = changed.summary();
+      if (view.state === "exited" || view.survivors.length > 0) resolve({ view, said: errorLog?.tail ?? "" });
+    },
+  });
+  launched.catch(reject);
+  return {
+    over: promise.finally(() => clearTimeout(late)),
+    abandon() {
+      isAbandoned = true;
+      void run?.kill("cancelled"); // never rejects
+    },
+  };
+}
+
+/** No input; whatever is printed goes to the log. */
+class HeardOnly implements RunIo {
+  readonly hasInput = false;
+  readonly #log: ErrorLog;
+  #process: ContainedProcess | undefined;
+
+  constructor(log: ErrorLog) {
+    this.#log = log;
+  }
+
+  request(): Pick<SpawnRequest, "stdin"> {
+    return { stdin: "ignore" };
+  }
+
+  begin(contained: ContainedProcess): void {
+    this.#process = contained;
+    for (const stream of this.#streams()) {
+      stream?.on("data", (chunk: Buffer) => this.#log.write(chunk));
+      stream?.on("error", () => {}); // "close" follows
+    }
+  }
+
+  write(): void {}
+  endInput(): void {}
+  pause(): void {}
+  resume(): void {}
+
+  drained(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): void {
+    for (const stream of this.#streams()) stream?.destroy();
+  }
+
+  #streams() {
+    return [this.#process?.child.stdout, this.#process?.child.stderr];
+  }
+}

@@ -1,0 +1,253 @@
+/**
+ * `resolveNpx`: servers that are written as `npx package` run as `node program`. The packages are installed once, by
+ * whoever needs them first; who comes meanwhile waits for the same installation, which is ended when nobody waits any
+ * more. What cannot be done this way is left to npx, and it is said why.
+ */
+import { asHoldfastError, HoldfastError } from "../../errors.ts";
+import type { ServerConfig } from "../../config/schema.ts";
+import { baseEnvironment } from "../../contain/environment.ts";
+import type { ErrorLog } from "../error-log.ts";
+import type { Log } from "../log.ts";
+import type { LaunchView } from "../protocol/messages.ts";
+import type { Run } from "../run.ts";
+import type { Launch } from "../run-table.ts";
+import { beginInstallation, type Installation } from "./install-run.ts";
+import { reasonNearby } from "./nearby.ts";
+import { readNpxWords, type NpxRequest } from "./npx-words.ts";
+import { besides, findProgram, type Program } from "./program.ts";
+import { PackageStore, type PackageRecord } from "./store.ts";
+
+/** After an installation that failed, npx has the word for so long. */
+const failedMs = 60_000;
+/** What of a server's environment tells npm where and how to fetch; the rest, its secrets among it, is not for install scripts. */
+const forNpm = /^(npm_config_.*|https?_proxy|no_proxy|all_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|PATH|HOME)$/i;
+
+export interface PackagesParts {
+  root: string;
+  log: Log;
+  launch: (launch: Launch) => Promise<Run>;
+  makeErrorLog: (id: string) => ErrorLog;
+}
+
+interface Waiter {
+  sessionId: string;
+  server: string;
+  leave: (why: HoldfastError) => void;
+}
+
+interface Shared {
+  installation: Installation;
+  done: Promise<void>;
+  waiters: Set<Waiter>;
+}
+
+/** What is to be spawned in place of the words of the config. */
+export interface Resolved extends Program {
+  /** Goes in front of PATH, as under npx. */
+  path?: string;
+}
+
+/** An installation as it would be made. */
+interface Order {
+  key: string;
+  words: NpxRequest;
+  npm: string;
+  /** Added to the clean base environment. */
+  env: Record<string, string>;
+}
+
+interface Usable {
+  record: PackageRecord;
+  resolved: Resolved;
+}
+
+export class Packages {
+  readonly #parts: PackagesParts;
+  readonly #store: PackageStore;
+  readonly #shared = new Map<string, Shared>();
+  readonly #failures = new Map<string, { until: number; why: string }>();
+  readonly #views = new Map<string, LaunchView>();
+
+  constructor(parts: PackagesParts) {
+    this.#parts = parts;
+    this.#store = new PackageStore(parts.root);
+  }
+
+  /** How each server with `resolveNpx` was started last. */
+  views(): Record<string, LaunchView> {
+    return Object.fromEntries(this.#views);
+  }
+
+  /**
+   * Waits for an installation where one is needed, as long as the server may take to start. Throws `server_down` when
+   * that is not long enough, `run_ended` when nobody wants the server any more.
+   */
+  async resolve(server: string, config: ServerConfig, sessionId: string): Promise<Resolved> {
+    const order = planOf(config);
+    if ("refused" in order) return this.#leave(server, config, order.refused);
+    const near = reasonNearby(config.cwd ?? process.cwd(), order.env["HOME"] ?? process.env["HOME"], order.words);
+    if (near !== undefined) return this.#leave(server, config, near);
+    this.#store.sweep();
+    const { key, words } = order;
+    const known = this.#usable(key, config, words);
+    if (known?.record.isStale === false) return this.#use(server, known);
+    try {
+      await this.#wait(order, { server, config, sessionId });
+    } catch (thrown) {
+      const error = asHoldfastError(thrown);
+      if (error.code !== "spawn_failed") throw error;
+      if (known === undefined) return this.#leave(server, config, error.message);
+      return this.#use(server, known, `${error.message}; what was installed before is used`);
+    }
+    const fresh = this.#usable(key, config, words);
+    return fresh === undefined ? this.#leave(server, config, "what was installed is gone") : this.#use(server, fresh);
+  }
+
+  /** The session does not want this server any more. An installation that nobody else waits for is ended. */
+  abandon(server: string, sessionId: string): void {
+    for (const { waiters } of this.#shared.values())
+      for (const waiter of waiters)
+        if (waiter.server === server && waiter.sessionId === sessionId)
+          waiter.leave(new HoldfastError("run_ended", `nobody wants ${server} for session ${sessionId} any more`));
+  }
+
+  /** The next start of this server installs its packages anew; if that fails it uses what it had. Returns their names. */
+  refresh(config: ServerConfig): string[] {
+    const order = planOf(config);
+    if ("refused" in order) return [];
+    this.#failures.delete(order.key);
+    return this.#store.markStale(order.key);
+  }
+
+  async #wait(order: Order, wish: { server: string; config: ServerConfig; sessionId: string }): Promise<void> {
+    const { key } = order;
+    const { server, sessionId } = wish;
+    const failure = this.#failures.get(key);
+    if (failure !== undefined && failure.until > Date.now()) throw new HoldfastError("spawn_failed", failure.why);
+    let shared = this.#shared.get(key);
+    if (shared === undefined) this.#shared.set(key, (shared = this.#install(server, order)));
+    const { waiters, installation, done } = shared;
+    const left = Promise.withResolvers<never>();
+    const waiter: Waiter = { server, sessionId, leave: left.reject };
+    waiters.add(waiter);
+    const { connectionTimeoutMs: ms } = wish.config;
+    const late = () => left.reject(tooLate(server, order.words.packages, ms));
+    const timer = ms === 0 ? undefined : setTimeout(late, ms);
+    try {
+      await Promise.race([done, left.promise]);
+    } finally {
+      clearTimeout(timer);
+      waiters.delete(waiter);
+      if (waiters.size === 0) {
+        // Whoever comes now begins anew.
+        if (this.#shared.get(key) === shared) this.#shared.delete(key);
+        installation.abandon();
+      }
+    }
+  }
+
+  #install(server: string, { key, words, npm, env }: Order): Shared {
+    const { launch, makeErrorLog } = this.#parts;
+    const { packages, options } = words;
+    const directory = this.#store.begin();
+    const whole = { ...baseEnvironment(), ...env };
+    const order = { server, npm, packages, options, directory, env: whole, launch, makeErrorLog };
+    const installation = beginInstallation(order);
+    const done = this.#finish(key, server, words, directory, installation).finally(() => {
+      if (this.#shared.get(key) === shared) this.#shared.delete(key);
+      this.#store.discard(directory);
+    });
+    done.catch(() => {}); // told to whoever waits
+    const shared = { installation, done, waiters: new Set<Waiter>() };
+    return shared;
+  }
+
+  /** Rejects with `spawn_failed` when the packages are not to be had, with `run_ended` when the installation was ended by us. */
+  async #finish(
+    key: string,
+    server: string,
+    words: NpxRequest,
+    directory: string,
+    { over }: Installation,
+  ): Promise<void> {
+    const began = performance.now();
+    const failed = (why: string, forMs = failedMs) => {
+      const what = `npm could not install ${words.packages.join(" ")}: ${why}`;
+      this.#failures.set(key, { until: Date.now() + forMs, why: what });
+      return new HoldfastError("spawn_failed", what);
+    };
+    const { view, said } = await over.catch((cause: unknown) => {
+      const error = asHoldfastError(cause);
+      throw error.code === "spawn_failed" ? failed(error.message) : error;
+    });
+    const { endReason, exitCode } = view;
+    if (endReason === "cancelled" || endReason === "front-lost" || endReason === "shutdown")
+      throw new HoldfastError("run_ended", `the installation was ended (${endReason})`);
+    if (endReason !== "exited") throw failed(endReason === "timeout" ? "it took five minutes" : `${endReason}`);
+    if (exitCode !== 0) throw failed(`exit code ${exitCode ?? "unknown"}${lastWords(said)}`);
+    try {
+      findProgram(directory, words, "npx");
+      const record = this.#store.commit(key, directory, words.packages);
+      this.#failures.delete(key);
+      const ms = Math.round(performance.now() - began);
+      this.#parts.log.info({ event: "package.installed", server, packages: namesOf(record), ms });
+    } catch (thrown) {
+      // No later attempt would find more in it.
+      throw failed(thrown instanceof Error ? thrown.message : String(thrown), Infinity);
+    }
+  }
+
+  #usable(key: string, { command }: ServerConfig, words: NpxRequest): Usable | undefined {
+    const record = this.#store.find(key);
+    if (record === undefined) return undefined;
+    const directory = this.#store.directoryOf(record);
+    try {
+      const program = findProgram(directory, words, command);
+      return { record, resolved: { ...program, path: `${directory}/node_modules/.bin` } };
+    } catch {
+      return undefined; // somebody took files out of it: it is installed again
+    }
+  }
+
+  #use(server: string, { record, resolved }: Usable, problem: string | null = null): Resolved {
+    this.#tell(server, { packages: namesOf(record), installedAt: record.installedAt, problem });
+    return resolved;
+  }
+
+  #leave(server: string, { command, args }: ServerConfig, problem: string): Resolved {
+    this.#tell(server, { packages: [], installedAt: null, problem });
+    return { command, args };
+  }
+
+  #tell(server: string, view: LaunchView): void {
+    const { problem } = view;
+    const isNews = problem !== null && this.#views.get(server)?.problem !== problem;
+    if (isNews) this.#parts.log.warn({ event: "package.unresolved", server, why: problem });
+    this.#views.set(server, view);
+  }
+}
+
+function planOf({ command, args, env: own }: ServerConfig): Order | { refused: string } {
+  const words = readNpxWords(command, args);
+  if ("refused" in words) return words;
+  const npm = besides(command, "npm");
+  const env = Object.fromEntries(Object.entries(own).filter(([name]) => forNpm.test(name)));
+  return { key: PackageStore.keyOf(words, npm, env), words, npm, env };
+}
+
+function namesOf({ versions }: PackageRecord): string[] {
+  return Object.entries(versions).map(([name, version]) => `${name}@${version}`);
+}
+
+function tooLate(server: string, packages: string[], ms: number): HoldfastError {
+  const key = `mcpServers.${server}.connectionTimeoutMs`;
+  const message = `MCP server ${JSON.stringify(server)}: npm has not installed ${packages.join(" ")} within ${key} = ${ms}; try again, npm keeps what it has fetched, or raise it`;
+  return new HoldfastError("server_down", message);
+}
+
+/** npm's own error, of its many lines the ones that say something. */
+function lastWords(said: string): string {
+  const lines = said.split("\n").filter((line) => /^npm (error|ERR!)/.test(line));
+  const telling = lines.filter((line) => !/A complete log of this run|errno|^npm \S+ *$/.test(line)).slice(0, 3);
+  return telling.length === 0 ? "" : `, ${telling.map((line) => line.replace(/^npm \S+ */, "")).join(", ")}`;
+}

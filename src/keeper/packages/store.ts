@@ -1,0 +1,103 @@
+/**
+ * What was installed, in `<state>/packages/`: a directory per installation and a record that makes it count. A directory
+ * without a record is nothing: it is half done, or was replaced, and goes with the next start of the gateway.
+ */
+import { hash, randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { readPrivateFile, writePrivate } from "../../private-file.ts";
+import { nameOf, type NpxRequest } from "./npx-words.ts";
+
+const recordSchema = z.strictObject({
+  packages: z.array(z.string()).min(1),
+  /** Below the store. */
+  directory: z.string().regex(/^[0-9a-f]{16}-[0-9a-f]{8}$/),
+  /** What was installed for each name. */
+  versions: z.record(z.string(), z.string()),
+  /** Milliseconds since the epoch. */
+  installedAt: z.int(),
+  /** It is to be installed anew by the next start, and used if that fails. */
+  isStale: z.boolean(),
+});
+export type PackageRecord = z.output<typeof recordSchema>;
+
+export class PackageStore {
+  readonly #root: string;
+  #isSwept = false;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  /** Equal for two servers that may use the same files. */
+  static keyOf({ packages, options }: NpxRequest, npm: string, env: Record<string, string>): string {
+    const settings = Object.entries(env).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    return hash("sha256", JSON.stringify([packages.toSorted(), options, npm, settings]), "hex").slice(0, 16);
+  }
+
+  directoryOf({ directory }: PackageRecord): string {
+    return join(this.#root, directory);
+  }
+
+  /** Undefined when there is none, or none that can be trusted. */
+  find(key: string): PackageRecord | undefined {
+    try {
+      const record = recordSchema.parse(JSON.parse(readPrivateFile(this.#fileOf(key))));
+      return existsSync(this.directoryOf(record)) ? record : undefined;
+    } catch {
+      return undefined; // it is installed again, which writes a good one
+    }
+  }
+
+  /** An empty directory to install into. */
+  begin(): string {
+    const directory = join(this.#root, `tmp-${randomBytes(4).toString("hex")}`);
+    mkdirSync(directory, { mode: 0o700 });
+    writeFileSync(join(directory, "package.json"), '{ "private": true }\n');
+    return directory;
+  }
+
+  /** Makes what was installed count. Throws when something of it is missing. */
+  commit(key: string, directory: string, packages: string[]): PackageRecord {
+    const versions = Object.fromEntries(packages.map(nameOf).map((name) => [name, versionOf(directory, name)]));
+    const name = `${key}-${randomBytes(4).toString("hex")}`;
+    const record = { packages, directory: name, versions, installedAt: Date.now(), isStale: false };
+    renameSync(directory, join(this.#root, name));
+    writePrivate(this.#fileOf(key), `${JSON.stringify(record, null, 2)}\n`);
+    return record;
+  }
+
+  discard(directory: string): void {
+    rmSync(directory, { recursive: true, force: true });
+  }
+
+  /** What is there is to be installed anew. Returns the packages, none if there is nothing. */
+  markStale(key: string): string[] {
+    const record = this.find(key);
+    if (record === undefined) return [];
+    writePrivate(this.#fileOf(key), `${JSON.stringify({ ...record, isStale: true }, null, 2)}\n`);
+    return record.packages;
+  }
+
+  /** For the keeper, before it starts anything: what lies there without a record is nobody's. A second call does nothing. */
+  sweep(): void {
+    if (this.#isSwept) return;
+    this.#isSwept = true;
+    const names = readdirSync(this.#root);
+    const keys = names.filter((name) => /^[0-9a-f]{16}\.json$/.test(name)).map((name) => name.slice(0, 16));
+    const kept = new Set(keys.map((key) => this.find(key)?.directory));
+    for (const entry of readdirSync(this.#root, { withFileTypes: true }))
+      if (entry.isDirectory() && !kept.has(entry.name)) this.discard(join(this.#root, entry.name));
+  }
+
+  #fileOf(key: string): string {
+    return join(this.#root, `${key}.json`);
+  }
+}
+
+function versionOf(directory: string, name: string): string {
+  const text = readFileSync(join(directory, "node_modules", name, "package.json"), "utf8");
+  const { version } = JSON.parse(text) as { version?: string };
+  return version ?? "";
+}
