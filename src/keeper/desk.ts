@@ -41,7 +41,7 @@ export class Desk {
         return { channel: run.channel, run: run.summary() };
       },
       "run.abandon": ({ server, sessionId }) => table.packages.abandon(server, sessionId),
-      "run.refresh": ({ server }) => table.refresh(server),
+      "run.refresh": ({ server }) => table.packages.refresh(server),
       "run.launches": () => table.packages.views(),
       "run.adopt": (params) => {
         const run = table.adopt(params.run);

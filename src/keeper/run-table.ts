@@ -76,6 +76,7 @@ export class RunTable {
     this.#parts = parts;
     this.packages = new Packages({
       root: parts.packagesDirectory,
+      servers: () => parts.config.mcpServers,
       log: parts.log,
       launch: (launch) => this.launch(launch),
       makeErrorLog: (id) => this.#errorLog(id),
@@ -89,7 +90,10 @@ export class RunTable {
   async start(request: StartRequest): Promise<Run> {
     const server = this.#parts.config.mcpServers[request.server];
     if (server === undefined || !server.enabled || "url" in server) {
-      throw unknownServer(request.server);
+      throw new HoldfastError(
+        "server_unknown",
+        `no enabled server named ${JSON.stringify(request.server)} in the config`,
+      );
     }
     const { cwd, limits } = server;
     const env = { ...baseEnvironment(), ...server.env };
@@ -109,18 +113,6 @@ export class RunTable {
       place: (container, far) => far.place(container, server),
       prepare: (id) => ({ errorLog: this.#errorLog(id) }),
     });
-  }
-
-  /** What `resolveNpx` has installed for a server, or for all, is installed anew by the next start. Returns packages by server. */
-  refresh(server: string | null): Record<string, string[]> {
-    const { mcpServers } = this.#parts.config;
-    if (server !== null && mcpServers[server] === undefined) throw unknownServer(server);
-    const refreshed: Record<string, string[]> = {};
-    for (const [name, config] of Object.entries(mcpServers)) {
-      if ("url" in config || !config.resolveNpx || (server !== null && name !== server)) continue;
-      refreshed[name] = this.packages.refresh(config);
-    }
-    return refreshed;
   }
 
   /** Throws `gateway_busy`, `run_limit`, `spawn_failed`. The row is written before anything is spawned. */
@@ -292,8 +284,4 @@ export class RunTable {
     }
     this.#parts.onChange(run);
   }
-}
-
-function unknownServer(name: string): HoldfastError {
-  return new HoldfastError("server_unknown", `no enabled server named ${JSON.stringify(name)} in the config`);
 }

@@ -100,8 +100,10 @@ class HeardOnly implements RunIo {
 
   write(): void {}
   endInput(): void {}
-  pause(): void {}
-  resume(): void {}
+
+  tap(): ReturnType<RunIo["tap"]> {
+    return { pause() {}, resume() {} };
+  }
 
   drained(): Promise<void> {
     return Promise.resolve();

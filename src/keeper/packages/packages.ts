@@ -4,7 +4,7 @@
  * more. What cannot be done this way is left to npx, and it is said why.
  */
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
-import type { ServerConfig } from "../../config/schema.ts";
+import type { Config, ServerConfig } from "../../config/schema.ts";
 import { baseEnvironment } from "../../contain/environment.ts";
 import type { ErrorLog } from "../error-log.ts";
 import type { Log } from "../log.ts";
@@ -24,6 +24,8 @@ const forNpm = /^(npm_config_.*|https?_proxy|no_proxy|all_proxy|NODE_EXTRA_CA_CE
 
 export interface PackagesParts {
   root: string;
+  /** By name, as the config has them now. */
+  servers: () => Config["mcpServers"];
   log: Log;
   launch: (launch: Launch) => Promise<Run>;
   makeErrorLog: (id: string) => ErrorLog;
@@ -111,12 +113,22 @@ export class Packages {
           waiter.leave(new HoldfastError("run_ended", `nobody wants ${server} for session ${sessionId} any more`));
   }
 
-  /** The next start of this server installs its packages anew; if that fails it uses what it had. Returns their names. */
-  refresh(config: ServerConfig): string[] {
-    const order = planOf(config);
-    if ("refused" in order) return [];
-    this.#failures.delete(order.key);
-    return this.#store.markStale(order.key);
+  /**
+   * The next start of this server, or of every one, installs its packages anew; if that fails it uses what it had. Returns
+   * the packages by server, of those with `resolveNpx`. Throws `server_unknown`.
+   */
+  refresh(server: string | null): Record<string, string[]> {
+    const servers = this.#parts.servers();
+    if (server !== null && servers[server] === undefined)
+      throw new HoldfastError("server_unknown", `no server named ${JSON.stringify(server)} in the config`);
+    const refreshed: Record<string, string[]> = {};
+    for (const [name, config] of Object.entries(servers)) {
+      if ("url" in config || !config.resolveNpx || (server !== null && name !== server)) continue;
+      const order = planOf(config);
+      refreshed[name] = "refused" in order ? [] : this.#store.markStale(order.key);
+      if ("key" in order) this.#failures.delete(order.key);
+    }
+    return refreshed;
   }
 
   async #wait(order: Order, wish: { server: string; config: ServerConfig; sessionId: string }): Promise<void> {
