@@ -39,6 +39,15 @@ interface LifecycleEvents {
   "session.ended": { session: string; reason: string };
   /** `protocol`: http or websocket; `address`: of the client, normalised as for limits. */
   "connection.closed": { protocol: string; address: string; reason: string };
+  "node.pending": { node: string; name: string; address: string };
+  /** `by`: admin or invitation. */
+  "node.approved": { node: string; name: string; by: string };
+  "node.rejected": { node: string; name: string };
+  "node.revoked": { node: string; name: string };
+  /** `instance`: one life of the node's keeper. */
+  "node.connected": { node: string; name: string; address: string; instance: string };
+  /** `why`: as of `connection.closed`, or `replaced`: it came back over another connection. */
+  "node.lost": { node: string; name: string; address: string; why: string };
   "token.added": { token: string; name: string; scopes: string[]; expiresAt: number | null };
   /** `why`: revoked or expired. */
   "token.ended": { token: string; name: string; why: string };
@@ -68,6 +77,13 @@ export interface DiagnosticEvents {
   /** A server that is missing from a list, because it could not be started. */
   "mcp.unlisted": { server: string; error: string };
   "mcp.noise": { server: string; run: string | undefined; why: string; hint: string };
+  /** A node said what cannot be, and its connection was ended. */
+  "node.fault": { node: string | null; address: string; what: string };
+  /** Its node did not come back within the lease: the callers were told `node_lost`. */
+  "node.run_given_up": { node: string; run: string; endReason: string | null };
+  "node.not_ended": { node: string; run: string; error: string };
+  "node.store_lost": { path: string; error: string; hint: string };
+  "node.store_failed": { run: string; error: string };
   "session.leftover": { session: string; server: string | null; reason: string; name: string; error: string };
   "session.store_lost": { path: string; error: string; hint: string };
   "session.store_unusable": { path: string; error: string; hint: string };
@@ -110,6 +126,12 @@ export const lifecycleMeanings: Record<LifecycleName, string> = {
   "session.opened": "a client's stay began",
   "session.ended": "it is over, and all that it owned is gone",
   "connection.closed": "a connection was released",
+  "node.pending": "a new node waits to be approved",
+  "node.approved": "a node may run things from now on",
+  "node.rejected": "a node was refused by an admin",
+  "node.revoked": "a node's approval was taken back",
+  "node.connected": "a node is here and has said what it runs",
+  "node.lost": "its connection ended; its runs have their lease",
   "token.added": "a token is good from now on",
   "token.ended": "a token is no longer good; its connections are closed",
 };
@@ -135,6 +157,11 @@ const diagnosticNames: Record<keyof DiagnosticEvents, true> = {
   "mcp.clash": true,
   "mcp.unlisted": true,
   "mcp.noise": true,
+  "node.fault": true,
+  "node.run_given_up": true,
+  "node.not_ended": true,
+  "node.store_lost": true,
+  "node.store_failed": true,
   "session.leftover": true,
   "session.store_lost": true,
   "session.store_unusable": true,

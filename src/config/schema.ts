@@ -1,6 +1,7 @@
 /** The shape of `holdfast.json`. Every key, its unit and its default is here; docs/config.md says the same in words. */
 import { z } from "zod";
 import { connectionsSchema } from "./connections.ts";
+import { nodesSchema } from "./nodes.ts";
 
 const milliseconds = z.int().min(0).max(2_147_483_647);
 
@@ -179,6 +180,7 @@ export const configSchema = z.strictObject({
       error: "is at least twice ssh.heartbeatMs: one that comes late is no loss",
     })
     .prefault({}),
+  nodes: nodesSchema,
   connections: connectionsSchema,
   /** Browser origins that may call, besides the gateway's own address; e.g. "http://localhost:3000". */
   allowedOrigins: z.array(z.url()).default([]),

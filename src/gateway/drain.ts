@@ -1,5 +1,6 @@
 /** The front's way out, in order: doors shut, calls answered, streams closed, sockets gone. Bounded at every step. */
 import type { McpEndpoint } from "../mcp/endpoint.ts";
+import type { Nodes } from "../nodes/gateway/nodes.ts";
 import type { SessionSet } from "../sessions/set.ts";
 import type { Connections } from "./connections/connections.ts";
 import type { HttpFace } from "./server.ts";
@@ -17,6 +18,7 @@ export interface DrainParts {
   connections: Connections;
   sessions: SessionSet;
   mcp: McpEndpoint;
+  nodes: Pick<Nodes, "endRuns" | "close">;
   /** Undefined until the sockets are open. */
   webSockets: () => WebSocketEndpoint | undefined;
 }
@@ -36,13 +38,14 @@ export class Drain {
   }
 
   async #run(reason: string): Promise<void> {
-    const { face, connections, sessions, mcp, webSockets } = this.#parts;
+    const { face, connections, sessions, mcp, nodes, webSockets } = this.#parts;
     const boundMs = reason === "restart" ? restartBoundMs : connections.limits.drainMs;
     face.drain();
     mcp.closeStreams(reason !== "restart");
     webSockets()?.drain(boundMs);
     // When only the front is replaced, the keeper ends the runs after us: there is nothing to wait for.
-    if (reason !== "restart") await sessions.empty(runsBoundMs);
+    if (reason !== "restart") await Promise.all([sessions.empty(runsBoundMs), nodes.endRuns(runsBoundMs)]);
+    nodes.close();
     mcp.failAll(reason === "restart" ? "the gateway's front is being restarted" : "the gateway is stopping");
     await connections.drained(socketsBoundMs);
     sessions.flush();

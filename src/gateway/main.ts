@@ -13,6 +13,8 @@ import { LineDoor } from "../mcp/aggregate/line-door.ts";
 import { McpEndpoint } from "../mcp/endpoint.ts";
 import { ownTools } from "../mcp/tools/own-tools.ts";
 import { StartGate } from "../mcp/pool/start-gate.ts";
+import { Nodes } from "../nodes/gateway/nodes.ts";
+import { fingerprintOf } from "../nodes/protocol/proof.ts";
 import { Scope } from "../ownership/scope.ts";
 import { RunService } from "../runs/service.ts";
 import { SessionSet } from "../sessions/set.ts";
@@ -34,6 +36,7 @@ import { HttpFace } from "./server.ts";
 import { StdioEndpoint } from "./stdio.ts";
 import { Throttle } from "./throttle.ts";
 import { WebSocketEndpoint } from "./websocket/endpoint.ts";
+import { NodeEndpoint } from "./websocket/node-endpoint.ts";
 
 /** The terminal's Ctrl-C and a service manager's stop reach the whole group; what follows is the keeper's to say. */
 function leaveSignalsToKeeper(): void {
@@ -59,12 +62,15 @@ async function main(): Promise<void> {
   const store = SessionStore.open(frontDir, epoch, log);
   const sessions = new SessionSet(scope, clock, config.session, log, store);
   const gate = new StartGate(config.startsMax);
-  const runs = new RunService(link, sessions);
-  const tools = ownTools(config.tools, { link, runs, sessions });
+  const fingerprint = config.tls === null ? "" : fingerprintOf(config.tls.cert);
+  const parts = { config: config.nodes, directory: frontDir, epoch, version: link.hello.version, fingerprint };
+  const nodes = new Nodes({ ...parts, keeper: link, log });
+  const runs = new RunService(nodes.router, sessions);
+  const tools = ownTools(config.tools, { link: nodes.router, runs, sessions });
   const hub = new Hub({ link, sessions, scope, gate, tools, clock, log });
   const door = new Door({ hub, sessions, clock, messageBytesMax: config.messageBytesMax });
   const mcp = new McpEndpoint({ link, hub, door, gate, sessions, clock, log });
-  const drain = new Drain({ face, connections, sessions, mcp, webSockets: () => face.webSockets });
+  const drain = new Drain({ face, connections, sessions, mcp, nodes, webSockets: () => face.webSockets });
   link.onDrain((reason) => void drain.run(reason).then(() => process.exit(0)));
   const grants = new Grants(link.hello.tokens, (socket) =>
     connectionOf(socket)?.close("revoked", connections.time.now),
@@ -85,12 +91,16 @@ async function main(): Promise<void> {
       allowedHosts: config.allowedHosts,
       allowedOrigins: config.allowedOrigins,
     });
-    const dispatcher = new Dispatcher({ handlers: allHandlers({ link, sessions, urls, bus, runs, hub }), announce });
+    const dispatcher = new Dispatcher({
+      handlers: allHandlers({ link, sessions, urls, bus, runs, hub, nodes }),
+      announce,
+    });
     const webSockets = new WebSocketEndpoint({ connections, access, dispatcher });
+    const nodeSockets = new NodeEndpoint({ connections, nodes });
     const lines = new LineDoor({ hub, sessions, clock, messageBytesMax: config.messageBytesMax });
     const stdio = new StdioEndpoint({ connections, access, hub, door: lines });
-    const metrics = new Metrics({ link, connections, heartbeat, throttle, sessions: () => sessions.list() });
-    face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher), webSockets, stdio, metrics });
+    const metrics = new Metrics({ link, connections, heartbeat, throttle, nodes, sessions: () => sessions.list() });
+    face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher), webSockets, stdio, nodes: nodeSockets, metrics });
     runs.begin();
     link.listening(urls);
   } catch (thrown) {

@@ -6,6 +6,7 @@ import { readdirSync } from "node:fs";
 import type { Registry } from "prom-client";
 import type { KeeperLink } from "../keeper/protocol/link.ts";
 import type { KeeperFigures, KeeperStatus } from "../keeper/protocol/messages.ts";
+import type { Nodes } from "../nodes/gateway/nodes.ts";
 import { connectionStates } from "./connections/connection.ts";
 import type { Connections } from "./connections/connections.ts";
 import type { Heartbeat } from "./heartbeat.ts";
@@ -18,6 +19,7 @@ export interface MetricsParts {
   sessions: () => { kind: string }[];
   heartbeat: Heartbeat;
   throttle: Throttle;
+  nodes: Pick<Nodes, "list" | "runStates">;
 }
 
 /** One figure with its labels. */
@@ -56,7 +58,7 @@ export class Metrics {
   }
 
   #gauges(status: KeeperStatus, figures: KeeperFigures): Metric[] {
-    const { connections, sessions, heartbeat } = this.#parts;
+    const { connections, sessions, heartbeat, nodes } = this.#parts;
     const { keeper, front, guardian, version, tier } = status;
     const open = connectionStates.filter((state) => state !== "closed");
     const runs = figures.runs.map(({ kind, state, count }): Sample => [{ kind, state }, count]);
@@ -80,6 +82,10 @@ export class Metrics {
       ),
       by("holdfast_sessions", "Open sessions.", "kind", [...countKinds(sessions())]),
       metric("holdfast_runs", "Live runs.", ["kind", "state"], runs),
+      by("holdfast_nodes", "Nodes by state; approved ones are connected or absent.", "state", [
+        ...countNodes(nodes.list()),
+      ]),
+      by("holdfast_node_runs", "Live runs on nodes.", "state", [...nodes.runStates()]),
       by("holdfast_event_loop_lag_seconds", "Longest delay of the event loop since the last scrape.", "process", lag),
       by("holdfast_open_fds", "Open descriptors.", "process", descriptors),
       by("holdfast_resident_memory_bytes", "Resident memory.", "process", rss),
@@ -125,6 +131,18 @@ function by(name: string, help: string, label: string, values: [string, number][
 function countKinds(sessions: { kind: string }[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const { kind } of sessions) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  return counts;
+}
+
+function countNodes(nodes: { state: string; connected: boolean }[]): Map<string, number> {
+  const counts = new Map([
+    ["connected", 0],
+    ["absent", 0],
+  ]);
+  for (const { state, connected } of nodes) {
+    const shown = state === "approved" ? (connected ? "connected" : "absent") : state;
+    counts.set(shown, (counts.get(shown) ?? 0) + 1);
+  }
   return counts;
 }
 

@@ -6,6 +6,7 @@ import type { FrontConfig } from "../keeper/protocol/messages.ts";
 import type { Log } from "../log.ts";
 import type { McpEndpoint } from "../mcp/endpoint.ts";
 import { rpcCode } from "../mcp/json-rpc.ts";
+import { nodePath } from "../nodes/protocol/words.ts";
 import { refuse, sendBytes, sendJson } from "../mcp/reply.ts";
 import { needsRead, needsRun, type Access, type Denial } from "./access.ts";
 import { refuseBadHead } from "./bad-head.ts";
@@ -17,6 +18,7 @@ import type { RpcEndpoint } from "./rpc.ts";
 import { isStdioUpgrade, type StdioEndpoint } from "./stdio.ts";
 import type { WebSocketEndpoint } from "./websocket/endpoint.ts";
 import { refuseUpgrade, websocketPath } from "./websocket/handshake.ts";
+import type { NodeEndpoint } from "./websocket/node-endpoint.ts";
 
 /** An ordinary import reads every export of node:http, also the lazy ones that load undici: 16 MB and 50 ms for nothing. */
 const { createServer } = process.getBuiltinModule("node:http");
@@ -44,6 +46,7 @@ export interface FaceService {
   mcp: McpEndpoint;
   webSockets: WebSocketEndpoint;
   stdio: StdioEndpoint;
+  nodes: NodeEndpoint;
   metrics: Metrics;
 }
 
@@ -89,7 +92,7 @@ export class HttpFace {
       keepAlive: true,
       keepAliveInitialDelay: heartbeatMs,
       shouldUpgradeCallback: (request: IncomingMessage) =>
-        pathOf(request.url ?? "") === websocketPath || isStdioUpgrade(request),
+        isWebSocketPath(pathOf(request.url ?? "")) || isStdioUpgrade(request),
     };
     const server = tls === null ? createServer(options) : secureServer()({ ...options, ...tls, minVersion: "TLSv1.2" });
     server.maxHeadersCount = headersCountMax;
@@ -109,7 +112,8 @@ export class HttpFace {
     const { connections, announce } = this.#parts;
     const service = this.#service;
     const isStdio = isStdioUpgrade(request);
-    if (!isStdio && pathOf(request.url ?? "") !== websocketPath) {
+    const path = pathOf(request.url ?? "");
+    if (!isStdio && !isWebSocketPath(path)) {
       const refusal = { status: 404 as const, message: `a WebSocket is at ${websocketPath} only` };
       return connections.end(stream as Socket, "bad-request", () => refuseUpgrade(stream, refusal));
     }
@@ -118,8 +122,9 @@ export class HttpFace {
       const refusal = { status: 503 as const, message: this.#busyMessage(), headers: { "retry-after": "1" } };
       return connections.end(stream as Socket, "crowded", () => refuseUpgrade(stream, refusal));
     }
-    announce(isStdio ? "upgrade /mcp" : "upgrade /ws");
+    announce(isStdio ? "upgrade /mcp" : `upgrade ${path}`);
     if (isStdio) return service.stdio.upgrade(request, stream, head);
+    if (path === nodePath) return service.nodes.upgrade(request, stream, head);
     service.webSockets.upgrade(request, stream, head);
   }
 
@@ -232,6 +237,10 @@ function deny(
   const challenge = status === 401 ? { "www-authenticate": 'Bearer realm="holdfast"' } : {};
   const wait = retryAfterS === undefined ? {} : { "retry-after": String(retryAfterS), connection: "close" };
   refuse(request, response, { status, fault, headers: { ...headers, ...challenge, ...wait } });
+}
+
+function isWebSocketPath(path: string): boolean {
+  return path === websocketPath || path === nodePath;
 }
 
 /** The path without its query, which means nothing here: least of all a token in it. */

@@ -14,7 +14,7 @@ export function drainBoundMs({ connections }: Config): number {
 }
 
 export function frontConfig(config: Config, port: number): FrontConfig {
-  const { bind, mcpServers, session, allowedOrigins, allowedHosts, limits, connections, tools } = config;
+  const { bind, mcpServers, session, allowedOrigins, allowedHosts, limits, connections, tools, nodes } = config;
   const servers = Object.entries(mcpServers).map(([name, server]) => frontServer(name, server));
   const { messageBytesMax, startsMax } = limits;
   const tls = config.tls === undefined ? null : currentTls(config.tls);
@@ -30,6 +30,7 @@ export function frontConfig(config: Config, port: number): FrontConfig {
     connections,
     tls,
     tools,
+    nodes,
   };
 }
 

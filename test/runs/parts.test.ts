@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { GrowthWatch } from "../../src/keeper/background/growth.ts";
-import { Lanes } from "../../src/keeper/background/lanes.ts";
+import { Lanes } from "../../src/lanes.ts";
 import { Pace } from "../../src/keeper/background/pace.ts";
 import { resolveSpec } from "../../src/keeper/background/policy.ts";
 import type { BackgroundSpec } from "../../src/keeper/protocol/background.ts";

@@ -13,6 +13,7 @@ export interface GatewayStatus extends KeeperStatus {
   urls: string[];
   /** Sessions that are open now. */
   sessions: number;
+  nodes: { connected: number; absent: number; pending: number; runs: number };
 }
 
 const statusShape = z
@@ -26,7 +27,15 @@ const statusShape = z
     front: restartedProcess,
     guardian: restartedProcess,
     sessions: z.int(),
-    runs: z.int().describe("alive now"),
+    nodes: z
+      .object({
+        connected: z.int(),
+        absent: z.int().describe("approved, and not here"),
+        pending: z.int().describe("wait to be approved"),
+        runs: z.int().describe("live ones on nodes"),
+      })
+      .describe("other machines that offer to run things"),
+    runs: z.int().describe("alive now, on this machine"),
     hosts: z
       .array(
         z.object({

@@ -3,10 +3,11 @@ import type { z } from "zod";
 import { gatewayApi } from "./gateway.ts";
 import { eventsApi } from "./events.ts";
 import { mcpApi } from "./mcp.ts";
+import { nodeApi } from "./node.ts";
 import { runApi } from "./run.ts";
 import { sessionApi } from "./session.ts";
 
-export const api = { ...gatewayApi, ...runApi, ...sessionApi, ...mcpApi, ...eventsApi };
+export const api = { ...gatewayApi, ...runApi, ...sessionApi, ...mcpApi, ...nodeApi, ...eventsApi };
 
 type Api = typeof api;
 export type MethodName = keyof Api;

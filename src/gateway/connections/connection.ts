@@ -22,7 +22,8 @@ const closeReasons = [
   "unheard", // acknowledges nothing: its machine or line is gone
   "slow-consumer", // took too little of what was sent to it
   "crowded", // the gateway has as many as it may have
-  "revoked", // its token is valid no more
+  "revoked", // its token, or its approval as a node, is valid no more
+  "replaced", // its node came back over another connection
   "shutdown",
 ] as const;
 export type CloseReason = (typeof closeReasons)[number];

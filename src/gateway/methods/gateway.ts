@@ -1,16 +1,31 @@
 /** `gateway.*`: the keeper answers for processes, the front for sessions. */
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
+import type { Nodes, NodeView } from "../../nodes/gateway/nodes.ts";
 import type { SessionSet } from "../../sessions/set.ts";
+import type { GatewayStatus } from "../api/gateway.ts";
 import type { NamespaceHandlers } from "./handlers.ts";
 
-export function gatewayHandlers(link: KeeperLink, sessions: SessionSet, urls: string[]): NamespaceHandlers<"gateway"> {
+export function gatewayHandlers(
+  link: KeeperLink,
+  sessions: SessionSet,
+  urls: string[],
+  nodes: Nodes,
+): NamespaceHandlers<"gateway"> {
   return {
     "gateway.status": async () => {
       const status = await link.ask("gateway.status", {});
-      return { ...status, url: urls[0] ?? "", urls, sessions: sessions.size };
+      return { ...status, url: urls[0] ?? "", urls, sessions: sessions.size, nodes: countNodes(nodes.list()) };
     },
     "gateway.ping": ({ data }) => ({ data }),
     "gateway.stop": () => link.ask("gateway.stop", {}),
     "gateway.restart": ({ all }) => link.ask("gateway.restart", { all }),
   };
+}
+
+function countNodes(nodes: NodeView[]): GatewayStatus["nodes"] {
+  const approved = nodes.filter(({ state }) => state === "approved");
+  const connected = approved.filter((node) => node.connected);
+  const waiting = nodes.filter(({ state }) => state === "pending");
+  const runs = nodes.reduce((sum, node) => sum + node.runs, 0);
+  return { connected: connected.length, absent: approved.length - connected.length, pending: waiting.length, runs };
 }

@@ -1,6 +1,7 @@
 /** What the API can do: the handlers of every namespace in one table. */
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
 import type { Hub } from "../../mcp/aggregate/hub.ts";
+import type { Nodes } from "../../nodes/gateway/nodes.ts";
 import type { RunService } from "../../runs/service.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import type { EventBus } from "../event-bus.ts";
@@ -9,6 +10,7 @@ import type { AllHandlers } from "./handlers.ts";
 import { runHandlers } from "./run.ts";
 import { eventsHandlers } from "./events.ts";
 import { mcpHandlers } from "./mcp.ts";
+import { nodeHandlers } from "./node.ts";
 import { sessionHandlers } from "./session.ts";
 
 export interface MethodParts {
@@ -18,12 +20,14 @@ export interface MethodParts {
   bus: EventBus;
   runs: RunService;
   hub: Hub;
+  nodes: Nodes;
 }
 
-export function allHandlers({ link, sessions, urls, bus, runs, hub }: MethodParts): AllHandlers {
+export function allHandlers({ link, sessions, urls, bus, runs, hub, nodes }: MethodParts): AllHandlers {
   return {
-    ...gatewayHandlers(link, sessions, urls),
-    ...runHandlers(link, runs),
+    ...gatewayHandlers(link, sessions, urls, nodes),
+    ...runHandlers(nodes.router, runs),
+    ...nodeHandlers(nodes, runs, urls),
     ...sessionHandlers(sessions),
     ...mcpHandlers(hub),
     ...eventsHandlers(bus),

@@ -1,13 +1,13 @@
 /** `run.*`: the keeper's to answer, by way of the run service. */
 import { HoldfastError } from "../../errors.ts";
-import type { KeeperLink } from "../../keeper/protocol/link.ts";
+import type { Keeper } from "../../runs/keeper.ts";
 import type { OutputPlace, RunService } from "../../runs/service.ts";
 import type { NamespaceHandlers } from "./handlers.ts";
 
 /** Most bytes of text in one answer. */
 const pollBytesMax = 64 * 1024;
 
-export function runHandlers(link: KeeperLink, runs: RunService): NamespaceHandlers<"run"> {
+export function runHandlers(link: Keeper, runs: RunService): NamespaceHandlers<"run"> {
   return {
     "run.list": ({ all }) => link.ask("run.list", { all }),
     "run.start": (params) => runs.start(params),

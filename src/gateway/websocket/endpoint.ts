@@ -8,20 +8,11 @@ import { connectionOf, type CloseReason } from "../connections/connection.ts";
 import type { Connections } from "../connections/connections.ts";
 import type { Dispatcher } from "../dispatch.ts";
 import { deniedUpgrade, handshakeProblem, refuseUpgrade, subprotocol, type UpgradeRefusal } from "./handshake.ts";
+import { newerOptions } from "./options.ts";
 import { closeCodes, WebSocketPeer } from "./peer.ts";
 
 /** Longest message of a client, as for `POST /rpc`. */
 const messageBytesMax = 1024 * 1024;
-const fragmentsMax = 1024;
-const chunksMax = 4096;
-/** Pongs that wait to be sent; further pings of the client are not answered. */
-const pongsMax = 16;
-
-/** Options of ws that its types do not know yet. */
-interface NewerOptions {
-  closeTimeout: number;
-  maxPendingAutoPongs: number;
-}
 
 export interface WebSocketParts {
   connections: Connections;
@@ -36,17 +27,13 @@ export class WebSocketEndpoint {
 
   constructor(parts: WebSocketParts) {
     this.#parts = parts;
-    const options: ServerOptions & NewerOptions = {
+    const options: ServerOptions = {
       noServer: true,
       clientTracking: false,
       // 200 KB for each connection.
       perMessageDeflate: false,
       maxPayload: messageBytesMax,
-      maxFragments: fragmentsMax,
-      maxBufferedChunks: chunksMax,
-      maxPendingAutoPongs: pongsMax,
-      // Ours comes first, and resets.
-      closeTimeout: parts.connections.limits.closingMs * 4 + 5000,
+      ...newerOptions(parts.connections.limits),
       handleProtocols: () => subprotocol,
     };
     this.#server = new WebSocketServer(options);

@@ -14,7 +14,7 @@ export interface UpgradeRefusal {
 }
 
 /** Why this request cannot become a WebSocket of ours; undefined = it can. Who may call is not looked at here. */
-export function handshakeProblem(request: IncomingMessage): UpgradeRefusal | undefined {
+export function handshakeProblem(request: IncomingMessage, spoken = subprotocol): UpgradeRefusal | undefined {
   const { headers, method } = request;
   if (method !== "GET") return { status: 405, message: "a WebSocket begins with GET", headers: { allow: "GET" } };
   if (headers.upgrade?.toLowerCase() !== "websocket") return { status: 400, message: "Upgrade must be websocket" };
@@ -25,8 +25,8 @@ export function handshakeProblem(request: IncomingMessage): UpgradeRefusal | und
   // 16 bytes in base64.
   if (!/^[+/0-9A-Za-z]{22}==$/.test(headers["sec-websocket-key"] ?? ""))
     return { status: 400, message: "Sec-WebSocket-Key must be 16 bytes in base64" };
-  if (!protocolsOf(request).includes(subprotocol))
-    return { status: 400, message: `Sec-WebSocket-Protocol must offer ${subprotocol}` };
+  if (!protocolsOf(request).includes(spoken))
+    return { status: 400, message: `Sec-WebSocket-Protocol must offer ${spoken}` };
   return undefined;
 }
 

@@ -196,7 +196,7 @@ export class WebSocketPeer implements Peer, Judged {
   }
 }
 
-function reasonOf(error: Error & { code?: string }): CloseReason {
+export function reasonOf(error: Error & { code?: string }): CloseReason {
   return error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" || error.code === "WS_ERR_TOO_MANY_BUFFERED_PARTS"
     ? "too-large"
     : "protocol-error";

@@ -18,7 +18,7 @@ import type { RunView } from "../protocol/messages.ts";
 import type { Launch, RunTable } from "../run-table.ts";
 import { rowView, type Run } from "../run.ts";
 import { GrowthWatch } from "./growth.ts";
-import { Lanes } from "./lanes.ts";
+import { Lanes } from "../../lanes.ts";
 import { LiveRun, unendable } from "./live-run.ts";
 import { OutputRing } from "./output-ring.ts";
 import { RunOutput } from "./output.ts";

@@ -181,6 +181,8 @@ export interface FrontConfig {
   messageBytesMax: number;
   /** MCP servers that may be starting at one time. */
   startsMax: number;
+  /** Times of nodes, in milliseconds; each is explained in docs/config.md. */
+  nodes: { leaseMs: number; beatMs: number; pendingMs: number };
   /** Holdfast's own tools on `/mcp`: the scope that a token needs for them; false = off. `exec` is `process` too. */
   tools: Record<"exec" | "sessions" | "status", TokenScope | false>;
 }

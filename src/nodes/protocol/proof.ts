@@ -1,5 +1,5 @@
 /** How a node proves that it holds its key: what is signed, and how a key becomes the node's id. The same on both sides. */
-import { createHash, createPublicKey, verify } from "node:crypto";
+import { createHash, createPublicKey, verify, X509Certificate } from "node:crypto";
 import { subprotocol } from "./words.ts";
 
 export interface SignedFacts {
@@ -36,4 +36,9 @@ export function isProven(facts: SignedFacts, signature: string): boolean {
   } catch {
     return false; // no key, or no signature of this form
   }
+}
+
+/** Of a certificate (PEM, the first one if there are several), as `SignedFacts` has it. */
+export function fingerprintOf(certificate: string): string {
+  return new X509Certificate(certificate).fingerprint256.replaceAll(":", "").toLowerCase();
 }

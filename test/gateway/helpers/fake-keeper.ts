@@ -171,6 +171,7 @@ export class FakeKeeper implements AsyncDisposable {
       allowedHosts: [],
       messageBytesMax: 16 * 1024 * 1024,
       startsMax: 4,
+      nodes: { leaseMs: 30_000, beatMs: 2000, pendingMs: 600_000 },
       tools: { exec: false, sessions: false, status: false },
       ...this.#options.config,
     };

@@ -1,5 +1,5 @@
 /** One lane per scope key: starts that replace each other go one after another, and only the newest of those that wait goes at all. */
-import { HoldfastError } from "../../errors.ts";
+import { HoldfastError } from "./errors.ts";
 
 interface Lane {
   /** Settles when the one before is done; never rejects. */

@@ -1,0 +1,26 @@
+/** `node.*`: other machines. */
+import type { Nodes } from "../../nodes/gateway/nodes.ts";
+import { invoke } from "../../runs/invoke.ts";
+import type { RunService } from "../../runs/service.ts";
+import type { NamespaceHandlers } from "./handlers.ts";
+
+export function nodeHandlers(nodes: Nodes, runs: RunService, urls: string[]): NamespaceHandlers<"node"> {
+  return {
+    "node.list": () => nodes.list(),
+    "node.describe": ({ node }) => nodes.describe(node),
+    "node.invoke": async ({ node, stdin, ...start }) => {
+      const input = stdin === undefined ? undefined : Buffer.from(stdin);
+      const { stdout, stderr, ...rest } = await invoke(runs, { ...start, input, host: nodes.nameOf(node) });
+      return { ...rest, stdout: stdout.toString("utf8"), stderr: stderr.toString("utf8") };
+    },
+    "node.pending": () => nodes.list().filter(({ state }) => state === "pending"),
+    "node.approve": ({ node, name }) => nodes.approve(node, name),
+    "node.reject": ({ node }) => nodes.reject(node),
+    "node.revoke": ({ node }) => nodes.revoke(node),
+    "node.rename": ({ node, name }) => nodes.rename(node, name),
+    "node.invite": ({ name, validMs }) => {
+      const { secret, expiresAt } = nodes.invite(validMs, name ?? null);
+      return { invite: secret, expiresAt, urls, fingerprint: nodes.fingerprint };
+    },
+  };
+}

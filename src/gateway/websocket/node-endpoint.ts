@@ -1,0 +1,50 @@
+/** `/node`: takes the upgrades of nodes. No token is asked for: a node proves its key in its first words. */
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { WebSocketServer, type ServerOptions } from "ws";
+import type { Nodes } from "../../nodes/gateway/nodes.ts";
+import { frameBytesMax, subprotocol } from "../../nodes/protocol/words.ts";
+import { connectionOf } from "../connections/connection.ts";
+import type { Connections } from "../connections/connections.ts";
+import { handshakeProblem, refuseUpgrade, type UpgradeRefusal } from "./handshake.ts";
+import { NodeSocket } from "./node-socket.ts";
+import { newerOptions } from "./options.ts";
+
+export interface NodeEndpointParts {
+  connections: Connections;
+  nodes: Nodes;
+}
+
+export class NodeEndpoint {
+  readonly #parts: NodeEndpointParts;
+  readonly #server: WebSocketServer;
+
+  constructor(parts: NodeEndpointParts) {
+    this.#parts = parts;
+    const options: ServerOptions = {
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: frameBytesMax,
+      ...newerOptions(parts.connections.limits),
+      handleProtocols: () => subprotocol,
+    };
+    this.#server = new WebSocketServer(options);
+  }
+
+  upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    const { connections, nodes } = this.#parts;
+    // A web page must not even be able to wait for approval; a node has no Origin.
+    const isPage = request.headers.origin !== undefined;
+    const page: UpgradeRefusal = { status: 403, message: "a node has no Origin header" };
+    const problem = isPage ? page : handshakeProblem(request, subprotocol);
+    if (problem !== undefined)
+      return connections.end(stream as Socket, "bad-request", () => refuseUpgrade(stream, problem));
+    const connection = connectionOf(stream as Socket);
+    if (connection === undefined || connection.state === "closing" || connection.state === "closed") return;
+    this.#server.handleUpgrade(request, stream, head, (ws) => {
+      new NodeSocket(ws, { stream, connection, time: connections.time }).begin(nodes);
+    });
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * The gateway's own book of its nodes, `<state>/front/nodes.db`: who they are, who was invited, what runs there. Unlike the
+ * session store it outlives the keeper: an approval holds until somebody takes it back.
+ */
+import { chmodSync, closeSync, openSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import type { Log } from "../../log.ts";
+
+/** Raised when a column changes. */
+const form = 1;
+const fileName = "nodes.db";
+
+const schema = `
+create table if not exists gateway (id text primary key) strict;
+create table if not exists nodes (
+  id text primary key, public_key text not null, name text not null, state text not null, about text not null,
+  created_at integer not null, decided_at integer, last_seen_at integer not null
+) strict;
+create table if not exists invitations (
+  digest text primary key, name text, created_at integer not null, expires_at integer not null
+) strict;
+create table if not exists runs (
+  id text primary key, epoch integer not null, node text not null, kind text not null, server text, session_id text,
+  scope_key text, on_front_loss text not null, command text not null, cwd text, state text not null,
+  started_at integer not null, ended_at integer, leader_ended_at integer, end_reason text, exit_code integer, signal text
+) strict;
+pragma user_version = ${form};`;
+
+/** A file that cannot be used is set aside, and a new one begun: then no node is approved, which is the safe side. */
+export function openNodesDatabase(directory: string, log: Log): DatabaseSync {
+  const path = join(directory, fileName);
+  try {
+    return openAt(path);
+  } catch (thrown) {
+    const hint = "set aside; nodes are to be approved anew with `holdfast nodes pending` and `approve`";
+    log("node.store_lost", { path, error: String(thrown), hint });
+  }
+  try {
+    setAside(path);
+    return openAt(path);
+  } catch (thrown) {
+    const hint = "nodes are known in memory only; make the directory writable and restart";
+    log("node.store_lost", { path, error: String(thrown), hint });
+    return openAt(":memory:");
+  }
+}
+
+/** What must survive the machine's sudden end too, a revocation say, is on the disk when this returns. */
+export function makeDurable(database: DatabaseSync): void {
+  database.exec("pragma wal_checkpoint(truncate)");
+}
+
+function setAside(path: string): void {
+  const aside = `.unusable-${Date.now()}`;
+  for (const suffix of ["", "-wal", "-shm"]) {
+    try {
+      renameSync(path + suffix, path + aside + suffix);
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== "ENOENT") throw thrown;
+    }
+  }
+}
+
+function openAt(path: string): DatabaseSync {
+  if (path !== ":memory:") {
+    closeSync(openSync(path, "a", 0o600));
+    chmodSync(path, 0o600);
+  }
+  const database = new DatabaseSync(path);
+  try {
+    // Runs cost no fsync: what was written survives every death of a process, and decisions are made durable one by one.
+    database.exec("pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = normal");
+    const { user_version: found } = database.prepare("pragma user_version").get() as { user_version: number };
+    if (found !== 0 && found !== form) throw new Error(`form ${found}, expected ${form}`);
+    const { quick_check: health } = database.prepare("pragma quick_check(1)").get() as { quick_check: string };
+    if (health !== "ok") throw new Error(health);
+    database.exec(`begin immediate; ${schema} commit`);
+    return database;
+  } catch (thrown) {
+    database.close();
+    throw thrown;
+  }
+}

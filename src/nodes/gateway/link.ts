@@ -1,0 +1,143 @@
+/** One welcome connection to a node: questions and their answers, its lease renewed with every beat, its silence noticed. */
+import { HoldfastError } from "../../errors.ts";
+import { replyShapes } from "../protocol/shapes.ts";
+import { frameBytesMax, type NodeRequestName, type NodeRequests, type NodeWord } from "../protocol/words.ts";
+import type { NodeWire } from "./wire.ts";
+
+/** Questions without an answer at one time; more are refused. */
+const asksMax = 4096;
+/** So many beats may be late by before silence is loss. */
+const beatsMissedMax = 3;
+
+/** The link ended before the answer: nobody knows here whether the question was heard. */
+export class LinkLost extends Error {
+  override readonly name = "LinkLost";
+}
+
+export interface LinkTimes {
+  leaseMs: number;
+  beatMs: number;
+}
+
+interface Asked {
+  name: NodeRequestName;
+  resolve: (result: never) => void;
+  reject: (error: Error) => void;
+}
+
+export class NodeLink {
+  readonly wire: NodeWire;
+  /** One life of the node's keeper. */
+  readonly instance: string;
+  readonly once: boolean;
+  readonly openedAt = Date.now();
+  /** When the node may have heard of us last, by the monotonic clock: its lease cannot last longer from then on. */
+  lastSentAt = performance.now();
+  /** Of the last beat, in milliseconds; undefined before it was answered. */
+  roundTripMs: number | undefined;
+  readonly #times: LinkTimes;
+  readonly #asked = new Map<number, Asked>();
+  #nextId = 1;
+  #beat: NodeJS.Timeout | undefined;
+  /** Loop time at which the oldest beat without an answer was sent. */
+  #unanswered: number | undefined;
+  #isLost = false;
+
+  constructor(wire: NodeWire, { instance, once }: { instance: string; once: boolean }, times: LinkTimes) {
+    this.wire = wire;
+    this.instance = instance;
+    this.once = once;
+    this.#times = times;
+  }
+
+  get lost(): boolean {
+    return this.#isLost;
+  }
+
+  begin(): void {
+    this.#beat = setInterval(() => this.#renew(), this.#times.beatMs);
+    this.#beat.unref();
+    this.#renew();
+  }
+
+  /** Rejects with the node's refusal, or with LinkLost. */
+  async ask<N extends NodeRequestName>(name: N, params: NodeRequests[N]["params"]): Promise<NodeRequests[N]["result"]> {
+    const text = (id: number) => JSON.stringify({ type: "ask", id, name, params });
+    if (this.#asked.size >= asksMax)
+      throw new HoldfastError("gateway_busy", `${asksMax} questions to this node are unanswered; try again later`);
+    // A beat waits for nobody: behind a long line of input it would look like silence.
+    if (name !== "lease.renew") await this.wire.ready();
+    if (this.#isLost) throw new LinkLost("the link is lost");
+    const id = this.#nextId++;
+    const message = text(id);
+    if (Buffer.byteLength(message) > frameBytesMax)
+      throw new HoldfastError("invalid_params", `a node takes at most ${frameBytesMax} bytes at once; send less`);
+    return new Promise((resolve, reject) => {
+      this.#asked.set(id, { name, resolve, reject });
+      this.#send(message);
+    });
+  }
+
+  /** An answer. Throws, in words for the log, when it is none to anything that was asked, or not of its form. */
+  answered(message: Extract<NodeWord, { type: "reply" | "refusal" }>): void {
+    const asked = this.#asked.get(message.id);
+    if (asked === undefined) throw new Error(`an answer to no question (${message.id})`);
+    this.#asked.delete(message.id);
+    if (message.type === "refusal") return asked.reject(new HoldfastError(message.code, message.message));
+    const read = replyShapes[asked.name].safeParse(message.result);
+    if (!read.success) {
+      asked.reject(new LinkLost("the answer has not its form"));
+      throw new Error(`an answer to ${asked.name} that is none: ${read.error.issues[0]?.message ?? ""}`);
+    }
+    asked.resolve(read.data as never);
+  }
+
+  /** It answers a beat within `boundMs`, or not. */
+  async isAlive(boundMs: number): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(false), boundMs);
+    });
+    const answer = this.ask("lease.renew", { leaseMs: this.#times.leaseMs }).then(
+      () => true,
+      () => false,
+    );
+    return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+  }
+
+  /** Once, when the wire is gone: whoever waits for an answer hears that there is none. */
+  lose(): void {
+    this.#isLost = true;
+    clearInterval(this.#beat);
+    for (const { reject } of this.#asked.values()) reject(new LinkLost("the link was lost before the answer"));
+    this.#asked.clear();
+  }
+
+  #renew(): void {
+    const now = this.wire.loopNow;
+    if (this.#unanswered !== undefined) {
+      if (now - this.#unanswered >= this.#times.beatMs * beatsMissedMax)
+        this.wire.end("no-heartbeat", "no answer to the beats");
+      // The next beat waits for this one: a node that is behind is not sent more.
+      return;
+    }
+    this.#unanswered = now;
+    const began = performance.now();
+    const { leaseMs } = this.#times;
+    this.ask("lease.renew", { leaseMs }).then(
+      () => {
+        this.#unanswered = undefined;
+        this.roundTripMs = performance.now() - began;
+      },
+      (error: unknown) => {
+        // A keeper that does not answer its front is no life over there.
+        if (!(error instanceof LinkLost)) this.wire.end("no-heartbeat", "the node cannot renew its lease");
+      },
+    );
+  }
+
+  #send(message: string): void {
+    this.lastSentAt = performance.now();
+    this.wire.send(message);
+  }
+}

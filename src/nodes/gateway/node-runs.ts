@@ -1,0 +1,113 @@
+/** All runs on nodes that this gateway answers for, on record before a node hears of them. */
+import { randomBytes } from "node:crypto";
+import { HoldfastError } from "../../errors.ts";
+import type { BackgroundSpec } from "../../keeper/protocol/background.ts";
+import type { EndReason } from "../../keeper/protocol/messages.ts";
+import type { Log } from "../../log.ts";
+import { NodeRun } from "./node-run.ts";
+import type { NodesBook, RunRow } from "./rows.ts";
+
+/** Live runs on all nodes together. */
+const liveMax = 2000;
+/** Ended ones that are remembered; their output is on the node, for as long as that keeps it. */
+const endedMax = 1000;
+
+/** `n<epoch of the keeper>-<12 hex digits>`: no local run is named so, and no earlier life's either. */
+export function isNodeRun(id: string): boolean {
+  return /^n\d+-[0-9a-f]{12}$/.test(id);
+}
+
+const notEnded = { endedAt: null, leaderEndedAt: null, endReason: null, exitCode: null, signal: null };
+
+export class NodeRuns {
+  readonly #book: NodesBook;
+  readonly #epoch: number;
+  readonly #log: Log;
+  readonly #runs = new Map<string, NodeRun>();
+
+  /** What an earlier front of the same keeper left goes on; what an earlier keeper left is to end. */
+  constructor(book: NodesBook, epoch: number, log: Log) {
+    this.#book = book;
+    this.#epoch = epoch;
+    this.#log = log;
+    for (const row of book.runs.all()) {
+      const run = new NodeRun({ ...row });
+      this.#runs.set(row.id, run);
+      if (run.exited) continue;
+      if (row.epoch !== epoch) run.giveUp("keeper-lost");
+      else if (row.onFrontLoss === "kill") run.row.endReason ??= "front-lost";
+      this.write(run);
+    }
+  }
+
+  get all(): NodeRun[] {
+    return [...this.#runs.values()];
+  }
+
+  of(node: string): NodeRun[] {
+    return this.all.filter((run) => run.row.node === node);
+  }
+
+  find(id: string): NodeRun | undefined {
+    return this.#runs.get(id);
+  }
+
+  /** Throws `run_unknown`. */
+  get(id: string): NodeRun {
+    const run = this.#runs.get(id);
+    if (run !== undefined) return run;
+    throw new HoldfastError("run_unknown", `no run ${id}; \`holdfast process list --all\` shows those there are`);
+  }
+
+  /** Why a run of no record, which a node still has, is to end. */
+  reasonForUnknown(id: string): EndReason {
+    return id.startsWith(`n${this.#epoch}-`) ? "orphan-swept" : "keeper-lost";
+  }
+
+  /** Throws `run_limit`, and `state_unusable` when it cannot be written down: then the node must not hear of it. */
+  create(node: string, spec: BackgroundSpec, now: number): NodeRun {
+    if (this.all.filter((run) => !run.settled).length >= liveMax)
+      throw new HoldfastError("run_limit", `${liveMax} runs are alive on nodes; end some`);
+    const { kind, sessionId, scopeKey, onFrontLoss, cwd } = spec;
+    const id = `n${this.#epoch}-${randomBytes(6).toString("hex")}`;
+    const what = { id, epoch: this.#epoch, node, kind, server: null, command: spec.argv.join(" "), cwd };
+    const whose = { sessionId, scopeKey, onFrontLoss };
+    const row: RunRow = { ...what, ...whose, ...notEnded, state: "starting", startedAt: now };
+    try {
+      this.#book.runs.put(row);
+    } catch (cause) {
+      const remedy = "nothing was started; see that the state directory can be written";
+      throw new HoldfastError("state_unusable", `the run cannot be put on record (${String(cause)}); ${remedy}`, {
+        cause,
+      });
+    }
+    const run = new NodeRun(row);
+    this.#runs.set(row.id, run);
+    this.#log("run.intended", { run: row.id, kind, server: null, session: sessionId });
+    this.#trim();
+    return run;
+  }
+
+  /** A record that cannot be written is still right in memory; the next front learns the same from the node. */
+  write(run: NodeRun): void {
+    try {
+      this.#book.runs.put(run.row);
+    } catch (thrown) {
+      this.#log("node.store_failed", { run: run.id, error: String(thrown) });
+    }
+  }
+
+  forget(run: NodeRun): void {
+    this.#runs.delete(run.id);
+    try {
+      this.#book.runs.remove(run.id);
+    } catch (thrown) {
+      this.#log("node.store_failed", { run: run.id, error: String(thrown) });
+    }
+  }
+
+  #trim(): void {
+    const settled = this.all.filter((run) => run.settled);
+    for (const run of settled.slice(0, Math.max(0, settled.length - endedMax))) this.forget(run);
+  }
+}

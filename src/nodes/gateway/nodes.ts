@@ -1,0 +1,218 @@
+/** The nodes of a gateway: its one door to all of this folder. */
+import { systemClock } from "../../clock.ts";
+import { HoldfastError } from "../../errors.ts";
+import type { KeeperLink } from "../../keeper/protocol/link.ts";
+import type { FrontConfig, RunView } from "../../keeper/protocol/messages.ts";
+import type { Log } from "../../log.ts";
+import type { NodeAbout } from "../protocol/words.ts";
+import { openNodesDatabase } from "./database.ts";
+import { NodeRuns } from "./node-runs.ts";
+import { Reception } from "./reception.ts";
+import { RemoteNode } from "./remote-node.ts";
+import { Roster, type KnownNode } from "./roster.ts";
+import { Router } from "./router.ts";
+import { NodesBook, type NodeState } from "./rows.ts";
+import { RunsOnNodes } from "./runs-on-nodes.ts";
+import type { Visit } from "./visit.ts";
+import type { NodeWire } from "./wire.ts";
+
+/** Time for a revoked node to end what it runs, before its connection goes. */
+const revokeBoundMs = 3000;
+
+export interface NodesParts {
+  config: FrontConfig["nodes"];
+  directory: string;
+  /** Of the keeper. */
+  epoch: number;
+  version: string;
+  /** SHA-256 of our certificate, lower-case hex; "" without TLS. */
+  fingerprint: string;
+  keeper: Pick<KeeperLink, "ask">;
+  log: Log;
+}
+
+/** One node as the API shows it. Times are milliseconds since the epoch. */
+export interface NodeView {
+  id: string;
+  name: string;
+  state: NodeState;
+  /** It is here now and has said what it runs. */
+  connected: boolean;
+  /** A connection of it waits to be approved. */
+  waiting: boolean;
+  /** It takes one run and ends. */
+  once: boolean;
+  about: NodeAbout;
+  address: string | null;
+  createdAt: number;
+  decidedAt: number | null;
+  lastSeenAt: number;
+  connectedAt: number | null;
+  /** Of the last heartbeat: to its keeper and back. */
+  roundTripMs: number | null;
+  /** Live runs of this gateway. */
+  runs: number;
+}
+
+export class Nodes {
+  /** The keeper and the nodes as one, for the run service. */
+  readonly router: Router;
+  readonly #parts: NodesParts;
+  readonly #book: NodesBook;
+  readonly #roster: Roster;
+  readonly #runs: NodeRuns;
+  readonly #far: RunsOnNodes;
+  readonly #reception: Reception;
+  readonly #remotes = new Map<string, RemoteNode>();
+
+  constructor(parts: NodesParts) {
+    this.#parts = parts;
+    const { config, directory, epoch, version, fingerprint, keeper, log } = parts;
+    this.#book = new NodesBook(openNodesDatabase(directory, log));
+    this.#roster = new Roster(this.#book, systemClock);
+    this.#runs = new NodeRuns(this.#book, epoch, log);
+    const remote = (id: string) => this.#remote(id);
+    const byName = (name: string) => this.#byName(name);
+    this.#far = new RunsOnNodes({ runs: this.#runs, leaseMs: config.leaseMs, byName, byId: remote });
+    this.router = new Router(keeper, this.#far);
+    this.#reception = new Reception({ roster: this.#roster, times: config, fingerprint, version, log, remote });
+    // Those with runs of the front before have their lease to come back, from now on.
+    for (const run of this.#runs.all) if (!run.settled) this.#remote(run.row.node);
+  }
+
+  /** Somebody on `/node`. Tell the visit what it says, and when its wire is gone. */
+  greet(wire: NodeWire): Visit {
+    return this.#reception.greet(wire);
+  }
+
+  list(): NodeView[] {
+    return this.#roster.all.map((node) => this.#view(node));
+  }
+
+  /** The name by which runs are sent to it. Throws `node_unknown`. */
+  nameOf(word: string): string {
+    return this.#roster.find(word).name;
+  }
+
+  /** Throws `node_unknown`. */
+  describe(word: string): { node: NodeView; runs: RunView[] } {
+    const node = this.#roster.find(word);
+    const live = this.#runs.of(node.id).filter((run) => !run.exited);
+    return { node: this.#view(node), runs: live.map((run) => this.#remote(node.id).view(run)) };
+  }
+
+  /** Throws `node_unknown` and `node_name_taken`. */
+  approve(word: string, name?: string): NodeView {
+    const node = this.#roster.approve(word, name);
+    this.#parts.log("node.approved", { node: node.id, name: node.name, by: "admin" });
+    this.#reception.approved(node);
+    return this.#view(node);
+  }
+
+  async reject(word: string): Promise<NodeView> {
+    const node = this.#roster.reject(word);
+    this.#parts.log("node.rejected", { node: node.id, name: node.name });
+    return this.#dismiss(node, "node_rejected");
+  }
+
+  /** What it runs is ended first, as far as it does that soon; then it is out. */
+  async revoke(word: string): Promise<NodeView> {
+    const node = this.#roster.revoke(word);
+    this.#parts.log("node.revoked", { node: node.id, name: node.name });
+    return this.#dismiss(node, "node_revoked");
+  }
+
+  rename(word: string, name: string): NodeView {
+    return this.#view(this.#roster.rename(word, name));
+  }
+
+  invite(validMs: number, name: string | null): { secret: string; expiresAt: number } {
+    return this.#roster.invite(validMs, name);
+  }
+
+  get fingerprint(): string {
+    return this.#parts.fingerprint;
+  }
+
+  /** Live runs on nodes, by the state in which they are shown. */
+  runStates(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { state } of this.#far.views()) if (state !== "exited") counts.set(state, (counts.get(state) ?? 0) + 1);
+    return counts;
+  }
+
+  /** Ends all that runs on nodes, for the gateway's orderly end; what takes longer than `boundMs` ends over there with its lease. */
+  async endRuns(boundMs: number): Promise<void> {
+    await this.#end(
+      this.#runs.all.filter((run) => !run.settled).map(({ id }) => id),
+      "shutdown",
+      boundMs,
+    );
+  }
+
+  /** Everybody out; nothing is asked of a node any more. */
+  close(): void {
+    this.#reception.close();
+    this.#book.close();
+  }
+
+  async #dismiss(node: KnownNode, code: "node_rejected" | "node_revoked"): Promise<NodeView> {
+    const live = this.#runs.of(node.id).filter((run) => !run.settled);
+    if (this.#remote(node.id).link !== undefined) {
+      const ids = live.map(({ id }) => id);
+      await this.#end(ids, "cancelled", revokeBoundMs);
+    }
+    this.#reception.dismissed(node.id, code);
+    return this.#view(node);
+  }
+
+  async #end(runs: string[], reason: "shutdown" | "cancelled", boundMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, boundMs);
+    });
+    // One that cannot be ended has its reason on record, and is told when it can be.
+    const ends = runs.map((run) => this.#far.end({ run, reason, hurried: false }).catch(() => {}));
+    await Promise.race([Promise.all(ends), late]);
+    clearTimeout(timer);
+  }
+
+  #remote(id: string): RemoteNode {
+    let remote = this.#remotes.get(id);
+    if (remote === undefined) {
+      const { config, log } = this.#parts;
+      const name = () => this.#roster.get(id)?.name ?? id;
+      remote = new RemoteNode(id, { runs: this.#runs, leaseMs: config.leaseMs, log, name });
+      this.#remotes.set(id, remote);
+    }
+    return remote;
+  }
+
+  #byName(name: string): RemoteNode {
+    const node = this.#roster.approved(name) ?? this.#roster.find(name);
+    if (node.state === "approved") return this.#remote(node.id);
+    const remedy =
+      node.state === "pending" ? "`holdfast nodes approve` lets it in" : "`holdfast nodes list` shows who may";
+    throw new HoldfastError("node_unknown", `node ${name} is ${node.state}, not approved; ${remedy}`);
+  }
+
+  #view(known: KnownNode): NodeView {
+    const { publicKey: _, ...node } = this.#roster.get(known.id) ?? known;
+    const link = this.#remotes.get(node.id)?.link;
+    const live = this.#runs.of(node.id).filter((run) => !run.exited);
+    const here = {
+      address: link?.wire.address ?? null,
+      connectedAt: link?.openedAt ?? null,
+      once: link?.once ?? false,
+    };
+    return {
+      ...node,
+      ...here,
+      lastSeenAt: link === undefined ? node.lastSeenAt : Date.now(),
+      connected: link !== undefined,
+      waiting: this.#reception.isPending(node.id),
+      roundTripMs: link?.roundTripMs ?? null,
+      runs: live.length,
+    };
+  }
+}

@@ -1,0 +1,260 @@
+/**
+ * One node as the gateway treats it: here, away for less than its lease, or gone. Questions that may be asked twice outlive a
+ * lost link; runs are compared with what the node says as soon as it is back.
+ */
+import { HoldfastError } from "../../errors.ts";
+import type { RequestedRun } from "../../keeper/protocol/background.ts";
+import type { EndReason, RunView } from "../../keeper/protocol/messages.ts";
+import type { Log } from "../../log.ts";
+import type { NodeRequestName, NodeRequests } from "../protocol/words.ts";
+import { LinkLost, type NodeLink } from "./link.ts";
+import type { NodeRun } from "./node-run.ts";
+import type { NodeRuns } from "./node-runs.ts";
+
+/** The lease is counted over there; so much later it is over for certain, seen from here. */
+const leaseSlackMs = 1000;
+
+export interface RemoteParts {
+  runs: NodeRuns;
+  leaseMs: number;
+  log: Log;
+  /** The node's present name. */
+  name: () => string;
+}
+
+/** What may be asked again after a lost link: it has the same effect once and twice. */
+export type Repeatable = Exclude<NodeRequestName, "exec.signal" | "lease.renew">;
+
+interface Waiter {
+  resolve: (link: NodeLink) => void;
+  reject: (error: Error) => void;
+}
+
+export class RemoteNode {
+  readonly id: string;
+  readonly #parts: RemoteParts;
+  readonly #waiting = new Set<Waiter>();
+  /** Requests that it told of by itself: it may go on speaking of them. */
+  readonly #heardOf = new Set<string>();
+  #link: NodeLink | undefined;
+  #lease: NodeJS.Timeout | undefined;
+
+  /** A node that is not here yet may have runs of the front before: it has its lease to come back. */
+  constructor(id: string, parts: RemoteParts) {
+    this.id = id;
+    this.#parts = parts;
+    if (this.#runs.some((run) => !run.settled)) this.#countLease(parts.leaseMs);
+  }
+
+  get link(): NodeLink | undefined {
+    return this.#link;
+  }
+
+  get name(): string {
+    return this.#parts.name();
+  }
+
+  view(run: NodeRun): RunView {
+    return run.view(this.name, this.#link !== undefined);
+  }
+
+  // ── here and away ──
+
+  /** The node is here and has said what it runs. Throws, in words for the log, when that cannot be true. */
+  arrive(link: NodeLink, told: readonly RequestedRun[]): void {
+    const { runs } = this.#parts;
+    for (const { request } of told) this.#mustBeMine(request);
+    clearTimeout(this.#lease);
+    this.#link = link;
+    this.#heardOf.clear();
+    const known = new Map(told.map(({ request, run }) => [request, run]));
+    for (const [request, view] of known) {
+      this.#heardOf.add(request);
+      const run = runs.find(request);
+      // What it cannot be told of any more, what was to end while it was away, and what was ended here in the end.
+      const reason = run === undefined ? runs.reasonForUnknown(request) : run.row.endReason;
+      if (view.state !== "exited" && reason !== null) this.#endLate(request, reason);
+      if (run !== undefined) this.#learn(run, view);
+    }
+    for (const run of this.#runs) {
+      if (known.has(run.id) || run.starting || run.exited) continue;
+      run.vanish("node-lost", Date.now());
+      this.#changed(run);
+    }
+    for (const { resolve } of this.#waiting) resolve(link);
+    this.#waiting.clear();
+  }
+
+  /** Its link is lost. What it runs is lost to sight, and given up when its lease is over for certain. */
+  leave(link: NodeLink): void {
+    if (this.#link !== link) return;
+    this.#link = undefined;
+    this.#countLease(this.#parts.leaseMs - (performance.now() - link.lastSentAt));
+  }
+
+  /** A run's state, as the node tells it. Throws, in words for the log, when that run was never given to it. */
+  hears({ request, run: view }: RequestedRun): void {
+    const run = this.#mustBeMine(request);
+    if (run !== undefined) this.#learn(run, view);
+    else if (!this.#heardOf.has(request)) throw new Error(`the state of a run that it was never given (${request})`);
+  }
+
+  // ── questions ──
+
+  /** The link now. Throws `node_absent`. */
+  present(): NodeLink {
+    if (this.#link !== undefined) return this.#link;
+    throw new HoldfastError(
+      "node_absent",
+      `node ${this.name} is not connected; start it there with \`holdfast node run\`, and see \`holdfast nodes list\``,
+    );
+  }
+
+  /** Asks until there is an answer, over one link or the next. Throws the node's refusal, and `node_lost` when it does not come back. */
+  async ask<N extends Repeatable>(name: N, params: NodeRequests[N]["params"]): Promise<NodeRequests[N]["result"]> {
+    for (;;) {
+      const link = await this.#whenPresent();
+      try {
+        return await link.ask(name, params);
+      } catch (thrown) {
+        if (!(thrown instanceof LinkLost)) throw thrown;
+      }
+    }
+  }
+
+  /** As `ask`; undefined when the node was away for `waitMs`, which is also what the question itself may take over there. */
+  async askWithin<N extends "exec.read">(
+    name: N,
+    params: NodeRequests[N]["params"],
+    waitMs: number,
+  ): Promise<NodeRequests[N]["result"] | undefined> {
+    const deadline = performance.now() + waitMs;
+    for (;;) {
+      const restMs = Math.max(0, deadline - performance.now());
+      const link = this.#link ?? (await this.#whenPresentWithin(restMs));
+      if (link === undefined) return undefined;
+      try {
+        return await link.ask(name, { ...params, waitMs: Math.round(restMs) });
+      } catch (thrown) {
+        if (!(thrown instanceof LinkLost)) throw thrown;
+      }
+    }
+  }
+
+  /** Once, over this link. Throws `node_lost` when nobody can say whether it was done. */
+  async askOnce<N extends NodeRequestName>(
+    name: N,
+    params: NodeRequests[N]["params"],
+  ): Promise<NodeRequests[N]["result"]> {
+    try {
+      return await this.present().ask(name, params);
+    } catch (thrown) {
+      if (!(thrown instanceof LinkLost)) throw thrown;
+      throw new HoldfastError(
+        "node_lost",
+        `node ${this.name} was lost before it answered; whether it did it is unknown`,
+      );
+    }
+  }
+
+  /** Its live runs with their processes; none when it does not say so in time. */
+  async look(boundMs: number): Promise<RunView[]> {
+    const link = this.#link;
+    if (link === undefined) return [];
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<RunView[]>((resolve) => {
+      timer = setTimeout(() => resolve([]), boundMs);
+    });
+    // A node that cannot say it now is shown as it was known last.
+    const answer = link.ask("run.list", { all: false }).catch((): RunView[] => []);
+    return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+  }
+
+  /** It said what cannot be: its connection ends. Returns the error for whoever asked. */
+  fault(what: string): HoldfastError {
+    this.#parts.log("node.fault", { node: this.id, address: this.#link?.wire.address ?? "", what });
+    this.#link?.wire.end("protocol-error", "not as it was agreed");
+    return new HoldfastError("node_lost", `node ${this.name} answered what cannot be: ${what}`);
+  }
+
+  /** Takes what the node answered about a run into its record. */
+  took(run: NodeRun, view: RunView): RunView {
+    this.#learn(run, view);
+    return this.view(run);
+  }
+
+  // ── inside ──
+
+  get #runs(): NodeRun[] {
+    return this.#parts.runs.of(this.id);
+  }
+
+  #whenPresent(): Promise<NodeLink> {
+    if (this.#link !== undefined) return Promise.resolve(this.#link);
+    if (this.#lease === undefined) return Promise.reject(this.goneError());
+    return new Promise((resolve, reject) => this.#waiting.add({ resolve, reject }));
+  }
+
+  async #whenPresentWithin(boundMs: number): Promise<NodeLink | undefined> {
+    if (boundMs === 0 && this.#lease !== undefined) return undefined;
+    let timer: NodeJS.Timeout | undefined;
+    const waiting = this.#whenPresent();
+    const late = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), boundMs);
+    });
+    waiting.catch(() => {}); // told to whoever still waits, by the race
+    return Promise.race([waiting, late]).finally(() => clearTimeout(timer));
+  }
+
+  #countLease(restMs: number): void {
+    clearTimeout(this.#lease);
+    this.#lease = setTimeout(() => this.#leaseOver(), Math.max(0, restMs) + leaseSlackMs);
+    this.#lease.unref();
+  }
+
+  #leaseOver(): void {
+    this.#lease = undefined;
+    for (const run of this.#runs) {
+      if (run.settled) continue;
+      run.giveUp("node-lost");
+      this.#parts.runs.write(run);
+      this.#parts.log("node.run_given_up", { node: this.id, run: run.id, endReason: run.row.endReason });
+    }
+    for (const { reject } of this.#waiting) reject(this.goneError());
+    this.#waiting.clear();
+  }
+
+  /** For whoever waits for what it ran. */
+  goneError(): HoldfastError {
+    const words = `node ${this.name} did not come back within its lease; it ends what it ran by itself`;
+    return new HoldfastError("node_lost", words);
+  }
+
+  /** Undefined: no record of it. Throws when it is another node's. */
+  #mustBeMine(request: string): NodeRun | undefined {
+    const run = this.#parts.runs.find(request);
+    if (run !== undefined && run.row.node !== this.id) throw new Error(`speaks of a run of another node (${request})`);
+    return run;
+  }
+
+  #learn(run: NodeRun, view: RunView): void {
+    const before = run.row.state;
+    if (!run.learn(view)) return;
+    if (before === "starting" && run.row.state !== "starting") this.#parts.log("run.spawned", { run: run.id });
+    this.#changed(run);
+  }
+
+  #changed(run: NodeRun): void {
+    this.#parts.runs.write(run);
+    if (!run.exited) return;
+    const { endReason, exitCode, signal } = run.row;
+    this.#parts.log("run.ended", { run: run.id, endReason, exitCode, signal });
+  }
+
+  /** What is to end since the node was away, or is on no record. Its next words say how it went. */
+  #endLate(request: string, reason: EndReason): void {
+    this.ask("exec.end", { run: request, reason, hurried: false }).catch((error: unknown) => {
+      this.#parts.log("node.not_ended", { node: this.id, run: request, error: String(error) });
+    });
+  }
+}

@@ -1,0 +1,124 @@
+/** Rows of the nodes' book: statements and nothing else. Times are milliseconds since the epoch. */
+import { randomBytes } from "node:crypto";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { EndReason, RunKind, RunState } from "../../keeper/protocol/messages.ts";
+import { makeDurable } from "./database.ts";
+
+export type NodeState = "pending" | "approved" | "rejected" | "revoked";
+
+export interface NodeRow {
+  /** First 32 hex digits of the SHA-256 of its public key. */
+  id: string;
+  /** 32 bytes, base64url. */
+  publicKey: string;
+  name: string;
+  state: NodeState;
+  /** JSON of what it says of itself. */
+  about: string;
+  createdAt: number;
+  decidedAt: number | null;
+  lastSeenAt: number;
+}
+
+export interface InvitationRow {
+  /** SHA-256 of the secret, hex. */
+  digest: string;
+  /** The name that the node gets; null = the one that it wants. */
+  name: string | null;
+  createdAt: number;
+  expiresAt: number;
+}
+
+export interface RunRow {
+  id: string;
+  /** Of the keeper in whose life it was started. */
+  epoch: number;
+  node: string;
+  kind: RunKind;
+  server: string | null;
+  sessionId: string | null;
+  scopeKey: string | null;
+  onFrontLoss: "keep" | "kill";
+  command: string;
+  cwd: string | null;
+  /** `lost`: its node did not come back in time; what became of it only the node can say. */
+  state: RunState;
+  startedAt: number;
+  endedAt: number | null;
+  leaderEndedAt: number | null;
+  /** Set before the end, too: why it is to end as soon as the node can be told. */
+  endReason: EndReason | null;
+  exitCode: number | null;
+  signal: string | null;
+}
+
+const nodeColumns = ["id", "publicKey", "name", "state", "about", "createdAt", "decidedAt", "lastSeenAt"] as const;
+const invitationColumns = ["digest", "name", "createdAt", "expiresAt"] as const;
+const runColumns = [
+  ...(["id", "epoch", "node", "kind", "server", "sessionId", "scopeKey", "onFrontLoss", "command", "cwd"] as const),
+  ...(["state", "startedAt", "endedAt", "leaderEndedAt", "endReason", "exitCode", "signal"] as const),
+] as const;
+
+const snake = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+/** One table whose columns are named as the fields of `T`, in another spelling. */
+class Table<T extends object> {
+  readonly #put: StatementSync;
+  readonly #remove: StatementSync;
+  readonly #all: StatementSync;
+
+  constructor(database: DatabaseSync, table: string, columns: readonly (keyof T & string)[]) {
+    const names = columns.map(snake).join(", ");
+    const places = columns.map((name) => `$${name}`).join(", ");
+    const [key = ""] = columns.map(snake);
+    // Not "insert or replace": that would give the row a new place, and the order is the order of the first writing.
+    const updates = columns.map((name) => `${snake(name)} = excluded.${snake(name)}`).join(", ");
+    this.#put = database.prepare(
+      `insert into ${table} (${names}) values (${places}) on conflict (${key}) do update set ${updates}`,
+    );
+    this.#remove = database.prepare(`delete from ${table} where ${key} = ?`);
+    const fields = columns.map((name) => `${snake(name)} as ${name}`).join(", ");
+    this.#all = database.prepare(`select ${fields} from ${table} order by rowid`);
+  }
+
+  put(row: T): void {
+    this.#put.run({ ...row } as Record<string, string | number | null>);
+  }
+
+  /** True if it was there. */
+  remove(key: string): boolean {
+    return this.#remove.run(key).changes > 0;
+  }
+
+  all(): T[] {
+    return this.#all.all() as unknown as T[];
+  }
+}
+
+/** Every method throws what SQLite throws: whether a failure matters is for the caller to say. */
+export class NodesBook {
+  /** By which nodes know this gateway again, 32 hex digits; as old as the file. */
+  readonly gatewayId: string;
+  readonly nodes: Table<NodeRow>;
+  readonly invitations: Table<InvitationRow>;
+  readonly runs: Table<RunRow>;
+  readonly #database: DatabaseSync;
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+    this.nodes = new Table(database, "nodes", nodeColumns);
+    this.invitations = new Table(database, "invitations", invitationColumns);
+    this.runs = new Table(database, "runs", runColumns);
+    const known = database.prepare("select id from gateway").get() as { id: string } | undefined;
+    this.gatewayId = known?.id ?? randomBytes(16).toString("hex");
+    if (known === undefined) database.prepare("insert into gateway (id) values (?)").run(this.gatewayId);
+  }
+
+  makeDurable(): void {
+    makeDurable(this.#database);
+  }
+
+  close(): void {
+    if (this.#database.isOpen) this.#database.close();
+  }
+}

@@ -1,0 +1,158 @@
+/** What can be asked of a run on a node: the keeper's own words, answered by its node, by its record, or by how long it is away. */
+import { HoldfastError } from "../../errors.ts";
+import type { BackgroundSpec } from "../../keeper/protocol/background.ts";
+import type { FrontRequestName, FrontRequests, RunView } from "../../keeper/protocol/messages.ts";
+import type { NodeRun } from "./node-run.ts";
+import type { NodeRuns } from "./node-runs.ts";
+import type { RemoteNode } from "./remote-node.ts";
+
+/** A node that is slow to say what processes it has does not hold up the list of all. */
+const listBoundMs = 1500;
+const nothing = { bytes: "", sizes: [] };
+
+type Params<N extends FrontRequestName> = FrontRequests[N]["params"];
+type Result<N extends FrontRequestName> = FrontRequests[N]["result"];
+
+export interface RunsOnNodesParts {
+  runs: NodeRuns;
+  leaseMs: number;
+  /** The approved node of that name. Throws `node_unknown`. */
+  byName: (name: string) => RemoteNode;
+  byId: (id: string) => RemoteNode;
+}
+
+export class RunsOnNodes {
+  readonly #parts: RunsOnNodesParts;
+
+  constructor(parts: RunsOnNodesParts) {
+    this.#parts = parts;
+  }
+
+  /** Throws `node_unknown`, `node_absent`, `node_lost` and what the node says no with; only after `node_lost` something may run. */
+  async start(spec: BackgroundSpec): Promise<RunView> {
+    const { runs, leaseMs, byName } = this.#parts;
+    const node = byName(spec.host);
+    node.present();
+    const run = runs.create(node.id, spec, Date.now());
+    run.starting = true;
+    run.inputBytes = 0;
+    // Sessions and scopes are ours to keep: the node knows the run by its request id and its lease.
+    const ours = { host: "local", sessionId: null, scopeKey: null, replaceExistingScope: false };
+    const whole = { ...spec, ...ours, request: run.id, leaseMs, onFrontLoss: "keep" as const, keepMs: null };
+    try {
+      return node.took(run, await node.ask("exec.start", whole));
+    } catch (thrown) {
+      // Given up, it may have been started; refused, it was not.
+      if (!run.settled) runs.forget(run);
+      throw thrown;
+    } finally {
+      run.starting = false;
+    }
+  }
+
+  async read(params: Params<"exec.read">): Promise<Result<"exec.read">> {
+    const { run, node } = this.#find(params.run);
+    if (run.exited) node.present();
+    const view = await node.askWithin("exec.read", params, params.waitMs);
+    if (view === undefined) {
+      const { printed } = run;
+      return { ...nothing, offset: Math.min(params.offset, printed), printed, run: node.view(run) };
+    }
+    const { bytes } = view;
+    if (Buffer.byteLength(bytes, "base64") > params.bytesMax)
+      throw node.fault(`more output at once than was asked for (${run.id})`);
+    run.printed = Math.max(run.printed, view.printed);
+    return { ...view, run: node.took(run, view.run) };
+  }
+
+  /** Throws `run_ended` and `input_full` as the keeper does; what was taken once is not taken twice. */
+  write({ run: id, bytes, end }: Params<"exec.write">): Promise<Result<"exec.write">> {
+    const { run, node } = this.#live(id);
+    return run.afterInput(async () => {
+      const send = (text: string, at: number | null, isEnd: boolean) =>
+        node.ask("exec.write", { run: id, bytes: text, at, end: isEnd });
+      run.inputBytes ??= (await send("", null, false)).inputBytes;
+      const taken = await send(bytes, run.inputBytes, end);
+      run.inputBytes = taken.inputBytes;
+      return taken;
+    });
+  }
+
+  async resize(params: Params<"exec.resize">): Promise<null> {
+    await this.#live(params.run).node.ask("exec.resize", params);
+    return null;
+  }
+
+  /** Throws `node_lost` when nobody can say whether it was sent. */
+  async signal(params: Params<"exec.signal">): Promise<null> {
+    await this.#live(params.run).node.askOnce("exec.signal", params);
+    return null;
+  }
+
+  /** Resolves on the node's word that nothing is left. Throws `node_lost` when that does not come in time: the reason waits for it. */
+  async end({ run: id, reason, hurried }: Params<"exec.end">): Promise<RunView> {
+    const { run, node } = this.#find(id);
+    if (run.exited) return node.view(run);
+    // On record first: should the node be away now, it is told when it is back, by this front or the next.
+    run.row.endReason ??= reason;
+    this.#parts.runs.write(run);
+    return node.took(run, await node.ask("exec.end", { run: id, reason, hurried }));
+  }
+
+  /** Throws `node_lost` for a run that was given up. */
+  async wait({ run: id, waitMs }: Params<"exec.wait">): Promise<RunView> {
+    const { run, node } = this.#find(id);
+    await run.settles(waitMs);
+    if (run.givenUp) throw node.goneError();
+    return node.view(run);
+  }
+
+  /** Forgets it here; its output over there goes with the node's own history. */
+  async remove({ run: id, end }: Params<"exec.remove">): Promise<null> {
+    const { run } = this.#find(id);
+    if (!run.settled) {
+      if (!end)
+        throw new HoldfastError("run_alive", `run ${id} has not ended; end it first, or remove it with its end`);
+      await this.end({ run: id, reason: "cancelled", hurried: false });
+    }
+    this.#parts.runs.forget(run);
+    return null;
+  }
+
+  owners(): { run: string; sessionId: string }[] {
+    return this.#parts.runs.all.flatMap(({ id, settled, row: { sessionId, endReason } }) =>
+      settled || sessionId === null || endReason !== null ? [] : [{ run: id, sessionId }],
+    );
+  }
+
+  /** As they are known here: no node is asked. */
+  views(): RunView[] {
+    return this.#parts.runs.all.map((run) => this.#parts.byId(run.row.node).view(run));
+  }
+
+  /** With the processes of the live ones, as far as their nodes answer soon. */
+  async list(all: boolean): Promise<RunView[]> {
+    const { runs, byId } = this.#parts;
+    const shown = runs.all.filter((run) => all || !run.exited);
+    const nodes = new Set(shown.filter((run) => !run.settled).map(({ row }) => row.node));
+    const answers = [...nodes].map((id) => byId(id).look(listBoundMs));
+    const seen = new Map((await Promise.all(answers)).flat().map((view) => [view.id, view]));
+    return shown.map((run) => {
+      const view = byId(run.row.node).view(run);
+      const now = seen.get(run.id);
+      return now === undefined || view.state === "exited" ? view : { ...view, processes: now.processes, pid: now.pid };
+    });
+  }
+
+  #find(id: string): { run: NodeRun; node: RemoteNode } {
+    const run = this.#parts.runs.get(id);
+    return { run, node: this.#parts.byId(run.row.node) };
+  }
+
+  #live(id: string): { run: NodeRun; node: RemoteNode } {
+    const found = this.#find(id);
+    const { endReason } = found.run.row;
+    if (found.run.exited) throw new HoldfastError("run_ended", `run ${id} has ended (${endReason ?? "exited"})`);
+    return found;
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * One connection of somebody who wants to be a node, from the challenge to its end.
+ *
+ *   challenged ──prove──▶ pending ──approved──▶ welcome ──runs──▶ here
+ *        │                   │                     │                │
+ *        └──────────────── refused, or its end ◀───┴────────────────┘
+ */
+import { randomBytes } from "node:crypto";
+import { asHoldfastError } from "../../errors.ts";
+import type { RequestedRun } from "../../keeper/protocol/background.ts";
+import { isProven, nodeIdOf } from "../protocol/proof.ts";
+import { hearNode } from "../protocol/shapes.ts";
+import type { GatewayWord, NodeWord, RefusalCode } from "../protocol/words.ts";
+import type { NodeLink } from "./link.ts";
+import type { Applicant } from "./roster.ts";
+import type { NodeWire, WireEnd } from "./wire.ts";
+
+/** Live and ended ones that a node may tell of when it comes. */
+const runsToldMax = 10_000;
+
+export interface VisitParts {
+  gatewayId: string;
+  version: string;
+  /** SHA-256 of our certificate, hex; "" without TLS. */
+  fingerprint: string;
+  /** It proved who it is. What follows is the host's: `wait`, `welcome` or `refuse`. */
+  onProven: (visit: Visit) => void;
+  /** It told what it runs. Throws, in words for the log, when that cannot be. */
+  onRuns: (visit: Visit, runs: RequestedRun[]) => void;
+  onState: (visit: Visit, state: RequestedRun) => void;
+  onFault: (visit: Visit, what: string) => void;
+  /** Once, from the first moment of its end on. */
+  onOver: (visit: Visit, why: string) => void;
+}
+
+/** Who it is, once that is proven. */
+export interface Proven extends Applicant {
+  instance: string;
+  once: boolean;
+}
+
+export class Visit {
+  readonly wire: NodeWire;
+  proven: Proven | undefined;
+  link: NodeLink | undefined;
+  readonly #parts: VisitParts;
+  readonly #nonce = randomBytes(32).toString("base64url");
+  #isOver = false;
+  /** What it told of its runs so far; undefined once that was all. */
+  #toldRuns: RequestedRun[] | undefined = [];
+  #changedMeanwhile: RequestedRun[] = [];
+
+  constructor(wire: NodeWire, parts: VisitParts) {
+    this.wire = wire;
+    this.#parts = parts;
+  }
+
+  get over(): boolean {
+    return this.#isOver;
+  }
+
+  begin(): void {
+    const { gatewayId: gateway, version } = this.#parts;
+    this.#say({ type: "challenge", nonce: this.#nonce, gateway, version });
+  }
+
+  hear(text: string): void {
+    if (this.#isOver) return;
+    try {
+      const heard = hearNode(text);
+      if ("wrong" in heard) throw new Error(heard.wrong);
+      this.#hear(heard.word);
+    } catch (thrown) {
+      // What a stranger says wrong he is not told more about; it is in the log.
+      this.#parts.onFault(this, thrown instanceof Error ? thrown.message : String(thrown));
+      this.end("protocol-error", "not as it was agreed");
+    }
+  }
+
+  wait(): void {
+    this.#say({ type: "pending", node: this.proven?.id ?? "" });
+  }
+
+  welcome(link: NodeLink, name: string, times: { leaseMs: number; beatMs: number }): void {
+    this.link = link;
+    this.#say({ type: "welcome", node: this.proven?.id ?? "", name, ...times });
+  }
+
+  refuse(code: RefusalCode, message: string, reason: WireEnd = "unauthorized"): void {
+    if (this.#isOver) return;
+    this.#say({ type: "refused", code, message });
+    this.end(reason, code);
+  }
+
+  end(reason: WireEnd, message: string): void {
+    if (this.#isOver) return;
+    this.gone(reason);
+    this.wire.end(reason, message);
+  }
+
+  /** The wire is gone, or going: nothing that comes counts any more. */
+  gone(why: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.link?.lose();
+    this.#parts.onOver(this, why);
+  }
+
+  #hear(message: NodeWord): void {
+    if (this.proven === undefined) {
+      if (message.type !== "prove") throw new Error(`${message.type} before the proof`);
+      return this.#prove(message);
+    }
+    const { link } = this;
+    if (link === undefined) throw new Error(`${message.type} of a node that is not approved`);
+    if (message.type === "reply" || message.type === "refusal") return link.answered(message);
+    if (message.type === "prove") throw new Error("a second proof");
+    if (message.type === "runs") return this.#takeRuns(message);
+    if (this.#toldRuns === undefined) return this.#parts.onState(this, message);
+    // Newer than what it is about to tell.
+    this.#changedMeanwhile.push({ request: message.request, run: message.run });
+    this.#checkTold();
+  }
+
+  #takeRuns({ runs, more }: Extract<NodeWord, { type: "runs" }>): void {
+    if (this.#toldRuns === undefined) throw new Error("runs a second time");
+    this.#toldRuns.push(...runs);
+    this.#checkTold();
+    if (more) return;
+    const told = [...this.#toldRuns, ...this.#changedMeanwhile];
+    this.#toldRuns = undefined;
+    this.#changedMeanwhile = [];
+    this.#parts.onRuns(this, told);
+  }
+
+  #checkTold(): void {
+    const told = (this.#toldRuns?.length ?? 0) + this.#changedMeanwhile.length;
+    if (told > runsToldMax) throw new Error(`it tells of more than ${runsToldMax} runs`);
+  }
+
+  #prove(message: Extract<NodeWord, { type: "prove" }>): void {
+    const { publicKey, instance, name, invite, once, about } = message;
+    const { gatewayId: gateway, fingerprint } = this.#parts;
+    if (!isProven({ ...message, nonce: this.#nonce, gateway, fingerprint }, message.signature)) {
+      const remedy =
+        "the signature is not that key's over this connection's challenge; is something between node and gateway that ends TLS?";
+      return this.refuse("proof_invalid", remedy);
+    }
+    this.proven = { id: nodeIdOf(publicKey), publicKey, name, about, invite, instance, once };
+    this.wire.proven();
+    try {
+      this.#parts.onProven(this);
+    } catch (thrown) {
+      const { code, message: why } = asHoldfastError(thrown);
+      if (code === "invite_invalid") return this.refuse(code, why);
+      throw thrown;
+    }
+  }
+
+  #say(message: GatewayWord): void {
+    this.wire.send(JSON.stringify(message));
+  }
+}

@@ -1,0 +1,46 @@
+/** A command from its start to its end in one call: for callers that want its result and not a run to look after. */
+import type { RunView } from "../keeper/protocol/messages.ts";
+import type { RunService, StartOptions } from "./service.ts";
+
+export interface InvokeOptions extends StartOptions {
+  /** All of its input; without it the command reads the end of its input at once. */
+  input?: Buffer | undefined;
+  /** Answer after so many milliseconds at the latest: it may still run then. */
+  waitMs: number;
+  /** Kept of each stream, from its end. */
+  outputBytesMax: number;
+  /** The caller gave it up: it is ended. */
+  signal?: AbortSignal;
+}
+
+export interface Invoked {
+  run: RunView;
+  stdout: Buffer;
+  stderr: Buffer;
+  /** Printed in all on each stream. */
+  stdoutBytes: number;
+  stderrBytes: number;
+}
+
+/** Throws what `start` throws, and `node_lost`. A command that was given up is ended before this resolves. */
+export async function invoke(runs: RunService, options: InvokeOptions): Promise<Invoked> {
+  const { input, waitMs, outputBytesMax, signal, ...start } = options;
+  const { id } = await runs.start({ ...start, streams: "apart", stdin: input !== undefined });
+  const gaveUp = Promise.withResolvers<"gave-up">();
+  const giveUp = () => gaveUp.resolve("gave-up");
+  signal?.addEventListener("abort", giveUp, { once: true });
+  if (signal?.aborted === true) giveUp();
+  try {
+    // A command that ends without reading its input has not failed by that.
+    if (input !== undefined) await runs.write(id, input, true).catch(() => {});
+    const outcome = await Promise.race([runs.wait(id, waitMs), gaveUp.promise]);
+    const run = outcome === "gave-up" ? await runs.end(id, "cancelled", false) : outcome;
+    const read = (stream: "stdout" | "stderr") =>
+      runs.read(id, { stream, offset: -outputBytesMax, bytesMax: outputBytesMax, waitMs: 0, viewer: false });
+    const [stdout, stderr] = await Promise.all([read("stdout"), read("stderr")]);
+    const { bytes, printed: stdoutBytes } = stdout;
+    return { run, stdout: bytes, stderr: stderr.bytes, stdoutBytes, stderrBytes: stderr.printed };
+  } finally {
+    signal?.removeEventListener("abort", giveUp);
+  }
+}

@@ -1,0 +1,107 @@
+/** A node of a few lines, written from the contract alone: it proves a key, and answers what the test has it answer. */
+import { createPrivateKey, generateKeyPairSync, sign, type KeyObject } from "node:crypto";
+import { WebSocket, type ClientOptions } from "ws";
+import { nodeIdOf, signedText, type SignedFacts } from "../../../src/nodes/protocol/proof.ts";
+import type { GatewayWord, NodeAsk, NodeWord } from "../../../src/nodes/protocol/words.ts";
+import type { RunView } from "../../../src/keeper/protocol/messages.ts";
+import { until } from "../../helpers/until.ts";
+
+const boundMs = 10_000;
+
+export class Key {
+  readonly publicKey: string;
+  readonly id: string;
+  readonly private: KeyObject;
+
+  constructor() {
+    const { privateKey } = generateKeyPairSync("ed25519");
+    const { x = "" } = privateKey.export({ format: "jwk" });
+    this.publicKey = x;
+    this.id = nodeIdOf(x);
+    this.private = createPrivateKey(privateKey.export({ type: "pkcs8", format: "pem" }));
+  }
+}
+
+export interface Manners extends ClientOptions {
+  name?: string;
+  instance?: string;
+  invite?: string | null;
+  once?: boolean;
+  fingerprint?: string;
+  /** Told with the proof in place of what was signed. */
+  lie?: Partial<Extract<NodeWord, { type: "prove" }>>;
+  /** Runs that it has; undefined = it tells none. */
+  runs?: { request: string; run: RunView }[];
+  /** An answer to an ask; undefined = none at all. Beats are answered by default. */
+  answer?: (ask: NodeAsk) => unknown;
+}
+
+export class LittleNode implements AsyncDisposable {
+  readonly ws: WebSocket;
+  readonly heard: GatewayWord[] = [];
+  readonly closed: Promise<number>;
+  readonly key: Key;
+  #code: number | undefined;
+
+  constructor(url: string, key: Key, manners: Manners = {}) {
+    this.key = key;
+    this.ws = new WebSocket(`${url.replace("http", "ws")}/node`, ["holdfast.node.v1"], manners);
+    this.ws.on("error", () => {}); // "close" follows and tells
+    this.ws.on("message", (data: Buffer) => {
+      const word = JSON.parse(data.toString()) as GatewayWord;
+      this.heard.push(word);
+      if (word.type === "challenge") this.prove(word, manners);
+      if (word.type === "welcome" && manners.runs !== undefined)
+        this.say({ type: "runs", runs: manners.runs, more: false });
+      if (word.type !== "ask") return;
+      const result = manners.answer?.(word) ?? (word.name === "lease.renew" ? { runs: 0 } : undefined);
+      if (result !== undefined) this.say({ type: "reply", id: word.id, result });
+    });
+    this.closed = new Promise((resolve) => {
+      this.ws.once("close", (code: number) => {
+        this.#code = code;
+        resolve(code);
+      });
+    });
+  }
+
+  prove({ nonce, gateway }: Extract<GatewayWord, { type: "challenge" }>, manners: Manners): void {
+    const { name = "little", instance = "0123456789abcdef", invite = null, once = false, fingerprint = "" } = manners;
+    const { publicKey } = this.key;
+    const facts: SignedFacts = { nonce, gateway, fingerprint, publicKey, instance, name, invite, once };
+    const about = { version: "0", platform: "linux", arch: "x64", tier: "none", hostname: "little" };
+    const signature = sign(null, signedText(facts), this.key.private).toString("base64url");
+    this.say({ type: "prove", publicKey, instance, name, invite, once, about, signature, ...manners.lie });
+  }
+
+  say(word: NodeWord | object): void {
+    this.ws.send(JSON.stringify(word));
+  }
+
+  /** The next word of that type that was not taken yet; throws when the connection ends before it. */
+  hears<T extends GatewayWord["type"]>(type: T): Promise<Extract<GatewayWord, { type: T }>> {
+    return until(
+      `the word ${type}`,
+      () => {
+        const found = this.heard.find((word) => word.type === type);
+        if (found !== undefined) return found as Extract<GatewayWord, { type: T }>;
+        if (this.#code !== undefined) throw new Error(`closed with ${this.#code}; heard ${JSON.stringify(this.heard)}`);
+        return undefined;
+      },
+      { boundMs },
+    );
+  }
+
+  asked(name: NodeAsk["name"]): Promise<NodeAsk> {
+    return until(
+      `a question ${name}`,
+      () => this.heard.find((word): word is NodeAsk => word.type === "ask" && word.name === name),
+      { boundMs },
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.ws.terminate();
+    await this.closed;
+  }
+}
