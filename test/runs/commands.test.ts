@@ -130,7 +130,7 @@ describe("holdfast exec, process, logs, ps", { timeout: 90_000 }, () => {
       [["exec", "--cwd", "/not/there", "--", "true"], 1, /cwd: \/not\/there is no directory/],
       [["exec", "--env", "NOVALUE", "--", "true"], 2, /NAME=VALUE/],
       [["exec", "--timeout", "soon", "--", "true"], 2, /whole number/],
-      [["exec", "--host", "moon", "--", "true"], 1, /host "moon" is not in exec.allowHosts, which names none/],
+      [["exec", "--host", "moon", "--", "true"], 1, /no node "moon"; `holdfast nodes list`/],
       [["process", "send-keys", "r1-nobody", "Entr"], 1, /no key "Entr"/],
       [["attach", "r1-nobody"], 1, /no background run/],
     ] as const) {

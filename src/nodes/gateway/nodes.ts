@@ -136,7 +136,10 @@ export class Nodes {
 
   /** Live runs on nodes, by the state in which they are shown. */
   runStates(): Map<string, number> {
-    const counts = new Map<string, number>();
+    const counts = new Map([
+      ["running", 0],
+      ["lost", 0],
+    ]);
     for (const { state } of this.#far.views()) if (state !== "exited") counts.set(state, (counts.get(state) ?? 0) + 1);
     return counts;
   }
