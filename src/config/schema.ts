@@ -152,6 +152,8 @@ export const configSchema = z.strictObject({
         .min(1024)
         .max(64 * 1024 * 1024)
         .default(16 * 1024 * 1024),
+      /** How long a call of a client without a session waits for the answers that its server asked for. */
+      questionMs: milliseconds.min(1).default(10 * 60_000),
       /** Front restarts within `frontRestartWindowMs` before the gateway gives up, ends every run and exits 1. */
       frontRestartsMax: z.int().min(0).max(1000).default(10),
       frontRestartWindowMs: milliseconds.min(1).default(60_000),

@@ -21,7 +21,7 @@ export function answerPreflight(request: IncomingMessage, response: ServerRespon
     ...corsHeaders(request),
     "access-control-allow-methods": "GET, POST, DELETE",
     "access-control-allow-headers":
-      "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, last-event-id",
+      "authorization, content-type, accept, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id",
     "access-control-max-age": "600",
   });
   response.end();

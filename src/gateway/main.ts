@@ -68,7 +68,13 @@ async function main(): Promise<void> {
   const runs = new RunService(nodes.router, sessions);
   const tools = ownTools(config.tools, { link: nodes.router, runs, sessions });
   const hub = new Hub({ link, sessions, scope, gate, tools, clock, log });
-  const door = new Door({ hub, sessions, clock, messageBytesMax: config.messageBytesMax });
+  const door = new Door({
+    hub,
+    sessions,
+    clock,
+    messageBytesMax: config.messageBytesMax,
+    questionMs: config.questionMs,
+  });
   const mcp = new McpEndpoint({ link, hub, door, gate, sessions, clock, log });
   const drain = new Drain({ face, connections, sessions, mcp, nodes, webSockets: () => face.webSockets });
   link.onDrain((reason) => void drain.run(reason).then(() => process.exit(0)));

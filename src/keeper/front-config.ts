@@ -16,7 +16,7 @@ export function drainBoundMs({ connections }: Config): number {
 export function frontConfig(config: Config, port: number): FrontConfig {
   const { bind, mcpServers, session, allowedOrigins, allowedHosts, limits, connections, tools, nodes } = config;
   const servers = Object.entries(mcpServers).map(([name, server]) => frontServer(name, server));
-  const { messageBytesMax, startsMax } = limits;
+  const { messageBytesMax, startsMax, questionMs } = limits;
   const tls = config.tls === undefined ? null : currentTls(config.tls);
   return {
     port,
@@ -27,6 +27,7 @@ export function frontConfig(config: Config, port: number): FrontConfig {
     allowedHosts,
     messageBytesMax,
     startsMax,
+    questionMs,
     connections,
     tls,
     tools,

@@ -31,6 +31,8 @@ export interface CallParams {
   /** HTTP status of an answer of our own; once a session stands, a failed call is an answer like any other: 200. */
   failStatus: number;
   startedAt: number;
+  /** What a server of the session era gets in place of a stateless client's `_meta`; one byte per character. */
+  sessionMeta?: string;
   /** What its client's token allows; decides which of Holdfast's own tools there are for it. */
   scopes?: ReadonlySet<TokenScope>;
   /** Hears the server's answer before it is sent on. */
@@ -74,11 +76,11 @@ export class Call {
     else if (now - this.params.startedAt >= waitMsMax) this.#streaming().flush();
   }
 
-  /** The server's answer, with its id replaced by the client's. */
-  answer(line: Buffer, edits: Edit[], release: () => void): void {
+  /** The server's answer, with its id replaced by the client's. `status` holds while no stream is open. */
+  answer(line: Buffer, edits: Edit[], release: () => void, _result?: number, status = 200): void {
     if (this.#done) return release();
     if (this.#stream === undefined) {
-      this.#end(line.length <= textBytesMax ? spliceText(line, edits) : splice(line, edits), release);
+      this.#end(line.length <= textBytesMax ? spliceText(line, edits) : splice(line, edits), release, status);
     } else {
       this.#stream.send(splice(line, edits, eventHead, eventTail), release);
       this.#finish();
@@ -92,6 +94,13 @@ export class Call {
     const body = errorBody(this.params.clientId, fault);
     if (this.#stream === undefined) this.#end(body, () => {}, status);
     else this.answer(body, [], () => {});
+  }
+
+  /** The answer is a stream from now on, and the caller's to fill. */
+  takeStream(): EventStream {
+    const stream = this.#streaming();
+    this.#finish();
+    return stream;
   }
 
   /** The client cancelled the call: by the protocol it gets no answer, only the end of the response. */

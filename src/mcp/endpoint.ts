@@ -21,6 +21,7 @@ import type { StartGate } from "./pool/start-gate.ts";
 import { Pulse } from "./pulse.ts";
 import { Relay } from "./relay.ts";
 import type { RunBlob } from "./run-blob.ts";
+import { namesStateless } from "./stateless/metadata.ts";
 import { receive, headProblem } from "./receive.ts";
 import { invalid, refusal, slowServer, unavailable, unknownSession } from "./refusals.ts";
 import { refuse, type Refusal } from "./reply.ts";
@@ -47,6 +48,7 @@ interface Visit {
   request: IncomingMessage;
   response: ServerResponse;
   server: Server;
+  caller: McpCaller;
   /** For every answer, e.g. what a browser needs to see. */
   headers: OutgoingHttpHeaders;
 }
@@ -73,7 +75,8 @@ export class McpEndpoint {
   ): Promise<void> {
     const { hub, door } = this.#parts;
     const server = name === undefined ? undefined : this.#servers.get(name);
-    const isAssembled = server === undefined || hub.manages(server) || scopeOf(request) !== undefined;
+    const isAlone = scopeOf(request) === undefined && !namesStateless(request);
+    const isAssembled = server === undefined || hub.manages(server) || !isAlone;
     const selection = isAssembled ? hub.select(name) : undefined;
     if (selection !== undefined) return door.handle({ request, response, selection, headers, caller });
     if (server === undefined || !server.enabled) {
@@ -82,7 +85,7 @@ export class McpEndpoint {
       const message = `MCP server ${JSON.stringify(name)} ${what}; there is: ${known.join(", ") || "none"}`;
       return refuse(request, response, refusal(404, rpcCode.invalidRequest, "server_unknown", message));
     }
-    const visit = { request, response, server, headers };
+    const visit = { request, response, server, headers, caller };
     switch (request.method) {
       case "POST":
         return this.#post(visit);
@@ -140,6 +143,9 @@ export class McpEndpoint {
     if (received === "gone") return;
     if ("fault" in received) return deny(received);
     const { envelope, body } = received;
+    const selection =
+      open === undefined && envelope.versionStart > 0 ? this.#parts.hub.select(visit.server.name) : undefined;
+    if (selection !== undefined) return this.#parts.door.takeStateless({ ...visit, selection }, received);
     if (open === undefined) return this.#initialize(visit, envelope, body);
     this.#relay(visit, open, envelope, body);
   }

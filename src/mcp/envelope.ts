@@ -38,6 +38,17 @@ export class Envelope {
   nameEnd = 0;
   uriStart = 0;
   uriEnd = 0;
+  /** `params.requestState` is there: the request goes on with an earlier one. */
+  hasState = false;
+  /** `params` where it is an object, from its brace on; `params._meta` likewise, with its end. */
+  paramsStart = 0;
+  metaStart = 0;
+  metaEnd = 0;
+  /** The protocol revision that a request of the stateless era names in its `_meta`, quotes included. */
+  versionStart = 0;
+  versionEnd = 0;
+  /** `result` where it is an object, from its brace on. */
+  resultStart = 0;
   /** `params.task` is there: the request's progress token outlives its answer. */
   hasTask = false;
   hasError = false;
@@ -53,8 +64,9 @@ const comma = 0x2c;
 
 /** Keys that must be there once at most, since the two sides could read a second one differently. One bit each. */
 const seen = { jsonrpc: 1, id: 2, method: 4, params: 8, result: 16, error: 32 };
-const seenInParams = { _meta: 1, progressToken: 2, requestId: 4, task: 8, name: 16, uri: 32 };
-const seenInMeta = { progressToken: 1 };
+const seenInParams = { _meta: 1, progressToken: 2, requestId: 4, task: 8, name: 16, uri: 32, requestState: 64 };
+const seenInMeta = { progressToken: 1, "io.modelcontextprotocol/protocolVersion": 2 };
+const versionBit = 2;
 
 interface Key {
   bit: number;
@@ -115,6 +127,7 @@ function readMessage(bytes: Buffer, envelope: Envelope): number {
     const start = cursor.at;
     if (bit === seen.params && next === objectOpen) readParams(bytes, envelope);
     else cursor.value();
+    if (bit === seen.result && next === objectOpen) envelope.resultStart = start;
     if (bit === seen.id) readId(envelope, next, start);
     else if (bit === seen.method) envelope.method = readMethod(bytes, next, start);
     else if (bit === seen.jsonrpc && !isText(bytes, start, cursor.at, version)) refuse('"jsonrpc" must be "2.0"');
@@ -122,11 +135,13 @@ function readMessage(bytes: Buffer, envelope: Envelope): number {
 }
 
 function readParams(bytes: Buffer, envelope: Envelope): void {
+  envelope.paramsStart = cursor.at;
   eachMember(bytes, keysInParams, (bit, next) => {
     const start = cursor.at;
     if (bit === seenInParams._meta && next === objectOpen) readMeta(bytes, envelope);
     else cursor.value();
     if (bit === seenInParams.task) envelope.hasTask = true;
+    else if (bit === seenInParams.requestState) envelope.hasState = true;
     else if (bit === seenInParams.name && next === quote) [envelope.nameStart, envelope.nameEnd] = [start, cursor.at];
     else if (bit === seenInParams.uri && next === quote) [envelope.uriStart, envelope.uriEnd] = [start, cursor.at];
     else if (!isIdStart(next)) return;
@@ -136,12 +151,15 @@ function readParams(bytes: Buffer, envelope: Envelope): void {
 }
 
 function readMeta(bytes: Buffer, envelope: Envelope): void {
+  envelope.metaStart = cursor.at;
   eachMember(bytes, keysInMeta, (bit, next) => {
     const start = cursor.at;
     cursor.value();
     if (bit === seenInMeta.progressToken && isIdStart(next))
       [envelope.tokenStart, envelope.tokenEnd] = [start, cursor.at];
+    else if (bit === versionBit) [envelope.versionStart, envelope.versionEnd] = [start, cursor.at];
   });
+  envelope.metaEnd = cursor.at;
 }
 
 /**
@@ -172,7 +190,7 @@ function eachMember(bytes: Buffer, known: Key[], take: (bit: number, next: numbe
 }
 
 /** Longest key looked for, written with every letter as a six-byte escape. */
-const keyBytesMax = 6 * "progressToken".length;
+const keyBytesMax = 6 * "io.modelcontextprotocol/protocolVersion".length;
 
 function readKey(bytes: Buffer, start: number, end: number, known: Key[]): number {
   if (end - start > keyBytesMax) return 0;

@@ -4,6 +4,12 @@ import type { IncomingMessage } from "node:http";
 /** Protocol revisions of the session era, newest first. */
 export const sessionVersions = ["2025-11-25", "2025-06-18", "2025-03-26"];
 
+/** The stateless revision: no sessions, what must be known of a client is in each request. */
+export const statelessVersion = "2026-07-28";
+
+/** All that is served here, newest first. */
+export const allVersions = [statelessVersion, ...sessionVersions];
+
 const both = "application/json, text/event-stream";
 
 /** Whether the client takes all of these media types. No Accept header means "anything". */

@@ -19,11 +19,17 @@ export interface RpcFault {
   message: string;
   /** Holdfast's own code, for programs. */
   reason: ErrorCode;
+  /** What the protocol wants an error of this code to carry besides. */
+  data?: Record<string, unknown>;
 }
 
 /** A whole error response. `id` is the request's id as it was written, or undefined where it is not known. */
 export function errorBody(id: string | undefined, fault: RpcFault): Buffer {
-  const error = JSON.stringify({ code: fault.code, message: fault.message, data: { code: fault.reason } });
+  const error = JSON.stringify({
+    code: fault.code,
+    message: fault.message,
+    data: { ...fault.data, code: fault.reason },
+  });
   return Buffer.concat([
     Buffer.from(`{"jsonrpc":"2.0","id":${id ?? "null"},"error":`, "latin1"),
     Buffer.from(`${error}}`, "utf8"),

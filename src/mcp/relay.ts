@@ -10,6 +10,7 @@ import type { Call } from "./call.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "./envelope.ts";
 import type { EventStream } from "./event-stream.ts";
 import { errorBody, rpcCode, type RpcFault } from "./json-rpc.ts";
+import { Noise } from "./noise.ts";
 import { Outbox } from "./outbox.ts";
 import { pulseMs, type Beating } from "./pulse.ts";
 import { Questions, type Question } from "./questions.ts";
@@ -40,10 +41,11 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
   #run: LinkedRun | undefined;
   #stream: EventStream | undefined;
   #next = 0;
-  #noiseTold = false;
+  readonly #noise: Noise;
 
   constructor(params: RelayParams) {
     this.#params = params;
+    this.#noise = new Noise(params.server, params.log);
     this.#questions = new Questions(params.frontEpoch * epochSpan);
     this.tokens = new TokenBook(params.onToken);
     this.#outbox = new Outbox((question) => this.#refuseQuestion(question.number));
@@ -280,10 +282,7 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
   }
 
   #dropNoise(why: string): void {
-    if (this.#noiseTold) return;
-    this.#noiseTold = true;
-    const { server, log } = this.#params;
-    log("mcp.noise", { server, run: this.#run?.id, why, hint: "its stdout must carry MCP messages only; told once" });
+    this.#noise.drop(this.#run?.id, why);
   }
 }
 

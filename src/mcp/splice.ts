@@ -32,6 +32,7 @@ export function splice(bytes: Buffer, edits: Edit[], head = "", tail = ""): Buff
 
 /** The same as a string of one character per byte, for a message short enough to be sent with its head in one write. */
 export function spliceText(bytes: Buffer, edits: Edit[]): string {
+  if (edits.length > 1) edits.sort((a, b) => a.start - b.start);
   let out = "";
   let from = 0;
   for (const { start, end, text } of edits) {

@@ -60,6 +60,7 @@ describe("the config", () => {
         runsMax: 2000,
         startsMax: 4,
         messageBytesMax: 16_777_216,
+        questionMs: 600_000,
         frontRestartsMax: 10,
         frontRestartWindowMs: 60_000,
         frontStuckMs: 5000,

@@ -177,6 +177,8 @@ export interface FrontConfig {
   };
   allowedOrigins: string[];
   allowedHosts: string[];
+  /** How long a call waits for a client that has no session and was asked something, in milliseconds. */
+  questionMs: number;
   /** Largest JSON-RPC message either way, in bytes. */
   messageBytesMax: number;
   /** MCP servers that may be starting at one time. */

@@ -8,6 +8,11 @@ export function answerText(id: string, result: Buffer | string): Buffer {
   return Buffer.concat([head, typeof result === "string" ? Buffer.from(result) : result, Buffer.from("}")]);
 }
 
+/** Where the result of `answerText` begins. */
+export function resultStart(id: string): number {
+  return '{"jsonrpc":"2.0","id":,"result":'.length + id.length;
+}
+
 /** Why a server could not be started, for the call that needed it. */
 export function downFault(thrown: unknown): RpcFault {
   const { code, message } = asHoldfastError(thrown);
@@ -18,8 +23,8 @@ export function unknownFault(what: string, hint: string): RpcFault {
   return { code: rpcCode.invalidParams, message: `${what}; ${hint}`, reason: "invalid_params" };
 }
 
-/** A JSON string of ASCII only, which may stand in place of a span of bytes. */
-export function asciiText(value: string): string {
+/** JSON of ASCII only, which may stand in place of a span of bytes. */
+export function asciiText(value: unknown): string {
   return JSON.stringify(value).replaceAll(
     /[^ -~]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,

@@ -7,7 +7,6 @@ import type { FrontServer } from "../../keeper/protocol/messages.ts";
 import type { Log } from "../../log.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { OwnTools } from "../tools/own-tools.ts";
-import { version } from "../../version.ts";
 import type { Envelope } from "../envelope.ts";
 import { rpcCode, type RpcFault } from "../json-rpc.ts";
 import type { Numbers } from "../numbers.ts";
@@ -18,14 +17,15 @@ import { Seat } from "../pool/seat.ts";
 import type { Starter } from "../pool/starter.ts";
 import type { Pulse } from "../pulse.ts";
 import type { Edit } from "../splice.ts";
-import type { Introduction, ListName } from "../upstream/handshake.ts";
+import type { InitializeResult, Introduction, ListName } from "../upstream/handshake.ts";
 import { numberAt } from "../upstream/words.ts";
-import { ClientSide, type Framing, type PatientCall } from "./client-side.ts";
+import type { ClientSide, PatientCall } from "./client-side.ts";
+import { ownIntroduction } from "./introduction.ts";
 import { Memory } from "./memory.ts";
 import { merge, type Merged, type Part } from "./merge.ts";
 import { AskedRoots } from "./roots.ts";
 import { Router } from "./router.ts";
-import { answerText, downFault } from "./answers.ts";
+import { answerText, downFault, resultStart } from "./answers.ts";
 
 /** How long a list waits for servers that must be started for it; the ones that come later are told as a changed list. */
 const listingMsMax = 20_000;
@@ -36,7 +36,10 @@ export interface AssemblyParts {
   isPrefixed: boolean;
   session: Session;
   introduction: Introduction;
-  framing: Framing;
+  /** The session's client, as its servers see it. */
+  client: ClientSide;
+  /** Each request may be another client's, so that a server's words go only where no other can be meant. */
+  isCrowd: boolean;
   starter: Starter;
   pool: Pool;
   catalog: Catalog;
@@ -52,6 +55,7 @@ export class Assembly {
   readonly client: ClientSide;
   readonly seats: Seat[];
   readonly isPrefixed: boolean;
+  readonly isCrowd: boolean;
   readonly #parts: AssemblyParts;
   readonly roots: AskedRoots;
   readonly memory: Memory;
@@ -62,11 +66,12 @@ export class Assembly {
   logLevel: unknown;
 
   constructor(parts: AssemblyParts) {
-    const { session, introduction, clock, pulse, catalog } = parts;
+    const { session, introduction, client, clock, pulse, catalog } = parts;
     this.#parts = parts;
     this.session = session;
     this.isPrefixed = parts.isPrefixed;
-    this.client = new ClientSide(clock, parts.framing);
+    this.isCrowd = parts.isCrowd;
+    this.client = client;
     const hasRoots = introduction.capabilities["roots"] !== undefined;
     this.roots = new AskedRoots(clock, hasRoots, session.id, () => this.#askRoots());
     this.client.rootsOf = () => this.roots.now;
@@ -129,18 +134,11 @@ export class Assembly {
   }
 
   /** The `result` of `initialize`. */
-  async introduce(): Promise<string> {
+  async introduce(): Promise<InitializeResult> {
     const { protocolVersion } = this.#parts.introduction;
     const [only] = this.seats;
-    if (!this.isPrefixed && only !== undefined) return JSON.stringify((await only.learn()).initialize);
-    const { capabilities, instructions } = await this.merged();
-    const serverInfo = { name: "holdfast", title: "Holdfast", version };
-    return JSON.stringify({
-      protocolVersion,
-      capabilities,
-      serverInfo,
-      ...(instructions === undefined ? {} : { instructions }),
-    });
+    if (!this.isPrefixed && only !== undefined) return (await only.learn()).initialize;
+    return ownIntroduction(protocolVersion, await this.merged());
   }
 
   // ── from the client ──
@@ -162,7 +160,7 @@ export class Assembly {
   }
 
   answer(call: PatientCall, result: Buffer | string): void {
-    call.answer(answerText(call.params.clientId, result), [], () => {});
+    call.answer(answerText(call.params.clientId, result), [], () => {}, resultStart(call.params.clientId));
   }
 
   /** The answer to a list request, made of what is known. */
@@ -223,7 +221,7 @@ export class Assembly {
     if (call.done || this.session.ended) return; // its client went away while the server was starting
     const { upstream } = running;
     this.client.sent(call, upstream);
-    if (upstream.request(this.client, call, envelope, body, edits)) return;
+    if (upstream.request(call.party ?? this.client, call, envelope, body, edits)) return;
     const message = `MCP server ${JSON.stringify(upstream.server)} does not read what it was sent; try again`;
     call.fail({ code: rpcCode.unavailable, message, reason: "run_limit" });
   }
@@ -246,12 +244,13 @@ export class Assembly {
   // ── the servers ──
 
   #seat(server: FrontServer): Seat {
-    const { session, introduction, starter, pool, catalog } = this.#parts;
+    const { session, introduction, isCrowd, starter, pool, catalog } = this.#parts;
     const onFresh = (seat: Seat, running: RunningServer) => this.#refresh(seat, running);
     const onFacts = () => this.#factsChanged();
     const onHold = () => this.memory.write();
     const heard = { onFresh, onFacts, onHold };
-    const parts = { server, session, party: this.client, introduction, starter, pool, catalog, roots: this.roots };
+    const party = this.client;
+    const parts = { server, session, party, introduction, isCrowd, starter, pool, catalog, roots: this.roots };
     return new Seat({ ...parts, ...heard });
   }
 

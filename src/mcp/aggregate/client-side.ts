@@ -25,6 +25,10 @@ export interface Framing {
 
 /** A call that can look after itself while it takes long. */
 export interface PatientCall extends PendingCall {
+  /** Whose call it is, where a session's calls are not all of one client. */
+  readonly party?: Party | undefined;
+  /** Its client can be asked something in place of its answer. */
+  readonly takesQuestions?: boolean;
   beat(now: number, waitMsMax: number): void;
 }
 
@@ -55,6 +59,10 @@ export class ClientSide implements Party, Beating {
 
   get streaming(): boolean {
     return this.#stream?.open ?? false;
+  }
+
+  get calls(): Iterable<PatientCall> {
+    return this.#calls.keys();
   }
 
   get callsInFlight(): number {

@@ -14,11 +14,12 @@ import { rpcCode } from "../json-rpc.ts";
 import { headProblem, receive, type Received } from "../receive.ts";
 import { invalid, refusal, slowServer, unavailable, unknownSession } from "../refusals.ts";
 import { refuse, type Refusal } from "../reply.ts";
-import { eventFraming } from "../splice.ts";
 import { answerText, downFault } from "./answers.ts";
 import type { Assembly } from "./assembly.ts";
 import type { Hub, Selection } from "./hub.ts";
 import { clientOf, readIntroduction } from "./introduction.ts";
+import { StatelessDoor, type StatelessVisit } from "../stateless/door.ts";
+import { namesStateless } from "../stateless/metadata.ts";
 
 /** A DELETE that takes longer than this is answered 202: accepted, the rest goes on by itself. */
 const deleteWaitMs = 1000;
@@ -28,6 +29,8 @@ export interface DoorParts {
   sessions: SessionSet;
   clock: Clock;
   messageBytesMax: number;
+  /** How long a call waits for a client that has no session and was asked something. */
+  questionMs: number;
 }
 
 /** Whose request it is: a scope is its token's own, and so is what it may do. */
@@ -55,13 +58,21 @@ function badScope(): Refusal {
 
 export class Door {
   readonly #parts: DoorParts;
+  readonly #stateless: StatelessDoor;
 
   constructor(parts: DoorParts) {
     this.#parts = parts;
+    this.#stateless = new StatelessDoor(parts);
+  }
+
+  /** Takes a message whose body says that its client keeps no session. */
+  takeStateless(visit: StatelessVisit, received: Received): void {
+    this.#stateless.take(visit, received);
   }
 
   async handle(visit: Visit): Promise<void> {
     const { request, response } = visit;
+    if (namesStateless(request)) return this.#stateless.handle(visit);
     switch (request.method) {
       case "POST":
         return this.#post(visit);
@@ -91,6 +102,7 @@ export class Door {
     const received = await receive(request, response, this.#parts.messageBytesMax);
     if (received === "gone") return;
     if ("status" in received) return deny(received);
+    if (open === undefined && received.envelope.versionStart > 0) return this.#stateless.take(visit, received);
     const scope = open === undefined ? scopeOf(request) : undefined;
     if (scope === null) return deny(badScope());
     if (scope !== undefined) return this.#inScope(visit, scope, received);
@@ -144,7 +156,7 @@ export class Door {
     // It gets no session id, so it goes on to name its scope.
     const call = new Call(this.#callParams(visit, envelope, body), response, () => {});
     try {
-      open.answer(call, await open.introduce());
+      open.answer(call, JSON.stringify(await open.introduce()));
     } catch (thrown) {
       call.fail(downFault(thrown));
     }
@@ -160,7 +172,7 @@ export class Door {
     const introduction = envelope.method === "initialize" ? readIntroduction(body) : stranger;
     const client = clientOf(introduction);
     const session = sessions.open({ client, server: selection.label, parentId: parentOf(request) });
-    const open = hub.assemble(session, selection, introduction, eventFraming);
+    const open = hub.assemble(session, selection, introduction);
     const key = scopeKey(caller.id, selection, scope);
     hub.nameScope(key, open);
     open.memory.begin(key);
@@ -185,7 +197,7 @@ export class Door {
       const error = asHoldfastError(thrown);
       return refuse(request, response, { ...unavailable(error.message, error.code), id, headers });
     }
-    const open = hub.assemble(session, selection, introduction, eventFraming);
+    const open = hub.assemble(session, selection, introduction);
     const params = this.#callParams(visit, envelope, body);
     params.headers = { ...headers, "mcp-session-id": session.id };
     params.failStatus = 502;
@@ -195,7 +207,7 @@ export class Door {
     open.client.begin(call);
     response.once("close", () => open.client.done(call));
     try {
-      const result = await open.introduce();
+      const result = JSON.stringify(await open.introduce());
       open.memory.begin();
       call.answer(answerText(id, result), [], () => {});
     } catch (thrown) {

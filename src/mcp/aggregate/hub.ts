@@ -7,6 +7,7 @@ import type { Log } from "../../log.ts";
 import type { Scope } from "../../ownership/scope.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { SessionSet } from "../../sessions/set.ts";
+import { statelessVersion } from "../headers.ts";
 import type { RpcFault } from "../json-rpc.ts";
 import { Numbers } from "../numbers.ts";
 import { Catalog } from "../pool/catalog.ts";
@@ -18,9 +19,10 @@ import { Pulse } from "../pulse.ts";
 import type { RunBlob } from "../run-blob.ts";
 import { eventFraming } from "../splice.ts";
 import { learnLists, type Introduction } from "../upstream/handshake.ts";
+import { StatelessSide } from "../stateless/side.ts";
 import type { OwnTools } from "../tools/own-tools.ts";
 import { Assembly } from "./assembly.ts";
-import type { Framing } from "./client-side.ts";
+import { ClientSide, type Framing } from "./client-side.ts";
 import { readMemo } from "./memory.ts";
 import { probeServer, statusOf, unknownServer, type Probed, type ServerStatus } from "./probe.ts";
 
@@ -42,6 +44,12 @@ export interface Selection {
   isPrefixed: boolean;
   /** As the session shows it: null where they are several. */
   label: string | null;
+}
+
+/** What kind of client a session has; by default one that listens on streams of events and is always the same. */
+export interface Kind {
+  framing?: Framing;
+  isCrowd?: boolean | undefined;
 }
 
 export class Hub {
@@ -98,11 +106,14 @@ export class Hub {
   }
 
   /** Puts an assembly on a session that was just opened. */
-  assemble(session: Session, selection: Selection, introduction: Introduction, framing: Framing): Assembly {
+  assemble(session: Session, selection: Selection, introduction: Introduction, kind: Kind = {}): Assembly {
     const { clock, log, tools } = this.#parts;
     const { starter, pool, catalog, numbers } = this;
+    const { framing = eventFraming, isCrowd = false } = kind;
+    const isStateless = introduction.protocolVersion === statelessVersion;
+    const client = isStateless ? new StatelessSide(clock) : new ClientSide(clock, framing);
     const shared = { starter, pool, catalog, numbers, clock, log, tools, pulse: this.#pulse };
-    const assembly = new Assembly({ ...selection, session, introduction, framing, ...shared });
+    const assembly = new Assembly({ ...selection, session, introduction, client, isCrowd, ...shared });
     this.#open.set(session.id, assembly);
     session.onEnd(() => this.#open.delete(session.id));
     return assembly;
@@ -145,7 +156,7 @@ export class Hub {
     const selection = this.select(session.server ?? undefined);
     // A client over stdio had its session through a connection to the front that is gone.
     if (memo === undefined || selection === undefined || session.kind !== "mcp") return false;
-    const assembly = this.assemble(session, selection, memo.introduction, eventFraming);
+    const assembly = this.assemble(session, selection, memo.introduction, { isCrowd: memo.isCrowd });
     if (memo.scopeKey !== undefined) this.nameScope(memo.scopeKey, assembly);
     assembly.memory.restore(memo);
     return true;

@@ -1,6 +1,8 @@
-/** What a client says of itself in `initialize`. */
+/** What a client says of itself in `initialize`, and what Holdfast answers where servers are several. */
+import { version } from "../../version.ts";
 import { sessionVersions } from "../headers.ts";
-import type { Introduction } from "../upstream/handshake.ts";
+import type { InitializeResult, Introduction } from "../upstream/handshake.ts";
+import type { Merged } from "./merge.ts";
 
 /** Longest client name and version that is kept, in characters. */
 const clientTextMax = 100;
@@ -20,6 +22,11 @@ export function readIntroduction(body: Buffer): Introduction {
 export function clientOf({ clientInfo }: Introduction): { name: string; version: string } {
   const text = (value: unknown) => (typeof value === "string" ? value.slice(0, clientTextMax) : "");
   return { name: text(clientInfo["name"]), version: text(clientInfo["version"]) };
+}
+
+export function ownIntroduction(protocolVersion: string, { capabilities, instructions }: Merged): InitializeResult {
+  const serverInfo = { name: "holdfast", title: "Holdfast", version };
+  return { protocolVersion, capabilities, serverInfo, ...(instructions === undefined ? {} : { instructions }) };
 }
 
 function objectOr(value: unknown): Record<string, unknown> {

@@ -126,7 +126,7 @@ class Guest {
       const { selection, parentId } = this.#coming;
       const given = { kind: "stdio" as const, client, server: selection.label, parentId };
       const session = sessions.open(given);
-      const open = hub.assemble(session, selection, introduction, lineFraming);
+      const open = hub.assemble(session, selection, introduction, { framing: lineFraming });
       this.#open = open;
       session.lease.hold();
       session.onEnd(() => this.#stream.end());
@@ -141,7 +141,7 @@ class Guest {
 
   async #introduce(open: Assembly, call: LineCall): Promise<void> {
     try {
-      open.answer(call, await open.introduce());
+      open.answer(call, JSON.stringify(await open.introduce()));
     } catch (thrown) {
       call.fail(downFault(thrown));
       void open.session.close("spawn-failed"); // what cannot be ended is logged by the session set

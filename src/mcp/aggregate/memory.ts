@@ -19,6 +19,8 @@ export interface Memo {
   holds: { server: string; roots?: unknown }[];
   subscriptions: [uri: string, server: string][];
   logLevel?: unknown;
+  /** Each request may be another client's. */
+  isCrowd?: boolean | undefined;
 }
 
 /** Undefined: there is none, or none that this front can read. */
@@ -51,7 +53,7 @@ export class Memory {
 
   /** Something is another now that the next front must know. */
   write(): void {
-    const { session, seats, client, roots, logLevel } = this.#assembly;
+    const { session, seats, client, roots, logLevel, isCrowd } = this.#assembly;
     if (!this.#isBegun) return;
     const memo: Memo = {
       introduction: this.#introduction,
@@ -60,6 +62,7 @@ export class Memory {
       holds: seats.flatMap(({ name, held }) => (held === undefined ? [] : [{ server: name, roots: held.roots }])),
       subscriptions: [...client.subscriptions],
       logLevel,
+      ...(isCrowd ? { isCrowd } : {}),
     };
     const text = JSON.stringify({ form, ...memo });
     session.remember(text.length <= memoMax ? text : null);

@@ -26,6 +26,8 @@ export interface SeatParts {
   session: Session;
   party: Party;
   introduction: Introduction;
+  /** Each call may be another client's. */
+  isCrowd: boolean;
   starter: Starter;
   pool: Pool;
   catalog: Catalog;
@@ -152,12 +154,12 @@ export class Seat {
   }
 
   #order(): StartOrder {
-    const { server, session, party } = this.#parts;
+    const { server, session, party, isCrowd } = this.#parts;
     return {
       server,
       introduction: this.#introduction,
       factsKey: this.factsKey,
-      shared: false,
+      shared: isCrowd,
       party,
       scope: session.scope,
       sessionId: session.id,

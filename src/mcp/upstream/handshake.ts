@@ -1,5 +1,6 @@
 /** What we say to a server on our own account: `initialize`, and the questions for its lists. */
 import { HoldfastError } from "../../errors.ts";
+import { sessionVersions } from "../headers.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** As whom a server is addressed. */
@@ -42,8 +43,14 @@ export async function greet(
   boundMs: number,
 ): Promise<InitializeResult> {
   let result: Partial<InitializeResult> | undefined;
+  // Who speaks the stateless revision itself is spoken for in the newest one that has sessions.
+  const asked = sessionVersions.includes(introduction.protocolVersion)
+    ? introduction.protocolVersion
+    : sessionVersions[0];
   try {
-    result = (await upstream.ask("initialize", introduction, boundMs)) as Partial<InitializeResult> | undefined;
+    result = (await upstream.ask("initialize", { ...introduction, protocolVersion: asked }, boundMs)) as
+      | Partial<InitializeResult>
+      | undefined;
   } catch (cause) {
     throw refused(upstream.server, cause);
   }

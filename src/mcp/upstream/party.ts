@@ -13,7 +13,8 @@ export interface PendingCall {
   readonly done: boolean;
   /** A message that belongs to this call: progress, a log line, a question. */
   tell(line: Buffer, edits: Edit[], release: () => void): void;
-  answer(line: Buffer, edits: Edit[], release: () => void): void;
+  /** `result`: where the result's object begins; 0: there is an error in place of it; undefined: it needs no change. */
+  answer(line: Buffer, edits: Edit[], release: () => void, result?: number): void;
   fail(fault: RpcFault, status?: number): void;
   dismiss(): void;
 }

@@ -10,6 +10,7 @@ import type { Log } from "../../log.ts";
 import { settleOld } from "../adoption.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";
 import { rpcCode, type RpcFault } from "../json-rpc.ts";
+import { Noise } from "../noise.ts";
 import type { Numbers } from "../numbers.ts";
 import { flatten, splice, type Edit } from "../splice.ts";
 import { TokenBook } from "../token-book.ts";
@@ -54,12 +55,15 @@ export class Upstream implements WireEvents {
   readonly #whispers: Whispers;
   #wire: Wire | undefined;
   #outcome: string | undefined;
-  #noiseTold = false;
+  readonly #noise: Noise;
+  /** It speaks the stateless revision: to a client that does too its answers go as they are. */
+  isStateless = false;
   /** Calls of clients that this server answered. */
   answered = 0;
 
   constructor(params: UpstreamParams) {
     this.#params = params;
+    this.#noise = new Noise(params.server, params.log);
     this.tokens = new TokenBook(params.onToken);
     const closed = (number: number) => this.#wire?.legacy?.closed(number);
     this.#own = new OwnRequests(params, (message, ids) => this.say(message, ids), closed);
@@ -116,10 +120,12 @@ export class Upstream implements WireEvents {
 
   /** Sends a client's request on, with further edits of the caller's. False: the server does not keep up. */
   request(party: Party, call: PendingCall, envelope: Envelope, body: Buffer, more: Edit[] = []): boolean {
-    const { number, clientToken, startsTask } = call.params;
+    const { number, clientToken, startsTask, sessionMeta } = call.params;
     const text = String(number);
     const edits: Edit[] = [{ start: envelope.idStart, end: envelope.idEnd, text }, ...more];
-    if (clientToken !== undefined) edits.push({ start: envelope.tokenStart, end: envelope.tokenEnd, text });
+    if (sessionMeta !== undefined && !this.isStateless)
+      edits.push({ start: envelope.metaStart, end: envelope.metaEnd, text: sessionMeta });
+    else if (clientToken !== undefined) edits.push({ start: envelope.tokenStart, end: envelope.tokenEnd, text });
     if (!this.send(envelope, body, edits, { opens: number })) return false;
     if (this.#calls.size === 0) this.#params.onBusy(true);
     this.#calls.set(number, { call, party });
@@ -184,7 +190,7 @@ export class Upstream implements WireEvents {
       envelope = readEnvelope(line);
     } catch (thrown) {
       if (!(thrown instanceof EnvelopeError)) throw thrown;
-      this.#dropNoise(thrown.message);
+      this.#noise.drop(this.runId, thrown.message);
       return release();
     }
     if (line.length > this.#params.messageBytesMax) return this.#tooLong(envelope, line, release);
@@ -219,7 +225,9 @@ export class Upstream implements WireEvents {
     if (!envelope.hasError) this.answered++;
     const { call } = waiting;
     call.params.onAnswer?.(line, envelope.hasError);
-    call.answer(line, [{ start: envelope.idStart, end: envelope.idEnd, text: call.params.clientId }], release);
+    const edits = [{ start: envelope.idStart, end: envelope.idEnd, text: call.params.clientId }];
+    const result = envelope.hasError ? 0 : envelope.resultStart;
+    call.answer(line, edits, release, this.isStateless && result > 0 ? undefined : result);
   }
 
   /** Only an answer has somebody who waits for it; anything else that is too long is dropped. */
@@ -229,7 +237,7 @@ export class Upstream implements WireEvents {
     const number = envelope.kind === "response" ? numberAt(line, envelope.idStart, envelope.idEnd) : Number.NaN;
     const waiting = this.#calls.get(number);
     this.#drop(number);
-    if (waiting === undefined) this.#dropNoise(message);
+    if (waiting === undefined) this.#noise.drop(this.runId, message);
     else waiting.call.fail({ code: rpcCode.unavailable, message, reason: "run_limit" });
     release();
   }
@@ -275,13 +283,6 @@ export class Upstream implements WireEvents {
 
   #sendLine(line: Buffer, ids?: SentIds): boolean {
     return this.#outcome === undefined && (this.#wire?.send(line, ids) ?? false);
-  }
-
-  #dropNoise(why: string): void {
-    if (this.#noiseTold) return;
-    this.#noiseTold = true;
-    const { server, log } = this.#params;
-    log("mcp.noise", { server, run: this.runId, why, hint: "its stdout must carry MCP messages only; told once" });
   }
 
   /** The client answered a question. False: the server does not keep up. */

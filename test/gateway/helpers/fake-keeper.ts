@@ -172,6 +172,7 @@ export class FakeKeeper implements AsyncDisposable {
       messageBytesMax: 16 * 1024 * 1024,
       startsMax: 4,
       nodes: { leaseMs: 30_000, beatMs: 2000, pendingMs: 600_000 },
+      questionMs: 600_000,
       tools: { exec: false, sessions: false, status: false },
       ...this.#options.config,
     };

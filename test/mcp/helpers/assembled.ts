@@ -1,7 +1,8 @@
 /** A front with several actors behind `/mcp`, for what concerns messages; ownership is tested on a real gateway. */
+import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import type { FrontServer } from "../../../src/keeper/protocol/messages.ts";
-import { FakeKeeper, type FakeServer } from "../../gateway/helpers/fake-keeper.ts";
+import { FakeKeeper, type FakeOptions, type FakeServer } from "../../gateway/helpers/fake-keeper.ts";
 import { open } from "../../helpers/http.ts";
 import { Events, Talk, type Message } from "./talk.ts";
 
@@ -12,11 +13,22 @@ export const actor = (name: string, ...tools: string[]): FakeServer => ({
   args: [actorFile, name, ...tools],
 });
 
+/** A second token of the same scopes, as another user has one. */
+export const otherToken = "another-token-0123456789-0123456789";
+const another = {
+  id: "other",
+  name: "other",
+  digest: createHash("sha256").update(otherToken).digest("hex"),
+  scopes: ["admin" as const],
+  expiresAt: null,
+};
+
 export async function startFront(
   servers: Record<string, FakeServer>,
   settings: Record<string, Partial<FrontServer>> = {},
+  config: FakeOptions["config"] = {},
 ): Promise<FakeKeeper> {
-  return FakeKeeper.start({ servers, settings });
+  return FakeKeeper.start({ servers, settings, config, tokens: [another] });
 }
 
 /** A session on `/mcp`, or on a path below it. */

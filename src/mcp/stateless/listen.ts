@@ -1,0 +1,176 @@
+/** `subscriptions/listen`: one response that stays open and tells of the changes that its client named. */
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Clock } from "../../clock.ts";
+import { answerText, downFault, unknownFault } from "../aggregate/answers.ts";
+import type { Assembly } from "../aggregate/assembly.ts";
+import type { Call } from "../call.ts";
+import { readEnvelope } from "../envelope.ts";
+import { EventStream } from "../event-stream.ts";
+import type { Numbers } from "../numbers.ts";
+import { eventHead, eventTail } from "../splice.ts";
+import { isObject } from "./metadata.ts";
+import type { Listener, StatelessSide } from "./side.ts";
+import { SilentCall } from "./silent-call.ts";
+import type { StatelessCall } from "./stateless-call.ts";
+
+/** Resources that one listener may name. */
+const urisMax = 1000;
+
+/** What a client may want to hear of, and the capability of a server that tells it. */
+const kinds = { toolsListChanged: "tools", promptsListChanged: "prompts", resourcesListChanged: "resources" } as const;
+
+interface Filter {
+  toolsListChanged?: true;
+  promptsListChanged?: true;
+  resourcesListChanged?: true;
+  resourceSubscriptions?: string[];
+}
+
+export interface ListenParts {
+  open: Assembly;
+  side: StatelessSide;
+  /** The request, until it is answered with a stream. */
+  call: StatelessCall;
+  round: Call;
+  response: ServerResponse;
+  headers: OutgoingHttpHeaders;
+  numbers: Numbers;
+  clock: Clock;
+}
+
+/** Never rejects: what cannot be had is told, or left out of what is acknowledged. */
+export async function listen(parts: ListenParts, body: Buffer): Promise<void> {
+  const { open, call, response } = parts;
+  const { params } = JSON.parse(body.toString("utf8")) as { params?: { notifications?: unknown } };
+  const asked = params?.notifications;
+  if (!isObject(asked))
+    return call.fail(unknownFault("params.notifications is missing", "it names what to listen for"));
+  open.client.begin(call);
+  try {
+    const { capabilities } = await open.introduce();
+    await open.merged(); // from here on a change is known for one
+    const filter = await new Granting(parts).grant(asked, capabilities);
+    if (call.done || response.destroyed) return forgetAll(parts, filter);
+    new Listening(parts, filter).begin();
+  } catch (thrown) {
+    call.fail(downFault(thrown));
+  }
+}
+
+/** Finds out how much of what was asked for can be had. */
+class Granting {
+  readonly #parts: ListenParts;
+
+  constructor(parts: ListenParts) {
+    this.#parts = parts;
+  }
+
+  async grant(asked: Record<string, unknown>, capabilities: Record<string, unknown>): Promise<Filter> {
+    const filter: Filter = {};
+    const offers = (name: string) => (isObject(capabilities[name]) ? capabilities[name] : {});
+    for (const [kind, name] of Object.entries(kinds))
+      if (asked[kind] === true && offers(name)["listChanged"] === true) filter[kind as keyof typeof kinds] = true;
+    const uris = asked["resourceSubscriptions"];
+    if (!Array.isArray(uris) || offers("resources")["subscribe"] !== true) return filter;
+    const named = [...new Set(uris.filter((uri) => typeof uri === "string"))].slice(0, urisMax);
+    const taken = await Promise.all(named.map((uri) => want(this.#parts, uri)));
+    filter.resourceSubscriptions = named.filter((_, at) => taken[at]);
+    return filter;
+  }
+}
+
+/** One more listener wants to hear of the resource: the first one subscribes. */
+async function want(parts: ListenParts, uri: string): Promise<boolean> {
+  const { wanted } = parts.side;
+  const count = wanted.get(uri) ?? 0;
+  wanted.set(uri, count + 1);
+  if (count > 0 || (await ask(parts, "resources/subscribe", uri))) return true;
+  drop(parts.side, uri);
+  parts.side.subscriptions.delete(uri);
+  return false;
+}
+
+function drop({ wanted }: StatelessSide, uri: string): number {
+  const left = (wanted.get(uri) ?? 1) - 1;
+  if (left > 0) wanted.set(uri, left);
+  else wanted.delete(uri);
+  return left;
+}
+
+/** The listener is gone: the last one takes the subscription back. */
+function forgetAll(parts: ListenParts, { resourceSubscriptions = [] }: Filter): void {
+  for (const uri of resourceSubscriptions)
+    if (drop(parts.side, uri) === 0 && !parts.open.session.ended) void ask(parts, "resources/unsubscribe", uri);
+}
+
+/** Asks a server as the client itself would in the session era. False: it refuses. */
+function ask({ open, numbers, clock }: ListenParts, method: string, uri: string): Promise<boolean> {
+  const body = Buffer.from(JSON.stringify({ jsonrpc: "2.0", id: 1, method, params: { uri } }));
+  const call = new SilentCall(numbers.next(), clock.now(), (silent) => open.client.done(silent));
+  open.request(call, readEnvelope(body), body);
+  return call.answered;
+}
+
+class Listening implements Listener {
+  readonly #parts: ListenParts;
+  readonly #filter: Filter;
+  readonly #uris: Set<string>;
+  readonly #stream: EventStream;
+  /** The request's id as it was written, by which the client knows this subscription. */
+  readonly #id: string;
+
+  constructor(parts: ListenParts, filter: Filter) {
+    this.#parts = parts;
+    this.#filter = filter;
+    this.#uris = new Set(filter.resourceSubscriptions);
+    this.#id = parts.call.params.clientId;
+    this.#stream = parts.call.becomeStream(parts.round);
+  }
+
+  begin(): void {
+    const { side, response, open } = this.#parts;
+    const leave = open.session.lease.hold();
+    response.once("close", () => {
+      side.listeners.delete(this);
+      forgetAll(this.#parts, this.#filter);
+      leave();
+    });
+    this.#say("notifications/subscriptions/acknowledged", { notifications: this.#filter });
+    side.listeners.add(this);
+  }
+
+  listChanged(what: string): void {
+    const wants = Object.entries(kinds).some(
+      ([kind, name]) => name === what && this.#filter[kind as keyof typeof kinds],
+    );
+    if (wants) this.#say(`notifications/${what}/list_changed`, {});
+  }
+
+  updated(uri: string): void {
+    if (this.#uris.has(uri)) this.#say("notifications/resources/updated", { uri });
+  }
+
+  beat(now: number): void {
+    this.#stream.beat(now);
+  }
+
+  /** The end is ours: the request gets its answer. */
+  end(): void {
+    const result = `{"resultType":"complete","_meta":${this.#meta()}}`;
+    const answer = answerText(this.#id, result);
+    this.#stream.send(Buffer.concat([Buffer.from(eventHead), answer, Buffer.from(eventTail)]), () => {});
+    this.#stream.end();
+  }
+
+  #say(method: string, params: object): void {
+    const rest = JSON.stringify(params).slice(1);
+    const comma = rest === "}" ? "" : ",";
+    const text = `{"jsonrpc":"2.0","method":${JSON.stringify(method)},"params":{"_meta":${this.#meta()}${comma}${rest}}`;
+    const event = Buffer.concat([Buffer.from(eventHead), Buffer.from(text, "utf8"), Buffer.from(eventTail)]);
+    this.#stream.send(event, () => {});
+  }
+
+  #meta(): string {
+    return `{"io.modelcontextprotocol/subscriptionId":${Buffer.from(this.#id, "latin1").toString("utf8")}}`;
+  }
+}

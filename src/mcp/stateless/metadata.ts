@@ -1,0 +1,132 @@
+/** What a request of the stateless era says of itself: in its headers, and equal to them in its body. */
+import type { IncomingMessage } from "node:http";
+import type { Envelope } from "../envelope.ts";
+import { allVersions, sessionVersions, statelessVersion } from "../headers.ts";
+import { rpcCode } from "../json-rpc.ts";
+import { refusal } from "../refusals.ts";
+import type { Refusal } from "../reply.ts";
+import { asciiText } from "../aggregate/answers.ts";
+
+/** Error codes that revision 2026-07-28 reserves. */
+const statelessCode = { headerMismatch: -32_020, missingCapability: -32_021, unsupportedVersion: -32_022 };
+
+const prefix = "io.modelcontextprotocol/";
+const ownKeys = ["protocolVersion", "clientInfo", "clientCapabilities", "logLevel"].map((key) => prefix + key);
+/** Requests whose `Mcp-Name` says what they are about. */
+const namedMethods = new Set(["tools/call", "prompts/get", "resources/read"]);
+/** Different texts of `_meta` that are kept understood: a client sends the same one with each request. */
+const understoodMax = 256;
+
+export interface Metadata {
+  clientInfo: Record<string, unknown>;
+  capabilities: Record<string, unknown>;
+  /** Undefined: the client wants no log messages with its answer. */
+  logLevel: string | undefined;
+  /** What else is in `_meta`, the progress token aside: this much concerns a server of the session era. */
+  rest: Record<string, unknown>;
+  /** The same as text, for the usual case. */
+  restText: string;
+}
+
+const understood = new Map<string, Metadata>();
+
+/** The header names the revision without sessions, or one that nobody here knows and no session has agreed on. */
+export function namesStateless(request: IncomingMessage): boolean {
+  const { "mcp-protocol-version": version, "mcp-session-id": session } = request.headers;
+  if (typeof version !== "string" || sessionVersions.includes(version)) return false;
+  return version === statelessVersion || (session === undefined && /^\d{4}-\d\d-\d\d$/.test(version));
+}
+
+function mismatch(message: string): Refusal {
+  return refusal(400, statelessCode.headerMismatch, "invalid_params", `Header mismatch: ${message}`);
+}
+
+function malformed(message: string): Refusal {
+  return refusal(400, rpcCode.invalidParams, "invalid_params", message);
+}
+
+/** Everything that the request says of itself, or the refusal that it deserves. */
+export function readMetadata(request: IncomingMessage, envelope: Envelope, body: Buffer): Metadata | Refusal {
+  const wrong = versionProblem(request, envelope, body) ?? headerProblem(request, envelope, body);
+  if (wrong !== undefined) return wrong;
+  const text = body.toString("latin1", envelope.metaStart, envelope.metaEnd);
+  const known = understood.get(text);
+  if (known !== undefined) return known;
+  const metadata = understand(JSON.parse(body.toString("utf8", envelope.metaStart, envelope.metaEnd)) as object);
+  if ("status" in metadata || envelope.tokenStart > 0) return metadata;
+  if (understood.size >= understoodMax) understood.clear();
+  understood.set(text, metadata);
+  return metadata;
+}
+
+function versionProblem(request: IncomingMessage, envelope: Envelope, body: Buffer): Refusal | undefined {
+  const header = request.headers["mcp-protocol-version"];
+  const said = textAt(body, envelope.versionStart, envelope.versionEnd);
+  if (typeof header !== "string") return mismatch("the MCP-Protocol-Version header is missing");
+  if (header !== statelessVersion && (said === undefined || said === header)) {
+    const data = { supported: allVersions, requested: header };
+    const message = `Unsupported protocol version ${header}; supported: ${allVersions.join(", ")}`;
+    const { status, fault } = refusal(400, statelessCode.unsupportedVersion, "invalid_params", message);
+    return { status, fault: { ...fault, data } };
+  }
+  if (said === undefined) return malformed(`params._meta["${prefix}protocolVersion"] is missing`);
+  return said === header ? undefined : mismatch(differs("MCP-Protocol-Version", header, said));
+}
+
+function headerProblem(request: IncomingMessage, envelope: Envelope, body: Buffer): Refusal | undefined {
+  const { "mcp-method": method, "mcp-name": given } = request.headers;
+  if (typeof method !== "string") return mismatch("the Mcp-Method header is missing");
+  if (method !== envelope.method) return mismatch(differs("Mcp-Method", method, envelope.method));
+  if (!namedMethods.has(method)) return undefined;
+  const isRead = method === "resources/read";
+  const [start, end] = isRead ? [envelope.uriStart, envelope.uriEnd] : [envelope.nameStart, envelope.nameEnd];
+  const name = textAt(body, start, end);
+  if (name === undefined) return malformed(`params.${isRead ? "uri" : "name"} is missing`);
+  if (typeof given !== "string") return mismatch("the Mcp-Name header is missing");
+  const decoded = decodeHeader(given);
+  return decoded === name ? undefined : mismatch(differs("Mcp-Name", decoded ?? given, name));
+}
+
+function differs(header: string, value: string, body: string): string {
+  return `${header} header value '${value}' does not match body value '${body}'`;
+}
+
+/** A value that cannot stand in a header is sent as `=?base64?…?=`. Undefined: that is not base64. */
+function decodeHeader(value: string): string | undefined {
+  const encoded = /^=\?base64\?(.*)\?=$/s.exec(value)?.[1];
+  if (encoded === undefined) return value;
+  return /^[A-Za-z0-9+/]*={0,2}$/.test(encoded) ? Buffer.from(encoded, "base64").toString("utf8") : undefined;
+}
+
+/** Undefined: not there, or no string. */
+function textAt(body: Buffer, start: number, end: number): string | undefined {
+  if (start === 0) return undefined;
+  const value = JSON.parse(body.toString("utf8", start, end)) as unknown;
+  return typeof value === "string" ? value : undefined;
+}
+
+function understand(meta: object): Metadata | Refusal {
+  const all = meta as Record<string, unknown>;
+  const capabilities = all[`${prefix}clientCapabilities`];
+  if (!isObject(capabilities)) return malformed(`params._meta["${prefix}clientCapabilities"] is missing`);
+  const clientInfo = all[`${prefix}clientInfo`];
+  const logLevel = all[`${prefix}logLevel`];
+  const isRest = ([key]: [string, unknown]) => !ownKeys.includes(key) && key !== "progressToken";
+  const rest = Object.fromEntries(Object.entries(all).filter(isRest));
+  return {
+    clientInfo: isObject(clientInfo) ? clientInfo : {},
+    capabilities,
+    logLevel: typeof logLevel === "string" ? logLevel : undefined,
+    rest,
+    restText: asciiText(rest),
+  };
+}
+
+/** What a server of the session era gets in place of `_meta`; `number` where the client wants progress. */
+export function sessionMeta({ rest, restText }: Metadata, number: number | undefined): string {
+  return number === undefined ? restText : asciiText({ ...rest, progressToken: number });
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,259 @@
+/**
+ * One request of a stateless client, over as many rounds as its server has questions. Each round is one HTTP exchange:
+ *
+ *   in a round ──answer──▶ over
+ *      │  ▲
+ *      │  └──the client comes back with its answers── suspended ──nobody came in time──▶ over (cancelled at the server)
+ *      └──the server asks: `input_required`──────────────▲
+ *
+ * Towards the server it stays one call, and its server lives as long as it does.
+ */
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Clock, Timer } from "../../clock.ts";
+import { answerText } from "../aggregate/answers.ts";
+import type { Assembly } from "../aggregate/assembly.ts";
+import type { PatientCall } from "../aggregate/client-side.ts";
+import { Call, type CallParams } from "../call.ts";
+import { readEnvelope, type Envelope } from "../envelope.ts";
+import { rpcCode, type RpcFault } from "../json-rpc.ts";
+import type { EventStream } from "../event-stream.ts";
+import { splice, type Edit } from "../splice.ts";
+import type { Party, UpstreamQuestion } from "../upstream/party.ts";
+import { numberAt } from "../upstream/words.ts";
+import { passesLevel } from "./log-levels.ts";
+import type { Metadata } from "./metadata.ts";
+import { inputRequest, questionMethods, type InputRequest } from "./questions.ts";
+import { errorAnswer, resultMembers } from "./results.ts";
+import { requestDigest, type Retained } from "./retained.ts";
+import type { StatelessSide, Suspended } from "./side.ts";
+
+export interface StatelessCallParts {
+  open: Assembly;
+  side: StatelessSide;
+  retained: Retained;
+  clock: Clock;
+  /** How long it waits for its client while it is suspended. */
+  questionMs: number;
+  metadata: Metadata;
+  method: string;
+  body: Buffer;
+}
+
+export class StatelessCall implements PatientCall, Suspended {
+  readonly params: CallParams;
+  /** Set where each request may be another client's: then what is said to it concerns this call alone. */
+  readonly party: Party | undefined;
+  deadline: Timer | undefined;
+  readonly #parts: StatelessCallParts;
+  readonly #leaveLease: () => void;
+  #round: Call | undefined;
+  #isOver = false;
+  /** What the server wants to know, by our number. */
+  readonly #questions = new Map<number, InputRequest>();
+  /** The answer that came while the client was away. */
+  #held: { line: Buffer; status: number } | RpcFault | undefined;
+  #state: string | undefined;
+  #patience: Timer | undefined;
+
+  constructor(params: CallParams, parts: StatelessCallParts) {
+    this.params = params;
+    this.#parts = parts;
+    this.party = parts.open.isCrowd ? this.#asParty() : undefined;
+    this.#leaveLease = parts.open.session.lease.hold();
+  }
+
+  /** Begins a round: `response` carries the answer, or the next question. */
+  attach(response: ServerResponse): Call {
+    return (this.#round = new Call(this.params, response, () => this.#gone()));
+  }
+
+  get done(): boolean {
+    return this.#isOver || this.#held !== undefined;
+  }
+
+  get takesQuestions(): boolean {
+    return questionMethods.has(this.#parts.method);
+  }
+
+  /** Of what it was asked: the client must not come back with the state of another request. */
+  isSame(method: string, body: Buffer): boolean {
+    return requestDigest(method, body) === requestDigest(this.#parts.method, this.#parts.body);
+  }
+
+  get open(): Assembly {
+    return this.#parts.open;
+  }
+
+  beat(now: number, waitMsMax: number): void {
+    this.#round?.beat(now, waitMsMax);
+  }
+
+  // ── from the server ──
+
+  tell(line: Buffer, edits: Edit[], release: () => void): void {
+    const text = splice(line, edits);
+    const envelope = readEnvelope(text);
+    if (envelope.kind === "request") this.#asked(envelope, text);
+    else if (envelope.method === "notifications/progress") return this.#pass(text, release);
+    else if (envelope.method === "notifications/message") {
+      if (passesLevel(text, this.#parts.metadata.logLevel)) return this.#pass(text, release);
+    } else this.#parts.side.spread(text);
+    release();
+  }
+
+  answer(line: Buffer, edits: Edit[], release: () => void, result?: number): void {
+    if (this.done) return release();
+    if (result === 0) {
+      const error = errorAnswer(splice(line, edits));
+      release();
+      return this.#finish(error);
+    }
+    if (result !== undefined)
+      edits.push({ start: result + 1, end: result + 1, text: resultMembers(this.#parts.method, line, result) });
+    if (this.#round === undefined) {
+      release();
+      return this.#finish({ line: splice(line, edits), status: 200 });
+    }
+    this.#over();
+    this.#round.answer(line, edits, release);
+  }
+
+  fail(fault: RpcFault): void {
+    if (!this.done) this.#finish(fault);
+  }
+
+  dismiss(): void {
+    if (this.done) return;
+    this.#over();
+    this.#round?.dismiss();
+  }
+
+  /** Its answer is a stream of changes, which is no call any more. */
+  becomeStream(round: Call): EventStream {
+    this.#over();
+    return round.takeStream();
+  }
+
+  // ── the rounds ──
+
+  /** The client came back with its answers, each under the key of its question. */
+  resume(params: CallParams, response: ServerResponse, headers: OutgoingHttpHeaders, answers: object): void {
+    this.#unsuspend();
+    const { clientId, clientToken } = params;
+    Object.assign(this.params, { clientId, clientToken, headers });
+    this.attach(response);
+    if (this.#held !== undefined) {
+      const held = this.#held;
+      this.#held = undefined;
+      return this.#finish("line" in held ? { ...held, line: renumbered(held.line, clientId) } : held);
+    }
+    for (const [number, question] of this.#questions) {
+      const answer = (answers as Record<string, unknown>)[question.key];
+      if (answer === undefined) continue;
+      this.#questions.delete(number);
+      this.#respond({ jsonrpc: "2.0", id: number, result: answer });
+    }
+    if (this.#questions.size > 0 && !this.done) this.#suspend();
+  }
+
+  /** Nobody comes back to it. */
+  giveUp(): void {
+    if (this.#round !== undefined) return;
+    this.#unsuspend();
+    this.#gone();
+  }
+
+  #asked(envelope: Envelope, text: Buffer): void {
+    const number = numberAt(text, envelope.idStart, envelope.idEnd);
+    const isTaken = this.takesQuestions && !this.done && this.#parts.retained.hasRoom;
+    const question = isTaken ? inputRequest(number, text, this.#parts.metadata.capabilities) : undefined;
+    if (question === undefined) {
+      const message = `the client cannot be asked ${envelope.method} here`;
+      return this.#respond({ jsonrpc: "2.0", id: number, error: { code: rpcCode.methodUnknown, message } });
+    }
+    this.#questions.set(number, question);
+    if (this.#round !== undefined) this.#suspend();
+  }
+
+  #suspend(): void {
+    const { retained, side, clock, questionMs } = this.#parts;
+    this.#state = retained.keep(this);
+    side.suspended.add(this);
+    this.#patience = clock.after(questionMs, () => this.giveUp());
+    const inputRequests = Object.fromEntries([...this.#questions.values()].map(({ key, request }) => [key, request]));
+    const result = JSON.stringify({ resultType: "input_required", inputRequests, requestState: this.#state });
+    const round = this.#round;
+    this.#round = undefined;
+    round?.answer(answerText(this.params.clientId, result), [], () => {});
+  }
+
+  #unsuspend(): void {
+    const { retained, side } = this.#parts;
+    if (this.#state !== undefined) retained.forget(this.#state);
+    side.suspended.delete(this);
+    this.#patience?.clear();
+  }
+
+  /** The client left: the server may stop. */
+  #gone(): void {
+    if (this.#isOver) return;
+    this.#parts.side.abandon(this);
+    this.#over();
+  }
+
+  #finish(answer: { line: Buffer; status: number } | RpcFault): void {
+    this.deadline?.clear();
+    if (this.#round === undefined && this.#state !== undefined && !this.open.session.ended) {
+      this.#held = answer;
+      return;
+    }
+    this.#over();
+    if ("line" in answer) this.#round?.answer(answer.line, [], () => {}, undefined, answer.status);
+    else this.#round?.fail(answer, answer.code === rpcCode.methodUnknown ? 404 : undefined);
+  }
+
+  /** It has its answer, or needs none. What the server still wants to know it will not. */
+  #over(): void {
+    this.#isOver = true;
+    this.#unsuspend();
+    this.deadline?.clear();
+    this.#leaveLease();
+    this.#parts.side.done(this);
+    for (const number of this.#questions.keys()) {
+      const message = "the client went away without an answer";
+      this.#respond({ jsonrpc: "2.0", id: number, error: { code: rpcCode.unavailable, message } });
+    }
+    this.#questions.clear();
+  }
+
+  #respond(message: object): void {
+    const body = Buffer.from(JSON.stringify(message));
+    this.open.respond(readEnvelope(body), body); // a server that takes no input is not waiting for it either
+  }
+
+  #pass(text: Buffer, release: () => void): void {
+    if (this.#round === undefined || this.done) release();
+    else this.#round.tell(text, [], release);
+  }
+
+  #asParty(): Party {
+    const { side } = this.#parts;
+    return {
+      hear: (line, edits, release) => this.tell(line, edits, release),
+      ask: (question: UpstreamQuestion) => side.ask(question),
+      withdraw: (question) => {
+        side.withdraw(question);
+        this.#questions.delete(question.number);
+        return true;
+      },
+      isSubscribed: () => false,
+      roots: () => [],
+    };
+  }
+}
+
+/** An answer that was made for another round's id. */
+function renumbered(line: Buffer, clientId: string): Buffer {
+  const { idStart, idEnd } = readEnvelope(line);
+  return splice(line, [{ start: idStart, end: idEnd, text: clientId }]);
+}
