@@ -6,6 +6,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { McpClient } from "../helpers/mcp-client.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { readListed, survivorsOf, waitForListed } from "../helpers/pids.ts";
 import { everything, fixture, stubborn } from "../helpers/servers.ts";
@@ -122,6 +123,21 @@ describe("a connection to a far side", { timeout: 240_000, concurrency: 4 }, () 
     await client.initialize();
     const called = client.callAndHang(call!.name, call!.arguments, boundMs);
     await client.call("echo", { message: "the one before is on its way" });
+    for (const { pid, master } of place.far.clients()) if (master) process.kill(pid, "SIGKILL");
+    const { kind, detail } = await called;
+    assert.equal(kind, "error", detail);
+    assert.match(detail, /is lost: ssh:far cannot be reached/);
+    await place.record("there");
+  });
+
+  it("that is lost with a call in flight on /mcp answers it with the name of the host", async () => {
+    await using place = await Place.make();
+    const { command, args, call } = everything(place.home.pidFile);
+    const gateway = await place.serve({ there: { command, args, host: "ssh:far" } });
+    using client = new McpClient(`${gateway.url}/mcp`, gateway.token);
+    await client.initialize();
+    const called = client.callAndHang(`there__${call!.name}`, call!.arguments, boundMs);
+    await client.call("there__echo", { message: "the one before is on its way" });
     for (const { pid, master } of place.far.clients()) if (master) process.kill(pid, "SIGKILL");
     const { kind, detail } = await called;
     assert.equal(kind, "error", detail);

@@ -80,7 +80,7 @@ export class StdioWire implements Wire, RunEvents {
   }
 
   onState(view: RunView): void {
-    if (view.state !== "exited" && view.survivors.length === 0) return;
+    if (view.state !== "exited" && view.state !== "lost" && view.survivors.length === 0) return;
     this.#tellClosed(describeEnd(this.#params.server, view));
     if (view.state === "exited" && this.#owned !== undefined) this.#params.scope.release(this.#owned);
   }
