@@ -82,10 +82,16 @@ async function main(): Promise<void> {
     connectionOf(socket)?.close("revoked", connections.time.now),
   );
   link.onEvent(({ name, data }) => bus.publish(name, data));
-  link.onTokens((tokens) => grants.replace(tokens));
+  link.onTokens((tokens) => {
+    const over = grants.replace(tokens);
+    sessions.endThoseOf((name) => over.has(name));
+  });
   const throttle = new Throttle((address, failures) => log("access.throttled", { address, failures }));
   try {
     await mcp.adopt();
+    // A token may have ended while no front was there to hear of it.
+    const names = new Set(link.hello.tokens.map(({ name }) => name));
+    sessions.endThoseOf((name) => !names.has(name));
     const scheme = config.tls === null ? ("http" as const) : ("https" as const);
     const { port, addresses, urls } = await listenAll(face.servers, { ...config, scheme }, log);
     const access = new Access({

@@ -51,7 +51,12 @@ export class StdioEndpoint {
     if (connection === undefined || connection.state === "closing" || connection.state === "closed") return;
     connection.open();
     stream.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: holdfast-stdio\r\n\r\n");
-    door.join(stream, head, { selection, parentId: parentOf(request), scopes: grant.scopes });
+    door.join(stream, head, {
+      selection,
+      parentId: parentOf(request),
+      scopes: grant.scopes,
+      tokenName: grant.name,
+    });
   }
 
   #refuse(stream: Duplex, refusal: UpgradeRefusal): void {

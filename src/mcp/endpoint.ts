@@ -183,7 +183,7 @@ export class McpEndpoint {
   // ── the first message of a session ──
 
   async #initialize(visit: Visit, envelope: Envelope, body: Buffer): Promise<void> {
-    const { request, response, server, headers } = visit;
+    const { request, response, server, headers, caller } = visit;
     if (envelope.kind !== "request" || envelope.method !== "initialize") {
       const message = "Mcp-Session-Id is missing; a session begins with an initialize request";
       return refuse(request, response, { ...invalid(400, message), headers });
@@ -191,8 +191,13 @@ export class McpEndpoint {
     const clientId = body.toString("latin1", envelope.idStart, envelope.idEnd);
     let session;
     try {
-      const client = clientInfo(body);
-      session = this.#parts.sessions.open({ client, server: server.name, parentId: parentOf(request) });
+      const given = {
+        client: clientInfo(body),
+        server: server.name,
+        parentId: parentOf(request),
+        tokenName: caller.name,
+      };
+      session = this.#parts.sessions.open(given);
     } catch (thrown) {
       const error = asHoldfastError(thrown);
       return refuse(request, response, { ...unavailable(error.message, error.code), id: clientId, headers });

@@ -38,7 +38,7 @@ export interface SessionParams {
   server?: string | null;
   /** The session that this one ends with. */
   parentId?: string | null;
-  /** Name of the token that opened it: nobody else may resume it. */
+  /** Name of the token that opened it: it ends with that token, and on a WebSocket nobody else may resume it. */
   tokenName?: string | null;
   /** How long it lives without its client, in milliseconds; `session.idleLeaseMs` by default. */
   leaseMs?: number;

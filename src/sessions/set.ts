@@ -93,6 +93,12 @@ export class SessionSet {
     return this.#known(id).close(reason);
   }
 
+  /** Ends the sessions of tokens that are no longer good, by the names of those tokens. */
+  endThoseOf(isOver: (tokenName: string) => boolean): void {
+    for (const session of this.#sessions.values())
+      if (session.tokenName !== null && isOver(session.tokenName)) void session.close("session-ended"); // what is left is logged
+  }
+
   /** Resolves when no session is open any more, or after `boundMs`; then those that are open stay so. */
   empty(boundMs: number): Promise<void> {
     if (this.#sessions.size === 0) return Promise.resolve();

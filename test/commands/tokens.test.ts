@@ -19,6 +19,7 @@ import { Home } from "../helpers/home.ts";
 import { exchange, open } from "../helpers/http.ts";
 import { McpClient } from "../helpers/mcp-client.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { survivorsOf, waitForListed } from "../helpers/pids.ts";
 import { asConfig, stubborn } from "../helpers/servers.ts";
 import { bestTier } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
@@ -48,7 +49,7 @@ function filesUnder(directory: string): { path: string; text: string }[] {
     .map((path) => ({ path, text: readFileSync(path, "latin1") }));
 }
 
-describe("tokens", { timeout: 90_000, concurrency: 3 }, () => {
+describe("tokens", { timeout: 90_000 }, () => {
   leavesNothing();
 
   it("are made before or while a gateway runs, work at once, and end with all their connections in under a second", async () => {
@@ -102,6 +103,42 @@ describe("tokens", { timeout: 90_000, concurrency: 3 }, () => {
     assert.match(log, /"protocol":"http","address":"loopback","reason":"revoked","event":"connection\.closed"/);
     assert.match(log, /"event":"token\.added".*"name":"late"/);
     assert.match(log, /"event":"token\.ended".*"name":"late","why":"revoked"/);
+  });
+
+  it("take their sessions along, on one server and on all, also when they ended while no front could hear of it", async () => {
+    await using home = new Home(bestTier());
+    home.configure({
+      mcpServers: asConfig({ stubborn: stubborn(home.pidFile) }),
+      stop: { stdinGraceMs: 100, termGraceMs: 100 },
+    });
+    const [one, two] = [await command(home, ["tokens", "add", "one"]), await command(home, ["tokens", "add", "two"])];
+    await using gateway = await Gateway.start(home);
+    const enter = async (token: string, path = "/mcp/stubborn") => {
+      const client = new McpClient(`${gateway.url}${path}`, token.trim());
+      await client.initialize();
+      return client;
+    };
+    const idsOf = async () => ((await gateway.rpc("session.list")) as { id: string }[]).map(({ id }) => id).toSorted();
+    using mine = await enter(gateway.token);
+    using first = await enter(one);
+    using all = await enter(one, "/mcp");
+    using second = await enter(two);
+    const ids = (clients: McpClient[]) => clients.map(({ sessionId }) => sessionId ?? "").toSorted();
+    assert.deepEqual(await idsOf(), ids([mine, first, all, second]));
+    await waitForListed(home.pidFile, 15, 20_000);
+    await command(home, ["tokens", "revoke", "one"]);
+    const areLeft = async (clients: McpClient[]) => JSON.stringify(await idsOf()) === JSON.stringify(ids(clients));
+    await until("its sessions have ended", () => areLeft([mine, second]), { boundMs: 10_000, everyMs: 20 });
+    await until("and their servers", () => survivorsOf(home.pidFile).length === 10, { boundMs: 10_000 });
+    const { front } = gateway.pids;
+    process.kill(front, "SIGSTOP");
+    await command(home, ["tokens", "revoke", "two"]);
+    const log = () => readFileSync(join(home.stateDir, "log/keeper.log"), "utf8");
+    await until("the keeper knows", () => /"token\.ended".*"name":"two"/.test(log()), { boundMs: 5000 });
+    process.kill(front, "SIGKILL");
+    await gateway.renewed({ front });
+    await until("the next front has ended it", () => areLeft([mine]), { boundMs: 10_000, everyMs: 20 });
+    await until("and its server", () => survivorsOf(home.pidFile).length === 5, { boundMs: 10_000 });
   });
 
   it("expire by themselves, and are listed without their secret", async () => {

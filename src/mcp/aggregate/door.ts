@@ -36,6 +36,7 @@ export interface DoorParts {
 /** Whose request it is: a scope is its token's own, and so is what it may do. */
 export interface McpCaller {
   readonly id: string;
+  readonly name: string;
   readonly scopes: ReadonlySet<TokenScope>;
 }
 
@@ -171,7 +172,8 @@ export class Door {
     const stranger = { protocolVersion: sessionVersions[0] ?? "", capabilities: {}, clientInfo: { name: scope } };
     const introduction = envelope.method === "initialize" ? readIntroduction(body) : stranger;
     const client = clientOf(introduction);
-    const session = sessions.open({ client, server: selection.label, parentId: parentOf(request) });
+    const given = { client, server: selection.label, parentId: parentOf(request), tokenName: caller.name };
+    const session = sessions.open(given);
     const open = hub.assemble(session, selection, introduction);
     const key = scopeKey(caller.id, selection, scope);
     hub.nameScope(key, open);
@@ -182,7 +184,7 @@ export class Door {
   // ── the first message of a session ──
 
   async #initialize(visit: Visit, { envelope, body }: Received): Promise<void> {
-    const { request, response, selection, headers } = visit;
+    const { request, response, selection, headers, caller } = visit;
     const { hub, sessions } = this.#parts;
     if (envelope.kind !== "request" || envelope.method !== "initialize") {
       const message = "Mcp-Session-Id is missing; a session begins with an initialize request";
@@ -192,7 +194,9 @@ export class Door {
     const id = body.toString("latin1", envelope.idStart, envelope.idEnd);
     let session: Session;
     try {
-      session = sessions.open({ client: clientOf(introduction), server: selection.label, parentId: parentOf(request) });
+      const client = clientOf(introduction);
+      const given = { client, server: selection.label, parentId: parentOf(request), tokenName: caller.name };
+      session = sessions.open(given);
     } catch (thrown) {
       const error = asHoldfastError(thrown);
       return refuse(request, response, { ...unavailable(error.message, error.code), id, headers });

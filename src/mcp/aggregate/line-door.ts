@@ -31,6 +31,7 @@ export interface Coming {
   parentId: string | null;
   /** What the client's token allows. */
   scopes: ReadonlySet<TokenScope>;
+  tokenName: string;
 }
 
 export class LineDoor {
@@ -123,8 +124,8 @@ class Guest {
     try {
       const introduction = readIntroduction(line);
       const client = clientOf(introduction);
-      const { selection, parentId } = this.#coming;
-      const given = { kind: "stdio" as const, client, server: selection.label, parentId };
+      const { selection, parentId, tokenName } = this.#coming;
+      const given = { kind: "stdio" as const, client, server: selection.label, parentId, tokenName };
       const session = sessions.open(given);
       const open = hub.assemble(session, selection, introduction, { framing: lineFraming });
       this.#open = open;

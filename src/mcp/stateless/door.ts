@@ -185,7 +185,8 @@ export class StatelessDoor {
     if (known !== undefined) return known;
     const introduction = { protocolVersion: statelessVersion, capabilities, clientInfo };
     const client = clientOf(introduction);
-    const session = sessions.open({ client, server: selection.label, parentId: parentOf(request) });
+    const given = { client, server: selection.label, parentId: parentOf(request), tokenName: caller.name };
+    const session = sessions.open(given);
     const open = hub.assemble(session, selection, introduction, { isCrowd });
     hub.nameScope(key, open);
     open.memory.begin(key);
