@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { Option, type Command } from "commander";
 import type { CommandContext } from "./commands/context.ts";
+import { addServerCommands, ownFile } from "./commands/register-servers.ts";
 import { clientNames, type ClientName } from "./config/clients/places.ts";
 
 type ContextOf = (command: Command) => CommandContext;
@@ -15,15 +16,6 @@ interface Choice {
 }
 
 const clientOption = () => new Option("--client <name>", "this client only").choices(clientNames);
-const collect = (value: string, all: string[]) => [...all, value];
-
-/** The file that was named, else the one that the running gateway reads, else `<state>/holdfast.json`. */
-async function ownFile(context: CommandContext, command: Command): Promise<string> {
-  const { config } = command.optsWithGlobals<{ config?: string }>();
-  if (config !== undefined) return resolve(config);
-  const { findKeeper } = await import("./commands/running-keeper.ts");
-  return findKeeper(context.state)?.config ?? resolve(context.state, "holdfast.json");
-}
 
 /** The state directory, when it is not the default one: then a client's line must name it. */
 function stateOption(context: CommandContext, command: Command): string | undefined {
@@ -35,7 +27,7 @@ function stateOption(context: CommandContext, command: Command): string | undefi
 export function addConfigCommands(program: Command, context: ContextOf, onDone: Done): void {
   addWrap(program, context, onDone);
   addTransfer(program, context, onDone);
-  addServers(program, context, onDone);
+  addServerCommands(program, context, onDone);
   program
     .command("connect")
     .description("print the line for each client that leads it to the gateway")
@@ -107,7 +99,7 @@ function addTransfer(program: Command, context: ContextOf, onDone: Done): void {
     .action(async (file: string | undefined, own: Choice, command: Command) => {
       const { importFiles } = await import("./commands/servers.ts");
       const here = context(command);
-      onDone(importFiles(await ownFile(here, command), chosen(file, own), own.dryRun ?? false, here.json));
+      onDone(await importFiles(here, await ownFile(here, command), chosen(file, own), own.dryRun ?? false));
     });
   program
     .command("export")
@@ -117,52 +109,4 @@ function addTransfer(program: Command, context: ContextOf, onDone: Done): void {
       const { exportTo } = await import("./commands/servers.ts");
       onDone(exportTo(await ownFile(context(command), command), client));
     });
-}
-
-function addServers(program: Command, context: ContextOf, onDone: Done): void {
-  program
-    .command("add")
-    .description("add a server to holdfast.json: holdfast add NAME -- COMMAND [ARGUMENT]..., or with --url")
-    .argument("<name>", "letters, digits, - and _, at most 32")
-    .argument("[command...]", "after --, the command and its arguments")
-    .option("--url <url>", "a remote server instead of a command")
-    .addOption(new Option("--type <type>", "transport of --url (default: http)").choices(["http", "sse"]))
-    .option("--header <name: value>", "for --url; may be repeated", collect, [])
-    .option("--env <name=value>", "may be repeated", collect, [])
-    .option("--cwd <dir>", "working directory of the command")
-    .showHelpAfterError("(a command's own options come after --: holdfast add NAME -- COMMAND -y …)")
-    .action(
-      async (
-        name: string,
-        words: string[],
-        own: { header: string[]; env: string[]; cwd?: string; type?: string },
-        command,
-      ) => {
-        const { addServer } = await import("./commands/servers.ts");
-        // The program's own --url, which names a gateway elsewhere, takes the word before this command sees it.
-        const url = (command as Command).parent?.getOptionValueSource("url") === "cli" ? urlOf(command) : undefined;
-        const file = await ownFile(context(command), command);
-        onDone(addServer(file, name, { ...own, command: words, ...(url === undefined ? {} : { url }) }));
-      },
-    );
-  program
-    .command("remove")
-    .description("take a server out of holdfast.json")
-    .argument("<name>", "as `list` shows it")
-    .action(async (name: string, _: object, command: Command) => {
-      const { removeServer } = await import("./commands/servers.ts");
-      onDone(removeServer(await ownFile(context(command), command), name));
-    });
-  program
-    .command("list")
-    .description("the servers of holdfast.json")
-    .action(async (_: object, command: Command) => {
-      const { listServers } = await import("./commands/servers.ts");
-      const here = context(command);
-      onDone(listServers(await ownFile(here, command), here.json));
-    });
-}
-
-function urlOf(command: Command): string | undefined {
-  return command.optsWithGlobals<{ url?: string }>().url;
 }

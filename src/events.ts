@@ -9,6 +9,10 @@ interface LifecycleEvents {
   "keeper.stopping": { reason: string; error: string | undefined };
   /** `survivors`: ids of runs that could not be ended. */
   "keeper.ended": { survivors: string[] };
+  /** Names of servers, and keys that wait for a restart. */
+  "config.reloaded": { added: string[]; removed: string[]; changed: string[]; needsRestart: string[] };
+  /** `error`: why; everything is as it was. */
+  "config.refused": { error: string };
   "front.listening": { urls: string[]; restarts: number };
   "front.crashed": {
     pid: number;
@@ -107,6 +111,8 @@ export const lifecycleMeanings: Record<LifecycleName, string> = {
   "keeper.started": "a keeper took the state directory",
   "keeper.stopping": "the gateway began its orderly end",
   "keeper.ended": "the gateway ended in order",
+  "config.reloaded": "the config was read anew; its servers are the gateway's",
+  "config.refused": "the config was read anew and refused; everything is as it was",
   "front.listening": "a front serves",
   "front.crashed": "a front died, or was ended because it was stuck",
   "front.restarted": "another front serves after a crash",

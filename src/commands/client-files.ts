@@ -81,7 +81,7 @@ export interface ChangeWords {
   keepBackup: boolean;
   json: boolean;
   /** Done once it is agreed to, before the first file is written. */
-  before?: () => void;
+  before?: () => Promise<void>;
 }
 
 /** Returns the exit code: 0 written, or nothing to write; 1 nobody agreed. */
@@ -101,7 +101,7 @@ export async function carryOut(
   const code = !isChange || consent.dryRun ? 0 : consent.yes || (await agree(words)) ? "write" : 1;
   if (code === "write") {
     for (const { source, change } of planned) if (change.after !== source.read.text) assertReplaceable(source.read);
-    words.before?.();
+    await words.before?.();
     writeAll(planned, reports, words);
   }
   if (words.json) printJson(reports);

@@ -4,12 +4,15 @@ import { join, resolve } from "node:path";
 import { loadConfig } from "../config/load.ts";
 import { enterDelegatedScope } from "../contain/delegate.ts";
 import { requirePlatform } from "../contain/probe.ts";
+import { hasTerminal } from "../contain/processes.ts";
 import type { TierName } from "../contain/types.ts";
-import { HoldfastError } from "../errors.ts";
+import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { KeeperEnd } from "../keeper/keeper-life.ts";
 import { Keeper } from "../keeper/keeper.ts";
+import { LiveConfig } from "../keeper/live-config.ts";
 import { say } from "../keeper/log.ts";
 import { version } from "../version.ts";
+import { describeChange } from "./reload.ts";
 
 export interface GatewayOptions {
   state: string;
@@ -38,10 +41,13 @@ function tierOf(name: string | undefined): TierName | undefined {
 /** Runs until the gateway ends; returns the exit code. */
 export async function gateway(options: GatewayOptions): Promise<number> {
   requirePlatform();
-  const config = loadConfig(options.config, options);
+  const live = new LiveConfig(() => {
+    // One that was not there at the start may be there by now.
+    const file = options.config ?? findConfig(options.state, undefined);
+    return { file, config: loadConfig(file, options) };
+  });
   if (options.tier === undefined) enterDelegatedScope();
-  const { state, config: configFile } = options;
-  const keeper = new Keeper({ state, config, configFile, tier: tierOf(options.tier), onListening: welcome });
+  const keeper = new Keeper({ state: options.state, live, tier: tierOf(options.tier), onListening: welcome });
   const signals = listenForSignals(keeper);
   try {
     await keeper.start();
@@ -52,7 +58,10 @@ export async function gateway(options: GatewayOptions): Promise<number> {
   }
 }
 
-/** SIGTERM, SIGINT and SIGHUP end in order, the second one at once; SIGUSR2 ends everything and starts anew. */
+/**
+ * SIGTERM and SIGINT end in order, the second one at once; SIGUSR2 ends everything and starts anew. SIGHUP reads the config
+ * anew, but for a gateway on a terminal it says that the terminal is gone, and ends it as well.
+ */
 function listenForSignals(keeper: Keeper): Disposable {
   let asked = false;
   const stop = (signal: NodeJS.Signals) => {
@@ -66,15 +75,25 @@ function listenForSignals(keeper: Keeper): Disposable {
     void keeper.close("shutdown"); // `ended` tells the outcome
   };
   const again = () => void keeper.close("shutdown", undefined, true); // `ended` tells the outcome
-  const stops = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+  const stops: NodeJS.Signals[] = hasTerminal(process.pid) ? ["SIGTERM", "SIGINT", "SIGHUP"] : ["SIGTERM", "SIGINT"];
+  const reload = () => reloadOnSignal(keeper);
   for (const signal of stops) process.on(signal, stop);
   process.on("SIGUSR2", again);
+  if (!stops.includes("SIGHUP")) process.on("SIGHUP", reload);
   return {
     [Symbol.dispose]() {
       for (const signal of stops) process.off(signal, stop);
-      process.off("SIGUSR2", again);
+      process.off("SIGUSR2", again).off("SIGHUP", reload);
     },
   };
+}
+
+function reloadOnSignal(keeper: Keeper): void {
+  try {
+    for (const line of describeChange(keeper.reload())) say(line);
+  } catch (thrown) {
+    say(`the config is as it was: ${asHoldfastError(thrown).message}`);
+  }
 }
 
 function welcome(keeper: Keeper, restarts: number): void {

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import type { CommandContext } from "./context.ts";
 import type { McpOptions } from "./mcp.ts";
+import { addServerCommands } from "./register-servers.ts";
 
 type ContextOf = (command: Command) => CommandContext;
 
@@ -15,6 +16,14 @@ export function addMcp(program: Command, context: ContextOf, onDone: (code: numb
     .action(async (options: McpOptions, command: Command) => {
       const { mcp } = await import("./mcp.ts");
       onDone(await mcp(context(command), options));
+    });
+  addServerCommands(servers, context, onDone);
+  servers
+    .command("reload")
+    .description("have the running gateway read its config anew; servers that are as they were go on")
+    .action(async (_: object, command: Command) => {
+      const { mcpReload } = await import("./reload.ts");
+      onDone(await mcpReload(context(command)));
     });
   servers
     .command("status")

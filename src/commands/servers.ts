@@ -1,10 +1,13 @@
 /** `holdfast add`, `remove`, `list`, `import`, `export`: the servers of `holdfast.json`, without an editor. */
 import { describeImported, importServers, planImport, type RawServer } from "../config/clients/import.ts";
 import { exportServers } from "../config/clients/export.ts";
-import { changeServers, readOwnConfig, serverUnknown, writeOwnConfig } from "../config/clients/own-config.ts";
+import { changeServers, readOwnConfig, serverUnknown, type OwnConfig } from "../config/clients/own-config.ts";
 import { coverWords } from "../config/clients/secrets.ts";
 import type { ClientName } from "../config/clients/places.ts";
 import { HoldfastError } from "../errors.ts";
+import type { ConfigChange } from "../keeper/protocol/messages.ts";
+import type { CommandContext } from "./context.ts";
+import { describeChange, writeAndReload } from "./reload.ts";
 import { openClientFiles, type FileChoice } from "./client-files.ts";
 import { count, printJson, printLines } from "./print.ts";
 
@@ -35,7 +38,12 @@ function pairs(words: readonly string[], separator: string, example: string): Re
   );
 }
 
-export function addServer(file: string, name: string, options: AddOptions): number {
+export async function addServer(
+  context: CommandContext,
+  file: string,
+  name: string,
+  options: AddOptions,
+): Promise<number> {
   const [command, ...args] = options.command;
   const { url, cwd, type } = options;
   if ((command === undefined) === (url === undefined))
@@ -55,17 +63,30 @@ export function addServer(file: string, name: string, options: AddOptions): numb
     url === undefined
       ? { command, args, ...(options.env.length > 0 ? { env } : {}), ...(cwd === undefined ? {} : { cwd }) }
       : { ...(type === undefined ? {} : { type }), url, ...(options.header.length > 0 ? { headers } : {}) };
-  writeOwnConfig(config, changeServers(config, [[name, server]]));
-  printLines([`${file} has ${name} now; \`holdfast restart --all\` makes a running gateway read it`]);
+  return change(context, config, [[name, server]], `${file} has ${name} now`);
+}
+
+export async function removeServer(context: CommandContext, file: string, name: string): Promise<number> {
+  const config = readOwnConfig(file);
+  if (!Object.hasOwn(config.servers, name)) throw serverUnknown(config, name);
+  return change(context, config, [[name, undefined]], `${file} has ${name} no more`);
+}
+
+/** For programs: the file, and what the running gateway made of it; null when none reads it. */
+async function change(
+  context: CommandContext,
+  config: OwnConfig,
+  changes: [string, RawServer | undefined][],
+  done: string,
+): Promise<number> {
+  const reloaded = await writeAndReload(context, config, changeServers(config, changes));
+  if (context.json) printJson({ file: config.file, reloaded: reloaded ?? null });
+  else printLines([done, ...taken(reloaded)]);
   return 0;
 }
 
-export function removeServer(file: string, name: string): number {
-  const config = readOwnConfig(file);
-  if (!Object.hasOwn(config.servers, name)) throw serverUnknown(config, name);
-  writeOwnConfig(config, changeServers(config, [[name, undefined]]));
-  printLines([`${file} has ${name} no more; \`holdfast restart --all\` makes a running gateway read it`]);
-  return 0;
+function taken(reloaded: ConfigChange | undefined): string[] {
+  return reloaded === undefined ? [] : describeChange(reloaded).map((line) => `the gateway took it: ${line}`);
 }
 
 /** For people without the values of `env` and `headers`, which are often secrets; `json` is the config as it is written. */
@@ -96,7 +117,12 @@ export function listServers(file: string, json: boolean): number {
 }
 
 /** 0 when every server could be taken over or was there already, else 1; what can be taken over is, all the same. */
-export function importFiles(file: string, choice: FileChoice, dryRun: boolean, json: boolean): number {
+export async function importFiles(
+  context: CommandContext,
+  file: string,
+  choice: FileChoice,
+  dryRun: boolean,
+): Promise<number> {
   const sources = openClientFiles(choice);
   const config = readOwnConfig(file);
   const found = sources.map((source) => ({ source, servers: importServers(source.document, source.client) }));
@@ -105,8 +131,8 @@ export function importFiles(file: string, choice: FileChoice, dryRun: boolean, j
     config.servers,
   );
   const after = changeServers(config, plan.added);
-  if (!dryRun && plan.added.length > 0) writeOwnConfig(config, after);
-  if (json) {
+  const reloaded = !dryRun && plan.added.length > 0 ? await writeAndReload(context, config, after) : undefined;
+  if (context.json) {
     printJson(plan.all.map(({ name, refused, notes, server }) => ({ name, refused, notes, server })));
     return plan.refused.length === 0 ? 0 : 1;
   }
@@ -116,7 +142,7 @@ export function importFiles(file: string, choice: FileChoice, dryRun: boolean, j
     if (hasInputs(source.document.root)) printLines(["  inputs: not taken over; a gateway has nobody to ask"]);
   }
   const done = dryRun ? "nothing was written (--dry-run)" : `${file}: ${count(plan.added.length, "server")} added`;
-  printLines([`${done}, ${plan.present.length} there already, ${plan.refused.length} refused`]);
+  printLines([`${done}, ${plan.present.length} there already, ${plan.refused.length} refused`, ...taken(reloaded)]);
   return plan.refused.length === 0 ? 0 : 1;
 }
 

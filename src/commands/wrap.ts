@@ -2,7 +2,7 @@
 import { GatewayClient } from "../client/rpc.ts";
 import { isGatewayEntry, replaceByGateway, restoreFromGateway } from "../config/clients/gateway-entry.ts";
 import { importServers, planImport, type Imported } from "../config/clients/import.ts";
-import { changeServers, readOwnConfig, writeOwnConfig } from "../config/clients/own-config.ts";
+import { changeServers, readOwnConfig } from "../config/clients/own-config.ts";
 import { unwrapDocument } from "../config/clients/unwrap.ts";
 import { stdioOf, wrapDocument, type Change } from "../config/clients/wrap.ts";
 import { readDocument } from "../config/clients/document.ts";
@@ -16,6 +16,7 @@ import {
   type FileChoice,
 } from "./client-files.ts";
 import type { CommandContext } from "./context.ts";
+import { writeAndReload } from "./reload.ts";
 import { holdfastWords } from "./own-installation.ts";
 
 export interface WrapOptions extends FileChoice, Consent {
@@ -110,12 +111,16 @@ async function wrapByGateway(
     keepBackup: true,
     json: context.json,
     // The servers must be the gateway's before the client lets go of them.
-    before: () => writeOwnConfig(own, after),
+    before: async () => {
+      if (plan.added.length === 0) return;
+      const taken = await writeAndReload(context, own, after);
+      const what =
+        taken === undefined
+          ? "has them now; `holdfast mcp reload` makes its gateway read it"
+          : "has them now, and the gateway too";
+      process.stderr.write(`holdfast: ${place.configFile} ${what}\n`);
+    },
   });
-  if (code === 0 && !options.dryRun && plan.added.length > 0)
-    process.stderr.write(
-      `holdfast: ${place.configFile} has them now; \`holdfast restart --all\` makes the gateway read it\n`,
-    );
   return code;
 }
 

@@ -43,6 +43,12 @@ function readOrUndefined(path: string): string | undefined {
   }
 }
 
+/** Whether it has a controlling terminal, whose end it is told by SIGHUP. */
+export function hasTerminal(pid: number): boolean {
+  const stat = readOrUndefined(`/proc/${pid}/stat`) ?? "";
+  return (stat.slice(stat.lastIndexOf(")") + 2).split(" ")[4] ?? "0") !== "0";
+}
+
 /** One process, or undefined when there is none of this number. */
 export function readProcess(pid: number): ProcessInfo | undefined {
   const stat = readOrUndefined(`/proc/${pid}/stat`);

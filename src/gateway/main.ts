@@ -11,6 +11,7 @@ import { Door } from "../mcp/aggregate/door.ts";
 import { Hub } from "../mcp/aggregate/hub.ts";
 import { LineDoor } from "../mcp/aggregate/line-door.ts";
 import { McpEndpoint } from "../mcp/endpoint.ts";
+import { ConfigFollower } from "../mcp/reload.ts";
 import { ownTools } from "../mcp/tools/own-tools.ts";
 import { StartGate } from "../mcp/pool/start-gate.ts";
 import { Nodes } from "../nodes/gateway/nodes.ts";
@@ -76,6 +77,7 @@ async function main(): Promise<void> {
     questionMs: config.questionMs,
   });
   const mcp = new McpEndpoint({ link, hub, door, gate, sessions, clock, log });
+  const follower = new ConfigFollower({ link, clock, take: (news) => mcp.reload(news) });
   const drain = new Drain({ face, connections, sessions, mcp, nodes, webSockets: () => face.webSockets });
   link.onDrain((reason) => void drain.run(reason).then(() => process.exit(0)));
   const grants = new Grants(link.hello.tokens, (socket) =>
@@ -92,6 +94,7 @@ async function main(): Promise<void> {
     // A token may have ended while no front was there to hear of it.
     const names = new Set(link.hello.tokens.map(({ name }) => name));
     sessions.endThoseOf((name) => !names.has(name));
+    follower.begin();
     const scheme = config.tls === null ? ("http" as const) : ("https" as const);
     const { port, addresses, urls } = await listenAll(face.servers, { ...config, scheme }, log);
     const access = new Access({
@@ -104,7 +107,7 @@ async function main(): Promise<void> {
       allowedOrigins: config.allowedOrigins,
     });
     const dispatcher = new Dispatcher({
-      handlers: allHandlers({ link, sessions, urls, bus, runs, hub, nodes }),
+      handlers: allHandlers({ link, sessions, urls, bus, runs, hub, nodes, follower }),
       announce,
     });
     const webSockets = new WebSocketEndpoint({ connections, access, dispatcher });

@@ -4,6 +4,7 @@ import type { FrontProcess } from "./front.ts";
 import type { Log } from "./log.ts";
 import { accept } from "./protocol/accept.ts";
 import type {
+  ConfigChange,
   FrontMessage,
   FrontRequestName,
   FrontRequests,
@@ -24,6 +25,7 @@ export interface DeskParts {
   onHeartbeat: (lastMethod: string) => void;
   stop: () => void;
   restart: (all: boolean) => void;
+  reload: () => ConfigChange;
 }
 
 type Answers = { [N in FrontRequestName]: (params: FrontRequests[N]["params"]) => unknown };
@@ -77,6 +79,7 @@ export class Desk {
         parts.restart(params.all);
         return null;
       },
+      "config.reload": () => parts.reload(),
     };
   }
 

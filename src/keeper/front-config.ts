@@ -14,8 +14,8 @@ export function drainBoundMs({ connections }: Config): number {
 }
 
 export function frontConfig(config: Config, port: number): FrontConfig {
-  const { bind, mcpServers, session, allowedOrigins, allowedHosts, limits, connections, tools, nodes } = config;
-  const servers = Object.entries(mcpServers).map(([name, server]) => frontServer(name, server));
+  const { bind, session, allowedOrigins, allowedHosts, limits, connections, tools, nodes } = config;
+  const servers = frontServers(config);
   const { messageBytesMax, startsMax, questionMs } = limits;
   const tls = config.tls === undefined ? null : currentTls(config.tls);
   return {
@@ -33,6 +33,10 @@ export function frontConfig(config: Config, port: number): FrontConfig {
     tools,
     nodes,
   };
+}
+
+export function frontServers({ mcpServers }: Config): FrontServer[] {
+  return Object.entries(mcpServers).map(([name, server]) => frontServer(name, server));
 }
 
 function frontServer(name: string, server: ServerConfig | RemoteConfig): FrontServer {

@@ -1,15 +1,13 @@
 /** What one life of a keeper begins with, and how it ends. */
-import type { Config } from "../config/schema.ts";
 import type { TierName } from "../contain/types.ts";
 import type { HoldfastError } from "../errors.ts";
 import type { Keeper } from "./keeper.ts";
+import type { LiveConfig } from "./live-config.ts";
 import type { RunView } from "./protocol/messages.ts";
 
 export interface KeeperOptions {
   state: string;
-  config: Config;
-  /** Where the config was read, absolute; undefined = there was none. */
-  configFile: string | undefined;
+  live: LiveConfig;
   /** Take this tier or fail; undefined = the best there is. */
   tier?: TierName | undefined;
   /** Runs whenever a front begins to listen: the first time, and after each restart. */

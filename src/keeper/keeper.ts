@@ -20,7 +20,7 @@ import { RestartIntensity } from "./intensity.ts";
 import type { Ledger } from "./ledger.ts";
 import { openLog, type Log, type OpenLog } from "./log.ts";
 import { recordLostEpochs } from "./lost-epochs.ts";
-import type { KeeperStatus } from "./protocol/messages.ts";
+import type { ConfigChange, KeeperStatus } from "./protocol/messages.ts";
 import { awaitOldGuardian, reconcile, type Reconciled } from "./reconcile.ts";
 import type { Run } from "./run.ts";
 import { RunTable } from "./run-table.ts";
@@ -67,7 +67,7 @@ export class Keeper {
   /** Takes the state directory, the ledger's lock and the tier, or throws with nothing started. */
   constructor(options: KeeperOptions) {
     this.#options = options;
-    this.config = options.config;
+    this.config = options.live.config;
     this.paths = openStateDirectory(options.state);
     this.#ledger = takeLedger(this.paths);
     this.#ownerId = readOrMakeSecret(this.paths.owner, 8);
@@ -90,13 +90,17 @@ export class Keeper {
     // What the keeper's own starter left open is not for servers either.
     closeAllOnExec();
     this.#guardian = this.#makeGuardian();
-    this.#far = this.#makeFar();
-    this.#table = this.#makeTable();
     const { config, paths } = this;
-    const [table, ledger] = [this.#table, this.#ledger];
-    this.#background = new BackgroundRuns({ config, table, ledger, log: this.#log, runsDirectory: paths.runs });
+    const { containment } = this.#probed;
+    const [ownerId, epoch, ledger, log] = [this.#ownerId, this.#epoch, this.#ledger, this.#log];
+    this.#far = new FarRuns({ config, containment, ownerId, epoch, directory: paths.ssh, log });
+    const common = { config, ledger, log, runsDirectory: paths.runs };
+    const onChange = (run: Run) => this.#front.tell({ type: "run.state", run: run.summary(), channel: run.channel });
+    const own = { containment, epoch, ownerId, packagesDirectory: paths.packages, far: this.#far };
+    this.#table = new RunTable({ ...common, ...own, onChange });
+    this.#background = new BackgroundRuns({ ...common, table: this.#table });
     this.#front = this.#makeFront();
-    const [front, guardian, crashes] = [this.#front, this.#guardian, this.#crashes];
+    const [table, front, guardian, crashes] = [this.#table, this.#front, this.#guardian, this.#crashes];
     this.#figures = new Figures({ table, front, guardian, crashes }, this.#startedAt);
     this.#opened.onLifecycle = (event) => {
       this.#figures.count(event);
@@ -145,6 +149,16 @@ export class Keeper {
       orphansSwept: this.#reconciled.swept,
       reconciled: this.#reconciled.words,
     };
+  }
+
+  /** Reads the config anew: its servers are taken, the rest is named. Throws why it is refused; then all is as it was. */
+  reload(): ConfigChange {
+    const { live } = this.#options;
+    const change = live.reload(this.#log);
+    this.#table.endOutdated();
+    this.#writeRecord();
+    this.#front.tell({ type: "servers", servers: live.servers, change });
+    return change;
   }
 
   /** Skips every grace of a close that is under way. */
@@ -197,28 +211,6 @@ export class Keeper {
     });
   }
 
-  #makeFar(): FarRuns {
-    const { containment } = this.#probed;
-    const { config, paths } = this;
-    const [ownerId, epoch, log] = [this.#ownerId, this.#epoch, this.#log];
-    return new FarRuns({ config, containment, ownerId, epoch, directory: paths.ssh, log });
-  }
-
-  #makeTable(): RunTable {
-    return new RunTable({
-      config: this.config,
-      containment: this.#probed.containment,
-      ledger: this.#ledger,
-      log: this.#log,
-      epoch: this.#epoch,
-      ownerId: this.#ownerId,
-      runsDirectory: this.paths.runs,
-      packagesDirectory: this.paths.packages,
-      far: this.#far,
-      onChange: (run: Run) => this.#front.tell({ type: "run.state", run: run.summary(), channel: run.channel }),
-    });
-  }
-
   #makeFront(): FrontSupervisor {
     const { frontRestartsMax, frontRestartWindowMs, frontStuckMs, keepMs } = this.config.limits;
     const desk = new Desk({
@@ -233,6 +225,7 @@ export class Keeper {
         this.#front.lastMethod = lastMethod;
       },
       stop: () => void this.close("shutdown"), // `ended` tells the outcome
+      reload: () => this.reload(),
       restart: (all) => void (all ? this.close("shutdown", undefined, true) : this.#front.restart()), // likewise
     });
     return new FrontSupervisor({
@@ -259,6 +252,7 @@ export class Keeper {
 
   #greet(front: FrontProcess): void {
     this.#table.attach(front.port);
+    this.#table.endOutdated();
     this.#guardian.watchFront(front.pid);
     // A front after the first takes the port that its clients know.
     const port = this.#hasListened ? Number(new URL(this.urls[0] ?? "").port) : this.config.port;
@@ -292,7 +286,7 @@ export class Keeper {
     const self = { version, pid, startTime: readProcess(pid)?.startTime ?? "", bootId: bootId(), epoch: this.#epoch };
     const helpers = { front: { pid: this.#front.pid }, guardian: this.#guardian.identity() };
     const certificate = this.#certificate;
-    const config = this.#options.configFile ?? null;
+    const config = this.#options.live.file ?? null;
     writeKeeperRecord(this.paths, { ...self, tier, url: urls[0] ?? "", urls, config, certificate, ...helpers });
   }
 }

@@ -43,6 +43,8 @@ export interface Launch {
   prepare(id: string, hangUp: () => void): Pick<RunParts, "io" | "errorLog" | "keepsDescendants" | "figures">;
   /** Where it runs, if not here: around the container that holds what is started here. */
   place?(container: Container, far: FarRuns): { container: Container; host: string };
+  /** Whether the config names another thing by now, or none. */
+  isOutdated?(): boolean;
   /** It is in the table, and nothing is started yet. */
   onPrepared?(run: Run): void;
   onChange?(run: Run): void;
@@ -111,6 +113,7 @@ export class RunTable {
       limits,
       request: { command, args, cwd, env },
       place: (container, far) => far.place(container, server),
+      isOutdated: () => this.#parts.config.mcpServers[request.server] !== server,
       prepare: (id) => ({ errorLog: this.#errorLog(id) }),
     });
   }
@@ -184,6 +187,12 @@ export class RunTable {
       throw new HoldfastError("run_ended", `run ${id} is ${run.state}`);
     if (!run.relay.attached) run.relay.attach(this.#port);
     return run;
+  }
+
+  /** What no front holds and the config does not mean any more is ended; of what a front holds it is told itself. */
+  endOutdated(): void {
+    for (const run of this.live())
+      if (run.relay?.attached === false && run.isOutdated && run.state === "running") void run.stop("config-changed"); // never rejects
   }
 
   /** The front listens: what it has not adopted by now has no owner, and is ended. */

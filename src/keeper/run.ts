@@ -30,6 +30,12 @@ export interface RunParts {
   onChange: (run: Run) => void;
 }
 
+interface RunLaunch {
+  onFrontLoss: "keep" | "kill";
+  blob: string;
+  isOutdated?(): boolean;
+}
+
 function viewProcess(info: ProcessInfo): ProcessView {
   const { pid, ppid, state, rssBytes } = info;
   return { pid, ppid, state, rssBytes, startedAt: startedAtOf(info), command: commandOf(pid) };
@@ -40,6 +46,7 @@ export class Run {
   readonly onFrontLoss: "keep" | "kill";
   blob: string;
   relay: LineRelay | undefined;
+  readonly #launch: RunLaunch;
   readonly #row: LedgerRow;
   readonly #parts: RunParts;
   #process: ContainedProcess | undefined;
@@ -51,16 +58,22 @@ export class Run {
   #limitWatch: Disposable | undefined;
   #stopping: Promise<RunView> | undefined;
 
-  constructor(channel: number, row: LedgerRow, parts: RunParts, loss: { onFrontLoss: "keep" | "kill"; blob: string }) {
+  constructor(channel: number, row: LedgerRow, parts: RunParts, launch: RunLaunch) {
     this.channel = channel;
     this.#row = row;
     this.#parts = parts;
-    this.onFrontLoss = loss.onFrontLoss;
-    this.blob = loss.blob;
+    this.onFrontLoss = launch.onFrontLoss;
+    this.blob = launch.blob;
+    this.#launch = launch;
   }
 
   get id(): string {
     return this.#row.id;
+  }
+
+  /** The config does not mean it any more. */
+  get isOutdated(): boolean {
+    return this.#launch.isOutdated?.() ?? false;
   }
 
   get kind(): RunKind {

@@ -2,7 +2,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Clock } from "../clock.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
-import type { KeeperLink } from "../keeper/protocol/link.ts";
+import type { KeeperLink, ServersNews } from "../keeper/protocol/link.ts";
 import type { FrontConfig, HeldRun } from "../keeper/protocol/messages.ts";
 import type { Log } from "../log.ts";
 import type { ScopeClosed } from "../ownership/scope.ts";
@@ -55,13 +55,11 @@ interface Visit {
 
 export class McpEndpoint {
   readonly #parts: EndpointParts;
-  readonly #servers: Map<string, Server>;
   readonly #open = new Map<string, McpSession>();
   readonly #pulse: Pulse;
 
   constructor(parts: EndpointParts) {
     this.#parts = parts;
-    this.#servers = new Map(parts.link.hello.config.servers.map((server) => [server.name, server]));
     this.#pulse = new Pulse(parts.clock);
   }
 
@@ -74,13 +72,13 @@ export class McpEndpoint {
     caller: McpCaller,
   ): Promise<void> {
     const { hub, door } = this.#parts;
-    const server = name === undefined ? undefined : this.#servers.get(name);
+    const server = name === undefined ? undefined : hub.server(name);
     const isAlone = scopeOf(request) === undefined && !namesStateless(request);
     const isAssembled = server === undefined || hub.manages(server) || !isAlone;
     const selection = isAssembled ? hub.select(name) : undefined;
     if (selection !== undefined) return door.handle({ request, response, selection, headers, caller });
     if (server === undefined || !server.enabled) {
-      const known = [...this.#servers.values()].filter((each) => each.enabled).map((each) => each.name);
+      const known = hub.select(undefined)?.servers.map((each) => each.name) ?? [];
       const what = server === undefined ? "is not in the config" : "is disabled (`enabled: false`)";
       const message = `MCP server ${JSON.stringify(name)} ${what}; there is: ${known.join(", ") || "none"}`;
       return refuse(request, response, refusal(404, rpcCode.invalidRequest, "server_unknown", message));
@@ -104,12 +102,22 @@ export class McpEndpoint {
   /** Gives the sessions of the front before their servers back; to be awaited before anybody calls. */
   adopt(): Promise<void> {
     const resume = (session: Session, held: HeldRun, blob: RunBlob) => {
-      const server = this.#servers.get(held.run.server ?? "");
+      const server = this.#parts.hub.server(held.run.server ?? "");
       if (server === undefined || !server.enabled)
         throw new HoldfastError("server_unknown", "its server is not offered");
       return this.#put(session, server).resume(held, blob);
     };
     return adoptSessions({ ...this.#parts, resume });
+  }
+
+  /** The config was read anew. Resolves when what it does not offer any more is gone. */
+  async reload({ servers, change }: ServersNews): Promise<void> {
+    const { hub } = this.#parts;
+    const assembled = hub.reload(servers, new Set(change.changed));
+    const joined = [...this.#open.values()]
+      .filter(({ server }) => hub.server(server.name) !== server)
+      .map((open) => open.end(hub.whyEnded(open.server.name), "config-changed"));
+    await Promise.all([assembled, ...joined]);
   }
 
   /** The gateway stops: clients that only listen are let go. `isLast`: no other front follows. */
@@ -143,9 +151,14 @@ export class McpEndpoint {
     if (received === "gone") return;
     if ("fault" in received) return deny(received);
     const { envelope, body } = received;
-    const selection =
-      open === undefined && envelope.versionStart > 0 ? this.#parts.hub.select(visit.server.name) : undefined;
-    if (selection !== undefined) return this.#parts.door.takeStateless({ ...visit, selection }, received);
+    const { hub } = this.#parts;
+    // The config may have been read anew while the body came in.
+    if (open === undefined && hub.server(visit.server.name) !== visit.server)
+      return deny(refusal(404, rpcCode.invalidRequest, "server_unknown", hub.whyEnded(visit.server.name)));
+    if (open === undefined && envelope.versionStart > 0) {
+      const selection = hub.select(visit.server.name);
+      if (selection !== undefined) return this.#parts.door.takeStateless({ ...visit, selection }, received);
+    }
     if (open === undefined) return this.#initialize(visit, envelope, body);
     this.#relay(visit, open, envelope, body);
   }

@@ -137,9 +137,14 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
     }
   }
 
-  #endWith(outcome: string, reason: NonNullable<RunView["endReason"]>): void {
+  /** Calls in flight are told why. Resolves when the server is gone, and never rejects. */
+  async end(outcome: string, reason: NonNullable<RunView["endReason"]>): Promise<void> {
     this.#outcome ??= outcome;
-    void this.session.close(reason); // what cannot be ended is logged by the session set
+    await this.session.close(reason); // what cannot be ended is logged by the session set
+  }
+
+  #endWith(outcome: string, reason: NonNullable<RunView["endReason"]>): void {
+    void this.end(outcome, reason);
   }
 
   #armConnectionTimeout(call: Call): void {

@@ -38,9 +38,9 @@ export class Scope implements Owned {
     this.#parent = parent;
   }
 
-  /** True from the first call of `close` on. */
+  /** True from the first call of `close` on, of its own or of one above it, which may come to this one only later. */
   get closing(): boolean {
-    return this.#closing !== undefined;
+    return this.#closing !== undefined || this.#parent?.closing === true;
   }
 
   get size(): number {

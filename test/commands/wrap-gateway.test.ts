@@ -88,7 +88,7 @@ describe("holdfast wrap --gateway", () => {
     for (const file of Object.values(files)) {
       const { code, stderr } = await wrap(file);
       assert.equal(code, 0, stderr);
-      assert.match(stderr, /restart --all/);
+      assert.match(stderr, /has them now, and the gateway too/);
     }
     const way = {
       command: process.execPath,

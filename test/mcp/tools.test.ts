@@ -71,6 +71,7 @@ class House implements AsyncDisposable {
       onHeartbeat: never,
       stop: never,
       restart: never,
+      reload: never,
       figures: never,
     });
     this.sessions = new SessionSet(new Scope("test"), systemClock, { idleLeaseMs: 60_000, sessionsMax: 10 }, () => {});

@@ -1,4 +1,5 @@
 /** Changes to `holdfast.json` that keep its comments and layout; what would not be a valid config is not written. */
+import { rmSync } from "node:fs";
 import { HoldfastError } from "../../errors.ts";
 import { parseConfig } from "../load.ts";
 import { createFile, readIfThere, replaceFile, type ReadFile } from "./file.ts";
@@ -51,6 +52,14 @@ export function changeServers(config: OwnConfig, changes: readonly [string, RawS
 export function writeOwnConfig(config: OwnConfig, text: string): void {
   if (config.read === undefined) createFile(config.file, text);
   else if (text !== config.text) replaceFile(config.read, text);
+}
+
+/** Undoes `writeOwnConfig`, unless somebody else has written the file meanwhile. */
+export function takeBack(config: OwnConfig, text: string): void {
+  const now = readIfThere(config.file);
+  if (now === undefined || now.text !== text) return;
+  if (config.read === undefined) rmSync(now.target);
+  else replaceFile(now, config.text);
 }
 
 export function serverUnknown(config: OwnConfig, name: string): HoldfastError {

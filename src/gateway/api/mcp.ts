@@ -1,5 +1,6 @@
 /** `mcp.*`: the configured MCP servers. */
 import { z } from "zod";
+import type { ConfigChange } from "../../keeper/protocol/messages.ts";
 import { method } from "./define.ts";
 
 const serverShape = z.object({
@@ -15,6 +16,17 @@ const serverShape = z.object({
   packages: z.array(z.string()).describe("with versions: what `resolveNpx` runs without npx; empty = nothing yet"),
   notices: z.array(z.string()).describe("what is not as the config wants it, in words, with what to do"),
 });
+
+const names = z.array(z.string());
+
+const changeShape = z.object({
+  added: names,
+  removed: names,
+  changed: names.describe("new processes take their calls; the old ones end, at the latest with their last call"),
+  unchanged: names.describe("their processes and sessions go on"),
+  needsRestart: names.describe("keys that `holdfast restart --all` takes, such as `port` or `limits.runsMax`"),
+});
+changeShape satisfies z.ZodType<ConfigChange>;
 
 export const mcpApi = {
   "mcp.status": method({
@@ -44,5 +56,13 @@ export const mcpApi = {
       ms: z.int().describe("from the request to the last list"),
     }),
     errors: ["server_unknown", "server_down", "session_limit", "run_limit"],
+  }),
+  "mcp.reload": method({
+    summary:
+      "Reads the config anew: checked whole, and taken or refused whole. Its MCP servers are taken at once; the answer comes when those that are not offered any more are gone, after 30 s at most.",
+    scope: "admin",
+    params: z.strictObject({}),
+    result: changeShape,
+    errors: ["config_unreadable", "config_invalid"],
   }),
 };

@@ -1,6 +1,7 @@
 /** What the API can do: the handlers of every namespace in one table. */
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
 import type { Hub } from "../../mcp/aggregate/hub.ts";
+import type { ConfigFollower } from "../../mcp/reload.ts";
 import type { Nodes } from "../../nodes/gateway/nodes.ts";
 import type { RunService } from "../../runs/service.ts";
 import type { SessionSet } from "../../sessions/set.ts";
@@ -21,15 +22,16 @@ export interface MethodParts {
   runs: RunService;
   hub: Hub;
   nodes: Nodes;
+  follower: ConfigFollower;
 }
 
-export function allHandlers({ link, sessions, urls, bus, runs, hub, nodes }: MethodParts): AllHandlers {
+export function allHandlers({ link, sessions, urls, bus, runs, hub, nodes, follower }: MethodParts): AllHandlers {
   return {
     ...gatewayHandlers(link, sessions, urls, nodes),
     ...runHandlers(nodes.router, runs),
     ...nodeHandlers(nodes, runs, urls),
     ...sessionHandlers(sessions),
-    ...mcpHandlers(hub),
+    ...mcpHandlers(hub, follower),
     ...eventsHandlers(bus),
   };
 }

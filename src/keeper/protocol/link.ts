@@ -12,6 +12,7 @@ import type { FrontMessage, FrontRequestName, FrontRequests, KeeperMessage, RunV
 import { Words } from "./words.ts";
 
 export type Hello = Extract<KeeperMessage, { type: "hello" }>;
+export type ServersNews = Extract<KeeperMessage, { type: "servers" }>;
 
 /** Descriptor of the data pipe in the front, as the keeper's `fork` lays it. */
 export const dataDescriptor = 4;
@@ -36,6 +37,7 @@ export class KeeperLink {
   #onDrain: (reason: string) => void = () => {};
   #onTokens: (tokens: TokenGrant[]) => void = () => {};
   #onEvent: (event: LifecycleEvent) => void = () => {};
+  #onServers: (news: ServersNews) => void = () => {};
 
   /** Waits for the keeper's hello. `onLost` runs once when the keeper is gone. */
   static async open(onLost: () => void): Promise<KeeperLink> {
@@ -72,6 +74,11 @@ export class KeeperLink {
   /** Tokens were added, revoked, or have expired: the whole list of those that are good now. */
   onTokens(listener: (tokens: TokenGrant[]) => void): void {
     this.#onTokens = listener;
+  }
+
+  /** The config was read anew: all servers as they are from now on. */
+  onServers(listener: (news: ServersNews) => void): void {
+    this.#onServers = listener;
   }
 
   /** Lifecycle events of the keeper, as they happen. One listener: whoever hands them to the subscribers. */
@@ -209,6 +216,8 @@ export class KeeperLink {
         return this.#onDrain(message.reason);
       case "tokens":
         return this.#onTokens(message.tokens);
+      case "servers":
+        return this.#onServers(message);
       case "event":
         return this.#onEvent(message.event);
       case "hello":

@@ -25,6 +25,7 @@ export const endReasons = [
   "node-lost",
   "spawn-failed",
   "limit-exceeded",
+  "config-changed", // its server is another in the config now, or is not in it any more
   "shutdown",
 ] as const;
 export type EndReason = (typeof endReasons)[number];
@@ -189,6 +190,15 @@ export interface FrontConfig {
   tools: Record<"exec" | "sessions" | "status", TokenScope | false>;
 }
 
+/** What a reload of the config made another: names of servers, and the keys that wait for `restart --all`. */
+export interface ConfigChange {
+  added: string[];
+  removed: string[];
+  changed: string[];
+  unchanged: string[];
+  needsRestart: string[];
+}
+
 /** Requests without an answer: `toServer` were asked by a front, `toFront` by the server under an id of its own making. */
 export interface HeldIds {
   toServer: number[];
@@ -230,6 +240,8 @@ export type KeeperMessage =
   | { type: "credit"; channel: number; bytes: number }
   /** All that are good from now on; connections of any other are to be closed. */
   | { type: "tokens"; tokens: TokenGrant[] }
+  /** All servers as they are from now on, and which of them are another than before. */
+  | { type: "servers"; servers: FrontServer[]; change: ConfigChange }
   | { type: "event"; event: LifecycleEvent }
   | { type: "drain"; reason: string };
 
@@ -254,6 +266,8 @@ export interface FrontRequests extends BackgroundRequests {
   "gateway.figures": { params: Record<string, never>; result: KeeperFigures };
   "gateway.stop": { params: Record<string, never>; result: null };
   "gateway.restart": { params: { all: boolean }; result: null };
+  /** Reads the config anew. The message `servers` comes before the answer. */
+  "config.reload": { params: Record<string, never>; result: ConfigChange };
 }
 export type FrontRequestName = keyof FrontRequests;
 

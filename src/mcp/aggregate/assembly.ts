@@ -22,13 +22,14 @@ import { numberAt } from "../upstream/words.ts";
 import type { ClientSide, PatientCall } from "./client-side.ts";
 import { ownIntroduction } from "./introduction.ts";
 import { Memory } from "./memory.ts";
-import { merge, type Merged, type Part } from "./merge.ts";
+import { Offer } from "./offer.ts";
 import { AskedRoots } from "./roots.ts";
 import { Router } from "./router.ts";
+import { notOffered, SeatSet } from "./seats.ts";
 import { answerText, downFault, resultStart } from "./answers.ts";
 
-/** How long a list waits for servers that must be started for it; the ones that come later are told as a changed list. */
-const listingMsMax = 20_000;
+/** Time for a server to hear what the session told the one before it. */
+const askMsMax = 20_000;
 
 export interface AssemblyParts {
   servers: FrontServer[];
@@ -53,15 +54,14 @@ export interface AssemblyParts {
 export class Assembly {
   readonly session: Session;
   readonly client: ClientSide;
-  readonly seats: Seat[];
   readonly isPrefixed: boolean;
   readonly isCrowd: boolean;
   readonly #parts: AssemblyParts;
   readonly roots: AskedRoots;
   readonly memory: Memory;
+  readonly #seats: SeatSet;
+  readonly offer: Offer;
   readonly #router: Router;
-  /** What the client was shown last, to tell it when there is something else. */
-  #shown: Merged | undefined;
   /** What the client asked for; undefined = nothing. */
   logLevel: unknown;
 
@@ -75,70 +75,55 @@ export class Assembly {
     const hasRoots = introduction.capabilities["roots"] !== undefined;
     this.roots = new AskedRoots(clock, hasRoots, session.id, () => this.#askRoots());
     this.client.rootsOf = () => this.roots.now;
-    this.seats = parts.servers.map((server) => this.#seat(server));
+    const make = (server: FrontServer) => this.#seat(server);
+    this.#seats = new SeatSet(parts.servers, { session, log: parts.log, make });
+    this.offer = new Offer({
+      seats: this.#seats,
+      isPrefixed: parts.isPrefixed,
+      session,
+      client: this.client,
+      clock,
+      log: parts.log,
+    });
     this.#router = new Router(this, parts.tools);
     this.memory = new Memory(this, introduction);
     pulse.add(this.client);
-    const unwatch = catalog.onChange((key) => this.seats.some((seat) => seat.factsKey === key) && this.#factsChanged());
+    const unwatch = catalog.onChange((key) => this.seats.some((seat) => seat.factsKey === key) && this.offer.changed());
     session.onEnd((reason) => {
       pulse.remove(this.client);
       unwatch();
       this.roots.close();
       this.#end({ code: rpcCode.unavailable, message: `the session was ended (${reason})`, reason: "run_ended" });
     });
-    for (const seat of this.seats) {
-      if (seat.isPooled) session.scope.add({ close: (reason) => seat.leave(reason) }, `seat at ${seat.name}`);
-    }
+  }
+
+  get seats(): Seat[] {
+    return this.#seats.all;
+  }
+
+  seatAt(server: string): Seat | undefined {
+    return this.#seats.named(server);
+  }
+
+  /** The config names these servers now. Resolves when those that are not offered any more are gone. */
+  reload(servers: FrontServer[]): Promise<void> {
+    const { fresh, ended } = this.#seats.replace(servers);
+    const { subscriptions } = this.client;
+    for (const [uri, server] of subscriptions) if (this.seatAt(server) === undefined) subscriptions.delete(uri);
+    this.memory.write();
+    // Of a server that was never started nobody knows the lists: the client asks, and learns them.
+    this.offer.changed(fresh.some((seat) => !seat.isKnown));
+    return ended;
   }
 
   // ── what is known of the servers ──
-
-  /** The servers' facts as far as they can be had in time. A server that fails is left out, and said so in the log. */
-  async facts(): Promise<Part[]> {
-    const { clock, log } = this.#parts;
-    const missing = this.seats.filter((seat) => !seat.isKnown);
-    if (missing.length > 0) {
-      const learnt = missing.map((seat) =>
-        seat.learn().catch((error: unknown) => {
-          if (!this.session.ended) log("mcp.unlisted", { server: seat.name, error: String(error) });
-        }),
-      );
-      const late = Promise.withResolvers<void>();
-      const timer = clock.after(listingMsMax, late.resolve);
-      await Promise.race([Promise.all(learnt), late.promise]);
-      timer.clear();
-    }
-    return this.#known();
-  }
-
-  async merged(): Promise<Merged> {
-    const merged = merge(await this.facts(), this.isPrefixed);
-    if (this.#shown !== merged && merged.clashes.length > 0)
-      this.#parts.log("mcp.clash", { session: this.session.id, clashes: merged.clashes });
-    this.#shown = merged;
-    return merged;
-  }
-
-  /** The names that are known now, without any start. */
-  mergedNow(): Merged {
-    return merge(this.#known(), this.isPrefixed);
-  }
-
-  /** The client was shown in the front before what is known now. */
-  show(): void {
-    this.#shown = this.mergedNow();
-  }
-
-  #known(): Part[] {
-    return this.seats.flatMap(({ name, facts }) => (facts === undefined ? [] : [{ server: name, facts }]));
-  }
 
   /** The `result` of `initialize`. */
   async introduce(): Promise<InitializeResult> {
     const { protocolVersion } = this.#parts.introduction;
     const [only] = this.seats;
     if (!this.isPrefixed && only !== undefined) return (await only.learn()).initialize;
-    return ownIntroduction(protocolVersion, await this.merged());
+    return ownIntroduction(protocolVersion, await this.offer.merged());
   }
 
   // ── from the client ──
@@ -155,7 +140,12 @@ export class Assembly {
     if (ready !== undefined) return this.#send(ready, call, envelope, body, edits);
     void seat.need().then(
       (running) => this.#send(running, call, envelope, body, edits),
-      (error: unknown) => call.fail(downFault(error)),
+      (error: unknown) => {
+        // The config changed while it was starting: the call is for the one that stands in its place.
+        const instead = seat.left && !this.session.ended ? this.seatAt(seat.name) : undefined;
+        if (instead !== undefined) return this.forward(instead, call, envelope, body, edits);
+        call.fail(downFault(seat.left && !this.session.ended ? new Error(notOffered(seat.name)) : error));
+      },
     );
   }
 
@@ -165,7 +155,7 @@ export class Assembly {
 
   /** The answer to a list request, made of what is known. */
   async list(call: PatientCall, name: ListName): Promise<void> {
-    const { lists } = await this.merged();
+    const { lists } = await this.offer.merged();
     this.answer(call, lists[name]);
   }
 
@@ -246,7 +236,7 @@ export class Assembly {
   #seat(server: FrontServer): Seat {
     const { session, introduction, isCrowd, starter, pool, catalog } = this.#parts;
     const onFresh = (seat: Seat, running: RunningServer) => this.#refresh(seat, running);
-    const onFacts = () => this.#factsChanged();
+    const onFacts = () => this.offer.changed();
     const onHold = () => this.memory.write();
     const heard = { onFresh, onFacts, onHold };
     const party = this.client;
@@ -260,26 +250,14 @@ export class Assembly {
     for (const [uri, server] of this.client.subscriptions) {
       if (server !== seat.name) continue;
       running.subscribe(uri, this.client);
-      void running.upstream.ask("resources/subscribe", { uri }, listingMsMax).catch(() => {}); // it may know it no more
+      void running.upstream.ask("resources/subscribe", { uri }, askMsMax).catch(() => {}); // it may know it no more
     }
   }
 
   #tellLogLevel(seat: Seat, running: RunningServer | undefined): void {
     if (this.logLevel === undefined || running?.initialize.capabilities["logging"] === undefined || seat.isPooled)
       return;
-    void running.upstream.ask("logging/setLevel", { level: this.logLevel }, listingMsMax).catch(() => {}); // no promise to the client
-  }
-
-  #factsChanged(): void {
-    const before = this.#shown;
-    if (before === undefined) return;
-    const now = this.mergedNow();
-    this.#shown = now;
-    const say = (what: string) => this.client.say({ jsonrpc: "2.0", method: `notifications/${what}/list_changed` });
-    if (!before.lists.tools.equals(now.lists.tools)) say("tools");
-    if (!before.lists.prompts.equals(now.lists.prompts)) say("prompts");
-    const isSame = (name: ListName) => before.lists[name].equals(now.lists[name]);
-    if (!isSame("resources") || !isSame("resourceTemplates")) say("resources");
+    void running.upstream.ask("logging/setLevel", { level: this.logLevel }, askMsMax).catch(() => {}); // no promise to the client
   }
 
   #askRoots(): number {

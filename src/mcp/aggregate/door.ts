@@ -18,6 +18,7 @@ import { answerText, downFault } from "./answers.ts";
 import type { Assembly } from "./assembly.ts";
 import type { Hub, Selection } from "./hub.ts";
 import { clientOf, readIntroduction } from "./introduction.ts";
+import { notOffered } from "./seats.ts";
 import { StatelessDoor, type StatelessVisit } from "../stateless/door.ts";
 import { namesStateless } from "../stateless/metadata.ts";
 
@@ -103,12 +104,18 @@ export class Door {
     const received = await receive(request, response, this.#parts.messageBytesMax);
     if (received === "gone") return;
     if ("status" in received) return deny(received);
-    if (open === undefined && received.envelope.versionStart > 0) return this.#stateless.take(visit, received);
-    const scope = open === undefined ? scopeOf(request) : undefined;
+    if (open !== undefined) return this.#pass(visit, open, received);
+    // The config may have been read anew while the body came in.
+    const { label } = visit.selection;
+    const selection = this.#parts.hub.select(label ?? undefined);
+    if (selection === undefined)
+      return deny(refusal(404, rpcCode.invalidRequest, "server_unknown", notOffered(label ?? "")));
+    const now = { ...visit, selection };
+    if (received.envelope.versionStart > 0) return this.#stateless.take(now, received);
+    const scope = scopeOf(request);
     if (scope === null) return deny(badScope());
-    if (scope !== undefined) return this.#inScope(visit, scope, received);
-    if (open === undefined) return this.#initialize(visit, received);
-    this.#pass(visit, open, received);
+    if (scope !== undefined) return this.#inScope(now, scope, received);
+    await this.#initialize(now, received);
   }
 
   #pass(visit: Visit, open: Assembly, { envelope, body }: Received): void {

@@ -8,7 +8,7 @@ import type { Scope } from "../../ownership/scope.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import { statelessVersion } from "../headers.ts";
-import type { RpcFault } from "../json-rpc.ts";
+import { rpcCode, type RpcFault } from "../json-rpc.ts";
 import { Numbers } from "../numbers.ts";
 import { Catalog } from "../pool/catalog.ts";
 import { isPooledRun, Pool } from "../pool/pool.ts";
@@ -24,6 +24,7 @@ import type { OwnTools } from "../tools/own-tools.ts";
 import { Assembly } from "./assembly.ts";
 import { ClientSide, type Framing } from "./client-side.ts";
 import { readMemo } from "./memory.ts";
+import { notOffered } from "./seats.ts";
 import { probeServer, statusOf, unknownServer, type Probed, type ServerStatus } from "./probe.ts";
 
 export interface HubParts {
@@ -103,6 +104,42 @@ export class Hub {
 
   get(sessionId: string): Assembly | undefined {
     return this.#open.get(sessionId);
+  }
+
+  /**
+   * The config was read anew; a server that is not named in `changed` is the one that it was. On `/mcp` sessions go on with
+   * the new servers; one on a single server that changed or is gone ends. Resolves when what is not offered any more is gone.
+   */
+  async reload(servers: FrontServer[], changed: ReadonlySet<string>): Promise<void> {
+    const before = new Map(this.#servers);
+    this.#servers.clear();
+    for (const server of servers) {
+      const known = changed.has(server.name) ? undefined : before.get(server.name);
+      this.#servers.set(server.name, known ?? server);
+    }
+    for (const [name, server] of before) {
+      if (this.#servers.get(name) === server) continue;
+      this.starter.forget(server);
+      this.pool.replace(name, this.select(name) === undefined ? notOffered(name) : undefined);
+    }
+    const all = this.select(undefined)?.servers ?? [];
+    const ended = [...this.#open.values()].map(async (assembly) => {
+      const { session, isPrefixed, seats } = assembly;
+      if (isPrefixed) return assembly.reload(all);
+      const [only] = seats;
+      if (only === undefined || this.#servers.get(only.name) === only.server) return;
+      assembly.failAll({ code: rpcCode.unavailable, message: this.whyEnded(only.name), reason: "run_ended" });
+      await session.close("config-changed"); // what cannot be ended is logged by the session set
+    });
+    await Promise.all(ended);
+  }
+
+  /** Why a session on this server alone does not go on after a reload. */
+  whyEnded(name: string): string {
+    const isOffered = this.select(name) !== undefined;
+    return isOffered
+      ? `MCP server ${JSON.stringify(name)} is another in the config now; begin a new session`
+      : notOffered(name);
   }
 
   /** Puts an assembly on a session that was just opened. */

@@ -4,7 +4,7 @@
  */
 import type { Duplex } from "node:stream";
 import type { Clock } from "../../clock.ts";
-import { asHoldfastError } from "../../errors.ts";
+import { asHoldfastError, HoldfastError } from "../../errors.ts";
 import type { TokenScope } from "../../keeper/protocol/messages.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import type { CallParams } from "../call.ts";
@@ -14,6 +14,7 @@ import { downFault } from "./answers.ts";
 import type { Assembly } from "./assembly.ts";
 import type { Hub, Selection } from "./hub.ts";
 import { clientOf, readIntroduction } from "./introduction.ts";
+import { notOffered } from "./seats.ts";
 import { LineCall, LineStream, lineFraming } from "./line-call.ts";
 
 const newline = 0x0a;
@@ -124,7 +125,11 @@ class Guest {
     try {
       const introduction = readIntroduction(line);
       const client = clientOf(introduction);
-      const { selection, parentId, tokenName } = this.#coming;
+      const { label } = this.#coming.selection;
+      const { parentId, tokenName } = this.#coming;
+      // The config may have been read anew since it came.
+      const selection = hub.select(label ?? undefined);
+      if (selection === undefined) throw new HoldfastError("server_unknown", notOffered(label ?? ""));
       const given = { kind: "stdio" as const, client, server: selection.label, parentId, tokenName };
       const session = sessions.open(given);
       const open = hub.assemble(session, selection, introduction, { framing: lineFraming });

@@ -87,6 +87,6 @@ export class Memory {
         .find(({ name }) => name === server)
         ?.ready()
         ?.subscribe(uri, client);
-    this.#assembly.show();
+    this.#assembly.offer.show();
   }
 }

@@ -24,7 +24,7 @@ export class OwnCalls {
   /** Answers `tools/list`: ours for this caller, then those of the servers. */
   async list(call: PatientCall): Promise<void> {
     const own = this.#tools.for(call.params.scopes ?? nobody);
-    const { tools } = (await this.#assembly.merged()).lists;
+    const { tools } = (await this.#assembly.offer.merged()).lists;
     if (own.length === 0) return this.#assembly.answer(call, tools);
     const shown = own.map(({ name, description, inputSchema, annotations }) =>
       JSON.stringify({ name, description, inputSchema, annotations }),

@@ -23,12 +23,10 @@ const searchMs = 30_000;
 
 export class Router {
   readonly #assembly: Assembly;
-  readonly #seats: Map<string, Seat>;
   readonly #own: OwnCalls;
 
   constructor(assembly: Assembly, tools: OwnTools) {
     this.#assembly = assembly;
-    this.#seats = new Map(assembly.seats.map((seat) => [seat.name, seat]));
     this.#own = new OwnCalls(assembly, tools);
   }
 
@@ -79,7 +77,7 @@ export class Router {
     if (envelope.nameStart === 0) return call.fail(unknownFault("params.name is missing", "it names what to call"));
     const exposed = text(body, envelope.nameStart, envelope.nameEnd);
     if (kind === "tools" && this.#own.call(call, exposed, body)) return;
-    const item = this.#assembly.mergedNow()[kind].resolve(exposed);
+    const item = this.#assembly.offer.now()[kind].resolve(exposed);
     if (item !== undefined) return this.#forwardNamed(item, call, envelope, body);
     this.#settle(call, this.#byUnlistedName(exposed, call, envelope, body, kind));
   }
@@ -92,16 +90,17 @@ export class Router {
     body: Buffer,
     kind: "tools" | "prompts",
   ): Promise<void> {
-    const byForm = splitName(exposed, [...this.#seats.keys()]);
-    const hint = `names are <server>__<name>; servers: ${[...this.#seats.keys()].join(", ") || "none"}`;
+    const names = this.#assembly.seats.map(({ name }) => name);
+    const byForm = splitName(exposed, names);
+    const hint = `names are <server>__<name>; servers: ${names.join(", ") || "none"}`;
     if (byForm === undefined) return call.fail(unknownFault(`unknown name ${JSON.stringify(exposed)}`, hint));
-    const seat = this.#seats.get(byForm.server);
+    const seat = this.#assembly.seatAt(byForm.server);
     if (seat?.facts === undefined) await seat?.learn();
-    this.#forwardNamed(this.#assembly.mergedNow()[kind].resolve(exposed) ?? byForm, call, envelope, body);
+    this.#forwardNamed(this.#assembly.offer.now()[kind].resolve(exposed) ?? byForm, call, envelope, body);
   }
 
   #forwardNamed({ server, name }: NamedItem, call: PatientCall, envelope: Envelope, body: Buffer): void {
-    const seat = this.#seats.get(server);
+    const seat = this.#assembly.seatAt(server);
     if (seat === undefined) return call.fail(unknownFault(`unknown server ${server}`, "it left the config"));
     const edit = { start: envelope.nameStart, end: envelope.nameEnd, text: asciiText(name) };
     this.#assembly.forward(seat, call, envelope, body, [edit]);
@@ -112,7 +111,7 @@ export class Router {
   async #byUri(call: PatientCall, envelope: Envelope, body: Buffer): Promise<void> {
     if (envelope.uriStart === 0) return call.fail(unknownFault("params.uri is missing", "it names the resource"));
     const uri = text(body, envelope.uriStart, envelope.uriEnd);
-    const [first, ...others] = this.#origins(await this.#assembly.merged(), uri);
+    const [first, ...others] = this.#origins(await this.#assembly.offer.merged(), uri);
     const isRead = envelope.method === "resources/read";
     if (first === undefined) {
       const message = `no server has resources, so there is no ${uri}`;
@@ -130,7 +129,7 @@ export class Router {
       (seat) => seat.facts?.initialize.capabilities["resources"] !== undefined,
     );
     const names = origin !== undefined ? [origin] : fitting.length > 0 ? fitting : offering.map(({ name }) => name);
-    return [...new Set(names)].flatMap((name) => this.#seats.get(name) ?? []);
+    return [...new Set(names)].flatMap((name) => this.#assembly.seatAt(name) ?? []);
   }
 
   async #search(seats: Seat[], uri: string, call: PatientCall): Promise<void> {
@@ -179,10 +178,10 @@ export class Router {
       params?: { ref?: { type?: string; name?: string; uri?: string } };
     };
     const ref = message.params?.ref;
-    const merged = await this.#assembly.merged();
+    const merged = await this.#assembly.offer.merged();
     const named = ref?.type === "ref/prompt" ? merged.prompts.resolve(String(ref.name)) : undefined;
     const byUri = ref?.type === "ref/resource" ? this.#templateOrigin(String(ref.uri)) : undefined;
-    const seat = this.#seats.get(named?.server ?? byUri ?? "");
+    const seat = this.#assembly.seatAt(named?.server ?? byUri ?? "");
     if (ref === undefined || seat === undefined)
       return call.fail(
         unknownFault("params.ref names nothing that is offered", "see prompts/list and resources/templates/list"),

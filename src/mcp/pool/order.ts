@@ -24,5 +24,8 @@ export interface StartOrder {
 }
 
 export function gone(): HoldfastError {
-  return new HoldfastError("run_ended", "the session ended while its server was starting");
+  return new HoldfastError(
+    "run_ended",
+    "the session ended, or its server left the config, while the server was starting",
+  );
 }

@@ -42,6 +42,8 @@ export interface PoolHold {
   running(): RunningServer | undefined;
   /** The server, started if need be. */
   need(): Promise<RunningServer>;
+  /** Resolves when the server that runs now has no calls any more and takes none. */
+  gone(): Promise<void>;
   /** Resolves when the server is gone, if this was the last hold, else at once. */
   release(reason: EndReason): Promise<ScopeClosed | void>;
 }
@@ -112,8 +114,27 @@ export class Pool {
       key,
       running: () => (held.running?.usable === true ? held.running : undefined),
       need: () => this.#need(held),
+      gone: () => held.running?.gone ?? Promise.resolve(),
       release: (reason) => (released ??= this.#release(held, party, reason)),
     };
+  }
+
+  /**
+   * The config says another thing of this server by now. Whoever comes gets a new entry. With `why` calls in flight end with
+   * it; without, they come to their end on the old process.
+   */
+  replace(server: string, why: string | undefined): void {
+    for (const [key, entry] of this.#entries) {
+      if (entry.request.server.name !== server) continue;
+      this.#entries.delete(key);
+      const { running, starting } = entry;
+      if (why === undefined && running?.usable === true && starting === undefined) {
+        running.retire("config-changed"); // its holders let go of it when it is gone
+        continue;
+      }
+      if (why !== undefined) running?.stop("config-changed", why);
+      void entry.scope.close("config-changed"); // a start is given up; what cannot be ended is logged by the holders
+    }
   }
 
   /** Takes over a server of the front before this one; who holds it has taken hold again. Rejects with why that cannot be done. */

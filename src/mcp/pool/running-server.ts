@@ -23,6 +23,7 @@ export class RunningServer {
   #retired = false;
   readonly #onRetired: () => void;
   readonly #subscriptions = new Map<string, Set<Party>>();
+  readonly #gone = Promise.withResolvers<void>();
 
   constructor(parts: {
     upstream: Upstream;
@@ -51,6 +52,11 @@ export class RunningServer {
   /** New calls may go to it. */
   get usable(): boolean {
     return !this.#retired && !this.upstream.closed;
+  }
+
+  /** Resolves when it takes no calls any more and has none. */
+  get gone(): Promise<void> {
+    return this.#gone.promise;
   }
 
   /** Nobody here decided that it should end. */
@@ -107,8 +113,17 @@ export class RunningServer {
     if (this.upstream.callsInFlight === 0) this.#end(reason);
   }
 
+  /** Ends now, whoever has a call on it: they are told why. */
+  stop(reason: EndReason, why: string): void {
+    this.#retired = true;
+    this.#onRetired();
+    this.upstream.onClosed(why);
+    this.#end(reason);
+  }
+
   /** Its process is gone. */
   ended(): void {
+    this.#gone.resolve();
     this.#lifeTimer?.clear();
     this.#idleTimer?.clear();
   }

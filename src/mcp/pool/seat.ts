@@ -3,11 +3,12 @@ import { hash } from "node:crypto";
 import { HoldfastError } from "../../errors.ts";
 import type { EndReason, FrontServer, HeldRun } from "../../keeper/protocol/messages.ts";
 import type { Session } from "../../sessions/session.ts";
+import type { Scope, ScopeClosed } from "../../ownership/scope.ts";
 import { learnLists, type Introduction } from "../upstream/handshake.ts";
 import type { Party } from "../upstream/party.ts";
 import type { Catalog, ServerFacts } from "./catalog.ts";
 import type { RunBlob } from "../run-blob.ts";
-import type { StartOrder } from "./order.ts";
+import { gone, type StartOrder } from "./order.ts";
 import { canonical, poolKey, pooledIntroduction, type Pool, type PoolHold, type PoolRequest } from "./pool.ts";
 import type { RunningServer } from "./running-server.ts";
 import type { Starter } from "./starter.ts";
@@ -52,6 +53,8 @@ export class Seat {
   #hold: PoolHold | undefined;
   /** The client's roots as they were when the hold was taken. */
   #holdRoots: unknown;
+  /** Owns the processes that are this seat's alone; made with the first of them. */
+  #scope: Scope | undefined;
   #left = false;
 
   constructor(parts: SeatParts) {
@@ -75,6 +78,11 @@ export class Seat {
     return this.#ownFacts ?? this.#parts.catalog.get(this.factsKey);
   }
 
+  /** The session is over, or the config says another thing of its server: it serves nobody any more. */
+  get left(): boolean {
+    return this.#left;
+  }
+
   /** The server, if it runs and takes calls. */
   ready(): RunningServer | undefined {
     const { roots } = this.#parts;
@@ -89,6 +97,7 @@ export class Seat {
   need(): Promise<RunningServer> {
     const ready = this.ready();
     if (ready !== undefined) return Promise.resolve(ready);
+    if (this.#left) return Promise.reject(gone());
     this.#starting ??= (this.isPooled ? this.#share(true) : this.#own()).finally(() => {
       this.#starting = undefined;
     });
@@ -136,13 +145,27 @@ export class Seat {
     this.#running = await this.#parts.starter.resume(this.#order(), held, blob);
   }
 
-  /** The session is over. A server of its own ends with the session's scope. */
-  async leave(reason: EndReason): Promise<void> {
+  /** Its session is over, or it is not needed any more. Resolves when a server that nobody else holds is gone. */
+  async close(reason: EndReason): Promise<ScopeClosed | void> {
     this.#left = true;
-    if (this.#hold === undefined) return;
-    const closed = await this.#hold.release(reason);
-    const [failure] = closed?.failures ?? [];
-    if (failure !== undefined) throw failure.error;
+    return this.isPooled ? this.#hold?.release(reason) : this.#scope?.close(reason);
+  }
+
+  /** Its server is not offered any more: calls in flight end with `why`. Resolves as `close` does. */
+  end(why: string): Promise<ScopeClosed | void> {
+    if (!this.isPooled) this.#running?.stop("config-changed", why);
+    return this.close("config-changed");
+  }
+
+  /** Its server is another now: takes no new calls, those in flight go to their end. Resolves as `close` does. */
+  async drain(): Promise<ScopeClosed | void> {
+    this.#left = true;
+    if (this.isPooled) await this.#hold?.gone();
+    else if (this.#running?.usable === true && this.#starting === undefined) {
+      this.#running.retire("config-changed");
+      await this.#running.gone;
+    }
+    return this.close("config-changed");
   }
 
   async #own(): Promise<RunningServer> {
@@ -161,7 +184,7 @@ export class Seat {
       factsKey: this.factsKey,
       shared: isCrowd,
       party,
-      scope: session.scope,
+      scope: (this.#scope ??= session.scope.child(`seat at ${this.name}`)),
       sessionId: session.id,
       onRun: (id, alive) => void (alive ? session.runs.add(id) : session.runs.delete(id)),
       onListChanged: (changed) => this.#learnAnew(changed),
@@ -185,7 +208,7 @@ export class Seat {
     if (fresh !== old) this.#parts.onHold();
     if (this.#left) {
       await fresh.release("session-ended");
-      throw new Error("the session ended while its server was starting");
+      throw gone();
     }
     if (old !== undefined && old !== fresh) void old.release("session-ended");
     const before = fresh.running();

@@ -55,6 +55,11 @@ export class Starter {
     return breaker;
   }
 
+  /** Nobody will ask for this one again. */
+  forget({ name, fingerprint }: FrontServer): void {
+    this.#breakers.delete(`${name} ${fingerprint}`);
+  }
+
   /** Resolves with a server that has answered `initialize`. Rejects with what a caller may be told. */
   async start(order: StartOrder): Promise<RunningServer> {
     const breaker = this.breaker(order.server);

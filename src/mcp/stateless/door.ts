@@ -12,6 +12,7 @@ import { downFault } from "../aggregate/answers.ts";
 import type { McpCaller } from "../aggregate/door.ts";
 import type { Hub, Selection } from "../aggregate/hub.ts";
 import { clientOf } from "../aggregate/introduction.ts";
+import { notOffered } from "../aggregate/seats.ts";
 import type { CallParams } from "../call.ts";
 import { parentOf, scopeOf, statelessVersion } from "../headers.ts";
 import { rpcCode } from "../json-rpc.ts";
@@ -170,7 +171,12 @@ export class StatelessDoor {
   // ── whose session stands for the client ──
 
   #assembly(visit: StatelessVisit, metadata: Metadata): Assembly | Refusal {
-    const { request, caller, selection } = visit;
+    const { request, caller } = visit;
+    const { label } = visit.selection;
+    // The config may have been read anew while the body came in.
+    const selection = this.#parts.hub.select(label ?? undefined);
+    if (selection === undefined)
+      return refusal(404, rpcCode.invalidRequest, "server_unknown", notOffered(label ?? ""));
     const scope = scopeOf(request);
     if (scope === null) return invalid(400, "a scope is 1 to 128 letters, digits and . _ ~ -");
     const isCrowd = scope === undefined;
@@ -179,13 +185,13 @@ export class StatelessDoor {
     const { roots, ...others } = metadata.capabilities;
     const capabilities = isCrowd || roots === undefined ? others : metadata.capabilities;
     const who = scope ?? clientOf({ clientInfo, capabilities, protocolVersion: "" });
-    const key = JSON.stringify([statelessVersion, caller.id, selection.label, who, canonical(capabilities)]);
+    const key = JSON.stringify([statelessVersion, caller.id, label, who, canonical(capabilities)]);
     const { hub, sessions } = this.#parts;
     const known = hub.scoped(key);
     if (known !== undefined) return known;
     const introduction = { protocolVersion: statelessVersion, capabilities, clientInfo };
     const client = clientOf(introduction);
-    const given = { client, server: selection.label, parentId: parentOf(request), tokenName: caller.name };
+    const given = { client, server: label, parentId: parentOf(request), tokenName: caller.name };
     const session = sessions.open(given);
     const open = hub.assemble(session, selection, introduction, { isCrowd });
     hub.nameScope(key, open);

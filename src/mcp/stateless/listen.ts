@@ -48,7 +48,7 @@ export async function listen(parts: ListenParts, body: Buffer): Promise<void> {
   open.client.begin(call);
   try {
     const { capabilities } = await open.introduce();
-    await open.merged(); // from here on a change is known for one
+    await open.offer.merged(); // from here on a change is known for one
     const filter = await new Granting(parts).grant(asked, capabilities);
     if (call.done || response.destroyed) return forgetAll(parts, filter);
     new Listening(parts, filter).begin();

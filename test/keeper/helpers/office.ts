@@ -74,6 +74,7 @@ export class Office implements AsyncDisposable {
       onHeartbeat: never,
       stop: never,
       restart: never,
+      reload: never,
     });
     const port = {
       pipe: { write: () => true, cork() {}, uncork() {} },

@@ -1,0 +1,55 @@
+/** `holdfast mcp reload`, and the same on behalf of every command that changes the config of a running gateway. */
+import { resolve } from "node:path";
+import { GatewayClient } from "../client/rpc.ts";
+import { takeBack, writeOwnConfig, type OwnConfig } from "../config/clients/own-config.ts";
+import { asHoldfastError, HoldfastError } from "../errors.ts";
+import type { ConfigChange } from "../keeper/protocol/messages.ts";
+import type { CommandContext } from "./context.ts";
+import { count, printJson, printLines } from "./print.ts";
+import { findKeeper } from "./running-keeper.ts";
+
+export async function mcpReload(context: CommandContext): Promise<number> {
+  const change = await new GatewayClient(context).call("mcp.reload", {});
+  if (context.json) printJson(change);
+  else printLines(describeChange(change));
+  return 0;
+}
+
+export function describeChange({ added, removed, changed, unchanged, needsRestart }: ConfigChange): string[] {
+  const parts = Object.entries({ added, removed, changed }).filter(([, names]) => names.length > 0);
+  const words = [
+    ...parts.map(([what, names]) => `${what}: ${names.join(", ")}`),
+    `${count(unchanged.length, "server")} as before`,
+  ];
+  const waiting = `needs \`holdfast restart --all\`: ${needsRestart.join(", ")}`;
+  return [words.join("; "), ...(needsRestart.length === 0 ? [] : [waiting])];
+}
+
+/**
+ * Writes the config; a gateway that runs on this state directory and reads that file takes it at once. One that refuses it
+ * has the file taken back, and why is thrown. Undefined: there is no such gateway, or it could not be told, which is said.
+ */
+export async function writeAndReload(
+  context: CommandContext,
+  own: OwnConfig,
+  text: string,
+): Promise<ConfigChange | undefined> {
+  const keeper = findKeeper(context.state);
+  writeOwnConfig(own, text);
+  if (keeper === undefined || (keeper.config ?? resolve(context.state, "holdfast.json")) !== own.file) return undefined;
+  try {
+    // This gateway and its own token, whatever others the command line and the environment name.
+    return await new GatewayClient({ state: context.state }).call("mcp.reload", {});
+  } catch (thrown) {
+    const { code, message } = asHoldfastError(thrown);
+    if (code !== "config_invalid" && code !== "config_unreadable") {
+      const hint = "`holdfast mcp reload` tells it later";
+      process.stderr.write(
+        `holdfast: ${own.file} is written, but the running gateway was not told: ${message}; ${hint}\n`,
+      );
+      return undefined;
+    }
+    takeBack(own, text);
+    throw new HoldfastError(code, `${message}; nothing was changed`, { cause: thrown });
+  }
+}
