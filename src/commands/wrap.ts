@@ -113,9 +113,9 @@ async function wrapByGateway(
     // The servers must be the gateway's before the client lets go of them.
     before: async () => {
       if (plan.added.length === 0) return;
-      const taken = await writeAndReload(context, own, after);
+      const reloaded = await writeAndReload(context, own, after);
       const what =
-        taken === undefined
+        reloaded === undefined
           ? "has them now; `holdfast mcp reload` makes its gateway read it"
           : "has them now, and the gateway too";
       process.stderr.write(`holdfast: ${place.configFile} ${what}\n`);

@@ -1,6 +1,6 @@
 /** The config is read anew while everything runs: what changed is put anew, the rest does not notice. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { nothingLeft, runsOf } from "../helpers/crowd.ts";
@@ -10,8 +10,8 @@ import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive } from "../helpers/pids.ts";
 import { bestTier } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
-import { actorFile, callEvents, callText, namesOf, textOf } from "../mcp/helpers/assembled.ts";
-import { Talk, type Events } from "../mcp/helpers/talk.ts";
+import { actorFile, answerOf, callEvents, callText, heardOf, namesOf } from "../mcp/helpers/assembled.ts";
+import { Talk } from "../mcp/helpers/talk.ts";
 
 leavesNothing();
 const boundMs = 20_000;
@@ -36,22 +36,6 @@ const pidIn = (text: string) => {
   return Number(text.split(":")[1]);
 };
 const isGone = (pid: number) => until(`the end of ${pid}`, () => !isLive({ pid }), { boundMs });
-
-async function heardOf(events: Events, what: string): Promise<void> {
-  for (;;) {
-    const message = await events.next();
-    assert.ok(message !== undefined, `the stream ended before ${what}`);
-    if (message.method === what) return;
-  }
-}
-
-/** What the call was answered; other things may be said on its stream before. */
-async function answerOf(events: Events): Promise<string> {
-  for (;;) {
-    const message = await events.next();
-    if (message === undefined || message.method === undefined) return textOf(message === undefined ? [] : [message]);
-  }
-}
 
 describe("a reload of the config", { timeout: 120_000 }, () => {
   let home: Home;
@@ -175,7 +159,7 @@ describe("a reload of the config", { timeout: 120_000 }, () => {
     write(every());
     await reload();
     const all = await enter("/mcp", { sampling: {} });
-    const before = { own: await pidOf(all, "own__do"), shared: await pidOf(all, "shared__do") };
+    const old = { own: await pidOf(all, "own__do"), shared: await pidOf(all, "shared__do") };
     // Each asks its client something and answers once the client has.
     const asking = async (name: string) => {
       const events = await callEvents(all, name, { ask: "sampling/createMessage" });
@@ -186,8 +170,8 @@ describe("a reload of the config", { timeout: 120_000 }, () => {
     write(every({ env: { A: "2" } }));
     assert.deepEqual((await reload()).changed, ["own", "shared"]);
     const now = { own: await pidOf(all, "own__do"), shared: await pidOf(all, "shared__do") };
-    assert.ok(now.own !== before.own && now.shared !== before.shared);
-    assert.ok(isLive({ pid: before.own }) && isLive({ pid: before.shared }), "each still has a call");
+    assert.ok(now.own !== old.own && now.shared !== old.shared);
+    assert.ok(isLive({ pid: old.own }) && isLive({ pid: old.shared }), "each still has a call");
     assert.equal(await runsOf(gateway), 4);
     for (const { events, question } of calls) {
       assert.equal(question?.method, "sampling/createMessage");
@@ -195,7 +179,7 @@ describe("a reload of the config", { timeout: 120_000 }, () => {
       assert.match(await answerOf(events), /late/);
       events[Symbol.dispose]();
     }
-    await Promise.all([isGone(before.own), isGone(before.shared)]);
+    await Promise.all([isGone(old.own), isGone(old.shared)]);
     await until("their runs are over", async () => (await runsOf(gateway)) === 2, { boundMs });
 
     const joined = await enter("/mcp/own");
@@ -308,28 +292,5 @@ describe("a reload of the config", { timeout: 120_000 }, () => {
     await until("the counts of the beginning", isAsFirst, { boundMs, everyMs: 50 }).catch(() =>
       assert.deepEqual(last, first),
     );
-  });
-
-  it("comes with add and remove, which take their change back when the gateway refuses it", async () => {
-    const holdfast = (...words: string[]) => runCommand(home, ["--state", home.stateDir, ...words]);
-    const text = () => readFileSync(home.configFile, "utf8");
-    const empty = text();
-    const refused = await holdfast("mcp", "add", "bad", "--", "no-such-program");
-    assert.equal(refused.code, 1);
-    assert.match(refused.stderr, /no-such-program is not a program .*; nothing was changed/);
-    assert.equal(text(), empty);
-    const added = await holdfast("mcp", "add", "mine", "--", process.execPath, actorFile, "mine", "do");
-    assert.equal(added.code, 0, added.stderr);
-    assert.match(added.stdout, /the gateway took it: added: mine/);
-    assert.match(text(), /"mine"/);
-    assert.match((await holdfast("mcp", "list")).stdout, /^mine /m);
-    assert.equal((await holdfast("list")).stdout, (await holdfast("mcp", "list")).stdout);
-    const all = await enter();
-    const pid = await pidOf(all, "mine__do");
-    const { code, stdout } = await holdfast("remove", "mine", "--json");
-    assert.equal(code, 0);
-    const reloaded = { added: [], removed: ["mine"], changed: [], unchanged: [], needsRestart: [] };
-    assert.deepEqual(JSON.parse(stdout), { file: home.configFile, reloaded });
-    assert.equal(isLive({ pid }), false, "it was gone before the answer");
   });
 });

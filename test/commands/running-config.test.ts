@@ -1,8 +1,9 @@
-/** A server that is added is one that the running gateway gets, wherever its config is. */
+/** Servers are added to the config that the running gateway reads, wherever it is, and the gateway takes them at once. */
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { runsOf } from "../helpers/crowd.ts";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
@@ -12,19 +13,36 @@ import { bestTier } from "../helpers/tiers.ts";
 describe("the config that the running gateway reads", { timeout: 120_000 }, () => {
   leavesNothing();
 
-  it("is the one that servers are added to and listed from, and they are served at once", async () => {
+  it("is the one that servers are added to, listed from and removed from; what it refuses is taken back", async () => {
     await using home = new Home(bestTier());
     home.configure({ mcpServers: {} });
     await using gateway = await Gateway.start(home);
     // The helper's own --state comes behind the words, where it is the server's.
-    const words = ["--state", home.stateDir, "add", "mine", "--", "sh", fixture("light-server.sh")];
-    const { code, stderr } = await runCommand(home, words);
-    assert.equal(code, 0, stderr);
-    assert.match(readFileSync(home.configFile, "utf8"), /"mine"/);
+    const holdfast = (...words: string[]) => runCommand(home, ["--state", home.stateDir, ...words]);
+    const text = () => readFileSync(home.configFile, "utf8");
+    const empty = text();
+    const refused = await holdfast("mcp", "add", "bad", "--", "no-such-program");
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /no-such-program is not a program .*; nothing was changed/);
+    assert.equal(text(), empty);
+
+    const added = await holdfast("mcp", "add", "mine", "--", "sh", fixture("light-server.sh"));
+    assert.equal(added.code, 0, added.stderr);
+    assert.match(added.stdout, /the gateway took it: added: mine/);
+    assert.match(text(), /"mine"/);
     assert.equal(existsSync(join(home.stateDir, "holdfast.json")), false);
-    assert.match((await runCommand(home, ["list"])).stdout, /mine/);
+    const listed = await holdfast("mcp", "list");
+    assert.match(listed.stdout, /^mine /m);
+    assert.equal((await holdfast("list")).stdout, listed.stdout);
     using client = gateway.mcp("mine");
     await client.initialize();
-    assert.equal(await client.delete(), 204);
+    assert.equal(await runsOf(gateway), 1);
+
+    const { code, stdout } = await holdfast("remove", "mine", "--json");
+    assert.equal(code, 0);
+    const reloaded = { added: [], removed: ["mine"], changed: [], unchanged: [], needsRestart: [] };
+    assert.deepEqual(JSON.parse(stdout), { file: home.configFile, reloaded });
+    assert.equal(await runsOf(gateway), 0, "it was gone before the answer");
+    assert.equal(await client.delete(), 404);
   });
 });

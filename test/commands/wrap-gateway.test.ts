@@ -15,23 +15,23 @@ import { giveTo, launchOn } from "../helpers/tiers.ts";
 const json = `{
   // mine
   "mcpServers": {
-    "a": { "command": "sh", "args": ["-c", "cat"] }, // a
+    "a": { "command": "sh", "args": ["-c", "exit"] }, // a
     "web": { "url": "https://example.com" },
-    "b": { "command": "sh", "timeout": 5 },
-    "no good": { "command": "sh" }
+    "b": { "command": "true", "timeout": 5 },
+    "no good": { "command": "true" }
   }
 }
 `;
 const toml = `model = "x"
 [mcp_servers.t]
-command = "sh" # t
+command = "true" # t
 [mcp_servers.t.env]
 K = "v"
 [mcp_servers.web]
 url = "https://example.com"
 # the second
 [mcp_servers.u]
-command = "sh"
+command = "true"
 [projects."/p"]
 trust_level = "trusted"
 `;
@@ -98,7 +98,7 @@ describe("holdfast wrap --gateway", () => {
     assert.deepEqual(said.mcpServers, {
       holdfast: way,
       web: { url: "https://example.com" },
-      "no good": { command: "sh" },
+      "no good": { command: "true" },
     });
     const codex = JSON.parse(JSON.stringify(meaningOf(readFileSync(files.toml, "utf8"), "toml"))) as object;
     assert.deepEqual(codex, {
@@ -109,10 +109,10 @@ describe("holdfast wrap --gateway", () => {
     assert.match(readFileSync(files.toml, "utf8"), /# the second/);
     const own = JSON.parse(readFileSync(home.configFile, "utf8")) as { mcpServers: object };
     assert.deepEqual(own.mcpServers, {
-      a: { command: "sh", args: ["-c", "cat"] },
-      b: { command: "sh", requestTimeoutMs: 5 },
-      t: { command: "sh", env: { K: "v" } },
-      u: { command: "sh" },
+      a: { command: "sh", args: ["-c", "exit"] },
+      b: { command: "true", requestTimeoutMs: 5 },
+      t: { command: "true", env: { K: "v" } },
+      u: { command: "true" },
     });
     assert.match((await wrap(files.json)).stdout, /nothing to change/);
     assert.match(await initialize(home, way.command, way.args), /"serverInfo":\{"name":"holdfast"/);

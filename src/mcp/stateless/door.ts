@@ -175,8 +175,7 @@ export class StatelessDoor {
     const { label } = visit.selection;
     // The config may have been read anew while the body came in.
     const selection = this.#parts.hub.select(label ?? undefined);
-    if (selection === undefined)
-      return refusal(404, rpcCode.invalidRequest, "server_unknown", notOffered(label ?? ""));
+    if (selection === undefined) return refusal(404, rpcCode.invalidRequest, "server_unknown", notOffered(label ?? ""));
     const scope = scopeOf(request);
     if (scope === null) return invalid(400, "a scope is 1 to 128 letters, digits and . _ ~ -");
     const isCrowd = scope === undefined;

@@ -1,4 +1,5 @@
 /** A front with several actors behind `/mcp`, for what concerns messages; ownership is tested on a real gateway. */
+import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import type { FrontServer } from "../../../src/keeper/protocol/messages.ts";
@@ -64,4 +65,21 @@ export async function namesOf(talk: Talk): Promise<string[]> {
   const { messages } = await talk.request("tools/list");
   const tools = messages[0]?.result?.["tools"] as { name: string }[] | undefined;
   return (tools ?? []).map(({ name }) => name);
+}
+
+/** Resolves when the stream says that. */
+export async function heardOf(events: Events, what: string): Promise<void> {
+  for (;;) {
+    const message = await events.next();
+    assert.ok(message !== undefined, `the stream ended before ${what}`);
+    if (message.method === what) return;
+  }
+}
+
+/** What the call was answered; other things may be said on its stream before. */
+export async function answerOf(events: Events): Promise<string> {
+  for (;;) {
+    const message = await events.next();
+    if (message === undefined || message.method === undefined) return textOf(message === undefined ? [] : [message]);
+  }
 }
