@@ -6,10 +6,11 @@ import type { KeeperLink, ServersNews } from "../keeper/protocol/link.ts";
 import type { FrontConfig, HeldRun } from "../keeper/protocol/messages.ts";
 import type { Log } from "../log.ts";
 import type { ScopeClosed } from "../ownership/scope.ts";
-import type { ClientInfo, Session } from "../sessions/session.ts";
+import type { Session } from "../sessions/session.ts";
 import type { SessionSet } from "../sessions/set.ts";
 import type { Door, McpCaller } from "./aggregate/door.ts";
 import type { Hub } from "./aggregate/hub.ts";
+import { clientOf, readIntroduction } from "./aggregate/introduction.ts";
 import { adoptSessions } from "./adoption.ts";
 import { Call, type CallParams } from "./call.ts";
 import type { Envelope } from "./envelope.ts";
@@ -30,8 +31,6 @@ type Server = FrontConfig["servers"][number];
 
 /** A DELETE that takes longer than this is answered 202: accepted, the tree is still being ended. */
 const deleteWaitMs = 1000;
-/** Longest client name and version that is kept, in characters. */
-const clientTextMax = 100;
 
 export interface EndpointParts {
   link: KeeperLink;
@@ -294,12 +293,4 @@ export class McpEndpoint {
     refuse(request, response, { ...no, headers });
     return null;
   }
-}
-
-function clientInfo(body: Buffer): ClientInfo {
-  const { params } = JSON.parse(body.toString()) as {
-    params?: { clientInfo?: { name?: unknown; version?: unknown } } | null;
-  };
-  const text = (value: unknown) => (typeof value === "string" ? value.slice(0, clientTextMax) : "");
-  return { name: text(params?.clientInfo?.name), version: text(params?.clientInfo?.version) };
 }
