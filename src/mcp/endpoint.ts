@@ -204,7 +204,7 @@ export class McpEndpoint {
     let session;
     try {
       const given = {
-        client: clientInfo(body),
+        client: clientOf(readIntroduction(body)),
         server: server.name,
         parentId: parentOf(request),
         tokenName: caller.name,
