@@ -1,10 +1,12 @@
 /** The command line as commander knows it: names, options, help. Commands are imported when they are called. */
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import type { CommandContext } from "./commands/context.ts";
 import { addRuns } from "./commands/register-runs.ts";
+import { port } from "./commands/option-values.ts";
 import { addMcp } from "./commands/register-mcp.ts";
+import { addNodes } from "./commands/register-nodes.ts";
 import { addConfigCommands } from "./config-commands.ts";
 import { version } from "./version.ts";
 
@@ -26,12 +28,6 @@ interface GatewayFlags {
 /** `$XDG_STATE_HOME/holdfast`, `~/.local/state/holdfast` by default. */
 function defaultState(): string {
   return join(process.env["XDG_STATE_HOME"] ?? join(homedir(), ".local", "state"), "holdfast");
-}
-
-function port(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > 65_535) throw new InvalidArgumentError("a port is 0 to 65535.");
-  return value;
 }
 
 /** Runs one command; returns the exit code: 0 done, 1 failed with a message on stderr, 2 wrong usage. */
@@ -168,6 +164,7 @@ function addClients(program: Command, context: ContextOf, onDone: (code: number)
   addSessions(program, context, onDone);
   addTokens(program, context, onDone);
   addRuns(program, context, onDone);
+  addNodes(program, context, onDone);
   addDoctor(program, onDone);
   addMcp(program, context, onDone);
   // Taken by main.ts before this parser; here for --help only.

@@ -30,6 +30,8 @@ export interface ExecOptions {
   session?: string;
   limitPids?: number;
   limitMemory?: number;
+  /** `end`: ^C ends the run even if its command does not heed it. By default that takes a second one. */
+  interrupt?: "end";
 }
 
 export async function exec(context: CommandContext, argv: string[], options: ExecOptions): Promise<number> {
@@ -41,9 +43,7 @@ export async function exec(context: CommandContext, argv: string[], options: Exe
     else tellStarted(run.id);
     return 0;
   }
-  const ended = isTerminal
-    ? await attachTo(client, run, { detachKey: undefined })
-    : await stay(client, run, options.pty);
+  const ended = isTerminal ? await attachTo(client, run, { detachKey: undefined }) : await stay(client, run, options);
   if (ended.state !== "exited") return 0; // detached
   if (!["exited", "signaled"].includes(ended.endReason ?? "exited"))
     process.stderr.write(`holdfast: run ${ended.id} ${describeEnd(ended)}\n`);
@@ -106,16 +106,16 @@ function splitVariable(text: string): [string, string] {
 }
 
 /** Passes input, output and the first signals on, and stays until the tree is gone. */
-async function stay(client: GatewayClient, run: RunView, isPty: boolean): Promise<RunView> {
+async function stay(client: GatewayClient, run: RunView, { pty: isPty, interrupt }: ExecOptions): Promise<RunView> {
   const line = new LiveLine(run);
   let asked = 0;
   const pass = (signal: NodeJS.Signals) => {
     asked += 1;
-    const call =
-      signal === "SIGINT" && asked === 1
-        ? client.call("run.signal", { id: run.id, signal })
-        : client.call("run.kill", { id: run.id, now: asked > 2 });
-    call.catch(() => {}); // it has ended meanwhile: the end of its output says so
+    const isPassed = signal === "SIGINT" && asked === 1;
+    const calls: Promise<unknown>[] = [];
+    if (isPassed) calls.push(client.call("run.signal", { id: run.id, signal }));
+    if (!isPassed || interrupt === "end") calls.push(client.call("run.kill", { id: run.id, now: asked > 2 }));
+    for (const call of calls) call.catch(() => {}); // it has ended meanwhile: the end of its output says so
   };
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.on(signal, pass);

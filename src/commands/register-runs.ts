@@ -1,25 +1,17 @@
 /** The commands for background runs as commander knows them: exec, process, attach, logs. */
-import { InvalidArgumentError, Option, type Command } from "commander";
+import { Option, type Command } from "commander";
 import type { CommandContext } from "./context.ts";
 import type { ExecOptions } from "./exec.ts";
+import { collect, whole } from "./option-values.ts";
 import type { ProcessOptions } from "./process.ts";
 
 type ContextOf = (command: Command) => CommandContext;
 type OnDone = (code: number) => void;
 
-function whole(text: string): number {
-  const value = Number(text);
-  if (!/^\d{1,10}$/.test(text) || value > 2_147_483_647)
-    throw new InvalidArgumentError("it wants a whole number, at most 2147483647.");
-  return value;
-}
-
 /** Negative: counted from the end. */
 function offset(text: string): number {
   return text.startsWith("-") ? -whole(text.slice(1)) : whole(text);
 }
-
-const collect = (text: string, before: string[]) => [...before, text];
 
 export function addRuns(program: Command, context: ContextOf, onDone: OnDone): void {
   addExec(program, context, onDone);
@@ -64,7 +56,7 @@ function addExec(program: Command, context: ContextOf, onDone: OnDone): void {
         .choices(["reap", "keep-until-scope-ends"])
         .default("reap"),
     )
-    .option("--host <name>", "where to run it: ssh:user@host, if exec.allowHosts names it", "local")
+    .option("--host <name>", "where to run it: a node, or ssh:user@host if exec.allowHosts names it", "local")
     .option("--cwd <directory>", "default: where you are")
     .option("--env <name=value>", "add a variable; may be given more than once", collect, [])
     .option("--session <id>", "it ends with this session")

@@ -28,11 +28,18 @@ function describe(found: GatewayStatus): string[] {
     `  guardian     pid ${guardian.pid}, ${megabytes(guardian.rssBytes)}${restarted(guardian.restarts)}`,
     `  sessions     ${found.sessions}`,
     `  runs         ${found.runs}`,
+    ...describeNodes(found.nodes),
     ...found.hosts.map(describeHost),
     `  last start   ${found.orphansSwept === 0 ? "found no orphans" : `found and ended ${count(found.orphansSwept, "orphan")}`}`,
     ...found.reconciled.map((word) => `                 ${word}`),
     ...describeCrashes(found.crashes),
   ];
+}
+
+function describeNodes({ connected, absent, pending, runs }: GatewayStatus["nodes"]): string[] {
+  if (connected + absent + pending === 0) return [];
+  const waiting = pending === 0 ? "" : `, ${pending} to be approved (holdfast nodes pending)`;
+  return [`  nodes        ${connected} connected, ${absent} absent${waiting}; ${count(runs, "run")}`];
 }
 
 function describeHost({ host, tier, connections, runs, sweeping }: GatewayStatus["hosts"][number]): string {

@@ -81,7 +81,7 @@ function parseScopes(text: string): TokenScope[] {
 
 const unitMs: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-function parseExpiry(text: string, now: number): number {
+export function parseExpiry(text: string, now: number): number {
   const [, amount, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
   const at = unit === undefined ? Date.parse(text) : now + Number(amount) * (unitMs[unit] ?? 0);
   if (Number.isNaN(at))
