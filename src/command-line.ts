@@ -84,7 +84,7 @@ function addGateway(program: Command, onDone: (code: number) => void): void {
     .command("gateway")
     .description("run the gateway in the foreground; SIGTERM or ^C ends it in order, a second one at once")
     .option("--port <n>", "port to listen on (default: 4653; 0 = any free one)", port)
-    .option("--bind <address...>", "addresses to listen on (default: 127.0.0.1 and ::1); others than loopback need TLS")
+    .option("--bind <address...>", "addresses to listen on (default: 127.0.0.1 and ::1); past loopback always over TLS")
     .option("--tls-cert <file>", "certificate, PEM; with --tls-key")
     .option("--tls-key <file>", "its key, PEM")
     .action(async (own: GatewayFlags, command: Command) => {

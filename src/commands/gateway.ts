@@ -1,7 +1,8 @@
 /** `holdfast gateway`: this process becomes the keeper and stays in the foreground. */
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { loadConfig } from "../config/load.ts";
+import { loadConfig, needsCertificate } from "../config/load.ts";
+import { readTls } from "../config/tls.ts";
 import { enterDelegatedScope } from "../contain/delegate.ts";
 import { requirePlatform } from "../contain/probe.ts";
 import { hasTerminal } from "../contain/processes.ts";
@@ -11,6 +12,8 @@ import type { KeeperEnd } from "../keeper/keeper-life.ts";
 import { Keeper } from "../keeper/keeper.ts";
 import { LiveConfig } from "../keeper/live-config.ts";
 import { say } from "../keeper/log.ts";
+import { makeOwnCertificate, ownCertificateFiles } from "../keeper/own-certificate.ts";
+import { fingerprintOf } from "../nodes/protocol/proof.ts";
 import { version } from "../version.ts";
 import { describeChange } from "./reload.ts";
 
@@ -44,9 +47,13 @@ export async function gateway(options: GatewayOptions): Promise<number> {
   const live = new LiveConfig(() => {
     // One that was not there at the start may be there by now.
     const file = options.config ?? findConfig(options.state, undefined);
-    return { file, config: loadConfig(file, options) };
+    const config = loadConfig(file, options);
+    if (needsCertificate(config)) config.tls = ownCertificateFiles(options.state);
+    return { file, config };
   });
   if (options.tier === undefined) enterDelegatedScope();
+  if (live.config.tls?.cert === ownCertificateFiles(options.state).cert)
+    await makeOwnCertificate(options.state, live.config.bind);
   const keeper = new Keeper({ state: options.state, live, tier: tierOf(options.tier), onListening: welcome });
   const signals = listenForSignals(keeper);
   try {
@@ -104,6 +111,8 @@ function welcome(keeper: Keeper, restarts: number): void {
   const [url = ""] = keeper.urls;
   say(`holdfast ${version} listens on ${keeper.urls.join(" and ")}`);
   say(`containment: ${keeper.tier}${keeper.refusedTiers.length === 0 ? "" : ` (${keeper.refusedTiers.join("; ")})`}`);
+  const { tls } = keeper.config;
+  if (tls !== undefined) say(`certificate: SHA-256 ${fingerprintOf(readTls(tls).cert)}`);
   for (const word of keeper.reconciled.words) say(`reconcile: ${word}`);
   const names = Object.entries(keeper.config.mcpServers)
     .filter(([, server]) => server.enabled)

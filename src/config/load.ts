@@ -30,15 +30,6 @@ export function loadConfig(file: string | undefined, overrides: ConfigOverrides 
       "needs exec.enabled",
       'set "exec": {"enabled": true}, or "tools": {"exec": false}',
     );
-  const bindSource = overrides.bind === undefined ? file : undefined;
-  for (const address of config.bind)
-    if (!isLoopback(address) && config.tls === undefined)
-      throw invalid(
-        bindSource,
-        "bind",
-        `${address} is not a loopback address`,
-        "without TLS Holdfast listens on 127.0.0.1 and ::1 only; give it `tls` in the config, or --tls-cert and --tls-key",
-      );
   for (const [name, server] of Object.entries(config.mcpServers)) prepareServer(file, name, server);
   return config;
 }
@@ -58,6 +49,16 @@ function applyTls(config: Config, file: string | undefined, { tlsCert, tlsKey }:
   } catch (thrown) {
     throw invalid(source, "tls", (thrown as Error).message, "see docs/config.md");
   }
+}
+
+/** Others can reach it, and it was given no certificate: then it needs one of its own, for plain HTTP is for this machine only. */
+export function needsCertificate({ bind, tls }: Pick<Config, "bind" | "tls">): boolean {
+  return tls === undefined && !bind.every(isLoopback);
+}
+
+/** Every address of the machine. */
+export function isWildcard(address: string): boolean {
+  return address === "0.0.0.0" || address === "::";
 }
 
 function isLoopback(address: string): boolean {

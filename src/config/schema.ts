@@ -89,7 +89,7 @@ const serverName = z
 export const configSchema = z.strictObject({
   $schema: z.string().optional(),
   port: z.int().min(0).max(65_535).default(4653),
-  /** Addresses to listen on; loopback only without TLS. */
+  /** Addresses to listen on; past loopback always over TLS, with a certificate of its own if none is given. */
   bind: z.array(z.string().min(1)).min(1).default(["127.0.0.1", "::1"]),
   /** PEM files, relative to the config file; the front that starts next reads them anew. */
   tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),

@@ -1,6 +1,8 @@
 /** What the front may know of the config: no command, no argument, no environment. */
 import { hash } from "node:crypto";
 import type { Config, RemoteConfig, ServerConfig } from "../config/schema.ts";
+import { needsCertificate } from "../config/load.ts";
+import { HoldfastError } from "../errors.ts";
 import { currentTls } from "../config/tls.ts";
 import type { FrontConfig, FrontServer } from "./protocol/messages.ts";
 
@@ -17,6 +19,8 @@ export function frontConfig(config: Config, port: number): FrontConfig {
   const { bind, session, allowedOrigins, allowedHosts, limits, connections, tools, nodes } = config;
   const servers = frontServers(config);
   const { messageBytesMax, startsMax, questionMs } = limits;
+  // Whoever made this config has seen to it; a mistake there must not become an open door here.
+  if (needsCertificate(config)) throw new HoldfastError("internal", "a bind past loopback without a certificate");
   const tls = config.tls === undefined ? null : currentTls(config.tls);
   return {
     port,

@@ -21,6 +21,8 @@ export interface StatePaths {
   ssh: string;
   /** What `resolveNpx` has installed. */
   packages: string;
+  /** The certificate that the gateway made for itself; only if it needed one. */
+  tls: string;
   /** The only directory that the front may write. */
   front: string;
 }
@@ -57,6 +59,7 @@ export function statePaths(root: string): StatePaths {
     bin: join(root, "bin"),
     ssh: join(root, "ssh"),
     packages: join(root, "packages"),
+    tls: join(root, "tls"),
     front: join(root, "front"),
   };
 }

@@ -1,7 +1,8 @@
 /** TLS: nobody outside this machine is served without it, and a client of this machine knows the gateway by its record. */
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -90,7 +91,45 @@ describe("TLS", { timeout: 60_000 }, () => {
     }
   });
 
-  it("is what a bind that others can reach needs, and is checked whole before anything starts", async () => {
+  it("is what a bind that others can reach gets by itself: a certificate made once, known by its fingerprint, and no plain HTTP", async () => {
+    await using home = new Home(bestTier());
+    const certFile = join(home.stateDir, "tls/cert.pem");
+    const keyFile = join(home.stateDir, "tls/key.pem");
+    const lives: string[] = [];
+    for (const _ of [1, 2]) {
+      const running = runCommand(home, ["gateway", "--port", "0", "--bind", "0.0.0.0"], 50_000);
+      try {
+        const { urls } = await recordOf(home);
+        const ca = readFileSync(certFile, "utf8");
+        const { fingerprint256, subjectAltName = "", validTo } = new X509Certificate(ca);
+        lives.push(fingerprint256);
+        assert.equal(statSync(keyFile).mode & 0o777, 0o600);
+        assert.equal(statSync(join(home.stateDir, "tls")).mode & 0o777, 0o700);
+        assert.match(subjectAltName, /DNS:localhost, .*IP Address:127\.0\.0\.1/);
+        assert.ok(Date.parse(validTo) > Date.now() + 9 * 365 * 86_400_000);
+        assert.equal((await runCommand(home, ["status"])).code, 0, "a command trusts it by the record");
+        for (const url of urls) {
+          const near = url.replace("0.0.0.0", "127.0.0.1");
+          assert.match(near, /^https:/);
+          assert.equal(await ask(near, { ca }), 200);
+          assert.doesNotMatch(await sendRaw(near, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"), /200 OK/);
+        }
+      } finally {
+        await runCommand(home, ["stop"]);
+        await running;
+      }
+      const { stderr, stdout } = await running;
+      const told = `SHA-256 ${lives.at(-1)?.replaceAll(":", "").toLowerCase()}`;
+      assert.ok((stdout + stderr).includes(told), "the fingerprint is told");
+    }
+    assert.equal(lives[0], lives[1], "the next start uses the same");
+    writeFileSync(certFile, readFileSync(fixture("tls/other-cert.pem")));
+    const { code, stderr } = await runCommand(home, ["gateway", "--port", "0", "--bind", "0.0.0.0"]);
+    assert.equal(code, 1);
+    assert.match(stderr, /is not the one of .*cert\.pem; remove .*tls and a new one is made/);
+  });
+
+  it("is checked whole before anything starts", async () => {
     await using home = new Home(bestTier());
     const flags = writeTls(home);
     const [, cert = "", , key = ""] = flags;
@@ -100,7 +139,6 @@ describe("TLS", { timeout: 60_000 }, () => {
       assert.doesNotMatch(stderr, /\n\s+at /);
       return `${code} ${stderr}`;
     };
-    assert.match(await start("--bind", "0.0.0.0"), /^1 .*0\.0\.0\.0 is not a loopback address.*--tls-cert/s);
     assert.match(await start("--tls-cert", cert), /^2 .*belong together/s);
     assert.match(
       await start("--tls-cert", join(home.directory, "none"), "--tls-key", key),
