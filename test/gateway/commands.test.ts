@@ -65,6 +65,24 @@ describe("with a gateway", { timeout: 120_000 }, () => {
     assert.match(said[2] ?? "", new RegExp(`^   └─ ${leader?.pid}  [A-Z]  [0-9.]+ MB `));
   });
 
+  it("every command for background runs says the same when they are off", async () => {
+    const state = ["--state", home.stateDir];
+    for (const words of [
+      ["exec", ...state, "--background", "--", "true"],
+      ["exec", ...state, "--host", "ssh:far", "--", "true"],
+      ["process", "poll", "r1-00000000"],
+      ["attach", "r1-00000000"],
+      ["logs", "r1-00000000"],
+    ]) {
+      const { code, stderr } = await runCommand(home, words);
+      assert.equal(code, 1, stderr);
+      assert.match(
+        stderr,
+        /background runs are off; set "exec": \{"enabled": true\} in the config, then `holdfast restart --all`/,
+      );
+    }
+  });
+
   it("a wrong token is told so, and no stack is shown", async () => {
     const { code, stderr } = await runCommand(home, ["status", "--token", "wrong"]);
     assert.equal(code, 1);

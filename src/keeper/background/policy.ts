@@ -26,10 +26,16 @@ export interface Resolved {
 /** Variables by which a program that is allowed would load another one. Not a whole list: a guard rail, no sandbox. */
 const steering = /^(?:PATH|IFS|ENV|BASH_ENV|NODE_OPTIONS|PYTHONPATH|PERL5LIB|RUBYLIB|LD_.*)$/;
 
+const isOff = 'background runs are off; set "exec": {"enabled": true} in the config, then `holdfast restart --all`';
+
+export function unknownRun(id: string, { enabled }: ExecRules): HoldfastError {
+  const advice = enabled ? "`holdfast process list --all` shows those there are" : isOff;
+  return new HoldfastError("run_unknown", `no background run ${id}; ${advice}`);
+}
+
 /** Throws `exec_disabled`, `exec_refused` or `invalid_params`, each with the rule or the thing by name. */
 export function resolveSpec(spec: BackgroundSpec, rules: ExecRules, base = baseEnvironment()): Resolved {
-  if (!rules.enabled)
-    throw new HoldfastError("exec_disabled", 'background runs are off; set "exec": {"enabled": true} in the config');
+  if (!rules.enabled) throw new HoldfastError("exec_disabled", isOff);
   const [command = "", ...args] = spec.argv;
   checkWords(spec);
   if (spec.host !== "local") {

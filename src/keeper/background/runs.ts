@@ -22,7 +22,7 @@ import { Lanes } from "../../lanes.ts";
 import { LiveRun, unendable } from "./live-run.ts";
 import { OutputRing } from "./output-ring.ts";
 import { RunOutput } from "./output.ts";
-import { resolveSpec, type Resolved } from "./policy.ts";
+import { resolveSpec, unknownRun, type Resolved } from "./policy.ts";
 import { commandOf, Requests } from "./requests.ts";
 import { makeIo, PipeIo, TerminalIo } from "./run-io.ts";
 
@@ -265,10 +265,7 @@ export class BackgroundRuns {
 
   #ended(id: string): RunView {
     const row = this.#parts.ledger.find(id);
-    if (row === undefined || row.kind === "mcp") {
-      const message = `no background run ${id}; \`holdfast process list --all\` shows those there are`;
-      throw new HoldfastError("run_unknown", message);
-    }
+    if (row === undefined || row.kind === "mcp") throw unknownRun(id, this.#parts.config.exec);
     return rowView(row);
   }
 
