@@ -173,17 +173,24 @@ function describeTree(tree: TreeView, now: number, paint: Paint): string[] {
 const describeEnd = ({ address, port, pids, command, state }: PortEnd) =>
   `${address.includes(":") ? `[${address}]` : address}:${port} ${state ?? "elsewhere"}${pids.length === 0 ? "" : ` pid ${pids.join(" ")} ${(command ?? "").slice(0, 30)}`}`;
 
+/** Closed in order by both: no process holds any of it, so it is nothing to find. */
+const isOver = ({ server, client }: PortView["connections"][number]) =>
+  [server.state, client.state].includes("TIME-WAIT") && server.pids.length + client.pids.length === 0;
+
 function describePort(port: PortView, paint: Paint): string[] {
   const states = port.states.map(({ state, count: number }) => `${number} ${state}`).join(", ");
   const lines = ["", `${paint(`port ${port.port}`, bold)}  ${states === "" ? "no socket" : states}`];
   lines.push(...port.listeners.map((end) => `  listens  ${describeEnd(end)}`));
+  const held = port.connections.filter((one) => !isOver(one));
   lines.push(
-    ...port.connections
-      .slice(0, connectionsMax)
-      .map(({ server, client }) => `  ${describeEnd(server)}  ↔  ${describeEnd(client)}`),
+    ...held.slice(0, connectionsMax).map(({ server, client }) => `  ${describeEnd(server)}  ↔  ${describeEnd(client)}`),
   );
-  if (port.connections.length > connectionsMax)
-    lines.push(`  … ${port.connections.length - connectionsMax} more: --json`);
+  if (held.length > connectionsMax) lines.push(`  … ${held.length - connectionsMax} more: --json`);
+  const over = port.connections.length - held.length;
+  if (over > 0)
+    lines.push(
+      paint(`  ${count(over, "closed connection")} (TIME-WAIT): the kernel's alone, gone within a minute`, dim),
+    );
   if (port.unattributed > 0)
     lines.push(paint(`  the process of ${count(port.unattributed, "socket")} could not be seen`, yellow));
   return lines;

@@ -170,11 +170,18 @@ const clients: [name: string, pattern: RegExp][] = [
   ["MCP Inspector", /@modelcontextprotocol\/inspector|mcp-inspector/],
 ];
 
+function isGateway(name: string, script: string, words: readonly string[]): boolean {
+  return (
+    words.includes("gateway") && /(?:^|\/)(?:holdfast|(?:dist|src)\/main\.[jt]s)$/.test(script === "" ? name : script)
+  );
+}
+
 /** The name of a known MCP client, by its program or its script; undefined for anything else. */
 export function clientOf([program = "", ...rest]: readonly string[]): string | undefined {
   const script = runtimes.test(basename(program)) ? (firstOperand(rest) ?? "") : "";
   // `codex mcp-server`, `claude mcp serve`: the client's program as a server.
   if (rest.some((word) => word === "mcp-server") || (rest.includes("mcp") && rest.includes("serve"))) return undefined;
+  if (isGateway(basename(program), script, rest)) return "Holdfast's gateway";
   if (/extensions?\//.test(script)) return undefined; // an extension of an editor is not the editor
   return clients.find(([, pattern]) => pattern.test(program) || (script !== "" && pattern.test(script)))?.[0];
 }
