@@ -80,6 +80,8 @@ export interface DiagnosticEvents {
   "mcp.clash": { session: string; clashes: string[] };
   /** A server that is missing from a list, because it could not be started. */
   "mcp.unlisted": { server: string; error: string };
+  /** Its node is away, and the config names another place. */
+  "mcp.elsewhere": { server: string; node: string; host: string; why: string };
   "mcp.noise": { server: string; run: string | undefined; why: string; hint: string };
   /** A node said what cannot be, and its connection was ended. */
   "node.fault": { node: string | null; address: string; what: string };
@@ -162,6 +164,7 @@ const diagnosticNames: Record<keyof DiagnosticEvents, true> = {
   "mcp.catalog": true,
   "mcp.clash": true,
   "mcp.unlisted": true,
+  "mcp.elsewhere": true,
   "mcp.noise": true,
   "node.fault": true,
   "node.run_given_up": true,

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { HoldfastError } from "../errors.ts";
 import { expandVariables } from "./expand.ts";
 import { readTls } from "./tls.ts";
-import { configSchema, type Config, type RemoteConfig, type ServerConfig } from "./schema.ts";
+import { configSchema, isNodeHost, type Config, type RemoteConfig, type ServerConfig } from "./schema.ts";
 
 /** Values that the command line sets over the file. */
 export interface ConfigOverrides {
@@ -139,9 +139,13 @@ function prepareServer(file: string | undefined, name: string, server: ServerCon
   }
   if (server.resolveNpx && server.host !== "local")
     throw invalid(file, `${key}.resolveNpx`, "installs on this machine only", `leave it out, or "host"`);
-  if (!server.enabled) return;
-  // What a far side has only it can say; here ssh is needed.
-  const isLocal = server.host === "local";
+  const { host, hostFallback } = server;
+  if (hostFallback !== undefined && (!isNodeHost(host) || hostFallback === host))
+    throw invalid(file, `${key}.hostFallback`, `is for a server on a node, and another place than its host`, "leave it out, or name a node in `host`"); // prettier-ignore
+  // What a node has only it can say.
+  if (!server.enabled || (isNodeHost(host) && hostFallback !== "local")) return;
+  // The same of an ssh host; here ssh is needed.
+  const isLocal = !host.startsWith("ssh:");
   const command = isLocal ? server.command : "ssh";
   const path = (isLocal ? server.env["PATH"] : undefined) ?? process.env["PATH"] ?? "";
   if (!isRunnable(command, path, isLocal ? server.cwd : undefined)) {

@@ -13,6 +13,14 @@ const sshHost = z
     "is ssh:<host, user@host, or a name of your ssh config>",
   );
 
+/** As `holdfast nodes list` shows it. */
+const nodeName = z.string().regex(/^(?!local$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/);
+
+/** Whether `host` is a node's name. */
+export function isNodeHost(host: string): boolean {
+  return host !== "local" && !host.startsWith("ssh:");
+}
+
 const readerTool = z.union([z.literal(false), z.enum(["read", "run", "admin"])]).default(false);
 
 /** What every server has, wherever it runs. */
@@ -37,10 +45,17 @@ const stdioSchema = z.strictObject({
   /** Added to a clean base environment (PATH, HOME, LANG …); nothing else of the gateway's own is passed on. */
   env: z.record(z.string(), z.string()).default({}),
   cwd: z.string().min(1).optional(),
-  /** `local`, or `ssh:` and a destination of the user's ssh config: the server runs there, guarded. */
+  /** `local`, or `ssh:` and a destination of the user's ssh config: the server runs there, guarded; or a node's name. */
   host: z
-    .union([z.literal("local"), sshHost], "is local or ssh:<host, user@host, or a name of your ssh config>")
+    .union(
+      [z.literal("local"), sshHost, nodeName],
+      "is local, a node's name (letters, digits, - and _), or ssh:<host, user@host, or a name of your ssh config>",
+    )
     .default("local"),
+  /** Where a server with a node as its host is started while that node is away: `local` or another node. Absent = nowhere. */
+  hostFallback: z
+    .union([z.literal("local"), nodeName], "is local, or a node's name (letters, digits, - and _)")
+    .optional(),
   /** A `command: "ssh"` gets the same guard over there. false = as it is written, and its far side is nobody's. */
   sshGuard: z.boolean().default(true),
   /** What npx would run is installed once and run without npx (docs/mcp.md). */

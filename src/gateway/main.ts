@@ -68,7 +68,7 @@ async function main(): Promise<void> {
   const nodes = new Nodes({ ...parts, keeper: link, log });
   const runs = new RunService(nodes.router, sessions);
   const tools = ownTools(config.tools, { link: nodes.router, runs, sessions });
-  const hub = new Hub({ link, sessions, scope, gate, tools, clock, log });
+  const hub = new Hub({ link, nodes: nodes.servers, sessions, scope, gate, tools, clock, log });
   const door = new Door({
     hub,
     sessions,

@@ -1,6 +1,6 @@
-/** What the front may know of the config: no command, no argument, no environment. */
+/** What the front may know of the config: no command, no argument, no environment, but of servers that nodes run. */
 import { hash } from "node:crypto";
-import type { Config, RemoteConfig, ServerConfig } from "../config/schema.ts";
+import { isNodeHost, type Config, type RemoteConfig, type ServerConfig } from "../config/schema.ts";
 import { needsCertificate } from "../config/load.ts";
 import { HoldfastError } from "../errors.ts";
 import { currentTls } from "../config/tls.ts";
@@ -51,9 +51,11 @@ function frontServer(name: string, server: ServerConfig | RemoteConfig): FrontSe
     const kind = server.type === "sse" ? ("sse" as const) : ("http" as const);
     return { ...common, kind, url, headers, fingerprint: fingerprintOf([kind, url, sorted(headers)]) };
   }
-  const { command, args, cwd, env, host, sshGuard, resolveNpx } = server;
+  const { command, args, cwd, env, host, hostFallback, sshGuard, resolveNpx, limits } = server;
   const fingerprint = fingerprintOf([command, args, cwd ?? null, sorted(env), host, sshGuard, resolveNpx]);
-  return { ...common, kind: "stdio", fingerprint };
+  if (!isNodeHost(host)) return { ...common, kind: "stdio", fingerprint };
+  const node = { host, fallback: hostFallback ?? null, argv: [command, ...args], cwd: cwd ?? null, env, limits };
+  return { ...common, kind: "stdio", fingerprint, node };
 }
 
 const sorted = (values: Record<string, string>) => Object.entries(values).toSorted(([a], [b]) => (a < b ? -1 : 1));

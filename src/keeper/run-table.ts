@@ -1,7 +1,7 @@
 /** All live runs of one keeper, of whatever kind: starts them, knows them, ends them. */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import type { Config } from "../config/schema.ts";
+import { isNodeHost, type Config } from "../config/schema.ts";
 import { markerOf, scanMarkersSoon } from "../contain/marker.ts";
 import { bootId } from "../contain/processes.ts";
 import type { TreeLimits } from "../contain/limit-watch.ts";
@@ -97,7 +97,10 @@ export class RunTable {
         `no enabled server named ${JSON.stringify(request.server)} in the config`,
       );
     }
-    const { cwd, limits } = server;
+    const { cwd, limits, host, hostFallback } = server;
+    const isNodes = isNodeHost(host);
+    if (isNodes && hostFallback !== "local")
+      throw new HoldfastError("server_unknown", `MCP server ${JSON.stringify(request.server)} runs on node ${host}, not here`); // prettier-ignore
     const env = { ...baseEnvironment(), ...server.env };
     const port = this.#port;
     const { command, args, path } = server.resolveNpx
@@ -112,7 +115,7 @@ export class RunTable {
       command: [command, ...args].join(" "),
       limits,
       request: { command, args, cwd, env },
-      place: (container, far) => far.place(container, server),
+      place: (container, far) => far.place(container, isNodes ? { ...server, host: "local" } : server),
       isOutdated: () => this.#parts.config.mcpServers[request.server] !== server,
       prepare: (id) => ({ errorLog: this.#errorLog(id) }),
     });

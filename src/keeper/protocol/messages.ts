@@ -139,6 +139,20 @@ export interface FrontServer {
   /** Of a remote server, which the front speaks to itself: its address, and what is sent with each request. */
   url?: string;
   headers?: Record<string, string>;
+  /** Of a server on a node, which the front asks for it. */
+  node?: NodePlace;
+}
+
+/** A server on a node: where, what is started there, and where else while that node is away. */
+export interface NodePlace {
+  /** Name of the node. */
+  host: string;
+  /** `local` or a node's name; null = nowhere: calls are errors until the node is back. */
+  fallback: string | null;
+  argv: string[];
+  cwd: string | null;
+  env: Record<string, string>;
+  limits: { processesMax?: number | undefined; memoryBytesMax?: number | undefined };
 }
 
 /** What the keeper adds to metrics. */
@@ -153,7 +167,7 @@ export interface KeeperFigures {
   descriptors: number;
 }
 
-/** The part of the config that the front may know: no command, no argument, no environment. */
+/** The part of the config that the front may know: no command, no argument, no environment, but of servers that nodes run. */
 export interface FrontConfig {
   port: number;
   bind: string[];

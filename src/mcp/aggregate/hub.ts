@@ -19,6 +19,7 @@ import { Pulse } from "../pulse.ts";
 import type { RunBlob } from "../run-blob.ts";
 import { eventFraming } from "../splice.ts";
 import { learnLists, type Introduction } from "../upstream/handshake.ts";
+import type { NodeServers } from "../upstream/node-wire.ts";
 import { StatelessSide } from "../stateless/side.ts";
 import type { OwnTools } from "../tools/own-tools.ts";
 import { Assembly } from "./assembly.ts";
@@ -29,6 +30,7 @@ import { probeServer, statusOf, unknownServer, type Probed, type ServerStatus } 
 
 export interface HubParts {
   link: KeeperLink;
+  nodes: NodeServers;
   sessions: SessionSet;
   /** Owns the pooled servers. */
   scope: Scope;
@@ -65,7 +67,7 @@ export class Hub {
   readonly #scopes = new Map<string, Assembly>();
 
   constructor(parts: HubParts) {
-    const { link, clock, log, gate, scope } = parts;
+    const { link, nodes, clock, log, gate, scope } = parts;
     const { frontEpoch, frontDir, config } = link.hello;
     const { messageBytesMax } = config;
     this.#parts = parts;
@@ -74,6 +76,7 @@ export class Hub {
     this.#pulse = new Pulse(clock);
     this.starter = new Starter({
       link,
+      nodes,
       clock,
       log,
       numbers: this.numbers,
@@ -87,7 +90,8 @@ export class Hub {
 
   /** Whether sessions on this server alone are assembled, too, and not simply joined to one process. */
   manages(server: FrontServer): boolean {
-    return server.kind !== "stdio" || server.share === "pool" || server.idleTimeoutMs > 0 || server.maxLifetimeMs > 0;
+    const isFar = server.kind !== "stdio" || server.node !== undefined;
+    return isFar || server.share === "pool" || server.idleTimeoutMs > 0 || server.maxLifetimeMs > 0;
   }
 
   server(name: string): FrontServer | undefined {

@@ -8,6 +8,8 @@ import type { Numbers } from "../numbers.ts";
 import { openRemote } from "../upstream/open-remote.ts";
 import { writeBlob, type RunBlob } from "../run-blob.ts";
 import { greet, learnLists, type InitializeResult } from "../upstream/handshake.ts";
+import type { NodeServers } from "../upstream/node-wire.ts";
+import { isNodeAway, openStdio } from "../upstream/open-stdio.ts";
 import { StdioWire } from "../upstream/stdio-wire.ts";
 import { Upstream } from "../upstream/upstream.ts";
 import type { Wire } from "../upstream/wire.ts";
@@ -24,6 +26,8 @@ const longMs = 2_147_483_647;
 
 export interface StarterParts {
   link: KeeperLink;
+  /** Where servers with `host: "<node>"` run. */
+  nodes: NodeServers;
   clock: Clock;
   log: Log;
   numbers: Numbers;
@@ -70,7 +74,8 @@ export class Starter {
       return await this.#start(order);
     } catch (thrown) {
       const error = asHoldfastError(thrown);
-      if (order.scope.closing || error.code === "run_limit" || error.code === "gateway_busy") breaker.undecided();
+      const isOthers = error.code === "run_limit" || error.code === "gateway_busy" || isNodeAway(error.code);
+      if (order.scope.closing || isOthers) breaker.undecided();
       else breaker.failed(error.message);
       throw order.scope.closing ? gone() : error;
     } finally {
@@ -179,9 +184,9 @@ export class Starter {
   }
 
   #open({ server, scope, sessionId }: StartOrder, upstream: Upstream): Promise<Wire> {
-    const { link, clock, messageBytesMax } = this.#parts;
+    const { link, nodes, clock, log, messageBytesMax } = this.#parts;
     if (server.kind !== "stdio") return openRemote({ server, clock, messageBytesMax, scope }, upstream);
-    return StdioWire.open({ link, clock, server: server.name, sessionId, scope }, upstream);
+    return openStdio({ link, nodes, clock, log, server, sessionId, scope }, upstream);
   }
 }
 

@@ -4,6 +4,7 @@
  * single caller in flight, and a question that could be meant for another is refused.
  */
 import type { Clock } from "../../clock.ts";
+import type { ErrorCode } from "../../errors.ts";
 import type { SentIds } from "../../keeper/protocol/linked-run.ts";
 import type { HeldIds } from "../../keeper/protocol/messages.ts";
 import type { Log } from "../../log.ts";
@@ -203,10 +204,10 @@ export class Upstream implements WireEvents {
     if (this.#params.shared) release();
   }
 
-  onClosed(outcome: string): void {
+  onClosed(outcome: string, reason: ErrorCode = "run_ended"): void {
     if (this.closed) return;
     this.#outcome = outcome;
-    const fault: RpcFault = { code: rpcCode.unavailable, message: outcome, reason: "run_ended" };
+    const fault: RpcFault = { code: rpcCode.unavailable, message: outcome, reason };
     for (const { call } of this.#calls.values()) call.fail(fault);
     this.#calls.clear();
     this.#own.fail(outcome);

@@ -1,4 +1,5 @@
 /** The way to one MCP server, whatever carries it: lines out, lines in, and one end. */
+import type { ErrorCode } from "../../errors.ts";
 import type { SentIds } from "../../keeper/protocol/linked-run.ts";
 import type { EndReason } from "../../keeper/protocol/messages.ts";
 import type { Owned, ScopeClosed } from "../../ownership/scope.ts";
@@ -9,8 +10,8 @@ export interface WireEvents {
    * were passed on: that is what lets the server say more. `again`: the front before this one may have dealt with it.
    */
   onLine(line: Buffer, release: () => void, again?: boolean): void;
-  /** Once, and nothing comes after it. `outcome` is a sentence for whoever waited for an answer. */
-  onClosed(outcome: string): void;
+  /** Once, and nothing comes after it. `outcome` is a sentence for whoever waited for an answer, `code` says the same to programs. */
+  onClosed(outcome: string, code?: ErrorCode): void;
 }
 
 /** What a front after this one is told, on a wire that outlives its front. */

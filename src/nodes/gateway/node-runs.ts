@@ -65,12 +65,13 @@ export class NodeRuns {
   }
 
   /** Throws `run_limit`, and `state_unusable` when it cannot be written down: then the node must not hear of it. */
-  create(node: string, spec: BackgroundSpec, now: number): NodeRun {
+  create(node: string, spec: BackgroundSpec, now: number, server: string | null = null): NodeRun {
     if (this.all.filter((run) => !run.settled).length >= liveMax)
       throw new HoldfastError("run_limit", `${liveMax} runs are alive on nodes; end some`);
-    const { kind, sessionId, scopeKey, onFrontLoss, cwd } = spec;
+    const { sessionId, scopeKey, onFrontLoss, cwd } = spec;
+    const kind = server === null ? spec.kind : ("mcp" as const);
     const id = `n${this.#epoch}-${randomBytes(6).toString("hex")}`;
-    const what = { id, epoch: this.#epoch, node, kind, server: null, command: spec.argv.join(" "), cwd };
+    const what = { id, epoch: this.#epoch, node, kind, server, command: spec.argv.join(" "), cwd };
     const whose = { sessionId, scopeKey, onFrontLoss };
     const row: RunRow = { ...what, ...whose, ...notEnded, state: "starting", startedAt: now };
     try {
@@ -83,7 +84,7 @@ export class NodeRuns {
     }
     const run = new NodeRun(row);
     this.#runs.set(row.id, run);
-    this.#log("run.intended", { run: row.id, kind, server: null, session: sessionId });
+    this.#log("run.intended", { run: row.id, kind, server, session: sessionId });
     this.#trim();
     return run;
   }

@@ -2,7 +2,7 @@
 import { systemClock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
-import type { FrontConfig, RunView } from "../../keeper/protocol/messages.ts";
+import type { FrontConfig, NodePlace, RunView } from "../../keeper/protocol/messages.ts";
 import type { Log } from "../../log.ts";
 import type { NodeAbout } from "../protocol/words.ts";
 import { openNodesDatabase } from "./database.ts";
@@ -13,6 +13,7 @@ import { Roster, type KnownNode } from "./roster.ts";
 import { Router } from "./router.ts";
 import { NodesBook, type NodeState } from "./rows.ts";
 import { RunsOnNodes } from "./runs-on-nodes.ts";
+import { serverSpec } from "./server-spec.ts";
 import type { Visit } from "./visit.ts";
 import type { NodeWire } from "./wire.ts";
 
@@ -30,6 +31,10 @@ export interface NodesParts {
   keeper: Pick<KeeperLink, "ask">;
   log: Log;
 }
+
+type ServersOnNodes = Pick<RunsOnNodes, "read" | "write" | "end"> & {
+  start: (host: string, server: { name: string }, place: NodePlace, sessionId: string) => Promise<RunView>;
+};
 
 /** One node as the API shows it. Times are milliseconds since the epoch. */
 export interface NodeView {
@@ -128,6 +133,17 @@ export class Nodes {
 
   invite(validMs: number, name: string | null): { secret: string; expiresAt: number } {
     return this.#roster.invite(validMs, name);
+  }
+
+  /** For whoever speaks to MCP servers that run on nodes. */
+  get servers(): ServersOnNodes {
+    const far = this.#far;
+    return {
+      start: (host, { name }, place, sessionId) => far.start(serverSpec(host, place, sessionId), name),
+      read: (params) => far.read(params),
+      write: (params) => far.write(params),
+      end: (params) => far.end(params),
+    };
   }
 
   get fingerprint(): string {

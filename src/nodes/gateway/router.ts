@@ -24,7 +24,13 @@ export class Router implements Pick<KeeperLink, "ask"> {
       name: N,
       answer: (params: Params<N>) => Promise<Result<N>>,
     ): ((params: Params<N>) => Promise<Result<N>>) => {
-      return (params) => (isNodeRun((params as { run: string }).run) ? answer(params) : local.ask(name, params));
+      return async (params) => {
+        const { run } = params as { run: string };
+        if (!isNodeRun(run)) return local.ask(name, params);
+        // Its output may be looked at: it is where its stderr is.
+        if (name !== "exec.read") far.mustBeBackground(run);
+        return answer(params);
+      };
     };
     this.#answers = {
       "exec.start": (spec) => this.#start(spec),

@@ -29,11 +29,11 @@ export class RunsOnNodes {
   }
 
   /** Throws `node_unknown`, `node_absent`, `node_lost` and what the node says no with; only after `node_lost` something may run. */
-  async start(spec: BackgroundSpec): Promise<RunView> {
+  async start(spec: BackgroundSpec, server: string | null = null): Promise<RunView> {
     const { runs, leaseMs, byName } = this.#parts;
     const node = byName(spec.host);
     node.present();
-    const run = runs.create(node.id, spec, Date.now());
+    const run = runs.create(node.id, spec, Date.now(), server);
     run.starting = true;
     run.inputBytes = 0;
     // Sessions and scopes are ours to keep: the node knows the run by its request id and its lease.
@@ -120,9 +120,17 @@ export class RunsOnNodes {
   }
 
   owners(): { run: string; sessionId: string }[] {
-    return this.#parts.runs.all.flatMap(({ id, settled, row: { sessionId, endReason } }) =>
-      settled || sessionId === null || endReason !== null ? [] : [{ run: id, sessionId }],
+    return this.#parts.runs.all.flatMap(({ id, settled, row: { kind, sessionId, endReason } }) =>
+      // A server's run is held by whoever speaks to it.
+      kind === "mcp" || settled || sessionId === null || endReason !== null ? [] : [{ run: id, sessionId }],
     );
+  }
+
+  /** Throws `run_unknown` for a server's: what is said to it, and its end, are for whoever holds it. */
+  mustBeBackground(id: string): void {
+    if (this.#parts.runs.find(id)?.row.kind !== "mcp") return;
+    const message = `run ${id} is an MCP server's, not a background run; it ends with its session`;
+    throw new HoldfastError("run_unknown", message);
   }
 
   /** As they are known here: no node is asked. */
