@@ -42,9 +42,8 @@ export async function describeNode(context: CommandContext, word: string): Promi
 
 export async function approveNode(context: CommandContext, word: string, name: string | undefined): Promise<number> {
   const named = name === undefined ? {} : { name };
-  return tell(context, await new GatewayClient(context).call("node.approve", { node: word, ...named }), (node) =>
-    node.waiting ? `${node.name} is approved and may come in` : `${node.name} is approved`,
-  );
+  const node = await new GatewayClient(context).call("node.approve", { node: word, ...named });
+  return tell(context, node, () => `${node.name} is approved`);
 }
 
 export async function decideNode(context: CommandContext, verb: "reject" | "revoke", word: string): Promise<number> {

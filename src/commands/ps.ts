@@ -55,7 +55,7 @@ function describeRun(run: RunView): string[] {
   const figures = `${count(processes.length, "process", "processes")}, ${megabytes(rss)}, ${duration(Date.now() - run.startedAt)}`;
   const left =
     run.survivors.length === 0 ? "" : `  CANNOT BE ENDED: pid ${run.survivors.map(({ pid }) => pid).join(", ")}`;
-  const scope = run.scopeKey === null ? "" : `  scope ${run.scopeKey}`;
+  const scope = `${run.scopeKey === null ? "" : `  scope ${run.scopeKey}`}${run.host === "local" ? "" : `  on ${run.host}`}`;
   const use = run.background === null ? "" : `, ${describeUse(run)}`;
   const head = `run ${run.id}  ${run.server ?? run.kind}${scope}  ${run.state}  ${figures}${use}${left}`;
   return [head, ...processTree(processes)];

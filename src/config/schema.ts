@@ -145,6 +145,8 @@ export const configSchema = z.strictObject({
     .strictObject({
       /** `exec` and `process`. */
       exec: z.union([z.literal(false), z.enum(["run", "admin"])]).default(false),
+      /** `nodes`: commands on other machines, as far as their own rules allow. */
+      nodes: z.union([z.literal(false), z.enum(["run", "admin"])]).default(false),
       sessions: readerTool,
       status: readerTool,
     })

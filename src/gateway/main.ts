@@ -67,7 +67,7 @@ async function main(): Promise<void> {
   const parts = { config: config.nodes, directory: frontDir, epoch, version: link.hello.version, fingerprint };
   const nodes = new Nodes({ ...parts, keeper: link, log });
   const runs = new RunService(nodes.router, sessions);
-  const tools = ownTools(config.tools, { link: nodes.router, runs, sessions });
+  const tools = ownTools(config.tools, { link: nodes.router, runs, sessions, nodes });
   const hub = new Hub({ link, nodes: nodes.servers, sessions, scope, gate, tools, clock, log });
   const door = new Door({
     hub,

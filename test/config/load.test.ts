@@ -220,7 +220,7 @@ describe("a wrong config is refused with file, key and remedy", () => {
     assertTells(refusal('{"tools": {"exec": "read"}}'), "tools.exec");
     assertTells(refusal('{"tools": {"status": true}}'), "tools.status");
     write('{"tools": {"exec": "admin", "status": "read"}, "exec": {"enabled": true}}');
-    assert.deepEqual(loadConfig(file).tools, { exec: "admin", sessions: false, status: "read" });
+    assert.deepEqual(loadConfig(file).tools, { exec: "admin", nodes: false, sessions: false, status: "read" });
   });
 
   it("broken JSON, by its line", () => {

@@ -27,7 +27,7 @@ const below: Record<string, string[]> = {
   gateway: ["keeper/protocol", "mcp", "nodes", "ownership", "runs", "sessions"],
   nodes: ["keeper/protocol"],
   client: ["gateway", "keeper/protocol", "sessions"],
-  mcp: ["keeper/protocol", "ownership", "runs", "sessions"],
+  mcp: ["keeper/protocol", "nodes", "ownership", "runs", "sessions"],
   runs: ["keeper/protocol", "ownership", "sessions"],
   sessions: ["keeper/protocol", "ownership"],
   ownership: ["keeper/protocol"],

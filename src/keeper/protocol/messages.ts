@@ -201,7 +201,7 @@ export interface FrontConfig {
   /** Times of nodes, in milliseconds; each is explained in docs/config.md. */
   nodes: { leaseMs: number; beatMs: number; pendingMs: number };
   /** Holdfast's own tools on `/mcp`: the scope that a token needs for them; false = off. `exec` is `process` too. */
-  tools: Record<"exec" | "sessions" | "status", TokenScope | false>;
+  tools: Record<"exec" | "sessions" | "status" | "nodes", TokenScope | false>;
 }
 
 /** What a reload of the config made another: names of servers, and the keys that wait for `restart --all`. */

@@ -3,7 +3,9 @@ import type { FrontConfig, TokenScope } from "../../keeper/protocol/messages.ts"
 import type { Keeper } from "../../runs/keeper.ts";
 import type { RunService } from "../../runs/service.ts";
 import type { SessionSet } from "../../sessions/set.ts";
+import type { Nodes } from "../../nodes/gateway/nodes.ts";
 import { execTool } from "./exec.ts";
+import { nodesTool } from "./nodes.ts";
 import { processTool } from "./process.ts";
 import { sessionsTool, statusTool } from "./looks.ts";
 import type { OwnTool } from "./tool.ts";
@@ -36,15 +38,17 @@ export interface OwnToolParts {
   link: Keeper;
   runs: RunService;
   sessions: SessionSet;
+  nodes: Nodes;
 }
 
-export function ownTools(config: FrontConfig["tools"], { link, runs, sessions }: OwnToolParts): OwnTools {
+export function ownTools(config: FrontConfig["tools"], { link, runs, sessions, nodes }: OwnToolParts): OwnTools {
   const makers: Record<keyof FrontConfig["tools"], () => OwnTool[]> = {
     exec: () => [execTool(runs), processTool({ runs, link })],
     sessions: () => [sessionsTool(sessions)],
     status: () => [statusTool(link, sessions)],
+    nodes: () => [nodesTool({ nodes, runs })],
   };
-  const offers = (["exec", "sessions", "status"] as const).flatMap((key) => {
+  const offers = (["exec", "sessions", "status", "nodes"] as const).flatMap((key) => {
     const scope = config[key];
     return scope === false ? [] : makers[key]().map((tool) => ({ tool, scope }));
   });

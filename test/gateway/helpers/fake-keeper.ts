@@ -173,7 +173,7 @@ export class FakeKeeper implements AsyncDisposable {
       startsMax: 4,
       nodes: { leaseMs: 30_000, beatMs: 2000, pendingMs: 600_000 },
       questionMs: 600_000,
-      tools: { exec: false, sessions: false, status: false },
+      tools: { exec: false, sessions: false, status: false, nodes: false },
       ...this.#options.config,
     };
     this.tell({
