@@ -5,6 +5,7 @@ import { Command, CommanderError, Option } from "commander";
 import type { CommandContext } from "./commands/context.ts";
 import { addRuns } from "./commands/register-runs.ts";
 import { port } from "./commands/option-values.ts";
+import { addNode } from "./commands/register-node.ts";
 import { addMcp } from "./commands/register-mcp.ts";
 import { addNodes } from "./commands/register-nodes.ts";
 import { addConfigCommands } from "./config-commands.ts";
@@ -74,6 +75,15 @@ function makeProgram(onDone: (code: number) => void): Command {
     };
   };
   addGateway(program, onDone);
+  addNode(program, async (own, command) => {
+    becomeKeeper();
+    const { node } = await import("./commands/node.ts");
+    const { state: given, config, json = false } = command.optsWithGlobals<GlobalOptions>();
+    // A node that has no state directory of its own named must not take the gateway's of this machine.
+    const isDefault = command.parent?.parent?.getOptionValueSource("state") === "default";
+    const state = resolve(isDefault ? `${given}-node` : given);
+    onDone(await node({ ...own, state, config, json, tier: process.env["HOLDFAST_TIER"] }));
+  });
   addClients(program, context, onDone);
   addConfigCommands(program, context, onDone);
   return program;

@@ -1,6 +1,7 @@
 /** The shape of `holdfast.json`. Every key, its unit and its default is here; docs/config.md says the same in words. */
 import { z } from "zod";
 import { connectionsSchema } from "./connections.ts";
+import { nodeSchema } from "./node.ts";
 import { nodesSchema } from "./nodes.ts";
 
 const milliseconds = z.int().min(0).max(2_147_483_647);
@@ -201,6 +202,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   nodes: nodesSchema,
   connections: connectionsSchema,
+  node: nodeSchema,
   /** Browser origins that may call, besides the gateway's own address; e.g. "http://localhost:3000". */
   allowedOrigins: z.array(z.url()).default([]),
   /** Host names that may be in the Host header, besides localhost and the loopback addresses. */

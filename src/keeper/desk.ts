@@ -11,6 +11,7 @@ import type {
   KeeperFigures,
   KeeperStatus,
 } from "./protocol/messages.ts";
+import type { NodeFinish, NodeProgress } from "./protocol/node.ts";
 import type { BackgroundRuns } from "./background/runs.ts";
 import type { RunTable } from "./run-table.ts";
 
@@ -23,6 +24,9 @@ export interface DeskParts {
   onListening: (urls: string[]) => void;
   onFailed: (error: HoldfastError) => void;
   onHeartbeat: (lastMethod: string) => void;
+  /** Of a node's front. */
+  onProgress?: ((progress: NodeProgress) => void) | undefined;
+  onFinished?: ((finish: NodeFinish) => void) | undefined;
   stop: () => void;
   restart: (all: boolean) => void;
   reload: () => ConfigChange;
@@ -103,6 +107,11 @@ export class Desk {
         return front.port.window.credited(message.channel, message.bytes);
       case "heartbeat":
         return this.#parts.onHeartbeat(message.lastMethod);
+      case "progress":
+        return this.#parts.onProgress?.(message.progress);
+      case "finished":
+        if (!front.gone) this.#parts.onFinished?.(message.finish);
+        return;
       default:
         void this.#answer(message, front); // never rejects
     }

@@ -27,7 +27,7 @@ export interface FrontParts {
   /** Time for a front that was told to drain; then it is killed. */
   drainBoundMs: number;
   /** The program of the front; by default the gateway's. */
-  entry?: string;
+  entry?: string | undefined;
   /** Silence after which a front is stuck, in milliseconds; 0 = it never is. */
   stuckMs: number;
   /** How long a gateway goes on without a front that serves, in milliseconds. */

@@ -49,6 +49,7 @@ export class Guardian {
     const { marker, fence, home } = this.#parts;
     const args = [scriptPath("guardian.sh"), scriptPath("tree.sh"), marker, fence, home];
     const child = spawn("/bin/sh", args, {
+      windowsHide: true,
       stdio: ["pipe", "pipe", "pipe"],
       detached: true,
       env: { PATH: "/usr/bin:/bin" },

@@ -1,17 +1,30 @@
 /** What one life of a keeper begins with, and how it ends. */
 import type { TierName } from "../contain/types.ts";
 import type { HoldfastError } from "../errors.ts";
+import type { AskPerson } from "./background/consent.ts";
 import type { Keeper } from "./keeper.ts";
 import type { LiveConfig } from "./live-config.ts";
 import type { RunView } from "./protocol/messages.ts";
+import type { NodeProgress, NodeSettings } from "./protocol/node.ts";
 
 export interface KeeperOptions {
   state: string;
   live: LiveConfig;
   /** Take this tier or fail; undefined = the best there is. */
   tier?: TierName | undefined;
+  /** This keeper is a node: its front dials a gateway instead of listening. */
+  node?: NodeRole | undefined;
   /** Runs whenever a front begins to listen: the first time, and after each restart. */
   onListening: (keeper: Keeper, restarts: number) => void;
+}
+
+interface NodeRole {
+  /** The program of the front. */
+  entry: string;
+  settings: Omit<NodeSettings, "tier">;
+  onProgress: (progress: NodeProgress) => void;
+  /** Asks the person at the terminal about what the lists do not allow; undefined = it is refused. */
+  askPerson: AskPerson | undefined;
 }
 
 /** How a keeper's life ended: what could not be ended, and what to do next. */
@@ -19,4 +32,6 @@ export interface KeeperEnd {
   survivors: RunView[];
   error: HoldfastError | undefined;
   again: boolean;
+  /** Of a node that took one run: the code of that. */
+  exitCode: number | null;
 }

@@ -21,6 +21,7 @@ import type { Ledger } from "./ledger.ts";
 import { openLog, type Log, type OpenLog } from "./log.ts";
 import { recordLostEpochs } from "./lost-epochs.ts";
 import type { ConfigChange, KeeperStatus } from "./protocol/messages.ts";
+import type { NodeFinish } from "./protocol/node.ts";
 import { awaitOldGuardian, reconcile, type Reconciled } from "./reconcile.ts";
 import type { Run } from "./run.ts";
 import { RunTable } from "./run-table.ts";
@@ -87,8 +88,7 @@ export class Keeper {
       throw thrown;
     }
     this.refusedTiers = this.#probed.refused;
-    // What the keeper's own starter left open is not for servers either.
-    closeAllOnExec();
+    closeAllOnExec(); // what the keeper's own starter left open is not for servers either
     this.#guardian = this.#makeGuardian();
     const { config, paths } = this;
     const { containment } = this.#probed;
@@ -98,7 +98,7 @@ export class Keeper {
     const onChange = (run: Run) => this.#front.tell({ type: "run.state", run: run.summary(), channel: run.channel });
     const own = { containment, epoch, ownerId, packagesDirectory: paths.packages, far: this.#far };
     this.#table = new RunTable({ ...common, ...own, onChange });
-    this.#background = new BackgroundRuns({ ...common, table: this.#table });
+    this.#background = new BackgroundRuns({ ...common, table: this.#table, node: options.node });
     this.#front = this.#makeFront();
     const [table, front, guardian, crashes] = [this.#table, this.#front, this.#guardian, this.#crashes];
     this.#figures = new Figures({ table, front, guardian, crashes }, this.#startedAt);
@@ -167,15 +167,15 @@ export class Keeper {
   }
 
   /**
-   * Orderly end: doors, runs, front, guardian, fence, record. `ended` resolves after it. `again`: the caller wants to
-   * start anew. A second call joins the first.
+   * Orderly end: doors, runs, front, guardian, fence, record. `ended` resolves after it, with what `end` adds. A second
+   * call joins the first.
    */
-  close(reason: "shutdown" | "front-lost", error?: HoldfastError, again = false): Promise<void> {
-    this.#closing ??= this.#close(reason, error, again);
+  close(reason: "shutdown" | "front-lost", error?: HoldfastError, end: Partial<KeeperEnd> = {}): Promise<void> {
+    this.#closing ??= this.#close(reason, error, end);
     return this.#closing;
   }
 
-  async #close(reason: "shutdown" | "front-lost", error: HoldfastError | undefined, again: boolean): Promise<void> {
+  async #close(reason: "shutdown" | "front-lost", error: HoldfastError | undefined, end: Partial<KeeperEnd>) {
     this.#log.info({ event: "keeper.stopping", reason, error: error?.message });
     this.#tokens[Symbol.dispose]();
     const frontGone = this.#front.close();
@@ -193,7 +193,7 @@ export class Keeper {
     this.#log.info({ event: "keeper.ended", survivors: survivors.map(({ id }) => id) });
     this.#opened.close();
     this.#lastWords[Symbol.dispose]();
-    this.#ended.resolve({ survivors, error, again });
+    this.#ended.resolve({ survivors, error, again: false, exitCode: null, ...end });
   }
 
   #makeGuardian(): Guardian {
@@ -221,15 +221,16 @@ export class Keeper {
       figures: () => this.#figures.read(),
       onListening: (urls) => this.#listening(urls),
       onFailed: (error) => this.#frontFailed(error),
-      onHeartbeat: (lastMethod) => {
-        this.#front.lastMethod = lastMethod;
-      },
+      onProgress: (progress) => this.#options.node?.onProgress(progress),
+      onFinished: this.#options.node && ((finish) => this.#finished(finish)),
+      onHeartbeat: (lastMethod) => void Object.assign(this.#front, { lastMethod }),
       stop: () => void this.close("shutdown"), // `ended` tells the outcome
       reload: () => this.reload(),
-      restart: (all) => void (all ? this.close("shutdown", undefined, true) : this.#front.restart()), // likewise
+      restart: (all) => void (all ? this.close("shutdown", undefined, { again: true }) : this.#front.restart()), // likewise
     });
     return new FrontSupervisor({
       frontDirectory: this.paths.front,
+      entry: this.#options.node?.entry,
       crashes: this.#crashes,
       log: this.#log,
       voice: new FrontVoice(this.#opened),
@@ -259,7 +260,8 @@ export class Keeper {
     const hello = { version, epoch: this.#epoch, frontEpoch: front.epoch, tokens: this.#tokens.grants };
     const config = frontConfig(this.config, port);
     this.#certificate = config.tls?.cert ?? null;
-    front.tell({ type: "hello", ...hello, frontDir: this.paths.front, config, runs: this.#table.held() });
+    const node = this.#options.node ? { ...this.#options.node.settings, tier: this.tier } : null;
+    front.tell({ type: "hello", ...hello, node, frontDir: this.paths.front, config, runs: this.#table.held() });
   }
 
   #listening(urls: string[]): void {
@@ -273,6 +275,12 @@ export class Keeper {
     this.#options.onListening(this, this.#front.restarts);
   }
 
+  /** Said by a node's front only; a gateway's has no such end. */
+  #finished({ exitCode, failure }: NodeFinish): void {
+    const error = failure === null ? undefined : new HoldfastError(failure.code, failure.message);
+    void this.close("shutdown", error, { exitCode }); // `ended` tells the outcome
+  }
+
   /** The first front that cannot listen ends the start; a later one is a crash like any other and is tried again. */
   #frontFailed(error: HoldfastError): void {
     this.#log.error({ event: "front.failed", error: error.message });
@@ -281,12 +289,12 @@ export class Keeper {
 
   #writeRecord(): void {
     if (!this.#hasListened || this.#closing !== undefined) return;
+    const { pid, startTime = "" } = readProcess(process.pid) ?? { pid: process.pid };
     const { urls, tier } = this;
-    const { pid } = process;
-    const self = { version, pid, startTime: readProcess(pid)?.startTime ?? "", bootId: bootId(), epoch: this.#epoch };
+    const self = { version, pid, startTime, bootId: bootId(), epoch: this.#epoch, tier, url: urls[0] ?? "", urls };
     const helpers = { front: { pid: this.#front.pid }, guardian: this.#guardian.identity() };
-    const certificate = this.#certificate;
-    const config = this.#options.live.file ?? null;
-    writeKeeperRecord(this.paths, { ...self, tier, url: urls[0] ?? "", urls, config, certificate, ...helpers });
+    const node = this.#options.node?.settings.id ?? null;
+    const read = { config: this.#options.live.file ?? null, certificate: this.#certificate };
+    writeKeeperRecord(this.paths, { ...self, node, ...read, ...helpers });
   }
 }

@@ -41,6 +41,8 @@ export interface KeeperRecord {
   config: string | null;
   /** PEM, by which clients of this machine know the gateway; null = plain HTTP. */
   certificate: string | null;
+  /** Id of the node that this is; null = a gateway. */
+  node: string | null;
   front: { pid: number };
   guardian: { pid: number; startTime: string };
 }

@@ -25,9 +25,10 @@ interface KeeperFile {
 /** A start takes half a second on a quiet machine; tests run two at a time on slow ones. */
 const startBoundMs = 20_000;
 const stopBoundMs = 20_000;
-const mainFile = join(root, "dist/main.js");
+export const mainFile = join(root, "dist/main.js");
 
-function spawnOnTier(
+/** The compiled program on the home's tier, as a user without an environment starts it. */
+export function spawnOnTier(
   home: Home,
   words: string[],
   output: "log" | "pipe",

@@ -8,9 +8,13 @@ import { guardVariable } from "../../contain/subreaper.ts";
 import { markerVariable } from "../../contain/marker.ts";
 import { HoldfastError } from "../../errors.ts";
 import { specLimits, type BackgroundSpec } from "../protocol/background.ts";
+import { PolicyMiss } from "./consent.ts";
 import { resolveFar } from "./far-policy.ts";
 
-export type ExecRules = Config["exec"];
+export type ExecRules = Config["exec"] & {
+  /** Where the lists are written, for whoever is refused; `exec` by default. */
+  section?: "exec" | "node";
+};
 
 /** What is started in the end. */
 export interface Resolved {
@@ -46,7 +50,7 @@ export function resolveSpec(spec: BackgroundSpec, rules: ExecRules, base = baseE
   const env = { ...base, ...terminalDefaults(spec, base), ...checkEnvironment(spec.env, rules) };
   const program = findProgram(command, cwd, env["PATH"] ?? "/usr/bin:/bin");
   if (rules.allowCommands === undefined) return { command, args, cwd, env, host: "local" };
-  checkAllowed(command, program, rules.allowCommands, base["PATH"] ?? "/usr/bin:/bin");
+  checkAllowed(command, program, rules, base["PATH"] ?? "/usr/bin:/bin");
   return { command: program, args, cwd, env, host: "local" };
 }
 
@@ -78,7 +82,10 @@ function checkEnvironment(env: Record<string, string>, rules: ExecRules): Record
       );
     if (name === markerVariable || name === guardVariable) throw invalid(`env: ${name} is Holdfast's own`);
     if (rules.allowCommands !== undefined && steering.test(name))
-      throw new HoldfastError("exec_refused", `env: ${name} may not be set while exec.allowCommands is`);
+      throw new HoldfastError(
+        "exec_refused",
+        `env: ${name} may not be set while ${listNamed("allowCommands", rules)} is`,
+      );
   }
   const { envBytesMax } = specLimits;
   if (bytes > envBytesMax) throw invalid(`env is ${bytes} bytes long, at most ${envBytesMax} are taken`);
@@ -106,8 +113,9 @@ function resolveDirectory(cwd: string, rules: ExecRules): string {
     );
   });
   if (isInside) return real;
-  const message = `cwd: ${real} is in none of exec.allowDirectories (${allowDirectories.join(", ")})`;
-  throw new HoldfastError("exec_refused", message);
+  throw new PolicyMiss(
+    `cwd: ${real} is in none of ${listNamed("allowDirectories", rules)} (${allowDirectories.join(", ")})`,
+  );
 }
 
 function realOrUndefined(path: string): string | undefined {
@@ -140,9 +148,15 @@ function lookUp(command: string, cwd: string, path: string): string | undefined 
 }
 
 /** A name in the list stands for what the gateway's own PATH finds under it, whatever the caller's PATH is. */
-function checkAllowed(command: string, program: string, allowed: string[], ownPath: string): void {
+function checkAllowed(command: string, program: string, rules: ExecRules, ownPath: string): void {
+  const allowed = rules.allowCommands ?? [];
   const isAllowed = allowed.some((entry) => lookUp(entry, "/", ownPath) === program);
   if (isAllowed) return;
-  const message = `${command} (${program}) is not in exec.allowCommands (${allowed.join(", ")})`;
-  throw new HoldfastError("exec_refused", message);
+  const list = allowed.length === 0 ? "which is empty" : allowed.join(", ");
+  throw new PolicyMiss(`${command} (${program}) is not in ${listNamed("allowCommands", rules)} (${list})`);
+}
+
+/** As its owner wrote it: in a config, or, on a node, with a flag. */
+function listNamed(key: "allowCommands" | "allowDirectories", { section = "exec" }: ExecRules): string {
+  return section === "exec" ? `exec.${key}` : `the node's ${key}`;
 }

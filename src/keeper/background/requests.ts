@@ -3,6 +3,7 @@ import { HoldfastError } from "../../errors.ts";
 import type { Ledger, LedgerRow } from "../ledger.ts";
 import { requestsMax, type BackgroundSpec, type RequestedRun } from "../protocol/background.ts";
 import type { RunView } from "../protocol/messages.ts";
+import type { LiveRun } from "./live-run.ts";
 import { rowView } from "../run.ts";
 
 interface Starting {
@@ -12,12 +13,11 @@ interface Starting {
 
 export class Requests {
   readonly #ledger: Ledger;
-  readonly #live: (id: string) => RunView | undefined;
+  readonly #live: ReadonlyMap<string, LiveRun>;
   /** Between the question and the row; from the row on the ledger knows. */
   readonly #starting = new Map<string, Starting>();
 
-  /** `live`: the run of that id as it is now, if it lives. */
-  constructor(ledger: Ledger, live: (id: string) => RunView | undefined) {
+  constructor(ledger: Ledger, live: ReadonlyMap<string, LiveRun>) {
     this.#ledger = ledger;
     this.#live = live;
   }
@@ -39,14 +39,19 @@ export class Requests {
     return run;
   }
 
-  /** The ended ones; those that live are known to whoever holds them. */
-  ended(): RequestedRun[] {
-    const rows = this.#ledger.requested(requestsMax);
-    return rows.flatMap((row) => (row.requestId === null ? [] : [{ request: row.requestId, run: this.#view(row) }]));
+  /** The live ones, then the newest of the ended ones. */
+  list(): RequestedRun[] {
+    const live = [...this.#live.values()].flatMap(({ spec: { request }, run }) =>
+      request === null ? [] : [{ request, run: run.summary() }],
+    );
+    const ended = this.#ledger
+      .requested(requestsMax)
+      .flatMap((row) => (row.requestId === null ? [] : [{ request: row.requestId, run: this.#view(row) }]));
+    return [...live, ...ended];
   }
 
   #view(row: LedgerRow): RunView {
-    return this.#live(row.id) ?? rowView(row);
+    return this.#live.get(row.id)?.run.summary() ?? rowView(row);
   }
 }
 

@@ -17,12 +17,14 @@ import type {
 import type { RunView } from "../protocol/messages.ts";
 import type { Launch, RunTable } from "../run-table.ts";
 import { rowView, type Run } from "../run.ts";
+import { Admission } from "./admission.ts";
+import type { AskPerson } from "./consent.ts";
 import { GrowthWatch } from "./growth.ts";
 import { Lanes } from "../../lanes.ts";
 import { LiveRun, unendable } from "./live-run.ts";
 import { OutputRing } from "./output-ring.ts";
 import { RunOutput } from "./output.ts";
-import { resolveSpec, unknownRun, type Resolved } from "./policy.ts";
+import { unknownRun, type Resolved } from "./policy.ts";
 import { commandOf, Requests } from "./requests.ts";
 import { makeIo, PipeIo, TerminalIo } from "./run-io.ts";
 
@@ -32,6 +34,8 @@ export interface BackgroundParts {
   ledger: Ledger;
   log: Log;
   runsDirectory: string;
+  /** This is a node: the lists are its own, and a person may overrule them. */
+  node?: { askPerson: AskPerson | undefined } | undefined;
 }
 
 type Params<N extends keyof BackgroundRequests> = BackgroundRequests[N]["params"];
@@ -41,6 +45,7 @@ export class BackgroundRuns {
   readonly #live = new Map<string, LiveRun>();
   readonly #lanes = new Lanes();
   readonly #requests: Requests;
+  readonly #admission: Admission;
   /** Of every run, servers' too. */
   readonly #growth: GrowthWatch;
   /** Of runs that ended in this epoch, for whoever wants to see their last screen. */
@@ -53,7 +58,8 @@ export class BackgroundRuns {
       const live = this.#live.get(run);
       if (live !== undefined) live.growing = what;
     };
-    this.#requests = new Requests(parts.ledger, (run) => this.#live.get(run)?.run.summary());
+    this.#admission = new Admission(parts.config.exec, parts.node);
+    this.#requests = new Requests(parts.ledger, this.#live);
     this.#growth = new GrowthWatch({ runs: () => parts.table.live(), onGrowing });
   }
 
@@ -72,7 +78,7 @@ export class BackgroundRuns {
   }
 
   async #start(spec: BackgroundSpec): Promise<RunView> {
-    const resolved = resolveSpec(spec, this.#parts.config.exec);
+    const resolved = await this.#admission.resolve(spec);
     if (spec.scopeKey === null || !spec.replaceExistingScope) return this.#launch(spec, resolved);
     const key = JSON.stringify([spec.sessionId, spec.scopeKey]);
     return this.#lanes.pass(key, async () => {
@@ -182,10 +188,7 @@ export class BackgroundRuns {
   }
 
   requests(): RequestedRun[] {
-    const live = [...this.#live.values()].flatMap(({ spec, run }) =>
-      spec.request === null ? [] : [{ request: spec.request, run: run.summary() }],
-    );
-    return [...live, ...this.#requests.ended()];
+    return this.#requests.list();
   }
 
   /** The front is gone; runs that stay begin to count. Those that do not are the table's to end. */
@@ -198,8 +201,8 @@ export class BackgroundRuns {
   }
 
   async #launch(spec: BackgroundSpec, resolved: Resolved): Promise<RunView> {
-    const { config, table } = this.#parts;
-    const { exec } = config;
+    const { table } = this.#parts;
+    const { exec } = this.#parts.config;
     let made: LiveRun | undefined;
     const prepare: Launch["prepare"] = (id, hangUp) => {
       const output = (stream: OutputStream) => new RunOutput(this.#file(id, stream), exec.outputBytesMax);
@@ -210,12 +213,10 @@ export class BackgroundRuns {
       const limits = { timeoutMs, maxLifetimeMs, noOutputTimeoutMs: spec.noOutputTimeoutMs ?? silent };
       const live = new LiveRun(spec, { io, ...streams, limits, keepMs: spec.keepMs ?? exec.keepMs });
       made = live;
-      const keepsDescendants = spec.descendants === "keep-until-scope-ends";
-      return { io, keepsDescendants, figures: () => live.figures() };
+      return { io, keepsDescendants: spec.descendants !== "reap", figures: () => live.figures() };
     };
     const { kind, sessionId, scopeKey, onFrontLoss, limits } = spec;
-    const command = commandOf(spec);
-    const named = { kind, server: null, sessionId, scopeKey, requestId: spec.request, command };
+    const named = { kind, server: null, sessionId, scopeKey, requestId: spec.request, command: commandOf(spec) };
     const run = await table.launch({
       ...named,
       onFrontLoss,

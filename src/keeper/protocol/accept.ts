@@ -1,12 +1,15 @@
 /** Checks what the front says before the keeper acts on it: the front speaks to the network and may be anybody's by now. */
 import { z } from "zod";
 import { backgroundShapes } from "./background-shapes.ts";
+import { nodePhases } from "./node.ts";
+import { errorCodes, type ErrorCode } from "../../errors.ts";
 import { blobBytesMax, endReasons, type FrontMessage } from "./messages.ts";
 
 const id = z.string().min(1).max(128);
 const request = z.int().min(1);
 const channel = z.int().min(1).max(0xffff_ffff);
 const none = z.strictObject({});
+const errorCode = z.custom<ErrorCode>((code) => typeof code === "string" && Object.hasOwn(errorCodes, code));
 const blob = z.string().max(blobBytesMax);
 
 const message = z.discriminatedUnion("type", [
@@ -54,6 +57,21 @@ const message = z.discriminatedUnion("type", [
       .max(64 * 1024 * 1024),
   }),
   z.strictObject({ type: z.literal("heartbeat"), lastMethod: z.string().max(256) }),
+  z.strictObject({
+    type: z.literal("progress"),
+    progress: z.strictObject({
+      phase: z.enum(nodePhases),
+      text: z.string().max(16_384),
+      data: z.record(z.string().max(64), z.union([z.string().max(16_384), z.number(), z.null()])),
+    }),
+  }),
+  z.strictObject({
+    type: z.literal("finished"),
+    finish: z.strictObject({
+      exitCode: z.int().min(0).max(255).nullable(),
+      failure: z.strictObject({ code: errorCode, message: z.string().max(16_384) }).nullable(),
+    }),
+  }),
 ]);
 
 export type Accepted = { message: FrontMessage } | { refused: string; request: number | undefined };

@@ -9,6 +9,7 @@ import { CreditMeter, SendWindow } from "./flow.ts";
 import { FrameReader, writeLine, type Frame } from "./frames.ts";
 import { LinkedRun, type RunEvents } from "./linked-run.ts";
 import type { FrontMessage, FrontRequestName, FrontRequests, KeeperMessage, RunView, TokenGrant } from "./messages.ts";
+import type { NodeFinish, NodeProgress } from "./node.ts";
 import { Words } from "./words.ts";
 
 export type Hello = Extract<KeeperMessage, { type: "hello" }>;
@@ -38,6 +39,7 @@ export class KeeperLink {
   #onTokens: (tokens: TokenGrant[]) => void = () => {};
   #onEvent: (event: LifecycleEvent) => void = () => {};
   #onServers: (news: ServersNews) => void = () => {};
+  #onRunState: (run: RunView) => void = () => {};
 
   /** Waits for the keeper's hello. `onLost` runs once when the keeper is gone. */
   static async open(onLost: () => void): Promise<KeeperLink> {
@@ -84,6 +86,11 @@ export class KeeperLink {
   /** Lifecycle events of the keeper, as they happen. One listener: whoever hands them to the subscribers. */
   onEvent(listener: (event: LifecycleEvent) => void): void {
     this.#onEvent = listener;
+  }
+
+  /** Any run has changed, also one that this front did not start. One listener. */
+  onRunState(listener: (run: RunView) => void): void {
+    this.#onRunState = listener;
   }
 
   /** Asks the keeper for one thing; rejects with the keeper's refusal. */
@@ -154,6 +161,16 @@ export class KeeperLink {
     this.#post({ type: "heartbeat", lastMethod });
   }
 
+  /** For the person who started this node. */
+  progress(progress: NodeProgress): void {
+    this.#post({ type: "progress", progress });
+  }
+
+  /** The keeper ends all and exits. */
+  finished(finish: NodeFinish): void {
+    this.#post({ type: "finished", finish });
+  }
+
   /** For LinkedRun only. */
   sendFrame(channel: number, line: Buffer, frameFlags: number, request: number): void {
     this.window.sent(channel, line.length);
@@ -205,6 +222,7 @@ export class KeeperLink {
         return this.window.credited(message.channel, message.bytes);
       case "run.state": {
         const run = this.#runs.get(message.channel);
+        this.#onRunState(message.run);
         if (message.run.state !== "exited") return run?.changed(message.run);
         run?.whenStdoutEnded(() => {
           run.changed(message.run);

@@ -5,6 +5,7 @@
 import type { ErrorCode } from "../../errors.ts";
 import type { LifecycleEvent } from "../../events.ts";
 import type { BackgroundRequests, BackgroundView } from "./background.ts";
+import type { NodeFinish, NodeProgress, NodeSettings } from "./node.ts";
 
 export type RunKind = "exec" | "pty" | "mcp";
 export type RunState = "starting" | "running" | "stopping" | "exited" | "lost";
@@ -246,6 +247,7 @@ export type KeeperMessage =
       tokens: TokenGrant[];
       frontDir: string;
       config: FrontConfig;
+      node: NodeSettings | null; // of a gateway's front null
       runs: HeldRun[];
     }
   | { type: "reply"; request: number; result: unknown }
@@ -290,7 +292,9 @@ export type FrontMessage =
   | { type: "listening"; urls: string[] }
   | { type: "failed"; code: ErrorCode; message: string }
   | { type: "credit"; channel: number; bytes: number }
-  | { type: "heartbeat"; lastMethod: string };
+  | { type: "heartbeat"; lastMethod: string }
+  | { type: "progress"; progress: NodeProgress }
+  | { type: "finished"; finish: NodeFinish };
 
 /** Largest opaque blob per run, in bytes. */
 export const blobBytesMax = 64 * 1024;

@@ -184,6 +184,7 @@ export class FakeKeeper implements AsyncDisposable {
       tokens: [first, ...(this.#options.tokens ?? [])],
       frontDir: this.#directory,
       config,
+      node: null,
       runs: [],
     });
   }
@@ -204,6 +205,8 @@ export class FakeKeeper implements AsyncDisposable {
       case "credit":
         return this.#window.credited(message.channel, message.bytes);
       case "heartbeat":
+      case "progress":
+      case "finished":
         return;
       default:
         this.tell({ type: "reply", request: message.request, result: await this.#answer(message) });

@@ -1,0 +1,154 @@
+/** `holdfast node run`: this process becomes the keeper of a node and stays in the foreground; its front dials the gateway. */
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import { join, resolve } from "node:path";
+import { loadConfig } from "../config/load.ts";
+import type { Config } from "../config/schema.ts";
+import { enterDelegatedScope } from "../contain/delegate.ts";
+import { requirePlatform } from "../contain/probe.ts";
+import { HoldfastError } from "../errors.ts";
+import { Keeper } from "../keeper/keeper.ts";
+import { LiveConfig, type ConfigRead } from "../keeper/live-config.ts";
+import type { NodeProgress, NodeSettings } from "../keeper/protocol/node.ts";
+import { openStateDirectory, type StatePaths } from "../keeper/state-directory.ts";
+import { nodeEntry } from "../nodes/entry.ts";
+import { NodeKey } from "../nodes/node/key.ts";
+import { forgetGateway } from "../nodes/node/pin.ts";
+import { nodeNameShape } from "../nodes/protocol/shapes.ts";
+import { findConfig } from "./gateway.ts";
+import { conclude, listenForSignals, sayTier, tierOf } from "./keeping.ts";
+import { askAtTerminal, printable } from "./person.ts";
+
+export interface NodeOptions {
+  state: string;
+  config: string | undefined;
+  json: boolean;
+  host: string;
+  port: number;
+  name?: string | undefined;
+  fingerprint?: string | undefined;
+  invite?: string | undefined;
+  once: boolean;
+  allowCommand?: string[] | undefined;
+  allowDirectory?: string[] | undefined;
+  ask?: "off" | "on-miss" | undefined;
+  forgetGateway: boolean;
+  /** HOLDFAST_TIER: take this tier or fail. */
+  tier?: string | undefined;
+}
+
+/** What the gateway needs to hear of the last run takes so long, besides the graces of the stop. */
+const lastWordsMs = 3000;
+
+/** Runs until the node ends; returns the exit code: with `once` the one of the run. */
+export async function node(options: NodeOptions): Promise<number> {
+  requirePlatform();
+  const fingerprint = readFingerprint(options.fingerprint);
+  const name = readName(options.name);
+  const live = new LiveConfig(() => nodeConfig(options));
+  const { config } = live;
+  if (options.tier === undefined) enterDelegatedScope();
+  const paths = openStateDirectory(options.state);
+  const print = printer(options.json);
+  const settings = makeSettings(options, config, paths, { fingerprint, name });
+  const keeper = new Keeper({
+    state: options.state,
+    live,
+    tier: tierOf(options.tier),
+    node: {
+      entry: nodeEntry,
+      settings,
+      onProgress: print,
+      askPerson: config.node.ask === "on-miss" ? askAtTerminal(config.node.askMs) : undefined,
+    },
+    onListening: (own, restarts) => welcome(own, settings, restarts),
+  });
+  // The ledger is ours alone from here on, so no node that runs loses its gateway.
+  if (options.forgetGateway) forgetGateway(paths.front);
+  const signals = listenForSignals(keeper);
+  try {
+    await keeper.start();
+    const end = await keeper.ended;
+    const code = conclude(end);
+    if (!options.once || end.exitCode !== null) return end.exitCode ?? code;
+    return signals.exitCode ?? 1;
+  } finally {
+    signals[Symbol.dispose]();
+  }
+}
+
+/** The file's `node` section with the flags over it, as the rules by which the keeper starts runs. */
+function nodeConfig(options: NodeOptions): ConfigRead {
+  const file = findConfig(options.state, options.config);
+  const config = loadConfig(file);
+  const { node: own, exec, stop } = config;
+  own.ask = options.ask ?? own.ask;
+  own.allowCommands = options.allowCommand ?? own.allowCommands ?? (own.ask === "on-miss" ? [] : undefined);
+  own.allowDirectories = options.allowDirectory?.map((directory) => resolve(directory)) ?? own.allowDirectories;
+  const { allowCommands, allowDirectories } = own;
+  config.exec = { ...exec, enabled: true, allowCommands, allowDirectories, allowHosts: [] };
+  config.mcpServers = {};
+  config.connections.drainMs = stop.stdinGraceMs + stop.termGraceMs + lastWordsMs;
+  return { file, config };
+}
+
+function makeSettings(
+  options: NodeOptions,
+  { node: own }: Config,
+  { root }: StatePaths,
+  { fingerprint, name }: { fingerprint: string | null; name: string },
+): Omit<NodeSettings, "tier"> {
+  const keyFile = join(root, "node-key.pem");
+  const { host, port, once, invite = null } = options;
+  const { connectMs, approvalMs, invocationMs, acknowledgeMs } = own;
+  const id = NodeKey.open(keyFile).nodeId;
+  const instance = randomBytes(8).toString("hex");
+  const times = { connectMs, approvalMs, invocationMs, acknowledgeMs };
+  return { host, port, fingerprint, id, name, invite, once, instance, keyFile, ...times };
+}
+
+/** As `openssl x509 -fingerprint -sha256` and browsers write it, too. */
+function readFingerprint(given: string | undefined): string | null {
+  if (given === undefined) return null;
+  const plain = given
+    .replace(/^sha256[:=]/i, "")
+    .replaceAll(":", "")
+    .toLowerCase();
+  if (/^[0-9a-f]{64}$/.test(plain)) return plain;
+  throw new HoldfastError(
+    "usage",
+    `--fingerprint is 64 hex digits (SHA-256 of the certificate), not ${JSON.stringify(given)}`,
+  );
+}
+
+function readName(given: string | undefined): string {
+  const name =
+    given ??
+    hostname()
+      .split(".")[0]
+      ?.replaceAll(/[^A-Za-z0-9_-]/g, "-")
+      .slice(0, 64) ??
+    "";
+  if (nodeNameShape.safeParse(name).success && name !== "local") return name;
+  const source = given === undefined ? "the machine's name" : "--name";
+  const form = "letters, digits, - and _ (at most 64; the first a letter or digit; not `local`)";
+  throw new HoldfastError(
+    "usage",
+    `${source} ${JSON.stringify(name)} is no name for a node: ${form}; give another with --name`,
+  );
+}
+
+function welcome(keeper: Keeper, { id, name }: Omit<NodeSettings, "tier">, restarts: number): void {
+  if (restarts > 0) return process.stderr.write("front restarted\n") as unknown as void;
+  process.stderr.write(`holdfast node ${name}, ${id}\n`);
+  sayTier(keeper);
+}
+
+/** For people a line each on stderr; with --json an object each on stdout. */
+function printer(json: boolean): (progress: NodeProgress) => void {
+  if (json)
+    return ({ phase, text, data }) =>
+      void process.stdout.write(`${JSON.stringify({ ...data, phase, text, at: Date.now() })}\n`);
+  // What a gateway says is not for the terminal to obey.
+  return ({ text }) => void process.stderr.write(`${printable(text)}\n`);
+}

@@ -1,0 +1,220 @@
+/** The node's front: one connection at a time, the runs that the gateway knows, and the one run of `--once`. */
+import type { RequestedRun } from "../../keeper/protocol/background.ts";
+import type { KeeperLink } from "../../keeper/protocol/link.ts";
+import type { RunView } from "../../keeper/protocol/messages.ts";
+import { HoldfastError } from "../../errors.ts";
+import type { NodeFinish, NodeProgress, NodeSettings } from "../../keeper/protocol/node.ts";
+import { frameBytesMax, type GatewayWord } from "../protocol/words.ts";
+import { Asks } from "./asks.ts";
+import { addressOf } from "./connect.ts";
+import { Dialer } from "./dialer.ts";
+import { NodeKey } from "./key.ts";
+import { isSinceEpoch, KnownRuns } from "./known-runs.ts";
+import { Once } from "./once.ts";
+import { PinFile } from "./pin.ts";
+import type { Wire } from "./wire.ts";
+
+/** The keeper hears that this process turns so often. */
+const heartbeatMs = 1000;
+/** When the node stops: time for the gateway to hear how its runs ended. */
+const lastWordsMs = 2000;
+/** Bytes of runs in one frame; one that is longer has a frame of its own. */
+const runsBytesMax = frameBytesMax / 4;
+
+export class NodeFront {
+  readonly #link: KeeperLink;
+  readonly #runs = new KnownRuns();
+  /** Live runs of the gateway, by request id. */
+  readonly #live = new Set<string>();
+  readonly #pins: PinFile;
+  readonly #asks: Asks;
+  readonly #dialer: Dialer;
+  readonly #once: Once | undefined;
+  readonly #heartbeat: NodeJS.Timeout;
+  /** Welcome, and told all that we run. */
+  #wire: Wire | undefined;
+  /** What changed while the keeper was being asked for all of them: newer than its answer. */
+  #changedMeanwhile: Map<string, RunView> | undefined;
+  #whenNoneLive: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** Throws what is wrong with the node's key or its pin. */
+  constructor(link: KeeperLink, settings: NodeSettings) {
+    this.#link = link;
+    const { version, epoch, frontDir } = link.hello;
+    const key = NodeKey.open(settings.keyFile);
+    this.#pins = new PinFile(frontDir);
+    const { host, port } = settings;
+    const pinned = this.#pins.pin?.fingerprint ?? "";
+    const target = { host, port, fingerprint: settings.fingerprint ?? (pinned === "" ? null : pinned) };
+    this.#once = settings.once ? new Once(settings, (finish) => void this.#finish(finish)) : undefined;
+    this.#asks = this.#makeAsks();
+    this.#dialer = new Dialer({
+      target,
+      settings,
+      version,
+      epoch,
+      key,
+      pins: this.#pins,
+      onPending: (node) => this.#pending(node),
+      onWelcome: (wire, welcome) => void this.#welcome(wire, welcome),
+      onAsk: (ask, wire) => void this.#asks.answer(ask, wire), // never rejects
+      onLost: () => {
+        this.#wire = undefined;
+      },
+      onProgress: (progress) => link.progress(progress),
+    });
+    link.onRunState((run) => this.#changed(run));
+    // Nothing listens here: what the keeper is told is whom this node serves.
+    link.listening([addressOf(target)]);
+    this.#heartbeat = setInterval(() => link.heartbeat("node"), heartbeatMs);
+  }
+
+  /** Until the node stops. */
+  async run(): Promise<void> {
+    await this.#recall();
+    const failure = await this.#dialer.run();
+    if (failure !== undefined) await this.#finish({ exitCode: null, failure });
+  }
+
+  /** The keeper ends all runs: the gateway hears of each, then that we go. When only this front is replaced there is nothing to say. */
+  close(reason: string): Promise<void> {
+    this.#closing ??= this.#close(reason);
+    return this.#closing;
+  }
+
+  async #close(reason: string): Promise<void> {
+    clearInterval(this.#heartbeat);
+    this.#once?.[Symbol.dispose]();
+    if (reason !== "restart") {
+      if (this.#live.size > 0) await new Promise<void>((resolve) => (this.#whenNoneLive = resolve));
+      await this.#untilTaken();
+    }
+    await this.#dialer.close();
+  }
+
+  /** Bounded: a gateway that does not answer knows it by the lease. */
+  #untilTaken(): Promise<void> {
+    const wire = this.#wire;
+    if (wire?.isOpen !== true) return Promise.resolve();
+    return new Promise((resolve) => {
+      const late = setTimeout(resolve, lastWordsMs);
+      wire.whenTaken(() => {
+        clearTimeout(late);
+        resolve();
+      });
+    });
+  }
+
+  /** What a front before this one, or a keeper before ours, has started. */
+  async #recall(): Promise<RequestedRun[]> {
+    const { epoch } = this.#link.hello;
+    const since = this.#pins.pin?.epoch ?? epoch;
+    const changed = new Map<string, RunView>();
+    this.#changedMeanwhile = changed;
+    const answer = await this.#link.ask("exec.requests", {});
+    this.#changedMeanwhile = undefined;
+    const told = answer
+      .filter(({ run }) => isSinceEpoch(run, since))
+      .map(({ request, run }) => ({ request, run: changed.get(request) ?? run }));
+    // Those that ended first come last; the newest are to be known longest.
+    for (const { request, run } of told.toReversed()) {
+      this.#runs.learn(request, run.id);
+      if (run.state !== "exited") this.#live.add(request);
+      // Which streams it has only its first front knew; one that is empty counts as read at the end of the acknowledgement.
+      if (isSinceEpoch(run, epoch)) this.#once?.started(request, "merged");
+    }
+    return told;
+  }
+
+  #pending(node: string): void {
+    this.#once?.pending();
+    const text = `waiting for approval; at the gateway: holdfast nodes approve ${node}`;
+    this.#progress("pending", text, { node });
+  }
+
+  async #welcome(wire: Wire, { node, name }: Extract<GatewayWord, { type: "welcome" }>): Promise<void> {
+    const gateway = this.#pins.pin?.gateway ?? "";
+    this.#progress("connected", `connected to gateway ${gateway} as ${name} (node ${node})`, { gateway, node, name });
+    try {
+      const told = (await this.#recall()).flatMap(({ run }) => this.#runs.told(run) ?? []);
+      const frames = inFrames(told);
+      for (const [index, runs] of frames.entries()) wire.send({ type: "runs", runs, more: index < frames.length - 1 });
+      if (!wire.isOpen) return;
+      this.#wire = wire;
+      this.#once?.welcome(wire);
+      for (const { request, run } of told) this.#once?.told(request, run);
+    } catch (thrown) {
+      wire.drop(`the keeper of this node does not say what it runs: ${String(thrown)}`);
+    }
+  }
+
+  #changed(run: RunView): void {
+    const told = this.#runs.told(run);
+    if (told === undefined) return;
+    this.#changedMeanwhile?.set(told.request, run);
+    this.#wire?.send({ type: "state", ...told });
+    if (run.state !== "exited") {
+      this.#live.add(told.request);
+      return;
+    }
+    if (!this.#live.delete(told.request)) return;
+    const { endReason, exitCode, signal } = run;
+    const how = signal ?? (exitCode === null ? "" : `code ${exitCode}`);
+    const data = { run: told.request, endReason, exitCode, signal };
+    this.#progress("ended", `${told.request} ended: ${endReason ?? "exited"}${how === "" ? "" : `, ${how}`}`, data);
+    this.#once?.told(told.request, told.run);
+    if (this.#live.size === 0) this.#whenNoneLive?.();
+  }
+
+  #makeAsks(): Asks {
+    return new Asks({
+      link: this.#link,
+      runs: this.#runs,
+      mayStart: (request) => {
+        if (this.#closing !== undefined) throw new HoldfastError("gateway_busy", "this node is stopping");
+        this.#once?.mayStart(request);
+      },
+      onStarted: ({ request, streams }, run) => {
+        this.#once?.started(request ?? "", streams);
+        this.#progress("started", `${request ?? ""} started: ${run.command}`, { run: request, command: run.command });
+      },
+      onRefused: ({ request, argv }, error) => {
+        const command = argv.join(" ");
+        const data = { run: request, command, code: error.code };
+        this.#progress("refused", `${request ?? ""} refused: ${command}: ${error.message}`, data);
+      },
+      onRead: (params, view) => this.#once?.read(params, view),
+    });
+  }
+
+  /** Its keeper ends everything, and this front with it. */
+  async #finish(finish: NodeFinish): Promise<void> {
+    await this.#dialer.close();
+    this.#link.finished(finish);
+  }
+
+  #progress(phase: NodeProgress["phase"], text: string, data: NodeProgress["data"]): void {
+    const cut = Object.entries(data).map(([key, value]) => [
+      key,
+      typeof value === "string" ? value.slice(0, 4096) : value,
+    ]);
+    this.#link.progress({ phase, text: text.slice(0, 4096), data: Object.fromEntries(cut) as NodeProgress["data"] });
+  }
+}
+
+/** At least one frame, so that the gateway hears that there is nothing. */
+function inFrames(runs: RequestedRun[]): RequestedRun[][] {
+  const frames: RequestedRun[][] = [[]];
+  let bytes = 0;
+  for (const run of runs) {
+    const size = Buffer.byteLength(JSON.stringify(run));
+    if (bytes > 0 && bytes + size > runsBytesMax) {
+      frames.push([]);
+      bytes = 0;
+    }
+    frames.at(-1)?.push(run);
+    bytes += size;
+  }
+  return frames;
+}

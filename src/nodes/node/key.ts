@@ -1,0 +1,44 @@
+/** The node's identity: an Ed25519 key in its state directory, made at first start, that never leaves it. */
+import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, type KeyObject } from "node:crypto";
+import { existsSync } from "node:fs";
+import { HoldfastError } from "../../errors.ts";
+import { createPrivate, readPrivateFile } from "../../private-file.ts";
+import { nodeIdOf, signedText, type SignedFacts } from "../protocol/proof.ts";
+
+export class NodeKey {
+  /** Raw 32 bytes, base64url. */
+  readonly publicKey: string;
+  readonly #key: KeyObject;
+
+  /** Makes the key if there is none. Throws `file_exposed` when somebody else could have read it, `state_unusable` when it is no key. */
+  static open(path: string): NodeKey {
+    if (!existsSync(path)) {
+      const { privateKey } = generateKeyPairSync("ed25519");
+      // False when another start was quicker: then that one's key is this node's.
+      createPrivate(path, privateKey.export({ type: "pkcs8", format: "pem" }));
+    }
+    const text = readPrivateFile(path);
+    try {
+      const key = createPrivateKey(text);
+      if (key.asymmetricKeyType === "ed25519") return new NodeKey(key);
+    } catch {
+      // Said below, without a word of what is in the file.
+    }
+    const advice = "remove it to get a new one, which the gateway has to approve anew";
+    throw new HoldfastError("state_unusable", `${path} does not hold an Ed25519 key; ${advice}`);
+  }
+
+  private constructor(key: KeyObject) {
+    this.#key = key;
+    this.publicKey = createPublicKey(key).export({ format: "jwk" }).x ?? "";
+  }
+
+  get nodeId(): string {
+    return nodeIdOf(this.publicKey);
+  }
+
+  /** Base64url. */
+  prove(facts: SignedFacts): string {
+    return sign(null, signedText(facts), this.#key).toString("base64url");
+  }
+}

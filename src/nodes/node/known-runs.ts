@@ -1,0 +1,44 @@
+/** Which of our runs is which of the gateway's: request ids on the wire, the keeper's ids behind it. */
+import { HoldfastError } from "../../errors.ts";
+import { requestsMax, type RequestedRun } from "../../keeper/protocol/background.ts";
+import type { RunView } from "../../keeper/protocol/messages.ts";
+
+/** Runs that are known at a time, ended ones included; the keeper keeps the output of fewer. */
+const knownMax = 2 * requestsMax;
+
+export class KnownRuns {
+  readonly #ids = new Map<string, string>();
+  readonly #requests = new Map<string, string>();
+
+  /** The oldest are forgotten, ended long ago: a keeper has `limits.runsMax` live ones at most, which is less. */
+  learn(request: string, id: string): void {
+    if (this.#ids.has(request)) return;
+    this.#ids.set(request, id);
+    this.#requests.set(id, request);
+    if (this.#ids.size <= knownMax) return;
+    const [oldest] = this.#ids;
+    if (oldest === undefined) return;
+    this.#ids.delete(oldest[0]);
+    this.#requests.delete(oldest[1]);
+  }
+
+  /** The keeper's id. Throws `run_unknown`. */
+  idOf(request: string): string {
+    const id = this.#ids.get(request);
+    if (id === undefined) throw new HoldfastError("run_unknown", `this node has no run ${request}`);
+    return id;
+  }
+
+  /** The run as the gateway knows it; undefined for one that it did not start. */
+  told(run: RunView): RequestedRun | undefined {
+    const named = run.background?.request;
+    if (named !== null && named !== undefined) this.learn(named, run.id);
+    const request = this.#requests.get(run.id);
+    return request === undefined ? undefined : { request, run: { ...run, id: request } };
+  }
+}
+
+/** Whether the run was started in that epoch of the keeper or later: the epoch is in its id. */
+export function isSinceEpoch({ id }: RunView, epoch: number): boolean {
+  return Number(/^r(\d+)-/.exec(id)?.[1] ?? 0) >= epoch;
+}

@@ -1,0 +1,126 @@
+/**
+ * `--once`: one run, from the first dial to the gateway's word that it has the result. Every phase has a deadline:
+ * connect → approval → invocation → (the run: its own limits and its lease) → acknowledgement.
+ */
+import { constants } from "node:os";
+import { HoldfastError } from "../../errors.ts";
+import type { OutputView } from "../../keeper/protocol/background.ts";
+import type { RunView } from "../../keeper/protocol/messages.ts";
+import type { NodeFinish, NodeSettings } from "../../keeper/protocol/node.ts";
+import type { NodeRequests } from "../protocol/words.ts";
+import type { Wire } from "./wire.ts";
+
+type Phase = "connect" | "approval" | "invocation" | "run" | "acknowledgement";
+
+const missing: Record<Exclude<Phase, "run">, string> = {
+  connect: "the gateway did not take this node in",
+  approval: "no admin approved this node",
+  invocation: "no run came",
+  acknowledgement: "the gateway did not take the result",
+};
+
+export type OnceSettings = Pick<NodeSettings, "connectMs" | "approvalMs" | "invocationMs" | "acknowledgeMs">;
+
+export class Once {
+  readonly #settings: OnceSettings;
+  readonly #onDone: (finish: NodeFinish) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #phase: Phase | undefined;
+  #request: string | undefined;
+  /** The one run, once it is over. */
+  #ended: RunView | undefined;
+  /** Streams of which the gateway has not all. */
+  readonly #unread = new Set<"stdout" | "stderr">();
+  /** The gateway has the end of the run; it may still be reading. */
+  #isTold = false;
+  #wire: Wire | undefined;
+
+  constructor(settings: OnceSettings, onDone: (finish: NodeFinish) => void) {
+    this.#settings = settings;
+    this.#onDone = onDone;
+    this.#enter("connect", settings.connectMs);
+  }
+
+  pending(): void {
+    if (this.#phase === "connect") this.#enter("approval", this.#settings.approvalMs);
+  }
+
+  /** A link that comes back in the middle of a phase does not begin it anew. */
+  welcome(wire: Wire): void {
+    this.#wire = wire;
+    if (this.#phase === "connect" || this.#phase === "approval") this.#enter("invocation", this.#settings.invocationMs);
+  }
+
+  /** Throws when there is another run already. */
+  mayStart(request: string): void {
+    if (this.#request === undefined || this.#request === request) return;
+    throw new HoldfastError("run_limit", "this node takes one run (--once), and has it");
+  }
+
+  started(request: string, streams: "merged" | "apart"): void {
+    if (this.#request !== undefined) return;
+    this.#request = request;
+    this.#unread.add("stdout");
+    if (streams === "apart") this.#unread.add("stderr");
+    this.#enter("run", 0);
+  }
+
+  /** On its way to the gateway on the present wire, if there is one; again after each welcome. */
+  told(request: string, run: RunView): void {
+    if (request !== this.#request || run.state !== "exited") return;
+    if (this.#ended === undefined) {
+      this.#ended = run;
+      this.#enter("acknowledgement", this.#settings.acknowledgeMs);
+    }
+    this.#wire?.whenTaken(() => {
+      this.#isTold = true;
+      this.#look();
+    });
+  }
+
+  /** A piece of output is on its way to the gateway. */
+  read({ run: request, stream }: NodeRequests["exec.read"]["params"], view: OutputView): void {
+    if (request !== this.#request || view.run.state !== "exited") return;
+    const isAll = view.offset + Buffer.byteLength(view.bytes, "base64") >= view.printed;
+    if (!isAll) return;
+    this.#wire?.whenTaken(() => {
+      this.#unread.delete(stream);
+      this.#look();
+    });
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
+
+  #look(): void {
+    if (this.#isTold && this.#unread.size === 0) this.#done();
+  }
+
+  #done(): void {
+    this[Symbol.dispose]();
+    this.#onDone({ exitCode: exitCodeOf(this.#ended), failure: null });
+  }
+
+  #enter(phase: Phase, boundMs: number): void {
+    clearTimeout(this.#timer);
+    this.#phase = phase;
+    if (phase === "run") return;
+    this.#timer = setTimeout(() => this.#late(phase, boundMs), boundMs);
+  }
+
+  #late(phase: Exclude<Phase, "run">, boundMs: number): void {
+    // Its record says how it ended; that nobody wants to read what it printed is not for us to judge.
+    if (this.#isTold) return this.#done();
+    const message = `${missing[phase]} within ${boundMs} ms`;
+    this.#onDone({ exitCode: null, failure: { code: "node_timeout", message } });
+  }
+}
+
+/** As a shell says it: 128 + n for signal n. */
+function exitCodeOf(run: RunView | undefined): number {
+  if (run === undefined) return 1;
+  if (run.exitCode !== null) return run.exitCode & 0xff;
+  const number = constants.signals[run.signal as NodeJS.Signals] as number | undefined;
+  return number === undefined ? 1 : 128 + number;
+}

@@ -1,0 +1,74 @@
+/** The one gateway that this node serves: written down at the first welcome, and no other one is served after that. */
+import { createHash } from "node:crypto";
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { HoldfastError } from "../../errors.ts";
+import { writePrivate } from "../../private-file.ts";
+
+const pinShape = z.strictObject({
+  /** Its id. */
+  gateway: z.string().regex(/^[0-9a-f]{8,64}$/),
+  /** SHA-256 of its certificate, hex; "" = there was no TLS. */
+  fingerprint: z.string().regex(/^(?:[0-9a-f]{64})?$/),
+  /** Epoch of the node's keeper in which it was pinned: runs of earlier ones were another gateway's. */
+  epoch: z.int().min(1),
+  /** SHA-256 of the invitation that was used, which is good once; null = there was none. */
+  invite: z.string().nullable(),
+});
+export type Pin = z.output<typeof pinShape>;
+
+export class PinFile {
+  readonly #path: string;
+  #pin: Pin | undefined;
+
+  /** Throws `state_unusable` for a file that is there and cannot be understood: without it any gateway would do. */
+  constructor(frontDirectory: string) {
+    this.#path = pinPath(frontDirectory);
+    this.#pin = read(this.#path);
+  }
+
+  get pin(): Pin | undefined {
+    return this.#pin;
+  }
+
+  /** Writes only what is new. */
+  keep(pin: Pin): void {
+    if (JSON.stringify(pin) === JSON.stringify(this.#pin)) return;
+    writePrivate(this.#path, `${JSON.stringify(pin)}\n`);
+    this.#pin = pin;
+  }
+}
+
+export function digestOf(invite: string): string {
+  return createHash("sha256").update(invite).digest("hex");
+}
+
+/** The next gateway that welcomes this node is its gateway. */
+export function forgetGateway(frontDirectory: string): void {
+  rmSync(pinPath(frontDirectory), { force: true });
+}
+
+function pinPath(frontDirectory: string): string {
+  return join(frontDirectory, "node-gateway.json");
+}
+
+function read(path: string): Pin | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw unusable(path);
+  }
+  try {
+    return pinShape.parse(JSON.parse(text));
+  } catch {
+    throw unusable(path);
+  }
+}
+
+function unusable(path: string): HoldfastError {
+  const advice = "start once with --forget-gateway to serve whatever gateway welcomes this node next";
+  return new HoldfastError("state_unusable", `${path}, which names this node's gateway, cannot be read; ${advice}`);
+}

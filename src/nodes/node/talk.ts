@@ -1,0 +1,134 @@
+/**
+ * One connection's life, from the challenge to its end:
+ *
+ *   challenged → proven → (pending) → welcome → … → closed
+ *                   └────────┴─→ refused → closed
+ *
+ * Every state before the welcome but pending has a deadline; pending and welcome live on beats.
+ */
+import { hostname } from "node:os";
+import type { WebSocket } from "ws";
+import { HoldfastError } from "../../errors.ts";
+import type { NodeSettings } from "../../keeper/protocol/node.ts";
+import { defaultBeatMs, type GatewayWord, type NodeAsk } from "../protocol/words.ts";
+import type { NodeKey } from "./key.ts";
+import { digestOf, type PinFile } from "./pin.ts";
+import { Wire } from "./wire.ts";
+
+export interface TalkParts {
+  settings: NodeSettings;
+  version: string;
+  epoch: number;
+  key: NodeKey;
+  pins: PinFile;
+  /** From the connection to the gateway's word about us. */
+  provenMs: number;
+  onPending: (node: string) => void;
+  onWelcome: (wire: Wire, welcome: Extract<GatewayWord, { type: "welcome" }>) => void;
+  onAsk: (ask: NodeAsk, wire: Wire) => void;
+}
+
+/** How a connection ended. */
+export interface TalkEnd {
+  why: string;
+  wasWelcome: boolean;
+  /** What the gateway, or our pin, has against it: to try again is of no use. */
+  refusal: HoldfastError | undefined;
+}
+
+export class Talk {
+  readonly wire: Wire;
+  readonly #parts: TalkParts;
+  readonly #fingerprint: string;
+  readonly #ended = Promise.withResolvers<TalkEnd>();
+  #state: "connected" | "proven" | "pending" | "welcome" = "connected";
+  #gateway = "";
+  #refusal: HoldfastError | undefined;
+  readonly #late: NodeJS.Timeout;
+
+  constructor(socket: WebSocket, fingerprint: string, parts: TalkParts) {
+    this.#parts = parts;
+    this.#fingerprint = fingerprint;
+    this.#late = setTimeout(
+      () => this.wire.drop(`it did not say within ${parts.provenMs} ms whether it takes this node`),
+      parts.provenMs,
+    );
+    this.wire = new Wire(socket, {
+      onWord: (word) => this.#hear(word),
+      onClosed: (why) => {
+        clearTimeout(this.#late);
+        this.#ended.resolve({ why, wasWelcome: this.#state === "welcome", refusal: this.#refusal });
+      },
+    });
+  }
+
+  /** Resolves when the connection is gone. */
+  get ended(): Promise<TalkEnd> {
+    return this.#ended.promise;
+  }
+
+  #hear(word: GatewayWord): void {
+    const { wire } = this;
+    switch (word.type) {
+      case "challenge":
+        if (this.#state !== "connected") break;
+        return this.#prove(word);
+      case "pending":
+        if (this.#state !== "proven") break;
+        this.#settle("pending");
+        return this.#parts.onPending(word.node);
+      case "welcome":
+        if (this.#state !== "proven" && this.#state !== "pending") break;
+        return this.#welcome(word);
+      case "refused":
+        if (this.#state === "connected") break;
+        this.#refusal = new HoldfastError(word.code, `the gateway refuses this node: ${word.message}`);
+        return wire.end(`it refused this node (${word.code})`);
+      case "ask":
+        if (this.#state !== "welcome") break;
+        return this.#parts.onAsk(word, wire);
+    }
+    wire.drop(`it said ${word.type} while the connection was ${this.#state}`);
+  }
+
+  #prove({ nonce, gateway }: Extract<GatewayWord, { type: "challenge" }>): void {
+    const { settings, key, version, pins } = this.#parts;
+    const { pin } = pins;
+    if (pin !== undefined && pin.gateway !== gateway) {
+      const message = `the gateway there is ${gateway}, and this node serves ${pin.gateway}; to serve another one from now on start once with --forget-gateway`;
+      this.#refusal = new HoldfastError("gateway_other", message);
+      return this.wire.end("it is another gateway");
+    }
+    const { instance, name, once, tier } = settings;
+    // An invitation is good once: what made this node known must not be said again.
+    const isUsed = settings.invite !== null && pin?.invite === digestOf(settings.invite);
+    const invite = isUsed ? null : settings.invite;
+    const { publicKey } = key;
+    const facts = { nonce, gateway, fingerprint: this.#fingerprint, publicKey, instance, name, invite, once };
+    const about = { version, platform: process.platform, arch: process.arch, tier, hostname: hostname().slice(0, 256) };
+    this.#gateway = gateway;
+    this.#state = "proven";
+    this.wire.send({ type: "prove", publicKey, instance, name, invite, once, about, signature: key.prove(facts) });
+  }
+
+  #welcome(word: Extract<GatewayWord, { type: "welcome" }>): void {
+    const { pins, epoch, settings } = this.#parts;
+    const used = settings.invite === null ? null : digestOf(settings.invite);
+    const before = pins.pin;
+    pins.keep({
+      gateway: this.#gateway,
+      fingerprint: this.#fingerprint,
+      epoch: before?.epoch ?? epoch,
+      invite: used ?? before?.invite ?? null,
+    });
+    this.wire.isWelcome = true;
+    this.#settle("welcome", word.beatMs);
+    this.#parts.onWelcome(this.wire, word);
+  }
+
+  #settle(state: "pending" | "welcome", beatMs = defaultBeatMs): void {
+    clearTimeout(this.#late);
+    this.#state = state;
+    this.wire.expectBeats(beatMs);
+  }
+}
