@@ -1,5 +1,8 @@
 /** `holdfast mcp status`, `holdfast mcp probe NAME` and `holdfast mcp refresh [NAME]`. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { GatewayClient } from "../client/rpc.ts";
+import { statePaths } from "../keeper/state-directory.ts";
 import type { CommandContext } from "./context.ts";
 import { count, printJson, printLines } from "./print.ts";
 
@@ -23,8 +26,28 @@ export async function mcpStatus(context: CommandContext): Promise<number> {
   return 0;
 }
 
+/** How many of the last lines of a failed server's stderr are shown. */
+const stderrLinesMax = 20;
+
+/** What the newest run of a server that has ended said last; nothing for a gateway whose state directory is not here. */
+async function lastStderr(context: CommandContext, client: GatewayClient, server: string): Promise<string[]> {
+  if (context.url !== undefined) return [];
+  const runs = await client.call("run.list", { all: true });
+  const ended = runs.filter((run) => run.server === server && run.kind === "mcp" && run.endedAt !== null);
+  const newest = ended.toSorted((a, b) => b.startedAt - a.startedAt)[0];
+  if (newest === undefined) return [];
+  const text = readFileSync(join(statePaths(context.state).runs, `${newest.id}.log`), "utf8").trimEnd();
+  return text === "" ? [] : text.split("\n").slice(-stderrLinesMax);
+}
+
 export async function mcpProbe(context: CommandContext, server: string): Promise<number> {
-  const found = await new GatewayClient(context).call("mcp.probe", { server });
+  const client = new GatewayClient(context);
+  const found = await client.call("mcp.probe", { server }).catch(async (thrown: unknown) => {
+    const words = await lastStderr(context, client, server).catch(() => []); // the failure itself is what is told
+    if (words.length > 0)
+      process.stderr.write(`${server} wrote to stderr:\n${words.map((line) => `  ${line}\n`).join("")}`);
+    throw thrown;
+  });
   if (context.json) {
     printJson(found);
     return 0;

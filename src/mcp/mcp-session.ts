@@ -1,5 +1,4 @@
 /** A client's session on one server: the session, the run that it owns and the relay between them. */
-import { asHoldfastError } from "../errors.ts";
 import type { Clock, Timer } from "../clock.ts";
 import type { KeeperLink } from "../keeper/protocol/link.ts";
 import type { LinkedRun, RunEvents } from "../keeper/protocol/linked-run.ts";
@@ -9,7 +8,7 @@ import type { Call } from "./call.ts";
 import type { Envelope } from "./envelope.ts";
 import { settleOld } from "./adoption.ts";
 import { rpcCode, type RpcFault } from "./json-rpc.ts";
-import { OwnedRun, describeEnd } from "./owned-run.ts";
+import { OwnedRun, describeEnd, notStarted } from "./owned-run.ts";
 import type { StartGate } from "./pool/start-gate.ts";
 import type { Pulse } from "./pulse.ts";
 import type { Relay } from "./relay.ts";
@@ -71,8 +70,8 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
     try {
       this.#own(await link.startRun(server.name, session.id, this.#events()));
     } catch (thrown) {
-      const error = asHoldfastError(thrown);
-      call.fail({ code: rpcCode.unavailable, message: error.message, reason: error.code });
+      const { message, code: reason } = notStarted(server.name, thrown);
+      call.fail({ code: rpcCode.unavailable, message, reason });
       void session.close("spawn-failed");
       return;
     }

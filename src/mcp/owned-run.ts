@@ -1,5 +1,5 @@
 /** One server process tree as its session owns it. */
-import { HoldfastError, type ErrorCode } from "../errors.ts";
+import { asHoldfastError, HoldfastError, type ErrorCode } from "../errors.ts";
 import type { LinkedRun } from "../keeper/protocol/linked-run.ts";
 import type { EndReason, RunView } from "../keeper/protocol/messages.ts";
 import type { Owned } from "../ownership/scope.ts";
@@ -42,6 +42,14 @@ export class OwnedRun implements Owned {
 function lost(view: RunView): HoldfastError {
   const message = `run ${view.id} is lost: ${view.host} cannot be reached; what is left there is ended when it can be`;
   return new HoldfastError("host_unreachable", message);
+}
+
+/** Why a server was not started, with its name where the keeper or ssh spoke of the program or the host alone. */
+export function notStarted(server: string, thrown: unknown): HoldfastError {
+  const error = asHoldfastError(thrown);
+  if (error.code !== "host_unreachable" && error.code !== "spawn_failed") return error;
+  const message = `MCP server ${JSON.stringify(server)} cannot be started: ${error.message}`;
+  return new HoldfastError(error.code, message, { cause: error });
 }
 
 /** How a run ended, in words for the client whose call it was answering. */

@@ -5,7 +5,7 @@ import type { LinkedRun, RunEvents, SentIds } from "../../keeper/protocol/linked
 import type { EndReason, RunView } from "../../keeper/protocol/messages.ts";
 import type { Scope } from "../../ownership/scope.ts";
 import { holdStart } from "../starting-run.ts";
-import { describeEnd, OwnedRun } from "../owned-run.ts";
+import { describeEnd, notStarted, OwnedRun } from "../owned-run.ts";
 import type { Legacy, Wire, WireEvents } from "./wire.ts";
 
 /** A server that closed its output but does not exit is ended after so long: it cannot answer any more. */
@@ -35,7 +35,10 @@ export class StdioWire implements Wire, RunEvents {
     const wire = new StdioWire(params, events);
     const { link, scope, server, sessionId } = params;
     using _ = holdStart(link, scope, server, sessionId);
-    wire.#own(await link.startRun(server, sessionId, wire));
+    const run = await link.startRun(server, sessionId, wire).catch((thrown: unknown) => {
+      throw notStarted(server, thrown);
+    });
+    wire.#own(run);
     return wire;
   }
 
