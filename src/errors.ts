@@ -18,6 +18,8 @@ export const errorCodes = {
   spawn_failed: "a process could not be started",
   server_unknown: "no such MCP server in the config",
   server_down: "the MCP server cannot be started, or failed too often to be started again now",
+  login_required: "the remote MCP server wants a person to log in",
+  login_failed: "nobody was logged in",
   run_unknown: "no such run",
   session_unknown: "no such session",
   session_limit: "too many sessions",

@@ -1,5 +1,5 @@
 /** `holdfast mcp` and what is below it, for the parser; the commands themselves are imported when they are called. */
-import type { Command } from "commander";
+import { InvalidArgumentError, type Command } from "commander";
 import type { CommandContext } from "./context.ts";
 import type { McpOptions } from "./mcp.ts";
 import { addServerCommands } from "./register-servers.ts";
@@ -48,4 +48,34 @@ export function addMcp(program: Command, context: ContextOf, onDone: (code: numb
       const { mcpRefresh } = await import("./mcp-servers.ts");
       onDone(await mcpRefresh(context(command), name));
     });
+  addLogin(servers, context, onDone);
+}
+
+function addLogin(servers: Command, context: ContextOf, onDone: (code: number) => void): void {
+  const configOf = (command: Command) => command.optsWithGlobals<{ config?: string }>().config;
+  servers
+    .command("login")
+    .description(
+      "log in at a remote server (OAuth): prints the address to open, and waits for the browser to come back",
+    )
+    .argument("<name>")
+    .option("--timeout <seconds>", "time for the person in the browser (default: 300)", seconds, 300)
+    .action(async (name: string, { timeout }: { timeout: number }, command: Command) => {
+      const { mcpLogin } = await import("./mcp-login.ts");
+      onDone(await mcpLogin(context(command), configOf(command), name, timeout * 1000));
+    });
+  servers
+    .command("logout")
+    .description("withdraw the tokens of a login, and forget them")
+    .argument("<name>")
+    .action(async (name: string, _: object, command: Command) => {
+      const { mcpLogout } = await import("./mcp-login.ts");
+      onDone(await mcpLogout(context(command), name));
+    });
+}
+
+function seconds(text: string): number {
+  const value = Number(text);
+  if (!(value >= 1 && value <= 86_400)) throw new InvalidArgumentError("seconds are 1 to 86400.");
+  return value;
 }

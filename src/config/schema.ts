@@ -84,6 +84,23 @@ const remoteSchema = z.strictObject({
   headers: z.record(z.string().regex(/^[A-Za-z0-9-]+$/, "is no header name"), z.string()).default({}),
   /** Name of an environment variable of the gateway that holds a bearer token. */
   bearerTokenEnv: z.string().min(1).optional(),
+  /** `holdfast mcp login`. Needed only where the server does not register us by itself; false = no login there. */
+  oauth: z
+    .union(
+      [
+        z.literal(false),
+        z.strictObject({
+          clientId: z.string().min(1).optional(),
+          /** Name of an environment variable of the command that logs in. */
+          clientSecretEnv: z.string().min(1).optional(),
+          scopes: z.array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, "is no scope")).optional(),
+          /** On 127.0.0.1, for the browser's way back; 0 = any that is free. */
+          redirectPort: z.int().min(0).max(65_535).default(0),
+        }),
+      ],
+      "is false, or an object of clientId, clientSecretEnv, scopes, redirectPort",
+    )
+    .optional(),
   ...everyServer,
 });
 export type RemoteConfig = z.output<typeof remoteSchema>;

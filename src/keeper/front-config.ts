@@ -49,7 +49,9 @@ function frontServer(name: string, server: ServerConfig | RemoteConfig): FrontSe
   if ("url" in server) {
     const { url, headers } = server;
     const kind = server.type === "sse" ? ("sse" as const) : ("http" as const);
-    return { ...common, kind, url, headers, fingerprint: fingerprintOf([kind, url, sorted(headers)]) };
+    const hasOwn = Object.keys(headers).some((header) => header.toLowerCase() === "authorization");
+    const oauth = server.oauth !== false && !hasOwn;
+    return { ...common, kind, url, headers, oauth, fingerprint: fingerprintOf([kind, url, sorted(headers)]) };
   }
   const { command, args, cwd, env, host, hostFallback, sshGuard, resolveNpx, limits } = server;
   const fingerprint = fingerprintOf([command, args, cwd ?? null, sorted(env), host, sshGuard, resolveNpx]);

@@ -23,11 +23,22 @@ const longFiles: Record<string, string> = {};
 
 /** Which rooms a room may import from: all of them stand below it. Every room may import itself and the loose files of src/. */
 const below: Record<string, string[]> = {
-  commands: ["client", "config", "contain", "doctor", "gateway", "keeper", "keeper/protocol", "nodes", "sessions"],
+  commands: [
+    "client",
+    "config",
+    "contain",
+    "doctor",
+    "gateway",
+    "keeper",
+    "keeper/protocol",
+    "nodes",
+    "oauth",
+    "sessions",
+  ],
   gateway: ["keeper/protocol", "mcp", "nodes", "ownership", "runs", "sessions"],
   nodes: ["keeper/protocol"],
   client: ["gateway", "keeper/protocol", "sessions"],
-  mcp: ["keeper/protocol", "nodes", "ownership", "runs", "sessions"],
+  mcp: ["keeper/protocol", "nodes", "oauth", "ownership", "runs", "sessions"],
   runs: ["keeper/protocol", "ownership", "sessions"],
   sessions: ["keeper/protocol", "ownership"],
   ownership: ["keeper/protocol"],
@@ -38,6 +49,7 @@ const below: Record<string, string[]> = {
   "keeper/protocol": [],
   contain: [],
   config: [],
+  oauth: [],
 };
 
 /** Imports that are for the shape of an answer only, and must not load what makes it. */
@@ -50,7 +62,17 @@ const doors: Record<string, string[]> = {
   "src/command-line.ts": ["src/main.ts"],
 };
 
-const frontRooms = new Set(["gateway", "mcp", "runs", "sessions", "ownership", "client", "nodes", "keeper/protocol"]);
+const frontRooms = new Set([
+  "gateway",
+  "mcp",
+  "oauth",
+  "runs",
+  "sessions",
+  "ownership",
+  "client",
+  "nodes",
+  "keeper/protocol",
+]);
 const startingRooms = new Set(["contain", "keeper"]);
 
 const isTypeScript = (path: string) => path.endsWith(".ts");

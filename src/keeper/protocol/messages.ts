@@ -140,6 +140,8 @@ export interface FrontServer {
   /** Of a remote server, which the front speaks to itself: its address, and what is sent with each request. */
   url?: string;
   headers?: Record<string, string>;
+  /** Whether one may log in there (OAuth): not where the config has credentials for it, or says no. */
+  oauth?: boolean;
   /** Of a server on a node, which the front asks for it. */
   node?: NodePlace;
 }

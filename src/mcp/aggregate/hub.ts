@@ -17,6 +17,7 @@ import { StartGate } from "../pool/start-gate.ts";
 import { Starter } from "../pool/starter.ts";
 import { Pulse } from "../pulse.ts";
 import type { RunBlob } from "../run-blob.ts";
+import { Bearers } from "../upstream/bearers.ts";
 import { eventFraming } from "../splice.ts";
 import { learnLists, type Introduction } from "../upstream/handshake.ts";
 import type { NodeServers } from "../upstream/node-wire.ts";
@@ -62,6 +63,7 @@ export class Hub {
   readonly numbers: Numbers;
   readonly #parts: HubParts;
   readonly #pulse: Pulse;
+  readonly #bearers: Bearers;
   readonly #servers = new Map<string, FrontServer>();
   readonly #open = new Map<string, Assembly>();
   readonly #scopes = new Map<string, Assembly>();
@@ -73,6 +75,7 @@ export class Hub {
     this.#parts = parts;
     this.numbers = new Numbers(frontEpoch);
     this.catalog = new Catalog(frontDir, log);
+    this.#bearers = new Bearers(frontDir, clock);
     this.#pulse = new Pulse(clock);
     this.starter = new Starter({
       link,
@@ -83,6 +86,7 @@ export class Hub {
       gate,
       catalog: this.catalog,
       messageBytesMax,
+      bearers: this.#bearers,
     });
     this.pool = new Pool(this.starter, scope, (running, key) => void this.#relearn(running, key)); // never rejects
     for (const server of config.servers) this.#servers.set(server.name, server);
@@ -179,7 +183,12 @@ export class Hub {
     const launches = await this.#parts.link.ask("run.launches", {});
     const { starter, pool } = this;
     return [...this.#servers.values()].map((server) =>
-      statusOf(server, { starter, pool, launch: launches[server.name] }),
+      statusOf(server, {
+        starter,
+        pool,
+        launch: launches[server.name],
+        login: this.#bearers.of(server)?.problem,
+      }),
     );
   }
 

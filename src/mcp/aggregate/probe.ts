@@ -25,14 +25,19 @@ export interface ServerStatus {
 
 export function statusOf(
   server: FrontServer,
-  { starter, pool, launch }: { starter: Starter; pool: Pool; launch: LaunchView | undefined },
+  {
+    starter,
+    pool,
+    launch,
+    login,
+  }: { starter: Starter; pool: Pool; launch: LaunchView | undefined; login: string | undefined },
 ): ServerStatus {
   const { name, kind, share, enabled } = server;
   const { state: breaker, failures, lastFailure } = starter.breaker(server);
   const { holders: poolHolders, runs: poolRuns } = pool.view(name);
   const { packages = [], problem = null } = launch ?? {};
   const health = { breaker, failures, lastFailure: lastFailure || null };
-  const notices = problem === null ? [] : [`resolveNpx: ${problem}`];
+  const notices = [...(problem === null ? [] : [`resolveNpx: ${problem}`]), ...(login === undefined ? [] : [login])];
   return { name, kind, share, enabled, ...health, poolHolders, poolRuns, packages, notices };
 }
 

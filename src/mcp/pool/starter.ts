@@ -5,6 +5,7 @@ import type { KeeperLink } from "../../keeper/protocol/link.ts";
 import type { FrontServer, HeldRun } from "../../keeper/protocol/messages.ts";
 import type { Log } from "../../log.ts";
 import type { Numbers } from "../numbers.ts";
+import type { Bearers } from "../upstream/bearers.ts";
 import { openRemote } from "../upstream/open-remote.ts";
 import { writeBlob, type RunBlob } from "../run-blob.ts";
 import { greet, learnLists, type InitializeResult } from "../upstream/handshake.ts";
@@ -34,6 +35,7 @@ export interface StarterParts {
   gate: StartGate;
   catalog: Catalog;
   messageBytesMax: number;
+  bearers: Bearers;
 }
 
 /** A server on its way up: what is heard of it before it is handed out. */
@@ -74,8 +76,9 @@ export class Starter {
       return await this.#start(order);
     } catch (thrown) {
       const error = asHoldfastError(thrown);
+      const wantsLogin = this.#parts.bearers.of(order.server)?.problem !== undefined;
       const isOthers = error.code === "run_limit" || error.code === "gateway_busy" || isNodeAway(error.code);
-      if (order.scope.closing || isOthers) breaker.undecided();
+      if (order.scope.closing || wantsLogin || isOthers) breaker.undecided();
       else breaker.failed(error.message);
       throw order.scope.closing ? gone() : error;
     } finally {
@@ -184,8 +187,9 @@ export class Starter {
   }
 
   #open({ server, scope, sessionId }: StartOrder, upstream: Upstream): Promise<Wire> {
-    const { link, nodes, clock, log, messageBytesMax } = this.#parts;
-    if (server.kind !== "stdio") return openRemote({ server, clock, messageBytesMax, scope }, upstream);
+    const { link, nodes, clock, log, messageBytesMax, bearers } = this.#parts;
+    const bearer = bearers.of(server);
+    if (server.kind !== "stdio") return openRemote({ server, clock, messageBytesMax, scope, bearer }, upstream);
     return openStdio({ link, nodes, clock, log, server, sessionId, scope }, upstream);
   }
 }

@@ -2,13 +2,15 @@
  * The wire to a remote MCP server: streamable HTTP, or the older pair of an event stream and an address to post to (`sse`).
  * Every request of ours ends with an answer: where the other side gives none, an error that says what happened instead.
  */
-import type { ClientRequest, OutgoingHttpHeaders } from "node:http";
+import type { OutgoingHttpHeaders } from "node:http";
 import type { Clock, Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { FrontServer } from "../../keeper/protocol/messages.ts";
 import { readEnvelope, type Envelope } from "../envelope.ts";
+import type { Bearer } from "../../oauth/bearer.ts";
 import { errorBody, rpcCode } from "../json-rpc.ts";
 import type { ServerEvent } from "./event-parser.ts";
+import { authorizedExchange, type Ongoing } from "./authorized.ts";
 import { exchange, type ExchangeEvents } from "./exchange.ts";
 import type { Wire, WireEvents } from "./wire.ts";
 
@@ -23,13 +25,15 @@ export interface RemoteParams {
   server: FrontServer;
   clock: Clock;
   messageBytesMax: number;
+  /** Of a server at which one logs in. */
+  bearer: Bearer | undefined;
 }
 
 export class RemoteWire implements Wire {
   readonly runId = undefined;
   readonly #params: RemoteParams;
   readonly #events: WireEvents;
-  readonly #live = new Set<ClientRequest>();
+  readonly #live = new Set<Ongoing>();
   readonly #isSse: boolean;
   #url: URL;
   #sessionId: string | undefined;
@@ -85,7 +89,9 @@ export class RemoteWire implements Wire {
     this.#lost("was let go");
     if (this.#sessionId === undefined) return;
     await new Promise<void>((resolve) => {
-      const parts = { method: "DELETE" as const, url: this.#url, headers: this.#headers(), messageBytesMax: 4096 };
+      const token = this.#params.bearer?.atHand ?? undefined;
+      const headers = { ...this.#headers(), ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
+      const parts = { method: "DELETE" as const, url: this.#url, headers, messageBytesMax: 4096 };
       const request = exchange(parts, { onEvent: (_, release) => release(), onEnd: () => resolve() });
       const late = this.#params.clock.after(farewellMs, () => request.destroy());
       request.once("close", () => late.clear());
@@ -164,11 +170,11 @@ export class RemoteWire implements Wire {
   }
 
   #exchange(method: "POST" | "GET", body: Buffer | undefined, events: ExchangeEvents): void {
-    const { messageBytesMax } = this.#params;
+    const { messageBytesMax, bearer } = this.#params;
     const parts = { method, url: this.#url, headers: this.#headers(method), messageBytesMax };
-    const request = exchange(body === undefined ? parts : { ...parts, body }, events);
+    const whole = body === undefined ? parts : { ...parts, body };
+    const request = authorizedExchange(whole, events, bearer, () => this.#live.delete(request));
     this.#live.add(request);
-    request.once("close", () => this.#live.delete(request));
   }
 
   #headers(method = "DELETE"): OutgoingHttpHeaders {

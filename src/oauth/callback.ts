@@ -1,0 +1,127 @@
+/** Where the browser comes back to: a listener on loopback for one login, which takes one answer and only with its state. */
+import { createHash, timingSafeEqual } from "node:crypto";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { HoldfastError } from "../errors.ts";
+
+const http = process.getBuiltinModule("node:http");
+
+const host = "127.0.0.1";
+const path = "/callback";
+/** More in one login is nobody's browser. */
+const requestsMax = 100;
+
+export interface Answer {
+  code: string;
+  /** RFC 9207: who says that it issued the code. */
+  iss: string | undefined;
+}
+
+const page = (text: string) =>
+  `<!doctype html><meta charset="utf-8"><title>Holdfast</title><p style="font: 1.1em sans-serif; margin: 3em">${text}</p>\n`;
+
+export class Callback implements AsyncDisposable {
+  readonly #server: InstanceType<typeof http.Server>;
+  readonly #answer = Promise.withResolvers<Answer>();
+  #state: string | undefined;
+  #requests = 0;
+
+  /** Port 0 = any. Rejects with `port_in_use`. */
+  static async listen(port: number): Promise<Callback> {
+    const callback = new Callback();
+    const server = callback.#server;
+    try {
+      server.listen(port, host);
+      await once(server, "listening");
+    } catch (cause) {
+      throw new HoldfastError(
+        "port_in_use",
+        `port ${port} for the answer of the browser is taken; oauth.redirectPort`,
+        {
+          cause,
+        },
+      );
+    }
+    return callback;
+  }
+
+  private constructor() {
+    this.#server = http.createServer(
+      { headersTimeout: 5000, requestTimeout: 5000, keepAlive: false },
+      (request, response) => {
+        const [status, text] = this.#take(request.method, request.headers.host, request.url ?? "");
+        response.writeHead(status, {
+          "content-type": "text/html; charset=utf-8",
+          "cache-control": "no-store",
+          connection: "close",
+        });
+        response.end(page(text));
+      },
+    );
+    this.#answer.promise.catch(() => {}); // told to whoever waits
+  }
+
+  get url(): string {
+    return `http://${host}:${this.#port}${path}`;
+  }
+
+  get #port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /**
+   * Resolves with the first answer that brings the state. Rejects with `login_failed` when the person or the server said
+   * no, or after `boundMs`. Whoever comes without the state changes nothing.
+   */
+  async wait(state: string, boundMs: number): Promise<Answer> {
+    this.#state = state;
+    const timer = setTimeout(() => {
+      const message = `nobody came back from the browser within ${Math.round(boundMs / 1000)} s; --timeout waits longer`;
+      this.#answer.reject(new HoldfastError("login_failed", message));
+    }, boundMs);
+    try {
+      return await this.#answer.promise;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #take(method: string | undefined, given: string | undefined, target: string): [number, string] {
+    if (++this.#requests > requestsMax) return [429, "Too many requests."];
+    // A page elsewhere that has its name point here is not the browser that we sent.
+    if (given !== `${host}:${this.#port}`) return [403, "Not for this host."];
+    const url = URL.parse(target, this.url);
+    if (method !== "GET" || url?.pathname !== path) return [404, "Nothing is here."];
+    const { searchParams } = url;
+    if (!this.#isOurs(searchParams)) return [400, "This answer belongs to no login that is under way here."];
+    const code = searchParams.get("code");
+    if (searchParams.has("error") || code === null) {
+      this.#answer.reject(
+        new HoldfastError("login_failed", `the authorization server said no${reasonOf(searchParams)}`),
+      );
+      return [200, "The login was refused. You can close this page."];
+    }
+    this.#answer.resolve({ code, iss: searchParams.get("iss") ?? undefined });
+    return [200, "The answer was received; the terminal says how the login ended. You can close this page."];
+  }
+
+  #isOurs(parameters: URLSearchParams): boolean {
+    const [given, ...more] = parameters.getAll("state");
+    if (given === undefined || more.length > 0 || this.#state === undefined) return false;
+    const digest = (text: string) => createHash("sha256").update(text).digest();
+    return timingSafeEqual(digest(given), digest(this.#state));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+}
+
+/** Only what RFC 6749 allows in a code of an error: it is printed on a terminal. */
+function reasonOf(parameters: URLSearchParams): string {
+  const error = parameters.get("error") ?? "";
+  return /^[\w.-]{1,64}$/.test(error) ? ` (${error})` : "";
+}
