@@ -4,6 +4,7 @@
  */
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import { CredentialFile, withTokens, type Credentials } from "./credentials.ts";
+import { plainCode } from "./plain-code.ts";
 import { boundedFetch, loadSdk } from "./sdk.ts";
 
 /** A token is made new so long before its end: a request takes time, and clocks differ. */
@@ -103,8 +104,9 @@ export class Bearer {
       const current = this.#credentials();
       if (current !== undefined && current.refreshToken !== refreshToken && this.#isFresh(current))
         return current.accessToken;
-      if (sdk.OAuthError.isInstance(thrown) && thrown.code !== sdk.OAuthErrorCode.ServerError)
-        throw this.#lost(`its authorization server does not renew our token (${thrown.code})`, thrown);
+      const passing: string = sdk.OAuthErrorCode.ServerError;
+      if (sdk.OAuthError.isInstance(thrown) && thrown.code !== passing)
+        throw this.#lost(`its authorization server does not renew our token (${plainCode(thrown.code)})`, thrown);
       // Not yet expired: a request with it may still be taken.
       if (expiresAt !== null && expiresAt > this.#parts.now()) return accessToken;
       const message = `the token has expired, and the authorization server at ${new URL(authorizationServer).origin} does not answer`;

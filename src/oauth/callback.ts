@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { HoldfastError } from "../errors.ts";
+import { plainCode } from "./plain-code.ts";
 
 const http = process.getBuiltinModule("node:http");
 
@@ -120,8 +121,7 @@ export class Callback implements AsyncDisposable {
   }
 }
 
-/** Only what RFC 6749 allows in a code of an error: it is printed on a terminal. */
 function reasonOf(parameters: URLSearchParams): string {
-  const error = parameters.get("error") ?? "";
-  return /^[\w.-]{1,64}$/.test(error) ? ` (${error})` : "";
+  const error = parameters.get("error");
+  return error === null ? "" : ` (${plainCode(error)})`;
 }

@@ -2,6 +2,7 @@
 import { HoldfastError } from "../errors.ts";
 import { Callback } from "./callback.ts";
 import type { CredentialFile, Credentials } from "./credentials.ts";
+import { plainCode } from "./plain-code.ts";
 import { LoginProvider, type LoginSettings } from "./provider.ts";
 import { boundedFetch, loadSdk, type Sdk } from "./sdk.ts";
 
@@ -92,7 +93,7 @@ function describe(server: string, thrown: unknown, sdk: Sdk): HoldfastError {
     return fail(
       `its authorization server does not register us (HTTP ${thrown.status}); set oauth.clientId in the config`,
     );
-  if (sdk.OAuthError.isInstance(thrown)) return fail(`its authorization server said ${thrown.code}`);
+  if (sdk.OAuthError.isInstance(thrown)) return fail(`its authorization server said ${plainCode(thrown.code)}`);
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   if (/does not support dynamic client registration/.test(message))
     return fail("its authorization server registers nobody by itself; set oauth.clientId in the config");

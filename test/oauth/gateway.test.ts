@@ -67,7 +67,7 @@ describe("a gateway in front of a server that wants a login", { timeout: 60_000 
     try {
       await client.initialize();
       const { result, error } = await client.call("plain");
-      return error?.message ?? (result?.["content"] as { text: string }[])[0]!.text;
+      return error?.message ?? (result as { content: { text: string }[] }).content[0]!.text;
     } catch (thrown) {
       return (thrown as Error).message;
     } finally {

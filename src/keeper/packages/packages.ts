@@ -77,7 +77,12 @@ export class Packages {
 
   /** How each server with `resolveNpx` was started last. */
   views(): Record<string, LaunchView> {
-    return Object.fromEntries(this.#views);
+    const servers = this.#parts.servers();
+    const isMeant = (name: string) => {
+      const server = servers[name];
+      return server !== undefined && !("url" in server) && server.resolveNpx;
+    };
+    return Object.fromEntries([...this.#views].filter(([name]) => isMeant(name)));
   }
 
   /**
