@@ -1,10 +1,11 @@
 /** Reads `holdfast.json`: JSON with comments, checked whole before anything starts. Every error names file, key and remedy. */
-import { accessSync, constants, readFileSync, statSync } from "node:fs";
-import { delimiter, dirname, isAbsolute, join, resolve } from "node:path";
+import { readFileSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { parse, printParseErrorCode, type ParseError } from "jsonc-parser";
 import { z } from "zod";
 import { HoldfastError } from "../errors.ts";
 import { expandVariables } from "./expand.ts";
+import { findProgram } from "./program.ts";
 import { readTls } from "./tls.ts";
 import { configSchema, isNodeHost, type Config, type RemoteConfig, type ServerConfig } from "./schema.ts";
 
@@ -148,7 +149,8 @@ function prepareServer(file: string | undefined, name: string, server: ServerCon
   const isLocal = !host.startsWith("ssh:");
   const command = isLocal ? server.command : "ssh";
   const path = (isLocal ? server.env["PATH"] : undefined) ?? process.env["PATH"] ?? "";
-  if (!isRunnable(command, path, isLocal ? server.cwd : undefined)) {
+  const cwd = (isLocal ? server.cwd : undefined) ?? process.cwd();
+  if (findProgram(command, cwd, path) === undefined) {
     throw invalid(
       file,
       isLocal ? `${key}.command` : `${key}.host`,
@@ -186,18 +188,4 @@ function prepareRemote(
 
 function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-}
-
-function isRunnable(command: string, path: string, cwd: string | undefined): boolean {
-  const candidates = command.includes("/")
-    ? [isAbsolute(command) ? command : join(cwd ?? process.cwd(), command)]
-    : path.split(delimiter).map((directory) => join(directory, command));
-  return candidates.some((candidate) => {
-    try {
-      accessSync(candidate, constants.X_OK);
-      return statSync(candidate).isFile();
-    } catch {
-      return false;
-    }
-  });
 }

@@ -13,6 +13,39 @@ livesInItsOwnHome();
 describe("the servers of holdfast.json", () => {
   leavesNothing();
 
+  it("that the gateway would start elsewhere, or could not start, are named when they are taken over", () => {
+    put("project/here.js", "");
+    const file = put("project/.mcp.json", {
+      mcpServers: {
+        whole: { command: "sh", args: ["-c", "exec cat", "not/here"] },
+        missing: { command: "no-such-program" },
+        off: { command: "no-such-program", disabled: true },
+        dots: { command: "sh", args: ["../x.sh"] },
+        file: { command: "sh", args: ["here.js"] },
+        program: { command: "bin/tool" },
+        placed: { command: "sh", args: ["../x.sh"], cwd: "/" },
+        misplaced: { command: "sh", cwd: "sub" },
+      },
+    });
+    const { code, stdout } = holdfast(["import", file, "--json"]);
+    assert.equal(code, 0, stdout);
+    const notes = Object.fromEntries(
+      (JSON.parse(stdout) as { name: string; notes: string[] }[]).map((one) => [one.name, one.notes.join()]),
+    );
+    assert.deepEqual([notes["whole"], notes["off"], notes["placed"]], ["", "", ""]);
+    assert.match(notes["missing"] ?? "", /^no-such-program is not a program that can be run here: a gateway refuses/);
+    for (const [name, word] of Object.entries({
+      dots: "../x.sh",
+      file: "here.js",
+      program: "bin/tool",
+      misplaced: "sub",
+    }))
+      assert.ok(
+        notes[name]?.startsWith(`${word} is relative to where the client starts it`),
+        `${name}: ${notes[name]}`,
+      );
+  });
+
   it("come from every client's form; what is not taken over is said", () => {
     put(".claude.json", {
       mcpServers: {

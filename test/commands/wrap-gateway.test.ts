@@ -85,6 +85,10 @@ describe("holdfast wrap --gateway", () => {
     put(home, files.json, json);
     put(home, files.toml, toml);
     const wrap = (file: string) => runCommand(home, ["wrap", file, "--gateway", "--yes", "--config", home.configFile]);
+    const elsewhere = join(home.directory, "relative.json");
+    put(home, elsewhere, JSON.stringify({ mcpServers: { here: { command: "sh", args: ["./server.sh"] } } }));
+    const planned = await runCommand(home, ["wrap", elsewhere, "--gateway", "--dry-run", "--config", home.configFile]);
+    assert.match(planned.stdout, /here: .*\.\/server\.sh is relative to where the client starts it/);
     for (const file of Object.values(files)) {
       const { code, stderr } = await wrap(file);
       assert.equal(code, 0, stderr);

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { configSchema } from "../schema.ts";
 import { at, meaningOf, type Document } from "./document.ts";
+import { movingNotes } from "./moving.ts";
 import type { ClientName } from "./places.ts";
 import { wrapperLength } from "./prefix.ts";
 import { commandLineNote, fullName, isCommandLine } from "./wrap.ts";
@@ -88,7 +89,7 @@ function importServer(name: string, raw: RawServer, client: ClientName | undefin
   if (bare !== undefined) return refuse(`${bare} is Gemini's; write \${${bare.slice(1)}}, which both fill in`);
   const plain = JSON.parse(texts.replaceAll(/\$\{env:([A-Za-z_]\w*)\}/g, "${$1}")) as RawServer;
   const checked = configSchema.safeParse({ mcpServers: { [name]: plain } });
-  if (checked.success) return { server: plain, notes };
+  if (checked.success) return { server: plain, notes: [...notes, ...movingNotes(plain)] };
   return refuse(describe(checked.error.issues[0]));
 }
 

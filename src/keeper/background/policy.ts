@@ -1,7 +1,8 @@
 /** What may be started in the background: the config's rules, and everything about a spec that only this machine can tell. */
-import { accessSync, constants, realpathSync, statSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
-import { delimiter, isAbsolute, join, sep } from "node:path";
+import { isAbsolute, sep } from "node:path";
+import { findProgram } from "../../config/program.ts";
 import type { Config } from "../../config/schema.ts";
 import { baseEnvironment } from "../../contain/environment.ts";
 import { guardVariable } from "../../contain/subreaper.ts";
@@ -48,7 +49,7 @@ export function resolveSpec(spec: BackgroundSpec, rules: ExecRules, base = baseE
   }
   const cwd = resolveDirectory(spec.cwd ?? base["HOME"] ?? homedir(), rules);
   const env = { ...base, ...terminalDefaults(spec, base), ...checkEnvironment(spec.env, rules) };
-  const program = findProgram(command, cwd, env["PATH"] ?? "/usr/bin:/bin");
+  const program = programOf(command, cwd, env["PATH"] ?? "/usr/bin:/bin");
   if (rules.allowCommands === undefined) return { command, args, cwd, env, host: "local" };
   checkAllowed(command, program, rules, base["PATH"] ?? "/usr/bin:/bin");
   return { command: program, args, cwd, env, host: "local" };
@@ -127,30 +128,16 @@ function realOrUndefined(path: string): string | undefined {
 }
 
 /** The file that the system would run, or `spawn_failed`. */
-function findProgram(command: string, cwd: string, path: string): string {
-  const found = lookUp(command, cwd, path);
+function programOf(command: string, cwd: string, path: string): string {
+  const found = findProgram(command, cwd, path);
   if (found !== undefined) return found;
   throw new HoldfastError("spawn_failed", `${command}: no such program, or it may not be run`);
-}
-
-function lookUp(command: string, cwd: string, path: string): string | undefined {
-  const candidates = command.includes("/")
-    ? [isAbsolute(command) ? command : join(cwd, command)]
-    : path.split(delimiter).map((directory) => join(directory === "" ? cwd : directory, command));
-  return candidates.find((file) => {
-    try {
-      accessSync(file, constants.X_OK);
-      return statSync(file).isFile();
-    } catch {
-      return false;
-    }
-  });
 }
 
 /** A name in the list stands for what the gateway's own PATH finds under it, whatever the caller's PATH is. */
 function checkAllowed(command: string, program: string, rules: ExecRules, ownPath: string): void {
   const allowed = rules.allowCommands ?? [];
-  const isAllowed = allowed.some((entry) => lookUp(entry, "/", ownPath) === program);
+  const isAllowed = allowed.some((entry) => findProgram(entry, "/", ownPath) === program);
   if (isAllowed) return;
   const list = allowed.length === 0 ? "which is empty" : allowed.join(", ");
   throw new PolicyMiss(`${command} (${program}) is not in ${listNamed("allowCommands", rules)} (${list})`);
