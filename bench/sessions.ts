@@ -1,5 +1,5 @@
 /**
- * What does a session cost? Processes and memory of its servers, started by node and by npx, per session and pooled; how
+ * What does a session cost? Processes and memory of its servers, started by node, by npx and with `resolveNpx`, per session and pooled; how
  * long from its end until nothing is left; and a day's subagents: 500 child sessions with three light servers each.
  */
 import { writeFileSync } from "node:fs";
@@ -15,7 +15,7 @@ import {
 } from "../test/helpers/crowd.ts";
 import { Gateway } from "../test/helpers/gateway.ts";
 import { Home } from "../test/helpers/home.ts";
-import { everythingFile } from "../test/helpers/servers.ts";
+import { everythingFile, everythingVersion } from "../test/helpers/servers.ts";
 import { renderTable } from "../test/helpers/table.ts";
 import { bestTier } from "../test/helpers/tiers.ts";
 import { machineLine, megabytes, residentBytes, treeOf } from "./machine.ts";
@@ -26,17 +26,9 @@ const lanes = 6;
 const startsMax = 4;
 
 const node = { command: process.execPath, args: [everythingFile(), "stdio"] };
-/** As in many a client's config, but without a network: npm, a shell and the server. */
-const npx = {
-  command: "npx",
-  args: [
-    "--offline",
-    "--no-update-notifier",
-    "--no-install",
-    "-c",
-    `'${process.execPath}' '${everythingFile()}' stdio`,
-  ],
-};
+/** As in many a client's config; the package comes from the registry, before anything is measured. */
+const npx = { command: "npx", args: ["-y", `@modelcontextprotocol/server-everything@${everythingVersion()}`] };
+const resolved = { ...npx, resolveNpx: true };
 
 async function costOf(name: string, server: object): Promise<(string | number)[]> {
   await using home = new Home(bestTier(), { mcpServers: { everything: server } });
@@ -48,6 +40,11 @@ async function costOf(name: string, server: object): Promise<(string | number)[]
     if (answer.error !== undefined) throw new Error(answer.error.message);
     return client;
   };
+  // So that what is fetched or installed once is there.
+  const first = await open();
+  await first.delete();
+  first.vanish();
+  await nothingLeft(gateway, 60_000);
   const before = new Set(treeOf(gateway.pids.keeper));
   const clients = await Promise.all(Array.from({ length: sessions }, open));
   const added = treeOf(gateway.pids.keeper).filter((pid) => !before.has(pid));
@@ -91,7 +88,10 @@ export async function run(): Promise<boolean> {
   const rows = [
     await costOf("node, per session", node),
     await costOf("npx, per session", npx),
+    await costOf("npx resolved, per session", resolved),
     await costOf("node, pooled", { ...node, share: "pool" }),
+    await costOf("npx, pooled", { ...npx, share: "pool" }),
+    await costOf("npx resolved, pooled", { ...resolved, share: "pool" }),
   ];
   console.log(`\nsessions: server-everything, ${sessions} sessions with one call each\n${machineLine()}\n`);
   const head = ["", "processes per session", "RSS MB per session", "all ended to empty, ms"];

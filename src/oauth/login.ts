@@ -23,9 +23,8 @@ export async function logIn(order: LoginOrder): Promise<Credentials> {
   const sdk = await loadSdk();
   await using callback = await Callback.listen(order.redirectPort);
   const provider = new LoginProvider(url, callback.url, order, file);
-  const scope = order.scope === undefined ? {} : { scope: order.scope };
-  const flow = { serverUrl: url, fetchFn: boundedFetch, ...scope };
   try {
+    const flow = { serverUrl: url, fetchFn: boundedFetch, ...(await askedFor(order, sdk)) };
     await quietly(() => sdk.auth(provider, { ...flow, forceReauthorization: true }));
     const { authorizationUrl } = provider;
     if (authorizationUrl === undefined) throw new Error("there is no address for a person to go to");
@@ -40,6 +39,21 @@ export async function logIn(order: LoginOrder): Promise<Credentials> {
   } catch (thrown) {
     throw describe(server, thrown, sdk);
   }
+}
+
+/** What a login must ask for: what the config says, else what the server says to whoever has no token. */
+async function askedFor(
+  { url, scope: configured }: LoginOrder,
+  sdk: Sdk,
+): Promise<{ scope?: string; resourceMetadataUrl?: URL }> {
+  const response = await boundedFetch(url, { headers: { accept: "text/event-stream" }, redirect: "manual" });
+  await response.body?.cancel();
+  const { resourceMetadataUrl, scope: wanted } = sdk.extractWWWAuthenticateParams(response);
+  const scope = configured ?? wanted;
+  return {
+    ...(scope === undefined ? {} : { scope }),
+    ...(resourceMetadataUrl === undefined ? {} : { resourceMetadataUrl }),
+  };
 }
 
 /** Withdraws the tokens where the authorization server offers that (RFC 7009), and removes the file. False: not withdrawn. */

@@ -21,6 +21,7 @@ interface Family {
   refresh: string;
   used: Set<string>;
   expiresAt: number;
+  scope: string;
   isAlive: boolean;
 }
 
@@ -90,8 +91,9 @@ export class AuthorizationServer implements AsyncDisposable {
     const say = (status: number, value: object, headers: http.OutgoingHttpHeaders = {}) =>
       response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(value));
     if (path === "/mcp") return this.#serve(request, body, response, say);
-    if (path.startsWith("/.well-known/oauth-protected-resource"))
-      return void say(200, { resource: this.url, authorization_servers: [this.origin], scopes_supported: ["tools"] });
+    // Found by the challenge alone.
+    if (path === "/about-this-resource")
+      return void say(200, { resource: this.url, authorization_servers: [this.origin] });
     if (path.startsWith("/.well-known/oauth-authorization-server")) return void say(200, this.#metadata());
     if (path === "/register" && this.offersRegistration) {
       const client = JSON.parse(body) as { redirect_uris: string[] };
@@ -145,7 +147,14 @@ export class AuthorizationServer implements AsyncDisposable {
     if (form.get("client_id") !== grant.clientId) return refuse("invalid_grant", "client");
     if (form.get("redirect_uri") !== grant.redirectUri) return refuse("invalid_grant", "redirect");
     if (form.get("resource") !== this.url || grant.resource !== this.url) return refuse("invalid_target", "resource");
-    const family: Family = { access: "", refresh: "", used: new Set(), expiresAt: 0, isAlive: true };
+    const family: Family = {
+      access: "",
+      refresh: "",
+      used: new Set(),
+      expiresAt: 0,
+      scope: grant.scope,
+      isAlive: true,
+    };
     this.families.push(family);
     this.#issue(family, say);
   }
@@ -171,8 +180,8 @@ export class AuthorizationServer implements AsyncDisposable {
     family.access = `access-${randomBytes(16).toString("hex")}`;
     family.refresh = `refresh-${randomBytes(16).toString("hex")}`;
     family.expiresAt = Date.now() + this.expiresIn * 1000;
-    const { access: access_token, refresh: refresh_token } = family;
-    say(200, { access_token, refresh_token, token_type: "Bearer", expires_in: this.expiresIn, scope: "tools" });
+    const { access: access_token, refresh: refresh_token, scope } = family;
+    say(200, { access_token, refresh_token, token_type: "Bearer", expires_in: this.expiresIn, scope });
   }
 
   #serve(
@@ -187,7 +196,7 @@ export class AuthorizationServer implements AsyncDisposable {
         isAlive && headers.authorization === `Bearer ${access}` && expiresAt > Date.now(),
     );
     if (!taken) {
-      const challenge = `Bearer resource_metadata="${this.origin}/.well-known/oauth-protected-resource/mcp"`;
+      const challenge = `Bearer resource_metadata="${this.origin}/about-this-resource", scope="tools"`;
       return say(401, { error: "invalid_token" }, { "www-authenticate": challenge });
     }
     if (method !== "POST") return void response.writeHead(method === "DELETE" ? 204 : 405).end();

@@ -1,5 +1,6 @@
 /** The MCP servers that tests and the demo put behind a gateway, and beside it behind the SDK's own transport. */
 import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./tiers.ts";
 
@@ -15,6 +16,9 @@ export interface Server {
 export const fixture = (name: string) => join(root, "test/fixtures", name);
 const packaged = (path: string) => createRequire(import.meta.url).resolve(`@modelcontextprotocol/${path}`);
 export const everythingFile = () => packaged("server-everything/dist/index.js");
+
+export const everythingVersion = () =>
+  (JSON.parse(readFileSync(packaged("server-everything/package.json"), "utf8")) as { version: string }).version;
 
 /** Longer than any test; in seconds, as the tool wants it. */
 const longCall = { name: "trigger-long-running-operation", arguments: { duration: 600, steps: 600 } };

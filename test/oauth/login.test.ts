@@ -42,7 +42,7 @@ class Stage implements AsyncDisposable {
       ...more,
     });
     // What the browser finds wrong must fail the test, too.
-    return Promise.all([login, Promise.race([browsing.promise, login])]).then(([credentials]) => credentials);
+    return Promise.all([login, browsing.promise]).then(([credentials]) => credentials);
   }
 
   consent = (address: string) => exchange(this.server.consent(address).href, { boundMs: 5000 });
@@ -179,6 +179,7 @@ describe("a login", { timeout: 60_000 }, () => {
     stage.server.clients.set("ours", [`http://127.0.0.1:${redirectPort}/callback`]);
     const { client } = await stage.login(stage.consent, { client: { id: "ours" }, redirectPort, scope: "tools more" });
     assert.equal(client.client_id, "ours");
+    assert.equal(stage.file.read()?.scope, "tools more");
     stage.server.offersRegistration = true;
     stage.file.remove();
   });
