@@ -4,6 +4,7 @@
  */
 import type { ErrorCode } from "../../errors.ts";
 import type { LifecycleEvent } from "../../events.ts";
+import type { LaunchView } from "./launches.ts";
 import type { BackgroundRequests, BackgroundView } from "./background.ts";
 import type { NodeFinish, NodeProgress, NodeSettings } from "./node.ts";
 
@@ -228,16 +229,6 @@ export interface HeldRun {
   /** What the front before wrote for its successor; the keeper does not read it. */
   blob: string;
   openIds: HeldIds;
-}
-
-/** How a server with `resolveNpx` was started last. */
-export interface LaunchView {
-  /** What is run without npx, with versions; empty = npx starts it. */
-  packages: string[];
-  /** Milliseconds since the epoch. */
-  installedAt: number | null;
-  /** Why npx starts it, or why older files are used. */
-  problem: string | null;
 }
 
 export type KeeperMessage =

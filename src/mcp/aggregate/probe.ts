@@ -1,6 +1,7 @@
 /** Looks at the configured servers: as they stand, and by starting one for the look alone. */
 import { HoldfastError } from "../../errors.ts";
-import type { FrontServer, LaunchView } from "../../keeper/protocol/messages.ts";
+import type { LaunchView } from "../../keeper/protocol/launches.ts";
+import type { FrontServer } from "../../keeper/protocol/messages.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import { version } from "../../version.ts";
 import { sessionVersions } from "../headers.ts";
