@@ -8,6 +8,9 @@ import { until } from "../../helpers/until.ts";
 
 const boundMs = 10_000;
 
+/** What a node without runs answers to questions that no test is about. */
+const usual: Partial<Record<NodeAsk["name"], unknown>> = { "lease.renew": { runs: 0 }, "run.list": [] };
+
 export class Key {
   readonly publicKey: string;
   readonly id: string;
@@ -54,7 +57,7 @@ export class LittleNode implements AsyncDisposable {
       if (word.type === "welcome" && manners.runs !== undefined)
         this.say({ type: "runs", runs: manners.runs, more: false });
       if (word.type !== "ask") return;
-      const result = manners.answer?.(word) ?? (word.name === "lease.renew" ? { runs: 0 } : undefined);
+      const result = manners.answer?.(word) ?? usual[word.name];
       if (result !== undefined) this.say({ type: "reply", id: word.id, result });
     });
     this.closed = new Promise((resolve) => {
@@ -104,4 +107,24 @@ export class LittleNode implements AsyncDisposable {
     this.ws.terminate();
     await this.closed;
   }
+}
+
+/** A run as a node tells it; running unless `told` says otherwise. */
+export function told(request: string, differing: Partial<RunView> = {}): RunView {
+  const background = {
+    ...{ request, outputBytes: 0, lastOutputAt: null, lastInputAt: null, lastViewedAt: null },
+    ...{ onFrontLoss: "keep" as const, keepMs: 60_000, size: null, growing: null },
+  };
+  return {
+    ...{ id: request, kind: "exec", server: null, sessionId: null, scopeKey: null, host: "local", state: "running" },
+    ...{ pid: 4711, startedAt: 1_000_000, endedAt: null, leaderEndedAt: null, command: "true", cwd: "/", background },
+    ...{ endReason: null, exitCode: null, signal: null, survivors: [], processes: [] },
+    ...differing,
+  };
+}
+
+/** As it is after its end. */
+export function toldEnded(request: string, differing: Partial<RunView> = {}): RunView {
+  const end = { state: "exited" as const, endedAt: 1_000_500, endReason: "exited" as const, exitCode: 0 };
+  return told(request, { ...end, pid: null, background: null, ...differing });
 }
