@@ -81,8 +81,11 @@ export class Reception {
     this.#stopWaiting(visit);
     const { proven, link } = visit;
     if (proven === undefined || link === undefined) return;
-    if (this.#welcome.get(proven.id) === visit) this.#welcome.delete(proven.id);
     const remote = this.#remoteOf(visit);
+    if (this.#welcome.get(proven.id) === visit) {
+      this.#welcome.delete(proven.id);
+      remote.came();
+    }
     if (remote.link !== link) return;
     remote.leave(link);
     this.#parts.log("node.lost", { node: proven.id, name: remote.name, address: visit.wire.address, why });
@@ -148,6 +151,7 @@ export class Reception {
     const node = roster.get(proven.id);
     if (visit.over || this.#isClosed || node?.state !== "approved") return visit.end("shutdown", "not now");
     this.#welcome.set(proven.id, visit);
+    this.#remoteOf(visit).comes();
     const link = new NodeLink(visit.wire, proven, times);
     visit.welcome(link, node.name, { leaseMs: times.leaseMs, beatMs: times.beatMs });
     link.begin();

@@ -37,6 +37,8 @@ export class RemoteNode {
   /** Requests that it told of by itself: it may go on speaking of them. */
   readonly #heardOf = new Set<string>();
   #link: NodeLink | undefined;
+  /** It is welcome, and has not said yet what it runs. */
+  #coming: PromiseWithResolvers<void> | undefined;
   #lease: NodeJS.Timeout | undefined;
 
   /** A node that is not here yet may have runs of the front before: it has its lease to come back. */
@@ -60,6 +62,17 @@ export class RemoteNode {
 
   // ── here and away ──
 
+  /** It is welcome: who needs it now waits until it is here, or has left after all. */
+  comes(): void {
+    this.#coming ??= Promise.withResolvers<void>();
+  }
+
+  /** Nobody is on the way any more. */
+  came(): void {
+    this.#coming?.resolve();
+    this.#coming = undefined;
+  }
+
   /** The node is here and has said what it runs. Throws, in words for the log, when that cannot be true. */
   arrive(link: NodeLink, told: readonly RequestedRun[]): void {
     const { runs } = this.#parts;
@@ -81,6 +94,7 @@ export class RemoteNode {
       run.vanish("node-lost", Date.now());
       this.#changed(run);
     }
+    this.came();
     for (const { resolve } of this.#waiting) resolve(link);
     this.#waiting.clear();
   }
@@ -102,7 +116,8 @@ export class RemoteNode {
   // ── questions ──
 
   /** The link now. Throws `node_absent`. */
-  present(): NodeLink {
+  async present(): Promise<NodeLink> {
+    if (this.#link === undefined) await this.#coming?.promise;
     if (this.#link !== undefined) return this.#link;
     throw new HoldfastError(
       "node_absent",
@@ -147,7 +162,7 @@ export class RemoteNode {
     params: NodeRequests[N]["params"],
   ): Promise<NodeRequests[N]["result"]> {
     try {
-      return await this.present().ask(name, params);
+      return await (await this.present()).ask(name, params);
     } catch (thrown) {
       if (!(thrown instanceof LinkLost)) throw thrown;
       throw new HoldfastError(

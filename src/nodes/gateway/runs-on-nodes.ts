@@ -32,7 +32,7 @@ export class RunsOnNodes {
   async start(spec: BackgroundSpec, server: string | null = null): Promise<RunView> {
     const { runs, leaseMs, byName } = this.#parts;
     const node = byName(spec.host);
-    node.present();
+    await node.present();
     const run = runs.create(node.id, spec, Date.now(), server);
     run.starting = true;
     run.inputBytes = 0;
@@ -52,7 +52,7 @@ export class RunsOnNodes {
 
   async read(params: Params<"exec.read">): Promise<Result<"exec.read">> {
     const { run, node } = this.#find(params.run);
-    if (run.exited) node.present();
+    if (run.exited) await node.present();
     const view = await node.askWithin("exec.read", params, params.waitMs);
     if (view === undefined) {
       const { printed } = run;

@@ -79,8 +79,10 @@ export class Once {
   }
 
   /** A piece of output is on its way to the gateway. */
-  read({ run: request, stream }: NodeRequests["exec.read"]["params"], view: OutputView): void {
+  read({ run: request, stream, offset }: NodeRequests["exec.read"]["params"], view: OutputView): void {
     if (request !== this.#request || view.run.state !== "exited") return;
+    // From behind the end: that asks how much there is, and takes nothing.
+    if (offset > view.printed) return;
     const isAll = view.offset + Buffer.byteLength(view.bytes, "base64") >= view.printed;
     if (!isAll) return;
     this.#wire?.whenTaken(() => {
