@@ -5,7 +5,7 @@
 import { readdirSync } from "node:fs";
 import type { Registry } from "prom-client";
 import type { KeeperLink } from "../keeper/protocol/link.ts";
-import type { KeeperFigures, KeeperStatus } from "../keeper/protocol/messages.ts";
+import type { KeeperFigures, KeeperStatus } from "../keeper/protocol/status.ts";
 import type { Nodes } from "../nodes/gateway/nodes.ts";
 import { connectionStates } from "./connections/connection.ts";
 import type { Connections } from "./connections/connections.ts";

@@ -3,14 +3,8 @@ import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { FrontProcess } from "./front.ts";
 import type { Log } from "./log.ts";
 import { accept } from "./protocol/accept.ts";
-import type {
-  ConfigChange,
-  FrontMessage,
-  FrontRequestName,
-  FrontRequests,
-  KeeperFigures,
-  KeeperStatus,
-} from "./protocol/messages.ts";
+import type { ConfigChange, FrontMessage, FrontRequestName, FrontRequests } from "./protocol/messages.ts";
+import type { KeeperFigures, KeeperStatus } from "./protocol/status.ts";
 import type { NodeFinish, NodeProgress } from "./protocol/node.ts";
 import type { BackgroundRuns } from "./background/runs.ts";
 import type { RunTable } from "./run-table.ts";

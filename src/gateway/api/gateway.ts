@@ -1,6 +1,6 @@
 /** `gateway.*`: the gateway itself. */
 import { z } from "zod";
-import type { KeeperStatus } from "../../keeper/protocol/messages.ts";
+import type { KeeperStatus } from "../../keeper/protocol/status.ts";
 import { method } from "./define.ts";
 import { crashShape, time } from "./shapes.ts";
 

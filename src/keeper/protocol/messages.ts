@@ -2,6 +2,7 @@
  * The words that keeper and front say to each other over `fork` IPC (JSON), and nothing else crosses but frames (frames.ts).
  * Types only: the keeper checks what it hears with accept.ts, the front trusts its keeper.
  */
+import type { KeeperFigures, KeeperStatus } from "./status.ts";
 import type { ErrorCode } from "../../errors.ts";
 import type { LifecycleEvent } from "../../events.ts";
 import type { LaunchView } from "./launches.ts";
@@ -108,24 +109,6 @@ export interface CrashView {
   file: string;
 }
 
-/** What the keeper adds to `status`. */
-export interface KeeperStatus {
-  version: string;
-  tier: string;
-  epoch: number;
-  keeper: { pid: number; rssBytes: number };
-  front: { pid: number; rssBytes: number; restarts: number };
-  guardian: { pid: number; rssBytes: number; restarts: number };
-  runs: number;
-  /** Far sides that were used in this life, or are owed a look. */
-  hosts: { host: string; tier: string | null; connections: number; runs: number; sweeping: boolean }[];
-  orphansSwept: number;
-  /** What the start found and ended, by words of the log. */
-  reconciled: string[];
-  crashes: CrashView[];
-  startedAt: number;
-}
-
 /** One MCP server as the front may know it: how to treat it, not what it is. */
 export interface FrontServer {
   name: string;
@@ -157,18 +140,6 @@ export interface NodePlace {
   cwd: string | null;
   env: Record<string, string>;
   limits: { processesMax?: number | undefined; memoryBytesMax?: number | undefined };
-}
-
-/** What the keeper adds to metrics. */
-export interface KeeperFigures {
-  /** Live runs. */
-  runs: { kind: RunKind; state: RunState; count: number }[];
-  /** Ended runs of this epoch, by end reason. */
-  ends: { reason: string; count: number }[];
-  /** The longest that the keeper's loop was late since this was asked last, in milliseconds. */
-  lagMs: number;
-  /** Its open descriptors. */
-  descriptors: number;
 }
 
 /** The part of the config that the front may know: no command, no argument, no environment, but of servers that nodes run. */

@@ -18,10 +18,10 @@ import type {
   FrontConfig,
   FrontMessage,
   KeeperMessage,
-  KeeperStatus,
   RunView,
   TokenGrant,
 } from "../../../src/keeper/protocol/messages.ts";
+import type { KeeperStatus } from "../../../src/keeper/protocol/status.ts";
 
 export const token = "fake-keeper-token-0123456789";
 
