@@ -35,8 +35,8 @@ export interface CallParams {
   sessionMeta?: string;
   /** What its client's token allows; decides which of Holdfast's own tools there are for it. */
   scopes?: ReadonlySet<TokenScope>;
-  /** Hears the server's answer before it is sent on. */
-  onAnswer?: (line: Buffer, isError: boolean) => void;
+  /** Hears the server's answer before it is sent on; true: it is dealt with, and not to be sent. */
+  onAnswer?: (line: Buffer, isError: boolean) => boolean | void;
 }
 
 export class Call {
@@ -94,6 +94,11 @@ export class Call {
     const body = errorBody(this.params.clientId, fault);
     if (this.#stream === undefined) this.#end(body, () => {}, status);
     else this.answer(body, [], () => {});
+  }
+
+  /** Somebody else answers on this response. */
+  letGo(): void {
+    this.#finish();
   }
 
   /** The answer is a stream from now on, and the caller's to fill. */

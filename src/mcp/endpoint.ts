@@ -5,17 +5,18 @@ import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { KeeperLink, ServersNews } from "../keeper/protocol/link.ts";
 import type { FrontConfig, HeldRun } from "../keeper/protocol/messages.ts";
 import type { Log } from "../log.ts";
-import type { ScopeClosed } from "../ownership/scope.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionSet } from "../sessions/set.ts";
 import type { Door, McpCaller } from "./aggregate/door.ts";
 import type { Hub } from "./aggregate/hub.ts";
+import { refusesSessions } from "./stateless/results.ts";
 import { clientOf, readIntroduction } from "./aggregate/introduction.ts";
 import { adoptSessions } from "./adoption.ts";
 import { Call, type CallParams } from "./call.ts";
 import type { Envelope } from "./envelope.ts";
 import { EventStream } from "./event-stream.ts";
 import { accepts, parentOf, scopeOf, sessionIdOf, versionProblem } from "./headers.ts";
+import { endSession } from "./end-session.ts";
 import { rpcCode } from "./json-rpc.ts";
 import { McpSession } from "./mcp-session.ts";
 import type { StartGate } from "./pool/start-gate.ts";
@@ -28,9 +29,6 @@ import { invalid, refusal, slowServer, unavailable, unknownSession } from "./ref
 import { refuse, type Refusal } from "./reply.ts";
 
 type Server = FrontConfig["servers"][number];
-
-/** A DELETE that takes longer than this is answered 202: accepted, the tree is still being ended. */
-const deleteWaitMs = 1000;
 
 export interface EndpointParts {
   link: KeeperLink;
@@ -73,7 +71,8 @@ export class McpEndpoint {
     const { hub, door } = this.#parts;
     const server = name === undefined ? undefined : hub.server(name);
     const isAlone = scopeOf(request) === undefined && !namesStateless(request);
-    const isAssembled = server === undefined || hub.manages(server) || !isAlone;
+    const isOpen = hub.get(sessionIdOf(request) ?? "") !== undefined;
+    const isAssembled = server === undefined || isOpen || hub.manages(server) || !isAlone;
     const selection = isAssembled ? hub.select(name) : undefined;
     if (selection !== undefined) return door.handle({ request, response, selection, headers, caller });
     if (server === undefined || !server.enabled) {
@@ -221,9 +220,16 @@ export class McpEndpoint {
       // A server that refuses the client leaves no session behind, so its id is not given out.
       if (isError) delete params.headers["mcp-session-id"];
       open.hearInitialized(line, isError);
+      const selection = isError && refusesSessions(line) ? this.#parts.hub.select(server.name) : undefined;
+      if (selection === undefined) return false;
+      // It knows no sessions, so it cannot be joined; with a translator in between it can be served.
+      call.letGo();
+      this.#parts.hub.starter.refusedSessions(server);
+      void this.#parts.door.initialize({ ...visit, selection }, { envelope, body }); // answers in every case
+      return true;
     };
     // A client that leaves before it knew the session's id can never come back to it.
-    const call = new Call(params, response, () => void session.close("cancelled"));
+    const call: Call = new Call(params, response, () => void session.close("cancelled"));
     response.once("close", session.lease.hold());
     await open.begin(call, envelope, body);
   }
@@ -260,28 +266,9 @@ export class McpEndpoint {
   // ── DELETE: the client ends its session ──
 
   async #delete(visit: Visit): Promise<void> {
-    const { request, response, headers } = visit;
     const open = this.#find(visit);
     if (open === null) return;
-    const closed = await this.#within(deleteWaitMs, open.session.close("session-ended"));
-    if (response.destroyed) return;
-    if (closed !== undefined && closed.failures.length > 0) {
-      const message = closed.failures.map(({ error }) => asHoldfastError(error).message).join("; ");
-      return refuse(request, response, { ...refusal(500, rpcCode.internal, "survivors", message), headers });
-    }
-    response.writeHead(closed === undefined ? 202 : 204, headers);
-    response.end();
-  }
-
-  /** Resolves with undefined if the end takes longer; it goes on by itself. */
-  #within(ms: number, gone: Promise<ScopeClosed>): Promise<ScopeClosed | undefined> {
-    return new Promise((resolve) => {
-      const timer = this.#parts.clock.after(ms, () => resolve(undefined));
-      void gone.then((closed) => {
-        timer.clear();
-        resolve(closed);
-      });
-    });
+    await endSession(visit, open.session, this.#parts.clock);
   }
 
   /** The session of a request; null when it has none and was answered so. */

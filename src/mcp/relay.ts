@@ -161,7 +161,7 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
     const number = numberAt(line, envelope.idStart, envelope.idEnd);
     const call = this.#settle(number);
     if (call === undefined) return release(); // too late: its caller is gone, was told of a timeout, or cancelled
-    call.params.onAnswer?.(line, envelope.hasError);
+    if (call.params.onAnswer?.(line, envelope.hasError) === true) return release();
     call.answer(line, [{ start: envelope.idStart, end: envelope.idEnd, text: call.params.clientId }], release);
   }
 

@@ -20,7 +20,7 @@ import type { Edit } from "../splice.ts";
 import type { InitializeResult, Introduction, ListName } from "../upstream/handshake.ts";
 import { numberAt } from "../upstream/words.ts";
 import type { ClientSide, PatientCall } from "./client-side.ts";
-import { ownIntroduction } from "./introduction.ts";
+import { ownIntroduction, spokenIn } from "./introduction.ts";
 import { Memory } from "./memory.ts";
 import { Offer } from "./offer.ts";
 import { AskedRoots } from "./roots.ts";
@@ -122,7 +122,7 @@ export class Assembly {
   async introduce(): Promise<InitializeResult> {
     const { protocolVersion } = this.#parts.introduction;
     const [only] = this.seats;
-    if (!this.isPrefixed && only !== undefined) return (await only.learn()).initialize;
+    if (!this.isPrefixed && only !== undefined) return spokenIn(protocolVersion, (await only.learn()).initialize);
     return ownIntroduction(protocolVersion, await this.offer.merged());
   }
 

@@ -3,13 +3,13 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:
 import type { Clock } from "../../clock.ts";
 import { asHoldfastError } from "../../errors.ts";
 import type { TokenScope } from "../../keeper/protocol/messages.ts";
-import type { ScopeClosed } from "../../ownership/scope.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import { Call, type CallParams } from "../call.ts";
 import type { Envelope } from "../envelope.ts";
 import { EventStream } from "../event-stream.ts";
 import { accepts, parentOf, scopeOf, sessionIdOf, sessionVersions, versionProblem } from "../headers.ts";
+import { endSession } from "../end-session.ts";
 import { rpcCode } from "../json-rpc.ts";
 import { headProblem, receive, type Received } from "../receive.ts";
 import { invalid, refusal, slowServer, unavailable, unknownSession } from "../refusals.ts";
@@ -21,9 +21,6 @@ import { clientOf, readIntroduction } from "./introduction.ts";
 import { notOffered } from "./seats.ts";
 import { StatelessDoor, type StatelessVisit } from "../stateless/door.ts";
 import { namesStateless } from "../stateless/metadata.ts";
-
-/** A DELETE that takes longer than this is answered 202: accepted, the rest goes on by itself. */
-const deleteWaitMs = 1000;
 
 export interface DoorParts {
   hub: Hub;
@@ -115,7 +112,7 @@ export class Door {
     const scope = scopeOf(request);
     if (scope === null) return deny(badScope());
     if (scope !== undefined) return this.#inScope(now, scope, received);
-    await this.#initialize(now, received);
+    await this.initialize(now, received);
   }
 
   #pass(visit: Visit, open: Assembly, { envelope, body }: Received): void {
@@ -190,7 +187,7 @@ export class Door {
 
   // ── the first message of a session ──
 
-  async #initialize(visit: Visit, { envelope, body }: Received): Promise<void> {
+  async initialize(visit: Visit, { envelope, body }: Received): Promise<void> {
     const { request, response, selection, headers, caller } = visit;
     const { hub, sessions } = this.#parts;
     if (envelope.kind !== "request" || envelope.method !== "initialize") {
@@ -249,28 +246,9 @@ export class Door {
   // ── DELETE: the client ends its session ──
 
   async #delete(visit: Visit): Promise<void> {
-    const { request, response, headers } = visit;
     const open = this.#find(visit);
     if (open === null) return;
-    const closed = await this.#within(deleteWaitMs, open.session.close("session-ended"));
-    if (response.destroyed) return;
-    if (closed !== undefined && closed.failures.length > 0) {
-      const message = closed.failures.map(({ error }) => asHoldfastError(error).message).join("; ");
-      return refuse(request, response, { ...refusal(500, rpcCode.internal, "survivors", message), headers });
-    }
-    response.writeHead(closed === undefined ? 202 : 204, headers);
-    response.end();
-  }
-
-  /** Resolves with undefined if the end takes longer; it goes on by itself. */
-  #within(ms: number, gone: Promise<ScopeClosed>): Promise<ScopeClosed | undefined> {
-    return new Promise((resolve) => {
-      const timer = this.#parts.clock.after(ms, () => resolve(undefined));
-      void gone.then((closed) => {
-        timer.clear();
-        resolve(closed);
-      });
-    });
+    await endSession(visit, open.session, this.#parts.clock);
   }
 
   /** The session of a request; null when it has none and was answered so. */

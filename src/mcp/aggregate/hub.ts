@@ -94,6 +94,7 @@ export class Hub {
 
   /** Whether sessions on this server alone are assembled, too, and not simply joined to one process. */
   manages(server: FrontServer): boolean {
+    if (this.starter.isStateless(server)) return true;
     const isFar = server.kind !== "stdio" || server.node !== undefined;
     return isFar || server.share === "pool" || server.idleTimeoutMs > 0 || server.maxLifetimeMs > 0;
   }

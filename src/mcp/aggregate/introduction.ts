@@ -1,6 +1,6 @@
 /** What a client says of itself in `initialize`, and what Holdfast answers where servers are several. */
 import { version } from "../../version.ts";
-import { sessionVersions } from "../headers.ts";
+import { sessionVersions, statelessVersion } from "../headers.ts";
 import type { InitializeResult, Introduction } from "../upstream/handshake.ts";
 import type { Merged } from "./merge.ts";
 
@@ -27,6 +27,11 @@ export function clientOf({ clientInfo }: Introduction): { name: string; version:
 export function ownIntroduction(protocolVersion: string, { capabilities, instructions }: Merged): InitializeResult {
   const serverInfo = { name: "holdfast", title: "Holdfast", version };
   return { protocolVersion, capabilities, serverInfo, ...(instructions === undefined ? {} : { instructions }) };
+}
+
+/** What a server says of itself, to a client of another era. */
+export function spokenIn(protocolVersion: string, initialize: InitializeResult): InitializeResult {
+  return initialize.protocolVersion === statelessVersion ? { ...initialize, protocolVersion } : initialize;
 }
 
 function objectOr(value: unknown): Record<string, unknown> {

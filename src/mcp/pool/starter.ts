@@ -4,18 +4,20 @@ import { asHoldfastError, HoldfastError } from "../../errors.ts";
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
 import type { FrontServer, HeldRun } from "../../keeper/protocol/messages.ts";
 import type { Log } from "../../log.ts";
+import { statelessVersion } from "../headers.ts";
 import type { Numbers } from "../numbers.ts";
 import type { Bearers } from "../upstream/bearers.ts";
 import { openRemote } from "../upstream/open-remote.ts";
 import { writeBlob, type RunBlob } from "../run-blob.ts";
-import { greet, learnLists, type InitializeResult } from "../upstream/handshake.ts";
+import { EraWire } from "../upstream/era-wire.ts";
+import { greet, learnLists, type Era, type InitializeResult } from "../upstream/handshake.ts";
 import type { NodeServers } from "../upstream/node-wire.ts";
 import { isNodeAway, openStdio } from "../upstream/open-stdio.ts";
 import { StdioWire } from "../upstream/stdio-wire.ts";
 import { Upstream } from "../upstream/upstream.ts";
-import type { Wire } from "../upstream/wire.ts";
+import type { Wire, WireEvents } from "../upstream/wire.ts";
 import { Breaker } from "./breaker.ts";
-import type { Catalog } from "./catalog.ts";
+import type { Catalog, ServerFacts } from "./catalog.ts";
 import { gone, type StartOrder } from "./order.ts";
 import { RunningServer } from "./running-server.ts";
 import type { StartGate } from "./start-gate.ts";
@@ -49,21 +51,36 @@ interface Rising {
 export class Starter {
   readonly #parts: StarterParts;
   readonly #breakers = new Map<string, Breaker>();
+  /** Servers that end when they are asked for their era, and those that refuse sessions. */
+  readonly #brittle = new Set<string>();
+  readonly #stateless = new Set<string>();
 
   constructor(parts: StarterParts) {
     this.#parts = parts;
   }
 
   breaker(server: FrontServer): Breaker {
-    const key = `${server.name} ${server.fingerprint}`;
+    const key = keyOf(server);
     let breaker = this.#breakers.get(key);
     if (breaker === undefined) this.#breakers.set(key, (breaker = new Breaker(server.name, this.#parts.clock)));
     return breaker;
   }
 
   /** Nobody will ask for this one again. */
-  forget({ name, fingerprint }: FrontServer): void {
-    this.#breakers.delete(`${name} ${fingerprint}`);
+  forget(server: FrontServer): void {
+    const key = keyOf(server);
+    this.#breakers.delete(key);
+    this.#brittle.delete(key);
+    this.#stateless.delete(key);
+  }
+
+  /** It refuses sessions: from now on nobody tries to begin one with it. */
+  refusedSessions(server: FrontServer): void {
+    this.#stateless.add(keyOf(server));
+  }
+
+  isStateless(server: FrontServer): boolean {
+    return this.#stateless.size > 0 && this.#stateless.has(keyOf(server));
   }
 
   /** Resolves with a server that has answered `initialize`. Rejects with what a caller may be told. */
@@ -95,13 +112,15 @@ export class Starter {
     const rising = this.#rise(order);
     rising.listsChanged = seat.listsChanged;
     const { upstream } = rising;
-    const wire = await StdioWire.adopt({ link, clock, server: server.name, sessionId, scope }, run.id, upstream);
+    const wire = new EraWire({ introduction: order.introduction, numbers: this.#parts.numbers, clock }, upstream);
+    wire.attach(await StdioWire.adopt({ link, clock, server: server.name, sessionId, scope }, run.id, wire));
     upstream.attach(wire);
     order.onRun(run.id, true);
     upstream.tokens.restore(tokens);
     upstream.settle(openIds);
     const instructions = catalog.get(order.factsKey)?.initialize.instructions;
     const initialize = { ...seat.initialize, ...(instructions === undefined ? {} : { instructions }) };
+    this.#settleEra(order, upstream, wire, initialize);
     const running = this.#stand(rising, wire, initialize, run.startedAt);
     // Perhaps nobody had learnt yet what it is now.
     if (seat.listsChanged) order.onListChanged(running);
@@ -113,13 +132,15 @@ export class Starter {
     const { server } = order;
     const rising = this.#rise(order);
     const { upstream } = rising;
-    const wire = await this.#open(order, upstream);
+    const wire = new EraWire({ introduction: order.introduction, numbers: this.#parts.numbers, clock }, upstream);
+    wire.attach(await this.#open(order, wire));
     upstream.attach(wire);
     if (wire.runId !== undefined) order.onRun(wire.runId, true);
     try {
       const boundMs = server.connectionTimeoutMs === 0 ? longMs : server.connectionTimeoutMs;
-      const initialize = await greet(upstream, order.introduction, boundMs);
       const known = catalog.get(order.factsKey);
+      const initialize = await this.#greet(upstream, order, boundMs, known);
+      this.#settleEra(order, upstream, wire, initialize);
       const isFresh = known !== undefined && clock.now() - known.learnedAt < factsFreshMs;
       if (!isFresh || JSON.stringify(known.initialize) !== JSON.stringify(initialize)) {
         const lists = await learnLists(upstream, initialize.capabilities);
@@ -186,12 +207,46 @@ export class Starter {
     return running;
   }
 
-  #open({ server, scope, sessionId }: StartOrder, upstream: Upstream): Promise<Wire> {
+  /** A server that ends when it is asked for its era is one of sessions: it will not be asked again. */
+  async #greet(
+    upstream: Upstream,
+    { server, introduction }: StartOrder,
+    boundMs: number,
+    known: ServerFacts | undefined,
+  ): Promise<InitializeResult> {
+    const key = keyOf(server);
+    const era = this.#brittle.has(key) ? "session" : eraOf(known);
+    try {
+      return await greet(upstream, introduction, boundMs, era);
+    } catch (thrown) {
+      if (upstream.closed && era === "unknown") this.#brittle.add(key);
+      throw thrown;
+    }
+  }
+
+  #settleEra(order: StartOrder, upstream: Upstream, wire: EraWire, initialize: InitializeResult): void {
+    if (initialize.protocolVersion !== statelessVersion) return;
+    // A client that keeps no session asked for no more than that; it may know sessions, too.
+    if (order.introduction.protocolVersion !== statelessVersion) this.refusedSessions(order.server);
+    upstream.isStateless = true;
+    wire.become(initialize);
+  }
+
+  #open({ server, scope, sessionId }: StartOrder, upstream: WireEvents): Promise<Wire> {
     const { link, nodes, clock, log, messageBytesMax, bearers } = this.#parts;
     const bearer = bearers.of(server);
     if (server.kind !== "stdio") return openRemote({ server, clock, messageBytesMax, scope, bearer }, upstream);
     return openStdio({ link, nodes, clock, log, server, sessionId, scope }, upstream);
   }
+}
+
+function keyOf(server: FrontServer): string {
+  return `${server.name} ${server.fingerprint}`;
+}
+
+function eraOf(known: ServerFacts | undefined): Era {
+  if (known === undefined) return "unknown";
+  return known.initialize.protocolVersion === statelessVersion ? "stateless" : "session";
 }
 
 /** A server that takes no new calls, or that was never handed out, ends with this front. */

@@ -1,7 +1,7 @@
 /** What the stateless era wants of a result that the session era does not say: its type, and how long it may be kept. */
 import { readEnvelope } from "../envelope.ts";
 import type { InitializeResult } from "../upstream/handshake.ts";
-import { allVersions } from "../headers.ts";
+import { allVersions, statelessVersion } from "../headers.ts";
 
 /** A list may be used again for so long without asking; whoever listens hears of a change at once. */
 const listTtlMs = 5000;
@@ -41,6 +41,14 @@ export function discovery({ capabilities, serverInfo, instructions }: Initialize
     cacheScope: "private",
     _meta: { "io.modelcontextprotocol/serverInfo": serverInfo },
   });
+}
+
+/** Whether a refusal of `initialize` is that of a server which keeps no sessions; the code for it is everybody's own. */
+export function refusesSessions(line: Buffer): boolean {
+  const text = line.toString("utf8");
+  const { error } = JSON.parse(text) as { error?: { code?: unknown } | null };
+  const isItsCode = [-32_601, -32_020, -32_021, -32_022].includes(Number(error?.code));
+  return isItsCode || text.includes("io.modelcontextprotocol/") || text.includes(statelessVersion);
 }
 
 /** Codes of the session era that the stateless one must not say, and what it says instead. */

@@ -75,6 +75,9 @@ class Attempt implements Ongoing {
         this.#events.onHead?.(response);
       },
       onEvent: (event, release) => this.#events.onEvent(event, release),
+      onRefusal: (words) => {
+        if (!isRefused) this.#events.onRefusal?.(words);
+      },
       onEnd: (problem, status) => {
         if (!isRefused || bearer === undefined) return this.#events.onEnd(problem, status);
         isRenewing = status === 401 && token !== null && !this.#hasRenewed;

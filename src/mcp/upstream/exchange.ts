@@ -14,6 +14,8 @@ const refusalBytesMax = 4096;
 export interface ExchangeEvents {
   onHead?: (response: IncomingMessage) => void;
   onEvent: (event: ServerEvent, release: () => void) => void;
+  /** What the other side said with a status of 300 or more, as far as it is kept. */
+  onRefusal?: (words: string) => void;
   /** Once: the answer is over. `problem` says why it is not what it should be. */
   onEnd: (problem: string | undefined, status: number | undefined) => void;
 }
@@ -48,7 +50,7 @@ export function exchange(
     events.onHead?.(response);
     response.on("error", (error) => end(`its connection broke: ${error.message}`));
     response.once("close", () => end(response.complete ? undefined : "its connection broke"));
-    if (status >= 300) return readRefusal(response, end);
+    if (status >= 300) return readRefusal(response, events, end);
     const type = response.headers["content-type"] ?? "";
     if (type.startsWith("text/event-stream")) readEvents(response, messageBytesMax, events, end);
     else readBody(response, messageBytesMax, events, end);
@@ -105,12 +107,13 @@ function readBody(
 }
 
 /** Says what the other side said, in short. */
-function readRefusal(response: IncomingMessage, end: (problem?: string) => void): void {
+function readRefusal(response: IncomingMessage, { onRefusal }: ExchangeEvents, end: (problem?: string) => void): void {
   let words = "";
   response.on("data", (chunk: Buffer) => {
     if (words.length < refusalBytesMax) words += chunk.toString();
   });
   response.once("end", () => {
+    onRefusal?.(words);
     const message = /"message"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(words)?.[1] ?? words.slice(0, 200);
     end(`HTTP ${response.statusCode}${message === "" ? "" : `: ${message}`}`);
   });

@@ -1,6 +1,8 @@
 /** What we say to a server on our own account: `initialize`, and the questions for its lists. */
 import { HoldfastError } from "../../errors.ts";
-import { sessionVersions } from "../headers.ts";
+import { version } from "../../version.ts";
+import { sessionVersions, statelessVersion } from "../headers.ts";
+import { RefusedError } from "./own-requests.ts";
 import type { Upstream } from "./upstream.ts";
 
 /** As whom a server is addressed. */
@@ -36,30 +38,83 @@ const pagesMax = 1000;
 /** Time for one page of a list. */
 const pageMs = 20_000;
 
-/** Rejects with a `server_down` whose message says what the server did instead. */
+/** A server that knows no `server/discover` may also say nothing to it. */
+const probeMs = 5000;
+
+/** What is known of a server's kind before it is asked. */
+export type Era = "session" | "stateless" | "unknown";
+
+/**
+ * Learns what the server is, in the era that it speaks: a client of the stateless one prefers that, a session's client the
+ * other, and what the server refuses in one is tried in the other. Rejects with a `server_down` whose message says what the
+ * server did instead.
+ */
 export async function greet(
   upstream: Upstream,
   introduction: Introduction,
   boundMs: number,
+  era: Era = "unknown",
 ): Promise<InitializeResult> {
-  let result: Partial<InitializeResult> | undefined;
+  const isStateless = introduction.protocolVersion === statelessVersion;
+  const [first, second] =
+    era === "stateless" || (isStateless && era === "unknown") ? [discover, initialize] : [initialize, discover];
+  try {
+    return await first(upstream, introduction, boundMs);
+  } catch (cause) {
+    if (upstream.closed || (cause instanceof HoldfastError && cause.code === "server_down"))
+      throw refused(upstream.server, cause);
+    try {
+      // A server of sessions that is silent before `initialize` is one; one that is silent to `initialize` is none at all.
+      if (first === discover || cause instanceof RefusedError) return await second(upstream, introduction, boundMs);
+    } catch (other) {
+      // Its first refusal says more, where it does not know the other era at all.
+      if (first === discover) throw refused(upstream.server, other);
+    }
+    throw refused(upstream.server, cause);
+  }
+}
+
+async function initialize(upstream: Upstream, introduction: Introduction, boundMs: number): Promise<InitializeResult> {
   // Who speaks the stateless revision itself is spoken for in the newest one that has sessions.
   const asked = sessionVersions.includes(introduction.protocolVersion)
     ? introduction.protocolVersion
     : sessionVersions[0];
-  try {
-    result = (await upstream.ask("initialize", { ...introduction, protocolVersion: asked }, boundMs)) as
-      | Partial<InitializeResult>
-      | undefined;
-  } catch (cause) {
-    throw refused(upstream.server, cause);
-  }
+  const given = { ...introduction, protocolVersion: asked };
+  const result = (await upstream.ask("initialize", given, boundMs)) as Partial<InitializeResult> | undefined;
   if (typeof result?.protocolVersion !== "string")
     throw refused(upstream.server, new Error("answered initialize without a protocolVersion"));
   upstream.say({ jsonrpc: "2.0", method: "notifications/initialized" });
   const { protocolVersion, capabilities = {}, serverInfo = {}, instructions } = result;
   const rest = typeof instructions === "string" ? { instructions } : {};
   return { protocolVersion, capabilities, serverInfo, ...rest };
+}
+
+interface Discovered extends Partial<InitializeResult> {
+  supportedVersions?: unknown;
+  _meta?: Record<string, unknown>;
+}
+
+async function discover(upstream: Upstream, introduction: Introduction, boundMs: number): Promise<InitializeResult> {
+  const _meta = {
+    "io.modelcontextprotocol/protocolVersion": statelessVersion,
+    "io.modelcontextprotocol/clientInfo": { name: "holdfast", version, ...introduction.clientInfo },
+    "io.modelcontextprotocol/clientCapabilities": {},
+  };
+  const asked = upstream.ask("server/discover", { _meta }, Math.min(boundMs, probeMs));
+  const result = (await asked) as Discovered | undefined;
+  const versions = result?.supportedVersions;
+  if (!Array.isArray(versions) || !versions.includes(statelessVersion))
+    throw new Error(`answered server/discover without revision ${statelessVersion}`);
+  const { capabilities = {}, instructions } = result ?? {};
+  const named = result?._meta?.["io.modelcontextprotocol/serverInfo"];
+  const serverInfo = typeof named === "object" && named !== null ? (named as Record<string, unknown>) : {};
+  const rest = typeof instructions === "string" ? { instructions } : {};
+  return {
+    protocolVersion: statelessVersion,
+    capabilities,
+    serverInfo: { name: upstream.server, version: "", ...serverInfo },
+    ...rest,
+  };
 }
 
 function refused(server: string, cause: unknown): HoldfastError {

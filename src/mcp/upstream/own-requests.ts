@@ -4,6 +4,16 @@ import type { SentIds } from "../../keeper/protocol/linked-run.ts";
 import type { Envelope } from "../envelope.ts";
 import type { Numbers } from "../numbers.ts";
 
+/** The server answered with an error. */
+export class RefusedError extends Error {
+  override readonly name = "RefusedError";
+  readonly code: number;
+  constructor(code: number, message: string) {
+    super(`answered: ${message}`);
+    this.code = code;
+  }
+}
+
 interface OwnRequest {
   resolve: (result: unknown) => void;
   reject: (error: Error) => void;
@@ -52,8 +62,11 @@ export class OwnRequests {
     this.#open.delete(number);
     this.#closed(number);
     own.timer.clear();
-    const message = JSON.parse(line.toString()) as { result?: unknown; error?: { message?: unknown } | null };
-    if (envelope.hasError) own.reject(new Error(`answered: ${String(message.error?.message)}`));
+    const message = JSON.parse(line.toString()) as {
+      result?: unknown;
+      error?: { code?: unknown; message?: unknown } | null;
+    };
+    if (envelope.hasError) own.reject(new RefusedError(Number(message.error?.code), String(message.error?.message)));
     else own.resolve(message.result);
   }
 

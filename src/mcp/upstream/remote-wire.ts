@@ -9,6 +9,7 @@ import type { FrontServer } from "../../keeper/protocol/messages.ts";
 import { readEnvelope, type Envelope } from "../envelope.ts";
 import type { Bearer } from "../../oauth/bearer.ts";
 import { errorBody, rpcCode } from "../json-rpc.ts";
+import { refusalOf, statelessHeaders } from "./stateless-http.ts";
 import type { ServerEvent } from "./event-parser.ts";
 import { authorizedExchange, type Ongoing } from "./authorized.ts";
 import { exchange, type ExchangeEvents } from "./exchange.ts";
@@ -34,6 +35,8 @@ export class RemoteWire implements Wire {
   readonly #params: RemoteParams;
   readonly #events: WireEvents;
   readonly #live = new Set<Ongoing>();
+  /** Requests of the stateless era, by their ids. */
+  readonly #cancellable = new Map<string, Ongoing>();
   readonly #isSse: boolean;
   #url: URL;
   #sessionId: string | undefined;
@@ -60,9 +63,16 @@ export class RemoteWire implements Wire {
   send(line: Buffer): boolean {
     if (this.#closed || this.#live.size >= exchangesMax) return false;
     const envelope = readEnvelope(line);
+    if (envelope.method === "notifications/cancelled" && this.#cancel(envelope, line)) return true;
     const id = envelope.kind === "request" ? line.toString("latin1", envelope.idStart, envelope.idEnd) : undefined;
     let isAnswered = id === undefined || this.#isSse;
-    this.#exchange("POST", line, {
+    const isStateless = envelope.versionStart > 0;
+    const request = this.#exchange("POST", line, isStateless ? statelessHeaders(envelope, line) : {}, {
+      onRefusal: (words) => {
+        const refused = isStateless && id !== undefined ? refusalOf(words, id) : undefined;
+        if (refused !== undefined) this.#events.onLine(refused, () => {});
+        isAnswered ||= refused !== undefined;
+      },
       onHead: ({ headers }) => {
         const session = headers["mcp-session-id"];
         if (typeof session === "string") this.#sessionId ??= session;
@@ -71,13 +81,22 @@ export class RemoteWire implements Wire {
         isAnswered ||= this.#hear(event, release) === id;
       },
       onEnd: (problem, status) => {
+        if (id !== undefined) this.#cancellable.delete(id);
         if (status === 404 && this.#sessionId !== undefined) return this.#lost("has ended our session (HTTP 404)");
         if (!isAnswered || (problem !== undefined && id !== undefined && this.#isSse))
           this.#answerFor(id ?? "null", problem ?? "it ended its answer without one");
         else if (envelope.method === "notifications/initialized" && !this.#isSse) this.#listen();
       },
     });
+    if (isStateless && id !== undefined) this.#cancellable.set(id, request);
     return true;
+  }
+
+  /** Without a session the end of a request's connection is what cancels it. */
+  #cancel({ requestStart, requestEnd }: Envelope, line: Buffer): boolean {
+    const request = this.#cancellable.get(line.toString("latin1", requestStart, requestEnd));
+    request?.destroy();
+    return request !== undefined;
   }
 
   close(): Promise<void> {
@@ -110,37 +129,47 @@ export class RemoteWire implements Wire {
       };
       const ms = server.connectionTimeoutMs === 0 ? 2_147_483_647 : server.connectionTimeoutMs;
       const timer = clock.after(ms, () => fail(`named no address within ${ms} ms`));
-      this.#exchange("GET", undefined, {
-        onEvent: (event, release) => {
-          if (event.name !== "endpoint") return void this.#hear(event, release);
-          release();
-          const address = new URL(event.data.toString(), this.#url);
-          // Otherwise the other side could have our credentials sent to anybody.
-          if (address.origin !== this.#url.origin) return fail(`names an address elsewhere, ${address.origin}`);
-          this.#url = address;
-          timer.clear();
-          resolve();
+      this.#exchange(
+        "GET",
+        undefined,
+        {},
+        {
+          onEvent: (event, release) => {
+            if (event.name !== "endpoint") return void this.#hear(event, release);
+            release();
+            const address = new URL(event.data.toString(), this.#url);
+            // Otherwise the other side could have our credentials sent to anybody.
+            if (address.origin !== this.#url.origin) return fail(`names an address elsewhere, ${address.origin}`);
+            this.#url = address;
+            timer.clear();
+            resolve();
+          },
+          onEnd: (problem) => fail(problem ?? "ended its stream"),
         },
-        onEnd: (problem) => fail(problem ?? "ended its stream"),
-      });
+      );
     });
   }
 
   /** What the server says of its own accord. A server that offers no such stream says 405. */
   #listen(): void {
     if (this.#closed) return;
-    this.#exchange("GET", undefined, {
-      onHead: ({ statusCode }) => {
-        if (statusCode === 200) this.#retryMs = retryMs.first;
+    this.#exchange(
+      "GET",
+      undefined,
+      {},
+      {
+        onHead: ({ statusCode }) => {
+          if (statusCode === 200) this.#retryMs = retryMs.first;
+        },
+        onEvent: (event, release) => void this.#hear(event, release),
+        onEnd: (_, status) => {
+          if (status === 405 || this.#closed) return;
+          if (status === 404 && this.#sessionId !== undefined) return this.#lost("has ended our session (HTTP 404)");
+          this.#retry = this.#params.clock.after(this.#retryMs, () => this.#listen());
+          this.#retryMs = Math.min(this.#retryMs * 2, retryMs.most);
+        },
       },
-      onEvent: (event, release) => void this.#hear(event, release),
-      onEnd: (_, status) => {
-        if (status === 405 || this.#closed) return;
-        if (status === 404 && this.#sessionId !== undefined) return this.#lost("has ended our session (HTTP 404)");
-        this.#retry = this.#params.clock.after(this.#retryMs, () => this.#listen());
-        this.#retryMs = Math.min(this.#retryMs * 2, retryMs.most);
-      },
-    });
+    );
   }
 
   /** Passes a message on; returns the id that it answers. */
@@ -169,12 +198,18 @@ export class RemoteWire implements Wire {
     this.#events.onLine(errorBody(id, { code: rpcCode.unavailable, message, reason: "server_down" }), () => {});
   }
 
-  #exchange(method: "POST" | "GET", body: Buffer | undefined, events: ExchangeEvents): void {
+  #exchange(
+    method: "POST" | "GET",
+    body: Buffer | undefined,
+    more: OutgoingHttpHeaders,
+    events: ExchangeEvents,
+  ): Ongoing {
     const { messageBytesMax, bearer } = this.#params;
-    const parts = { method, url: this.#url, headers: this.#headers(method), messageBytesMax };
+    const parts = { method, url: this.#url, headers: { ...this.#headers(method), ...more }, messageBytesMax };
     const whole = body === undefined ? parts : { ...parts, body };
     const request = authorizedExchange(whole, events, bearer, () => this.#live.delete(request));
     this.#live.add(request);
+    return request;
   }
 
   #headers(method = "DELETE"): OutgoingHttpHeaders {

@@ -185,7 +185,7 @@ export class Upstream implements WireEvents {
 
   // ── from the server ──
 
-  onLine(line: Buffer, release: () => void, again = false): void {
+  onLine(line: Buffer, release: () => void, again = false, about?: number): void {
     let envelope: Envelope;
     try {
       envelope = readEnvelope(line);
@@ -199,7 +199,7 @@ export class Upstream implements WireEvents {
     // A reader who stalls may hold up a server of its own, never one that others use too.
     const go = this.#params.shared ? () => {} : release;
     if (envelope.kind === "response") this.#answered(envelope, text, go);
-    else if (envelope.kind === "request") this.#whispers.asked(envelope, text, go, again);
+    else if (envelope.kind === "request") this.#whispers.asked(envelope, text, go, again, about);
     else this.#notified(envelope, text, go);
     if (this.#params.shared) release();
   }
@@ -271,8 +271,9 @@ export class Upstream implements WireEvents {
   #forsake(number: number): boolean {
     const waiting = this.#calls.get(number);
     if (waiting === undefined) return false;
-    this.#whispers.haunt(number, waiting.party);
-    this.#drop(number, this.shared);
+    // Without sessions a server says nothing more of a call that was given up, and each question names its call.
+    if (!this.isStateless) this.#whispers.haunt(number, waiting.party);
+    this.#drop(number, this.shared && !this.isStateless);
     return true;
   }
 

@@ -63,8 +63,8 @@ export class Whispers {
     if (this.#ghosts.delete(number)) this.#legacy()?.closed(number);
   }
 
-  /** `again`: the front before may have asked its client, who is not asked twice. */
-  asked(envelope: Envelope, line: Buffer, release: () => void, again = false): void {
+  /** `again`: the front before may have asked its client, who is not asked twice. `about`: the call that it belongs to. */
+  asked(envelope: Envelope, line: Buffer, release: () => void, again = false, about?: number): void {
     const serverId = line.toString("latin1", envelope.idStart, envelope.idEnd);
     const hasToken = envelope.tokenStart > 0;
     const serverToken = hasToken ? line.toString("latin1", envelope.tokenStart, envelope.tokenEnd) : undefined;
@@ -76,7 +76,9 @@ export class Whispers {
       this.#answerRoots(serverId);
       return release();
     }
-    const party = again ? undefined : this.#listener();
+    const concerned = about === undefined ? undefined : this.#calls.get(about);
+    const meant = about === undefined ? this.#listener() : concerned?.party;
+    const party = again ? undefined : meant;
     if (party === undefined) {
       this.#send(unheard(serverId, again ? undefined : refusal(this.#calls.size + this.#ghosts.size)));
       return release();
@@ -91,7 +93,8 @@ export class Whispers {
     const text = String(question.number);
     const edits: Edit[] = [{ start: envelope.idStart, end: envelope.idEnd, text }];
     if (hasToken) edits.push({ start: envelope.tokenStart, end: envelope.tokenEnd, text });
-    this.#pass(party, line, edits, release, question);
+    if (concerned !== undefined) concerned.call.tell(line, edits, release);
+    else this.#pass(party, line, edits, release, question);
   }
 
   /** Any notification but progress and changed lists. */

@@ -8,8 +8,9 @@ export interface WireEvents {
   /**
    * One message from the server, without a newline. The bytes are valid only during the call. Call `release` once they
    * were passed on: that is what lets the server say more. `again`: the front before this one may have dealt with it.
+   * `about`: the number of the one call that a question belongs to, where the wire knows it.
    */
-  onLine(line: Buffer, release: () => void, again?: boolean): void;
+  onLine(line: Buffer, release: () => void, again?: boolean, about?: number): void;
   /** Once, and nothing comes after it. `outcome` is a sentence for whoever waited for an answer, `code` says the same to programs. */
   onClosed(outcome: string, code?: ErrorCode): void;
 }

@@ -1,0 +1,148 @@
+/** Real clients of both generations in front of a real server that keeps no sessions, and in front of one that knows nothing else. */
+import assert from "node:assert/strict";
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { token, type FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
+import { leavesNothing } from "../helpers/no-leaks.ts";
+import { everythingFile } from "../helpers/servers.ts";
+import { until } from "../helpers/until.ts";
+import { startFront } from "./helpers/assembled.ts";
+import { connect, generations, type Generation, type Peer } from "./helpers/peers.ts";
+
+leavesNothing();
+const boundMs = 10_000;
+const fixture = fileURLToPath(new URL("../fixtures/stateless-server.ts", import.meta.url));
+const node = process.execPath;
+
+describe("real clients and servers of both eras", { timeout: 90_000 }, () => {
+  let keeper: FakeKeeper;
+  let remote: ChildProcess;
+  before(async () => {
+    remote = spawn(node, [fixture, "--http"], { stdio: ["ignore", "pipe", "inherit"] });
+    const [port] = (await once(createInterface({ input: remote.stdout! }), "line")) as [string];
+    const stdio = { command: node, args: [fixture] };
+    keeper = await startFront(
+      { s: stdio, p: stdio, h: stdio, e: { command: node, args: [everythingFile(), "stdio"] } },
+      { p: { share: "pool" }, h: { kind: "http", url: `http://127.0.0.1:${port}/mcp`, headers: {} } },
+    );
+  });
+  after(async () => {
+    await keeper[Symbol.asyncDispose]();
+    remote.kill();
+    await once(remote, "exit");
+  });
+
+  const at = (generation: Generation, path: string, more: Partial<Parameters<typeof connect>[1]> = {}) =>
+    connect(generation, {
+      url: `${keeper.url}${path}`,
+      headers: { authorization: `Bearer ${token}` },
+      content: { sure: true, name: "Ada" },
+      ...more,
+    });
+
+  async function useAll(peer: Peer, prefix: string): Promise<void> {
+    assert.ok((await peer.tools()).includes(`${prefix}echo`));
+    assert.equal(await peer.call(`${prefix}echo`, { message: "é" }), "é");
+    assert.equal(
+      await peer.call(`${prefix}deploy`, { env: "prod" }),
+      'deployed to prod: {"sure":true,"name":"Ada"} as it was',
+    );
+    const both = JSON.parse(await peer.call(`${prefix}both`)) as { sum: { model: string }; roots: { roots: object[] } };
+    assert.deepEqual([both.sum.model, both.roots.roots.length], ["m", 1]);
+    const steps: unknown[] = [];
+    assert.equal(await peer.call(`${prefix}steps`, {}, undefined, (step) => void steps.push(step)), "done");
+    assert.deepEqual(steps, [
+      { progress: 1, total: 2 },
+      { progress: 2, total: 2 },
+    ]);
+    assert.match(await peer.read("note://one"), /a note/);
+    assert.match(await peer.prompt(`${prefix}greet`, { name: "Bo" }), /Hello Bo/);
+    await assert.rejects(peer.call(`${prefix}none`), /none/);
+  }
+
+  for (const generation of generations) {
+    for (const [path, name, prefix] of [
+      ["/mcp/s", "stateless", ""],
+      ["/mcp/h", "stateless", ""],
+      ["/mcp", "holdfast", "h__"],
+    ] as const) {
+      it(`serves a ${generation} in front of a server without sessions, on ${path}`, async () => {
+        const peer = await at(generation, path);
+        assert.equal(peer.name, name);
+        await useAll(peer, prefix);
+        const who = JSON.parse(await peer.call(`${prefix}who`)) as Record<string, { name?: string; sampling?: object }>;
+        assert.deepEqual(who["io.modelcontextprotocol/clientCapabilities"]?.sampling, {});
+        await peer.close();
+      });
+    }
+
+    it(`tells a ${generation} of changes at a server without sessions`, async () => {
+      for (const path of ["/mcp/s", "/mcp/h"]) {
+        const peer = await at(generation, path, { info: "listening" });
+        const before_ = await peer.tools();
+        await peer.call("pid");
+        await peer.listen("note://one");
+        await peer.call("touch", { uri: "note://other" });
+        await peer.call("touch", { uri: "note://one" });
+        await until("it hears of the resource", async () => peer.heard.includes("note://one"), { boundMs });
+        assert.ok(!peer.heard.includes("note://other"));
+        const grown = await peer.call("grow");
+        await until("it hears of the tools", async () => peer.heard.includes("toolsChanged"), { boundMs });
+        assert.deepEqual([before_.includes(grown), (await peer.tools()).includes(grown)], [false, true], path);
+        await peer.close();
+      }
+    });
+
+    it(`cancels for a ${generation} what it gives up`, async () => {
+      for (const path of ["/mcp/s", "/mcp/h"]) {
+        const peer = await at(generation, path, { info: "giving up" });
+        const before_ = Number(await peer.call("cancelled"));
+        const gone = new AbortController();
+        const given = peer.call("wait", {}, gone.signal, () => gone.abort());
+        await assert.rejects(given);
+        const isOver = async () => Number(await peer.call("cancelled")) === before_ + 1;
+        await until("the server knows", isOver, { boundMs });
+        await peer.close();
+      }
+    });
+
+    it(`serves a ${generation} in front of a published server that knows sessions only`, async () => {
+      const scope = generation === "stateless client (SDK 2)" ? { "x-holdfast-scope": "real" } : {};
+      const headers = { authorization: `Bearer ${token}`, ...scope };
+      const peer = await at(generation, "/mcp/e", { headers });
+      assert.equal(await peer.call("echo", { message: "é" }), "Echo: é");
+      assert.match(await peer.call("trigger-sampling-request", { prompt: "2+2?" }), /"text": "4"/);
+      assert.match(await peer.call("trigger-elicitation-request"), /Ada/);
+      assert.match(await peer.call("get-roots-list"), /somewhere/);
+      const steps: unknown[] = [];
+      const long = { duration: 0.2, steps: 2 };
+      await peer.call("trigger-long-running-operation", long, undefined, (step) => void steps.push(step));
+      assert.equal(steps.length, 2);
+      await peer.close();
+    });
+  }
+
+  it("asks the very client whose call it is, when two wait at one pooled server without sessions", async () => {
+    const two = await Promise.all(
+      ["one", "two"].map((name) => at("session client (SDK 1)", "/mcp/p", { content: { name } })),
+    );
+    const pids = await Promise.all(two.map((peer) => peer.call("pid")));
+    assert.equal(new Set(pids).size, 1);
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, at_) => two[at_ % 2]!.call("deploy", { env: String(at_) })),
+    );
+    for (const [at_, answer] of answers.entries())
+      assert.equal(answer, `deployed to ${at_}: {"name":"${at_ % 2 === 0 ? "one" : "two"}"} as it was`);
+    await Promise.all(two.map((peer) => peer.close()));
+  });
+
+  it("tells the caller when its client cannot answer a question", async () => {
+    const peer = await at("session client (SDK 1)", "/mcp/s", { content: undefined });
+    await assert.rejects(peer.call("deploy", { env: "prod" }), /did not answer its question.*nobody is at home/);
+    assert.equal(await peer.call("echo", { message: "still there" }), "still there");
+    await peer.close();
+  });
+});
