@@ -24,6 +24,12 @@ export interface UpstreamQuestion extends Question {
   upstream: Upstream;
 }
 
+/** A call that is with a server, and whose it is. */
+export interface Waiting {
+  call: PendingCall;
+  party: Party;
+}
+
 /** Stands for a session of the front before this one whose call is over, and which hears nothing any more. */
 export const nobody: Party = {
   hear: (_line, _edits, release) => release(),

@@ -16,7 +16,7 @@ import type { Numbers } from "../numbers.ts";
 import { flatten, splice, type Edit } from "../splice.ts";
 import { TokenBook } from "../token-book.ts";
 import { OwnRequests } from "./own-requests.ts";
-import { nobody, type Party, type PendingCall, type UpstreamQuestion } from "./party.ts";
+import { nobody, type Party, type PendingCall, type UpstreamQuestion, type Waiting } from "./party.ts";
 import { numberAt, unheard } from "./words.ts";
 import { Whispers } from "./whispers.ts";
 import type { Wire, WireEvents } from "./wire.ts";
@@ -40,11 +40,6 @@ export interface UpstreamParams {
   onListChanged: (what: string) => void;
   /** A task began whose progress token must be known as long as the server lives. */
   onToken: () => void;
-}
-
-interface Waiting {
-  call: PendingCall;
-  party: Party;
 }
 
 export class Upstream implements WireEvents {

@@ -7,7 +7,7 @@ import type { SentIds } from "../../keeper/protocol/linked-run.ts";
 import type { Envelope } from "../envelope.ts";
 import type { Numbers } from "../numbers.ts";
 import { flatten, splice, type Edit } from "../splice.ts";
-import type { Party, PendingCall, UpstreamQuestion } from "./party.ts";
+import type { Party, UpstreamQuestion, Waiting } from "./party.ts";
 import type { Upstream } from "./upstream.ts";
 import { unheard } from "./words.ts";
 import type { Legacy } from "./wire.ts";
@@ -23,7 +23,7 @@ export interface WhispersParams {
 export class Whispers {
   readonly #params: WhispersParams;
   readonly #upstream: Upstream;
-  readonly #calls: ReadonlyMap<number, { call: PendingCall; party: Party }>;
+  readonly #calls: ReadonlyMap<number, Waiting>;
   readonly #send: (line: Buffer, ids?: SentIds) => boolean;
   readonly #legacy: () => Legacy | undefined;
   readonly #ghosts = new Map<number, Party>();
@@ -36,7 +36,7 @@ export class Whispers {
   constructor(
     params: WhispersParams,
     upstream: Upstream,
-    calls: ReadonlyMap<number, { call: PendingCall; party: Party }>,
+    calls: ReadonlyMap<number, Waiting>,
     send: (line: Buffer, ids?: SentIds) => boolean,
     legacy: () => Legacy | undefined,
   ) {
