@@ -35,8 +35,8 @@ import {
   readOrMakeSecret,
   removeKeeperRecord,
   writeKeeperRecord,
+  type StatePaths,
 } from "./state-directory.ts";
-import type { StatePaths } from "./state-directory.ts";
 
 export class Keeper {
   readonly paths: StatePaths;
