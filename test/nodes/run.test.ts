@@ -65,7 +65,7 @@ describe("runs on real nodes", { timeout: 120_000 }, () => {
   it(`are each told apart, ${atOnce} at once and ${atOnce} in a row, and leave neither a process nor a descriptor on either side`, async () => {
     check(1, await invoke("far", script(1), "in 1\n"));
     const sides = { gateway: gateway.pids.keeper, node: far.pid };
-    const before = Object.values(sides).map((pid) => familyOf(pid));
+    const familiesBefore = Object.values(sides).map((pid) => familyOf(pid));
     const descriptors = () =>
       [gateway.pids.front, gateway.pids.keeper, far.pid, far.record.front.pid].map(descriptorsOf);
     const openBefore = descriptors();
@@ -76,7 +76,7 @@ describe("runs on real nodes", { timeout: 120_000 }, () => {
     assert.equal(new Set(answers.map(({ run }) => run.id)).size, atOnce);
     assert.deepEqual(
       Object.values(sides).map((pid) => familyOf(pid)),
-      before,
+      familiesBefore,
     );
     await until(
       "the descriptors are those of before",
@@ -173,12 +173,12 @@ describe("runs on real nodes", { timeout: 120_000 }, () => {
 
   it("go on under the next front, and end with the approval of their node", async () => {
     const { id } = await runs.start({ host: "far", argv: ["sh", "-c", "echo begun; exec sleep 1000"] });
-    await runs.output(id, (text) => text.includes("begun"));
+    await runs.output(id, (printed) => printed.includes("begun"));
     const { front } = gateway.pids;
     process.kill(front, "SIGKILL");
     await gateway.renewed({ front });
     await isHere("far");
-    assert.equal(await runs.output(id, (text) => text.includes("begun")), "begun\n");
+    assert.equal(await runs.output(id, (printed) => printed.includes("begun")), "begun\n");
     const [live] = await runs.live();
     assert.deepEqual([live?.id, live?.state], [id, "running"]);
     const revoked = JSON.parse((await holdfast("nodes", "revoke", "far", "--json")).stdout) as ResultOf<"node.revoke">;

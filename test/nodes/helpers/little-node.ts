@@ -111,16 +111,13 @@ export class LittleNode implements AsyncDisposable {
 
 /** A run as a node tells it; running unless `told` says otherwise. */
 export function told(request: string, differing: Partial<RunView> = {}): RunView {
-  const background = {
-    ...{ request, outputBytes: 0, lastOutputAt: null, lastInputAt: null, lastViewedAt: null },
-    ...{ onFrontLoss: "keep" as const, keepMs: 60_000, size: null, growing: null },
-  };
-  return {
-    ...{ id: request, kind: "exec", server: null, sessionId: null, scopeKey: null, host: "local", state: "running" },
-    ...{ pid: 4711, startedAt: 1_000_000, endedAt: null, leaderEndedAt: null, command: "true", cwd: "/", background },
-    ...{ endReason: null, exitCode: null, signal: null, survivors: [], processes: [] },
-    ...differing,
-  };
+  const used = { outputBytes: 0, lastOutputAt: null, lastInputAt: null, lastViewedAt: null, size: null, growing: null };
+  const background = { request, onFrontLoss: "keep" as const, keepMs: 60_000, ...used };
+  const what = { id: request, kind: "exec", server: null, command: "true", cwd: "/", pid: 4711 } as const;
+  const whose = { sessionId: null, scopeKey: null, host: "local", background, survivors: [], processes: [] };
+  const times = { startedAt: 1_000_000, endedAt: null, leaderEndedAt: null };
+  const end = { endReason: null, exitCode: null, signal: null };
+  return { ...what, ...whose, ...times, ...end, state: "running", ...differing };
 }
 
 /** As it is after its end. */
