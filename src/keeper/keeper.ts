@@ -294,8 +294,7 @@ export class Keeper {
     const { urls, tier } = this;
     const self = { version, pid, startTime, bootId: bootId(), epoch: this.#epoch, tier, url: urls[0] ?? "", urls };
     const helpers = { front: { pid: this.#front.pid }, guardian: this.#guardian.identity() };
-    const node = this.#options.node?.settings.id ?? null;
     const read = { config: this.#options.live.file ?? null, certificate: this.#certificate };
-    writeKeeperRecord(this.paths, { ...self, node, ...read, ...helpers });
+    writeKeeperRecord(this.paths, { ...self, node: this.#options.node?.settings.id ?? null, ...read, ...helpers });
   }
 }
