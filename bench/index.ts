@@ -34,6 +34,10 @@ const benches: Record<string, Bench> = {
     question: "what does a session cost, and what is left of 500?",
     load: () => import("./sessions.ts"),
   },
+  published: {
+    question: "what do published servers cost by npx and by node, and what is left of 50 child sessions on them?",
+    load: () => import("./published.ts"),
+  },
   "sessions-loop": {
     question: "does anything stay behind when sessions come and go?",
     load: () => import("./sessions-loop.ts"),

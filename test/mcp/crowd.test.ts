@@ -59,14 +59,24 @@ describe("a crowd of sessions", { timeout: 120_000 }, () => {
     });
   });
 
-  it(`with share: "pool" the same ${sessions} sessions have ${servers} trees in all`, async () => {
-    const config = (marks: string) => ({ mcpServers: countedServers(servers, marks, { share: "pool" }) });
+  it(`with share: "pool" the same ${sessions} sessions, ended in the same ways, have ${servers} trees in all`, async () => {
+    const config = (marks: string) => ({
+      mcpServers: countedServers(servers, marks, { share: "pool" }),
+      session: { idleLeaseMs: 1500 },
+    });
     await withGateway(config, async (gateway) => {
       const clients: McpClient[] = [];
-      await inLanes(sessions, 8, async () => void clients.push(await visitor(gateway, servers)));
+      const listening: Disposable[] = [];
+      await inLanes(sessions, 8, async () => {
+        const client = await visitor(gateway, servers);
+        listening.push(await client.listen());
+        clients.push(client);
+      });
       assert.equal(await runsOf(gateway), servers);
-      await Promise.all(clients.map((client) => client.delete()));
-      for (const client of clients) client[Symbol.dispose]();
+      const half = clients.splice(0, sessions / 2);
+      await Promise.all(half.map((client) => client.delete()));
+      assert.equal(await runsOf(gateway), servers, "the others still have them");
+      for (const one of [...half, ...clients, ...listening]) one[Symbol.dispose]();
       await nothingLeft(gateway);
     });
   });
