@@ -107,8 +107,7 @@ export class Keeper {
       this.#figures.count(event);
       this.#front.tell({ type: "event", event });
     };
-    const { tier, refusedTiers: refused } = this;
-    this.#log.info({ event: "keeper.started", version, epoch: this.#epoch, tier, refused });
+    log.info({ event: "keeper.started", version, epoch, tier: this.tier, refused: this.refusedTiers });
   }
 
   get tier(): TierName {
