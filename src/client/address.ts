@@ -13,7 +13,9 @@ export interface GatewayAddress {
 
 /** Where the gateway listens; read anew each time, since it may have been restarted. Throws `gateway_unreachable`. */
 export function urlOf({ state, url }: GatewayAddress): string {
-  const found = url ?? (readJson(join(state, "keeper.json")) as { url?: string } | undefined)?.url;
+  const record = readJson(join(state, "keeper.json")) as { url?: string; node?: string | null } | undefined;
+  if (url === undefined && typeof record?.node === "string") throw isNode(state, record.node);
+  const found = url ?? record?.url;
   if (found === undefined) throw noGateway(state);
   return found.replace(/\/+$/, "");
 }
@@ -41,6 +43,13 @@ export function noGateway(state: string): HoldfastError {
 }
 
 /** Says besides, as far as the state directory tells it, that the gateway died there. */
+function isNode(state: string, node: string): HoldfastError {
+  return new HoldfastError(
+    "gateway_unreachable",
+    `the state directory ${state} is the one of node ${node}, which listens nowhere: ask its gateway (\`holdfast nodes describe ${node.slice(0, 12)}\`, \`holdfast ps\`); \`holdfast stop\` ends it`,
+  );
+}
+
 export function unreachable(url: string, cause: unknown, address?: GatewayAddress): HoldfastError {
   const { code, cause: below } = cause as { code?: string; cause?: { code?: string } };
   const died = address === undefined ? undefined : describeDeath(address);

@@ -1,4 +1,4 @@
-/** `holdfast stop`: ends the gateway in order, with or without a front. */
+/** `holdfast stop`: ends the gateway, or the node, of a state directory in order, with or without a front. */
 import { noGateway } from "../client/address.ts";
 import { HoldfastError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
@@ -11,16 +11,14 @@ const stopMsMax = 120_000;
 export async function stop(context: CommandContext): Promise<number> {
   const record = findKeeper(context.state);
   if (record === undefined) throw noGateway(context.state);
+  const who = `the ${record.node === null ? "gateway" : "node"} (pid ${record.pid})`;
   signalKeeper(record, "SIGTERM");
-  const gone = await waitFor(`the gateway (pid ${record.pid}) to end its runs`, () => !isSame(record), stopMsMax);
+  const gone = await waitFor(`${who} to end its runs`, () => !isSame(record), stopMsMax);
   if (!gone) {
     const advice = `see ${context.state}/log; a second \`holdfast stop\` skips the graces`;
-    throw new HoldfastError(
-      "survivors",
-      `the gateway (pid ${record.pid}) is still stopping after ${stopMsMax / 1000} s; ${advice}`,
-    );
+    throw new HoldfastError("survivors", `${who} is still stopping after ${stopMsMax / 1000} s; ${advice}`);
   }
   if (context.json) printJson({ stopped: record.pid });
-  else printLines([`the gateway (pid ${record.pid}) has ended`]);
+  else printLines([`${who} has ended`]);
   return 0;
 }

@@ -122,7 +122,11 @@ describe("holdfast node run", { timeout: 120_000, concurrency: 3 }, () => {
       const caller = await gateway.arrived(end === "signal" ? 1 : 2);
       await caller.start(`n1-${end}`, ["sh", "-c", "trap '' TERM; sleep 1000"]);
       if (end === "signal") node.child.kill("SIGTERM");
-      else assert.equal((await runCommand(node.home, ["stop"])).code, 0);
+      else {
+        const [shown, stopped] = await Promise.all([runCommand(node.home, ["ps"]), runCommand(node.home, ["stop"])]);
+        assert.match(shown.stderr, /is the one of node [0-9a-f]{32}, which listens nowhere|no gateway runs/);
+        assert.match(stopped.stdout, /^the node \(pid \d+\) has ended$/m);
+      }
       assert.equal((await caller.ended(`n1-${end}`)).endReason, "shutdown");
       assert.equal(await node.ended(), 0);
       await until("goodbye", () => caller.closed === 1000, { boundMs: 5000 });

@@ -74,7 +74,9 @@ export class NodeFront {
   async run(): Promise<void> {
     await this.#recall();
     const failure = await this.#dialer.run();
-    if (failure !== undefined) await this.#finish({ exitCode: null, failure });
+    if (failure === undefined) return;
+    const { code, message } = failure;
+    await this.#finish({ exitCode: null, failure: { code, message } });
   }
 
   /** The keeper ends all runs: the gateway hears of each, then that we go. When only this front is replaced there is nothing to say. */
@@ -121,8 +123,7 @@ export class NodeFront {
     for (const { request, run } of told.toReversed()) {
       this.#runs.learn(request, run.id);
       if (run.state !== "exited") this.#live.add(request);
-      // Which streams it has only its first front knew; one that is empty counts as read at the end of the acknowledgement.
-      if (isSinceEpoch(run, epoch)) this.#once?.started(request, "merged");
+      if (isSinceEpoch(run, epoch)) this.#once?.started(request);
     }
     return told;
   }
@@ -143,7 +144,7 @@ export class NodeFront {
       if (!wire.isOpen) return;
       this.#wire = wire;
       this.#once?.welcome(wire);
-      for (const { request, run } of told) this.#once?.told(request, run);
+      for (const each of told) this.#tellOnce(each);
     } catch (thrown) {
       wire.drop(`the keeper of this node does not say what it runs: ${String(thrown)}`);
     }
@@ -163,8 +164,23 @@ export class NodeFront {
     const how = signal ?? (exitCode === null ? "" : `code ${exitCode}`);
     const data = { run: told.request, endReason, exitCode, signal };
     this.#progress("ended", `${told.request} ended: ${endReason ?? "exited"}${how === "" ? "" : `, ${how}`}`, data);
-    this.#once?.told(told.request, told.run);
+    this.#tellOnce(told);
     if (this.#live.size === 0) this.#whenNoneLive?.();
+  }
+
+  /** What is on its way to the gateway, if there is one. Of an ended run nobody reads what is empty. */
+  #tellOnce({ request, run }: RequestedRun): void {
+    const once = this.#once;
+    if (once?.told(request, run) !== true) return;
+    const asked = { run: this.#runs.idOf(request), offset: 0, bytesMax: 1, waitMs: 0, viewer: false, pace: false };
+    for (const stream of ["stdout", "stderr"] as const) {
+      this.#link.ask("exec.read", { ...asked, stream }).then(
+        ({ printed }) => {
+          if (printed === 0) once.empty(stream);
+        },
+        () => once.empty(stream), // its output is not kept any more
+      );
+    }
   }
 
   #makeAsks(): Asks {
@@ -175,8 +191,8 @@ export class NodeFront {
         if (this.#closing !== undefined) throw new HoldfastError("gateway_busy", "this node is stopping");
         this.#once?.mayStart(request);
       },
-      onStarted: ({ request, streams }, run) => {
-        this.#once?.started(request ?? "", streams);
+      onStarted: ({ request }, run) => {
+        this.#once?.started(request ?? "");
         this.#progress("started", `${request ?? ""} started: ${run.command}`, { run: request, command: run.command });
       },
       onRefused: ({ request, argv }, error) => {

@@ -4,7 +4,7 @@
  */
 import { constants } from "node:os";
 import { HoldfastError } from "../../errors.ts";
-import type { OutputView } from "../../keeper/protocol/background.ts";
+import type { OutputStream, OutputView } from "../../keeper/protocol/background.ts";
 import type { RunView } from "../../keeper/protocol/messages.ts";
 import type { NodeFinish, NodeSettings } from "../../keeper/protocol/node.ts";
 import type { NodeRequests } from "../protocol/words.ts";
@@ -30,7 +30,7 @@ export class Once {
   /** The one run, once it is over. */
   #ended: RunView | undefined;
   /** Streams of which the gateway has not all. */
-  readonly #unread = new Set<"stdout" | "stderr">();
+  readonly #unread = new Set<OutputStream>(["stdout", "stderr"]);
   /** The gateway has the end of the run; it may still be reading. */
   #isTold = false;
   #wire: Wire | undefined;
@@ -57,17 +57,15 @@ export class Once {
     throw new HoldfastError("run_limit", "this node takes one run (--once), and has it");
   }
 
-  started(request: string, streams: "merged" | "apart"): void {
+  started(request: string): void {
     if (this.#request !== undefined) return;
     this.#request = request;
-    this.#unread.add("stdout");
-    if (streams === "apart") this.#unread.add("stderr");
     this.#enter("run", 0);
   }
 
-  /** On its way to the gateway on the present wire, if there is one; again after each welcome. */
-  told(request: string, run: RunView): void {
-    if (request !== this.#request || run.state !== "exited") return;
+  /** On its way to the gateway on the present wire, if there is one; again after each welcome. True: it is the one run, and over. */
+  told(request: string, run: RunView): boolean {
+    if (request !== this.#request || run.state !== "exited") return false;
     if (this.#ended === undefined) {
       this.#ended = run;
       this.#enter("acknowledgement", this.#settings.acknowledgeMs);
@@ -76,6 +74,7 @@ export class Once {
       this.#isTold = true;
       this.#look();
     });
+    return true;
   }
 
   /** A piece of output is on its way to the gateway. */
@@ -89,6 +88,12 @@ export class Once {
       this.#unread.delete(stream);
       this.#look();
     });
+  }
+
+  /** Nothing was printed there, or the run has no such stream. */
+  empty(stream: OutputStream): void {
+    this.#unread.delete(stream);
+    this.#look();
   }
 
   [Symbol.dispose](): void {
