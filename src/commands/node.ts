@@ -17,7 +17,7 @@ import { forgetGateway } from "../nodes/node/pin.ts";
 import { nodeNameShape } from "../nodes/protocol/shapes.ts";
 import { findConfig } from "./gateway.ts";
 import { conclude, listenForSignals, sayTier, tierOf } from "./keeping.ts";
-import { askAtTerminal, printable } from "./person.ts";
+import { Person, printable } from "./person.ts";
 
 export interface NodeOptions {
   state: string;
@@ -51,6 +51,7 @@ export async function node(options: NodeOptions): Promise<number> {
   const paths = openStateDirectory(options.state);
   const print = printer(options.json);
   const settings = makeSettings(options, config, paths, { fingerprint, name });
+  using person = new Person(config.node.askMs);
   const keeper = new Keeper({
     state: options.state,
     live,
@@ -59,7 +60,7 @@ export async function node(options: NodeOptions): Promise<number> {
       entry: nodeEntry,
       settings,
       onProgress: print,
-      askPerson: config.node.ask === "on-miss" ? askAtTerminal(config.node.askMs) : undefined,
+      askPerson: config.node.ask === "on-miss" ? (question) => person.ask(question) : undefined,
     },
     onListening: (own, restarts) => welcome(own, settings, restarts),
   });

@@ -1,27 +1,40 @@
-/** Asks the person at this terminal one yes-or-no question, for a bounded time. */
+/** Asks the person at this terminal yes-or-no questions, each for a bounded time. */
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import type { AskPerson, PersonAnswer } from "../keeper/background/consent.ts";
+import type { PersonAnswer } from "../keeper/background/consent.ts";
 
-/** `nobody` where there is no terminal, or another program has it: to read from it then would stop this process. */
-export function askAtTerminal(boundMs: number): AskPerson {
-  return async (question) => {
-    if (!process.stdin.isTTY || !process.stderr.isTTY || !isInForeground()) return "nobody";
+export class Person implements Disposable {
+  readonly #boundMs: number;
+  readonly #gone = Promise.withResolvers<PersonAnswer>();
+  #isGone = false;
+
+  constructor(boundMs: number) {
+    this.#boundMs = boundMs;
+  }
+
+  /** `nobody` where there is no terminal, or another program has it: to read from it then would stop this process. */
+  async ask(question: string): Promise<PersonAnswer> {
+    if (this.#isGone || !process.stdin.isTTY || !process.stderr.isTTY || !isInForeground()) return "nobody";
     const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
     const { promise, resolve } = Promise.withResolvers<PersonAnswer>();
-    const late = setTimeout(() => resolve("late"), boundMs);
+    const late = setTimeout(() => resolve("late"), this.#boundMs);
     lines.once("line", (line) => resolve(/^y(?:es)?$/i.test(line.trim()) ? "yes" : "no"));
     lines.once("close", () => resolve("nobody"));
-    process.stderr.write(
-      `${question.split("\n").map(printable).join("\n")}\nallow this once? [y/N] (${Math.round(boundMs / 1000)} s) `,
-    );
-    const answer = await promise;
+    const seconds = Math.round(this.#boundMs / 1000);
+    process.stderr.write(`${question.split("\n").map(printable).join("\n")}\nallow this once? [y/N] (${seconds} s) `);
+    const answer = await Promise.race([promise, this.#gone.promise]);
     clearTimeout(late);
     lines.close();
     process.stdin.pause();
     if (answer === "late") process.stderr.write("no answer: refused\n");
     return answer;
-  };
+  }
+
+  /** Nobody is asked any more; who waits hears `nobody`. */
+  [Symbol.dispose](): void {
+    this.#isGone = true;
+    this.#gone.resolve("nobody");
+  }
 }
 
 /** What somebody far away said is not for the terminal to obey. */

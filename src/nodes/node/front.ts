@@ -34,7 +34,7 @@ export class NodeFront {
   /** Welcome, and told all that we run. */
   #wire: Wire | undefined;
   /** What changed while the keeper was being asked for all of them: newer than its answer. */
-  #changedMeanwhile: Map<string, RunView> | undefined;
+  readonly #changedMeanwhile = new Set<Map<string, RunView>>();
   #whenNoneLive: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
@@ -113,9 +113,8 @@ export class NodeFront {
     const { epoch } = this.#link.hello;
     const since = this.#pins.pin?.epoch ?? epoch;
     const changed = new Map<string, RunView>();
-    this.#changedMeanwhile = changed;
-    const answer = await this.#link.ask("exec.requests", {});
-    this.#changedMeanwhile = undefined;
+    this.#changedMeanwhile.add(changed);
+    const answer = await this.#link.ask("exec.requests", {}).finally(() => this.#changedMeanwhile.delete(changed));
     const told = answer
       .filter(({ run }) => isSinceEpoch(run, since))
       .map(({ request, run }) => ({ request, run: changed.get(request) ?? run }));
@@ -153,7 +152,7 @@ export class NodeFront {
   #changed(run: RunView): void {
     const told = this.#runs.told(run);
     if (told === undefined) return;
-    this.#changedMeanwhile?.set(told.request, run);
+    for (const changed of this.#changedMeanwhile) changed.set(told.request, run);
     this.#wire?.send({ type: "state", ...told });
     if (run.state !== "exited") {
       this.#live.add(told.request);
