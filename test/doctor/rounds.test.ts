@@ -10,6 +10,7 @@ import { leavesNothing } from "../helpers/no-leaks.ts";
 import { readListed, type Listed } from "../helpers/pids.ts";
 import { fixture } from "../helpers/servers.ts";
 import { Random } from "../mcp/helpers/random.ts";
+import { growingRunsAreNamed } from "./growing.ts";
 import { Machine, machineProblem, type Planned } from "./helpers/machine.ts";
 
 const rounds = 20;
@@ -87,43 +88,48 @@ function mistakes({ live }: World, report: Report, planted: readonly Listed[]): 
   });
 }
 
-describe("doctor --reap", () => {
+// The second only waits, so it takes no time beside the first.
+describe("the doctor over a while", { concurrency: 2 }, () => {
   leavesNothing();
-  const problem = machineProblem();
-  it(
-    `ends exactly the orphans of sixty trees, ${rounds} times in a row (seed ${seed})`,
-    { skip: problem ?? false },
-    async () => {
-      await using machine = await Machine.start();
-      const world: World = { machine, random: new Random(seed), live: new Set(), next: 0 };
-      let live: Awaited<ReturnType<typeof plantHost>> | undefined;
-      let ended = 0;
-      for (let round = 0; round < rounds; round += 1) {
-        const doomed = [await plantHost(world, kinds)];
-        if (round % liveRounds === 0) {
-          if (live !== undefined) doomed.push(live);
-          live = await plantHost(world, liveKinds);
+  describe("doctor --reap", () => {
+    const problem = machineProblem();
+    it(
+      `ends exactly the orphans of sixty trees, ${rounds} times in a row (seed ${seed})`,
+      { skip: problem ?? false },
+      async () => {
+        await using machine = await Machine.start();
+        const world: World = { machine, random: new Random(seed), live: new Set(), next: 0 };
+        let live: Awaited<ReturnType<typeof plantHost>> | undefined;
+        let ended = 0;
+        for (let round = 0; round < rounds; round += 1) {
+          const doomed = [await plantHost(world, kinds)];
+          if (round % liveRounds === 0) {
+            if (live !== undefined) doomed.push(live);
+            live = await plantHost(world, liveKinds);
+          }
+          for (const { host, roles } of doomed) {
+            await machine.kill(host);
+            for (const role of roles) world.live.delete(role);
+          }
+          const planted = readListed(machine.list).filter((one) => machine.isLive(one));
+          const orphans = planted.filter((one) => !world.live.has(roleOf(one)));
+          assert.ok(
+            orphans.length >= perHost && planted.length - orphans.length >= perHost,
+            `round ${round}: too few planted`,
+          );
+          const report = await machine.examine("--reap", "--yes");
+          assert.deepEqual(mistakes(world, report, planted), [], `round ${round} of seed ${seed}`);
+          const left = orphans.filter((one) => machine.isLive(one));
+          assert.deepEqual(left, [], `round ${round} of seed ${seed}: orphans that still live`);
+          const lost = planted.filter((one) => world.live.has(roleOf(one)) && !machine.isLive(one));
+          assert.deepEqual(lost, [], `round ${round} of seed ${seed}: ended although their host lives`);
+          assert.equal(report.reaped.survivors.length, 0);
+          ended += report.reaped.ended.length;
         }
-        for (const { host, roles } of doomed) {
-          await machine.kill(host);
-          for (const role of roles) world.live.delete(role);
-        }
-        const planted = readListed(machine.list).filter((one) => machine.isLive(one));
-        const orphans = planted.filter((one) => !world.live.has(roleOf(one)));
-        assert.ok(
-          orphans.length >= perHost && planted.length - orphans.length >= perHost,
-          `round ${round}: too few planted`,
-        );
-        const report = await machine.examine("--reap", "--yes");
-        assert.deepEqual(mistakes(world, report, planted), [], `round ${round} of seed ${seed}`);
-        const left = orphans.filter((one) => machine.isLive(one));
-        assert.deepEqual(left, [], `round ${round} of seed ${seed}: orphans that still live`);
-        const lost = planted.filter((one) => world.live.has(roleOf(one)) && !machine.isLive(one));
-        assert.deepEqual(lost, [], `round ${round} of seed ${seed}: ended although their host lives`);
-        assert.equal(report.reaped.survivors.length, 0);
-        ended += report.reaped.ended.length;
-      }
-      assert.ok(ended >= rounds * perHost, `${ended} trees ended`);
-    },
-  );
+        assert.ok(ended >= rounds * perHost, `${ended} trees ended`);
+      },
+    );
+  });
+
+  growingRunsAreNamed();
 });
