@@ -1,5 +1,5 @@
 /** What every command has in common whose process becomes a keeper: its signals, its tier, its end. */
-import { hasTerminal } from "../contain/processes.ts";
+import { readProcess } from "../contain/processes.ts";
 import type { TierName } from "../contain/types.ts";
 import { constants } from "node:os";
 import { HoldfastError } from "../errors.ts";
@@ -36,7 +36,7 @@ export function listenForSignals(keeper: Keeper, onHangup?: () => void): KeeperS
     void keeper.close("shutdown"); // `ended` tells the outcome
   };
   const again = () => void keeper.close("shutdown", undefined, { again: true }); // `ended` tells the outcome
-  const hangup = onHangup === undefined || hasTerminal(process.pid) ? undefined : onHangup;
+  const hangup = onHangup === undefined || readProcess(process.pid)?.terminal !== 0 ? undefined : onHangup;
   const stops: NodeJS.Signals[] = hangup === undefined ? ["SIGTERM", "SIGINT", "SIGHUP"] : ["SIGTERM", "SIGINT"];
   for (const signal of stops) process.on(signal, stop);
   process.on("SIGUSR2", again);

@@ -13,6 +13,10 @@ export interface ProcessInfo {
   ppid: number;
   processGroup: number;
   session: number;
+  /** Its controlling terminal; 0 = none. */
+  terminal: number;
+  /** Process group in the foreground of that terminal; -1 without one. */
+  foregroundGroup: number;
   /** Letter of /proc/<pid>/stat. `Z` and `X` are dead and hold nothing but a number. */
   state: string;
   startTime: string;
@@ -43,12 +47,6 @@ function readOrUndefined(path: string): string | undefined {
   }
 }
 
-/** Whether it has a controlling terminal, whose end it is told by SIGHUP. */
-export function hasTerminal(pid: number): boolean {
-  const stat = readOrUndefined(`/proc/${pid}/stat`) ?? "";
-  return (stat.slice(stat.lastIndexOf(")") + 2).split(" ")[4] ?? "0") !== "0";
-}
-
 /** One process, or undefined when there is none of this number. */
 export function readProcess(pid: number): ProcessInfo | undefined {
   const stat = readOrUndefined(`/proc/${pid}/stat`);
@@ -61,6 +59,8 @@ export function readProcess(pid: number): ProcessInfo | undefined {
     ppid: Number(fields[1]),
     processGroup: Number(fields[2]),
     session: Number(fields[3]),
+    terminal: Number(fields[4]),
+    foregroundGroup: Number(fields[5]),
     threads: Number(fields[17]),
     startTime: fields[19] ?? "0",
     rssBytes: Number(fields[21]) * pageBytes,

@@ -3,27 +3,19 @@
  * so that judging one tree costs what that tree costs, and so that all judgements of one look rest on the same facts.
  */
 import { readFileSync, readlinkSync, statSync } from "node:fs";
-import { allPids, bootId, childrenOf, pageBytes, type ProcessInfo } from "../contain/processes.ts";
+import { allPids, bootId, childrenOf, isAlive, readProcess, type ProcessInfo } from "../contain/processes.ts";
 import { pipeEndsOf, readDescriptor, readDescriptors, type Descriptor, type Unreadable } from "./descriptors.ts";
 import type { FarEnd } from "./far-ends.ts";
 import { readTcpSockets, type TcpSocket } from "./tcp-sockets.ts";
 import { readUnixSockets, type UnixSocket } from "./unix-sockets.ts";
 
-export interface Seen extends ProcessInfo {
-  /** 0 = no controlling terminal. */
-  terminal: number;
-  /** Process group in the foreground of that terminal; -1 without one. */
-  foregroundGroup: number;
-}
+export type Seen = ProcessInfo;
 
 /** Who holds a socket, or one end of a pipe. */
 export interface Holder {
   pid: number;
   number: number;
 }
-
-/** USER_HZ is 100 on every architecture that Node runs on. */
-const msPerTick = 10;
 
 function read(path: string): string | undefined {
   try {
@@ -32,29 +24,6 @@ function read(path: string): string | undefined {
     return undefined; // ended, or not ours to read: nothing to see either way
   }
 }
-
-function readSeen(pid: number): Seen | undefined {
-  const stat = read(`/proc/${pid}/stat`);
-  if (stat === undefined) return undefined;
-  // The name is in parentheses and may hold anything, so the fields are counted from the last one.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return {
-    pid,
-    state: fields[0] ?? "X",
-    ppid: Number(fields[1]),
-    processGroup: Number(fields[2]),
-    session: Number(fields[3]),
-    terminal: Number(fields[4]),
-    foregroundGroup: Number(fields[5]),
-    cpuMs: (Number(fields[11]) + Number(fields[12])) * msPerTick,
-    threads: Number(fields[17]),
-    startTime: fields[19] ?? "0",
-    rssBytes: Number(fields[21]) * pageBytes,
-  };
-}
-
-const isLiving = (seen: Seen | undefined): seen is Seen =>
-  seen !== undefined && seen.state !== "Z" && seen.state !== "X";
 
 /** Remembers what a question about a number was answered. */
 function once<T>(ask: (key: number) => T): (key: number) => T {
@@ -83,8 +52,8 @@ export class Look {
 
   constructor() {
     for (const pid of allPids()) {
-      const seen = readSeen(pid);
-      if (!isLiving(seen) || pid === kernelThreads || seen.ppid === kernelThreads) continue;
+      const seen = readProcess(pid);
+      if (!isAlive(seen) || pid === kernelThreads || seen.ppid === kernelThreads) continue;
       this.processes.set(pid, seen);
     }
     for (const seen of this.processes.values()) {
@@ -263,7 +232,7 @@ export class Look {
 export function cpuMsNow(processes: readonly Seen[]): number {
   let sum = 0;
   for (const { pid, startTime } of processes) {
-    const now = readSeen(pid);
+    const now = readProcess(pid);
     if (now?.startTime === startTime) sum += now.cpuMs;
   }
   return sum;

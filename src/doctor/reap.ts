@@ -85,7 +85,7 @@ async function endTree(
   }
   const command = look.commandOf(now.root.pid);
   // What is forked between two rounds is below somebody who was seen; all of it is stopped before anything is killed.
-  const seen = new Map(now.members.map((each) => [nameOf(each), each as ProcessInfo]));
+  const seen = new Map(now.members.map((each) => [nameOf(each), each]));
   killAll(() => {
     const living = livingOf([...seen.values()]);
     for (const each of living) seen.set(nameOf(each), each);
