@@ -116,15 +116,17 @@ function tell(context: CommandContext, node: Node, words: (node: Node) => string
 }
 
 function table(nodes: Node[]): string[] {
-  const rows = nodes.map((node) => [
-    node.name,
-    shownState(node),
-    node.id.slice(0, 12),
-    `${node.about.platform}-${node.about.arch}`,
-    node.about.tier,
-    String(node.runs),
-    node.connected ? "now" : `${duration(Date.now() - node.lastSeenAt)} ago`,
-  ]);
+  const rows = nodes
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    .map((node) => [
+      node.name,
+      shownState(node),
+      node.id.slice(0, 12),
+      `${node.about.platform}-${node.about.arch}`,
+      node.about.tier,
+      String(node.runs),
+      node.connected ? "now" : `${duration(Date.now() - node.lastSeenAt)} ago`,
+    ]);
   const all = [["NAME", "STATE", "ID", "SYSTEM", "TIER", "RUNS", "SEEN"], ...rows];
   const widths = all[0]!.map((_, at) => Math.max(...all.map((row) => row[at]!.length)));
   return all.map((row) =>

@@ -1,6 +1,6 @@
 /** A command from its start to its end in one call: for callers that want its result and not a run to look after. */
 import type { RunView } from "../keeper/protocol/messages.ts";
-import type { RunService, StartOptions } from "./service.ts";
+import type { OutputPiece, RunService, StartOptions } from "./service.ts";
 
 export interface InvokeOptions extends StartOptions {
   /** All of its input; without it the command reads the end of its input at once. */
@@ -35,12 +35,25 @@ export async function invoke(runs: RunService, options: InvokeOptions): Promise<
     if (input !== undefined) await runs.write(id, input, true).catch(() => {});
     const outcome = await Promise.race([runs.wait(id, waitMs), gaveUp.promise]);
     const run = outcome === "gave-up" ? await runs.end(id, "cancelled", false) : outcome;
-    const read = (stream: "stdout" | "stderr") =>
-      runs.read(id, { stream, offset: -outputBytesMax, bytesMax: outputBytesMax, waitMs: 0, viewer: false });
-    const [stdout, stderr] = await Promise.all([read("stdout"), read("stderr")]);
+    const [stdout, stderr] = await Promise.all([
+      readEnd(runs, id, "stdout", outputBytesMax),
+      readEnd(runs, id, "stderr", outputBytesMax),
+    ]);
     const { bytes, printed: stdoutBytes } = stdout;
     return { run, stdout: bytes, stderr: stderr.bytes, stdoutBytes, stderrBytes: stderr.printed };
   } finally {
     signal?.removeEventListener("abort", giveUp);
   }
+}
+
+/** From the beginning, in one question, where that is all; else from so many bytes before the end. */
+async function readEnd(
+  runs: RunService,
+  id: string,
+  stream: "stdout" | "stderr",
+  bytesMax: number,
+): Promise<OutputPiece> {
+  const piece = await runs.read(id, { stream, offset: 0, bytesMax, waitMs: 0, viewer: false });
+  if (piece.printed <= bytesMax) return piece;
+  return runs.read(id, { stream, offset: piece.printed - bytesMax, bytesMax, waitMs: 0, viewer: false });
 }

@@ -11,6 +11,7 @@ import { Background } from "../helpers/background.ts";
 import { Gateway, mainFile, spawnOnTier } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { McpClient } from "../helpers/mcp-client.ts";
 import { bestTier } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
 import { descriptorsOf, familyOf } from "./helpers/baseline.ts";
@@ -28,7 +29,7 @@ describe("runs on real nodes", { timeout: 120_000 }, () => {
   let runs: Background;
   let far: NodeProcess;
   before(async () => {
-    home = new Home(bestTier(), quick);
+    home = new Home(bestTier(), { ...quick, tools: { nodes: "run" } });
     gateway = await Gateway.start(home);
     runs = new Background(gateway);
     const { invite } = await runs.call("node.invite", { name: "far" });
@@ -169,6 +170,28 @@ describe("runs on real nodes", { timeout: 120_000 }, () => {
     assert.match((await holdfast("ps")).stdout, /on far +running .*\n.*sleep 2000/);
     await client.endSession(session.id);
     assert.equal((await runs.ended(second.id)).endReason, "session-ended");
+  });
+
+  it("are an agent's to start by the tool `nodes`, where the config offers it", async () => {
+    const agent = new McpClient(`${gateway.url}/mcp`, gateway.token);
+    await agent.initialize();
+    const use = async (words: object) => {
+      const { result } = await agent.request("tools/call", { name: "nodes", arguments: words });
+      return result as { isError?: boolean; content: { text: string }[]; structuredContent: Record<string, unknown> };
+    };
+    const status = await use({ action: "status" });
+    assert.match(status.content[0]?.text ?? "", /far: connected, linux-/);
+    const good = await use({ action: "run", node: "far", command: "cat; pwd", stdin: "in\n", workdir: "/tmp" });
+    assert.deepEqual([good.isError, good.content[0]?.text], [undefined, "in\n/tmp"]);
+    const bad = await use({ action: "run", node: "far", command: "echo no >&2; exit 3" });
+    assert.deepEqual([bad.isError, bad.content[0]?.text], [true, "stderr:\nno\n\n(exit code 3 on far)"]);
+    const long = await use({ action: "run", node: "far", command: "sleep 1000", yieldMs: 50 });
+    assert.equal(long.structuredContent["status"], "running");
+    const none = await use({ action: "run", node: "moon", command: "true" });
+    assert.equal(none.structuredContent["code"], "node_unknown");
+    await agent.delete();
+    const ended = await runs.ended(String(long.structuredContent["sessionId"]));
+    assert.equal(ended.endReason, "session-ended", "it ends with the agent's session");
   });
 
   it("go on under the next front, and end with the approval of their node", async () => {

@@ -190,9 +190,13 @@ export class Nodes {
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, boundMs);
     });
-    // One that cannot be ended has its reason on record, and is told when it can be.
-    const ends = runs.map((run) => this.#far.end({ run, reason, hurried: false }).catch(() => {}));
-    await Promise.race([Promise.all(ends), late]);
+    // One that cannot be ended has its reason on record, and its node is told when it is back: for that nobody waits.
+    const isHere = (run: string) => this.#remotes.get(this.#runs.find(run)?.row.node ?? "")?.link !== undefined;
+    const ends = runs.map((run) => ({
+      waits: isHere(run),
+      end: this.#far.end({ run, reason, hurried: false }).catch(() => {}),
+    }));
+    await Promise.race([Promise.all(ends.filter(({ waits }) => waits).map(({ end }) => end)), late]);
     clearTimeout(timer);
   }
 
