@@ -177,11 +177,12 @@ describe("a lane", () => {
 });
 
 describe("the pace", () => {
-  it("holds a run to its reader, and lets go when it has read", () => {
+  it("holds a run to its reader, and lets go when it has read, or did not for its time", async () => {
     let printed = 0;
     const calls: string[] = [];
     using pace = new Pace({
       behindMax: 100,
+      readerBoundMs: 200,
       printed: () => printed,
       pause: () => calls.push("pause"),
       resume: () => calls.push("resume"),
@@ -199,6 +200,10 @@ describe("the pace", () => {
     assert.deepEqual(calls, ["pause"]);
     pace.readTo(60);
     assert.deepEqual(calls, ["pause", "resume"]);
+    print(100);
+    const began = performance.now();
+    await until("the run goes on", () => calls.length === 4, { boundMs: 5000 });
+    assert.ok(performance.now() - began >= 190, "a reader that is away for less is waited for");
   });
 });
 

@@ -13,6 +13,9 @@ const emptyLookMs = 1000;
 /** Sizes that are remembered, so that a screen can be drawn as it was. */
 const sizesMax = 100;
 
+/** A reader in the foreground that is silent for so long is gone; one far away may be away for the run's lease. */
+const readerBoundMs = 5000;
+
 export interface LiveParts {
   io: RunIo;
   stdout: RunOutput;
@@ -48,8 +51,9 @@ export class LiveRun {
     this.keepMs = made.keepMs;
     this.#outputs = { stdout: made.stdout, stderr: made.stderr };
     if (!spec.background) {
-      made.stdout.paceBy(this.io.tap("stdout"));
-      made.stderr?.paceBy(this.io.tap("stderr"));
+      const boundMs = Math.max(readerBoundMs, spec.leaseMs);
+      made.stdout.paceBy(this.io.tap("stdout"), boundMs);
+      made.stderr?.paceBy(this.io.tap("stderr"), boundMs);
     }
     if (spec.kind === "pty") this.sizes.push({ offset: 0, ...spec.size });
     this.#watchdog = new Watchdog(

@@ -19,10 +19,11 @@ export class RunOutput {
   }
 
   /** From now on nothing is written over that the reader in the foreground has not read. */
-  paceBy(tap: Tap): void {
+  paceBy(tap: Tap, readerBoundMs: number): void {
     const { ring } = this;
     this.#pace = new Pace({
       behindMax: ring.tailBytes / 2,
+      readerBoundMs,
       printed: () => ring.printed,
       pause: () => tap.pause(),
       resume: () => tap.resume(),

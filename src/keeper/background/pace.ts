@@ -3,12 +3,11 @@
  * over unread. A reader that is gone does not hold it up for long; nobody else who looks on ever does.
  */
 
-/** A reader that asks for nothing for so long is taken to be gone. */
-const readerBoundMs = 5000;
-
 export interface PaceParts {
   /** How far the reader may be behind, in bytes. */
   behindMax: number;
+  /** A reader that asks for nothing for so long is taken to be gone. */
+  readerBoundMs: number;
   printed: () => number;
   pause: () => void;
   resume: () => void;
@@ -32,7 +31,7 @@ export class Pace implements Disposable {
     this.#timer = setTimeout(() => {
       this.#readerIsGone = true;
       this.#letGo();
-    }, readerBoundMs);
+    }, this.#parts.readerBoundMs);
   }
 
   /** The reader has all before `offset`. */
