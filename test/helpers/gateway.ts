@@ -33,9 +33,10 @@ export function spawnOnTier(
   words: string[],
   output: "log" | "pipe",
   given: Record<string, string> = {},
+  before: string[] = [],
 ): ChildProcess {
   const { prefix, identity, env } = launchOn(home.tier);
-  const [command = "", ...rest] = [...prefix, process.execPath, ...words];
+  const [command = "", ...rest] = [...before, ...prefix, process.execPath, ...words];
   const log = output === "log" ? home.openLog() : undefined;
   try {
     return spawn(command, rest, {

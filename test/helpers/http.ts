@@ -1,5 +1,6 @@
 /** One HTTP exchange over node:http: no pool that outlives the test, no retry, no redirect, every byte as it came. */
 import http from "node:http";
+import https from "node:https";
 import { text } from "node:stream/consumers";
 
 export interface Exchange {
@@ -14,7 +15,10 @@ export interface Exchange {
 /** The response as soon as its headers are there; its body is the caller's to read. */
 export async function open(url: string, given: Exchange = {}): Promise<http.IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
-  const request = http.request(url, {
+  // Whose certificate it is is other tests' matter.
+  const isSecure = url.startsWith("https:");
+  const request = (isSecure ? https : http).request(url, {
+    ...(isSecure ? { rejectUnauthorized: false } : {}),
     method: given.method ?? "GET",
     headers: given.headers ?? {},
     agent: given.agent ?? false,

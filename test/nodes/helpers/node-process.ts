@@ -15,6 +15,22 @@ type Step = Omit<NodeProgress, "data"> & Record<string, unknown>;
 
 const boundMs = 20_000;
 
+export interface NodeGiven {
+  /** Of an earlier node, which this one goes on as. */
+  home?: Home;
+  /** Removes the home at its end; true for one that it was not given. */
+  ownsHome?: boolean;
+  config?: object;
+  /** The gateway's address as the node is to see it. */
+  url?: string;
+  words?: string[];
+  /** Put before the whole command line. */
+  prefix?: string[];
+  /** Node's own, for the node's keeper. */
+  flags?: string[];
+  env?: Record<string, string>;
+}
+
 export class NodeProcess implements AsyncDisposable {
   readonly home: Home;
   readonly steps: Step[] = [];
@@ -23,15 +39,16 @@ export class NodeProcess implements AsyncDisposable {
   readonly #ownHome: boolean;
   stderr = "";
 
-  /** `home`: of an earlier node, which this one goes on as; a node with one of its own removes it at the end. */
-  constructor(url: string, words: string[] = [], given: { home?: Home; config?: object } = {}) {
-    this.#ownHome = given.home === undefined;
+  constructor(url: string, words: string[] = [], given: NodeGiven = {}) {
+    this.#ownHome = given.ownsHome ?? given.home === undefined;
     this.home = given.home ?? new Home(bestTier(), given.config);
     const { home } = this;
     const { hostname, port } = new URL(url);
     const where = ["--host", hostname.replaceAll(/[[\]]/g, ""), "--port", port];
     const own = ["--state", home.stateDir, "--config", home.configFile, "--json"];
-    this.child = spawnOnTier(home, ["--disable-sigusr1", mainFile, "node", "run", ...where, ...words, ...own], "pipe");
+    const { prefix = [], flags = [], env = {} } = given;
+    const line = ["--disable-sigusr1", ...flags, mainFile, "node", "run", ...where, ...words, ...own];
+    this.child = spawnOnTier(home, line, "pipe", env, prefix);
     home.hold("node", { pid: this.pid, startTime: statOf(this.pid)?.startTime ?? "" });
     this.#exited = once(this.child, "close");
     createInterface({ input: this.child.stdout! }).on("line", (line) => this.steps.push(JSON.parse(line) as Step));
