@@ -14,7 +14,8 @@ import type { NodeProcess } from "./helpers/node-process.ts";
 
 leavesNothing();
 const boundMs = 20_000;
-const leaseMs = 2000;
+/** Longer than a busy machine takes to start a front anew. */
+const leaseMs = 6000;
 const beatMs = 200;
 /** What the issue allows past the lease for the records to be right. */
 const agreeMs = 2000;
@@ -149,7 +150,7 @@ describe("an MCP server on a node", { timeout: 90_000, concurrency: 4 }, () => {
       assert.match(detail, /`holdfast nodes list`.*hostFallback/);
     }
     const took = performance.now() - began;
-    assert.ok(took >= leaseMs / 2 && took < leaseMs + 2 * agreeMs, `${took} ms`);
+    assert.ok(took >= leaseMs - 1000 && took < leaseMs + 2 * agreeMs, `${took} ms`);
     const records = (await list()).filter(({ host }) => host === "doomed");
     assert.deepEqual(
       records.map(({ state, endReason }) => `${state} ${endReason}`),

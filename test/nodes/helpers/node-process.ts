@@ -47,8 +47,8 @@ export class NodeProcess implements AsyncDisposable {
     const where = ["--host", hostname.replaceAll(/[[\]]/g, ""), "--port", port];
     const own = ["--state", home.stateDir, "--config", home.configFile, "--json"];
     const { prefix = [], flags = [], env = {} } = given;
-    const line = ["--disable-sigusr1", ...flags, mainFile, "node", "run", ...where, ...words, ...own];
-    this.child = spawnOnTier(home, line, "pipe", env, prefix);
+    const whole = ["--disable-sigusr1", ...flags, mainFile, "node", "run", ...where, ...words, ...own];
+    this.child = spawnOnTier(home, whole, "pipe", env, prefix);
     home.hold("node", { pid: this.pid, startTime: statOf(this.pid)?.startTime ?? "" });
     this.#exited = once(this.child, "close");
     createInterface({ input: this.child.stdout! }).on("line", (line) => this.steps.push(JSON.parse(line) as Step));
