@@ -257,7 +257,7 @@ describe("the front door", () => {
     assert.deepEqual(await post('{"jsonrpc":"2.0","id":1,"method":"tools/list"}'), [400, -32600]);
     assert.deepEqual(
       await post('{"jsonrpc":"2.0","id":1,"method":"initialize"}', { "mcp-protocol-version": "9" }),
-      [400, -32600],
+      [400, -32022],
     );
     assert.deepEqual(
       await post('{"jsonrpc":"2.0","id":1,"method":"tools/list"}', { "mcp-session-id": "guess" }),

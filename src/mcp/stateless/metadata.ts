@@ -34,7 +34,7 @@ const understood = new Map<string, Metadata>();
 export function namesStateless(request: IncomingMessage): boolean {
   const { "mcp-protocol-version": version, "mcp-session-id": session } = request.headers;
   if (typeof version !== "string" || sessionVersions.includes(version)) return false;
-  return version === statelessVersion || (session === undefined && /^\d{4}-\d\d-\d\d$/.test(version));
+  return version === statelessVersion || session === undefined;
 }
 
 function mismatch(message: string): Refusal {

@@ -79,7 +79,9 @@ async function initialize(upstream: Upstream, introduction: Introduction, boundM
   const asked = sessionVersions.includes(introduction.protocolVersion)
     ? introduction.protocolVersion
     : sessionVersions[0];
-  const given = { ...introduction, protocolVersion: asked };
+  // A stateless client need not say who it is; `initialize` must.
+  const clientInfo = { name: "unnamed", version: "0", ...introduction.clientInfo };
+  const given = { ...introduction, protocolVersion: asked, clientInfo };
   const result = (await upstream.ask("initialize", given, boundMs)) as Partial<InitializeResult> | undefined;
   if (typeof result?.protocolVersion !== "string")
     throw refused(upstream.server, new Error("answered initialize without a protocolVersion"));
