@@ -107,6 +107,8 @@ describe("resolveNpx", { timeout: 120_000 }, () => {
       assert.match(command, /packages\/[0-9a-f-]+\/node_modules\/@scope\/plain\/server --flag$/);
       assert.equal(processes.length, 1, JSON.stringify(processes));
     }
+    const all = (await gateway.rpc("run.list", { all: true })) as RunView[];
+    assert.equal(all.filter(({ command }) => command === "npm install @scope/plain@1.0.0").length, 1);
     assert.equal(fetchesOf("@scope/plain"), 1);
     assert.deepEqual((await statusOf("plain")).packages, ["@scope/plain@1.0.0"]);
     await Promise.all(clients.map((client) => client.delete()));

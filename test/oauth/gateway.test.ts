@@ -12,16 +12,19 @@ import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { exchange } from "../helpers/http.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { bestTier, root } from "../helpers/tiers.ts";
+import { bestTier, launchOn, root } from "../helpers/tiers.ts";
 
 leavesNothing();
 const boundMs = 10_000;
 
 /** Logs in as a person does: types the command, opens the address. */
 async function logIn(home: Home, server: AuthorizationServer, name: string): Promise<string> {
-  const words = ["mcp", "login", name, "--json", "--state", home.stateDir];
-  const child = spawn(process.execPath, [join(root, "dist/main.js"), ...words], {
-    env: { PATH: process.env["PATH"] ?? "", HOME: home.directory },
+  const { prefix, identity, env } = launchOn(home.tier);
+  const words = [join(root, "dist/main.js"), "mcp", "login", name, "--json", "--state", home.stateDir];
+  const [command = "", ...rest] = [...prefix, process.execPath, ...words];
+  const child = spawn(command, rest, {
+    ...identity,
+    env: { PATH: process.env["PATH"] ?? "", HOME: home.directory, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const stderr = text(child.stderr);
