@@ -16,8 +16,6 @@ import type { Wire } from "./wire.ts";
 
 /** The keeper hears that this process turns so often. */
 const heartbeatMs = 1000;
-/** When the node stops: time for the gateway to hear how its runs ended. */
-const lastWordsMs = 2000;
 /** Bytes of runs in one frame; one that is longer has a frame of its own. */
 const runsBytesMax = frameBytesMax / 4;
 
@@ -88,24 +86,9 @@ export class NodeFront {
   async #close(reason: string): Promise<void> {
     clearInterval(this.#heartbeat);
     this.#once?.[Symbol.dispose]();
-    if (reason !== "restart") {
-      if (this.#live.size > 0) await new Promise<void>((resolve) => (this.#whenNoneLive = resolve));
-      await this.#untilTaken();
-    }
+    if (reason !== "restart" && this.#live.size > 0)
+      await new Promise<void>((resolve) => (this.#whenNoneLive = resolve));
     await this.#dialer.close();
-  }
-
-  /** Bounded: a gateway that does not answer knows it by the lease. */
-  #untilTaken(): Promise<void> {
-    const wire = this.#wire;
-    if (wire?.isOpen !== true) return Promise.resolve();
-    return new Promise((resolve) => {
-      const late = setTimeout(resolve, lastWordsMs);
-      wire.whenTaken(() => {
-        clearTimeout(late);
-        resolve();
-      });
-    });
   }
 
   /** What a front before this one, or a keeper before ours, has started. */
