@@ -1,8 +1,10 @@
 /** `holdfast node run`: this process becomes the keeper of a node and stays in the foreground; its front dials the gateway. */
 import { randomBytes } from "node:crypto";
+import { statSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { loadConfig } from "../config/load.ts";
+import { findProgram } from "../config/program.ts";
 import type { Config } from "../config/schema.ts";
 import { enterDelegatedScope } from "../contain/delegate.ts";
 import { requirePlatform } from "../contain/probe.ts";
@@ -45,6 +47,7 @@ export async function node(options: NodeOptions): Promise<number> {
   requirePlatform();
   const fingerprint = readFingerprint(options.fingerprint);
   const name = readName(options.name);
+  checkLists(options);
   const live = new LiveConfig(() => nodeConfig(options));
   const { config } = live;
   if (options.tier === undefined) enterDelegatedScope();
@@ -91,6 +94,18 @@ function nodeConfig(options: NodeOptions): ConfigRead {
   config.mcpServers = {};
   config.connections.drainMs = stop.stdinGraceMs + stop.termGraceMs + lastWordsMs;
   return { file, config };
+}
+
+/** A typing error in a list must not be found out by a run that is refused. */
+function checkLists({ allowCommand = [], allowDirectory = [] }: NodeOptions): void {
+  const path = process.env["PATH"] ?? "/usr/bin:/bin";
+  const noProgram = allowCommand.find((command) => findProgram(command, "/", path) === undefined);
+  if (noProgram !== undefined)
+    throw new HoldfastError("usage", `--allow-command: ${noProgram} is no program in the PATH; write its full path`);
+  const isDirectory = (directory: string) => statSync(directory, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  const noDirectory = allowDirectory.find((directory) => !isDirectory(directory));
+  if (noDirectory !== undefined)
+    throw new HoldfastError("usage", `--allow-directory: ${noDirectory} is no directory; make it or correct the path`);
 }
 
 function makeSettings(
