@@ -7,7 +7,13 @@ import { everythingFile } from "../test/helpers/servers.ts";
 import { startCeiling } from "./contenders/ceiling.ts";
 import type { Contender } from "./contenders/contender.ts";
 import { startDirect } from "./contenders/direct.ts";
-import { startAggregated, startHoldfast, startPooled } from "./contenders/holdfast.ts";
+import {
+  startAggregated,
+  startHoldfast,
+  startPooled,
+  startStateless,
+  startStatelessAggregated,
+} from "./contenders/holdfast.ts";
 import { startMcpProxy } from "./contenders/mcp-proxy.ts";
 import { startSupergateway } from "./contenders/supergateway.ts";
 import { callsPerSecond, median } from "./load.ts";
@@ -70,6 +76,7 @@ function report(all: Measured[]): boolean {
     ["holdfast / mcp-proxy", ...ratio(ours, by("mcp-proxy")), ""],
     ["holdfast / ceiling", ...ratio(ours, ceiling), "0.65 / 0.75"],
     ["holdfast at /mcp / holdfast", ...ratio(by("holdfast at"), ours), ""],
+    ["holdfast to a 2026-07-28 client / holdfast", ...ratio(by("holdfast to"), ours), ""],
     ["ceiling / supergateway", ...ratio(ceiling, peer), `${ceilingOverPeerMin} (or the bench fails)`],
   ];
   console.log(`\n${renderTable(["ratio", ...loads.map((load) => `${load} in flight`), "at least"], ratios)}`);
@@ -79,7 +86,7 @@ function report(all: Measured[]): boolean {
 export async function run(): Promise<boolean> {
   await using stack = new AsyncDisposableStack();
   const all: Measured[] = [];
-  const ours = [startHoldfast, startAggregated, startPooled];
+  const ours = [startHoldfast, startAggregated, startPooled, startStateless, startStatelessAggregated];
   for (const start of [startDirect, startCeiling, startSupergateway, startMcpProxy, ...ours]) {
     const contender = stack.use(await start());
     all.push({ contender, rates: new Map() });

@@ -10,6 +10,9 @@ export interface Contender {
 
 export const echoCall = (id: number, tool = "echo") =>
   `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"${tool}","arguments":{"message":"hold fast"}}}`;
+/** The same in revision 2026-07-28, which keeps no session: each request says who asks. */
+export const statelessCall = (id: number, tool = "echo") =>
+  `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"${tool}","arguments":{"message":"hold fast"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"bench","version":"1.0.0"},"io.modelcontextprotocol/clientCapabilities":{}}}}`;
 export const echoAnswer = "Echo: hold fast";
 
 export const initializeCall = (id: number) =>

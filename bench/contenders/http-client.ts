@@ -3,7 +3,7 @@
  * the caller would cost as much as the relay that is measured, and every ratio would come out nearer to one.
  */
 import net from "node:net";
-import { echoAnswer, echoCall, initializeCall, initializedNotice } from "./contender.ts";
+import { echoAnswer, echoCall, initializeCall, initializedNotice, statelessCall } from "./contender.ts";
 
 interface Reply {
   status: number;
@@ -75,6 +75,7 @@ export class HttpCaller {
   readonly #lanes: Lane[] = [];
   readonly #free: Lane[] = [];
   #session = "";
+  #callOf = echoCall;
   #id = 1;
 
   constructor(url: string, token?: string, tool = "echo") {
@@ -113,8 +114,14 @@ export class HttpCaller {
     await this.#post(initializedNotice);
   }
 
+  /** From now on calls are of revision 2026-07-28. */
+  keepNoSession(): void {
+    this.#session = `mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: ${this.#tool}\r\n`;
+    this.#callOf = statelessCall;
+  }
+
   readonly call = async (): Promise<void> => {
-    const { body } = await this.#post(echoCall(this.#id++, this.#tool));
+    const { body } = await this.#post(this.#callOf(this.#id++, this.#tool));
     if (!body.includes(echoAnswer)) throw new Error(`not an echo: ${body.slice(0, 300)}`);
   };
 

@@ -16,7 +16,6 @@ import { notOffered } from "../aggregate/seats.ts";
 import type { CallParams } from "../call.ts";
 import { parentOf, scopeOf, statelessVersion } from "../headers.ts";
 import { rpcCode } from "../json-rpc.ts";
-import { canonical } from "../pool/pool.ts";
 import { headProblem, receive, type Received } from "../receive.ts";
 import { invalid, refusal, unavailable } from "../refusals.ts";
 import { refuse, type Refusal } from "../reply.ts";
@@ -181,10 +180,10 @@ export class StatelessDoor {
     const isCrowd = scope === undefined;
     const { clientInfo } = metadata;
     // A server keeps what it was told of roots: that may be one client's, never that of all who look the same.
-    const { roots, ...others } = metadata.capabilities;
-    const capabilities = isCrowd || roots === undefined ? others : metadata.capabilities;
+    const capabilities = isCrowd ? metadata.crowdCapabilities : metadata.capabilities;
+    const text = isCrowd ? metadata.crowdCapabilitiesText : metadata.capabilitiesText;
     const who = scope ?? clientOf({ clientInfo, capabilities, protocolVersion: "" });
-    const key = JSON.stringify([statelessVersion, caller.id, label, who, canonical(capabilities)]);
+    const key = JSON.stringify([statelessVersion, caller.id, label, who, text]);
     const { hub, sessions } = this.#parts;
     const known = hub.scoped(key);
     if (known !== undefined) return known;

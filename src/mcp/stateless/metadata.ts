@@ -6,6 +6,7 @@ import { rpcCode } from "../json-rpc.ts";
 import { refusal } from "../refusals.ts";
 import type { Refusal } from "../reply.ts";
 import { asciiText } from "../aggregate/answers.ts";
+import { canonical } from "../pool/pool.ts";
 
 /** Error codes that revision 2026-07-28 reserves. */
 const statelessCode = { headerMismatch: -32_020, missingCapability: -32_021, unsupportedVersion: -32_022 };
@@ -20,6 +21,11 @@ const understoodMax = 256;
 export interface Metadata {
   clientInfo: Record<string, unknown>;
   capabilities: Record<string, unknown>;
+  /** The same without roots, which only the client of a scope has. */
+  crowdCapabilities: Record<string, unknown>;
+  /** Both as text that is equal only for the same, so that it need not be made for each request. */
+  capabilitiesText: string;
+  crowdCapabilitiesText: string;
   /** Undefined: the client wants no log messages with its answer. */
   logLevel: string | undefined;
   /** What else is in `_meta`, the progress token aside: this much concerns a server of the session era. */
@@ -109,6 +115,7 @@ function understand(meta: object): Metadata | Refusal {
   const all = meta as Record<string, unknown>;
   const capabilities = all[`${prefix}clientCapabilities`];
   if (!isObject(capabilities)) return malformed(`params._meta["${prefix}clientCapabilities"] is missing`);
+  const { roots: _roots, ...crowdCapabilities } = capabilities;
   const clientInfo = all[`${prefix}clientInfo`];
   const logLevel = all[`${prefix}logLevel`];
   const isRest = ([key]: [string, unknown]) => !ownKeys.includes(key) && key !== "progressToken";
@@ -116,6 +123,9 @@ function understand(meta: object): Metadata | Refusal {
   return {
     clientInfo: isObject(clientInfo) ? clientInfo : {},
     capabilities,
+    crowdCapabilities,
+    capabilitiesText: canonical(capabilities),
+    crowdCapabilitiesText: canonical(crowdCapabilities),
     logLevel: typeof logLevel === "string" ? logLevel : undefined,
     rest,
     restText: asciiText(rest),
