@@ -125,6 +125,15 @@ describe("a node's way in", { timeout: 60_000, concurrency: 4 }, () => {
     assert.equal(await seen(other.id), undefined);
   });
 
+  it("lets nobody steer an admin's terminal by what he says of himself", async () => {
+    const key = new Key();
+    const about = { version: "0\u001b[2J", platform: "linux", arch: "x64", tier: "none", hostname: "a\u0007\u009bb\n" };
+    await using node = connect(key, { lie: { about } });
+    await node.hears("pending");
+    const shown = await seen(key.id);
+    assert.deepEqual([shown?.about.version, shown?.about.hostname], ["0?[2J", "a??b?"]);
+  });
+
   it("is not for those who do not keep to it", async () => {
     const words: [string, (node: LittleNode) => void][] = [
       ["no JSON", (node) => node.ws.send("{")],

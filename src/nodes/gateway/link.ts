@@ -83,7 +83,7 @@ export class NodeLink {
     const asked = this.#asked.get(message.id);
     if (asked === undefined) throw new Error(`an answer to no question (${message.id})`);
     this.#asked.delete(message.id);
-    if (message.type === "refusal") return asked.reject(new HoldfastError(message.code, message.message));
+    if (message.type === "refusal") return asked.reject(new HoldfastError(message.code, printable(message.message)));
     const read = replyShapes[asked.name].safeParse(message.result);
     if (!read.success) {
       asked.reject(new LinkLost("the answer has not its form"));
@@ -140,4 +140,9 @@ export class NodeLink {
     this.lastSentAt = performance.now();
     this.wire.send(message);
   }
+}
+
+/** It may end up on a terminal, where nothing of it may steer. */
+function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, " ");
 }

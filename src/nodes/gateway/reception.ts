@@ -88,6 +88,7 @@ export class Reception {
     }
     if (remote.link !== link) return;
     remote.leave(link);
+    this.#parts.roster.seen(proven.id);
     this.#parts.log("node.lost", { node: proven.id, name: remote.name, address: visit.wire.address, why });
   }
 

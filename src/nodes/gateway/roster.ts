@@ -76,8 +76,9 @@ export class Roster {
    * Somebody proved that he holds the key. A new one is pending, or approved by the invitation that it brings, which is used
    * up by it. Throws `invite_invalid`, also for a key that is known already and not approved, with nothing changed.
    */
-  meet({ id, publicKey, name, about, invite }: Applicant): KnownNode {
+  meet({ id, publicKey, name, about: said, invite }: Applicant): KnownNode {
     const now = this.#clock.now();
+    const about = printable(said);
     const known = this.#nodes.get(id);
     const isNews = known === undefined || JSON.stringify(known.about) !== JSON.stringify(about);
     const fresh: KnownNode = {
@@ -105,6 +106,17 @@ export class Roster {
     const invitation = this.#take(invite, now);
     const wanted = invitation.name ?? name;
     return this.#write({ ...node, name: this.#free(wanted, id), state: "approved", decidedAt: now }, true);
+  }
+
+  /** It was here until now. */
+  seen(id: string): void {
+    const node = this.#nodes.get(id);
+    if (node === undefined) return;
+    try {
+      this.#write({ ...node, lastSeenAt: this.#clock.now() });
+    } catch {
+      // A disk that is full: only the time that people are shown is an older one.
+    }
   }
 
   /** `name`: another one than it wants. Throws `node_unknown`, and `node_name_taken` with what to do. */
@@ -193,6 +205,19 @@ export class Roster {
     const other = this.approved(wanted);
     return other === undefined || other.id === id ? wanted : `${wanted.slice(0, 55)}-${id.slice(0, 8)}`;
   }
+}
+
+/** A stranger's words end up on an admin's terminal: nothing in them may steer it. */
+function printable(about: NodeAbout): NodeAbout {
+  const clean = (text: string) => text.replaceAll(/[^ -~]/g, "?");
+  const { version, platform, arch, tier, hostname } = about;
+  return {
+    version: clean(version),
+    platform: clean(platform),
+    arch: clean(arch),
+    tier: clean(tier),
+    hostname: clean(hostname),
+  };
 }
 
 function isName(name: string): boolean {
