@@ -11,6 +11,8 @@ import { actorFile, callText, namesOf, textOf } from "./helpers/assembled.ts";
 import { loose, Stage, type RunRow } from "./helpers/stage.ts";
 import { Events, Talk, type Message } from "./helpers/talk.ts";
 import { open } from "../helpers/http.ts";
+import { fixture } from "../helpers/servers.ts";
+import { StatelessTalk } from "./helpers/stateless.ts";
 
 const boundMs = 15_000;
 const actor = (name: string, more: object = {}) => ({
@@ -49,6 +51,23 @@ const shape = (runs: RunRow[]) =>
 
 describe("sessions of /mcp whose front died", { timeout: 120_000, concurrency: 3 }, () => {
   leavesNothing();
+
+  it("leave their servers to the next one, for clients without sessions and servers without sessions too", async () => {
+    const stateless = { command: process.execPath, args: [fixture("stateless-server.ts")] };
+    await using stage = await Stage.set({ own: actor("own"), new: stateless });
+    const at = (saying: object) =>
+      new StatelessTalk(`${stage.gateway.url}/mcp`, { ...saying, bearer: stage.gateway.token });
+    const talks = [at({ scope: "mine" }), at({ name: "crowd" })];
+    const session = await begin(stage);
+    const pids = async () => [
+      ...(await Promise.all(talks.flatMap((talk) => [talk.text("own__do"), talk.text("new__pid")]))),
+      await callText(session, "new__pid"),
+    ];
+    const before = await pids();
+    assert.equal(new Set(before).size, 5, before.join(" "));
+    await stage.killFront();
+    assert.deepEqual(await pids(), before);
+  });
 
   it("go on with the same processes and lists; calls in flight break and are cancelled at their servers", async () => {
     await using stage = await Stage.set(both);
