@@ -1,0 +1,143 @@
+/** Somebody on `/node` who means harm: what he says twice, too early, too often or too much ends his connection and moves nothing else. */
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import type { NodeView } from "../../src/nodes/gateway/nodes.ts";
+import { Gateway } from "../helpers/gateway.ts";
+import { Home } from "../helpers/home.ts";
+import { leavesNothing } from "../helpers/no-leaks.ts";
+import { bestTier } from "../helpers/tiers.ts";
+import { until } from "../helpers/until.ts";
+import { descriptorsOf } from "./helpers/baseline.ts";
+import { Key, LittleNode, told, type Manners } from "./helpers/little-node.ts";
+
+leavesNothing();
+
+const boundMs = 15_000;
+const unprovenPerAddressMax = 20;
+
+describe("an attack on the way in of nodes", { timeout: 60_000 }, () => {
+  let home: Home;
+  let gateway: Gateway;
+  before(async () => {
+    home = new Home(bestTier(), {
+      nodes: { leaseMs: 3000, beatMs: 200 },
+      connections: { unprovenPerAddressMax, authMs: 1500 },
+    });
+    gateway = await Gateway.start(home);
+  });
+  after(async () => {
+    await gateway.stop();
+    await home[Symbol.asyncDispose]();
+  });
+
+  const list = async () => (await gateway.rpc("node.list")) as NodeView[];
+  const seen = async (id: string) => (await list()).find((node) => node.id === id);
+  const arrive = async (manners: Manners = {}) => {
+    const { invite } = (await gateway.rpc("node.invite")) as { invite: string };
+    const node = new LittleNode(gateway.url, new Key(), { runs: [], invite, ...manners });
+    await node.hears("welcome");
+    await until("it is here", async () => (await seen(node.key.id))?.connected, { boundMs });
+    return node;
+  };
+
+  it("by a second proof on one socket, of the same key or another, gets no second identity and loses the first", async () => {
+    for (const key of [undefined, new Key()]) {
+      await using node = await arrive();
+      const challenge = await node.hears("challenge");
+      const other = key === undefined ? node : Object.assign(Object.create(node) as LittleNode, { key });
+      LittleNode.prototype.prove.call(other, challenge, { name: "second" });
+      await node.closed;
+      if (key !== undefined) assert.equal(await seen(key.id), undefined);
+      await until("it is gone", async () => (await seen(node.key.id))?.connected === false, { boundMs });
+    }
+    // Both at once, before any answer: the second one counts as little.
+    const [one, two] = [new Key(), new Key()];
+    await using node = new LittleNode(gateway.url, one);
+    const prove = LittleNode.prototype.prove.bind(node);
+    node.prove = (challenge, manners) => {
+      prove(challenge, manners);
+      LittleNode.prototype.prove.call(
+        Object.assign(Object.create(node) as LittleNode, { key: two }),
+        challenge,
+        manners,
+      );
+    };
+    await node.closed;
+    assert.equal(await seen(two.id), undefined);
+  });
+
+  it("by words of a node that nobody approved ends with the first of them", async () => {
+    const run = told("n1-000000000000");
+    const words: object[] = [
+      { type: "reply", id: 1, result: { runs: 0 } },
+      { type: "refusal", id: 1, code: "internal", message: "no" },
+      { type: "state", request: "n1-000000000000", run },
+      { type: "runs", runs: [{ request: "n1-000000000000", run }], more: false },
+    ];
+    for (const word of words) {
+      await using node = new LittleNode(gateway.url, new Key(), { name: "early" });
+      await node.hears("pending");
+      node.say(word);
+      await node.closed;
+      assert.deepEqual(await gateway.rpc("run.list", { all: true }), [], JSON.stringify(word));
+    }
+  });
+
+  it("by a result that is larger than what was asked for is no result", async () => {
+    await using node = await arrive({
+      name: "generous",
+      answer: (ask) => {
+        const { run: id = "", request = "" } = ask.params as { run?: string; request?: string };
+        if (ask.name === "exec.start") return told(request);
+        if (ask.name !== "exec.read") return undefined;
+        const bytes = Buffer.alloc(300_000, "x").toString("base64");
+        return { offset: 0, bytes, printed: 300_000, run: told(id), sizes: [] };
+      },
+    });
+    const { id } = (await gateway.rpc("run.start", { host: "generous", argv: ["true"] })) as { id: string };
+    await assert.rejects(
+      gateway.rpc("run.log", { id, bytesMax: 1000 }),
+      /answered what cannot be: more output at once/,
+    );
+    await node.closed;
+  });
+
+  it("by a flood of connections that prove nothing crowds out its own, and no node", async () => {
+    await using good = await arrive({ name: "good" });
+    const before = descriptorsOf(gateway.pids.front);
+    const flood = Array.from({ length: 200 }, () => {
+      const node = new LittleNode(gateway.url, new Key());
+      node.prove = () => {};
+      return node;
+    });
+    let held = 0;
+    const watch = setInterval(() => (held = Math.max(held, descriptorsOf(gateway.pids.front))), 20);
+    await until("as many as there is room for", () => flood.filter(({ heard }) => heard.length > 0).length >= 20, {
+      boundMs,
+    });
+    // In the middle of it an honest one comes.
+    await using late = await arrive({ name: "late" });
+    assert.equal((await seen(good.key.id))?.connected, true);
+    await Promise.all(flood.map(({ closed }) => closed));
+    clearInterval(watch);
+    assert.ok(held > before, "they were there");
+    const isBack = () => descriptorsOf(gateway.pids.front) <= before + 2;
+    await until("as many descriptors as before", isBack, { boundMs });
+    assert.equal((await seen(late.key.id))?.connected, true);
+    const known = (await list()).map(({ id }) => id);
+    assert.ok(!flood.some(({ key }) => known.includes(key.id)), "who proves nothing leaves no trace");
+  });
+
+  it("by keys without number fills neither the list nor the memory", async () => {
+    const keys = Array.from({ length: 40 }, () => new Key());
+    const nodes: LittleNode[] = [];
+    for (const key of keys) nodes.push(new LittleNode(gateway.url, key, { name: "many" }));
+    const isSettled = (node: LittleNode) =>
+      node.ws.readyState === node.ws.CLOSED || node.heard.some(({ type }) => type === "pending");
+    await until("everybody was heard", () => nodes.every(isSettled), { boundMs });
+    const waiting = async () => (await list()).filter((node) => node.waiting).length;
+    await until("sixteen wait", async () => (await waiting()) <= 16, { boundMs });
+    assert.ok((await waiting()) > 0);
+    for (const node of nodes) await node[Symbol.asyncDispose]();
+  });
+});
