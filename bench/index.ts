@@ -20,6 +20,10 @@ const benches: Record<string, Bench> = {
   start: { question: "what do a start, a rest and a spawn cost?", load: () => import("./start.ts") },
   runs: { question: "what do background runs cost, beside plain spawn and node-pty?", load: () => import("./runs.ts") },
   ssh: { question: "what does a far side cost, and what is left of it?", load: () => import("./ssh.ts") },
+  nodes: {
+    question: "what does a command on a node cost, beside ssh, and is anything left of many?",
+    load: () => import("./nodes.ts"),
+  },
   faults: { question: "what do clients that misbehave leave behind?", load: () => import("./faults.ts") },
   connections: {
     question: "what does a connection cost, and how fast is a call over it, beside bare ws?",

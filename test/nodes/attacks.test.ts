@@ -104,7 +104,7 @@ describe("an attack on the way in of nodes", { timeout: 60_000 }, () => {
 
   it("by a flood of connections that prove nothing crowds out its own, and no node", async () => {
     await using good = await arrive({ name: "good" });
-    const before = descriptorsOf(gateway.pids.front);
+    const atFirst = descriptorsOf(gateway.pids.front);
     const flood = Array.from({ length: 200 }, () => {
       const node = new LittleNode(gateway.url, new Key());
       node.prove = () => {};
@@ -120,8 +120,8 @@ describe("an attack on the way in of nodes", { timeout: 60_000 }, () => {
     assert.equal((await seen(good.key.id))?.connected, true);
     await Promise.all(flood.map(({ closed }) => closed));
     clearInterval(watch);
-    assert.ok(held > before, "they were there");
-    const isBack = () => descriptorsOf(gateway.pids.front) <= before + 2;
+    assert.ok(held > atFirst, "they were there");
+    const isBack = () => descriptorsOf(gateway.pids.front) <= atFirst + 2;
     await until("as many descriptors as before", isBack, { boundMs });
     assert.equal((await seen(late.key.id))?.connected, true);
     const known = (await list()).map(({ id }) => id);
