@@ -192,10 +192,10 @@ async function atLength(gateway: Gateway, node: NodeProcess): Promise<{ rows: Ce
     const name = `once-${index}`;
     const one = await joinNode(gateway, name, { words: ["--once"], config: { stop } });
     const params = { node: name, argv: ["sh", "-c", `echo ${index}; exit ${index % 100}`] };
-    const { run, stdout } = (await gateway.rpc("node.invoke", params)) as Invoked;
+    const { run: ended, stdout } = (await gateway.rpc("node.invoke", params)) as Invoked;
     const code = await one.ended();
     await one[Symbol.asyncDispose]();
-    return code === index % 100 && run.exitCode === index % 100 && stdout === `${index}\n` ? 0 : 1;
+    return code === index % 100 && ended.exitCode === index % 100 && stdout === `${index}\n` ? 0 : 1;
   };
   const inTurn = async (count: number, lanes: number, action: (index: number) => Promise<number>) => {
     let next = 0;

@@ -1,4 +1,4 @@
-/** The official conformance suite: what passes on a server alone passes through the gateway, alone and pooled. */
+/** The official conformance suite: what passes on a server alone passes through the gateway, alone, pooled and on a node. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, it } from "node:test";
 import { Gateway } from "../helpers/gateway.ts";
+import { joinNode } from "../nodes/helpers/join-node.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { fixture } from "../helpers/servers.ts";
@@ -62,15 +63,18 @@ async function direct(): Promise<string[]> {
 }
 
 describe("the conformance suite", { timeout: 240_000 }, () => {
-  it("passes through the gateway what passes on the server alone: per session, pooled", async () => {
-    await using home = new Home(tier, { mcpServers: { own: server, pooled: { ...server, share: "pool" } } });
+  it("passes through the gateway what passes on the server alone: per session, pooled, on a node", async () => {
+    const mcpServers = { own: server, pooled: { ...server, share: "pool" }, node: { ...server, host: "there" } };
+    await using home = new Home(tier, { mcpServers });
     await using gateway = await Gateway.start(home);
+    await using _node = await joinNode(gateway, "there");
     await using relay = await TokenRelay.start(gateway.url, gateway.token);
     const through = async (path: string) => passedOf(await scenarios(`${relay.url}/mcp/${path}`));
     // The fixture alone has a process of its own, and so has either server behind the gateway.
-    const [alone, own, pooled] = await Promise.all([direct(), through("own"), through("pooled")]);
+    const all = [direct(), through("own"), through("pooled"), through("node")] as const;
+    const [alone, own, pooled, node] = await Promise.all(all);
     assert.ok(alone.length >= 25, `only ${alone.length} pass on the fixture alone: ${alone.join(" ")}`);
-    for (const [path, passed] of Object.entries({ own, pooled })) {
+    for (const [path, passed] of Object.entries({ own, pooled, node })) {
       assert.deepEqual(
         alone.filter((name) => !passed.includes(name)),
         [],
