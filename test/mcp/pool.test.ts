@@ -147,7 +147,7 @@ describe("a pooled server", { timeout: 60_000 }, () => {
   });
 });
 
-describe("the life of a server", { timeout: 60_000, concurrency: 3 }, () => {
+describe("the life of a server", { timeout: 60_000 }, () => {
   let keeper: FakeKeeper;
   before(async () => {
     const servers = { idle: actor("idle", "do"), short: actor("short", "do"), broken: actor("broken", "do") };

@@ -188,7 +188,7 @@ const losses: Loss[] = [
   },
 ];
 
-describe("a far side is empty when", { timeout: 280_000, concurrency: 4 }, () => {
+describe("a far side is empty when", { timeout: 280_000, concurrency: 3 }, () => {
   leavesNothing();
   for (const { name, options, lose, withinMs, reason, mend } of losses) {
     for (const [tier, farTier] of [

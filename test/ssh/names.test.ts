@@ -32,7 +32,7 @@ function logins(place: Place): string[] {
     .filter((line) => line !== "" && line !== "sleep 1");
 }
 
-describe("a connection to a far side", { timeout: 240_000, concurrency: 4 }, () => {
+describe("a connection to a far side", { timeout: 240_000, concurrency: 3 }, () => {
   leavesNothing();
 
   it("leaves alone what runs on the same machine by another name", async () => {

@@ -12,7 +12,7 @@ import { boundMs, endSession, Place } from "./place.ts";
 
 const echoOf = (answer: { result?: unknown }) => JSON.stringify(answer.result);
 
-describe("a server on a far side", { timeout: 240_000, concurrency: 4 }, () => {
+describe("a server on a far side", { timeout: 240_000, concurrency: 3 }, () => {
   leavesNothing();
 
   it("gets its arguments, environment and directory as they are written, and nothing of them is in what ssh is told", async () => {
