@@ -7,6 +7,7 @@ import { Home } from "../../helpers/home.ts";
 import { McpClient } from "../../helpers/mcp-client.ts";
 import { fixture } from "../../helpers/servers.ts";
 import { bestTier } from "../../helpers/tiers.ts";
+import { until } from "../../helpers/until.ts";
 import { casesIn } from "./cases.ts";
 import { processesNaming, startedBy, type Published } from "./published.ts";
 
@@ -65,8 +66,10 @@ export async function raise(found: Map<string, Published> | undefined, count: nu
   await parent.delete();
   await nothingLeft(gateway, 60_000);
   const ours = new Set<number>(Object.values(gateway.pids));
-  const left = processesNaming(home.directory).filter(({ pid }) => !ours.has(pid));
+  const others = () => processesNaming(home.directory).filter(({ pid }) => !ours.has(pid));
+  // A run is over when its cgroup is empty; the joiner above it sees its child's end a moment later.
+  await until("nothing names it", () => others().length === 0, { boundMs: 5000 }).catch(() => {}); // it is in the answer
   const bound = names.length * (1 + lanes + Math.ceil(count / 3));
-  const commands = left.map(({ command }) => command);
+  const commands = others().map(({ command }) => command);
   return { seconds, most, bound, startsAtOnce: startsAtOnce(marks), startsMax, sessions, left: commands };
 }
