@@ -47,7 +47,7 @@ async function good(home: Home, ...words: string[]): Promise<string> {
 
 it(
   "people let nodes in and put them out with commands, and a gateway that ends leaves nothing on them",
-  { timeout: 90_000 },
+  { timeout: 240_000 },
   async () => {
     await using home = new Home(bestTier(), { ...quick, bind: ["0.0.0.0"], port: await freePort() });
     const gateway = holdfast(home, "gateway");

@@ -21,9 +21,9 @@ import { NodeProcess } from "./helpers/node-process.ts";
 leavesNothing();
 const quick = { stop: { stdinGraceMs: 100, termGraceMs: 300 } };
 const atOnce = 50;
-const onceNodes = 20;
+const onceNodes = 10;
 
-describe("runs on real nodes", { timeout: 120_000 }, () => {
+describe("runs on real nodes", { timeout: 240_000 }, () => {
   let home: Home;
   let gateway: Gateway;
   let runs: Background;
