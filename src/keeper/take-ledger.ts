@@ -1,17 +1,37 @@
 /** Opens the ledger for the keeper's life, or says which gateway has it already. */
+import { readProcess } from "../contain/processes.ts";
 import { HoldfastError } from "../errors.ts";
 import { Ledger } from "./ledger.ts";
-import { readKeeperRecord, type StatePaths } from "./state-directory.ts";
+import { readKeeperRecord, type KeeperRecord, type StatePaths } from "./state-directory.ts";
+
+/** A keeper that was killed has its lock until the last of its threads is gone; so long that is waited for, in milliseconds. */
+const dyingMsMax = 2000;
+const lookEveryMs = 20;
 
 /** Throws `state_locked` with the other gateway's pid and address, or `state_unusable`. */
 export function takeLedger(paths: StatePaths): Ledger {
-  try {
-    return new Ledger(paths.ledger);
-  } catch (thrown) {
-    if (!(thrown instanceof HoldfastError) || thrown.code !== "state_locked") throw thrown;
-    const other = readKeeperRecord(paths);
-    const who = other === undefined ? "" : ` (pid ${other.pid}, ${other.url})`;
-    const message = `another gateway runs on the state directory ${paths.root}${who}; stop it with \`holdfast stop\`, or choose another directory with --state DIR`;
-    throw new HoldfastError("state_locked", message, { cause: thrown });
+  const deadline = performance.now() + dyingMsMax;
+  for (;;) {
+    try {
+      return new Ledger(paths.ledger);
+    } catch (thrown) {
+      if (!(thrown instanceof HoldfastError) || thrown.code !== "state_locked") throw thrown;
+      const other = readKeeperRecord(paths);
+      if (other === undefined || runs(other) || performance.now() >= deadline) throw locked(paths, other, thrown);
+    }
+    // Nothing else is to happen in this process before the ledger is taken.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, lookEveryMs);
   }
+}
+
+/** False from the moment on at which it was killed, also while the kernel still takes it down. */
+function runs({ pid, startTime }: KeeperRecord): boolean {
+  const info = readProcess(pid);
+  return info !== undefined && info.startTime === startTime && info.state !== "Z" && info.state !== "X";
+}
+
+function locked(paths: StatePaths, other: KeeperRecord | undefined, cause: HoldfastError): HoldfastError {
+  const who = other === undefined ? "" : ` (pid ${other.pid}, ${other.url})`;
+  const message = `another gateway runs on the state directory ${paths.root}${who}; stop it with \`holdfast stop\`, or choose another directory with --state DIR`;
+  return new HoldfastError("state_locked", message, { cause });
 }
