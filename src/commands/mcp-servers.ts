@@ -31,13 +31,23 @@ const stderrLinesMax = 20;
 
 /** What the newest run of a server that has ended said last; nothing for a gateway whose state directory is not here. */
 async function lastStderr(context: CommandContext, client: GatewayClient, server: string): Promise<string[]> {
-  if (context.url !== undefined) return [];
   const runs = await client.call("run.list", { all: true });
   const ended = runs.filter((run) => run.server === server && run.kind === "mcp" && run.endedAt !== null);
   const newest = ended.toSorted((a, b) => b.startedAt - a.startedAt)[0];
-  if (newest === undefined) return [];
-  const text = readFileSync(join(statePaths(context.state).runs, `${newest.id}.log`), "utf8").trimEnd();
+  const isFar = newest?.id.startsWith("n") === true; // a node's, which has its output
+  if (newest === undefined || (context.url !== undefined && !isFar)) return [];
+  const text = (isFar ? await stderrOnNode(client, newest.id) : stderrHere(context, newest.id)).trimEnd();
   return text === "" ? [] : text.split("\n").slice(-stderrLinesMax);
+}
+
+function stderrHere({ state }: CommandContext, run: string): string {
+  return readFileSync(join(statePaths(state).runs, `${run}.log`), "utf8");
+}
+
+async function stderrOnNode(client: GatewayClient, id: string): Promise<string> {
+  const bytesMax = 64 * 1024;
+  const { bytes } = await client.call("run.log", { id, stream: "stderr", offset: -bytesMax, bytesMax });
+  return Buffer.from(bytes, "base64").toString("utf8");
 }
 
 export async function mcpProbe(context: CommandContext, server: string): Promise<number> {

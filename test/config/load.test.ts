@@ -113,6 +113,28 @@ describe("the config", () => {
     }
   });
 
+  it("has servers on nodes, whose program is the node's business, and another place for them only where that means something", () => {
+    const configOf = (keys: object) => write(JSON.stringify({ mcpServers: { far: { command: "no-such", ...keys } } }));
+    configOf({ host: "build-1", cwd: "/not/here", hostFallback: "build-2" });
+    const { host, hostFallback } = loadConfig(file).mcpServers["far"] as ServerConfig;
+    assert.deepEqual([host, hostFallback], ["build-1", "build-2"]);
+    configOf({ host: "build-1", hostFallback: "local" });
+    assert.throws(() => loadConfig(file), /mcpServers\.far\.command: no-such is not a program/);
+    for (const keys of [
+      { hostFallback: "local" },
+      { host: "ssh:far", hostFallback: "local" },
+      { host: "a", hostFallback: "a" },
+    ]) {
+      configOf(keys);
+      assert.throws(
+        () => loadConfig(file),
+        /mcpServers\.far\.hostFallback: is for a server on a node, and another place/,
+      );
+    }
+    configOf({ host: "no node" });
+    assert.throws(() => loadConfig(file), /mcpServers\.far\.host: is local, a node's name/);
+  });
+
   it("yields to the command line", () => {
     write('{ "port": 1, "bind": ["::1"] }');
     const config = loadConfig(file, { port: 0, bind: ["127.0.0.2"] });

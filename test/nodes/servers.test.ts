@@ -48,6 +48,7 @@ describe("an MCP server on a node", { timeout: 90_000, concurrency: 4 }, () => {
         doomed: make("doomed", everything, { host: "doomed" }),
         moving: make("moving", everything, { host: "doomed", share: "pool", hostFallback: "local" }),
         leaving: make("leaving", everything, { host: "doomed", hostFallback: "steady" }),
+        broken: { command: "sh", args: ["-c", "echo the far reason >&2; exit 3"], host: "steady" },
         absent: { command: "true", host: "nobody" },
       },
       nodes: { leaseMs, beatMs },
@@ -176,6 +177,13 @@ describe("an MCP server on a node", { timeout: 90_000, concurrency: 4 }, () => {
       await client.delete();
       client.vanish();
     }
+  });
+
+  it("that cannot start says why, as it said it over there", async () => {
+    const { code, stderr } = await runCommand(home, ["mcp", "probe", "broken"]);
+    assert.equal(code, 1);
+    assert.match(stderr, /broken wrote to stderr:\n {2}the far reason\n/);
+    assert.match(stderr, /exited with code 3/);
   });
 
   it("of a node that is not there is an error at once", async () => {
