@@ -92,7 +92,7 @@ async function mustExit0(command: string, args: string[]): Promise<void> {
 }
 
 /** Established and half-open TCP sockets on a port, both ends; those that only wait for their time (TIME-WAIT) are nobody's. */
-function socketsOn(port: number): number {
+function socketsOn(port: number): string[][] {
   const wanted = port.toString(16).toUpperCase().padStart(4, "0");
   const timeWait = "06";
   const listening = "0A";
@@ -102,7 +102,7 @@ function socketsOn(port: number): number {
     .filter(([, local = "", remote = "", state = ""]) => {
       const isHere = local.endsWith(`:${wanted}`) || remote.endsWith(`:${wanted}`);
       return isHere && state !== timeWait && state !== listening;
-    }).length;
+    });
 }
 
 interface Count {
@@ -115,7 +115,7 @@ interface Count {
 function countAll(gateway: Gateway, node: NodeProcess): Count {
   return {
     processes: familyOf(node.pid) + familyOf(gateway.pids.keeper),
-    sockets: socketsOn(Number(new URL(gateway.url).port)),
+    sockets: socketsOn(Number(new URL(gateway.url).port)).length,
     gatewayFds: descriptorsOf(gateway.pids.front) + descriptorsOf(gateway.pids.keeper),
     nodeFds: descriptorsOf(node.record.front.pid) + descriptorsOf(node.pid),
   };
@@ -179,6 +179,9 @@ async function atLength(gateway: Gateway, node: NodeProcess): Promise<{ rows: Ce
     const wrong = await action();
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
     const after = await settled(before, () => countAll(gateway, node));
+    if (after.sockets > before.sockets)
+      for (const [, local, remote, state, ...rest] of socketsOn(Number(new URL(gateway.url).port)))
+        console.log(`socket ${local} ${remote}, state ${state}, inode ${rest[5]}`);
     held = held && wrong === 0 && sum(after) <= sum(before);
     rows.push([name, told(before), told(after), wrong, seconds]);
   };
