@@ -17,6 +17,19 @@ const boundMs = 10_000;
 const fixture = fileURLToPath(new URL("../fixtures/stateless-server.ts", import.meta.url));
 const node = process.execPath;
 
+/** Wants something of its client in words that nobody can read: each call says which. */
+const clumsy = `
+  const say = (id, result) => console.log(JSON.stringify({ jsonrpc: "2.0", id, result }));
+  require("node:readline").createInterface({ input: process.stdin }).on("line", (line) => {
+    const { id, method, params } = JSON.parse(line);
+    const offer = { supportedVersions: ["2026-07-28"], capabilities: { tools: {} } };
+    if (method === "server/discover") say(id, offer);
+    else if (method === "tools/list") say(id, { tools: [{ name: "odd", inputSchema: { type: "object" } }] });
+    else if (method === "tools/call") say(id, { resultType: "input_required", ...params.arguments });
+    else if (id !== undefined) console.log(JSON.stringify({ jsonrpc: "2.0", id, error: { code: -32601, message: "no" } }));
+  });
+`;
+
 describe("real clients and servers of both eras", { timeout: 90_000 }, () => {
   let keeper: FakeKeeper;
   let remote: ChildProcess;
@@ -25,7 +38,13 @@ describe("real clients and servers of both eras", { timeout: 90_000 }, () => {
     const [port] = (await once(createInterface({ input: remote.stdout! }), "line")) as [string];
     const stdio = { command: node, args: [fixture] };
     keeper = await startFront(
-      { s: stdio, p: stdio, h: stdio, e: { command: node, args: [everythingFile(), "stdio"] } },
+      {
+        s: stdio,
+        p: stdio,
+        h: stdio,
+        e: { command: node, args: [everythingFile(), "stdio"] },
+        odd: { command: node, args: ["-e", clumsy] },
+      },
       { p: { share: "pool" }, h: { kind: "http", url: `http://127.0.0.1:${port}/mcp`, headers: {} } },
     );
   });
@@ -137,6 +156,14 @@ describe("real clients and servers of both eras", { timeout: 90_000 }, () => {
     for (const [at_, answer] of answers.entries())
       assert.equal(answer, `deployed to ${at_}: {"name":"${at_ % 2 === 0 ? "one" : "two"}"} as it was`);
     await Promise.all(two.map((peer) => peer.close()));
+  });
+
+  it("outlives a server whose questions cannot be read, and tells the caller", async () => {
+    const peer = await at("session client (SDK 1)", "/mcp/odd");
+    for (const inputRequests of [null, "abc", [], { a: null }, { a: { method: 5 } }, { a: { method: "x", params: 1 } }])
+      await assert.rejects(peer.call("odd", { inputRequests }), /questions that cannot be read/);
+    await assert.rejects(peer.call("odd", { inputRequests: {}, requestState: 1 }), /questions that cannot be read/);
+    await peer.close();
   });
 
   it("tells the caller when its client cannot answer a question", async () => {

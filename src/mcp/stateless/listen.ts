@@ -8,7 +8,7 @@ import { readEnvelope } from "../envelope.ts";
 import { EventStream } from "../event-stream.ts";
 import type { Numbers } from "../numbers.ts";
 import { eventHead, eventTail } from "../splice.ts";
-import { isObject } from "./metadata.ts";
+import { isObject } from "../upstream/words.ts";
 import type { Listener, StatelessSide } from "./side.ts";
 import { SilentCall } from "./silent-call.ts";
 import type { StatelessCall } from "./stateless-call.ts";

@@ -2,6 +2,10 @@
 
 const levels = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
+export function isLevel(value: unknown): value is string {
+  return typeof value === "string" && levels.includes(value);
+}
+
 /** Whether a `notifications/message` is for a client that asked for `wanted`; undefined: it asked for none. */
 export function passesLevel(line: Buffer, wanted: string | undefined): boolean {
   if (wanted === undefined) return false;

@@ -7,6 +7,8 @@ import { refusal } from "../refusals.ts";
 import type { Refusal } from "../reply.ts";
 import { asciiText } from "../aggregate/answers.ts";
 import { canonical } from "../pool/pool.ts";
+import { isObject } from "../upstream/words.ts";
+import { isLevel } from "./log-levels.ts";
 
 /** Error codes that revision 2026-07-28 reserves. */
 const statelessCode = { headerMismatch: -32_020, missingCapability: -32_021, unsupportedVersion: -32_022 };
@@ -15,8 +17,9 @@ const prefix = "io.modelcontextprotocol/";
 const ownKeys = ["protocolVersion", "clientInfo", "clientCapabilities", "logLevel"].map((key) => prefix + key);
 /** Requests whose `Mcp-Name` says what they are about. */
 const namedMethods = new Set(["tools/call", "prompts/get", "resources/read"]);
-/** Different texts of `_meta` that are kept understood: a client sends the same one with each request. */
+/** Different texts of `_meta` that are kept understood, and how long one may be: a client sends the same with each request. */
 const understoodMax = 256;
+const understoodBytesMax = 4096;
 
 export interface Metadata {
   clientInfo: Record<string, unknown>;
@@ -59,7 +62,7 @@ export function readMetadata(request: IncomingMessage, envelope: Envelope, body:
   const known = understood.get(text);
   if (known !== undefined) return known;
   const metadata = understand(JSON.parse(body.toString("utf8", envelope.metaStart, envelope.metaEnd)) as object);
-  if ("status" in metadata || envelope.tokenStart > 0) return metadata;
+  if ("status" in metadata || envelope.tokenStart > 0 || text.length > understoodBytesMax) return metadata;
   if (understood.size >= understoodMax) understood.clear();
   understood.set(text, metadata);
   return metadata;
@@ -118,6 +121,8 @@ function understand(meta: object): Metadata | Refusal {
   const { roots: _roots, ...crowdCapabilities } = capabilities;
   const clientInfo = all[`${prefix}clientInfo`];
   const logLevel = all[`${prefix}logLevel`];
+  if (logLevel !== undefined && !isLevel(logLevel))
+    return malformed(`params._meta["${prefix}logLevel"] is no log level`);
   const isRest = ([key]: [string, unknown]) => !ownKeys.includes(key) && key !== "progressToken";
   const rest = Object.fromEntries(Object.entries(all).filter(isRest));
   return {
@@ -126,7 +131,7 @@ function understand(meta: object): Metadata | Refusal {
     crowdCapabilities,
     capabilitiesText: canonical(capabilities),
     crowdCapabilitiesText: canonical(crowdCapabilities),
-    logLevel: typeof logLevel === "string" ? logLevel : undefined,
+    logLevel,
     rest,
     restText: asciiText(rest),
   };
@@ -135,8 +140,4 @@ function understand(meta: object): Metadata | Refusal {
 /** What a server of the session era gets in place of `_meta`; `number` where the client wants progress. */
 export function sessionMeta({ rest, restText }: Metadata, number: number | undefined): string {
   return number === undefined ? restText : asciiText({ ...rest, progressToken: number });
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -9,7 +9,7 @@ import { rpcCode } from "../json-rpc.ts";
 import type { Numbers } from "../numbers.ts";
 import { splice, type Edit } from "../splice.ts";
 import type { WireEvents } from "./wire.ts";
-import { numberAt } from "./words.ts";
+import { isObject, numberAt } from "./words.ts";
 
 /** A server that asks without end is stopped here. */
 const roundsMax = 64;
@@ -41,10 +41,12 @@ interface Asking {
   pause?: Timer;
 }
 
-interface InputRequired {
-  resultType?: unknown;
-  inputRequests?: Record<string, { method?: unknown; params?: unknown }>;
-  requestState?: string;
+/** The part of a result that wants something of the client; null = it does, in words that cannot be read. */
+type InputRequired = { inputRequests: Record<string, InputQuestion>; requestState: string | undefined } | null;
+
+interface InputQuestion {
+  method: string;
+  params?: Record<string, unknown>;
 }
 
 export class Rounds {
@@ -90,6 +92,10 @@ export class Rounds {
     if (asking === undefined) return false;
     const result = line.includes(marker) ? inputRequired(line) : undefined;
     this.#calls.delete(asking.now ?? 0);
+    if (result === null) {
+      this.#fail(asking, "the server answered input_required with questions that cannot be read");
+      return true;
+    }
     if (result !== undefined) {
       this.#ask(asking, result);
       return true;
@@ -121,7 +127,7 @@ export class Rounds {
     this.#asked.clear();
   }
 
-  #ask(asking: Asking, { inputRequests = {}, requestState }: InputRequired): void {
+  #ask(asking: Asking, { inputRequests, requestState }: NonNullable<InputRequired>): void {
     asking.now = undefined;
     asking.state = requestState;
     asking.answers = {};
@@ -183,7 +189,17 @@ export class Rounds {
   }
 }
 
+/** Undefined: it is an answer like any other. */
 function inputRequired(line: Buffer): InputRequired | undefined {
-  const { result } = JSON.parse(line.toString("utf8")) as { result?: InputRequired };
-  return result?.resultType === "input_required" ? result : undefined;
+  const { result } = JSON.parse(line.toString("utf8")) as { result?: unknown };
+  if (!isObject(result) || result["resultType"] !== "input_required") return undefined;
+  const { inputRequests = {}, requestState } = result;
+  if (!isObject(inputRequests) || !Object.values(inputRequests).every(isQuestion)) return null;
+  if (requestState !== undefined && typeof requestState !== "string") return null;
+  return { inputRequests: inputRequests as Record<string, InputQuestion>, requestState };
+}
+
+function isQuestion(value: unknown): value is InputQuestion {
+  if (!isObject(value) || typeof value["method"] !== "string") return false;
+  return value["params"] === undefined || isObject(value["params"]);
 }

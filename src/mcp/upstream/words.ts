@@ -11,3 +11,7 @@ export function unheard(
 ): Buffer {
   return errorBody(serverId, { code: rpcCode.unavailable, message, reason: "session_unknown" });
 }
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
