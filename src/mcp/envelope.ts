@@ -42,6 +42,8 @@ export class Envelope {
   hasState = false;
   /** `params` where it is an object, from its brace on; `params._meta` likewise, with its end. */
   paramsStart = 0;
+  /** There are params, or `params._meta`, and they are no object. */
+  hasOddParams = false;
   metaStart = 0;
   metaEnd = 0;
   /** The protocol revision that a request of the stateless era names in its `_meta`, quotes included. */
@@ -127,6 +129,7 @@ function readMessage(bytes: Buffer, envelope: Envelope): number {
     const start = cursor.at;
     if (bit === seen.params && next === objectOpen) readParams(bytes, envelope);
     else cursor.value();
+    if (bit === seen.params && next !== objectOpen) envelope.hasOddParams = true;
     if (bit === seen.result && next === objectOpen) envelope.resultStart = start;
     if (bit === seen.id) readId(envelope, next, start);
     else if (bit === seen.method) envelope.method = readMethod(bytes, next, start);
@@ -140,6 +143,7 @@ function readParams(bytes: Buffer, envelope: Envelope): void {
     const start = cursor.at;
     if (bit === seenInParams._meta && next === objectOpen) readMeta(bytes, envelope);
     else cursor.value();
+    if (bit === seenInParams._meta && next !== objectOpen) envelope.hasOddParams = true;
     if (bit === seenInParams.task) envelope.hasTask = true;
     else if (bit === seenInParams.requestState) envelope.hasState = true;
     else if (bit === seenInParams.name && next === quote) [envelope.nameStart, envelope.nameEnd] = [start, cursor.at];

@@ -8,6 +8,9 @@ import { z } from "zod";
 import { HoldfastError } from "../errors.ts";
 import { readPrivateFile, writePrivate } from "../private-file.ts";
 
+/** What can stand in a header behind `Bearer`. */
+const tokenForm = /^[!-~]+$/;
+
 const credentialsSchema = z.strictObject({
   /** The tokens are for this address and are sent to no other. */
   url: z.string(),
@@ -19,7 +22,7 @@ const credentialsSchema = z.strictObject({
   /** RFC 8707: what the tokens are asked for; null = the server names nothing. */
   resource: z.string().nullable(),
   client: z.looseObject({ client_id: z.string() }),
-  accessToken: z.string().min(1),
+  accessToken: z.string().regex(tokenForm),
   refreshToken: z.string().min(1).nullable(),
   scope: z.string().nullable(),
   /** Milliseconds since the epoch; null = it does not say. */
@@ -35,12 +38,16 @@ export interface IssuedTokens {
   expires_in?: number | undefined;
 }
 
-/** A server that rotates gives a new refresh token with each refresh; one that does not leaves the old one good. */
+/**
+ * A server that rotates gives a new refresh token with each refresh; one that does not leaves the old one good. Throws for a
+ * token that could not be sent.
+ */
 export function withTokens<T extends Omit<Credentials, "accessToken" | "refreshToken" | "scope" | "expiresAt">>(
   base: T & { refreshToken?: string | null; scope?: string | null },
   { access_token, refresh_token, scope, expires_in }: IssuedTokens,
   now: number,
 ): T & Credentials {
+  if (!tokenForm.test(access_token)) throw new Error("its authorization server gave a token that cannot be sent");
   return {
     ...base,
     accessToken: access_token,

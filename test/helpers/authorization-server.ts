@@ -28,6 +28,8 @@ interface Family {
 export class AuthorizationServer implements AsyncDisposable {
   /** Seconds that a token is good for, as the answer says. */
   expiresIn = 3600;
+  /** What access tokens begin with. */
+  tokenPrefix = "access-";
   /** What it says of itself; the attacks change it. */
   issuerInMetadata: string | undefined;
   offersRegistration = true;
@@ -177,7 +179,7 @@ export class AuthorizationServer implements AsyncDisposable {
   }
 
   #issue(family: Family, say: (status: number, value: object) => void): void {
-    family.access = `access-${randomBytes(16).toString("hex")}`;
+    family.access = `${this.tokenPrefix}${randomBytes(16).toString("hex")}`;
     family.refresh = `refresh-${randomBytes(16).toString("hex")}`;
     family.expiresAt = Date.now() + this.expiresIn * 1000;
     const { access: access_token, refresh: refresh_token, scope } = family;

@@ -9,7 +9,7 @@ import { token, type FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { everythingFile } from "../helpers/servers.ts";
 import { until } from "../helpers/until.ts";
-import { startFront } from "./helpers/assembled.ts";
+import { join, startFront } from "./helpers/assembled.ts";
 import { connect, generations, type Generation, type Peer } from "./helpers/peers.ts";
 
 leavesNothing();
@@ -164,6 +164,26 @@ describe("real clients and servers of both eras", { timeout: 90_000 }, () => {
       await assert.rejects(peer.call("odd", { inputRequests }), /questions that cannot be read/);
     await assert.rejects(peer.call("odd", { inputRequests: {}, requestState: 1 }), /questions that cannot be read/);
     await peer.close();
+  });
+
+  it("outlives a client whose requests nobody can bring to a server without sessions", async () => {
+    for (const path of ["/mcp/s", "/mcp/h"])
+      for (const odd of [
+        { method: "tools/call", params: [1] },
+        { method: "tools/call", params: null },
+        { method: "tools/call", params: { name: "echo", _meta: 5 } },
+        { method: "a\nb", params: {} },
+        { method: "ping/x", params: { _meta: { "io.modelcontextprotocol/protocolVersion": "a\nb" } } },
+        { method: "ping/x", params: { _meta: { "io.modelcontextprotocol/protocolVersion": { a: 1 } } } },
+      ]) {
+        // The first message of each session, which starts its server.
+        const session = await join(keeper, path);
+        const { status, messages } = await session.post({ jsonrpc: "2.0", id: 7, ...odd });
+        assert.deepEqual([status, messages[0]?.id], [200, 7], JSON.stringify(odd));
+        assert.match(JSON.stringify(messages[0]?.error), /-32[06]\d\d/, JSON.stringify(odd));
+        assert.doesNotMatch(JSON.stringify(messages), /defect/, JSON.stringify(odd));
+        await session.delete();
+      }
   });
 
   it("tells the caller when its client cannot answer a question", async () => {

@@ -171,6 +171,12 @@ describe("a login", { timeout: 60_000 }, () => {
     assert.throws(() => stage.server.consent(elsewhere.href), /not a registered way back/);
   });
 
+  it("fails when the token is none that a request could carry", async () => {
+    stage.server.tokenPrefix = "access\r\nx-evil: 1";
+    await failsWith(stage.login(stage.consent), /a token that cannot be sent/);
+    stage.server.tokenPrefix = "access-";
+  });
+
   it("uses the client that the config names where the server registers nobody", async () => {
     stage.server.offersRegistration = false;
     await failsWith(stage.login(stage.consent), /set oauth\.clientId/);
@@ -237,6 +243,10 @@ describe("the credentials of a login", { timeout: 60_000 }, () => {
     await assert.rejects(bearer.token(), /does not answer/);
     assert.equal(bearer.problem, undefined);
     stage.server.isTokenEndpointDown = false;
+    stage.server.tokenPrefix = "access\r\nx-evil: 1";
+    await assert.rejects(bearer.token(), { code: "server_down" }, "what a request cannot carry is no token");
+    stage.server.tokenPrefix = "access-";
+    await stage.login(stage.consent);
     assert.ok(await bearer.token());
   });
 

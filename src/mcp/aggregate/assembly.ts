@@ -211,7 +211,14 @@ export class Assembly {
     if (call.done || this.session.ended) return; // its client went away while the server was starting
     const { upstream } = running;
     this.client.sent(call, upstream);
-    if (upstream.request(call.party ?? this.client, call, envelope, body, edits)) return;
+    try {
+      if (upstream.request(call.party ?? this.client, call, envelope, body, edits)) return;
+    } catch (thrown) {
+      // One message that nobody foresaw must not end the front, and with it the calls of all others.
+      this.#parts.log("gateway.defect", { error: thrown instanceof Error ? thrown.stack : String(thrown) });
+      const words = "a defect in Holdfast; see the gateway's log";
+      return call.fail({ code: rpcCode.internal, message: words, reason: "internal" });
+    }
     const message = `MCP server ${JSON.stringify(upstream.server)} does not read what it was sent; try again`;
     call.fail({ code: rpcCode.unavailable, message, reason: "run_limit" });
   }

@@ -100,6 +100,7 @@ export class EraWire implements Wire, WireEvents {
       case "resources/unsubscribe":
         return this.#subscribe(envelope, line);
       default: {
+        if (envelope.hasOddParams) return this.#refuse(envelope, line, "params or params._meta is not an object");
         const whole = envelope.versionStart > 0 ? line : splice(line, [this.#metaEdit(envelope, line)]);
         if (!(this.#inner?.send(whole, ids) ?? false)) return false;
         this.#rounds?.sent(envelope, line, whole);
@@ -177,6 +178,12 @@ export class EraWire implements Wire, WireEvents {
 
   #answer(envelope: Envelope, line: Buffer, result: string): true {
     this.#say(`{"jsonrpc":"2.0","id":${line.toString("latin1", envelope.idStart, envelope.idEnd)},"result":${result}}`);
+    return true;
+  }
+
+  #refuse(envelope: Envelope, line: Buffer, message: string): true {
+    const error = JSON.stringify({ code: rpcCode.invalidParams, message });
+    this.#say(`{"jsonrpc":"2.0","id":${line.toString("latin1", envelope.idStart, envelope.idEnd)},"error":${error}}`);
     return true;
   }
 

@@ -137,7 +137,8 @@ export class RemoteWire implements Wire {
           onEvent: (event, release) => {
             if (event.name !== "endpoint") return void this.#hear(event, release);
             release();
-            const address = new URL(event.data.toString(), this.#url);
+            const address = URL.parse(event.data.toString(), this.#url);
+            if (address === null) return fail("names an address that is none");
             // Otherwise the other side could have our credentials sent to anybody.
             if (address.origin !== this.#url.origin) return fail(`names an address elsewhere, ${address.origin}`);
             this.#url = address;

@@ -7,13 +7,14 @@ const named: Record<string, "name" | "uri"> = { "tools/call": "name", "prompts/g
 
 /** The same that the body says, for whoever is on the way. */
 export function statelessHeaders(envelope: Envelope, line: Buffer): OutgoingHttpHeaders {
-  const text = (start: number, end: number) => JSON.parse(line.toString("utf8", start, end)) as string;
+  // A client may say anything of itself; the server judges it, but no header may break.
+  const text = (start: number, end: number) => headerValue(String(JSON.parse(line.toString("utf8", start, end))));
   const { method, versionStart, versionEnd } = envelope;
-  const headers = { "mcp-protocol-version": text(versionStart, versionEnd), "mcp-method": method };
+  const headers = { "mcp-protocol-version": text(versionStart, versionEnd), "mcp-method": headerValue(method) };
   const key = named[method];
   if (key === undefined) return headers;
   const [start, end] = key === "uri" ? [envelope.uriStart, envelope.uriEnd] : [envelope.nameStart, envelope.nameEnd];
-  return start === 0 ? headers : { ...headers, "mcp-name": headerValue(text(start, end)) };
+  return start === 0 ? headers : { ...headers, "mcp-name": text(start, end) };
 }
 
 /** A value that cannot stand in a header as it is, or that looks encoded, is encoded. */
