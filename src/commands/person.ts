@@ -1,7 +1,11 @@
 /** Asks the person at this terminal yes-or-no questions, each for a bounded time. */
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { setImmediate as turn, setTimeout as delay } from "node:timers/promises";
 import type { PersonAnswer } from "../keeper/background/consent.ts";
+
+/** So long lines are dropped before a question is shown, in milliseconds. */
+const typedAheadMs = 100;
 
 export class Person implements Disposable {
   readonly #boundMs: number;
@@ -17,9 +21,12 @@ export class Person implements Disposable {
     if (this.#isGone || !process.stdin.isTTY || !process.stderr.isTTY || !isInForeground()) return "nobody";
     const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
     const { promise, resolve } = Promise.withResolvers<PersonAnswer>();
+    lines.once("close", () => resolve("nobody"));
+    // A yes that came too late for the question before must not be the answer to this one.
+    await delay(typedAheadMs);
+    await turn();
     const late = setTimeout(() => resolve("late"), this.#boundMs);
     lines.once("line", (line) => resolve(/^y(?:es)?$/i.test(line.trim()) ? "yes" : "no"));
-    lines.once("close", () => resolve("nobody"));
     const seconds = Math.round(this.#boundMs / 1000);
     process.stderr.write(`${question.split("\n").map(printable).join("\n")}\nallow this once? [y/N] (${seconds} s) `);
     const answer = await Promise.race([promise, this.#gone.promise]);

@@ -5,7 +5,15 @@ export function printJson(value: unknown): void {
 }
 
 export function printLines(lines: string[]): void {
-  process.stdout.write(lines.map((line) => `${line}\n`).join(""));
+  process.stdout.write(lines.map((line) => `${harmless(line)}\n`).join(""));
+}
+
+/** Control characters but tab and the end of a line, and those that change the direction of text. */
+const steering = /(?!\t|\r?\n|\r$)\p{Cc}|\p{Bidi_Control}/gu;
+
+/** A process may call itself, and a node may say, what it likes: nothing of it steers the terminal or turns a line round. */
+export function harmless(text: string): string {
+  return text.replaceAll(steering, "\ufffd");
 }
 
 export function megabytes(bytes: number): string {

@@ -149,6 +149,9 @@ describe("a node's way in", { timeout: 120_000, concurrency: 3 }, () => {
       await asked(1);
       terminal.write("y\r");
       assert.equal((await yes).command, "sh -c echo '\u001b[2J'");
+      // Typed before the question, it is no answer to it.
+      terminal.write("y\r");
+      await until("it is typed", () => shown.split("y\r\n").length > 2, { boundMs: 5000 });
       const no = caller.start("n1-b", ["true"]);
       await asked(2);
       terminal.write("\r");

@@ -8,6 +8,8 @@ export type AskPerson = (question: string) => Promise<PersonAnswer>;
 
 /** Questions that wait; a gateway cannot make more of them. */
 const waitingMax = 16;
+/** Characters of a question: what does not fit on a screen nobody has read. */
+const shownMax = 1500;
 
 const why: Record<Exclude<PersonAnswer, "yes">, string> = {
   no: "the person at the node's terminal said no",
@@ -32,15 +34,37 @@ export class Consent {
   }
 
   /** Resolves when the person said yes; else throws the miss, with why nobody overruled it. */
-  async overrule(miss: PolicyMiss, { argv, cwd }: BackgroundSpec): Promise<void> {
+  async overrule(miss: PolicyMiss, spec: BackgroundSpec): Promise<void> {
     if (this.#waiting >= waitingMax)
       throw new PolicyMiss(`${miss.message}; ${waitingMax} questions wait for the person already`);
+    const question = questionOf(miss, spec);
+    if (question.length > shownMax)
+      throw new PolicyMiss(`${miss.message}; it is too long to be shown to the person at the node's terminal`);
     this.#waiting += 1;
-    const words = argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word)));
-    const question = `the gateway wants to run: ${words.join(" ")}${cwd === null ? "" : `\n  in ${cwd}`}\n  ${miss.message}`;
     const answer = this.#last.then(() => this.#ask(question));
     this.#last = answer;
     const said = await answer.finally(() => (this.#waiting -= 1));
     if (said !== "yes") throw new PolicyMiss(`${miss.message}; ${why[said]}`);
   }
+}
+
+/** All that decides what is started: of the environment the names, since values may be secrets. */
+function questionOf(miss: PolicyMiss, { argv, cwd, env }: BackgroundSpec): string {
+  const names = Object.keys(env);
+  return [
+    `the gateway wants to run: ${argv.map(shown).join(" ")}`,
+    ...(cwd === null ? [] : [`  in ${shown(cwd)}`]),
+    ...(names.length === 0 ? [] : [`  with the variables ${names.map(shown).join(" ")}`]),
+    `  ${visible(miss.message)}`,
+  ].join("\n");
+}
+
+/** One word as it is, unless it could be taken for something else. */
+function shown(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : visible(JSON.stringify(word));
+}
+
+/** What is not seen, or moves what is, by its number: the person decides by what is on the screen. */
+function visible(text: string): string {
+  return text.replaceAll(/(?! )[\p{C}\p{Z}]/gu, (odd) => `\\u{${(odd.codePointAt(0) ?? 0).toString(16)}}`);
 }

@@ -43,12 +43,11 @@ export function resolveSpec(spec: BackgroundSpec, rules: ExecRules, base = baseE
   if (!rules.enabled) throw new HoldfastError("exec_disabled", isOff);
   const [command = "", ...args] = spec.argv;
   checkWords(spec);
-  if (spec.host !== "local") {
-    checkEnvironment(spec.env, rules);
-    return resolveFar(spec, rules);
-  }
+  // Before the lists: whoever may overrule those is not asked about this.
+  checkEnvironment(spec.env, rules);
+  if (spec.host !== "local") return resolveFar(spec, rules);
   const cwd = resolveDirectory(spec.cwd ?? base["HOME"] ?? homedir(), rules);
-  const env = { ...base, ...terminalDefaults(spec, base), ...checkEnvironment(spec.env, rules) };
+  const env = { ...base, ...terminalDefaults(spec, base), ...spec.env };
   const program = programOf(command, cwd, env["PATH"] ?? "/usr/bin:/bin");
   if (rules.allowCommands === undefined) return { command, args, cwd, env, host: "local" };
   checkAllowed(command, program, rules, base["PATH"] ?? "/usr/bin:/bin");
@@ -73,7 +72,7 @@ function checkWords(spec: BackgroundSpec): void {
     throw invalid(`a terminal has 1 to ${columnsMax} columns and 1 to ${rowsMax} rows, not ${columns} × ${rows}`);
 }
 
-function checkEnvironment(env: Record<string, string>, rules: ExecRules): Record<string, string> {
+function checkEnvironment(env: Record<string, string>, rules: ExecRules): void {
   let bytes = 0;
   for (const [name, value] of Object.entries(env)) {
     bytes += Buffer.byteLength(name) + Buffer.byteLength(value) + 2;
@@ -90,7 +89,6 @@ function checkEnvironment(env: Record<string, string>, rules: ExecRules): Record
   }
   const { envBytesMax } = specLimits;
   if (bytes > envBytesMax) throw invalid(`env is ${bytes} bytes long, at most ${envBytesMax} are taken`);
-  return env;
 }
 
 /** A terminal that can do what nearly all can, unless the caller or the gateway's own environment knows better. */

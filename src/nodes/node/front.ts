@@ -21,9 +21,9 @@ const runsBytesMax = frameBytesMax / 4;
 
 export class NodeFront {
   readonly #link: KeeperLink;
-  readonly #runs = new KnownRuns();
   /** Live runs of the gateway, by request id. */
   readonly #live = new Set<string>();
+  readonly #runs = new KnownRuns((request) => this.#live.has(request));
   readonly #pins: PinFile;
   readonly #asks: Asks;
   readonly #dialer: Dialer;

@@ -3,23 +3,30 @@ import { HoldfastError } from "../../errors.ts";
 import { requestsMax, type RequestedRun } from "../../keeper/protocol/background.ts";
 import type { RunView } from "../../keeper/protocol/messages.ts";
 
-/** Runs that are known at a time, ended ones included; the keeper keeps the output of fewer. */
+/** Runs that are known before ended ones are forgotten; the keeper keeps the output of fewer. */
 const knownMax = 2 * requestsMax;
 
 export class KnownRuns {
   readonly #ids = new Map<string, string>();
   readonly #requests = new Map<string, string>();
+  readonly #isLive: (request: string) => boolean;
 
-  /** The oldest are forgotten, ended long ago: a keeper has `limits.runsMax` live ones at most, which is less. */
+  constructor(isLive: (request: string) => boolean) {
+    this.#isLive = isLive;
+  }
+
+  /** Above the bound the oldest that has ended is forgotten; a live one, however old, never is. */
   learn(request: string, id: string): void {
     if (this.#ids.has(request)) return;
     this.#ids.set(request, id);
     this.#requests.set(id, request);
     if (this.#ids.size <= knownMax) return;
-    const [oldest] = this.#ids;
-    if (oldest === undefined) return;
-    this.#ids.delete(oldest[0]);
-    this.#requests.delete(oldest[1]);
+    for (const [oldest, itsId] of this.#ids) {
+      if (oldest === request || this.#isLive(oldest)) continue;
+      this.#ids.delete(oldest);
+      this.#requests.delete(itsId);
+      return;
+    }
   }
 
   /** The keeper's id. Throws `run_unknown`. */

@@ -1,0 +1,118 @@
+/** What a node lets a gateway do, part by part: what its person is asked, and that no run is forgotten while it lives. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { harmless } from "../../src/commands/print.ts";
+import { configSchema } from "../../src/config/schema.ts";
+import { HoldfastError } from "../../src/errors.ts";
+import { Admission } from "../../src/keeper/background/admission.ts";
+import type { PersonAnswer } from "../../src/keeper/background/consent.ts";
+import { requestsMax, type BackgroundSpec } from "../../src/keeper/protocol/background.ts";
+import { KnownRuns } from "../../src/nodes/node/known-runs.ts";
+import { leavesNothing } from "../helpers/no-leaks.ts";
+
+leavesNothing();
+
+const spec: BackgroundSpec = {
+  kind: "exec",
+  argv: ["true"],
+  host: "local",
+  cwd: "/",
+  env: {},
+  sessionId: null,
+  scopeKey: null,
+  replaceExistingScope: false,
+  background: true,
+  streams: "merged",
+  request: "n1-a",
+  leaseMs: 1000,
+  onFrontLoss: "keep",
+  keepMs: null,
+  timeoutMs: 0,
+  noOutputTimeoutMs: null,
+  maxLifetimeMs: 0,
+  descendants: "reap",
+  size: { columns: 80, rows: 24 },
+  stdin: true,
+  limits: {},
+};
+
+/** What is started, or why it is not; and what the person was asked. */
+async function ask(given: Partial<BackgroundSpec>, lists: object, answer: PersonAnswer = "yes") {
+  const asked: string[] = [];
+  const { exec } = configSchema.parse({ exec: { enabled: true, ...lists } });
+  const askPerson = (question: string) => {
+    asked.push(question);
+    return Promise.resolve(answer);
+  };
+  const admission = new Admission(exec, { askPerson });
+  try {
+    return { asked, started: await admission.resolve({ ...spec, ...given }), refused: "" };
+  } catch (thrown) {
+    if (!(thrown instanceof HoldfastError)) throw thrown;
+    return { asked, started: undefined, refused: `${thrown.code}: ${thrown.message}` };
+  }
+}
+
+describe("the person at a node's terminal", () => {
+  it("overrules the lists with a yes, and nothing else does", async () => {
+    const { started, asked } = await ask({}, { allowCommands: [] });
+    assert.equal(started?.command, "true");
+    assert.equal(asked.length, 1);
+    for (const answer of ["no", "late", "nobody"] as const)
+      assert.match((await ask({}, { allowCommands: [] }, answer)).refused, /^exec_refused: .*allowCommands/);
+  });
+
+  it("is never asked about environment that steers, not for a directory that is on no list either", async () => {
+    for (const name of ["LD_PRELOAD", "PATH", "BASH_ENV"]) {
+      const lists = { allowCommands: ["true"], allowDirectories: ["/usr"] };
+      const { asked, refused } = await ask({ env: { [name]: "/tmp/x" } }, lists);
+      assert.deepEqual(asked, [], name);
+      assert.match(refused, new RegExp(`^exec_refused: env: ${name} may not be set`));
+    }
+  });
+
+  it("sees which variables there are, and not their values", async () => {
+    const { asked } = await ask({ env: { GIT_SSH: "secret" } }, { allowCommands: [] });
+    assert.match(asked.join(""), /with the variables GIT_SSH\n/);
+    assert.doesNotMatch(asked.join(""), /secret/);
+  });
+
+  it("sees every character that could hide or turn others, by its number", async () => {
+    const hidden = ["\u202e", "\u200b", "\u2028", "\u00a0", "\u{e0041}"];
+    const { asked } = await ask({ argv: ["true", ...hidden.map((one) => `a${one}b`)] }, { allowCommands: [] });
+    assert.match(asked.join(""), /"a\\u\{202e\}b" "a\\u\{200b\}b" "a\\u\{2028\}b" "a\\u\{a0\}b" "a\\u\{e0041\}b"/);
+    for (const one of hidden) assert.ok(!asked.join("").includes(one));
+  });
+
+  it("is not asked what no screen shows whole", async () => {
+    const { asked, refused } = await ask({ argv: ["true", " ".repeat(2000), "; rm"] }, { allowCommands: [] });
+    assert.deepEqual(asked, []);
+    assert.match(refused, /too long to be shown/);
+  });
+});
+
+describe("a line on an admin's terminal", () => {
+  it("is steered by nothing that a node says, and keeps its own ends", () => {
+    assert.equal(
+      harmless("a\u001b[2J\u009b2Jb\rc\u0007\u202ed\u2066"),
+      "a\ufffd[2J\ufffd2Jb\ufffdc\ufffd\ufffdd\ufffd",
+    );
+    assert.equal(harmless("über\tdie\r\nBrücke ├─ 日本\r"), "über\tdie\r\nBrücke ├─ 日本\r");
+  });
+});
+
+describe("the runs that a node knows", () => {
+  it("are all that live, however many came and went since, and a bounded number that ended", () => {
+    const live = new Set(["first"]);
+    const runs = new KnownRuns((request) => live.has(request));
+    runs.learn("first", "r1-first");
+    const many = 3 * requestsMax;
+    for (let each = 0; each < many; each += 1) runs.learn(`n-${each}`, `r1-${each}`);
+    assert.equal(runs.idOf("first"), "r1-first");
+    assert.equal(runs.idOf(`n-${many - 1}`), `r1-${many - 1}`);
+    assert.throws(() => runs.idOf("n-0"), { code: "run_unknown" });
+    live.clear();
+    runs.learn("last", "r1-last");
+    assert.throws(() => runs.idOf("first"), { code: "run_unknown" });
+  });
+});
