@@ -186,6 +186,24 @@ describe("runs on a node that goes and comes", { timeout: 90_000, concurrency: 4
     ]);
   });
 
+  it("what is started over there after its record was closed is ended, once, and the record stays", async () => {
+    const place = new Place();
+    const first = await place.come({ answer: starting });
+    const { id } = await runs.start({ host: place.name, argv: ["true"] });
+    first.ws.terminate();
+    await becomes(id, "lost");
+    await using second = await place.come({ runs: [] });
+    assert.equal((await becomes(id, "exited")).endReason, "node-lost");
+    for (const state of ["starting", "running", "stopping"] as const)
+      second.say({ type: "state", request: id, run: told(id, { state }) });
+    const { params } = await second.asked("exec.end");
+    assert.deepEqual(params, { run: id, reason: "node-lost", hurried: false });
+    second.say({ type: "state", request: id, run: toldEnded(id, { endReason: "node-lost" }) });
+    await runs.call("node.describe", { node: place.name });
+    assert.equal(second.heard.filter((word) => word.type === "ask" && word.name === "exec.end").length, 1);
+    assert.equal((await viewOf(id)).state, "exited");
+  });
+
   it("words that cannot be end the connection, and change nothing", async () => {
     const victim = new Place();
     await using _kept = await victim.come({ answer: starting });

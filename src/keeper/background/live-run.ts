@@ -149,12 +149,10 @@ export class LiveRun {
   }
 
   #running(view: RunView): void {
-    if (view.leaderEndedAt === null) {
-      this.#watchdog.start();
-      const { leaseMs } = this.spec;
-      if (leaseMs > 0) this.#lease = new RunLease(leaseMs, () => this.#end("lease-expired"));
-      return;
-    }
+    // Also for a command that was over at once: what it left behind must not outlive whom it was started for.
+    const { leaseMs } = this.spec;
+    if (leaseMs > 0) this.#lease ??= new RunLease(leaseMs, () => this.#end("lease-expired"));
+    if (view.leaderEndedAt === null) return this.#watchdog.start();
     // The command is gone and left something behind that is kept; the kernel tells nobody when the last of it ends.
     this.#watchdog.commandEnded();
     this.#emptyLook ??= setInterval(() => this.run.reconcile(), emptyLookMs);

@@ -36,6 +36,8 @@ export class RemoteNode {
   readonly #waiting = new Set<Waiter>();
   /** Requests that it told of by itself: it may go on speaking of them. */
   readonly #heardOf = new Set<string>();
+  /** Requests that it is being asked to end. */
+  readonly #ending = new Set<string>();
   #link: NodeLink | undefined;
   /** It is welcome, and has not said yet what it runs. */
   #coming: PromiseWithResolvers<void> | undefined;
@@ -109,8 +111,14 @@ export class RemoteNode {
   /** A run's state, as the node tells it. Throws, in words for the log, when that run was never given to it. */
   hears({ request, run: view }: RequestedRun): void {
     const run = this.#mustBeMine(request);
-    if (run !== undefined) this.#learn(run, view);
-    else if (!this.#heardOf.has(request)) throw new Error(`the state of a run that it was never given (${request})`);
+    if (run === undefined) {
+      if (this.#heardOf.has(request)) return;
+      throw new Error(`the state of a run that it was never given (${request})`);
+    }
+    // Started after its record was closed: a person over there said yes late, or a keeper stood still.
+    const isLate = run.settled && (view.state === "starting" || view.state === "running");
+    if (isLate) this.#endLate(request, run.row.endReason ?? "node-lost");
+    this.#learn(run, view);
   }
 
   // ── questions ──
@@ -135,6 +143,12 @@ export class RemoteNode {
         if (!(thrown instanceof LinkLost)) throw thrown;
       }
     }
+  }
+
+  /** As `ask`. */
+  async end(params: NodeRequests["exec.end"]["params"]): Promise<RunView> {
+    this.#ending.add(params.run);
+    return this.ask("exec.end", params).finally(() => this.#ending.delete(params.run));
   }
 
   /** As `ask`; undefined when the node was away for `waitMs`, which is also what the question itself may take over there. */
@@ -268,7 +282,9 @@ export class RemoteNode {
 
   /** What is to end since the node was away, or is on no record. Its next words say how it went. */
   #endLate(request: string, reason: EndReason): void {
-    this.ask("exec.end", { run: request, reason, hurried: false }).catch((error: unknown) => {
+    // Somebody asks already, and twice would cut the graces short.
+    if (this.#ending.has(request)) return;
+    this.end({ run: request, reason, hurried: false }).catch((error: unknown) => {
       this.#parts.log("node.not_ended", { node: this.id, run: request, error: String(error) });
     });
   }

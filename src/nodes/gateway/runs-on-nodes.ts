@@ -96,7 +96,7 @@ export class RunsOnNodes {
     // On record first: should the node be away now, it is told when it is back, by this front or the next.
     run.row.endReason ??= reason;
     this.#parts.runs.write(run);
-    return node.took(run, await node.ask("exec.end", { run: id, reason, hurried }));
+    return node.took(run, await node.end({ run: id, reason, hurried }));
   }
 
   /** Throws `node_lost` for a run that was given up. */
