@@ -164,9 +164,11 @@ describe("runs on real nodes", { timeout: 240_000 }, () => {
     const first = await client.call("run.start", { host: "far", argv: ["sleep", "1000"], ...scope });
     const second = await client.call("run.start", { host: "far", argv: ["sleep", "2000"], ...scope });
     assert.equal((await runs.ended(first.id)).endReason, "scope-replaced");
-    const [live] = await runs.live();
-    assert.deepEqual([live?.id, live?.host, live?.state], [second.id, "far", "running"]);
-    assert.ok(live?.processes.some(({ command }) => command === "sleep 2000"));
+    // A process that was just forked still has its parent's command line.
+    const findSleep = async () =>
+      (await runs.live()).find(({ processes }) => processes.some(({ command }) => command === "sleep 2000"));
+    const live = await until("it shows what it runs", findSleep, { boundMs: 10_000 });
+    assert.deepEqual([live.id, live.host, live.state], [second.id, "far", "running"]);
     assert.match((await holdfast("ps")).stdout, /on far +running .*\n.*sleep 2000/);
     await client.endSession(session.id);
     assert.equal((await runs.ended(second.id)).endReason, "session-ended");
