@@ -1,10 +1,11 @@
 /** What a person sees of an error: one line and what to do; a stack only for a defect of ours. */
 import { HoldfastError } from "./errors.ts";
+import { plainText } from "./plain-text.ts";
 
 /** Writes the message to stderr and returns the exit code: 2 for wrong usage, else 1. */
 export function reportFailure(thrown: unknown): 1 | 2 {
   if (thrown instanceof HoldfastError && thrown.code !== "internal") {
-    process.stderr.write(`holdfast: ${thrown.message}\n`);
+    process.stderr.write(`holdfast: ${plainText(thrown.message)}\n`);
     return thrown.code === "usage" ? 2 : 1;
   }
   const what = thrown instanceof Error ? thrown.stack : String(thrown);

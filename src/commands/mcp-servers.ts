@@ -3,8 +3,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GatewayClient } from "../client/rpc.ts";
 import { statePaths } from "../keeper/state-directory.ts";
+import { plainText } from "../plain-text.ts";
 import type { CommandContext } from "./context.ts";
 import { count, printJson, printLines } from "./print.ts";
+
+/** What servers call themselves and their tools is theirs. */
+const oneLine = (text: string) => plainText(text).replaceAll("\n", "?");
 
 export async function mcpStatus(context: CommandContext): Promise<number> {
   const servers = await new GatewayClient(context).call("mcp.status", {});
@@ -22,7 +26,7 @@ export async function mcpStatus(context: CommandContext): Promise<number> {
     const first = `${name}  ${kind}${share === "pool" ? pooled : ""}${installed}${health}`;
     return [first, ...notices.map((notice) => `  ${notice}`)];
   });
-  printLines(lines.length === 0 ? ["no MCP servers in the config"] : lines);
+  printLines(lines.length === 0 ? ["no MCP servers in the config"] : lines.map(oneLine));
   return 0;
 }
 
@@ -55,7 +59,7 @@ export async function mcpProbe(context: CommandContext, server: string): Promise
   const found = await client.call("mcp.probe", { server }).catch(async (thrown: unknown) => {
     const words = await lastStderr(context, client, server).catch(() => []); // the failure itself is what is told
     if (words.length > 0)
-      process.stderr.write(`${server} wrote to stderr:\n${words.map((line) => `  ${line}\n`).join("")}`);
+      process.stderr.write(`${server} wrote to stderr:\n${words.map((line) => `  ${plainText(line)}\n`).join("")}`);
     throw thrown;
   });
   if (context.json) {
@@ -65,7 +69,9 @@ export async function mcpProbe(context: CommandContext, server: string): Promise
   const { serverInfo, protocolVersion, tools, prompts, resources, ms } = found;
   const who = [serverInfo["name"], serverInfo["version"]].filter((word) => typeof word === "string").join(" ");
   const counts = [count(tools.length, "tool"), count(prompts.length, "prompt"), count(resources.length, "resource")];
-  printLines([`${who || server}, revision ${protocolVersion}: ${counts.join(", ")} in ${ms} ms`, ...tools]);
+  printLines(
+    [`${who || server}, revision ${protocolVersion}: ${counts.join(", ")} in ${ms} ms`, ...tools].map(oneLine),
+  );
   return 0;
 }
 

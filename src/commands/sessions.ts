@@ -1,5 +1,6 @@
 /** `holdfast sessions list` and `sessions end ID`. */
 import { GatewayClient } from "../client/rpc.ts";
+import { plainText } from "../plain-text.ts";
 import type { CommandContext } from "./context.ts";
 import { count, duration, printJson, printLines } from "./print.ts";
 
@@ -11,7 +12,7 @@ export async function listSessions(context: CommandContext): Promise<number> {
   }
   const now = Date.now();
   const lines = sessions.map(({ id, client, server, createdAt, lastSeenAt, runs }) => {
-    const who = [client.name, client.version].filter((word) => word !== "").join(" ") || "unnamed client";
+    const who = plainText([client.name, client.version].filter((word) => word !== "").join(" ")) || "unnamed client";
     const times = `open for ${duration(now - createdAt)}, last seen ${duration(now - lastSeenAt)} ago`;
     return `${id}  ${who}  on ${server ?? "no single server"}, ${times}, ${count(runs.length, "run")}`;
   });

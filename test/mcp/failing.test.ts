@@ -18,7 +18,7 @@ import { until } from "../helpers/until.ts";
 leavesNothing();
 const [tier = "subreaper"] = tiersToTest();
 const light = { command: "sh", args: [fixture("light-server.sh")] };
-const complaining = ["-c", "echo 'reading the key' >&2; echo 'cannot find KEY_FILE' >&2; exit 3"];
+const complaining = ["-c", "printf 'reading\\033[2J the key\\n' >&2; echo 'cannot find KEY_FILE' >&2; exit 3"];
 
 const namesOf = async (client: McpClient) =>
   ((await client.request("tools/list")).result as { tools: { name: string }[] }).tools.map(({ name }) => name);
@@ -58,12 +58,12 @@ describe("a server that cannot be had", { timeout: 60_000 }, () => {
     await assert.rejects(single.initialize(), why);
   });
 
-  it("that says why on its stderr is heard by who probes it", async () => {
+  it("that says why on its stderr is heard by who probes it, and steers no terminal", async () => {
     const { code, stderr } = await runCommand(home, ["mcp", "probe", "bad"]);
     assert.equal(code, 1);
     assert.match(
       stderr,
-      /bad wrote to stderr:\n {2}reading the key\n {2}cannot find KEY_FILE\nholdfast: .*exited with code 3/,
+      /bad wrote to stderr:\n {2}reading\?\[2J the key\n {2}cannot find KEY_FILE\nholdfast: .*exited with code 3/,
     );
   });
 
