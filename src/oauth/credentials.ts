@@ -62,8 +62,11 @@ export class CredentialFile {
   readonly #directory: string;
   #read: { mark: string; credentials: Credentials } | undefined;
 
-  /** `frontDirectory`: the one that the front may write. */
+  /** `frontDirectory`: the one that the front may write. Throws `server_unknown` for what is no server's name. */
   constructor(frontDirectory: string, server: string) {
+    // The name may come from a command line: it must lead to no other file.
+    if (!/^[A-Za-z0-9_-]+$/.test(server))
+      throw new HoldfastError("server_unknown", `${JSON.stringify(server)} cannot be the name of a server`);
     this.#directory = join(frontDirectory, "oauth");
     this.path = join(this.#directory, `${server}.json`);
   }

@@ -31,6 +31,7 @@ describe("a client of revision 2026-07-28 in front of session-era servers", { ti
       const talk = at(path);
       const found = await talk.request("server/discover");
       assert.equal(found.headers["mcp-session-id"], undefined);
+      assert.equal(found.text.split('"resultType"').length, 2, "no key is there twice");
       const { supportedVersions, capabilities, resultType, ttlMs, cacheScope, _meta } = found.message.result ?? {};
       assert.deepEqual([resultType, ttlMs, cacheScope], ["complete", 5000, "private"]);
       assert.ok((supportedVersions as string[]).includes("2026-07-28"));

@@ -250,6 +250,11 @@ describe("the credentials of a login", { timeout: 60_000 }, () => {
     assert.ok(await bearer.token());
   });
 
+  it("have no file but the one of a server's name", () => {
+    for (const name of ["../../holdfast", "", "a.b", "a/b"])
+      assert.throws(() => new CredentialFile("/nowhere", name), { code: "server_unknown" });
+  });
+
   it("are not taken from a file that others can read, from a link, or for another address", async () => {
     await using stage = await Stage.open();
     await stage.login(stage.consent);

@@ -28,7 +28,7 @@ export function resultMembers(method: string, line: Buffer, start: number): stri
   return line[at] === objectClose ? text : `${text},`;
 }
 
-/** The `result` of `server/discover`, from what a server of the session era said, or what we say for several. */
+/** The `result` of `server/discover`, its type aside, from what a server of the session era said, or what we say for several. */
 export function discovery({ capabilities, serverInfo, instructions }: InitializeResult): string {
   // Tasks are an extension of another form now.
   const { tasks: _, ...rest } = capabilities;
@@ -36,7 +36,6 @@ export function discovery({ capabilities, serverInfo, instructions }: Initialize
     supportedVersions: allVersions,
     capabilities: rest,
     ...(instructions === undefined ? {} : { instructions }),
-    resultType: "complete",
     ttlMs: listTtlMs,
     cacheScope: "private",
     _meta: { "io.modelcontextprotocol/serverInfo": serverInfo },
