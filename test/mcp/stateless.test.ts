@@ -181,6 +181,20 @@ describe("a client of revision 2026-07-28 in front of session-era servers", { ti
     );
   });
 
+  it("is not promised to hear of what the server refuses, however many listen at once", async () => {
+    const talk = at("/mcp/b", { name: "refused" });
+    await talk.text("do");
+    const notifications = { resourceSubscriptions: ["memo://refused", "memo://b"] };
+    const both = [1, 2].map(() => talk.stream("subscriptions/listen", { notifications }));
+    await talk.text("do");
+    await talk.text("do", { go: "refuse" });
+    for (const stream of await Promise.all(both)) {
+      using events = stream;
+      const { notifications: kept } = (await events.next())?.params as { notifications: object };
+      assert.deepEqual(kept, { resourceSubscriptions: ["memo://b"] });
+    }
+  });
+
   it("hears progress and the log with its own answer, and no log that it did not ask for", async () => {
     const talk = at("/mcp/a", { name: "log" });
     const log = (level: string) => ({

@@ -79,28 +79,30 @@ class Granting {
   }
 }
 
-/** One more listener wants to hear of the resource: the first one subscribes. */
+/** One more listener wants to hear of the resource: the first one subscribes, and what it is told holds for all. */
 async function want(parts: ListenParts, uri: string): Promise<boolean> {
-  const { wanted } = parts.side;
-  const count = wanted.get(uri) ?? 0;
-  wanted.set(uri, count + 1);
-  if (count > 0 || (await ask(parts, "resources/subscribe", uri))) return true;
+  const { wanted, subscriptions } = parts.side;
+  let wish = wanted.get(uri);
+  if (wish === undefined) wanted.set(uri, (wish = { listeners: 0, isTaken: ask(parts, "resources/subscribe", uri) }));
+  wish.listeners++;
+  if (await wish.isTaken) return true;
   drop(parts.side, uri);
-  parts.side.subscriptions.delete(uri);
+  subscriptions.delete(uri);
   return false;
 }
 
-function drop({ wanted }: StatelessSide, uri: string): number {
-  const left = (wanted.get(uri) ?? 1) - 1;
-  if (left > 0) wanted.set(uri, left);
-  else wanted.delete(uri);
-  return left;
+/** True: nobody wants to hear of it any more. */
+function drop({ wanted }: StatelessSide, uri: string): boolean {
+  const wish = wanted.get(uri);
+  if (wish === undefined || --wish.listeners > 0) return false;
+  wanted.delete(uri);
+  return true;
 }
 
 /** The listener is gone: the last one takes the subscription back. */
 function forgetAll(parts: ListenParts, { resourceSubscriptions = [] }: Filter): void {
   for (const uri of resourceSubscriptions)
-    if (drop(parts.side, uri) === 0 && !parts.open.session.ended) void ask(parts, "resources/unsubscribe", uri);
+    if (drop(parts.side, uri) && !parts.open.session.ended) void ask(parts, "resources/unsubscribe", uri);
 }
 
 /** Asks a server as the client itself would in the session era. False: it refuses. */

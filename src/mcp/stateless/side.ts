@@ -26,8 +26,8 @@ export interface Suspended {
 export class StatelessSide extends ClientSide {
   readonly listeners = new Set<Listener>();
   readonly suspended = new Set<Suspended>();
-  /** How many listeners want to hear of each resource. */
-  readonly wanted = new Map<string, number>();
+  /** Resources that listeners want to hear of: how many, and whether the server took the subscription. */
+  readonly wanted = new Map<string, { listeners: number; isTaken: Promise<boolean> }>();
 
   constructor(clock: Clock) {
     super(clock, eventFraming);

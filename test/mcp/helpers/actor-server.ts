@@ -28,6 +28,8 @@ const asked = new Map<number, (message: Message) => void>();
 const waiting = new Map<string, () => void>();
 const heard: Message[] = [];
 let nextId = 1;
+/** A subscription to memo://refused is answered once a call with {"go": "refuse"} came, and then at once. */
+let refuses = false;
 
 function say(message: unknown): void {
   process.stdout.write(`${JSON.stringify(message)}\n`);
@@ -42,6 +44,7 @@ function ask(method: string): Promise<Message> {
 async function act({ ask: question, say: words, wait, go, exit, list }: Given): Promise<string> {
   if (words !== undefined) say(words);
   if (exit !== undefined) process.exit(exit);
+  if (go === "refuse") refuses = true;
   if (go !== undefined) waiting.get(go)?.();
   if (wait !== undefined) await new Promise<void>((resolve) => waiting.set(wait, resolve));
   if (list !== undefined) {
@@ -80,6 +83,10 @@ async function resultOf({ method = "", params }: Message): Promise<unknown> {
   }
   if (method === "prompts/get") return { messages: [], description: `${serverName}/${params?.name}` };
   if (method === "resources/read") return { contents: [{ uri: params?.uri, text: serverName }] };
+  if (method === "resources/subscribe" && params?.uri === "memo://refused") {
+    if (!refuses) await new Promise<void>((resolve) => waiting.set("refuse", resolve));
+    throw new Error("no such resource");
+  }
   return listed(method) ?? {};
 }
 
@@ -88,5 +95,8 @@ for await (const line of createInterface({ input: process.stdin })) {
   heard.push(message);
   if (message.method === undefined) asked.get(Number(message.id))?.(message);
   else if (message.id !== undefined)
-    void resultOf(message).then((result) => say({ jsonrpc: "2.0", id: message.id, result }));
+    void resultOf(message).then(
+      (result) => say({ jsonrpc: "2.0", id: message.id, result }),
+      (error: Error) => say({ jsonrpc: "2.0", id: message.id, error: { code: -32602, message: error.message } }),
+    );
 }
