@@ -1,6 +1,7 @@
 /** Somebody on `/node` who means harm: what he says twice, too early, too often or too much ends his connection and moves nothing else. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
 import type { NodeView } from "../../src/nodes/gateway/nodes.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
@@ -100,6 +101,32 @@ describe("an attack on the way in of nodes", { timeout: 60_000 }, () => {
       /answered what cannot be: more output at once/,
     );
     await node.closed;
+  });
+
+  it("by never telling what it runs holds nobody up for longer than a lease", async () => {
+    const { invite } = (await gateway.rpc("node.invite", { name: "mute" })) as { invite: string };
+    await using node = new LittleNode(gateway.url, new Key(), { invite });
+    await node.hears("welcome");
+    await assert.rejects(gateway.rpc("run.start", { host: "mute", argv: ["true"] }), /node mute is not connected/);
+    await node.closed;
+  });
+
+  it("by a list of runs without end is cut off while it is being told", async () => {
+    const { invite } = (await gateway.rpc("node.invite")) as { invite: string };
+    const key = new Key();
+    await using node = new LittleNode(gateway.url, key, { invite });
+    await node.hears("welcome");
+    const command = "x".repeat(1_000_000);
+    let said = 0;
+    for (; said < 200 && node.ws.readyState === node.ws.OPEN; said += 1) {
+      const request = `n1-${String(said).padStart(12, "0")}`;
+      node.say({ type: "runs", runs: [{ request, run: told(request, { command }) }], more: true });
+      await turn();
+      await until("it is sent", () => node.ws.bufferedAmount === 0 || node.ws.readyState > node.ws.OPEN, { boundMs });
+    }
+    await node.closed;
+    assert.equal((await seen(key.id))?.connected, false);
+    assert.ok(said < 200, `${said} million characters were listened to`);
   });
 
   it("by a flood of connections that prove nothing crowds out its own, and no node", async () => {

@@ -1,12 +1,19 @@
 /** What a node lets a gateway do, part by part: what its person is asked, and that no run is forgotten while it lives. */
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
+import { systemClock } from "../../src/clock.ts";
 import { harmless } from "../../src/commands/print.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { HoldfastError } from "../../src/errors.ts";
 import { Admission } from "../../src/keeper/background/admission.ts";
 import type { PersonAnswer } from "../../src/keeper/background/consent.ts";
 import { requestsMax, type BackgroundSpec } from "../../src/keeper/protocol/background.ts";
+import { openNodesDatabase } from "../../src/nodes/gateway/database.ts";
+import { Roster } from "../../src/nodes/gateway/roster.ts";
+import { NodesBook } from "../../src/nodes/gateway/rows.ts";
 import { KnownRuns } from "../../src/nodes/node/known-runs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 
@@ -98,6 +105,25 @@ describe("a line on an admin's terminal", () => {
       "a\ufffd[2J\ufffd2Jb\ufffdc\ufffd\ufffdd\ufffd",
     );
     assert.equal(harmless("über\tdie\r\nBrücke ├─ 日本\r"), "über\tdie\r\nBrücke ├─ 日本\r");
+  });
+});
+
+describe("a name that looks like an id", () => {
+  it("is nobody's whom it could let in in place of another; by his own id he is found", () => {
+    const directory = mkdtempSync(join(tmpdir(), "holdfast-roster-"));
+    const book = new NodesBook(openNodesDatabase(directory, () => {}));
+    const roster = new Roster(book, systemClock);
+    const about = { version: "", platform: "", arch: "", tier: "", hostname: "" };
+    const [victim, liar] = ["1234567890abcdef".repeat(2), "fedcba0987654321".repeat(2)];
+    // The one that is meant was forgotten among too many.
+    for (const name of [victim, victim.slice(0, 12)]) {
+      roster.meet({ id: liar, publicKey: "k", name, about, invite: null });
+      assert.throws(() => roster.approve(name), { code: "node_unknown" });
+    }
+    assert.equal(roster.approve(liar.slice(0, 8)).id, liar);
+    assert.equal(roster.find(victim.slice(0, 12)).id, liar, "once an admin has let the name in, it is one");
+    book.close();
+    rmSync(directory, { recursive: true });
   });
 });
 

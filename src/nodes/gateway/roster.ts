@@ -28,6 +28,9 @@ export interface Applicant {
 /** Letters, digits, - and _; `local` is this machine. */
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 
+/** An id, or as much of one as `nodes list` shows or somebody may type instead. */
+const idPattern = /^[0-9a-f]{8,32}$/;
+
 export class Roster {
   readonly #book: NodesBook;
   readonly #clock: Clock;
@@ -59,7 +62,11 @@ export class Roster {
   find(word: string): KnownNode {
     const exact = this.#nodes.get(word) ?? this.approved(word);
     if (exact !== undefined) return exact;
-    const fits = this.all.filter(({ id, name }) => name === word || (word.length >= 4 && id.startsWith(word)));
+    // A stranger chooses his name, but not his id: what may be an id is none of his names.
+    const isId = idPattern.test(word);
+    const fits = this.all.filter(({ id, name }) =>
+      isId ? id.startsWith(word) : name === word || (word.length >= 4 && id.startsWith(word)),
+    );
     const [only] = fits;
     if (fits.length === 1 && only !== undefined) return only;
     const why = fits.length === 0 ? `no node ${JSON.stringify(word.slice(0, 64))}` : `${fits.length} nodes are ${word}`;

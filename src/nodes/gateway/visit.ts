@@ -17,6 +17,8 @@ import type { NodeWire, WireEnd } from "./wire.ts";
 
 /** Live and ended ones that a node may tell of when it comes. */
 const runsToldMax = 10_000;
+/** Characters of all that it may say of them; a node cuts their commands short, which are on record here. */
+const runsToldCharactersMax = 32 * 1024 * 1024;
 
 export interface VisitParts {
   gatewayId: string;
@@ -49,6 +51,8 @@ export class Visit {
   /** What it told of its runs so far; undefined once that was all. */
   #toldRuns: RequestedRun[] | undefined = [];
   #changedMeanwhile: RequestedRun[] = [];
+  #toldCharacters = 0;
+  #untold: NodeJS.Timeout | undefined;
 
   constructor(wire: NodeWire, parts: VisitParts) {
     this.wire = wire;
@@ -67,14 +71,19 @@ export class Visit {
   hear(text: string): void {
     if (this.#isOver) return;
     try {
+      if (this.link !== undefined && this.#toldRuns !== undefined) this.#countTold(text.length);
       const heard = hearNode(text);
       if ("wrong" in heard) throw new Error(heard.wrong);
       this.#hear(heard.word);
     } catch (thrown) {
-      // What a stranger says wrong he is not told more about; it is in the log.
-      this.#parts.onFault(this, thrown instanceof Error ? thrown.message : String(thrown));
-      this.end("protocol-error", "not as it was agreed");
+      this.#fault(thrown instanceof Error ? thrown.message : String(thrown));
     }
+  }
+
+  /** What a stranger says wrong he is not told more about; it is in the log. */
+  #fault(what: string): void {
+    this.#parts.onFault(this, what);
+    this.end("protocol-error", "not as it was agreed");
   }
 
   wait(): void {
@@ -84,6 +93,12 @@ export class Visit {
   welcome(link: NodeLink, name: string, times: { leaseMs: number; beatMs: number }): void {
     this.link = link;
     this.#say({ type: "welcome", node: this.proven?.id ?? "", name, ...times });
+    // Who asks for the node waits until it has told what it runs.
+    this.#untold = setTimeout(
+      () => this.#fault(`it did not tell what it runs within ${times.leaseMs} ms`),
+      times.leaseMs,
+    );
+    this.#untold.unref();
   }
 
   refuse(code: RefusalCode, message: string, reason: WireEnd = "unauthorized"): void {
@@ -102,6 +117,7 @@ export class Visit {
   gone(why: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    clearTimeout(this.#untold);
     this.link?.lose();
     this.#parts.onOver(this, why);
   }
@@ -129,8 +145,15 @@ export class Visit {
     if (more) return;
     const told = [...this.#toldRuns, ...this.#changedMeanwhile];
     this.#toldRuns = undefined;
+    clearTimeout(this.#untold);
     this.#changedMeanwhile = [];
     this.#parts.onRuns(this, told);
+  }
+
+  #countTold(characters: number): void {
+    this.#toldCharacters += characters;
+    if (this.#toldCharacters > runsToldCharactersMax)
+      throw new Error(`it tells of its runs in more than ${runsToldCharactersMax} characters`);
   }
 
   #checkTold(): void {

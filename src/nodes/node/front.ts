@@ -121,7 +121,7 @@ export class NodeFront {
     this.#progress("connected", `connected to gateway ${gateway} as ${name} (node ${node})`, { gateway, node, name });
     try {
       const told = (await this.#recall()).flatMap(({ run }) => this.#runs.told(run) ?? []);
-      const frames = inFrames(told);
+      const frames = inFrames(told.map(brief));
       for (const [index, runs] of frames.entries()) wire.send({ type: "runs", runs, more: index < frames.length - 1 });
       if (!wire.isOpen) return;
       this.#wire = wire;
@@ -199,6 +199,11 @@ export class NodeFront {
     ]);
     this.#link.progress({ phase, text: text.slice(0, 4096), data: Object.fromEntries(cut) as NodeProgress["data"] });
   }
+}
+
+/** The gateway has the command on record. */
+function brief({ request, run }: RequestedRun): RequestedRun {
+  return { request, run: { ...run, command: run.command.slice(0, 256) } };
 }
 
 /** At least one frame, so that the gateway hears that there is nothing. */
