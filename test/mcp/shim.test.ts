@@ -6,6 +6,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
+import { Client as SdkClient } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
@@ -147,6 +149,17 @@ describe("holdfast mcp", { timeout: 60_000 }, () => {
     parent.child.kill("SIGKILL");
     await ended;
     assert.equal(child.child.exitCode, 1);
+    await empty();
+  });
+
+  it("leads a client that would rather keep no session, but can, to one", async () => {
+    const client = new SdkClient({ name: "both", version: "1" }, { versionNegotiation: { mode: "auto" } });
+    const args = [join(root, "dist/main.js"), "mcp", "--state", home.stateDir];
+    await client.connect(new StdioClientTransport({ command: process.execPath, args }));
+    const { tools } = await client.listTools();
+    assert.deepEqual([client.getNegotiatedProtocolVersion(), tools[0]?.name], ["2025-11-25", "light__echo"]);
+    assert.equal((await counts())[0], 1);
+    await client.close();
     await empty();
   });
 
