@@ -190,7 +190,7 @@ describe("a client of revision 2026-07-28 in front of session-era servers", { ti
     await talk.text("do", { go: "refuse" });
     for (const stream of await Promise.all(both)) {
       using events = stream;
-      const { notifications: kept } = (await events.next())?.params as { notifications: object };
+      const { notifications: kept } = ((await events.next())?.params ?? {}) as { notifications?: object };
       assert.deepEqual(kept, { resourceSubscriptions: ["memo://b"] });
     }
   });
