@@ -46,7 +46,7 @@ export class Person implements Disposable {
 
 /** What somebody far away said is not for the terminal to obey. */
 export function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, "�");
+  return text.replaceAll(/\p{Cc}|\p{Bidi_Control}/gu, "�");
 }
 
 /** Our process group is the one that the terminal listens to: fields 5 and 8 of /proc/self/stat. */

@@ -1,19 +1,13 @@
 /** How figures look to people. */
+import { plainText } from "../plain-text.ts";
 
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }
 
+/** A process may call itself, and a node may say, what it likes: nothing of it steers the terminal. */
 export function printLines(lines: string[]): void {
-  process.stdout.write(lines.map((line) => `${harmless(line)}\n`).join(""));
-}
-
-/** Control characters but tab and the end of a line, and those that change the direction of text. */
-const steering = /(?!\t|\r?\n|\r$)\p{Cc}|\p{Bidi_Control}/gu;
-
-/** A process may call itself, and a node may say, what it likes: nothing of it steers the terminal or turns a line round. */
-export function harmless(text: string): string {
-  return text.replaceAll(steering, "\ufffd");
+  process.stdout.write(lines.map((line) => `${plainText(line)}\n`).join(""));
 }
 
 export function megabytes(bytes: number): string {

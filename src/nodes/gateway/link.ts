@@ -144,5 +144,5 @@ export class NodeLink {
 
 /** It may end up on a terminal, where nothing of it may steer. */
 function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, " ");
+  return text.replaceAll(/\p{Cc}|\p{Bidi_Control}/gu, " ");
 }
