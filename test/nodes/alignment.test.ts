@@ -186,6 +186,23 @@ describe("runs on a node that goes and comes", { timeout: 90_000, concurrency: 4
     ]);
   });
 
+  it("what a node was seen to run is not believed gone because somebody else with its key does not know it", async () => {
+    const place = new Place();
+    const first = await place.come({ answer: starting });
+    const { id } = await runs.start({ host: place.name, argv: ["true"] });
+    first.ws.terminate();
+    await becomes(id, "lost");
+    const other = await place.come({ instance: "fedcba9876543210", runs: [] });
+    await until("it is given up", async () => (await viewOf(id)).endReason === "node-lost", { boundMs: 5000 });
+    await assert.rejects(runs.call("run.wait", { id, waitMs: 1000 }), /did not come back/);
+    other.ws.terminate();
+    await place.isHere(false);
+    await using _node = await place.come({
+      runs: [{ request: id, run: toldEnded(id, { endReason: "lease-expired" }) }],
+    });
+    assert.equal((await becomes(id, "exited")).endReason, "lease-expired");
+  });
+
   it("what is started over there after its record was closed is ended, once, and the record stays", async () => {
     const place = new Place();
     const first = await place.come({ answer: starting });

@@ -6,6 +6,8 @@ export class NodeRun {
   readonly row: RunRow;
   /** What the node told last; null before it told anything to this front. */
   told: RunView | null = null;
+  /** Life of the node's keeper that told of it last; undefined = none told this front. */
+  life: string | undefined;
   /** Its start is being asked by this very front: that the node does not know it is no news then. */
   starting = false;
   /** Bytes of input that the node took; undefined = this front does not know. */

@@ -93,7 +93,9 @@ export class RemoteNode {
     }
     for (const run of this.#runs) {
       if (known.has(run.id) || run.starting || run.exited) continue;
-      run.vanish("node-lost", Date.now());
+      // Whoever has its key, and not its ledger, cannot say what became of what the node was seen to run.
+      if (run.row.state === "starting" || run.life === link.instance) run.vanish("node-lost", Date.now());
+      else run.giveUp("node-lost");
       this.#changed(run);
     }
     this.came();
@@ -267,6 +269,7 @@ export class RemoteNode {
   }
 
   #learn(run: NodeRun, view: RunView): void {
+    run.life = this.#link?.instance;
     const before = run.row.state;
     if (!run.learn(view)) return;
     if (before === "starting" && run.row.state !== "starting") this.#parts.log("run.spawned", { run: run.id });
