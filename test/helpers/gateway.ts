@@ -26,6 +26,9 @@ interface KeeperFile {
 const startBoundMs = 60_000;
 const stopBoundMs = 20_000;
 export const mainFile = join(root, "dist/main.js");
+/** Only what is loaded gets cheaper by it, not what is done; many hundred processes start in one run of all tests. */
+const { NODE_COMPILE_CACHE } = process.env;
+export const compileCache = NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE };
 
 /** The compiled program on the home's tier, as a user without an environment starts it. */
 export function spawnOnTier(
@@ -38,11 +41,12 @@ export function spawnOnTier(
   const { prefix, identity, env } = launchOn(home.tier);
   const [command = "", ...rest] = [...before, ...prefix, process.execPath, ...words];
   const log = output === "log" ? home.openLog() : undefined;
+  const own = { PATH: process.env["PATH"] ?? "", HOME: home.directory, TMPDIR: home.directory };
   try {
     return spawn(command, rest, {
       ...identity,
       cwd: home.directory,
-      env: { PATH: process.env["PATH"] ?? "", HOME: home.directory, TMPDIR: home.directory, ...env, ...given },
+      env: { ...compileCache, ...own, ...env, ...given },
       stdio: ["ignore", log ?? "pipe", log ?? "pipe"],
     });
   } finally {

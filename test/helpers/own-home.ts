@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach } from "node:test";
+import { compileCache } from "./gateway.ts";
 import { root } from "./tiers.ts";
 
 export const mainFile = join(root, "dist/main.js");
@@ -28,7 +29,7 @@ interface Outcome {
 
 /** In an almost empty environment, in the project directory of the home. */
 export function holdfast(words: string[], env: Record<string, string> = {}): Outcome {
-  const given = { PATH: "/usr/bin:/bin", HOME: home, ...env };
+  const given = { ...compileCache, PATH: "/usr/bin:/bin", HOME: home, ...env };
   const { status, stdout, stderr } = spawnSync(process.execPath, [mainFile, ...words], {
     encoding: "utf8",
     timeout: 30_000,

@@ -44,7 +44,10 @@ describe("front kill -9 under load", () => {
         const polite = { command: process.execPath, args: [fixture("polite-server.ts")] };
         const mcpServers = { polite, ...asConfig({ stubborn: stubborn(home.pidFile) }) };
         home.configure({ mcpServers, stop: { stdinGraceMs: 300, termGraceMs: 300 } });
+        const startedAt = performance.now();
         await using gateway = await Gateway.start(home);
+        // On a machine that has much else to do a whole start says how slow everything is.
+        const boundMs = Math.max(listeningAgainMs, 2 * (performance.now() - startedAt));
         using busy = gateway.mcp("polite");
         using stuck = gateway.mcp("stubborn");
         await Promise.all([busy.initialize(), stuck.initialize()]);
@@ -72,7 +75,7 @@ describe("front kill -9 under load", () => {
           `${calls} calls answered before; the last caller heard after ${heard} ms; listening again after ${listeningMs} ms`,
         );
         assert.ok(calls >= answeredMin, `only ${calls} calls were answered before the end`);
-        assert.ok(listeningMs < listeningAgainMs, `listening again after ${listeningMs} ms`);
+        assert.ok(listeningMs < boundMs, `listening again after ${listeningMs} ms, not within ${Math.round(boundMs)}`);
         assert.ok(heard < heardMs, `a caller heard after ${heard} ms`);
         for (const { kind } of [...failures, ...outcomes])
           assert.ok(kind === "closed" || kind === "error" || kind === "http", kind);
