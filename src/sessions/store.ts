@@ -2,10 +2,11 @@
  * What a session's next front must know of it: one SQLite file in the only directory that the front may write. It is a help,
  * never a condition: if it cannot be read the front begins a new one, if it cannot be written sessions live in memory only.
  */
-import { chmodSync, closeSync, openSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Log } from "../log.ts";
+import { openPrivateDatabase } from "../private-database.ts";
 
 export type SessionKind = "mcp" | "ws" | "stdio";
 
@@ -85,7 +86,8 @@ export class SessionStore {
 
   private constructor(path: string, keeperEpoch: number, log: Log) {
     this.#log = log;
-    this.#database = openDatabase(path);
+    // The ids are what lets a client in, so the file is private. No fsync: the machine's end ends all sessions anyway.
+    this.#database = openPrivateDatabase(path, { schema, form, synchronous: "off" });
     try {
       this.#beginEpoch(keeperEpoch);
       const names = columns.map(([name]) => name).join(", ");
@@ -159,27 +161,5 @@ export class SessionStore {
       this.#failureTold = true;
       return undefined;
     }
-  }
-}
-
-/** The ids are what lets a client in, so nobody else may read the file, from its first byte on. */
-function openDatabase(path: string): DatabaseSync {
-  if (path !== ":memory:") {
-    closeSync(openSync(path, "a", 0o600));
-    chmodSync(path, 0o600);
-  }
-  const database = new DatabaseSync(path);
-  try {
-    // No fsync: what was written survives every death of a process, and the machine's ends all sessions anyway.
-    database.exec("pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = off");
-    const { user_version: found } = database.prepare("pragma user_version").get() as { user_version: number };
-    if (found !== 0 && found !== form) throw new Error(`form ${found}, expected ${form}`);
-    const { quick_check: health } = database.prepare("pragma quick_check(1)").get() as { quick_check: string };
-    if (health !== "ok") throw new Error(health);
-    database.exec(`begin immediate; ${schema} commit`);
-    return database;
-  } catch (thrown) {
-    database.close();
-    throw thrown;
   }
 }

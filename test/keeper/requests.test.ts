@@ -6,38 +6,14 @@ import { describe, it } from "node:test";
 import type { BackgroundSpec } from "../../src/keeper/protocol/background.ts";
 import { DatabaseSync } from "node:sqlite";
 import { Ledger } from "../../src/keeper/ledger.ts";
+import { backgroundSpec } from "../helpers/background-spec.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { until } from "../helpers/until.ts";
 import { Office } from "./helpers/office.ts";
 
 const config = { exec: { enabled: true, historyMax: 1 }, stop: { stdinGraceMs: 100, termGraceMs: 300 } };
 
-function spec(argv: string[], more: Partial<BackgroundSpec> = {}): BackgroundSpec {
-  return {
-    kind: "exec",
-    argv,
-    host: "local",
-    cwd: null,
-    env: {},
-    sessionId: null,
-    scopeKey: null,
-    replaceExistingScope: false,
-    background: true,
-    streams: "merged",
-    request: null,
-    leaseMs: 0,
-    onFrontLoss: "keep",
-    keepMs: null,
-    timeoutMs: 0,
-    noOutputTimeoutMs: null,
-    maxLifetimeMs: 0,
-    descendants: "reap",
-    size: { columns: 80, rows: 24 },
-    stdin: true,
-    limits: {},
-    ...more,
-  };
-}
+const spec = (argv: string[], more: Partial<BackgroundSpec> = {}) => backgroundSpec({ argv, ...more });
 
 async function read(office: Office, run: string, stream: "stdout" | "stderr"): Promise<string> {
   const asked = { run, stream, offset: 0, bytesMax: 65_536, waitMs: 0, viewer: false, pace: false };

@@ -15,33 +15,12 @@ import { Roster } from "../../src/nodes/gateway/roster.ts";
 import { NodesBook } from "../../src/nodes/gateway/rows.ts";
 import { KnownRuns } from "../../src/nodes/node/known-runs.ts";
 import { plainText } from "../../src/plain-text.ts";
+import { backgroundSpec } from "../helpers/background-spec.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 
 leavesNothing();
 
-const spec: BackgroundSpec = {
-  kind: "exec",
-  argv: ["true"],
-  host: "local",
-  cwd: "/",
-  env: {},
-  sessionId: null,
-  scopeKey: null,
-  replaceExistingScope: false,
-  background: true,
-  streams: "merged",
-  request: "n1-a",
-  leaseMs: 1000,
-  onFrontLoss: "keep",
-  keepMs: null,
-  timeoutMs: 0,
-  noOutputTimeoutMs: null,
-  maxLifetimeMs: 0,
-  descendants: "reap",
-  size: { columns: 80, rows: 24 },
-  stdin: true,
-  limits: {},
-};
+const spec = backgroundSpec({ request: "n1-a", leaseMs: 1000 });
 
 /** What is started, or why it is not; and what the person was asked. */
 async function ask(given: Partial<BackgroundSpec>, lists: object, answer: PersonAnswer = "yes") {

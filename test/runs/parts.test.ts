@@ -15,35 +15,14 @@ import { HoldfastError } from "../../src/errors.ts";
 import { bytesOfKeys } from "../../src/runs/keys.ts";
 import { unfinishedBytes } from "../../src/runs/text.ts";
 import { Fence } from "../helpers/fence.ts";
+import { backgroundSpec } from "../helpers/background-spec.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { bestTier } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
 
 leavesNothing();
 
-const spec: BackgroundSpec = {
-  kind: "exec",
-  argv: ["true"],
-  host: "local",
-  cwd: "/",
-  env: {},
-  sessionId: null,
-  scopeKey: null,
-  replaceExistingScope: false,
-  background: true,
-  streams: "merged",
-  request: null,
-  leaseMs: 0,
-  onFrontLoss: "keep",
-  keepMs: null,
-  timeoutMs: 0,
-  noOutputTimeoutMs: null,
-  maxLifetimeMs: 0,
-  descendants: "reap",
-  size: { columns: 80, rows: 24 },
-  stdin: true,
-  limits: {},
-};
+const spec = backgroundSpec({ cwd: "/" });
 
 const rules = (exec: object) => configSchema.parse({ exec: { enabled: true, ...exec } }).exec;
 

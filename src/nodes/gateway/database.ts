@@ -2,10 +2,11 @@
  * The gateway's own book of its nodes, `<state>/front/nodes.db`: who they are, who was invited, what runs there. Unlike the
  * session store it outlives the keeper: an approval holds until somebody takes it back.
  */
-import { chmodSync, closeSync, openSync, renameSync } from "node:fs";
+import { renameSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import type { Log } from "../../log.ts";
+import { openPrivateDatabase } from "../../private-database.ts";
 
 /** Raised when a column changes. */
 const form = 1;
@@ -62,23 +63,7 @@ function setAside(path: string): void {
   }
 }
 
+/** Runs cost no fsync: what was written survives every death of a process, and decisions are made durable one by one. */
 function openAt(path: string): DatabaseSync {
-  if (path !== ":memory:") {
-    closeSync(openSync(path, "a", 0o600));
-    chmodSync(path, 0o600);
-  }
-  const database = new DatabaseSync(path);
-  try {
-    // Runs cost no fsync: what was written survives every death of a process, and decisions are made durable one by one.
-    database.exec("pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = normal");
-    const { user_version: found } = database.prepare("pragma user_version").get() as { user_version: number };
-    if (found !== 0 && found !== form) throw new Error(`form ${found}, expected ${form}`);
-    const { quick_check: health } = database.prepare("pragma quick_check(1)").get() as { quick_check: string };
-    if (health !== "ok") throw new Error(health);
-    database.exec(`begin immediate; ${schema} commit`);
-    return database;
-  } catch (thrown) {
-    database.close();
-    throw thrown;
-  }
+  return openPrivateDatabase(path, { schema, form, synchronous: "normal" });
 }
