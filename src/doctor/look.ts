@@ -63,6 +63,16 @@ export class Look {
     }
   }
 
+  /** This process and all that it stands below: whoever asked for the look, the terminal or agent that it was asked from, and so on. */
+  get askers(): ReadonlySet<number> {
+    if (this.#askers.size > 0) return this.#askers;
+    for (let pid = process.pid; !this.#askers.has(pid); pid = this.processes.get(pid)?.ppid ?? pid)
+      this.#askers.add(pid);
+    return this.#askers;
+  }
+
+  readonly #askers = new Set<number>();
+
   childrenOf(pid: number): readonly Seen[] {
     return this.#children.get(pid) ?? [];
   }

@@ -102,19 +102,23 @@ function judgeName(name: string): Recognised | undefined {
   return undefined;
 }
 
-/** Words of `sh -c "…"` that name a program: the first of each simple command, and a script right after a runtime. */
+/** More than one line, or more text than any launch needs, is a script: what it runs is seen by itself. */
+const isLaunch = (text: string) => text.length <= 2000 && !text.trim().includes("\n");
+
+/** The simple commands of `sh -c "…"`, in words. What stands in quotes is one word, whatever it holds. */
 function shellCommands(text: string): string[][] {
-  return text
-    .split(/&&|\|\||[;|&\n]/)
-    .map((part) =>
-      part
-        .trim()
-        .split(/\s+/)
-        .map((word) => word.replaceAll(/^["']|["']$/g, "")),
-    )
+  if (!isLaunch(text)) return [];
+  const commands: string[][] = [[]];
+  for (const [part, separator] of text.matchAll(
+    /(&&|\|\||[;|&])|(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s;|&'"\\])+|['"\\]/gs,
+  )) {
+    if (separator !== undefined) commands.push([]);
+    else commands.at(-1)?.push(part.replaceAll(/'([^']*)'|"([^"]*)"/g, "$1$2"));
+  }
+  return commands
     .map((words) => {
       let at = 0;
-      while (/^(?:exec|env|setsid|nohup|command|\w+=.*)$/.test(words[at] ?? "")) at += 1;
+      while (/^(?:exec|env|setsid|nohup|command|\w+=.*)$/s.test(words[at] ?? "")) at += 1;
       return words.slice(at);
     })
     .filter((words) => words.length > 0 && words[0] !== "");

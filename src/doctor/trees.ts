@@ -32,12 +32,15 @@ const isSame = (first: Stream, second: Stream) =>
 
 const hasStdio = (look: Look, pid: number) => isStream(look.stdinOf(pid)) && isStream(look.stdoutOf(pid));
 
+/** From here on a tree would hold whoever asks, and with it all else that was started from there. */
+const endsAt = (look: Look, parent: Seen, child: Seen) => look.askers.has(parent.pid) && !look.askers.has(child.pid);
+
 /** The outermost process that was given the same stdin: `npx`, `sh -c` and `holdfast run` stand in front of a server so. */
 function outermost(look: Look, seen: Seen): Seen {
   let top = seen;
   for (;;) {
     const parent = look.processes.get(top.ppid);
-    if (parent === undefined || parentageOf(look, top).kind !== "live") return top;
+    if (parent === undefined || endsAt(look, parent, top) || parentageOf(look, top).kind !== "live") return top;
     if (!isSame(look.stdinOf(parent.pid), look.stdinOf(top.pid)) || clientOf(look.wordsOf(parent.pid))) return top;
     top = parent;
   }
@@ -48,15 +51,27 @@ function outermostNamed(look: Look, seen: Seen): Seen {
   let top = seen;
   for (;;) {
     const parent = look.processes.get(top.ppid);
-    if (parent === undefined || recogniseServer(look.wordsOf(parent.pid)) === undefined) return top;
+    if (parent === undefined || endsAt(look, parent, top) || recogniseServer(look.wordsOf(parent.pid)) === undefined)
+      return top;
     top = parent;
   }
+}
+
+/**
+ * What a process is by its own name. Of what the doctor itself was started from only a program that says MCP counts (a server
+ * whose tool runs commands): in the text of a shell that runs half of a machine's work, words of all kinds are found.
+ */
+function recogniseByName(look: Look, { pid }: Seen): Recognised | undefined {
+  const words = look.wordsOf(pid);
+  const found = recogniseServer(words);
+  if (look.askers.has(pid) && (isShell(words) || found?.strength !== "named")) return undefined;
+  return found;
 }
 
 /** A process nobody recognises is a server all the same when an agent holds it by pipes, or when it lost who held it. */
 function recogniseByPlace(look: Look, seen: Seen): Recognised | "abandoned" | undefined {
   const parent = look.processes.get(seen.ppid);
-  if (parent === undefined || seen.pid === 1) return undefined;
+  if (parent === undefined || seen.pid === 1 || look.askers.has(seen.pid)) return undefined;
   const client = clientOf(look.wordsOf(ownerBehind(look, parent).pid));
   const words = look.wordsOf(seen.pid);
   if (isHoldfastGuard(words)) return undefined;
@@ -78,7 +93,7 @@ function findRoots(look: Look): Map<number, { root: Seen; recognised: Recognised
   };
   for (const seen of look.processes.values()) {
     if (seen.pid === 1) continue;
-    const byName = recogniseServer(look.wordsOf(seen.pid));
+    const byName = recogniseByName(look, seen);
     if (byName === undefined) {
       const byPlace = recogniseByPlace(look, seen);
       if (byPlace === "abandoned") add(outermost(look, seen), recogniseEnvironment(look.environmentOf(seen.pid) ?? []));

@@ -146,6 +146,24 @@ function pitfalls(): void {
     const report = await reap([], ["job"]);
     assert.match(treeOf(report, "job")?.doubts.join() ?? "", /nothing says that it is an MCP server/);
   });
+
+  it("a shell whose text only mentions servers: in quotes, in a script of many lines, or around the doctor itself", async () => {
+    const job = (role: string) => `sh ${fixture("record.sh")} ${machine.list} ${role} sleep 300; :`;
+    const rootsOf = ({ trees }: Report) => trees.map(({ root: { pid } }) => pid);
+    const before = rootsOf(await machine.examine());
+    const host = await machine.plant([
+      { how: "socket", words: ["sh", "-c", `NAMES='x; npx mcp-server'; ${job("quoted")}`] },
+      { how: "socket", words: ["sh", "-c", `npx() { :; }\nnpx mcp-server\n${job("script")}`] },
+      { how: "socket", words: ["sh", "-c", `${words("launched").join(" ")}; npx mcp-server`] },
+    ]);
+    const doctor = `${process.execPath} ${join(root, "dist/main.js")} doctor --json; exit; npx mcp-server`;
+    const { stdout } = await machine.run(["sh", "-c", doctor]);
+    const report = JSON.parse(stdout) as Report;
+    const found = rootsOf(report).filter((pid) => !before.includes(pid));
+    assert.deepEqual(found, [treeOf(report, "launched")?.root.pid]);
+    await machine.kill(host);
+    await reap(["launched"], []);
+  });
 }
 
 describe("doctor --reap without a terminal", () => {
