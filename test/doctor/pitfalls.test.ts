@@ -150,7 +150,7 @@ function pitfalls(): void {
   it("a shell whose text only mentions servers: in quotes, in a script of many lines, or around the doctor itself", async () => {
     const job = (role: string) => `sh ${fixture("record.sh")} ${machine.list} ${role} sleep 300; :`;
     const rootsOf = ({ trees }: Report) => trees.map(({ root: { pid } }) => pid);
-    const before = rootsOf(await machine.examine());
+    const known = rootsOf(await machine.examine());
     const host = await machine.plant([
       { how: "socket", words: ["sh", "-c", `NAMES='x; npx mcp-server'; ${job("quoted")}`] },
       { how: "socket", words: ["sh", "-c", `npx() { :; }\nnpx mcp-server\n${job("script")}`] },
@@ -159,7 +159,7 @@ function pitfalls(): void {
     const doctor = `${process.execPath} ${join(root, "dist/main.js")} doctor --json; exit; npx mcp-server`;
     const { stdout } = await machine.run(["sh", "-c", doctor]);
     const report = JSON.parse(stdout) as Report;
-    const found = rootsOf(report).filter((pid) => !before.includes(pid));
+    const found = rootsOf(report).filter((pid) => !known.includes(pid));
     assert.deepEqual(found, [treeOf(report, "launched")?.root.pid]);
     await machine.kill(host);
     await reap(["launched"], []);
@@ -167,7 +167,7 @@ function pitfalls(): void {
 }
 
 describe("doctor --reap without a terminal", () => {
-  it("is refused unless --yes is there, before anything is looked at", async () => {
+  it("is refused unless --yes is there, known anything is looked at", async () => {
     const child = spawn(process.execPath, [join(root, "dist/main.js"), "doctor", "--reap"], {
       stdio: ["ignore", "pipe", "pipe"],
     });
