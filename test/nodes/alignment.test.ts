@@ -13,13 +13,16 @@ import { Key, LittleNode, told, toldEnded, type Manners } from "./helpers/little
 
 leavesNothing();
 
+/** Long enough for a loaded machine: the little nodes live in this process, and must answer a beat in three of them. */
+const nodes = { leaseMs: 5000, beatMs: 1000 };
+
 describe("runs on a node that goes and comes", { timeout: 90_000, concurrency: 4 }, () => {
   let home: Home;
   let gateway: Gateway;
   let runs: Background;
   let names = 0;
   before(async () => {
-    home = new Home(bestTier(), { nodes: { leaseMs: 1000, beatMs: 100 } });
+    home = new Home(bestTier(), { nodes });
     gateway = await Gateway.start(home);
     runs = new Background(gateway);
   });
@@ -133,7 +136,7 @@ describe("runs on a node that goes and comes", { timeout: 90_000, concurrency: 4
     first.ws.terminate();
     await waiting;
     const tookMs = performance.now() - began;
-    assert.ok(tookMs > 1000 && tookMs < 5000, `given up after ${tookMs} ms`);
+    assert.ok(tookMs > nodes.leaseMs - nodes.beatMs && tookMs < nodes.leaseMs + 15_000, `given up after ${tookMs} ms`);
     const { state, endReason } = await viewOf(id);
     assert.deepEqual([state, endReason], ["lost", "node-lost"], "nobody saw its end");
     const ended = toldEnded(id, { endReason: "lease-expired", exitCode: null, signal: "SIGTERM" });
@@ -193,7 +196,9 @@ describe("runs on a node that goes and comes", { timeout: 90_000, concurrency: 4
     first.ws.terminate();
     await becomes(id, "lost");
     const other = await place.come({ instance: "fedcba9876543210", runs: [] });
-    await until("it is given up", async () => (await viewOf(id)).endReason === "node-lost", { boundMs: 5000 });
+    await until("it is given up", async () => (await viewOf(id)).endReason === "node-lost", {
+      boundMs: 20_000,
+    });
     await assert.rejects(runs.call("run.wait", { id, waitMs: 1000 }), /did not come back/);
     other.ws.terminate();
     await place.isHere(false);

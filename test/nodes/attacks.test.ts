@@ -21,7 +21,8 @@ describe("an attack on the way in of nodes", { timeout: 60_000 }, () => {
   let gateway: Gateway;
   before(async () => {
     home = new Home(bestTier(), {
-      nodes: { leaseMs: 3000, beatMs: 200 },
+      // Three beats is what this process may be busy for with a flood before its own nodes count as silent.
+      nodes: { leaseMs: 5000, beatMs: 1000 },
       connections: { unprovenPerAddressMax, authMs: 1500 },
     });
     gateway = await Gateway.start(home);
