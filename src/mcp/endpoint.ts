@@ -240,7 +240,7 @@ export class McpEndpoint {
     const { frontEpoch, config } = link.hello;
     const told = { server: name, frontEpoch, requestTimeoutMs, messageBytesMax: config.messageBytesMax, clock, log };
     const relay = new Relay({ ...told, onToken: () => open.leaveBlob() });
-    const open = new McpSession({ server, session, relay, link, clock, gate, pulse: this.#pulse });
+    const open = new McpSession({ server, session, relay, link, clock, log, gate, pulse: this.#pulse });
     this.#open.set(session.id, open);
     session.onEnd(() => this.#open.delete(session.id));
     return open;

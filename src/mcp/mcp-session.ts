@@ -1,9 +1,11 @@
 /** A client's session on one server: the session, the run that it owns and the relay between them. */
 import type { Clock, Timer } from "../clock.ts";
+import type { Log } from "../log.ts";
 import type { KeeperLink } from "../keeper/protocol/link.ts";
 import type { LinkedRun, RunEvents } from "../keeper/protocol/linked-run.ts";
 import type { FrontConfig, HeldRun, RunView } from "../keeper/protocol/messages.ts";
 import type { Session } from "../sessions/session.ts";
+import { behindBarrier } from "./barrier.ts";
 import type { Call } from "./call.ts";
 import type { Envelope } from "./envelope.ts";
 import { settleOld } from "./adoption.ts";
@@ -24,6 +26,7 @@ export interface McpSessionParts {
   relay: Relay;
   link: KeeperLink;
   clock: Clock;
+  log: Log;
   gate: StartGate;
   pulse: Pulse;
 }
@@ -96,8 +99,10 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
   }
 
   #events(): RunEvents {
+    const { server, log } = this.#parts;
+    const hear = (line: Buffer, release: () => void, again = false) => this.relay.onLine(line, release, again);
     return {
-      onLine: (line, release, again) => this.relay.onLine(line, release, again),
+      onLine: behindBarrier(hear, { server: server.name, log }, (outcome) => this.#endWith(outcome, "defect")),
       onEnd: () => this.onEnd(),
       onState: (view) => this.onState(view),
     };

@@ -18,6 +18,8 @@ import { until } from "../helpers/until.ts";
 leavesNothing();
 const [tier = "subreaper"] = tiersToTest();
 const light = { command: "sh", args: [fixture("light-server.sh")] };
+/** On its answers the front has a defect (fixtures/defect). */
+const trips = { command: "sh", args: ["-c", `sh ${fixture("light-server.sh")} | sed -u 's/Echo/trip over this/'`] };
 const complaining = ["-c", "printf 'reading\\033[2J the key\\n' >&2; echo 'cannot find KEY_FILE' >&2; exit 3"];
 
 const namesOf = async (client: McpClient) =>
@@ -34,8 +36,8 @@ describe("a server that cannot be had", { timeout: 60_000 }, () => {
   let gateway: Gateway;
   before(async () => {
     const far = { command: "cat", host: "ssh:no-such-host.invalid" };
-    home = new Home(tier, { mcpServers: { light, far, bad: { command: "sh", args: complaining } } });
-    gateway = await Gateway.start(home);
+    home = new Home(tier, { mcpServers: { light, trips, far, bad: { command: "sh", args: complaining } } });
+    gateway = await Gateway.start(home, [`--import=${fixture("defect/keeper.mjs")}`]);
   });
   after(async () => {
     await gateway.stop();
@@ -44,7 +46,7 @@ describe("a server that cannot be had", { timeout: 60_000 }, () => {
 
   it("on a far side that cannot be reached is left out of the lists, and calls, status and probe say which and why", async () => {
     using client = await enter(gateway);
-    assert.deepEqual(await namesOf(client), ["light__echo"]);
+    assert.deepEqual(await namesOf(client), ["light__echo", "trips__echo"]);
     const why =
       /MCP server \\?"far\\?".*ssh:no-such-host\.invalid: the host name is unknown; check it and your ssh config/;
     const log = () => readFileSync(join(home.stateDir, "log/keeper.log"), "utf8");
@@ -79,6 +81,35 @@ describe("a server that cannot be had", { timeout: 60_000 }, () => {
       /^MCP server "bad" failed \d+ times in a row, so its circuit breaker is open; the next start is tried in \d+ s\. Last: MCP server "bad" exited with code 3$/,
     );
     for (const client of clients) client.vanish();
+  });
+
+  it("because Holdfast itself failed on what it said is ended with a word for its caller, and nobody else notices", async () => {
+    using other = await enter(gateway);
+    using all = await enter(gateway);
+    using single = gateway.mcp("trips");
+    await single.initialize();
+    await other.call("light__echo");
+    const { front } = gateway.pids;
+    for (const [client, tool] of [
+      [single, "echo"],
+      [all, "trips__echo"],
+    ] as const) {
+      const { error } = await client.call(tool);
+      assert.match(
+        error?.message ?? "",
+        /^Holdfast failed on a message of MCP server "trips" and ended it; this is a defect/,
+      );
+      const ended = async () =>
+        ((await gateway.rpc("run.list", { all: true })) as { endReason: string | null }[]).filter(
+          ({ endReason }) => endReason === "defect",
+        ).length;
+      await until("its processes are gone", async () => (await ended()) === (client === single ? 1 : 2), {
+        boundMs: 10_000,
+      });
+    }
+    assert.equal((await other.call("light__echo")).error, undefined);
+    assert.match((await all.call("trips__echo")).error?.message ?? "", /this is a defect/, "it was started anew");
+    assert.equal(gateway.pids.front, front);
   });
 });
 

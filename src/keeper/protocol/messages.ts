@@ -28,6 +28,7 @@ export const endReasons = [
   "node-lost",
   "spawn-failed",
   "limit-exceeded",
+  "defect", // Holdfast itself failed on what it said
   "config-changed", // its server is another in the config now, or is not in it any more
   "shutdown",
 ] as const;

@@ -4,6 +4,7 @@ import { asHoldfastError, HoldfastError } from "../../errors.ts";
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
 import type { FrontServer, HeldRun } from "../../keeper/protocol/messages.ts";
 import type { Log } from "../../log.ts";
+import { behindBarrier } from "../barrier.ts";
 import { statelessVersion } from "../headers.ts";
 import type { Numbers } from "../numbers.ts";
 import type { Bearers } from "../upstream/bearers.ts";
@@ -112,8 +113,8 @@ export class Starter {
     const rising = this.#rise(order);
     rising.listsChanged = seat.listsChanged;
     const { upstream } = rising;
-    const wire = new EraWire({ introduction: order.introduction, numbers: this.#parts.numbers, clock }, upstream);
-    wire.attach(await StdioWire.adopt({ link, clock, server: server.name, sessionId, scope }, run.id, wire));
+    const { wire, heard } = this.#wireTo(order, upstream);
+    wire.attach(await StdioWire.adopt({ link, clock, server: server.name, sessionId, scope }, run.id, heard));
     upstream.attach(wire);
     order.onRun(run.id, true);
     upstream.tokens.restore(tokens);
@@ -132,8 +133,8 @@ export class Starter {
     const { server } = order;
     const rising = this.#rise(order);
     const { upstream } = rising;
-    const wire = new EraWire({ introduction: order.introduction, numbers: this.#parts.numbers, clock }, upstream);
-    wire.attach(await this.#open(order, wire));
+    const { wire, heard } = this.#wireTo(order, upstream);
+    wire.attach(await this.#open(order, heard));
     upstream.attach(wire);
     if (wire.runId !== undefined) order.onRun(wire.runId, true);
     try {
@@ -151,6 +152,21 @@ export class Starter {
       await Promise.resolve(wire.close("spawn-failed")).catch(() => {}); // its scope reports what cannot be ended
       throw thrown;
     }
+  }
+
+  /** `heard` takes what the server says. */
+  #wireTo({ introduction, server }: StartOrder, upstream: Upstream): { wire: EraWire; heard: WireEvents } {
+    const { numbers, clock, log } = this.#parts;
+    const giveUp = (outcome: string) => {
+      wire.onClosed(outcome);
+      void wire.close("defect").catch(() => {}); // its scope reports what cannot be ended
+    };
+    const guarded = (events: WireEvents): WireEvents => ({
+      onLine: behindBarrier(events.onLine.bind(events), { server: server.name, log }, giveUp),
+      onClosed: (outcome, code) => events.onClosed(outcome, code),
+    });
+    const wire = new EraWire({ introduction, numbers, clock }, guarded(upstream));
+    return { wire, heard: guarded(wire) };
   }
 
   #rise(order: StartOrder): Rising {
