@@ -1,6 +1,8 @@
 /** `/mcp`: several servers as one, without a word of theirs being changed but for ids, tokens and names. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { fits, readable } from "../../src/mcp/aggregate/entries.ts";
+import { merge } from "../../src/mcp/aggregate/merge.ts";
 import { NameBook } from "../../src/mcp/aggregate/names.ts";
 import type { FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
@@ -30,6 +32,44 @@ describe("names on one endpoint", () => {
       assert.equal(book.expose(items[at]!), name, "the same again");
     }
     assert.deepEqual(book.clashes, ["a__b__c: a (b__c) and a__b (c)"]);
+  });
+});
+
+describe("lists of several servers", { timeout: 10_000 }, () => {
+  const inputSchema = { type: "object" };
+
+  it("leave out what a client would refuse, with all that stands beside it, and the same again", () => {
+    const good = { name: "good", description: "d", inputSchema };
+    const bad = [{ name: 5, inputSchema }, {}, { name: "bare" }, { name: "null", inputSchema, description: null }];
+    assert.deepEqual(readable("tools", [good, ...bad, good, { name: "also", inputSchema }]), [
+      good,
+      { name: "also", inputSchema },
+    ]);
+    assert.deepEqual(readable("resources", [{ uri: "a:b" }, { uri: "a:c", name: "c" }]), [{ uri: "a:c", name: "c" }]);
+  });
+
+  it("join instructions under their cap, headings and all", () => {
+    const lists = { tools: [], prompts: [], resources: [], resourceTemplates: [] };
+    const serverInfo = { name: "s", version: "1" };
+    const initialize = {
+      protocolVersion: "2025-11-25",
+      capabilities: {},
+      serverInfo,
+      instructions: "i".repeat(90_000),
+    };
+    const parts = [-1, -2, -3].map((id) => ({ server: `s${id}`, facts: { id, initialize, lists, learnedAt: 0 } }));
+    const { instructions = "" } = merge(parts, true);
+    assert.ok(instructions.length <= 16_384 && instructions.length > 16_000, String(instructions.length));
+    assert.equal(instructions.match(/^# s-\d \(|\[cut here: 90000 characters in all\]/gm)?.length, 6);
+  });
+
+  it("find a template's addresses, in no time, however many expressions it has", () => {
+    assert.ok(fits("note://{server}/{id}", "note://one/7") && fits("a{x}", "a") && fits("plain", "plain"));
+    assert.ok(fits("{x}.md", "a.md.md") && fits("{a}b{c}b{d}b", "bbb") && fits("a.{x}", "a.\n"));
+    assert.ok(!fits("note://{server}/{id}", "memo://one/7") && !fits("plain", "plain2") && !fits("{x}.md", "amd"));
+    assert.ok(!fits("ab{x}ba", "aba"), "its two ends do not overlap");
+    const template = `${"a{x}".repeat(40)}!`;
+    assert.ok(fits(template, `${"a".repeat(100)}!`) && !fits(template, "a".repeat(10_000)));
   });
 });
 
@@ -114,7 +154,7 @@ describe("/mcp", { timeout: 60_000 }, () => {
     const talk = await join(keeper);
     assert.deepEqual(await namesOf(talk), ["one__echo", "one__same", "two__same"]);
     using events = await talk.listen();
-    await callText(talk, "one__echo", { list: ["fresh"] });
+    await callText(talk, "one__echo", { list: ["fresh", "fresh", 5] });
     assert.equal((await events.next())?.method, "notifications/tools/list_changed");
     assert.deepEqual(await namesOf(talk), ["one__fresh", "two__same"]);
     const other = await join(keeper);

@@ -1,6 +1,7 @@
 /** What several servers look like as one: their lists under names of ours, the union of what they can do, their instructions. */
 import type { ServerFacts } from "../pool/catalog.ts";
 import type { Item, ListName } from "../upstream/handshake.ts";
+import { fits, readable } from "./entries.ts";
 import { NameBook, type NamedItem } from "./names.ts";
 
 /** Characters of instructions in all; each server gets an equal share of it at least. */
@@ -22,8 +23,10 @@ export interface Merged {
   prompts: NameBook;
   /** Which server a resource comes from. */
   origins: Map<string, string>;
-  templates: { server: string; pattern: RegExp }[];
+  templates: { server: string; fits: (uri: string) => boolean }[];
   clashes: string[];
+  /** What was left out of the lists, and why. */
+  unlisted: { server: string; error: string }[];
 }
 
 const views = new Map<string, Merged>();
@@ -40,7 +43,10 @@ export function merge(parts: Part[], isPrefixed: boolean): Merged {
   return merged;
 }
 
-function build(parts: Part[], isPrefixed: boolean): Merged {
+function build(given: Part[], isPrefixed: boolean): Merged {
+  const unlisted: Merged["unlisted"] = [];
+  // One server alone answers for its own lists.
+  const parts = isPrefixed ? given.map((part) => ({ ...part, facts: sift(part, unlisted) })) : given;
   const tools = new NameBook();
   const prompts = new NameBook();
   const named = (book: NameBook, list: "tools" | "prompts") =>
@@ -75,9 +81,32 @@ function build(parts: Part[], isPrefixed: boolean): Merged {
     tools,
     prompts,
     origins,
-    templates: templates.map(([server, item]) => ({ server, pattern: templatePattern(String(item["uriTemplate"])) })),
+    templates: templates.map(([server, item]) => ({
+      server,
+      fits: (uri) => fits(String(item["uriTemplate"]), uri),
+    })),
     clashes: [...tools.clashes, ...prompts.clashes, ...clashes],
+    unlisted,
   };
+}
+
+/** One server's facts without the entries for which clients would refuse the lists of all. */
+function sift({ server, facts }: Part, unlisted: Merged["unlisted"]): ServerFacts {
+  const keep = (name: ListName) => {
+    const kept = readable(name, facts.lists[name]);
+    const left = facts.lists[name].length - kept.length;
+    const why = "they are not what the protocol asks for, or the same again";
+    if (left > 0)
+      unlisted.push({ server, error: `${left} of ${facts.lists[name].length} ${name} are left out: ${why}` });
+    return kept;
+  };
+  const lists = {
+    tools: keep("tools"),
+    prompts: keep("prompts"),
+    resources: keep("resources"),
+    resourceTemplates: keep("resourceTemplates"),
+  };
+  return { ...facts, lists };
 }
 
 function each(parts: Part[], list: ListName): [server: string, item: Item][] {
@@ -107,16 +136,13 @@ function joinInstructions(parts: Part[]): string | undefined {
   const spoken = parts.filter(({ facts }) => (facts.initialize.instructions ?? "") !== "");
   if (spoken.length === 0) return undefined;
   const share = Math.floor(instructionsMax / spoken.length);
+  const between = "\n\n";
   const texts = spoken.map(({ server, facts }) => {
     const text = facts.initialize.instructions ?? "";
-    const kept = text.length <= share ? text : `${text.slice(0, share)}\n[cut here: ${text.length} characters in all]`;
-    return `# ${server} (its tools begin with ${server}__)\n${kept}`;
+    const head = `# ${server} (its tools begin with ${server}__)\n`;
+    const note = `\n[cut here: ${text.length} characters in all]`;
+    const room = share - head.length - between.length;
+    return text.length <= room ? head + text : head + text.slice(0, Math.max(0, room - note.length)) + note;
   });
-  return texts.join("\n\n");
-}
-
-/** `file:///{path}` as a pattern; an expression stands for anything, since a server may encode it as it likes. */
-function templatePattern(template: string): RegExp {
-  const literal = template.split(/\{[^}]*\}/).map((text) => text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
-  return new RegExp(`^${literal.join(".*")}$`, "s");
+  return texts.join(between);
 }

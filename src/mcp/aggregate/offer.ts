@@ -34,6 +34,7 @@ export class Offer {
     const merged = merge(await this.#facts(), isPrefixed);
     if (this.#shown !== merged && merged.clashes.length > 0)
       log("mcp.clash", { session: session.id, clashes: merged.clashes });
+    if (this.#shown !== merged) for (const left of merged.unlisted) log("mcp.unlisted", left);
     this.#shown = merged;
     return merged;
   }

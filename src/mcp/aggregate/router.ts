@@ -124,7 +124,7 @@ export class Router {
   /** Servers that the resource may come from: the one that lists it, else those with a fitting template, else all with resources. */
   #origins(merged: Merged, uri: string): Seat[] {
     const origin = merged.origins.get(uri);
-    const fitting = merged.templates.filter(({ pattern }) => pattern.test(uri)).map(({ server }) => server);
+    const fitting = merged.templates.filter((template) => template.fits(uri)).map(({ server }) => server);
     const offering = this.#assembly.seats.filter(
       (seat) => seat.facts?.initialize.capabilities["resources"] !== undefined,
     );
