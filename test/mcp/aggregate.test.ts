@@ -162,6 +162,19 @@ describe("/mcp", { timeout: 60_000 }, () => {
     await Promise.all([talk.delete(), other.delete()]);
   });
 
+  it("does not take tools that a server refuses to list for none, neither later on nor at its start", async () => {
+    const talk = await join(keeper);
+    await callText(talk, "two__same", { list: ["!"] });
+    assert.deepEqual(await namesOf(talk), ["one__echo", "one__same", "two__same"], "as they were before");
+    await talk.delete();
+    const servers = { one: actor("one", "echo"), shy: actor("shy", "!"), endless: actor("endless", "~") };
+    await using shy = await startFront(servers);
+    const other = await join(shy);
+    assert.deepEqual(await namesOf(other), ["one__echo", "endless____787649"]);
+    assert.equal((await callText(other, "endless__heard")).match(/tools\/list/g)?.length, 2, "and no page after that");
+    assert.match(await callText(other, "shy__x"), /"shy" does not tell its tools: it answered: not now/);
+  });
+
   it("asks the client what its server asks, on the call that is in flight, and takes the answer back", async () => {
     const talk = await join(keeper, "/mcp", { sampling: {} });
     using events = await callEvents(talk, "one__echo", { ask: "sampling/createMessage" });

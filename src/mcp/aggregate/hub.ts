@@ -247,7 +247,7 @@ export class Hub {
       const lists = await learnLists(upstream, initialize.capabilities);
       this.catalog.put(factsKey, { initialize, lists, learnedAt: this.#parts.clock.now() });
     } catch {
-      // The server ended meanwhile: its next start learns its lists.
+      // The server ended meanwhile, or does not tell them: its next start learns its lists.
     }
   }
 }

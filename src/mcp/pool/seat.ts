@@ -232,7 +232,7 @@ export class Seat {
       this.#ownFacts = this.#parts.catalog.loose({ initialize, lists, learnedAt: Date.now() });
       this.#parts.onFacts();
     } catch {
-      // The server ended meanwhile: the lists that were known before hold again.
+      // The server ended meanwhile, or does not tell them: the lists that were known before hold again.
     }
   }
 }

@@ -144,8 +144,11 @@ export class Starter {
       this.#settleEra(order, upstream, wire, initialize);
       const isFresh = known !== undefined && clock.now() - known.learnedAt < factsFreshMs;
       if (!isFresh || JSON.stringify(known.initialize) !== JSON.stringify(initialize)) {
-        const lists = await learnLists(upstream, initialize.capabilities);
-        catalog.put(order.factsKey, { initialize, lists, learnedAt: clock.now() });
+        const lists = await learnLists(upstream, initialize.capabilities).catch((thrown: unknown) => {
+          // What was known before may be old, but serves.
+          if (known === undefined || upstream.closed) throw thrown;
+        });
+        if (lists !== undefined) catalog.put(order.factsKey, { initialize, lists, learnedAt: clock.now() });
       }
       return this.#stand(rising, wire, initialize);
     } catch (thrown) {

@@ -1,6 +1,7 @@
 /** What we say to a server on our own account: `initialize`, and the questions for its lists. */
 import { HoldfastError } from "../../errors.ts";
 import { version } from "../../version.ts";
+import { rpcCode } from "../json-rpc.ts";
 import { sessionVersions, statelessVersion } from "../headers.ts";
 import { RefusedError } from "./own-requests.ts";
 import type { Upstream } from "./upstream.ts";
@@ -125,7 +126,10 @@ function refused(server: string, cause: unknown): HoldfastError {
   return new HoldfastError("server_down", what.startsWith(name) ? what : `${name} ${what}`, { cause });
 }
 
-/** Asks for every list that the server's capabilities promise. A list that it refuses after all is empty. */
+/**
+ * Asks for every list that the server's capabilities promise. A list that it refuses after all is empty, but not that of its
+ * tools: it would be kept as it is, and nobody who sees no tools ever makes the server tell them.
+ */
 export async function learnLists(upstream: Upstream, capabilities: Record<string, unknown>): Promise<Lists> {
   const lists: Lists = { tools: [], prompts: [], resources: [], resourceTemplates: [] };
   for (const name of listNames) {
@@ -137,22 +141,29 @@ export async function learnLists(upstream: Upstream, capabilities: Record<string
 
 async function learnList(upstream: Upstream, name: ListName): Promise<Item[]> {
   const items: Item[] = [];
-  let cursor: unknown;
+  let cursor: string | undefined;
   for (let page = 0; page < pagesMax && items.length < itemsMax; page++) {
     const params = cursor === undefined ? {} : { cursor };
     let result: Record<string, unknown>;
     try {
       result = (await upstream.ask(listMethods[name], params, pageMs)) as Record<string, unknown>;
     } catch (thrown) {
-      // Servers promise resources and then know no templates; only the server's own end is the caller's matter.
-      if (upstream.closed) throw refused(upstream.server, thrown);
+      // Servers promise resources and then know no templates; only tools and the server's own end are the caller's matter.
+      const isUnknown = thrown instanceof RefusedError && thrown.code === rpcCode.methodUnknown;
+      if (upstream.closed || (name === "tools" && !isUnknown)) throw refused(upstream.server, untold(thrown));
       return items;
     }
     const list = result?.[name];
     if (Array.isArray(list))
       items.push(...(list as Item[]).filter((item) => typeof item === "object" && item !== null));
-    cursor = result?.["nextCursor"];
-    if (typeof cursor !== "string") return items;
+    const next = result?.["nextCursor"];
+    // A server that answers with the same cursor again does not look at it, and would be asked without end.
+    if (typeof next !== "string" || next === cursor) return items;
+    cursor = next;
   }
   return items;
+}
+
+function untold(thrown: unknown): unknown {
+  return thrown instanceof RefusedError ? new Error(`does not tell its tools: it ${thrown.message}`) : thrown;
 }

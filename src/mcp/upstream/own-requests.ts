@@ -66,7 +66,8 @@ export class OwnRequests {
       result?: unknown;
       error?: { code?: unknown; message?: unknown } | null;
     };
-    if (envelope.hasError) own.reject(new RefusedError(Number(message.error?.code), String(message.error?.message)));
+    const { code, message: words = "an error without a message" } = message.error ?? {};
+    if (envelope.hasError) own.reject(new RefusedError(Number(code), String(words)));
     else own.resolve(message.result);
   }
 

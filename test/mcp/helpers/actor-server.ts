@@ -3,6 +3,7 @@
  * test needs: asking the client, telling, hanging, ending. Usage: node actor-server.ts NAME [TOOL...]
  * Every tool of any name: {"ask": method} asks the caller and answers with what came back, {"say": message} says it first,
  * {"wait": name} answers once a call with {"go": name} came, {"exit": code} ends, {"list": [tool...]} changes the list of tools.
+ * With a tool "!" it refuses to list them, with "~" there is always another page.
  */
 import { createInterface } from "node:readline";
 
@@ -59,7 +60,11 @@ async function act({ ask: question, say: words, wait, go, exit, list }: Given): 
 function listed(method: string): unknown {
   switch (method) {
     case "tools/list":
-      return { tools: tools.map((name) => ({ name, inputSchema: { type: "object" } })) };
+      if (tools.includes("!")) throw new Error("not now");
+      return {
+        tools: tools.map((name) => ({ name, inputSchema: { type: "object" } })),
+        ...(tools.includes("~") ? { nextCursor: "always the same" } : {}),
+      };
     case "prompts/list":
       return { prompts: [{ name: "greet" }] };
     case "resources/list":
