@@ -63,6 +63,7 @@ export class Desk {
       "exec.signal": (params) => background.signal(params),
       "exec.end": (params) => background.end(params),
       "exec.wait": (params) => background.wait(params),
+      "exec.outcome": (params) => background.outcome(params),
       "exec.owners": () => background.owners(),
       "exec.renew": () => background.renew(),
       "exec.requests": () => background.requests(),

@@ -1,13 +1,13 @@
 /** A command from its start to its end in one call: for callers that want its result and not a run to look after. */
 import type { RunView } from "../keeper/protocol/messages.ts";
-import type { OutputPiece, RunService, StartOptions } from "./service.ts";
+import type { RunService, StartOptions } from "./service.ts";
 
 export interface InvokeOptions extends StartOptions {
   /** All of its input; without it the command reads the end of its input at once. */
   input?: Buffer | undefined;
   /** Answer after so many milliseconds at the latest: it may still run then. */
   waitMs: number;
-  /** Kept of each stream, from its end. */
+  /** Kept of each stream, from its end; at most what one answer of the keeper takes (`readBytesMax`). */
   outputBytesMax: number;
   /** The caller gave it up: it is ended. */
   signal?: AbortSignal;
@@ -33,27 +33,12 @@ export async function invoke(runs: RunService, options: InvokeOptions): Promise<
   try {
     // A command that ends without reading its input has not failed by that.
     if (input !== undefined) await runs.write(id, input, true).catch(() => {});
-    const outcome = await Promise.race([runs.wait(id, waitMs), gaveUp.promise]);
-    const run = outcome === "gave-up" ? await runs.end(id, "cancelled", false) : outcome;
-    const [stdout, stderr] = await Promise.all([
-      readEnd(runs, id, "stdout", outputBytesMax),
-      readEnd(runs, id, "stderr", outputBytesMax),
-    ]);
-    const { bytes, printed: stdoutBytes } = stdout;
-    return { run, stdout: bytes, stderr: stderr.bytes, stdoutBytes, stderrBytes: stderr.printed };
+    const first = await Promise.race([runs.outcome(id, waitMs, outputBytesMax), gaveUp.promise]);
+    if (first === "gave-up") await runs.end(id, "cancelled", false);
+    const { run, stdout, stderr } = first === "gave-up" ? await runs.outcome(id, 0, outputBytesMax) : first;
+    const [stdoutBytes, stderrBytes] = [stdout.printed, stderr.printed];
+    return { run, stdout: stdout.bytes, stderr: stderr.bytes, stdoutBytes, stderrBytes };
   } finally {
     signal?.removeEventListener("abort", giveUp);
   }
-}
-
-/** From the beginning, in one question, where that is all; else from so many bytes before the end. */
-async function readEnd(
-  runs: RunService,
-  id: string,
-  stream: "stdout" | "stderr",
-  bytesMax: number,
-): Promise<OutputPiece> {
-  const piece = await runs.read(id, { stream, offset: 0, bytesMax, waitMs: 0, viewer: false });
-  if (piece.printed <= bytesMax) return piece;
-  return runs.read(id, { stream, offset: piece.printed - bytesMax, bytesMax, waitMs: 0, viewer: false });
 }

@@ -5,6 +5,7 @@ import {
   readBytesMax,
   waitMsMax,
   type BackgroundSpec,
+  type OutputEnd,
   type OutputStream,
   type OutputView,
 } from "../keeper/protocol/background.ts";
@@ -52,6 +53,18 @@ export interface OutputPlace {
 
 export interface OutputPiece extends OutputPlace {
   bytes: Buffer;
+}
+
+/** The last bytes of a stream, and how many were printed on it in all. */
+interface StreamEnd {
+  bytes: Buffer;
+  printed: number;
+}
+
+export interface RunOutcome {
+  run: RunView;
+  stdout: StreamEnd;
+  stderr: StreamEnd;
 }
 
 export class RunService {
@@ -188,6 +201,18 @@ export class RunService {
     }
   }
 
+  /** As `wait`, with the last bytes of each stream. */
+  async outcome(run: string, waitMs: number, bytesMax: number): Promise<RunOutcome> {
+    const deadline = Date.now() + waitMs;
+    for (;;) {
+      const restMs = Math.max(0, deadline - Date.now());
+      const asked = { run, waitMs: Math.min(restMs, waitMsMax), bytesMax: Math.min(bytesMax, readBytesMax) };
+      const { run: view, stdout, stderr } = await this.#link.ask("exec.outcome", asked);
+      if (view.state === "exited" || Date.now() >= deadline)
+        return { run: view, stdout: decoded(stdout), stderr: decoded(stderr) };
+    }
+  }
+
   /** Forgets a run; one that lives is ended first, or refused with `run_alive`. */
   async remove(run: string, end: boolean): Promise<void> {
     await this.#link.ask("exec.remove", { run, end });
@@ -236,6 +261,10 @@ export class RunService {
 
 function placed({ run, offset, printed, bytes: base64 }: OutputView): OutputPlace & { base64: string } {
   return { run, offset, nextOffset: offset + Buffer.byteLength(base64, "base64"), printed, base64 };
+}
+
+function decoded({ bytes, printed }: OutputEnd): StreamEnd {
+  return { bytes: Buffer.from(bytes, "base64"), printed };
 }
 
 /** Every default of a start is here; docs/runs.md says the same. */

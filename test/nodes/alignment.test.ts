@@ -101,6 +101,31 @@ describe("runs on a node that goes and comes", { timeout: 90_000, concurrency: 4
     assert.equal((await viewOf(id)).state, "running");
   });
 
+  it("a command's result is two questions, and the second is asked again when its answer was lost", async () => {
+    const place = new Place();
+    const first = await place.come({ answer: starting });
+    const invoked = runs.call("node.invoke", { node: place.name, argv: ["true"], outputBytesMax: 4 });
+    const request = runOf(await first.asked("exec.outcome"));
+    first.ws.terminate();
+    const run = toldEnded(request, { exitCode: 7 });
+    const end = (text: string, printed: number) => ({
+      offset: printed - text.length,
+      bytes: Buffer.from(text).toString("base64"),
+      printed,
+    });
+    const outcome = { run, stdout: end("last", 9), stderr: end("err", 3) };
+    await using second = await place.come({
+      runs: [{ request, run }],
+      answer: (ask) => (ask.name === "exec.outcome" ? outcome : undefined),
+    });
+    const { run: ended, ...streams } = await invoked;
+    assert.deepEqual([ended.id, ended.state, ended.exitCode], [request, "exited", 7]);
+    assert.deepEqual(streams, { stdout: "last", stderr: "err", stdoutBytes: 9, stderrBytes: 3 });
+    const asked = (node: LittleNode) =>
+      node.heard.flatMap((word) => (word.type === "ask" && word.name !== "lease.renew" ? [word.name] : []));
+    assert.deepEqual([asked(first), asked(second)], [["exec.start", "exec.outcome"], ["exec.outcome"]]);
+  });
+
   it("input whose answer is lost is sent again from the same place", async () => {
     const place = new Place();
     const first = await place.come({

@@ -150,10 +150,7 @@ describe("--once", () => {
   const times = { connectMs: 40, approvalMs: 40, invocationMs: 40, acknowledgeMs: 40 };
   const run = { state: "exited", exitCode: 3, signal: null } as RunView;
   const read = (stream: "stdout" | "stderr", printed: number) =>
-    [
-      { run: "n1-a", stream, offset: 0, bytesMax: 1, waitMs: 0, viewer: false, pace: true },
-      { offset: 0, bytes: Buffer.from("ab").toString("base64"), printed, run, sizes: [] as [] },
-    ] as const;
+    ["n1-a", stream, 0, { offset: 0, bytes: Buffer.from("ab").toString("base64"), printed, run }] as const;
 
   /** A wire that says at `take()` that all before it was taken. */
   function begin(): { once: Once; done: Promise<NodeFinish>; wire: Wire; take: () => void; isDone: () => boolean } {

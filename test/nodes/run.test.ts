@@ -90,6 +90,17 @@ describe("runs on real nodes", { timeout: 240_000 }, () => {
     assert.equal(node.runs, 0);
   });
 
+  it("are told with the last bytes of each stream, and as they are when the time to wait is over", async () => {
+    const argv = ["sh", "-c", "seq 1000; echo err >&2"];
+    const cut = await runs.call("node.invoke", { node: "far", argv, outputBytesMax: 5 });
+    const { run: _, ...streams } = cut;
+    assert.deepEqual(streams, { stdout: "1000\n", stderr: "err\n", stdoutBytes: 3893, stderrBytes: 4 });
+    const lasting = ["sh", "-c", "echo begun; exec sleep 1000"];
+    const { run, stdout } = await runs.call("node.invoke", { node: "far", argv: lasting, waitMs: 1500 });
+    assert.deepEqual([run.state, stdout], ["running", "begun\n"]);
+    await runs.call("run.kill", { id: run.id });
+  });
+
   it("carry 100 MB with bounded memory", async () => {
     const bytes = 100_000_000;
     const { id } = await runs.start({

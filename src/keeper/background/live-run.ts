@@ -1,11 +1,18 @@
 /** One live background run: its spec, its output and when it was last used. */
+import type { Config } from "../../config/schema.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { EndReason, RunView } from "../protocol/messages.ts";
-import type { BackgroundSpec, BackgroundView, OutputStream, TerminalSize } from "../protocol/background.ts";
+import {
+  specLimits,
+  type BackgroundSpec,
+  type BackgroundView,
+  type OutputStream,
+  type TerminalSize,
+} from "../protocol/background.ts";
 import type { Run } from "../run.ts";
 import { RunLease } from "./lease.ts";
-import type { RunOutput } from "./output.ts";
-import { TerminalIo, type RunIo } from "./run-io.ts";
+import { RunOutput } from "./output.ts";
+import { makeIo, TerminalIo, type RunIo } from "./run-io.ts";
 import { Watchdog, type WatchdogLimits } from "./watchdog.ts";
 
 /** How often a tree whose command has ended is looked at. */
@@ -133,7 +140,14 @@ export class LiveRun {
     this.#lastViewedAt = Date.now();
   }
 
-  resized(size: TerminalSize): void {
+  /** Throws `invalid_params` with nothing changed. */
+  resize(size: TerminalSize): void {
+    if (!(this.io instanceof TerminalIo))
+      throw new HoldfastError("invalid_params", `run ${this.run.id} has no terminal`);
+    const { columnsMax, rowsMax } = specLimits;
+    if (size.columns > columnsMax || size.rows > rowsMax)
+      throw new HoldfastError("invalid_params", `a terminal has at most ${columnsMax} columns and ${rowsMax} rows`);
+    this.io.resize(size);
     this.sizes.push({ offset: this.#outputs.stdout.ring.printed, ...size });
     if (this.sizes.length > sizesMax) this.sizes.shift();
   }
@@ -184,6 +198,20 @@ export class LiveRun {
     if (this.#viewers > 0) return Date.now();
     return Math.max(this.#startedAt, this.#lastOutputAt() ?? 0, this.#lastInputAt ?? 0, this.#lastViewedAt ?? 0);
   }
+}
+
+/** Throws `spawn_failed` when it needs a terminal and there is none. `fileOf`: where a stream is kept. */
+export function makeLive(
+  spec: BackgroundSpec,
+  { exec, fileOf, hangUp }: { exec: Config["exec"]; fileOf: (stream: OutputStream) => string; hangUp: () => void },
+): LiveRun {
+  const output = (stream: OutputStream) => new RunOutput(fileOf(stream), exec.outputBytesMax);
+  const streams = { stdout: output("stdout"), stderr: spec.streams === "apart" ? output("stderr") : null };
+  const io = makeIo(spec, { ...streams, hangUp });
+  const silent = spec.kind === "pty" && spec.background ? exec.noOutputTimeoutMs : 0;
+  const { timeoutMs, maxLifetimeMs } = spec;
+  const limits = { timeoutMs, maxLifetimeMs, noOutputTimeoutMs: spec.noOutputTimeoutMs ?? silent };
+  return new LiveRun(spec, { io, ...streams, limits, keepMs: spec.keepMs ?? exec.keepMs });
 }
 
 export function unendable(id: string, survivors: RunView["survivors"]): HoldfastError {

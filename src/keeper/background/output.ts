@@ -1,4 +1,5 @@
 /** One stream of a run's output: what was printed, who waits for more, and, in the foreground, the reader that sets the pace. */
+import { readBytesMax, type OutputEnd } from "../protocol/background.ts";
 import { OutputRing } from "./output-ring.ts";
 import { Pace } from "./pace.ts";
 
@@ -63,4 +64,12 @@ export class RunOutput {
   stopPacing(): void {
     this.#pace?.[Symbol.dispose]();
   }
+}
+
+/** As it is told: at most `bytesMax` from `offset` on; a negative one counts from the end. No ring: nothing was printed. */
+export function pieceOf(ring: OutputRing | undefined, offset: number, bytesMax: number): OutputEnd {
+  if (ring === undefined) return { offset: 0, bytes: "", printed: 0 };
+  const from = offset < 0 ? Math.max(0, ring.printed + offset) : offset;
+  const { bytes, ...place } = ring.read(from, Math.min(bytesMax, readBytesMax));
+  return { ...place, bytes: bytes.toString("base64") };
 }

@@ -6,13 +6,16 @@ import type { Config } from "../../config/schema.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { Ledger } from "../ledger.ts";
 import type { Log } from "../log.ts";
-import { specLimits, waitMsMax, readBytesMax } from "../protocol/background.ts";
-import type {
-  BackgroundRequests,
-  BackgroundSpec,
-  OutputStream,
-  OutputView,
-  RequestedRun,
+import {
+  specLimits,
+  waitMsMax,
+  type BackgroundRequests,
+  type BackgroundSpec,
+  type Outcome,
+  type OutputEnd,
+  type OutputStream,
+  type OutputView,
+  type RequestedRun,
 } from "../protocol/background.ts";
 import type { RunView } from "../protocol/messages.ts";
 import type { Launch, RunTable } from "../run-table.ts";
@@ -21,12 +24,12 @@ import { Admission } from "./admission.ts";
 import type { AskPerson } from "./consent.ts";
 import { GrowthWatch } from "./growth.ts";
 import { Lanes } from "../../lanes.ts";
-import { LiveRun, unendable } from "./live-run.ts";
+import { makeLive, unendable, type LiveRun } from "./live-run.ts";
 import { OutputRing } from "./output-ring.ts";
-import { RunOutput } from "./output.ts";
+import { pieceOf } from "./output.ts";
 import { unknownRun, type Resolved } from "./policy.ts";
 import { commandOf, Requests } from "./requests.ts";
-import { makeIo, PipeIo, TerminalIo } from "./run-io.ts";
+import { PipeIo } from "./run-io.ts";
 
 export interface BackgroundParts {
   config: Config;
@@ -102,10 +105,7 @@ export class BackgroundRuns {
     if (output.ring.printed <= offset) await live.nextOutput(output, Math.min(waitMs, waitMsMax), viewer);
     // It may have ended while we waited.
     if (!this.#live.has(id)) return this.#readEnded(params);
-    const piece = output.ring.read(offset, Math.min(bytesMax, readBytesMax));
-    const { printed } = piece;
-    const bytes = piece.bytes.toString("base64");
-    return { offset: piece.offset, bytes, printed, run: live.run.summary(), sizes: live.sizes };
+    return { ...pieceOf(output.ring, offset, bytesMax), run: live.run.summary(), sizes: live.sizes };
   }
 
   /** Throws `input_full`, `input_gap`, `run_ended`; then nothing of it was taken. */
@@ -128,13 +128,7 @@ export class BackgroundRuns {
   }
 
   resize({ run, size }: Params<"exec.resize">): null {
-    const live = this.#liveRun(run);
-    if (!(live.io instanceof TerminalIo)) throw new HoldfastError("invalid_params", `run ${run} has no terminal`);
-    const { columnsMax, rowsMax } = specLimits;
-    if (size.columns > columnsMax || size.rows > rowsMax)
-      throw new HoldfastError("invalid_params", `a terminal has at most ${columnsMax} columns and ${rowsMax} rows`);
-    live.io.resize(size);
-    live.resized(size);
+    this.#liveRun(run).resize(size);
     return null;
   }
 
@@ -161,6 +155,16 @@ export class BackgroundRuns {
       timer = setTimeout(() => resolve(live.run.summary()), Math.min(waitMs, waitMsMax));
     });
     return Promise.race([live.over, late]).finally(() => clearTimeout(timer));
+  }
+
+  async outcome({ run: id, waitMs, bytesMax }: Params<"exec.outcome">): Promise<Outcome> {
+    const run = await this.wait({ run: id, waitMs });
+    const last = (stream: OutputStream) => {
+      const live = this.#live.get(id);
+      if (live === undefined) return this.#endedPiece(id, stream, -bytesMax, bytesMax);
+      return pieceOf(live.output(stream)?.ring, -bytesMax, bytesMax);
+    };
+    return { run, stdout: last("stdout"), stderr: last("stderr") };
   }
 
   async remove({ run, end }: Params<"exec.remove">): Promise<null> {
@@ -201,19 +205,12 @@ export class BackgroundRuns {
   }
 
   async #launch(spec: BackgroundSpec, resolved: Resolved): Promise<RunView> {
-    const { table } = this.#parts;
-    const { exec } = this.#parts.config;
+    const { table, config } = this.#parts;
     let made: LiveRun | undefined;
     const prepare: Launch["prepare"] = (id, hangUp) => {
-      const output = (stream: OutputStream) => new RunOutput(this.#file(id, stream), exec.outputBytesMax);
-      const streams = { stdout: output("stdout"), stderr: spec.streams === "apart" ? output("stderr") : null };
-      const io = makeIo(spec, { ...streams, hangUp });
-      const silent = spec.kind === "pty" && spec.background ? exec.noOutputTimeoutMs : 0;
-      const { timeoutMs, maxLifetimeMs } = spec;
-      const limits = { timeoutMs, maxLifetimeMs, noOutputTimeoutMs: spec.noOutputTimeoutMs ?? silent };
-      const live = new LiveRun(spec, { io, ...streams, limits, keepMs: spec.keepMs ?? exec.keepMs });
+      const live = makeLive(spec, { exec: config.exec, fileOf: (stream) => this.#file(id, stream), hangUp });
       made = live;
-      return { io, keepsDescendants: spec.descendants !== "reap", figures: () => live.figures() };
+      return { io: live.io, keepsDescendants: spec.descendants !== "reap", figures: () => live.figures() };
     };
     const { kind, sessionId, scopeKey, onFrontLoss, limits } = spec;
     const named = { kind, server: null, sessionId, scopeKey, requestId: spec.request, command: commandOf(spec) };
@@ -272,12 +269,14 @@ export class BackgroundRuns {
 
   #readEnded({ run: id, stream, offset, bytesMax }: Params<"exec.read">): OutputView {
     const run = this.#ended(id);
+    return { ...this.#endedPiece(id, stream, offset, bytesMax), run, sizes: this.#endedSizes.get(id) ?? [] };
+  }
+
+  #endedPiece(id: string, stream: OutputStream, offset: number, bytesMax: number): OutputEnd {
     const ring = OutputRing.open(this.#file(id, stream));
-    const none = { offset: 0, bytes: Buffer.alloc(0), printed: 0 };
-    const piece = ring?.read(offset, Math.min(bytesMax, readBytesMax)) ?? none;
+    const piece = pieceOf(ring, offset, bytesMax);
     ring?.close();
-    const bytes = piece.bytes.toString("base64");
-    return { offset: piece.offset, bytes, printed: piece.printed, run, sizes: this.#endedSizes.get(id) ?? [] };
+    return piece;
   }
 
   #file(id: string, stream: OutputStream): string {

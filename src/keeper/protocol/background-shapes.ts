@@ -59,4 +59,5 @@ export const backgroundShapes = {
   "exec.signal": z.strictObject({ run: id, signal: z.string().max(16), to: z.enum(["all", "command"]) }),
   "exec.end": z.strictObject({ run: id, reason: z.enum(endReasons), hurried: z.boolean() }),
   "exec.wait": z.strictObject({ run: id, waitMs }),
+  "exec.outcome": z.strictObject({ run: id, waitMs, bytesMax: z.int().min(1).max(readBytesMax) }),
 };

@@ -80,6 +80,16 @@ export interface OutputView {
   sizes: ({ offset: number } & TerminalSize)[];
 }
 
+/** The last bytes of one stream, in base64, and where they begin. */
+export type OutputEnd = Pick<OutputView, "offset" | "bytes" | "printed">;
+
+/** How it went, in one answer. */
+export interface Outcome {
+  run: RunView;
+  stdout: OutputEnd;
+  stderr: OutputEnd;
+}
+
 export interface RequestedRun {
   request: string;
   run: RunView;
@@ -117,6 +127,8 @@ export interface BackgroundRequests {
   "exec.end": { params: { run: string; reason: EndReason; hurried: boolean }; result: RunView };
   /** Resolves when the run is over, or after `waitMs` with the run as it is then. */
   "exec.wait": { params: { run: string; waitMs: number }; result: RunView };
+  /** As `exec.wait`, with the last `bytesMax` of each stream: all there is to be known of a short command. */
+  "exec.outcome": { params: { run: string; waitMs: number; bytesMax: number }; result: Outcome };
   /** Live runs that belong to a session, for the front to see whether it knows them all. */
   "exec.owners": { params: Record<string, never>; result: { run: string; sessionId: string }[] };
   /** Whoever the leased runs live for is there: each may live its whole lease from now on. Answers how many there are. */

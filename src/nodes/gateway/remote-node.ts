@@ -154,7 +154,7 @@ export class RemoteNode {
   }
 
   /** As `ask`; undefined when the node was away for `waitMs`, which is also what the question itself may take over there. */
-  async askWithin<N extends "exec.read">(
+  async askWithin<N extends "exec.read" | "exec.outcome">(
     name: N,
     params: NodeRequests[N]["params"],
     waitMs: number,

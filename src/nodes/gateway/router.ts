@@ -40,6 +40,7 @@ export class Router implements Pick<KeeperLink, "ask"> {
       "exec.signal": byRun("exec.signal", (params) => far.signal(params)),
       "exec.end": byRun("exec.end", (params) => far.end(params)),
       "exec.wait": byRun("exec.wait", (params) => far.wait(params)),
+      "exec.outcome": byRun("exec.outcome", (params) => far.outcome(params)),
       "exec.remove": byRun("exec.remove", (params) => far.remove(params)),
       "exec.owners": async () => [...(await local.ask("exec.owners", {})), ...far.owners()],
       "run.list": async (params) => (await Promise.all([local.ask("run.list", params), far.list(params.all)])).flat(),

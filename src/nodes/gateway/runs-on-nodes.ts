@@ -9,6 +9,7 @@ import type { RemoteNode } from "./remote-node.ts";
 /** A node that is slow to say what processes it has does not hold up the list of all. */
 const listBoundMs = 1500;
 const nothing = { bytes: "", sizes: [] };
+const noOutput = { offset: 0, bytes: "", printed: 0 };
 
 type Params<N extends FrontRequestName> = FrontRequests[N]["params"];
 type Result<N extends FrontRequestName> = FrontRequests[N]["result"];
@@ -105,6 +106,23 @@ export class RunsOnNodes {
     await run.settles(waitMs);
     if (run.givenUp) throw node.goneError();
     return node.view(run);
+  }
+
+  /** As `wait`, with what the node has of its output; while it is away that is nothing. Throws `node_absent` for one that has ended. */
+  async outcome(params: Params<"exec.outcome">): Promise<Result<"exec.outcome">> {
+    const { run, node } = this.#find(params.run);
+    if (run.givenUp) throw node.goneError();
+    const told = await node.askWithin("exec.outcome", params, params.waitMs);
+    if (told === undefined) {
+      if (run.exited) await node.present();
+      return { run: node.view(run), stdout: noOutput, stderr: noOutput };
+    }
+    const { stdout, stderr } = told;
+    for (const { bytes } of [stdout, stderr])
+      if (Buffer.byteLength(bytes, "base64") > params.bytesMax)
+        throw node.fault(`more output at once than was asked for (${run.id})`);
+    run.printed = Math.max(run.printed, stdout.printed + stderr.printed);
+    return { run: node.took(run, told.run), stdout, stderr };
   }
 
   /** Forgets it here; its output over there goes with the node's own history. */

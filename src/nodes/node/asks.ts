@@ -1,5 +1,6 @@
 /** What a gateway asks, passed on to this node's keeper; the keeper checks it again, and holds the node's own rules. */
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
+import type { Outcome, OutputEnd, OutputStream, OutputView } from "../../keeper/protocol/background.ts";
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
 import type { RunView } from "../../keeper/protocol/messages.ts";
 import {
@@ -22,8 +23,8 @@ export interface AsksParts {
   mayStart: (request: string) => void;
   onStarted: (spec: NodeRequests["exec.start"]["params"], run: RunView) => void;
   onRefused: (spec: NodeRequests["exec.start"]["params"], error: HoldfastError) => void;
-  /** A piece of output is on its way to the gateway. */
-  onRead: (ask: NodeRequests["exec.read"]["params"], view: NodeRequests["exec.read"]["result"]) => void;
+  /** A piece of output is on its way to the gateway, which asked for it `from` there on. */
+  onRead: (request: string, stream: OutputStream, from: number, piece: OutputEnd & { run: RunView }) => void;
 }
 
 type Answers = { [N in NodeRequestName]: (params: NodeRequests[N]["params"]) => Promise<NodeRequests[N]["result"]> };
@@ -39,7 +40,8 @@ export class Asks {
   }
 
   /** Never rejects. An answer is for the connection on which it was asked: on another one it is asked again. */
-  async answer({ id, name, params }: NodeAsk, wire: Wire): Promise<void> {
+  async answer(ask: NodeAsk, wire: Wire): Promise<void> {
+    const { id, name, params } = ask;
     if (this.#open >= openMax)
       return wire.send({ type: "refusal", id, code: "gateway_busy", message: `${openMax} asks are open on this node` });
     this.#open += 1;
@@ -50,14 +52,24 @@ export class Asks {
       if (Buffer.byteLength(frame) > frameBytesMax)
         throw new HoldfastError("run_limit", `the answer to ${name} is too large for one frame`);
       wire.sendFrame(frame);
-      if (name === "exec.read") this.#parts.onRead(params, result as NodeRequests["exec.read"]["result"]);
+      this.#answered(ask, result);
     } catch (thrown) {
       const error = asHoldfastError(thrown);
-      if (name === "exec.start") this.#parts.onRefused(params, error);
+      if (ask.name === "exec.start") this.#parts.onRefused(ask.params, error);
       wire.send({ type: "refusal", id, code: error.code, message: error.message.slice(0, 8192) });
     } finally {
       this.#open -= 1;
     }
+  }
+
+  /** After the answer has gone: nobody waits for this. */
+  #answered(ask: NodeAsk, result: unknown): void {
+    const { onRead, onStarted } = this.#parts;
+    if (ask.name === "exec.start") onStarted(ask.params, result as RunView);
+    if (ask.name === "exec.read") onRead(ask.params.run, ask.params.stream, ask.params.offset, result as OutputView);
+    if (ask.name !== "exec.outcome") return;
+    const { run, ...streams } = result as Outcome;
+    for (const stream of ["stdout", "stderr"] as const) onRead(ask.params.run, stream, 0, { ...streams[stream], run });
   }
 
   #makeAnswers(): Answers {
@@ -75,6 +87,11 @@ export class Asks {
       "exec.signal": (params) => link.ask("exec.signal", at(params)),
       "exec.end": async (params) => told(await link.ask("exec.end", at(params))),
       "exec.wait": async (params) => told(await link.ask("exec.wait", at(params))),
+      "exec.outcome": async (params) => {
+        const { run, ...streams } = await link.ask("exec.outcome", at(params));
+        // Both streams fit into a frame beside a run whose command is not a long one; the gateway has it on record.
+        return { ...streams, run: { ...told(run), command: run.command.slice(0, 256) } };
+      },
       "run.list": async (params) => {
         const all = await link.ask("run.list", params);
         return fitted(all.flatMap((run) => runs.told(run)?.run ?? []));
@@ -89,7 +106,6 @@ export class Asks {
     // Here it is local; and how long it may live without its gateway is the lease's to say, not this front's end.
     const run = await this.#parts.link.ask("exec.start", { ...spec, host: "local", onFrontLoss: "keep", keepMs: null });
     this.#parts.runs.learn(request, run.id);
-    this.#parts.onStarted(spec, run);
     return this.#parts.runs.told(run)?.run ?? run;
   }
 }

@@ -139,6 +139,8 @@ export class NodeFront {
     this.#wire?.send({ type: "state", ...told });
     if (run.state !== "exited") {
       this.#live.add(told.request);
+      // Its end may be heard sooner than the answer to its start.
+      if (run.state === "running") this.#once?.started(told.request);
       return;
     }
     if (!this.#live.delete(told.request)) return;
@@ -182,7 +184,7 @@ export class NodeFront {
         const data = { run: request, command, code: error.code };
         this.#progress("refused", `${request ?? ""} refused: ${command}: ${error.message}`, data);
       },
-      onRead: (params, view) => this.#once?.read(params, view),
+      onRead: (request, stream, from, piece) => this.#once?.read(request, stream, from, piece),
     });
   }
 

@@ -4,10 +4,9 @@
  */
 import { constants } from "node:os";
 import { HoldfastError } from "../../errors.ts";
-import type { OutputStream, OutputView } from "../../keeper/protocol/background.ts";
+import type { OutputEnd, OutputStream } from "../../keeper/protocol/background.ts";
 import type { RunView } from "../../keeper/protocol/messages.ts";
 import type { NodeFinish, NodeSettings } from "../../keeper/protocol/node.ts";
-import type { NodeRequests } from "../protocol/words.ts";
 import type { Wire } from "./wire.ts";
 
 type Phase = "connect" | "approval" | "invocation" | "run" | "acknowledgement";
@@ -78,11 +77,11 @@ export class Once {
   }
 
   /** A piece of output is on its way to the gateway. */
-  read({ run: request, stream, offset }: NodeRequests["exec.read"]["params"], view: OutputView): void {
-    if (request !== this.#request || view.run.state !== "exited") return;
+  read(request: string, stream: OutputStream, from: number, piece: OutputEnd & { run: RunView }): void {
+    if (request !== this.#request || piece.run.state !== "exited") return;
     // From behind the end: that asks how much there is, and takes nothing.
-    if (offset > view.printed) return;
-    const isAll = view.offset + Buffer.byteLength(view.bytes, "base64") >= view.printed;
+    if (from > piece.printed) return;
+    const isAll = piece.offset + Buffer.byteLength(piece.bytes, "base64") >= piece.printed;
     if (!isAll) return;
     this.#wire?.whenTaken(() => {
       this.#unread.delete(stream);

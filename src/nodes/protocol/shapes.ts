@@ -77,10 +77,9 @@ const askShapes = {
   "lease.renew": z.strictObject({ leaseMs: milliseconds }),
 } satisfies Record<NodeRequestName, z.ZodType>;
 
+const outputEnd = { offset: z.int().min(0), bytes: z.base64(), printed: z.int().min(0) };
 const outputShape = z.strictObject({
-  offset: z.int().min(0),
-  bytes: z.base64(),
-  printed: z.int().min(0),
+  ...outputEnd,
   run: nodeRunShape,
   sizes: z.array(sizeShape.extend({ offset: z.int().min(0) })),
 });
@@ -94,6 +93,11 @@ export const replyShapes = {
   "exec.signal": z.null(),
   "exec.end": nodeRunShape,
   "exec.wait": nodeRunShape,
+  "exec.outcome": z.strictObject({
+    run: nodeRunShape,
+    stdout: z.strictObject(outputEnd),
+    stderr: z.strictObject(outputEnd),
+  }),
   "run.list": z.array(nodeRunShape),
   "lease.renew": z.strictObject({ runs: z.int().min(0) }),
 } satisfies Record<NodeRequestName, z.ZodType>;

@@ -40,7 +40,7 @@ export type RefusalCode = (typeof refusalCodes)[number];
  */
 export type NodeRequests = Pick<
   BackgroundRequests,
-  "exec.start" | "exec.read" | "exec.write" | "exec.resize" | "exec.signal" | "exec.end" | "exec.wait"
+  "exec.start" | "exec.read" | "exec.write" | "exec.resize" | "exec.signal" | "exec.end" | "exec.wait" | "exec.outcome"
 > & {
   /** Live runs with their processes; `all`: the ended ones that the node remembers, too. Only those of this gateway have `background.request`. */
   "run.list": { params: { all: boolean }; result: RunView[] };
