@@ -51,15 +51,21 @@ function exposed(path: string, problem: string, remedy: string, cause?: unknown)
 /** Replaces a file whole, readable by its user only. */
 export function writePrivate(path: string, text: string): void {
   const fresh = freshName(path);
-  writeFileSync(fresh, text, { mode: 0o600, flag: "wx" });
-  renameSync(fresh, path);
+  try {
+    writeFileSync(fresh, text, { mode: 0o600, flag: "wx" });
+    renameSync(fresh, path);
+  } catch (thrown) {
+    // On a full disk it is there, with a part of it in it.
+    rmSync(fresh, { force: true });
+    throw thrown;
+  }
 }
 
 /** Makes a file whole and at once, readable by its user only; false when there is one of that name. */
 export function createPrivate(path: string, text: string): boolean {
   const fresh = freshName(path);
-  writeFileSync(fresh, text, { mode: 0o600, flag: "wx" });
   try {
+    writeFileSync(fresh, text, { mode: 0o600, flag: "wx" });
     linkSync(fresh, path);
     return true;
   } catch (thrown) {

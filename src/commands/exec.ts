@@ -144,7 +144,10 @@ async function stay(client: GatewayClient, run: RunView, { pty: isPty, interrupt
   } finally {
     feeding.close();
     line.clear();
-    if (skipped > 0) process.stderr.write(`holdfast: ${skipped} bytes were not read in time, and are not kept\n`);
+    if (skipped > 0)
+      process.stderr.write(
+        `holdfast: ${skipped} bytes are missing: they were not read in time, or the disk there is full\n`,
+      );
     for (const signal of signals) process.off(signal, pass);
   }
 }

@@ -3,6 +3,7 @@ import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { EventFields } from "../events.ts";
 import { writePrivate } from "../private-file.ts";
+import { say } from "./log.ts";
 import type { CrashView } from "./protocol/messages.ts";
 
 const tailBytesMax = 64 * 1024;
@@ -48,7 +49,12 @@ export class CrashRecords {
     const name = `${new Date(at).toISOString().replaceAll(":", "")}-${crash.who}-${crash.pid}.json`;
     const nothing = { epoch: this.#epoch, detail: null, exitCode: null, signal: null, lastMethod: null, downMs: null };
     const view: CrashView = { ...nothing, ...crash, at, file: join(this.#directory, name) };
-    writePrivate(view.file, `${JSON.stringify({ ...view, stderr }, null, 2)}\n`);
+    try {
+      writePrivate(view.file, `${JSON.stringify({ ...view, stderr }, null, 2)}\n`);
+    } catch (thrown) {
+      // A disk that is full: what crashed is told all the same, and the next front is started.
+      say(`the crash of the ${crash.who} (${crash.why}) cannot be written down: ${String(thrown)}`);
+    }
     this.#views.push(view);
     const tooMany = Math.max(0, this.#views.length - filesMax);
     for (const old of this.#views.splice(0, tooMany)) rmSync(old.file, { force: true });

@@ -7,6 +7,7 @@ import { chmodSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { HoldfastError } from "../errors.ts";
 import { lostEpochsSchema, selectLostEpochs } from "./lost-epochs.ts";
+import { OwedRows } from "./owed-rows.ts";
 import { requestMemoryMs } from "./protocol/background.ts";
 import type { EndReason, RunKind, RunState } from "./protocol/messages.ts";
 
@@ -74,6 +75,13 @@ create index if not exists runs_kept on runs (ended_at) where state = 'exited' a
 create index if not exists runs_forgotten on runs (ended_at) where forgotten = 1;
 `;
 
+/** Of a change that does not speak of them. */
+const nothing = Object.fromEntries(
+  ["pid", "startTime", "processGroup", "state", "leaderEndedAt", "endedAt", "endReason", "exitCode", "signal"].map(
+    (name) => [name, null],
+  ),
+) as Record<string, null>;
+
 const select = `select id, kind, server, session_id as sessionId, scope_key as scopeKey, host, command, cwd, pid,
   start_time as startTime, boot_id as bootId, process_group as processGroup, container, marker, policy, state,
   started_at as startedAt, leader_ended_at as leaderEndedAt, ended_at as endedAt, end_reason as endReason,
@@ -82,9 +90,8 @@ const select = `select id, kind, server, session_id as sessionId, scope_key as s
 export class Ledger {
   readonly #database: DatabaseSync;
   readonly #insert: StatementSync;
-  readonly #spawned: StatementSync;
-  readonly #changed: StatementSync;
-  readonly #ended: StatementSync;
+  readonly #update: StatementSync;
+  readonly #owed: OwedRows;
   readonly #byRequest: StatementSync;
 
   /** Throws `state_locked` when another gateway lives on this file, `state_unusable` when it is not a ledger. */
@@ -95,14 +102,15 @@ export class Ledger {
        marker, policy, state, started_at, epoch, request_id)
        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'starting', ?, ?, ?)`,
     );
-    this.#spawned = this.#database.prepare("update runs set pid = ?, start_time = ?, process_group = ? where id = ?");
-    this.#changed = this.#database.prepare(
-      "update runs set state = ?, end_reason = ?, leader_ended_at = ? where id = ?",
+    // Only what is told is written; null is a value of its own for those that a run sets once, if at all.
+    this.#update = this.#database.prepare(
+      `update runs set pid = coalesce($pid, pid), start_time = coalesce($startTime, start_time),
+       process_group = coalesce($processGroup, process_group), state = coalesce($state, state),
+       leader_ended_at = coalesce($leaderEndedAt, leader_ended_at), ended_at = coalesce($endedAt, ended_at),
+       end_reason = coalesce($endReason, end_reason), exit_code = coalesce($exitCode, exit_code),
+       signal = coalesce($signal, signal) where id = $id`,
     );
-    this.#ended = this.#database.prepare(
-      `update runs set state = 'exited', ended_at = ?, leader_ended_at = ?, end_reason = ?, exit_code = ?, signal = ?
-       where id = ?`,
-    );
+    this.#owed = new OwedRows((id, change) => void this.#update.run({ ...nothing, ...change, id }));
     this.#byRequest = this.#database.prepare(`${select} where request_id = ?`);
   }
 
@@ -125,39 +133,37 @@ export class Ledger {
     this.#database.prepare("insert or ignore into lost_epochs (epoch, noticed_at) values (?, ?)").run(epoch, now);
   }
 
-  /** Writes the row of a run that does not exist yet. Nothing is spawned before this returned. */
+  /** Writes the row of a run that does not exist yet. Nothing is spawned before this returned. Throws `state_unusable`. */
   intend(row: LedgerRow): void {
     const hash = createHash("sha256").update(row.command).digest("hex");
-    this.#insert.run(
-      row.id,
-      row.kind,
-      row.server,
-      row.sessionId,
-      row.scopeKey,
-      row.host,
-      row.command,
-      hash,
-      row.cwd,
-      row.bootId,
-      row.container,
-      row.marker,
-      row.policy,
-      row.startedAt,
-      row.epoch,
-      row.requestId,
-    );
+    const { id, kind, server, sessionId, scopeKey, host, command, cwd, bootId } = row;
+    const { container, marker, policy, startedAt, epoch, requestId } = row;
+    const values = [id, kind, server, sessionId, scopeKey, host, command, hash, cwd, bootId] as const;
+    try {
+      this.#insert.run(...values, container, marker, policy, startedAt, epoch, requestId);
+    } catch (cause) {
+      const remedy = "nothing was started; see that the state directory has room and can be written";
+      const message = `the run cannot be put on record (${String(cause)}); ${remedy}`;
+      throw new HoldfastError("state_unusable", message, { cause });
+    }
   }
 
   spawned(id: string, pid: number, startTime: string, processGroup: number): void {
-    this.#spawned.run(pid, startTime, processGroup, id);
+    this.#owed.put(id, { pid, startTime, processGroup });
   }
 
-  changed(row: Pick<LedgerRow, "id" | "state" | "endReason" | "leaderEndedAt">): void {
-    this.#changed.run(row.state, row.endReason, row.leaderEndedAt, row.id);
+  changed({
+    id,
+    state,
+    endReason,
+    leaderEndedAt,
+  }: Pick<LedgerRow, "id" | "state" | "endReason" | "leaderEndedAt">): void {
+    this.#owed.put(id, { state, endReason, leaderEndedAt });
   }
 
   ended(row: Pick<LedgerRow, "id" | "endedAt" | "leaderEndedAt" | "endReason" | "exitCode" | "signal">): void {
-    this.#ended.run(row.endedAt, row.leaderEndedAt, row.endReason, row.exitCode, row.signal, row.id);
+    const { id, endedAt, leaderEndedAt, endReason, exitCode, signal } = row;
+    this.#owed.put(id, { state: "exited", endedAt, leaderEndedAt, endReason, exitCode, signal });
   }
 
   /** Rows of earlier epochs that nobody closed. */
@@ -172,11 +178,13 @@ export class Ledger {
   }
 
   find(id: string): LedgerRow | undefined {
-    return this.#database.prepare(`${select} where id = ?`).get(id) as unknown as LedgerRow | undefined;
+    return this.#owed.upToDate(
+      this.#database.prepare(`${select} where id = ?`).get(id) as unknown as LedgerRow | undefined,
+    );
   }
 
   byRequest(requestId: string): LedgerRow | undefined {
-    return this.#byRequest.get(requestId) as unknown as LedgerRow | undefined;
+    return this.#owed.upToDate(this.#byRequest.get(requestId) as unknown as LedgerRow | undefined);
   }
 
   /** Ended runs that were started under a request id, the last one first. */
@@ -214,6 +222,7 @@ export class Ledger {
   }
 
   close(): void {
+    this.#owed.close();
     this.#database.close();
   }
 }

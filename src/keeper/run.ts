@@ -86,7 +86,12 @@ export class Run {
 
   /** Intent first, then the process. A refusal of the system closes the row as `spawn-failed` and is thrown. */
   async start(request: SpawnRequest): Promise<void> {
-    this.#parts.ledger.intend(this.#row);
+    try {
+      this.#parts.ledger.intend(this.#row);
+    } catch (thrown) {
+      await this.stop("spawn-failed");
+      throw thrown;
+    }
     let refused: unknown;
     this.#parts.container.holdLimits?.(this.#parts.limits);
     this.#spawning = this.#parts.container.spawn(request).then(

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, lstatSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { HoldfastError } from "../errors.ts";
+import { say } from "./log.ts";
 import { createPrivate, readPrivateFile, writePrivate } from "../private-file.ts";
 
 export interface StatePaths {
@@ -99,8 +100,14 @@ export function readOrMakeSecret(path: string, bytes: number): string {
   return secret;
 }
 
+/** Throws when it is the first of this keeper; later a full disk leaves the one before, which only names an earlier front. */
 export function writeKeeperRecord(paths: StatePaths, record: KeeperRecord): void {
-  writePrivate(paths.keeperRecord, `${JSON.stringify(record, null, 2)}\n`);
+  try {
+    writePrivate(paths.keeperRecord, `${JSON.stringify(record, null, 2)}\n`);
+  } catch (thrown) {
+    if (readKeeperRecord(paths)?.pid !== record.pid) throw thrown;
+    say(`${paths.keeperRecord} cannot be written (${String(thrown)}); it names an earlier front or guardian`);
+  }
 }
 
 export function readKeeperRecord(paths: StatePaths): KeeperRecord | undefined {

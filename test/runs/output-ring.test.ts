@@ -1,10 +1,11 @@
 /** What a run printed can be read by offset: no byte lost, doubled or moved, whatever the pieces were, also after the end. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { OutputRing } from "../../src/keeper/background/output-ring.ts";
+import { SmallDisk } from "../helpers/small-disk.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 
 class Place implements Disposable {
@@ -56,7 +57,7 @@ describe("the output of a run", () => {
         if (isKept && asked < printed) assert.equal(piece.offset, asked, `seed ${seed}: what is kept is given`);
       }
       ring.close();
-      assert.ok(statSync(place.file).size <= bound + 24, "it is bounded on disk");
+      assert.ok(statSync(place.file).size <= bound + 40, "it is bounded on disk");
       const again = OutputRing.open(place.file);
       assert.deepEqual(again?.read(0, ring.headBytes).bytes, numbered(0, Math.min(printed, ring.headBytes)));
       const tail = again?.read(printed - ring.tailBytes, ring.tailBytes);
@@ -74,6 +75,31 @@ describe("the output of a run", () => {
     writeFileSync(place.file, "a file of somebody else's, and longer than a header");
     assert.equal(OutputRing.open(place.file), undefined);
     const blocked = OutputRing.create(place.file, 100);
-    assert.throws(() => blocked.write(Buffer.from("x")), /EEXIST/);
+    blocked.write(Buffer.from("x"));
+    assert.deepEqual(blocked.read(0, 10), { offset: 1, bytes: Buffer.alloc(0), printed: 1 }, "lost, and told so");
+    assert.match(readFileSync(place.file, "utf8"), /^a file of somebody else's/);
+  });
+
+  it("loses what a full disk does not take, says so to its readers, and keeps the rest, also after the end", (t) => {
+    if (process.getuid?.() !== 0) return t.skip("a disk of its own needs root");
+    using place = new Place();
+    using disk = new SmallDisk(place.directory, 64);
+    const ring = OutputRing.create(join(disk.directory, "out"), 1024 * 1024);
+    const whole = numbered(0, 100_000);
+    for (let at = 0; at < whole.length; at += 10_000) ring.write(whole.subarray(at, at + 10_000));
+    const first = ring.read(0, whole.length);
+    const kept = first.bytes.length;
+    assert.ok(kept > 50_000 && kept < 65_536, `${kept} bytes are kept`);
+    assert.ok(first.bytes.equals(whole.subarray(0, kept)));
+    assert.deepEqual(ring.read(kept, 10), { offset: 100_000, bytes: Buffer.alloc(0), printed: 100_000 });
+    disk.grow(256);
+    const later = numbered(100_000, 50_000);
+    ring.write(later);
+    ring.close();
+    const again = OutputRing.open(join(disk.directory, "out"));
+    assert.ok(again?.read(0, 150_000).bytes.equals(whole.subarray(0, kept)));
+    assert.equal(again!.read(kept, 150_000).offset, 100_000);
+    assert.ok(again!.read(kept, 150_000).bytes.equals(later));
+    again!.close();
   });
 });

@@ -2,11 +2,11 @@
  * What one run printed, on disk and bounded: the first bytes and the last ones are kept, what lies between is written over.
  * A byte's offset is its place in all that was ever printed, so a reader that comes back later goes on where it was.
  */
-import { closeSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 
-/** magic u32, bytes of the head u32, bytes of the tail u32, unused u32, bytes printed f64. */
-const headerBytes = 24;
-const magic = 0x3146_4f48;
+/** magic u32, bytes of the head u32, bytes of the tail u32, unused u32, then f64 each: bytes printed, begin and end of the gap. */
+const headerBytes = 40;
+const magic = 0x3246_4f48;
 const printedAt = 16;
 
 export interface OutputPiece {
@@ -15,6 +15,12 @@ export interface OutputPiece {
   bytes: Buffer;
   /** Bytes printed by the run so far. */
   printed: number;
+}
+
+/** What the disk did not take, `from` up to `to`; all between two such pieces counts as one. Empty: nothing. */
+interface Gap {
+  from: number;
+  to: number;
 }
 
 /** Where in the file an offset is, and how many bytes from there on lie together. */
@@ -30,6 +36,7 @@ export class OutputRing {
   readonly #isWriter: boolean;
   #descriptor: number | undefined;
   #printed: number;
+  readonly #gap: Gap;
   #noting: NodeJS.Immediate | undefined;
 
   /** A fresh one; the file is made with the first byte. `boundBytes` is what is kept: half from the beginning. */
@@ -37,7 +44,7 @@ export class OutputRing {
     const headBytes = Math.floor(boundBytes / 2);
     return new OutputRing(
       path,
-      { headBytes, tailBytes: boundBytes - headBytes, printed: 0, descriptor: undefined },
+      { headBytes, tailBytes: boundBytes - headBytes, printed: 0, gap: { from: 0, to: 0 }, descriptor: undefined },
       true,
     );
   }
@@ -57,12 +64,13 @@ export class OutputRing {
       return undefined;
     }
     const geometry = { headBytes: header.readUInt32LE(4), tailBytes: header.readUInt32LE(8) };
-    return new OutputRing(path, { ...geometry, printed: header.readDoubleLE(printedAt), descriptor }, false);
+    const [printed = 0, from = 0, to = 0] = [0, 8, 16].map((at) => header.readDoubleLE(printedAt + at));
+    return new OutputRing(path, { ...geometry, printed, gap: { from, to }, descriptor }, false);
   }
 
   private constructor(
     path: string,
-    made: { headBytes: number; tailBytes: number; printed: number; descriptor: number | undefined },
+    made: { headBytes: number; tailBytes: number; printed: number; gap: Gap; descriptor: number | undefined },
     isWriter: boolean,
   ) {
     this.#path = path;
@@ -70,6 +78,7 @@ export class OutputRing {
     this.headBytes = made.headBytes;
     this.tailBytes = made.tailBytes;
     this.#printed = made.printed;
+    this.#gap = made.gap;
     this.#descriptor = made.descriptor;
   }
 
@@ -82,15 +91,21 @@ export class OutputRing {
     return Math.max(this.headBytes, this.#printed - this.tailBytes);
   }
 
+  /** Never throws for the disk's sake: what a full one does not take is lost, and a reader is sent on behind it. */
   write(chunk: Buffer): void {
     if (!this.#isWriter) throw new Error("this output is for reading");
-    const descriptor = this.#openToWrite();
     let done = 0;
-    while (done < chunk.length) {
-      const { at, bytes } = this.#place(this.#printed + done);
-      const count = Math.min(bytes, chunk.length - done);
-      writeSync(descriptor, chunk, done, count, at);
-      done += count;
+    try {
+      const descriptor = this.#openToWrite();
+      while (done < chunk.length) {
+        const { at, bytes } = this.#place(this.#printed + done);
+        const count = Math.min(bytes, chunk.length - done);
+        // Where the disk is full in the middle it takes a part, and says so only to the next one.
+        done += writeSync(descriptor, chunk, done, count, at);
+      }
+    } catch {
+      if (this.#gap.to === 0) this.#gap.from = this.#printed + done;
+      this.#gap.to = this.#printed + chunk.length;
     }
     this.#printed += chunk.length;
     // After the bytes: a keeper that dies in between has printed less, never something else. Once for a burst of them.
@@ -98,9 +113,10 @@ export class OutputRing {
   }
 
   read(offset: number, bytesMax: number): OutputPiece {
-    let from = Math.min(offset, this.#printed);
-    if (from >= this.headBytes && from < this.tailFrom) from = this.tailFrom;
-    const end = from < this.headBytes ? Math.min(this.headBytes, this.#printed) : this.#printed;
+    const from = this.#behindWhatIsLost(Math.min(offset, this.#printed));
+    const isInHead = from < this.headBytes;
+    const whole = isInHead ? Math.min(this.headBytes, this.#printed) : this.#printed;
+    const end = from < this.#gap.from ? Math.min(whole, this.#gap.from) : whole;
     const bytes = Buffer.alloc(Math.max(0, Math.min(bytesMax, end - from)));
     let done = 0;
     while (this.#descriptor !== undefined && done < bytes.length) {
@@ -123,12 +139,25 @@ export class OutputRing {
     this.#descriptor = undefined;
   }
 
+  /** The first offset from there on that is neither written over nor was lost. */
+  #behindWhatIsLost(offset: number): number {
+    const kept = (from: number) => (from >= this.headBytes && from < this.tailFrom ? this.tailFrom : from);
+    const from = kept(offset);
+    return from >= this.#gap.from && from < this.#gap.to ? kept(this.#gap.to) : from;
+  }
+
   #notePrinted(): void {
     clearImmediate(this.#noting);
     this.#noting = undefined;
-    const printed = Buffer.alloc(8);
-    printed.writeDoubleLE(this.#printed);
-    if (this.#descriptor !== undefined) writeSync(this.#descriptor, printed, 0, 8, printedAt);
+    if (this.#descriptor === undefined) return;
+    const figures = Buffer.alloc(headerBytes - printedAt);
+    for (const [index, figure] of [this.#printed, this.#gap.from, this.#gap.to].entries())
+      figures.writeDoubleLE(figure, index * 8);
+    try {
+      writeSync(this.#descriptor, figures, 0, figures.length, printedAt);
+    } catch {
+      // A disk that is broken: the file says that less was printed.
+    }
   }
 
   #place(offset: number): Place {
@@ -145,7 +174,13 @@ export class OutputRing {
     header.writeUInt32LE(magic, 0);
     header.writeUInt32LE(this.headBytes, 4);
     header.writeUInt32LE(this.tailBytes, 8);
-    writeSync(descriptor, header, 0, headerBytes, 0);
+    try {
+      if (writeSync(descriptor, header, 0, headerBytes, 0) < headerBytes) throw new Error("the disk is full");
+    } catch (thrown) {
+      closeSync(descriptor);
+      rmSync(this.#path, { force: true });
+      throw thrown;
+    }
     this.#descriptor = descriptor;
     return descriptor;
   }

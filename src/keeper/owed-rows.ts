@@ -1,0 +1,61 @@
+/** What a full disk did not take of the rows of runs: true at once for whoever asks, and written as soon as there is room. */
+import type { LedgerRow } from "./ledger.ts";
+import { say } from "./log.ts";
+
+/** Between two tries. */
+const retryMs = 1000;
+
+/** What becomes of a row once it is there. */
+export type RowChange = Partial<
+  Pick<
+    LedgerRow,
+    "pid" | "startTime" | "processGroup" | "state" | "leaderEndedAt" | "endedAt" | "endReason" | "exitCode" | "signal"
+  >
+>;
+
+/** A keeper that dies before it could write them learns from the kernel what lives; the rest of such a row is `keeper-lost`. */
+export class OwedRows {
+  readonly #write: (id: string, change: RowChange) => void;
+  /** By run, oldest first. */
+  readonly #owed = new Map<string, RowChange>();
+  #retry: NodeJS.Timeout | undefined;
+
+  /** `write` throws what the disk says. */
+  constructor(write: (id: string, change: RowChange) => void) {
+    this.#write = write;
+  }
+
+  put(id: string, change: RowChange): void {
+    this.#owed.set(id, { ...this.#owed.get(id), ...change });
+    this.#pay();
+  }
+
+  /** The row as it is, whatever the disk has. */
+  upToDate<R extends LedgerRow | undefined>(row: R): R {
+    const owed = row === undefined ? undefined : this.#owed.get(row.id);
+    return owed === undefined ? row : { ...row, ...owed };
+  }
+
+  /** A last try. */
+  close(): void {
+    this.#pay();
+    clearTimeout(this.#retry);
+  }
+
+  #pay(): void {
+    for (const [id, change] of this.#owed) {
+      try {
+        this.#write(id, change);
+      } catch (thrown) {
+        if (this.#retry === undefined)
+          say(`the ledger cannot be written (${String(thrown)}); what runs goes on, and is written once there is room`);
+        else clearTimeout(this.#retry);
+        this.#retry = setTimeout(() => this.#pay(), retryMs).unref();
+        return;
+      }
+      this.#owed.delete(id);
+    }
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+  }
+}
