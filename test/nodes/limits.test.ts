@@ -16,7 +16,9 @@ import { NodesBook } from "../../src/nodes/gateway/rows.ts";
 import { KnownRuns } from "../../src/nodes/node/known-runs.ts";
 import { plainText } from "../../src/plain-text.ts";
 import { backgroundSpec } from "../helpers/background-spec.ts";
+import { ManualClock } from "../helpers/manual-clock.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { SmallDisk } from "../helpers/small-disk.ts";
 
 leavesNothing();
 
@@ -99,6 +101,34 @@ describe("a name that looks like an id", () => {
     assert.equal(roster.approve(liar.slice(0, 8)).id, liar);
     assert.equal(roster.find(victim.slice(0, 12)).id, liar, "once an admin has let the name in, it is one");
     book.close();
+    rmSync(directory, { recursive: true });
+  });
+});
+
+describe("a gateway whose disk is full", () => {
+  it("lets in whom it knows, and says of a decision that it cannot be put on record", (t) => {
+    if (process.getuid?.() !== 0) return t.skip("a disk of its own needs root");
+    const directory = mkdtempSync(join(tmpdir(), "holdfast-roster-"));
+    using disk = new SmallDisk(directory, 1024);
+    const book = new NodesBook(openNodesDatabase(disk.directory, () => {}));
+    const clock = new ManualClock();
+    const roster = new Roster(book, clock);
+    const about = { version: "", platform: "", arch: "", tier: "", hostname: "" };
+    const one = { id: "1234567890abcdef".repeat(2), publicKey: "k", name: "one", about, invite: null };
+    roster.meet(one);
+    roster.approve("one");
+    disk.fill();
+    clock.advance(3_600_000);
+    assert.equal(roster.meet({ ...one, about: { ...about, version: "2" } }).state, "approved");
+    assert.equal(roster.get(one.id)?.about.version, "2");
+    const unwritten = { code: "state_unusable", message: /has room/ };
+    assert.throws(() => roster.revoke("one"), unwritten);
+    assert.throws(() => roster.invite(1000, null), unwritten);
+    assert.equal(roster.get(one.id)?.state, "approved");
+    disk.empty();
+    assert.equal(roster.revoke("one").state, "revoked");
+    book.close();
+    disk[Symbol.dispose]();
     rmSync(directory, { recursive: true });
   });
 });

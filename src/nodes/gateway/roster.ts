@@ -101,7 +101,7 @@ export class Roster {
     const node = known === undefined ? fresh : { ...known, about, lastSeenAt: now };
     if (node.state === "approved") {
       // An invitation that a known node brings is not used up: its line was pasted twice, or the answer was lost.
-      if (isNews || now - (known?.lastSeenAt ?? 0) >= seenEveryMs) this.#write(node);
+      if (isNews || now - (known?.lastSeenAt ?? 0) >= seenEveryMs) this.#tryToWrite(node);
       return node;
     }
     if (node.state !== "pending") return node;
@@ -119,11 +119,7 @@ export class Roster {
   seen(id: string): void {
     const node = this.#nodes.get(id);
     if (node === undefined) return;
-    try {
-      this.#write({ ...node, lastSeenAt: this.#clock.now() });
-    } catch {
-      // A disk that is full: only the time that people are shown is an older one.
-    }
+    this.#tryToWrite({ ...node, lastSeenAt: this.#clock.now() });
   }
 
   /** `name`: another one than it wants. Throws `node_unknown`, and `node_name_taken` with what to do. */
@@ -157,7 +153,7 @@ export class Roster {
     if (name !== null && this.approved(checkName(name)) !== undefined) throw taken(name);
     const secret = randomBytes(24).toString("base64url");
     const expiresAt = now + validMs;
-    this.#book.invitations.put({ digest: digestOf(secret), name, createdAt: now, expiresAt });
+    record(() => this.#book.invitations.put({ digest: digestOf(secret), name, createdAt: now, expiresAt }));
     this.#invitations.set(digestOf(secret), { expiresAt, name });
     return { secret, expiresAt };
   }
@@ -167,10 +163,21 @@ export class Roster {
   }
 
   #write(node: KnownNode, durable = false): KnownNode {
-    this.#book.nodes.put({ ...node, about: JSON.stringify(node.about) });
-    this.#nodes.set(node.id, node);
-    if (durable) this.#book.makeDurable();
+    record(() => {
+      this.#book.nodes.put({ ...node, about: JSON.stringify(node.about) });
+      this.#nodes.set(node.id, node);
+      if (durable) this.#book.makeDurable();
+    });
     return node;
+  }
+
+  /** Of what nothing is decided by: on a full disk people are shown what was known before. */
+  #tryToWrite(node: KnownNode): void {
+    try {
+      this.#write(node);
+    } catch {
+      this.#nodes.set(node.id, node); // for this life; whoever was let in stays in
+    }
   }
 
   #take(secret: string, now: number): { name: string | null } {
@@ -187,9 +194,11 @@ export class Roster {
   }
 
   #forgetInvitation(digest: string): void {
-    this.#book.invitations.remove(digest);
-    this.#invitations.delete(digest);
-    this.#book.makeDurable();
+    record(() => {
+      this.#book.invitations.remove(digest);
+      this.#invitations.delete(digest);
+      this.#book.makeDurable();
+    });
   }
 
   #makeRoom(): void {
@@ -211,6 +220,16 @@ export class Roster {
     const wanted = isName(name) ? name : "node";
     const other = this.approved(wanted);
     return other === undefined || other.id === id ? wanted : `${wanted.slice(0, 55)}-${id.slice(0, 8)}`;
+  }
+}
+
+/** Throws `state_unusable`: a decision that is not on the disk might not be kept. */
+function record(write: () => void): void {
+  try {
+    write();
+  } catch (cause) {
+    const remedy = "see that the gateway's state directory has room and can be written, and say it again";
+    throw new HoldfastError("state_unusable", `it cannot be put on record (${String(cause)}); ${remedy}`, { cause });
   }
 }
 

@@ -115,12 +115,15 @@ export class Talk {
     const { pins, epoch, settings } = this.#parts;
     const used = settings.invite === null ? null : digestOf(settings.invite);
     const before = pins.pin;
-    pins.keep({
-      gateway: this.#gateway,
-      fingerprint: this.#fingerprint,
-      epoch: before?.epoch ?? epoch,
-      invite: used ?? before?.invite ?? null,
-    });
+    const whom = { gateway: this.#gateway, fingerprint: this.#fingerprint };
+    try {
+      pins.keep({ ...whom, epoch: before?.epoch ?? epoch, invite: used ?? before?.invite ?? null });
+    } catch (thrown) {
+      // Whom it does not know again it must not serve.
+      return this.wire.drop(
+        `this node cannot write down which gateway it serves (${String(thrown)}); make room for it`,
+      );
+    }
     this.wire.isWelcome = true;
     this.#settle("welcome", word.beatMs);
     this.#parts.onWelcome(this.wire, word);
