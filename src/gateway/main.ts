@@ -69,12 +69,13 @@ async function main(): Promise<void> {
   const runs = new RunService(nodes.router, sessions);
   const tools = ownTools(config.tools, { link: nodes.router, runs, sessions, nodes });
   const hub = new Hub({ link, nodes: nodes.servers, sessions, scope, gate, tools, clock, log });
+  const { messageBytesMax, questionMs } = config;
   const door = new Door({
     hub,
     sessions,
     clock,
-    messageBytesMax: config.messageBytesMax,
-    questionMs: config.questionMs,
+    messageBytesMax,
+    questionMs,
   });
   const mcp = new McpEndpoint({ link, hub, door, gate, sessions, clock, log });
   const follower = new ConfigFollower({ link, clock, take: (news) => mcp.reload(news) });
@@ -112,7 +113,7 @@ async function main(): Promise<void> {
     });
     const webSockets = new WebSocketEndpoint({ connections, access, dispatcher });
     const nodeSockets = new NodeEndpoint({ connections, nodes });
-    const lines = new LineDoor({ hub, sessions, clock, messageBytesMax: config.messageBytesMax });
+    const lines = new LineDoor({ hub, sessions, clock, messageBytesMax, questionMs });
     const stdio = new StdioEndpoint({ connections, access, hub, door: lines });
     const metrics = new Metrics({ link, connections, heartbeat, throttle, nodes, sessions: () => sessions.list() });
     face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher), webSockets, stdio, nodes: nodeSockets, metrics });

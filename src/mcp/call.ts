@@ -13,6 +13,7 @@ import type { TokenScope } from "../keeper/protocol/messages.ts";
 import { EventStream } from "./event-stream.ts";
 import { errorBody, type RpcFault } from "./json-rpc.ts";
 import { eventHead, eventTail, splice, spliceText, type Edit } from "./splice.ts";
+import type { Changes, Round } from "./stateless/round.ts";
 
 /** Bytes that may wait in the socket before a line counts as not yet passed on. */
 const socketBytesMax = 64 * 1024;
@@ -39,7 +40,7 @@ export interface CallParams {
   onAnswer?: (line: Buffer, isError: boolean) => boolean | void;
 }
 
-export class Call {
+export class Call implements Round {
   readonly params: CallParams;
   /** Armed by the owner; cleared when the call is done. */
   deadline: Timer | undefined;
@@ -101,11 +102,16 @@ export class Call {
     this.#finish();
   }
 
-  /** The answer is a stream from now on, and the caller's to fill. */
-  takeStream(): EventStream {
+  /** The answer is a stream from now on, and the caller's to fill; `onGone` runs when the response is over. */
+  takeStream(onGone: () => void): Changes {
     const stream = this.#streaming();
     this.#finish();
-    return stream;
+    this.#response.once("close", onGone);
+    return {
+      send: (message) => stream.send(splice(message, [], eventHead, eventTail), () => {}),
+      beat: (now) => stream.beat(now),
+      end: () => stream.end(),
+    };
   }
 
   /** The client cancelled the call: by the protocol it gets no answer, only the end of the response. */

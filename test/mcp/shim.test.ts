@@ -6,7 +6,6 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
-import { Client as SdkClient } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
@@ -14,21 +13,38 @@ import { leavesNothing } from "../helpers/no-leaks.ts";
 import { fixture } from "../helpers/servers.ts";
 import { root, tiersToTest } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
+import { actorFile } from "./helpers/assembled.ts";
+import { connect } from "./helpers/peers.ts";
 
 leavesNothing();
 const boundMs = 15_000;
 const [tier = "subreaper"] = tiersToTest();
 const light = { command: "sh", args: [fixture("light-server.sh")] };
+/** Knows no sessions. */
+const s = { command: process.execPath, args: [fixture("stateless-server.ts")] };
+/** Knows nothing else, and asks its client. */
+const actor = { command: process.execPath, args: [actorFile, "actor", "act"] };
+
+/** What a request of the stateless revision says of itself. */
+const meta = (protocolVersion = "2026-07-28") => ({
+  _meta: {
+    "io.modelcontextprotocol/protocolVersion": protocolVersion,
+    "io.modelcontextprotocol/clientCapabilities": {},
+  },
+});
 
 interface Line {
   id?: number;
+  method?: string;
   result?: Record<string, unknown>;
-  error?: { message: string };
+  error?: { code: number; message: string; data?: { supported?: string[] } };
 }
 
 /** A stdio client with the shim as its server. */
 class Client implements Disposable {
   readonly child: ChildProcess;
+  /** Methods of what was said to it. */
+  readonly heard: string[] = [];
   readonly #lines: AsyncIterator<string>;
   #id = 0;
 
@@ -46,6 +62,7 @@ class Client implements Disposable {
       const { value, done } = await this.#lines.next();
       assert.ok(done !== true, "the shim's output ended");
       const line = JSON.parse(value) as Line;
+      if (line.method !== undefined) this.heard.push(line.method);
       if (line.id === id) return line;
     }
   }
@@ -69,7 +86,7 @@ describe("holdfast mcp", { timeout: 60_000 }, () => {
   let home: Home;
   let gateway: Gateway;
   before(async () => {
-    home = new Home(tier, { mcpServers: { light }, stop: { stdinGraceMs: 500, termGraceMs: 500 } });
+    home = new Home(tier, { mcpServers: { light, s, actor }, stop: { stdinGraceMs: 500, termGraceMs: 500 } });
     gateway = await Gateway.start(home);
   });
   after(async () => {
@@ -101,7 +118,7 @@ describe("holdfast mcp", { timeout: 60_000 }, () => {
   for (const [name, end] of Object.entries(ends)) {
     it(`ends its session and the servers with ${name}, also with a call in flight`, async () => {
       using client = await new Client(home).begin();
-      assert.deepEqual(await counts(), [1, 1]);
+      assert.equal((await counts())[0], 1);
       client.child.stdin!.write('{"jsonrpc":"2.0","id":99,"method":"tools/call","params":{"name":"light__echo"}}\n');
       end(client.child);
       await empty();
@@ -144,7 +161,7 @@ describe("holdfast mcp", { timeout: 60_000 }, () => {
     using parent = await new Client(home).begin();
     const [{ id }] = (await gateway.rpc("session.list")) as [{ id: string }];
     using child = await new Client(home, ["--parent", id]).begin();
-    assert.deepEqual(await counts(), [2, 2]);
+    assert.equal((await counts())[0], 2);
     const ended = once(child.child, "exit");
     parent.child.kill("SIGKILL");
     await ended;
@@ -152,20 +169,73 @@ describe("holdfast mcp", { timeout: 60_000 }, () => {
     await empty();
   });
 
-  it("leads a client that would rather keep no session, but can, to one", async () => {
-    const client = new SdkClient({ name: "both", version: "1" }, { versionNegotiation: { mode: "auto" } });
+  it("serves a client that keeps no session, in front of servers of both eras, and all of it ends with kill -9", async () => {
     const args = [join(root, "dist/main.js"), "mcp", "--state", home.stateDir];
-    await client.connect(new StdioClientTransport({ command: process.execPath, args }));
-    const { tools } = await client.listTools();
-    assert.deepEqual([client.getNegotiatedProtocolVersion(), tools[0]?.name], ["2025-11-25", "light__echo"]);
-    assert.equal((await counts())[0], 1);
-    await client.close();
+    const transport = new StdioClientTransport({ command: process.execPath, args });
+    const peer = await connect("stateless client (SDK 2)", { transport, content: { sure: true } });
+    const tools = await peer.tools();
+    for (const name of ["light__echo", "s__echo", "actor__act"]) assert.ok(tools.includes(name), name);
+    assert.equal(await peer.call("light__echo"), "Echo");
+    // What a server of either era asks its client is asked.
+    assert.equal(await peer.call("s__deploy", { env: "prod" }), 'deployed to prod: {"sure":true} as it was');
+    assert.match(await peer.call("actor__act", { ask: "roots/list" }), /somewhere/);
+    const gone = new AbortController();
+    await assert.rejects(peer.call("s__wait", {}, gone.signal, () => gone.abort()));
+    await until("the server knows", async () => (await peer.call("s__cancelled")) === "1", { boundMs });
+    await peer.listen("note://one");
+    await peer.call("s__touch", { uri: "note://one" });
+    await peer.call("s__grow");
+    const heard = async () => peer.heard.includes("note://one") && peer.heard.includes("toolsChanged");
+    await until("it hears of what changed", heard, { boundMs });
+    assert.deepEqual(await counts(), [1, 3]);
+    process.kill(transport.pid!, "SIGKILL");
+    await empty();
+    await peer.close();
+  });
+
+  it("takes the era of a connection from its first request, and tells a client that names none", async () => {
+    using client = new Client(home, ["--server", "light"]);
+    assert.match((await client.ask("tools/list")).error?.message ?? "", /begins with an initialize/);
+    assert.equal((await client.ask("server/discover")).error?.code, -32_602);
+    const { error } = await client.ask("server/discover", meta("1999-01-01"));
+    assert.deepEqual([error?.code, error?.data?.supported?.[0]], [-32_022, "2026-07-28"]);
+    const { result } = await client.ask("server/discover", meta());
+    assert.deepEqual([result?.["resultType"], result?.["supportedVersions"]], ["complete", error?.data?.supported]);
+    // Who only asked may still begin a session: what stood for it meanwhile is gone.
+    assert.equal((await client.ask("initialize", { protocolVersion: "2025-11-25" })).error, undefined);
+    assert.match(JSON.stringify(await client.ask("tools/call", { name: "echo" })), /Echo/);
+    await until("there is the session alone", async () => String(await counts()) === "1,1", { boundMs });
+
+    using other = new Client(home);
+    const steps = { name: "s__steps", _meta: { ...meta()._meta, progressToken: "a" } };
+    assert.match(JSON.stringify(await other.ask("tools/call", steps)), /"done"/);
+    assert.deepEqual(other.heard, ["notifications/progress", "notifications/progress"]);
+    assert.match((await other.ask("initialize")).error?.message ?? "", /2026-07-28, which has no initialize/);
+    assert.equal((await other.ask("ping", meta())).error?.code, -32_601);
+    assert.equal((await other.ask("tools/call", { name: "light__echo" })).error?.code, -32_602);
+    const sessions = (await gateway.rpc("session.list")) as { id: string; server: string | null }[];
+    assert.equal(sessions.length, 2);
+    using ended = new Client(home, ["--parent", sessions.find(({ server }) => server === null)!.id]);
+    assert.equal((await ended.ask("server/discover", meta())).error, undefined);
+    const exit = once(ended.child, "exit");
+    const [own] = ((await gateway.rpc("session.list")) as { id: string; parentId: string | null }[]).filter(
+      ({ parentId }) => parentId !== null,
+    );
+    await gateway.rpc("session.end", { id: own!.id });
+    assert.deepEqual(await exit, [1, null]);
+    const call = JSON.stringify({
+      jsonrpc: "2.0",
+      id: 99,
+      method: "tools/call",
+      params: { name: "s__wait", ...meta() },
+    });
+    for (const { child } of [client, other]) child.stdin!.end(`${call}\n`);
     await empty();
   });
 
   it("status and probe: what there is, and a look at one server of which nothing is left", async () => {
     const status = await runCommand(home, ["mcp", "status"]);
-    assert.deepEqual([status.code, status.stdout], [0, "light  stdio\n"]);
+    assert.deepEqual([status.code, status.stdout], [0, "light  stdio\ns  stdio\nactor  stdio\n"]);
     const probe = await runCommand(home, ["mcp", "probe", "light"]);
     assert.match(
       probe.stdout,
@@ -178,10 +248,20 @@ describe("holdfast mcp", { timeout: 60_000 }, () => {
 
   it("ends when the gateway does", async () => {
     using client = await new Client(home).begin();
-    const ended = once(client.child, "exit");
+    using other = new Client(home);
+    assert.match(JSON.stringify(await other.ask("tools/call", { name: "light__echo", ...meta() })), /Echo/);
+    const listening = { notifications: { toolsListChanged: true }, ...meta() };
+    const over = other.ask("subscriptions/listen", listening);
+    const ended = Promise.all([client, other].map(({ child }) => once(child, "exit")));
+    await until("it listens", async () => other.heard.includes("notifications/subscriptions/acknowledged"), {
+      boundMs,
+    });
     await gateway.stop();
-    await ended;
-    assert.equal(client.child.exitCode, 1);
+    assert.equal((await over).result?.["resultType"], "complete");
+    assert.deepEqual(await ended, [
+      [1, null],
+      [1, null],
+    ]);
     gateway = await Gateway.start(home);
   });
 });

@@ -198,7 +198,8 @@ export class Assembly {
   /** The gateway stops: the client that only listens is let go, and the session ends with its last call. */
   drain(): void {
     // A stdio client's stream is also where its answers go: it ends with its session.
-    if (this.session.kind !== "stdio") this.client.hangUp();
+    if (this.session.kind === "stdio") this.client.quiet();
+    else this.client.hangUp();
     this.client.whenQuiet(() => void this.session.close("shutdown")); // what cannot be ended is logged by the session set
   }
 

@@ -116,6 +116,9 @@ export class ClientSide implements Party, Beating {
     for (const event of this.#outbox.take()) stream.send(event, () => {});
   }
 
+  /** The gateway stops: nothing comes any more but the answers of calls in flight. */
+  quiet(): void {}
+
   hangUp(): void {
     this.#stream?.end();
     this.#stream = undefined;

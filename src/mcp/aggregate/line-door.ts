@@ -1,28 +1,29 @@
 /**
- * MCP as lines over one socket: what `holdfast mcp` connects a stdio client with. The session begins with `initialize` and
- * ends with the socket, at once and exactly, for the kernel closes the socket however its process ends.
+ * MCP as lines over one socket: what `holdfast mcp` connects a stdio client with. A session begins with `initialize`, or
+ * stands for a client that keeps none; it ends with the socket, at once and exactly, for the kernel closes the socket
+ * however its process ends.
  */
 import type { Duplex } from "node:stream";
-import type { Clock } from "../../clock.ts";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
 import type { TokenScope } from "../../keeper/protocol/messages.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import type { CallParams } from "../call.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";
+import { statelessVersion } from "../headers.ts";
 import { errorBody, rpcCode } from "../json-rpc.ts";
 import { downFault } from "./answers.ts";
 import type { Assembly } from "./assembly.ts";
-import type { Hub, Selection } from "./hub.ts";
+import type { Selection } from "./hub.ts";
 import { clientOf, readIntroduction } from "./introduction.ts";
 import { notOffered } from "./seats.ts";
 import { LineCall, LineStream, lineFraming } from "./line-call.ts";
+import { saysStateless, StatelessLines } from "../stateless/lines.ts";
+import { StatelessService, type ServiceParts } from "../stateless/service.ts";
 
 const newline = 0x0a;
 
-export interface LineDoorParts {
-  hub: Hub;
+export interface LineDoorParts extends ServiceParts {
   sessions: SessionSet;
-  clock: Clock;
   messageBytesMax: number;
 }
 
@@ -37,14 +38,16 @@ export interface Coming {
 
 export class LineDoor {
   readonly #parts: LineDoorParts;
+  readonly #service: StatelessService;
 
   constructor(parts: LineDoorParts) {
     this.#parts = parts;
+    this.#service = new StatelessService(parts);
   }
 
   /** `head`: what came behind the request that asked for this. */
   join(socket: Duplex, head: Buffer, coming: Coming): void {
-    const guest = new Guest(this.#parts, socket, coming);
+    const guest = new Guest(this.#parts, this.#service, socket, coming);
     if (head.length > 0) guest.take(head);
     socket.on("data", (chunk: Buffer) => guest.take(chunk));
     // The client's own end of its side is the end of all: a stdio server is ended by the end of its stdin.
@@ -55,15 +58,19 @@ export class LineDoor {
 
 class Guest {
   readonly #parts: LineDoorParts;
+  readonly #service: StatelessService;
   readonly #socket: Duplex;
   readonly #coming: Coming;
   readonly #stream: LineStream;
   #pieces: Buffer[] = [];
   #bytes = 0;
+  /** The era of the connection is that of its first request; who only asked what is served may still choose. */
   #open: Assembly | undefined;
+  #stateless: StatelessLines | undefined;
 
-  constructor(parts: LineDoorParts, socket: Duplex, coming: Coming) {
+  constructor(parts: LineDoorParts, service: StatelessService, socket: Duplex, coming: Coming) {
     this.#parts = parts;
+    this.#service = service;
     this.#socket = socket;
     this.#coming = coming;
     this.#stream = new LineStream(socket);
@@ -88,6 +95,7 @@ class Guest {
   /** The client is gone. */
   leave(): void {
     void this.#open?.session.close("session-ended"); // what cannot be ended is logged by the session set
+    this.#stateless?.leave();
     this.#socket.destroy();
   }
 
@@ -101,7 +109,13 @@ class Guest {
       return this.#refuseLine(thrown.fault, thrown.message, false);
     }
     // The chunk's memory is used again by nobody, so a line may be kept as it is.
-    if (this.#open === undefined) return this.#begin(envelope, line);
+    if (this.#open === undefined) {
+      if (this.#stateless?.isChosen !== true && !saysStateless(envelope)) return this.#begin(envelope, line);
+      const { hub, sessions } = this.#parts;
+      const given = { hub, sessions, service: this.#service, stream: this.#stream, coming: this.#coming };
+      this.#stateless ??= new StatelessLines(given);
+      return this.#stateless.take(envelope, line);
+    }
     if (envelope.kind === "request") {
       const call = new LineCall(this.#callParams(envelope, line), this.#stream, (done) =>
         this.#open?.client.done(done),
@@ -118,9 +132,11 @@ class Guest {
     const call = new LineCall(this.#callParams(envelope, line), this.#stream, () => {});
     if (envelope.method === "ping") return call.answer(pong(call.params.clientId), [], () => {});
     if (envelope.method !== "initialize") {
-      const message = "a session begins with an initialize request";
+      const message = `a session begins with an initialize request; revision ${statelessVersion} has none, but names itself in each request's _meta`;
       return call.fail({ code: rpcCode.invalidRequest, message, reason: "invalid_params" });
     }
+    this.#stateless?.leave();
+    this.#stateless = undefined;
     const { hub, sessions } = this.#parts;
     try {
       const introduction = readIntroduction(line);

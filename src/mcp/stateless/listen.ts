@@ -1,14 +1,11 @@
 /** `subscriptions/listen`: one response that stays open and tells of the changes that its client named. */
-import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Clock } from "../../clock.ts";
 import { answerText, downFault, unknownFault } from "../aggregate/answers.ts";
 import type { Assembly } from "../aggregate/assembly.ts";
-import type { Call } from "../call.ts";
 import { readEnvelope } from "../envelope.ts";
-import { EventStream } from "../event-stream.ts";
 import type { Numbers } from "../numbers.ts";
-import { eventHead, eventTail } from "../splice.ts";
 import { isObject } from "../upstream/words.ts";
+import type { Changes, Round } from "./round.ts";
 import type { Listener, StatelessSide } from "./side.ts";
 import { SilentCall } from "./silent-call.ts";
 import type { StatelessCall } from "./stateless-call.ts";
@@ -31,16 +28,14 @@ export interface ListenParts {
   side: StatelessSide;
   /** The request, until it is answered with a stream. */
   call: StatelessCall;
-  round: Call;
-  response: ServerResponse;
-  headers: OutgoingHttpHeaders;
+  round: Round;
   numbers: Numbers;
   clock: Clock;
 }
 
 /** Never rejects: what cannot be had is told, or left out of what is acknowledged. */
 export async function listen(parts: ListenParts, body: Buffer): Promise<void> {
-  const { open, call, response } = parts;
+  const { open, call } = parts;
   const { params } = JSON.parse(body.toString("utf8")) as { params?: { notifications?: unknown } };
   const asked = params?.notifications;
   if (!isObject(asked))
@@ -50,7 +45,7 @@ export async function listen(parts: ListenParts, body: Buffer): Promise<void> {
     const { capabilities } = await open.introduce();
     await open.offer.merged(); // from here on a change is known for one
     const filter = await new Granting(parts).grant(asked, capabilities);
-    if (call.done || response.destroyed) return forgetAll(parts, filter);
+    if (call.done) return forgetAll(parts, filter);
     new Listening(parts, filter).begin();
   } catch (thrown) {
     call.fail(downFault(thrown));
@@ -117,7 +112,7 @@ class Listening implements Listener {
   readonly #parts: ListenParts;
   readonly #filter: Filter;
   readonly #uris: Set<string>;
-  readonly #stream: EventStream;
+  readonly #stream: Changes;
   /** The request's id as it was written, by which the client knows this subscription. */
   readonly #id: string;
 
@@ -126,19 +121,17 @@ class Listening implements Listener {
     this.#filter = filter;
     this.#uris = new Set(filter.resourceSubscriptions);
     this.#id = parts.call.params.clientId;
-    this.#stream = parts.call.becomeStream(parts.round);
+    const leaveLease = parts.open.session.lease.hold();
+    this.#stream = parts.call.becomeStream(parts.round, () => {
+      parts.side.listeners.delete(this);
+      forgetAll(parts, filter);
+      leaveLease();
+    });
   }
 
   begin(): void {
-    const { side, response, open } = this.#parts;
-    const leave = open.session.lease.hold();
-    response.once("close", () => {
-      side.listeners.delete(this);
-      forgetAll(this.#parts, this.#filter);
-      leave();
-    });
     this.#say("notifications/subscriptions/acknowledged", { notifications: this.#filter });
-    side.listeners.add(this);
+    this.#parts.side.listeners.add(this);
   }
 
   listChanged(what: string): void {
@@ -159,8 +152,7 @@ class Listening implements Listener {
   /** The end is ours: the request gets its answer. */
   end(): void {
     const result = `{"resultType":"complete","_meta":${this.#meta()}}`;
-    const answer = answerText(this.#id, result);
-    this.#stream.send(Buffer.concat([Buffer.from(eventHead), answer, Buffer.from(eventTail)]), () => {});
+    this.#stream.send(answerText(this.#id, result));
     this.#stream.end();
   }
 
@@ -168,8 +160,7 @@ class Listening implements Listener {
     const rest = JSON.stringify(params).slice(1);
     const comma = rest === "}" ? "" : ",";
     const text = `{"jsonrpc":"2.0","method":${JSON.stringify(method)},"params":{"_meta":${this.#meta()}${comma}${rest}}`;
-    const event = Buffer.concat([Buffer.from(eventHead), Buffer.from(text, "utf8"), Buffer.from(eventTail)]);
-    this.#stream.send(event, () => {});
+    this.#stream.send(Buffer.from(text, "utf8"));
   }
 
   #meta(): string {

@@ -56,8 +56,17 @@ function malformed(message: string): Refusal {
 
 /** Everything that the request says of itself, or the refusal that it deserves. */
 export function readMetadata(request: IncomingMessage, envelope: Envelope, body: Buffer): Metadata | Refusal {
-  const wrong = versionProblem(request, envelope, body) ?? headerProblem(request, envelope, body);
-  if (wrong !== undefined) return wrong;
+  return versionProblem(request, envelope, body) ?? headerProblem(request, envelope, body) ?? readMeta(envelope, body);
+}
+
+/** The same for a request that came without headers. */
+export function readLineMetadata(envelope: Envelope, body: Buffer): Metadata | Refusal {
+  const said = textAt(body, envelope.versionStart, envelope.versionEnd);
+  if (said === undefined) return versionMissing();
+  return said === statelessVersion ? readMeta(envelope, body) : versionUnknown(said);
+}
+
+function readMeta(envelope: Envelope, body: Buffer): Metadata | Refusal {
   const text = body.toString("latin1", envelope.metaStart, envelope.metaEnd);
   const known = understood.get(text);
   if (known !== undefined) return known;
@@ -72,14 +81,19 @@ function versionProblem(request: IncomingMessage, envelope: Envelope, body: Buff
   const header = request.headers["mcp-protocol-version"];
   const said = textAt(body, envelope.versionStart, envelope.versionEnd);
   if (typeof header !== "string") return mismatch("the MCP-Protocol-Version header is missing");
-  if (header !== statelessVersion && (said === undefined || said === header)) {
-    const data = { supported: allVersions, requested: header };
-    const message = `Unsupported protocol version ${header}; supported: ${allVersions.join(", ")}`;
-    const { status, fault } = refusal(400, statelessCode.unsupportedVersion, "invalid_params", message);
-    return { status, fault: { ...fault, data } };
-  }
-  if (said === undefined) return malformed(`params._meta["${prefix}protocolVersion"] is missing`);
+  if (header !== statelessVersion && (said === undefined || said === header)) return versionUnknown(header);
+  if (said === undefined) return versionMissing();
   return said === header ? undefined : mismatch(differs("MCP-Protocol-Version", header, said));
+}
+
+function versionMissing(): Refusal {
+  return malformed(`params._meta["${prefix}protocolVersion"] is missing`);
+}
+
+function versionUnknown(requested: string): Refusal {
+  const message = `Unsupported protocol version ${requested}; supported: ${allVersions.join(", ")}`;
+  const { status, fault } = refusal(400, statelessCode.unsupportedVersion, "invalid_params", message);
+  return { status, fault: { ...fault, data: { supported: allVersions, requested } } };
 }
 
 function headerProblem(request: IncomingMessage, envelope: Envelope, body: Buffer): Refusal | undefined {

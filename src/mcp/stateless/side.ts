@@ -26,6 +26,8 @@ export interface Suspended {
 export class StatelessSide extends ClientSide {
   readonly listeners = new Set<Listener>();
   readonly suspended = new Set<Suspended>();
+  /** Whatever carries its answers can be closed. */
+  onHangUp: () => void = () => {};
   /** Resources that listeners want to hear of: how many, and whether the server took the subscription. */
   readonly wanted = new Map<string, { listeners: number; isTaken: Promise<boolean> }>();
 
@@ -66,10 +68,16 @@ export class StatelessSide extends ClientSide {
     for (const listener of this.listeners) listener.beat(now);
   }
 
-  /** The gateway stops, or the session ended: nobody can come back. */
-  override hangUp(): void {
+  /** Nobody hears of changes any more, and nobody can come back. */
+  override quiet(): void {
     for (const listener of this.listeners) listener.end();
     for (const call of this.suspended) call.giveUp();
+  }
+
+  /** The gateway stops, or the session ended. */
+  override hangUp(): void {
+    this.quiet();
+    this.onHangUp();
   }
 
   #askable(): PatientCall | undefined {

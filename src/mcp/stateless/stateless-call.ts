@@ -1,5 +1,5 @@
 /**
- * One request of a stateless client, over as many rounds as its server has questions. Each round is one HTTP exchange:
+ * One request of a stateless client, over as many rounds as its server has questions. Each round is one exchange with it:
  *
  *   in a round ──answer──▶ over
  *      │  ▲
@@ -8,15 +8,13 @@
  *
  * Towards the server it stays one call, and its server lives as long as it does.
  */
-import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Clock, Timer } from "../../clock.ts";
 import { answerText } from "../aggregate/answers.ts";
 import type { Assembly } from "../aggregate/assembly.ts";
 import type { PatientCall } from "../aggregate/client-side.ts";
-import { Call, type CallParams } from "../call.ts";
+import type { CallParams } from "../call.ts";
 import { readEnvelope, type Envelope } from "../envelope.ts";
 import { rpcCode, type RpcFault } from "../json-rpc.ts";
-import type { EventStream } from "../event-stream.ts";
 import { splice, type Edit } from "../splice.ts";
 import type { Party, UpstreamQuestion } from "../upstream/party.ts";
 import { numberAt } from "../upstream/words.ts";
@@ -25,6 +23,7 @@ import type { Metadata } from "./metadata.ts";
 import { inputRequest, questionMethods, type InputRequest } from "./questions.ts";
 import { errorAnswer, resultMembers } from "./results.ts";
 import { requestDigest, type Retained } from "./retained.ts";
+import type { BeginRound, Changes, Round } from "./round.ts";
 import type { StatelessSide, Suspended } from "./side.ts";
 
 export interface StatelessCallParts {
@@ -46,7 +45,7 @@ export class StatelessCall implements PatientCall, Suspended {
   deadline: Timer | undefined;
   readonly #parts: StatelessCallParts;
   readonly #leaveLease: () => void;
-  #round: Call | undefined;
+  #round: Round | undefined;
   #isOver = false;
   /** What the server wants to know, by our number. */
   readonly #questions = new Map<number, InputRequest>();
@@ -62,9 +61,9 @@ export class StatelessCall implements PatientCall, Suspended {
     this.#leaveLease = parts.open.session.lease.hold();
   }
 
-  /** Begins a round: `response` carries the answer, or the next question. */
-  attach(response: ServerResponse): Call {
-    return (this.#round = new Call(this.params, response, () => this.#gone()));
+  /** Begins a round, which carries the answer or the next question. */
+  attach(begin: BeginRound): Round {
+    return (this.#round = begin(this.params, () => this.#gone()));
   }
 
   get done(): boolean {
@@ -129,19 +128,19 @@ export class StatelessCall implements PatientCall, Suspended {
   }
 
   /** Its answer is a stream of changes, which is no call any more. */
-  becomeStream(round: Call): EventStream {
+  becomeStream(round: Round, onGone: () => void): Changes {
     this.#over();
-    return round.takeStream();
+    return round.takeStream(onGone);
   }
 
   // ── the rounds ──
 
   /** The client came back with its answers, each under the key of its question. */
-  resume(params: CallParams, response: ServerResponse, headers: OutgoingHttpHeaders, answers: object): void {
+  resume(params: CallParams, begin: BeginRound, answers: object): void {
     this.#unsuspend();
-    const { clientId, clientToken } = params;
+    const { clientId, clientToken, headers } = params;
     Object.assign(this.params, { clientId, clientToken, headers });
-    this.attach(response);
+    this.attach(begin);
     if (this.#held !== undefined) {
       const held = this.#held;
       this.#held = undefined;

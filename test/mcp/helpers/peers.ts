@@ -1,5 +1,9 @@
 /** The SDK's own clients of both generations, with everything that a client can be asked, in one form for tests. */
-import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2 } from "@modelcontextprotocol/client";
+import {
+  Client as ClientV2,
+  StreamableHTTPClientTransport as TransportV2,
+  type Transport,
+} from "@modelcontextprotocol/client";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import {
@@ -29,8 +33,10 @@ export interface Peer {
 }
 
 export interface PeerOptions {
-  url: string;
-  headers: Record<string, string>;
+  url?: string;
+  headers?: Record<string, string>;
+  /** In their place, for the stateless client. */
+  transport?: Transport;
   /** What it answers to an elicitation; undefined: it fails. */
   content?: Record<string, string | boolean> | undefined;
   info?: string;
@@ -61,9 +67,8 @@ async function connectV1(options: PeerOptions): Promise<Peer> {
   client.setRequestHandler(ListRootsRequestSchema, () => rooted);
   client.setNotificationHandler(ToolListChangedNotificationSchema, () => void heard.push("toolsChanged"));
   client.setNotificationHandler(ResourceUpdatedNotificationSchema, ({ params }) => void heard.push(params.uri));
-  const transport = new StreamableHTTPClientTransport(new URL(options.url), {
-    requestInit: { headers: options.headers },
-  });
+  const { url = "", headers = {} } = options;
+  const transport = new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } });
   await client.connect(transport);
   return {
     name: client.getServerVersion()?.name,
@@ -95,8 +100,8 @@ async function connectV2(options: PeerOptions): Promise<Peer> {
   client.setRequestHandler("roots/list", () => rooted);
   client.setNotificationHandler("notifications/tools/list_changed", () => void heard.push("toolsChanged"));
   client.setNotificationHandler("notifications/resources/updated", ({ params }) => void heard.push(params.uri));
-  const transport = new TransportV2(new URL(options.url), { requestInit: { headers: options.headers } });
-  await client.connect(transport);
+  const { url = "", headers = {} } = options;
+  await client.connect(options.transport ?? new TransportV2(new URL(url), { requestInit: { headers } }));
   if (client.getNegotiatedProtocolVersion() !== "2026-07-28")
     throw new Error(`it speaks ${client.getNegotiatedProtocolVersion()}`);
   return {

@@ -1,0 +1,147 @@
+/**
+ * One stdio client of the stateless revision: lines over its own connection, and for as long as that stands a session of
+ * its own, which no other client shares. Its requests say all of themselves in their `_meta`; there are no headers.
+ */
+import { asHoldfastError } from "../../errors.ts";
+import type { SessionSet } from "../../sessions/set.ts";
+import type { Assembly } from "../aggregate/assembly.ts";
+import type { Hub } from "../aggregate/hub.ts";
+import { clientOf } from "../aggregate/introduction.ts";
+import type { LineStream } from "../aggregate/line-call.ts";
+import type { Coming } from "../aggregate/line-door.ts";
+import { notOffered } from "../aggregate/seats.ts";
+import type { CallParams } from "../call.ts";
+import type { Envelope } from "../envelope.ts";
+import { allVersions, statelessVersion } from "../headers.ts";
+import { errorBody, rpcCode, type RpcFault } from "../json-rpc.ts";
+import { invalid, refusal, unavailable } from "../refusals.ts";
+import type { Refusal } from "../reply.ts";
+import { LineRound } from "./line-round.ts";
+import { readLineMetadata, type Metadata } from "./metadata.ts";
+import { removedProblem, type StatelessService } from "./service.ts";
+import type { StatelessSide } from "./side.ts";
+
+/** Different capabilities that one connection may tell of its client; each has a session, and servers, of its own. */
+const facesMax = 8;
+const newline = Buffer.from("\n");
+
+export interface LinesParts {
+  hub: Hub;
+  sessions: SessionSet;
+  service: StatelessService;
+  stream: LineStream;
+  coming: Coming;
+}
+
+/** By its first request a client shows that it keeps no session. */
+export function saysStateless({ kind, method, versionStart }: Envelope): boolean {
+  return kind === "request" && (versionStart > 0 || method === "server/discover");
+}
+
+export class StatelessLines {
+  readonly #parts: LinesParts;
+  /** By what the client said that it can do. */
+  readonly #faces = new Map<string, Assembly>();
+  /** Rounds that have no answer yet, by the client's ids. */
+  readonly #rounds = new Map<string, LineRound>();
+  #isChosen = false;
+
+  constructor(parts: LinesParts) {
+    this.#parts = parts;
+  }
+
+  /** False: the client only asked what is served here, and may still begin a session. */
+  get isChosen(): boolean {
+    return this.#isChosen;
+  }
+
+  take(envelope: Envelope, line: Buffer): void {
+    if (envelope.kind === "notification") return this.#notified(envelope, line);
+    if (envelope.kind === "response") return; // in this revision nobody asked it anything
+    const id = line.toString("latin1", envelope.idStart, envelope.idEnd);
+    const deny = ({ fault }: Refusal) => this.#refuse(id, fault);
+    if (this.#isChosen && envelope.method === "initialize" && envelope.versionStart === 0) return deny(noSession());
+    const metadata = readLineMetadata(envelope, line);
+    if ("status" in metadata) return deny(metadata);
+    if (!this.#isChosen && envelope.method !== "server/discover") this.#choose(metadata);
+    const none = removedProblem(envelope.method);
+    if (none !== undefined) return deny(none);
+    try {
+      const open = this.#face(metadata);
+      if ("status" in open) return deny(open);
+      const { service, coming } = this.#parts;
+      const given = { envelope, body: line, open, metadata, headers: {}, scopes: coming.scopes };
+      service.serve(given, (params, onGone) => this.#round(params, onGone), deny);
+    } catch (thrown) {
+      const { message, code } = asHoldfastError(thrown);
+      deny(unavailable(message, code));
+      this.#parts.stream.end();
+    }
+  }
+
+  /** The client is gone, or is another than it seemed. */
+  leave(): void {
+    for (const [key, open] of this.#faces) this.#close(key, open);
+  }
+
+  #close(key: string, { session }: Assembly): void {
+    this.#faces.delete(key);
+    void session.close("session-ended"); // what cannot be ended is logged by the session set
+  }
+
+  /** There is no end of a response to cancel by, so that is said; the other side says nothing else without being asked. */
+  #notified({ method, requestStart, requestEnd }: Envelope, line: Buffer): void {
+    if (method !== "notifications/cancelled" || requestStart === 0) return;
+    this.#rounds.get(line.toString("latin1", requestStart, requestEnd))?.leave();
+  }
+
+  /** Nobody needs what stood for it while it only asked what is served, if it is another than it said. */
+  #choose({ capabilitiesText }: Metadata): void {
+    this.#isChosen = true;
+    for (const [key, open] of this.#faces)
+      if (key !== capabilitiesText && open.client.callsInFlight === 0) this.#close(key, open);
+  }
+
+  #round(params: CallParams, onGone: () => void): LineRound {
+    const { clientId } = params;
+    const round = new LineRound(params, this.#parts.stream, onGone, () => {
+      if (this.#rounds.get(clientId) === round) this.#rounds.delete(clientId);
+    });
+    this.#rounds.set(clientId, round);
+    return round;
+  }
+
+  #refuse(id: string, fault: RpcFault): void {
+    this.#parts.stream.send(Buffer.concat([errorBody(id, fault), newline]), () => {});
+  }
+
+  #face(metadata: Metadata): Assembly | Refusal {
+    const { capabilities, capabilitiesText: key, clientInfo } = metadata;
+    const known = this.#faces.get(key);
+    if (known !== undefined) return known;
+    if (this.#faces.size >= facesMax)
+      return invalid(400, `one connection tells of at most ${facesMax} kinds of client`);
+    const { hub, sessions, coming, stream } = this.#parts;
+    const { label } = coming.selection;
+    // The config may have been read anew since it came.
+    const selection = hub.select(label ?? undefined);
+    if (selection === undefined) return refusal(404, rpcCode.invalidRequest, "server_unknown", notOffered(label ?? ""));
+    const introduction = { protocolVersion: statelessVersion, capabilities, clientInfo };
+    const { parentId, tokenName } = coming;
+    const given = { kind: "stdio" as const, client: clientOf(introduction), server: label, parentId, tokenName };
+    const session = sessions.open(given);
+    const open = hub.assemble(session, selection, introduction);
+    session.lease.hold();
+    this.#faces.set(key, open);
+    (open.client as StatelessSide).onHangUp = () => {
+      // It was ended here, and not because its client went away: the client hears of it by the end of its connection.
+      if (this.#faces.get(key) === open) stream.end();
+    };
+    return open;
+  }
+}
+
+function noSession(): Refusal {
+  const message = `this connection speaks revision ${statelessVersion}, which has no initialize; served on a connection of its own: ${allVersions.join(", ")}`;
+  return invalid(400, message);
+}

@@ -1,0 +1,130 @@
+/** Serves the requests of stateless clients, whatever carried them: each becomes a call of the session that stands for its client. */
+import type { OutgoingHttpHeaders } from "node:http";
+import type { Clock } from "../../clock.ts";
+import type { TokenScope } from "../../keeper/protocol/messages.ts";
+import { downFault } from "../aggregate/answers.ts";
+import type { Assembly } from "../aggregate/assembly.ts";
+import type { Hub } from "../aggregate/hub.ts";
+import type { CallParams } from "../call.ts";
+import { statelessVersion } from "../headers.ts";
+import { rpcCode } from "../json-rpc.ts";
+import type { Received } from "../receive.ts";
+import { refusal } from "../refusals.ts";
+import type { Refusal } from "../reply.ts";
+import { isObject } from "../upstream/words.ts";
+import { listen } from "./listen.ts";
+import { lower } from "./log-levels.ts";
+import { sessionMeta, type Metadata } from "./metadata.ts";
+import { discovery } from "./results.ts";
+import { isOurState, Retained } from "./retained.ts";
+import type { BeginRound } from "./round.ts";
+import type { StatelessSide } from "./side.ts";
+import { StatelessCall } from "./stateless-call.ts";
+
+/** What is no part of the stateless revision any more: a request for it is answered as any unknown one. */
+const removed = new Set(["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"]);
+
+export interface ServiceParts {
+  hub: Hub;
+  clock: Clock;
+  /** How long a call waits for its client, who was asked something. */
+  questionMs: number;
+}
+
+export interface StatelessRequest extends Received {
+  /** Stands for the client. */
+  open: Assembly;
+  metadata: Metadata;
+  /** What its client's token allows. */
+  scopes: ReadonlySet<TokenScope>;
+  /** For the answer, where it has headers. */
+  headers: OutgoingHttpHeaders;
+}
+
+/** Why the method cannot be asked for in this revision, or undefined. */
+export function removedProblem(method: string): Refusal | undefined {
+  if (!removed.has(method)) return undefined;
+  const message = `${method} is not a method of revision ${statelessVersion}`;
+  return refusal(404, rpcCode.methodUnknown, "method_unknown", message);
+}
+
+export class StatelessService {
+  readonly #parts: ServiceParts;
+  readonly #retained = new Retained();
+
+  constructor(parts: ServiceParts) {
+    this.#parts = parts;
+  }
+
+  /** `begin` makes what carries the answer; `deny` refuses without a round. */
+  serve(request: StatelessRequest, begin: BeginRound, deny: (no: Refusal) => void): void {
+    const { open, envelope, body, metadata } = request;
+    const { method } = envelope;
+    const params = this.#callParams(request);
+    if (envelope.hasState && this.#goOn(request, params, begin, deny)) return;
+    const side = open.client as StatelessSide;
+    const { clock, questionMs, hub } = this.#parts;
+    const call = new StatelessCall(params, {
+      open,
+      side,
+      retained: this.#retained,
+      clock,
+      questionMs,
+      metadata,
+      method,
+      body,
+    });
+    const round = call.attach(begin);
+    if (method === "server/discover") return void this.#discover(open, call);
+    if (method === "subscriptions/listen")
+      return void listen({ open, side, call, round, numbers: hub.numbers, clock }, body);
+    if (metadata.logLevel !== undefined) {
+      const level = lower(open.logLevel, metadata.logLevel);
+      if (level !== open.logLevel) open.setLogLevel(level);
+    }
+    open.request(call, envelope, body);
+  }
+
+  async #discover(open: Assembly, call: StatelessCall): Promise<void> {
+    open.client.begin(call);
+    try {
+      open.answer(call, discovery(await open.introduce()));
+    } catch (thrown) {
+      call.fail(downFault(thrown));
+    }
+  }
+
+  /** Goes on with a call that was suspended. False: the state is its server's own. */
+  #goOn(request: StatelessRequest, params: CallParams, begin: BeginRound, deny: (no: Refusal) => void): boolean {
+    const { open, envelope, body } = request;
+    const message = JSON.parse(body.toString("utf8")) as {
+      params: { requestState: unknown; inputResponses?: unknown };
+    };
+    const { requestState, inputResponses } = message.params;
+    if (!isOurState(requestState)) return false;
+    const call = this.#retained.find(requestState);
+    if (call === undefined || call.open !== open || !call.isSame(envelope.method, body)) {
+      const words = "params.requestState is unknown here or has expired; send the request anew without it";
+      deny(refusal(400, rpcCode.invalidParams, "invalid_params", words));
+      return true;
+    }
+    call.resume(params, begin, isObject(inputResponses) ? inputResponses : {});
+    return true;
+  }
+
+  #callParams({ envelope, body, metadata, headers, scopes }: StatelessRequest): CallParams {
+    const number = this.#parts.hub.numbers.next();
+    const hasToken = envelope.tokenStart > 0;
+    return {
+      number,
+      clientId: body.toString("latin1", envelope.idStart, envelope.idEnd),
+      clientToken: hasToken ? body.toString("latin1", envelope.tokenStart, envelope.tokenEnd) : undefined,
+      startsTask: false,
+      headers,
+      failStatus: 200,
+      startedAt: this.#parts.clock.now(),
+      scopes,
+      sessionMeta: sessionMeta(metadata, hasToken ? number : undefined),
+    };
+  }
+}
