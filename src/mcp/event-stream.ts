@@ -3,6 +3,8 @@ import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 
 /** A reader that takes nothing for so long is cut off: its session's other traffic waits behind it. */
 export const stallMsMax = 30_000;
+/** What may wait for one reader, in bytes. A server of its own is held up long before; a pooled one talks on. */
+export const queuedBytesMax = 64 * 1024 * 1024;
 
 const comment = Buffer.from(":\n\n");
 
@@ -30,7 +32,12 @@ export class EventStream {
 
   /** Writes one finished event; `release` runs once the bytes were accepted, or at once if nobody will ever read them. */
   send(event: Buffer, release: () => void): void {
-    if (!this.open || this.#response.write(event)) return release();
+    if (!this.open) return release();
+    if (this.#response.writableLength > queuedBytesMax) {
+      this.#response.socket?.resetAndDestroy();
+      return release();
+    }
+    if (this.#response.write(event)) return release();
     this.#owed.push(release);
   }
 

@@ -3,12 +3,18 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, request, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { Duplex } from "node:stream";
 import { describe, it } from "node:test";
+import type { Hub } from "../../src/mcp/aggregate/hub.ts";
+import { LineStream } from "../../src/mcp/aggregate/line-call.ts";
+import { LineDoor } from "../../src/mcp/aggregate/line-door.ts";
 import { Call } from "../../src/mcp/call.ts";
-import { EventStream, stallMsMax } from "../../src/mcp/event-stream.ts";
+import { Numbers } from "../../src/mcp/numbers.ts";
+import { EventStream, queuedBytesMax, stallMsMax } from "../../src/mcp/event-stream.ts";
 import { Outbox, questionWaitMsMax } from "../../src/mcp/outbox.ts";
 import { Pulse, pulseMs } from "../../src/mcp/pulse.ts";
 import type { Question } from "../../src/mcp/questions.ts";
+import type { SessionSet } from "../../src/sessions/set.ts";
 import { ManualClock } from "../helpers/manual-clock.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { until } from "../helpers/until.ts";
@@ -92,6 +98,46 @@ describe("waiting", () => {
     await closed;
     assert.ok(released > before, "the server must be able to go on");
     assert.equal(stream.open, false);
+  });
+
+  it("a stream is reset before too much waits for its reader, where nobody holds the server up", async () => {
+    await using held = await holdResponse();
+    const stream = new EventStream(held.response, {});
+    const closed = once(held.response, "close");
+    const event = megabyte();
+    let most = 0;
+    for (let sent = 0; sent < 1000 && stream.open; sent++) {
+      stream.send(event, () => {});
+      most = Math.max(most, held.response.writableLength);
+    }
+    await closed;
+    assert.ok(most > queuedBytesMax && most < queuedBytesMax + 2e6, String(most));
+  });
+
+  it("a client that speaks lines and reads no answers is not heard further, and cut off if a server goes on", async () => {
+    const ping = Buffer.from(`{"jsonrpc":"2.0","id":"${"x".repeat(1e6)}","method":"ping"}\n`);
+    let sent = 0;
+    const read = () => void (sent++ < 200 && client.push(ping));
+    const client = new Duplex({ read, write: () => {} });
+    const parts = {
+      sessions: {} as SessionSet,
+      hub: { numbers: new Numbers(1) } as Hub,
+      clock: new ManualClock(),
+      messageBytesMax: 2e6,
+    };
+    const coming = {
+      selection: { label: null, isPrefixed: true, servers: [] },
+      parentId: null,
+      scopes: new Set<never>(),
+      tokenName: "t",
+    };
+    new LineDoor(parts).join(client, Buffer.alloc(0), coming);
+    await until("nobody reads", () => client.isPaused(), { boundMs: 5000 });
+    const waits = client.writableLength;
+    assert.ok(waits > queuedBytesMax && waits < queuedBytesMax + 4e6, String(waits));
+    const closed = once(client, "close");
+    new LineStream(client).send(ping, () => {});
+    await closed;
   });
 
   it("a slow reader owes the release of a line until it took it", async () => {

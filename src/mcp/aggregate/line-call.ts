@@ -2,7 +2,7 @@
 import type { Duplex } from "node:stream";
 import type { Timer } from "../../clock.ts";
 import type { CallParams } from "../call.ts";
-import { stallMsMax } from "../event-stream.ts";
+import { queuedBytesMax, stallMsMax } from "../event-stream.ts";
 import { errorBody, type RpcFault } from "../json-rpc.ts";
 import { splice, type Edit } from "../splice.ts";
 import type { Listening, PatientCall } from "./client-side.ts";
@@ -24,9 +24,21 @@ export class LineStream implements Listening {
     return this.#socket.writable;
   }
 
+  /** What the servers say of their own accord; a reader who lets too much of it wait is cut off. */
   send(line: Buffer, release: () => void): void {
+    if (this.isBehind) this.#socket.destroy();
+    this.answer(line, release);
+  }
+
+  /** What the client asked for; it is not heard further while too much waits for it. */
+  answer(line: Buffer, release: () => void): void {
     if (!this.open || this.#socket.write(line)) return release();
     this.#owed.push(release);
+  }
+
+  /** More waits for the reader than may. */
+  get isBehind(): boolean {
+    return this.#socket.writableLength > queuedBytesMax;
   }
 
   /** A reader that takes nothing for long is cut off: its servers wait behind it. */
@@ -68,7 +80,7 @@ export class LineCall implements PatientCall {
   answer(line: Buffer, edits: Edit[], release: () => void): void {
     if (this.done) return release();
     this.#finish();
-    this.tell(line, edits, release);
+    this.#stream.answer(splice(line, edits, lineFraming.head, lineFraming.tail), release);
   }
 
   fail(fault: RpcFault): void {

@@ -49,7 +49,12 @@ export class LineDoor {
   join(socket: Duplex, head: Buffer, coming: Coming): void {
     const guest = new Guest(this.#parts, this.#service, socket, coming);
     if (head.length > 0) guest.take(head);
-    socket.on("data", (chunk: Buffer) => guest.take(chunk));
+    socket.on("data", (chunk: Buffer) => {
+      guest.take(chunk);
+      if (!guest.isBehind) return;
+      // Each message may be answered with another that waits; one that does not read is not heard.
+      socket.pause().once("drain", () => socket.resume());
+    });
     // The client's own end of its side is the end of all: a stdio server is ended by the end of its stdin.
     socket.once("end", () => guest.leave()).once("close", () => guest.leave());
     socket.on("error", () => {}); // "close" follows
@@ -74,6 +79,10 @@ class Guest {
     this.#socket = socket;
     this.#coming = coming;
     this.#stream = new LineStream(socket);
+  }
+
+  get isBehind(): boolean {
+    return this.#stream.isBehind;
   }
 
   take(chunk: Buffer): void {
@@ -190,7 +199,7 @@ class Guest {
 
   #refuseLine(code: number, message: string, isFatal: boolean): void {
     const body = errorBody(undefined, { code, message, reason: "invalid_params" });
-    this.#stream.send(Buffer.concat([body, Buffer.from("\n")]), () => {});
+    this.#stream.answer(Buffer.concat([body, Buffer.from("\n")]), () => {});
     if (isFatal) this.leave();
   }
 }
