@@ -16,6 +16,7 @@ import { pulseMs, type Beating } from "./pulse.ts";
 import { Questions, type Question } from "./questions.ts";
 import { eventHead, eventTail, flatten, splice, type Edit } from "./splice.ts";
 import { TokenBook } from "./token-book.ts";
+import { numberAt } from "./upstream/words.ts";
 
 /** Numbers of one front's life: frontEpoch · 2³¹ + n. */
 const epochSpan = 2 ** 31;
@@ -284,10 +285,6 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
   #dropNoise(why: string): void {
     this.#noise.drop(this.#run?.id, why);
   }
-}
-
-function numberAt(bytes: Buffer, start: number, end: number): number {
-  return start === 0 ? Number.NaN : Number(bytes.toString("latin1", start, end));
 }
 
 function unheard(serverId: string): Buffer {

@@ -163,6 +163,18 @@ describe("relay", () => {
     );
   });
 
+  it("takes the answer of a server that writes every id as a string for what it is", async () => {
+    const { keeper, talk } = await startTalk();
+    await using _ = keeper;
+    const report = '{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"$id","progress":1}}';
+    const steps = [{ write: `${report}\n` }, { write: '{"jsonrpc":"2.0","id":"$id","result":{"by":"string"}}\n' }];
+    const { messages } = await talk.steps(steps, { progressToken: "mine" }, 5);
+    assert.deepEqual(messages, [
+      { jsonrpc: "2.0", method: "notifications/progress", params: { progressToken: "mine", progress: 1 } },
+      { jsonrpc: "2.0", id: 5, result: { by: "string" } },
+    ]);
+  });
+
   it("refuses an answer above messageBytesMax with an error that names the limit", async () => {
     const { keeper, talk } = await startTalk({ config: { messageBytesMax: 100_000 } });
     await using _ = keeper;

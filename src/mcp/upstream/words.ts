@@ -1,8 +1,11 @@
 /** Small readings and answers that every part of an upstream needs. */
 import { errorBody, rpcCode } from "../json-rpc.ts";
 
+/** A number of ours that comes back. Some write every id as a string, and the SDK's clients and servers let them. */
 export function numberAt(bytes: Buffer, start: number, end: number): number {
-  return start === 0 ? Number.NaN : Number(bytes.toString("latin1", start, end));
+  if (start === 0) return Number.NaN;
+  const quotes = bytes[start] === 0x22 ? 1 : 0;
+  return Number(bytes.toString("latin1", start + quotes, end - quotes));
 }
 
 export function unheard(
