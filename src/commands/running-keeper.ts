@@ -15,6 +15,11 @@ export function findKeeper(state: string): KeeperRecord | undefined {
   return record !== undefined && isSame(record) ? record : undefined;
 }
 
+/** Where the gateway of a state directory listens; nowhere when none runs. */
+export function urlsOf(state: string): readonly string[] {
+  return findKeeper(state)?.urls ?? [];
+}
+
 /** Whether the process of a record lives: same boot, same pid, same start. */
 export function isSame(record: KeeperRecord): boolean {
   if (record.bootId !== bootId()) return false;

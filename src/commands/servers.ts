@@ -2,6 +2,7 @@
 import { describeImported, importServers, planImport, type RawServer } from "../config/clients/import.ts";
 import { exportServers } from "../config/clients/export.ts";
 import { changeServers, readOwnConfig, serverUnknown, type OwnConfig } from "../config/clients/own-config.ts";
+import { isWayIn, leadsTo } from "../config/clients/way-in.ts";
 import { coverWords } from "../config/clients/secrets.ts";
 import type { ClientName } from "../config/clients/places.ts";
 import { HoldfastError } from "../errors.ts";
@@ -9,6 +10,7 @@ import type { ConfigChange } from "../keeper/protocol/messages.ts";
 import type { CommandContext } from "./context.ts";
 import { describeChange, writeAndReload } from "./reload.ts";
 import { openClientFiles, type FileChoice } from "./client-files.ts";
+import { urlsOf } from "./running-keeper.ts";
 import { count, printJson, printLines } from "./print.ts";
 
 export interface AddOptions {
@@ -54,6 +56,9 @@ export async function addServer(
   if (type !== undefined && url === undefined) throw usage("add: --type goes with --url");
   if (url !== undefined && !url.includes("${") && !/^https?:$/.test(URL.parse(url)?.protocol ?? ""))
     throw usage(`add: ${url} is no http or https URL`);
+  const isOwn = isWayIn(options.command) && !options.command.some((word) => word === "--state" || word === "--url");
+  if (isOwn || (url !== undefined && leadsTo(url, urlsOf(context.state))))
+    throw usage(`add: ${url ?? options.command.join(" ")} leads to this gateway, which cannot be its own server`);
   const config = readOwnConfig(file);
   if (Object.hasOwn(config.servers, name))
     throw usage(`add: ${file} has a server ${name} already; \`holdfast remove ${name}\` first`);
@@ -125,7 +130,8 @@ export async function importFiles(
 ): Promise<number> {
   const sources = openClientFiles(choice);
   const config = readOwnConfig(file);
-  const found = sources.map((source) => ({ source, servers: importServers(source.document, source.client) }));
+  const gateway = urlsOf(context.state);
+  const found = sources.map((source) => ({ source, servers: importServers(source.document, source.client, gateway) }));
   const plan = planImport(
     found.flatMap(({ servers }) => servers),
     config.servers,

@@ -119,6 +119,16 @@ describe("holdfast wrap --gateway", () => {
       u: { command: "true" },
     });
     assert.match((await wrap(files.json)).stdout, /nothing to change/);
+    // What leads to this gateway would be its own server, and start itself without end.
+    const ways = {
+      a: way,
+      b: { command: "holdfast", args: ["run", "--", "holdfast", "mcp"] },
+      c: { url: `${gateway.url}/mcp` },
+    };
+    put(home, elsewhere, JSON.stringify({ mcpServers: ways }));
+    const imported = await runCommand(home, ["import", elsewhere, "--config", home.configFile]);
+    assert.equal(imported.code, 1);
+    assert.match(imported.stdout, /0 servers added, 0 there already, 3 refused/);
     assert.match(await initialize(home, way.command, way.args), /"serverInfo":\{"name":"holdfast"/);
     for (const [file, old] of [
       [files.json, json],

@@ -5,6 +5,7 @@ import { at, meaningOf, type Document } from "./document.ts";
 import { movingNotes } from "./moving.ts";
 import type { ClientName } from "./places.ts";
 import { wrapperLength } from "./prefix.ts";
+import { isWayIn, leadsTo, wayInNote } from "./way-in.ts";
 import { commandLineNote, fullName, isCommandLine } from "./wrap.ts";
 
 export type RawServer = Record<string, unknown>;
@@ -48,8 +49,12 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Every server of a document, in its order; the names may be there twice, from several projects. */
-export function importServers(document: Document, client: ClientName | undefined): Imported[] {
+/** Every server of a document, in its order; the names may be there twice, from several projects. `gateway`: where the one listens that takes them. */
+export function importServers(
+  document: Document,
+  client: ClientName | undefined,
+  gateway: readonly string[] = [],
+): Imported[] {
   const meaning = meaningOf(document.text, document.language);
   const odd = document.oddEntries.map((path) => ({ path, refused: "it is no object" }));
   const found = document.entries.map(({ path }) => ({ path, refused: undefined }));
@@ -57,9 +62,12 @@ export function importServers(document: Document, client: ClientName | undefined
     const name = path.at(-1) ?? "";
     if (refused !== undefined) return { name, path, refused, notes: [] };
     const raw = at(meaning, path);
-    return isRecord(raw)
-      ? { name, path, ...importServer(name, raw, client ?? (document.language === "toml" ? "codex" : undefined)) }
-      : { name, path, refused: "it is no object", notes: [] };
+    if (!isRecord(raw)) return { name, path, refused: "it is no object", notes: [] };
+    const taken = importServer(name, raw, client ?? (document.language === "toml" ? "codex" : undefined));
+    const url = taken.server?.["url"];
+    if (typeof url === "string" && leadsTo(url, gateway))
+      return { name, path, refused: `${wayInNote}, no server`, notes: [] };
+    return { name, path, ...taken };
   });
 }
 
@@ -72,6 +80,7 @@ function importServer(name: string, raw: RawServer, client: ClientName | undefin
   const { command, args } = server;
   if (typeof command === "string" && Array.isArray(args)) {
     const words = [command, ...(args as string[])];
+    if (isWayIn(words)) return refuse(`${wayInNote}, no server`);
     const length = wrapperLength(words);
     if (length !== undefined) [server["command"], server["args"]] = [words[length], words.slice(length + 1)];
   }

@@ -5,6 +5,7 @@ import { at, isSameMeaning, meaningOf, type Document, type Entry, type Language 
 import { applyEdits, type Edit } from "./edits.ts";
 import { baseName, wrapperLength, type Words } from "./prefix.ts";
 import { memberOf, valueOf, type Member } from "./tree.ts";
+import { isWayIn, wayInNote } from "./way-in.ts";
 
 /** What becomes of one server. */
 export interface Finding {
@@ -95,6 +96,10 @@ export function wrapDocument(document: Document, prefix: readonly string[]): Cha
     const { words } = stdio;
     if (wrapperLength([words.command, ...words.args]) !== undefined) {
       findings.push({ name, state: "unchanged", note: "wrapped already" });
+      continue;
+    }
+    if (isWayIn([words.command, ...words.args])) {
+      findings.push({ name, state: "left", note: `${wayInNote}, nothing to hold here` });
       continue;
     }
     if (/^cmd(?:\.exe)?$/i.test(baseName(words.command))) {

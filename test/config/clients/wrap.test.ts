@@ -125,6 +125,7 @@ describe("wrap and unwrap", () => {
         off: { command: "x", disabled: true },
         odd: { command: "x", args: "y" },
         none: 5,
+        way: { command: "/usr/bin/holdfast", args: ["--state", "/s", "mcp", "--server", "a"] },
         line: { command: "npx -y server" },
         path: { command: "/no such place/server" },
       },
@@ -133,6 +134,7 @@ describe("wrap and unwrap", () => {
     const said = Object.fromEntries(findings.map(({ name, state, note }) => [name.slice(11), `${state}: ${note}`]));
     assert.deepEqual(said, {
       none: "left: it is no object",
+      way: "left: it is a way into a gateway, nothing to hold here",
       web: "left: it is a remote server, nothing to hold here",
       shell: "left: cmd is a Windows shell, and Holdfast does not hold trees on Windows yet",
       far: "changed: ssh: the local side is held, what runs on the other machine is not",
