@@ -101,7 +101,12 @@ describe("holdfast wrap", () => {
     assert.equal(holdfast(["unwrap", file, "--yes"]).code, 0);
     mkdirSync(path("bin"));
     symlinkSync(mainFile, path("bin/holdfast"));
-    assert.equal(holdfast(["wrap", file, "--yes"], { PATH: `${path("bin")}:/usr/bin:/bin` }).code, 0);
+    const onPath = { PATH: path("bin") };
+    assert.equal(holdfast(["wrap", file, "--yes"], onPath).code, 0);
+    assert.equal(command(), process.execPath, "the word would be started by whatever node is first on PATH");
+    assert.equal(holdfast(["unwrap", file, "--yes"]).code, 0);
+    symlinkSync(process.execPath, path("bin/node"));
+    assert.equal(holdfast(["wrap", file, "--yes"], onPath).code, 0);
     assert.equal(command(), "holdfast");
     const other = put("other/holdfast", "another program");
     const first = { PATH: `${path("other")}:${path("bin")}` };

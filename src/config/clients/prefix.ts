@@ -20,16 +20,22 @@ export interface Installation {
 
 /**
  * `holdfast` when that name leads to this installation along PATH, so that an update keeps working and the file can go to
- * another machine; else this Node.js and this script by their full paths.
+ * another machine; else this Node.js and this script by their full paths. The script names no Node.js but the first on PATH,
+ * so that one must be this one: an older one would refuse, and the client would have no server.
  */
 export function ownWords({ script, node, path }: Installation): string[] {
+  const isOwn = firstOnPath("holdfast", path) === realPath(script) && firstOnPath("node", path) === realPath(node);
+  return isOwn ? ["holdfast"] : [node, script];
+}
+
+/** The one that a client would start. It does not have the directories that npm puts in front for its own scripts. */
+function firstOnPath(name: string, path: string): string | undefined {
   for (const directory of path.split(delimiter)) {
-    if (directory === "") continue;
-    const found = programAt(join(directory, "holdfast"));
-    // The first one is the one that a client would start.
-    if (found !== undefined) return found === realPath(script) ? ["holdfast"] : [node, script];
+    if (directory === "" || /[\\/]node_modules[\\/]\.bin$/.test(directory)) continue;
+    const found = programAt(join(directory, name));
+    if (found !== undefined) return found;
   }
-  return [node, script];
+  return undefined;
 }
 
 /** Where a program really is; undefined when a search along PATH would pass it by. */
