@@ -69,7 +69,8 @@ function exitCodeOf(run: RunView): number {
 
 function startParams(argv: string[], options: ExecOptions): ParamsOf<"run.start"> {
   const env = Object.fromEntries(options.env.map(splitVariable));
-  const { columns = 80, rows = 24 } = process.stdout.isTTY ? process.stdout : {};
+  // A terminal that nobody told a size says 0.
+  const { columns = 0, rows = 0 } = process.stdout.isTTY ? process.stdout : {};
   const { scope, timeout, outputTimeout, maxLifetime, keep, session, limitPids, limitMemory } = options;
   const limits = {
     ...(limitPids === undefined ? {} : { processesMax: limitPids }),
@@ -87,8 +88,8 @@ function startParams(argv: string[], options: ExecOptions): ParamsOf<"run.start"
     replaceExistingScope: options.replace,
     onFrontLoss: options.onFrontLoss,
     descendants: options.descendants,
-    columns,
-    rows,
+    columns: columns || 80,
+    rows: rows || 24,
     limits,
     ...(scope === undefined ? {} : { scopeKey: scope }),
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),

@@ -9,6 +9,8 @@ export async function logs(
   options: { follow: boolean; tail?: number },
 ): Promise<number> {
   const client = new GatewayClient(context);
+  // What reads below waits for a gateway that is being restarted; one that was never there is told at once.
+  await client.call("run.wait", { id, waitMs: 0 });
   const offset = options.tail === undefined ? 0 : -options.tail;
   const read = (stream: "stdout" | "stderr") =>
     follow(client, id, {

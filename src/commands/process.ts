@@ -69,8 +69,10 @@ const operations: Record<string, Operation> = {
     await client.call("run.paste", { id, text, ...(options.bare === true ? { bracketed: false } : {}) });
   },
   async resize({ client, id, words }) {
-    const [columns, rows] = words.map(Number);
-    await client.call("run.resize", { id, columns: columns ?? 0, rows: rows ?? 0 });
+    const [columns = 0, rows = 0] = words.map(Number);
+    if (!(columns >= 1 && rows >= 1))
+      throw new HoldfastError("usage", `process resize: COLUMNS and ROWS are whole numbers, not ${words.join(" ")}`);
+    await client.call("run.resize", { id, columns, rows });
   },
   async signal({ client, id, words, options }) {
     const to = options.command === true ? "command" : "all";

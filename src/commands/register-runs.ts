@@ -78,13 +78,16 @@ function addProcess(program: Command, context: ContextOf, onDone: OnDone): void 
       const { processList } = await import("./process.ts");
       onDone(await processList(context(command), own));
     });
-  const add = (name: string, description: string, words?: string): Command => {
+  const add = (name: string, description: string, ...words: string[]): Command => {
     const command = group.command(name).description(description).argument("<run>", "as `process list` shows it");
-    if (words !== undefined) command.argument(words);
+    for (const word of words) command.argument(word);
     return command.action(async (id: string, ...rest: unknown[]) => {
       const self = rest.pop() as Command;
       const own = rest.pop() as ProcessOptions;
-      const given = rest[0] === undefined ? [] : [rest[0]].flat().map(String);
+      const given = rest
+        .flat()
+        .filter((word) => word !== undefined)
+        .map(String);
       const { processOperation } = await import("./process.ts");
       onDone(await processOperation(context(self), name, id, given, own));
     });
@@ -102,7 +105,7 @@ function addProcess(program: Command, context: ContextOf, onDone: OnDone): void 
   add("send-keys", "type keys: Enter, C-c, Up, a", "<keys...>").option("--literal", "send the words as they are");
   add("submit", "type a line and Enter", "[text...]");
   add("paste", "paste text", "<text...>").option("--bare", "not bracketed, whatever the program asked for");
-  add("resize", "give its terminal another size: COLUMNS ROWS", "<size...>");
+  add("resize", "give its terminal another size", "<columns>", "<rows>");
   add("signal", "send a signal to all of it", "<signal>").option("--command", "to the command only");
   add("kill", "end it; done when nothing of it is left").option("--now", "without the graces");
   add("clear", "forget it; it must have ended");

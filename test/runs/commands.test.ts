@@ -63,6 +63,13 @@ describe("holdfast exec, process, logs, ps", { timeout: 90_000 }, () => {
     assert.deepEqual([logged.stdout, logged.stderr], ["out\n", "err\n"]);
   });
 
+  it("exec runs at a terminal that was told no size", async () => {
+    const inner = `stty rows 0 cols 0; '${process.execPath}' '${join(root, "dist/main.js")}' --state '${home.stateDir}' exec --pty -- stty size`;
+    const { code, stdout } = await run(["exec", "--pty", "--", "sh", "-c", inner]);
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /24 80/);
+  });
+
   it("exec prints all of a long output", async () => {
     const { stdout } = await run(["exec", "--", "seq", "1000000"]);
     assert.equal(stdout.length, 6_888_896);
@@ -133,6 +140,8 @@ describe("holdfast exec, process, logs, ps", { timeout: 90_000 }, () => {
       [["exec", "--host", "moon", "--", "true"], 1, /no node "moon"; `holdfast nodes list`/],
       [["process", "send-keys", "r1-nobody", "Entr"], 1, /no key "Entr"/],
       [["attach", "r1-nobody"], 1, /no background run/],
+      [["logs", "r1-nobody", "--state", "/not/there"], 1, /no gateway runs on the state directory \/not\/there/],
+      [["process", "resize", "r1-nobody", "80", "wide"], 2, /COLUMNS and ROWS are whole numbers, not 80 wide/],
     ] as const) {
       const refused = await run([...words]);
       assert.equal(refused.code, code, words.join(" "));
