@@ -8,6 +8,7 @@ import { port } from "./commands/option-values.ts";
 import { addNode } from "./commands/register-node.ts";
 import { addMcp } from "./commands/register-mcp.ts";
 import { addNodes } from "./commands/register-nodes.ts";
+import { addHints, plainHelp } from "./command-help.ts";
 import { addConfigCommands } from "./config-commands.ts";
 import { version } from "./version.ts";
 
@@ -28,12 +29,19 @@ interface GatewayFlags {
 
 /** `$XDG_STATE_HOME/holdfast`, `~/.local/state/holdfast` by default. */
 function defaultState(): string {
-  return join(process.env["XDG_STATE_HOME"] ?? join(homedir(), ".local", "state"), "holdfast");
+  return join(process.env["XDG_STATE_HOME"] || join(homedir(), ".local", "state"), "holdfast");
+}
+
+/** A variable that is set to nothing names no directory and no file; `resolve` would make the current directory of it. */
+function forgetEmptyVariables(): void {
+  for (const name of ["HOLDFAST_STATE", "HOLDFAST_CONFIG", "HOLDFAST_URL", "HOLDFAST_TOKEN"])
+    if (process.env[name] === "") delete process.env[name];
 }
 
 /** Runs one command; returns the exit code: 0 done, 1 failed with a message on stderr, 2 wrong usage. */
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
   let code = 0;
+  forgetEmptyVariables();
   const program = makeProgram((result) => {
     code = result;
   });
@@ -51,6 +59,7 @@ function makeProgram(onDone: (code: number) => void): Command {
     .description("A gateway for AI agents that does not lose hold of a process or a connection")
     .version(version)
     .exitOverride()
+    .configureHelp(plainHelp)
     .addOption(new Option("--state <dir>", "state directory").env("HOLDFAST_STATE").default(defaultState()))
     .addOption(
       new Option("--config <file>", "config file (default: <state>/holdfast.json if there is one)").env(
@@ -86,6 +95,7 @@ function makeProgram(onDone: (code: number) => void): Command {
   });
   addClients(program, context, onDone);
   addConfigCommands(program, context, onDone);
+  addHints(program);
   return program;
 }
 

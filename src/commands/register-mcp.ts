@@ -13,7 +13,13 @@ export function addMcp(program: Command, context: ContextOf, onDone: (code: numb
     .option("--server <name>", "one server, under its own names (default: all)")
     .option("--parent <session>", "the session that this one ends with")
     .option("--no-pump", "stay a Node process (40 MB) instead of becoming a pump (28 KB)")
+    .allowExcessArguments()
     .action(async (options: McpOptions, command: Command) => {
+      const [word] = command.args;
+      if (word !== undefined) {
+        const known = command.commands.map((one) => one.name()).join(", ");
+        command.error(`error: unknown command 'mcp ${word}'; there is: ${known}`);
+      }
       const { mcp } = await import("./mcp.ts");
       onDone(await mcp(context(command), options));
     });
@@ -59,7 +65,7 @@ function addLogin(servers: Command, context: ContextOf, onDone: (code: number) =
       "log in at a remote server (OAuth): prints the address to open, and waits for the browser to come back",
     )
     .argument("<name>")
-    .option("--timeout <seconds>", "time for the person in the browser (default: 300)", seconds, 300)
+    .option("--timeout <seconds>", "time for the person in the browser", seconds, 300)
     .action(async (name: string, { timeout }: { timeout: number }, command: Command) => {
       const { mcpLogin } = await import("./mcp-login.ts");
       onDone(await mcpLogin(context(command), configOf(command), name, timeout * 1000));

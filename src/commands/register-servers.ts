@@ -35,7 +35,6 @@ export function addServerCommands(parent: Command, context: ContextOf, onDone: (
     .option("--header <name: value>", "for --url; may be repeated", collect, [])
     .option("--env <name=value>", "may be repeated", collect, [])
     .option("--cwd <dir>", "working directory of the command")
-    .showHelpAfterError("(a command's own options come after --: holdfast add NAME -- COMMAND -y …)")
     .action(async (name: string, words: string[], own: AddFlags, command: Command) => {
       const { addServer } = await import("./servers.ts");
       const here = context(command);

@@ -61,7 +61,7 @@ export function programImage(arch: string, name: ProgramName): Buffer | undefine
 
 /** A private directory of this user, outside any state directory: the programs are written once and found by every host. */
 export function programDirectory(): string {
-  return join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "holdfast", "bin");
+  return join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "holdfast", "bin");
 }
 
 /** Writes the program into a directory of ours, once; returns its path. */
