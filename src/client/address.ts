@@ -11,8 +11,13 @@ export interface GatewayAddress {
   token?: string;
 }
 
-/** Where the gateway listens; read anew each time, since it may have been restarted. Throws `gateway_unreachable`. */
+/** Where the gateway listens; read anew each time, since it may have been restarted. Throws `gateway_unreachable`, `usage`. */
 export function urlOf({ state, url }: GatewayAddress): string {
+  if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? ""))
+    throw new HoldfastError(
+      "usage",
+      `${JSON.stringify(url)} is no address of a gateway; one looks like http://127.0.0.1:4653`,
+    );
   const record = readJson(join(state, "keeper.json")) as { url?: string; node?: string | null } | undefined;
   if (url === undefined && typeof record?.node === "string") throw isNode(state, record.node);
   const found = url ?? record?.url;
@@ -42,20 +47,20 @@ export function noGateway(state: string): HoldfastError {
   );
 }
 
-/** Says besides, as far as the state directory tells it, that the gateway died there. */
 function isNode(state: string, node: string): HoldfastError {
   return new HoldfastError(
     "gateway_unreachable",
-    `the state directory ${state} is the one of node ${node}, which listens nowhere: ask its gateway (\`holdfast nodes describe ${node.slice(0, 12)}\`, \`holdfast ps\`); \`holdfast stop\` ends it`,
+    `the state directory ${state} is the one of node ${node}, which listens nowhere: ask its gateway (\`holdfast nodes describe ${node.slice(0, 12)}\`, \`holdfast ps\`); \`holdfast stop --state ${state}\` ends it`,
   );
 }
 
+/** Says besides, as far as the state directory tells it, that the gateway died there. */
 export function unreachable(url: string, cause: unknown, address?: GatewayAddress): HoldfastError {
-  const { code, cause: below } = cause as { code?: string; cause?: { code?: string } };
+  const { code, cause: below } = cause as { code?: string; cause?: { code?: string; message?: string } };
   const died = address === undefined ? undefined : describeDeath(address);
   return new HoldfastError(
     "gateway_unreachable",
-    `no gateway answers at ${url} (${code ?? below?.code ?? String(cause)}); ${died ?? "start one with `holdfast gateway`"}`,
+    `no gateway answers at ${url} (${code ?? below?.code ?? below?.message ?? String(cause)}); ${died ?? "start one with `holdfast gateway`"}`,
     { cause },
   );
 }

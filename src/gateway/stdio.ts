@@ -44,8 +44,7 @@ export class StdioEndpoint {
     const name = serverOf(request);
     const selection = name === null ? undefined : hub.select(name);
     if (selection === undefined) {
-      const message = `MCP server ${JSON.stringify(name)} is not in the config, or disabled`;
-      return this.#refuse(stream, { status: 404, message });
+      return this.#refuse(stream, { status: 404, message: hub.whyNot(name ?? "") });
     }
     const connection = connectionOf(stream as Socket);
     if (connection === undefined || connection.state === "closing" || connection.state === "closed") return;

@@ -32,6 +32,7 @@ function runs({ pid, startTime }: KeeperRecord): boolean {
 
 function locked(paths: StatePaths, other: KeeperRecord | undefined, cause: HoldfastError): HoldfastError {
   const who = other === undefined ? "" : ` (pid ${other.pid}, ${other.url})`;
-  const message = `another gateway runs on the state directory ${paths.root}${who}; stop it with \`holdfast stop\`, or choose another directory with --state DIR`;
+  const what = typeof other?.node === "string" ? "a node" : "another gateway";
+  const message = `${what} runs on the state directory ${paths.root}${who}; stop it with \`holdfast stop --state ${paths.root}\`, or choose another directory with --state DIR`;
   return new HoldfastError("state_locked", message, { cause });
 }

@@ -76,9 +76,7 @@ export class McpEndpoint {
     const selection = isAssembled ? hub.select(name) : undefined;
     if (selection !== undefined) return door.handle({ request, response, selection, headers, caller });
     if (server === undefined || !server.enabled) {
-      const known = hub.select(undefined)?.servers.map((each) => each.name) ?? [];
-      const what = server === undefined ? "is not in the config" : "is disabled (`enabled: false`)";
-      const message = `MCP server ${JSON.stringify(name)} ${what}; there is: ${known.join(", ") || "none"}`;
+      const message = hub.whyNot(name ?? "");
       return refuse(request, response, refusal(404, rpcCode.invalidRequest, "server_unknown", message));
     }
     const visit = { request, response, server, headers, caller };

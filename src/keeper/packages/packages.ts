@@ -125,7 +125,10 @@ export class Packages {
   refresh(server: string | null): Record<string, string[]> {
     const servers = this.#parts.servers();
     if (server !== null && servers[server] === undefined)
-      throw new HoldfastError("server_unknown", `no server named ${JSON.stringify(server)} in the config`);
+      throw new HoldfastError(
+        "server_unknown",
+        `no server named ${JSON.stringify(server)} in the config; there is: ${Object.keys(servers).join(", ") || "none"}`,
+      );
     const refreshed: Record<string, string[]> = {};
     for (const [name, config] of Object.entries(servers)) {
       if ("url" in config || !config.resolveNpx || (server !== null && name !== server)) continue;

@@ -27,7 +27,7 @@ import { Assembly } from "./assembly.ts";
 import { ClientSide, type Framing } from "./client-side.ts";
 import { readMemo } from "./memory.ts";
 import { notOffered } from "./seats.ts";
-import { probeServer, statusOf, unknownServer, type Probed, type ServerStatus } from "./probe.ts";
+import { probeServer, statusOf, type Probed, type ServerStatus } from "./probe.ts";
 
 export interface HubParts {
   link: KeeperLink;
@@ -109,6 +109,13 @@ export class Hub {
     if (name === undefined) return { servers: enabled, isPrefixed: true, label: null };
     const server = this.#servers.get(name);
     return server?.enabled === true ? { servers: [server], isPrefixed: false, label: name } : undefined;
+  }
+
+  /** Why no server of that name can be had, and which can. */
+  whyNot(name: string): string {
+    const known = [...this.#servers.values()].filter((server) => server.enabled).map((server) => server.name);
+    const what = this.#servers.has(name) ? "is disabled (`enabled: false`)" : "is not in the config";
+    return `MCP server ${JSON.stringify(name)} ${what}; there is: ${known.join(", ") || "none"}`;
   }
 
   get(sessionId: string): Assembly | undefined {
@@ -195,7 +202,7 @@ export class Hub {
 
   async probe(name: string): Promise<Probed> {
     const server = this.#servers.get(name);
-    if (server?.enabled !== true) throw unknownServer(name);
+    if (server?.enabled !== true) throw new HoldfastError("server_unknown", this.whyNot(name));
     return probeServer(server, this.#parts.sessions, this.starter);
   }
 

@@ -1,5 +1,4 @@
 /** Looks at the configured servers: as they stand, and by starting one for the look alone. */
-import { HoldfastError } from "../../errors.ts";
 import type { LaunchView } from "../../keeper/protocol/launches.ts";
 import type { FrontServer } from "../../keeper/protocol/messages.ts";
 import type { SessionSet } from "../../sessions/set.ts";
@@ -79,8 +78,4 @@ export async function probeServer(server: FrontServer, sessions: SessionSet, sta
     leave();
     await session.close("session-ended");
   }
-}
-
-export function unknownServer(name: string): HoldfastError {
-  return new HoldfastError("server_unknown", `MCP server ${JSON.stringify(name)} is not in the config, or disabled`);
 }

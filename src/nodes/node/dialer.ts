@@ -39,7 +39,11 @@ export class Dialer {
       const isFinal = end.refusal !== undefined && (!this.#hasBeenWelcome || end.isGatewaysWord);
       if (isFinal) return end.refusal;
       const ms = this.#backOff.next();
-      onProgress({ phase: "lost", text: `${url}: ${end.why}; next try in ${ms} ms`, data: { url, retryMs: ms } });
+      onProgress({
+        phase: "lost",
+        text: `${end.why.startsWith(url) ? "" : `${url}: `}${end.why}; next try in ${ms} ms`,
+        data: { url, retryMs: ms },
+      });
       await delay(ms, undefined, { signal }).catch(() => {}); // closed meanwhile
     }
     return undefined;
