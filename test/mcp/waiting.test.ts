@@ -124,6 +124,7 @@ describe("waiting", () => {
       hub: { numbers: new Numbers(1) } as Hub,
       clock: new ManualClock(),
       messageBytesMax: 2e6,
+      questionMs: 0,
     };
     const coming = {
       selection: { label: null, isPrefixed: true, servers: [] },
