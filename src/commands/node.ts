@@ -34,11 +34,13 @@ export interface NodeOptions {
   allowCommand?: string[] | undefined;
   allowDirectory?: string[] | undefined;
   ask?: "off" | "on-miss" | undefined;
+  leaseMax?: number | undefined;
   forgetGateway: boolean;
   /** HOLDFAST_TIER: take this tier or fail. */
   tier?: string | undefined;
 }
 
+const leaseMsMin = 500;
 /** What the gateway needs to hear of the last run takes so long, besides the graces of the stop. */
 const lastWordsMs = 3000;
 
@@ -87,6 +89,7 @@ function nodeConfig(options: NodeOptions): ConfigRead {
   const config = loadConfig(file);
   const { node: own, exec, stop } = config;
   own.ask = options.ask ?? own.ask;
+  own.leaseMaxMs = readLease(options.leaseMax) ?? own.leaseMaxMs;
   own.allowCommands = options.allowCommand ?? own.allowCommands ?? (own.ask === "on-miss" ? [] : undefined);
   own.allowDirectories = options.allowDirectory?.map((directory) => resolve(directory)) ?? own.allowDirectories;
   const { allowCommands, allowDirectories } = own;
@@ -134,6 +137,14 @@ function readFingerprint(given: string | undefined): string | null {
   throw new HoldfastError(
     "usage",
     `--fingerprint is 64 hex digits (SHA-256 of the certificate), not ${JSON.stringify(given)}`,
+  );
+}
+
+function readLease(given: number | undefined): number | undefined {
+  if (given === undefined || given >= leaseMsMin) return given;
+  throw new HoldfastError(
+    "usage",
+    `--lease-max ${given}: at least ${leaseMsMin} ms; a gateway needs time for its beats`,
   );
 }
 

@@ -1,5 +1,6 @@
 /** `holdfast node run`, for the parser; the command itself is imported when it is called. */
 import { InvalidArgumentError, Option, type Command } from "commander";
+import { whole } from "./option-values.ts";
 
 /** The flags of `node run` that are its own. */
 export interface NodeFlags {
@@ -12,6 +13,7 @@ export interface NodeFlags {
   allowCommand?: string[];
   allowDirectory?: string[];
   ask?: "off" | "on-miss";
+  leaseMax?: number;
   forgetGateway: boolean;
 }
 
@@ -39,6 +41,7 @@ export function addNode(program: Command, start: (own: NodeFlags, command: Comma
     .addOption(
       new Option("--ask <when>", "ask at this terminal about what the lists do not allow").choices(["off", "on-miss"]),
     )
+    .option("--lease-max <ms>", "how long a run may at most outlive its gateway (default: an hour)", whole)
     .option("--forget-gateway", "serve whatever gateway takes this node in next", false)
     .action(start);
 }

@@ -13,6 +13,8 @@ export const nodeSchema = z
     ask: z.enum(["off", "on-miss"]).default("off"),
     /** Time for the person to answer. */
     askMs: deadline.default(60_000),
+    /** The longest lease that a gateway may give a run: as long one may live on when nothing is heard of the gateway. */
+    leaseMaxMs: deadline.min(500).default(3_600_000),
     /** For one attempt to reach the gateway; with --once for all of them. */
     connectMs: deadline.default(30_000),
     /** With --once: for an admin to approve the node. */

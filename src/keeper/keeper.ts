@@ -71,7 +71,7 @@ export class Keeper {
     this.#options = options;
     this.config = options.live.config;
     this.paths = openStateDirectory(options.state);
-    this.#ledger = takeLedger(this.paths);
+    this.#ledger = takeLedger(this.paths, this.config.node.leaseMaxMs);
     this.#ownerId = readOrMakeSecret(this.paths.owner, 8);
     this.#opened = openLog(this.paths.log);
     this.#log = this.#opened.log;

@@ -93,9 +93,11 @@ export class Ledger {
   readonly #update: StatementSync;
   readonly #owed: OwedRows;
   readonly #byRequest: StatementSync;
+  readonly #memoryMs: number;
 
-  /** Throws `state_locked` when another gateway lives on this file, `state_unusable` when it is not a ledger. */
-  constructor(path: string) {
+  /** `memoryMs`: how long a request id is remembered after its run's end. Throws `state_locked` when another gateway lives on this file, `state_unusable` when it is not a ledger. */
+  constructor(path: string, memoryMs = requestMemoryMs) {
+    this.#memoryMs = memoryMs;
     this.#database = openExclusively(path);
     this.#insert = this.#database.prepare(
       `insert into runs (id, kind, server, session_id, scope_key, host, command, command_hash, cwd, boot_id, container,
@@ -197,7 +199,7 @@ export class Ledger {
   forget(id: string, now: number): void {
     const isRecent = "request_id is not null and ended_at > ?";
     const hide = `update runs set forgotten = 1 where id = ? and state = 'exited' and ${isRecent}`;
-    const since = now - requestMemoryMs;
+    const since = now - this.#memoryMs;
     const { changes } = this.#database.prepare(hide).run(id, since);
     if (changes === 0) this.#database.prepare("delete from runs where id = ? and state = 'exited'").run(id);
     this.#database.prepare("delete from runs where forgotten = 1 and ended_at <= ?").run(since);

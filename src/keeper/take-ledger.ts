@@ -2,18 +2,19 @@
 import { readProcess } from "../contain/processes.ts";
 import { HoldfastError } from "../errors.ts";
 import { Ledger } from "./ledger.ts";
+import { requestMemoryMs } from "./protocol/background.ts";
 import { readKeeperRecord, type KeeperRecord, type StatePaths } from "./state-directory.ts";
 
 /** A keeper that was killed has its lock until the last of its threads is gone; so long that is waited for, in milliseconds. */
 const dyingMsMax = 2000;
 const lookEveryMs = 20;
 
-/** Throws `state_locked` with the other gateway's pid and address, or `state_unusable`. */
-export function takeLedger(paths: StatePaths): Ledger {
+/** `leaseMaxMs`: of a start that may be asked again. Throws `state_locked` with the other gateway's pid and address, or `state_unusable`. */
+export function takeLedger(paths: StatePaths, leaseMaxMs: number): Ledger {
   const deadline = performance.now() + dyingMsMax;
   for (;;) {
     try {
-      return new Ledger(paths.ledger);
+      return new Ledger(paths.ledger, requestMemoryMs + leaseMaxMs);
     } catch (thrown) {
       if (!(thrown instanceof HoldfastError) || thrown.code !== "state_locked") throw thrown;
       const other = readKeeperRecord(paths);

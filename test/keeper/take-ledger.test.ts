@@ -47,7 +47,7 @@ describe("the ledger's lock", () => {
     await held(400, (paths, pid) => {
       // Its first thread is gone, and with it the identity on record; another one has the lock a while longer.
       recordKeeper(paths, pid, "0");
-      takeLedger(paths).close();
+      takeLedger(paths, 0).close();
     });
   });
 
@@ -55,8 +55,27 @@ describe("the ledger's lock", () => {
     await held(60_000, (paths, pid) => {
       recordKeeper(paths, pid, readProcess(pid)?.startTime ?? "");
       const before = performance.now();
-      assert.throws(() => takeLedger(paths), { code: "state_locked", message: new RegExp(`pid ${pid}, http`) });
+      assert.throws(() => takeLedger(paths, 0), { code: "state_locked", message: new RegExp(`pid ${pid}, http`) });
       assert.ok(performance.now() - before < 1000);
     });
+  });
+});
+
+describe("the ledger that a keeper takes", () => {
+  it("remembers a request for an hour and the longest lease after its run's end: so long it may be asked again", () => {
+    const root = mkdtempSync(join(tmpdir(), "holdfast-test-"));
+    const ledger = takeLedger(openStateDirectory(root), 60_000);
+    const end = { endedAt: 1000, leaderEndedAt: null, endReason: "exited", exitCode: 0, signal: null } as const;
+    const what = { id: "r1-1", kind: "exec", command: "true", requestId: "n1-a", startedAt: 1, epoch: 1 } as const;
+    const whose = { server: null, sessionId: null, scopeKey: null, host: "local", cwd: null, policy: "keep" };
+    const where = { pid: null, startTime: null, bootId: "b", processGroup: null, container: "c", marker: "m" };
+    ledger.intend({ ...what, ...whose, ...where, ...end, state: "starting" });
+    ledger.ended({ ...end, id: "r1-1" });
+    ledger.forget("r1-1", 1000 + 3_659_000);
+    assert.deepEqual([ledger.byRequest("n1-a")?.id, ledger.history(5)], ["r1-1", []]);
+    ledger.forget("r1-1", 1000 + 3_661_000);
+    assert.equal(ledger.byRequest("n1-a"), undefined);
+    ledger.close();
+    rmSync(root, { recursive: true });
   });
 });

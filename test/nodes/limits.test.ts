@@ -12,13 +12,19 @@ import type { PersonAnswer } from "../../src/keeper/background/consent.ts";
 import { requestsMax, type BackgroundSpec } from "../../src/keeper/protocol/background.ts";
 import { openNodesDatabase } from "../../src/nodes/gateway/database.ts";
 import { Roster } from "../../src/nodes/gateway/roster.ts";
+import { NodeLink } from "../../src/nodes/gateway/link.ts";
+import { NodeRuns } from "../../src/nodes/gateway/node-runs.ts";
+import { RemoteNode } from "../../src/nodes/gateway/remote-node.ts";
 import { NodesBook } from "../../src/nodes/gateway/rows.ts";
+import { RunsOnNodes } from "../../src/nodes/gateway/runs-on-nodes.ts";
+import type { NodeWire } from "../../src/nodes/gateway/wire.ts";
 import { KnownRuns } from "../../src/nodes/node/known-runs.ts";
 import { plainText } from "../../src/plain-text.ts";
 import { backgroundSpec } from "../helpers/background-spec.ts";
 import { ManualClock } from "../helpers/manual-clock.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { SmallDisk } from "../helpers/small-disk.ts";
+import { until } from "../helpers/until.ts";
 
 leavesNothing();
 
@@ -32,7 +38,7 @@ async function ask(given: Partial<BackgroundSpec>, lists: object, answer: Person
     asked.push(question);
     return Promise.resolve(answer);
   };
-  const admission = new Admission(exec, { askPerson });
+  const admission = new Admission(exec, { askPerson, leaseMaxMs: 60_000 });
   try {
     return { asked, started: await admission.resolve({ ...spec, ...given }), refused: "" };
   } catch (thrown) {
@@ -77,6 +83,60 @@ describe("the person at a node's terminal", () => {
     assert.deepEqual(asked, []);
     assert.match(refused, /too long to be shown/);
   });
+});
+
+describe("a lease", () => {
+  it("that is longer than the node's own bound is refused with both by name, and no person is asked", async () => {
+    const { asked, refused } = await ask({ leaseMs: 60_001 }, { allowCommands: [] });
+    assert.deepEqual(asked, []);
+    const rule =
+      /^exec_refused: .*a lease of 60001 ms, and the node's leaseMaxMs is 60000; .*nodes\.leaseMs.*--lease-max/;
+    assert.match(refused, rule);
+    assert.equal((await ask({ leaseMs: 60_000 }, {})).started?.command, "true");
+  });
+
+  it(
+    "is what a start may be asked again for: its id is remembered an hour longer, and not asked for after an hour",
+    { timeout: 10_000 },
+    async (test) => {
+      const directory = mkdtempSync(join(tmpdir(), "holdfast-lease-"));
+      test.mock.timers.enable({ apis: ["Date"], now: 1_000_000 });
+      const book = new NodesBook(openNodesDatabase(directory, () => {}));
+      const runs = new NodeRuns(book, 1, () => {});
+      const node = new RemoteNode("a".repeat(32), { runs, leaseMs: 30_000, log: () => {}, name: () => "far" });
+      const sent: string[] = [];
+      const come = () => {
+        const wire = { loopNow: 0, ready: async () => {}, send: (text: string) => void sent.push(text) };
+        const link = new NodeLink(
+          wire as unknown as NodeWire,
+          { instance: "i", once: false },
+          { leaseMs: 30_000, beatMs: 1000 },
+        );
+        node.arrive(link, []);
+        return link;
+      };
+      const far = new RunsOnNodes({ runs, leaseMs: 30_000, byName: () => node, byId: () => node });
+      const lose = (link: NodeLink, forMs: number) => {
+        link.lose();
+        node.leave(link);
+        test.mock.timers.setTime(Date.now() + forMs);
+        return come();
+      };
+      const first = come();
+      const start = far.start({ ...spec, host: "far", request: null });
+      const lost = assert.rejects(start, { code: "node_lost" });
+      await until("it is asked", () => sent.length === 1, { boundMs: 5000 });
+      const again = lose(first, 1000);
+      await until("it is asked again", () => sent.length === 2, { boundMs: 5000 });
+      lose(again, 3_600_000);
+      await lost;
+      assert.equal(sent.length, 2);
+      const [run] = runs.all;
+      assert.deepEqual([run?.row.state, run?.row.endReason], ["lost", "node-lost"]);
+      book.close();
+      rmSync(directory, { recursive: true });
+    },
+  );
 });
 
 describe("a line on an admin's terminal", () => {

@@ -39,7 +39,7 @@ describe("holdfast node run", { timeout: 120_000, concurrency: 4 }, () => {
 
   it("holds its own lists, says which rule refused, and starts nothing", async () => {
     await using gateway = await FakeGateway.open();
-    const lists = ["--allow-command", "true", "cat", "--allow-directory", "/tmp"];
+    const lists = ["--allow-command", "true", "cat", "--allow-directory", "/tmp", "--lease-max", "60000"];
     await using node = new NodeProcess(gateway.url, [...lists, "--ask", "on-miss"], { config: quick });
     const caller = await gateway.arrived();
     const rule =
@@ -49,6 +49,8 @@ describe("holdfast node run", { timeout: 120_000, concurrency: 4 }, () => {
     await assert.rejects(caller.start("n1-b", ["true"], { cwd: "/usr" }), place);
     const steer = { cwd: "/tmp", env: { LD_PRELOAD: "/tmp/x.so" } };
     await assert.rejects(caller.start("n1-c", ["true"], steer), /LD_PRELOAD may not be set/);
+    const long = caller.start("n1-e", ["true"], { cwd: "/tmp", leaseMs: 60_001 });
+    await assert.rejects(long, /exec_refused: .*the node's leaseMaxMs is 60000/);
     await assert.rejects(caller.ask("exec.wait", { run: "n1-a", waitMs: 0 }), /run_unknown/);
     await caller.start("n1-d", ["true"], { cwd: "/tmp" });
     assert.equal((await caller.ended("n1-d")).exitCode, 0);

@@ -117,6 +117,7 @@ describe("a node's way in", { timeout: 120_000, concurrency: 3 }, () => {
       [["--host", "h", "--fingerprint", "12"], 2, /--fingerprint is 64 hex digits/],
       [["--host", "h", "--name", "two words"], 2, /--name "two words" is no name for a node/],
       [["--host", "h", "--name", "local"], 2, /is no name/],
+      [["--host", "h", "--lease-max", "100"], 2, /--lease-max 100: at least 500 ms/],
       [["--host", "h", "--allow-command", "no-such"], 2, /--allow-command: no-such is no program/],
       [["--host", "h", "--allow-directory", "/no/such"], 2, /--allow-directory: \/no\/such is no directory/],
     ];

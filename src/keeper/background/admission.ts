@@ -1,20 +1,30 @@
 /** What may be started: by the rules of the config, and on a node by the person at its terminal, who may overrule its lists. */
 import type { BackgroundSpec } from "../protocol/background.ts";
 import { Consent, PolicyMiss, type AskPerson } from "./consent.ts";
+import { HoldfastError } from "../../errors.ts";
 import { resolveSpec, type ExecRules, type Resolved } from "./policy.ts";
+
+export interface NodeRules {
+  askPerson: AskPerson | undefined;
+  /** Longest lease that a gateway may give a run. */
+  leaseMaxMs: number;
+}
 
 export class Admission {
   readonly #rules: ExecRules;
   readonly #consent: Consent | undefined;
+  readonly #leaseMaxMs: number | undefined;
 
   /** `node`: these rules are a node's own. */
-  constructor(rules: ExecRules, node: { askPerson: AskPerson | undefined } | undefined) {
+  constructor(rules: ExecRules, node: NodeRules | undefined) {
     this.#rules = { ...rules, section: node === undefined ? "exec" : "node" };
     this.#consent = node?.askPerson === undefined ? undefined : new Consent(node.askPerson);
+    this.#leaseMaxMs = node?.leaseMaxMs;
   }
 
   /** Throws `exec_disabled`, `exec_refused` or `invalid_params`, each with the rule or the thing by name. */
   async resolve(spec: BackgroundSpec): Promise<Resolved> {
+    this.#checkLease(spec.leaseMs);
     try {
       return resolveSpec(spec, this.#rules);
     } catch (thrown) {
@@ -22,5 +32,14 @@ export class Admission {
       await this.#consent.overrule(thrown, spec);
       return resolveSpec(spec, { ...this.#rules, allowCommands: undefined, allowDirectories: undefined });
     }
+  }
+
+  /** Refused and not cut: a gateway that reckons with another lease than its node would call the living lost, or the dead alive. */
+  #checkLease(leaseMs: number): void {
+    const mostMs = this.#leaseMaxMs;
+    if (mostMs === undefined || leaseMs <= mostMs) return;
+    const asked = `the gateway asks for a lease of ${leaseMs} ms, and the node's leaseMaxMs is ${mostMs}`;
+    const remedy = "lower nodes.leaseMs in the gateway's config, or raise --lease-max on the node";
+    throw new HoldfastError("exec_refused", `${asked}; ${remedy}`);
   }
 }

@@ -61,7 +61,8 @@ export class BackgroundRuns {
       const live = this.#live.get(run);
       if (live !== undefined) live.growing = what;
     };
-    this.#admission = new Admission(parts.config.exec, parts.node);
+    const { leaseMaxMs } = parts.config.node;
+    this.#admission = new Admission(parts.config.exec, parts.node && { ...parts.node, leaseMaxMs });
     this.#requests = new Requests(parts.ledger, this.#live);
     this.#growth = new GrowthWatch({ runs: () => parts.table.live(), onGrowing });
   }

@@ -143,7 +143,7 @@ export interface BackgroundRequests {
 export const readBytesMax = 256 * 1024;
 /** Most ended runs that `exec.requests` tells. */
 export const requestsMax = 2000;
-/** How long a request id is remembered after its run's end, at least, in milliseconds. */
+/** How long a request id is remembered after its run's end, besides the longest lease, in milliseconds. */
 export const requestMemoryMs = 3_600_000;
 /** Longest wait of one request. */
 export const waitMsMax = 60_000;

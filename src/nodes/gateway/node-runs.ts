@@ -98,6 +98,11 @@ export class NodeRuns {
     }
   }
 
+  giveUp(run: NodeRun, reason: EndReason): void {
+    run.giveUp(reason);
+    this.write(run);
+  }
+
   forget(run: NodeRun): void {
     this.#runs.delete(run.id);
     try {

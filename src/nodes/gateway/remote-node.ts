@@ -135,10 +135,15 @@ export class RemoteNode {
     );
   }
 
-  /** Asks until there is an answer, over one link or the next. Throws the node's refusal, and `node_lost` when it does not come back. */
-  async ask<N extends Repeatable>(name: N, params: NodeRequests[N]["params"]): Promise<NodeRequests[N]["result"]> {
+  /** Asks until there is an answer, over one link or the next. Throws the node's refusal, and `node_lost` when it does not come back, or comes too late for `mayAsk`. */
+  async ask<N extends Repeatable>(
+    name: N,
+    params: NodeRequests[N]["params"],
+    mayAsk: () => boolean = () => true,
+  ): Promise<NodeRequests[N]["result"]> {
     for (;;) {
       const link = await this.#whenPresent();
+      if (!mayAsk()) throw this.goneError();
       try {
         return await link.ask(name, params);
       } catch (thrown) {

@@ -1,6 +1,6 @@
 /** What can be asked of a run on a node: the keeper's own words, answered by its node, by its record, or by how long it is away. */
 import { HoldfastError } from "../../errors.ts";
-import type { BackgroundSpec } from "../../keeper/protocol/background.ts";
+import { requestMemoryMs, type BackgroundSpec } from "../../keeper/protocol/background.ts";
 import type { FrontRequestName, FrontRequests, RunView } from "../../keeper/protocol/messages.ts";
 import type { NodeRun } from "./node-run.ts";
 import type { NodeRuns } from "./node-runs.ts";
@@ -40,10 +40,13 @@ export class RunsOnNodes {
     // Sessions and scopes are ours to keep: the node knows the run by its request id and its lease.
     const ours = { host: "local", sessionId: null, scopeKey: null, replaceExistingScope: false };
     const whole = { ...spec, ...ours, request: run.id, leaseMs, onFrontLoss: "keep" as const, keepMs: null };
+    // By then the node may have forgotten the request: asked again it could start twice.
+    const mayAsk = within(requestMemoryMs);
     try {
-      return node.took(run, await node.ask("exec.start", whole));
+      return node.took(run, await node.ask("exec.start", whole, mayAsk));
     } catch (thrown) {
       // Given up, it may have been started; refused, it was not.
+      if (thrown instanceof HoldfastError && thrown.code === "node_lost") runs.giveUp(run, "node-lost");
       if (!run.settled) runs.forget(run);
       throw thrown;
     } finally {
@@ -181,4 +184,10 @@ export class RunsOnNodes {
     if (found.run.exited) throw new HoldfastError("run_ended", `run ${id} has ended (${endReason ?? "exited"})`);
     return found;
   }
+}
+
+/** Whether it is still so soon, by either clock: one of them stands still while the machine sleeps, the other can be set. */
+function within(boundMs: number): () => boolean {
+  const [counted, told] = [performance.now(), Date.now()];
+  return () => Math.max(performance.now() - counted, Date.now() - told) < boundMs;
 }
