@@ -148,6 +148,32 @@ describe("a lease", () => {
   });
 });
 
+describe("an end", () => {
+  leavesNothing();
+
+  it("that is asked again under its number joins, and leaves the command its grace; another one cuts it short", async () => {
+    await using office = new Office({ ...config, stop: { stdinGraceMs: 100, termGraceMs: 20_000 } });
+    const start = async (goodbyeSeconds: number) => {
+      const script = `trap 'echo term; sleep ${goodbyeSeconds}; exit 5' TERM; echo ready; while :; do sleep 0.05; done`;
+      const { id } = await office.call("exec.start", spec(["sh", "-c", script]));
+      await until("it is ready", async () => (await read(office, id, "stdout")).includes("ready"), { boundMs: 10_000 });
+      return id;
+    };
+    const end = (run: string, nth: number) =>
+      office.call("exec.end", { run, reason: "cancelled", hurried: false, nth });
+    const [polite, hurried] = await Promise.all([start(0.5), start(1000)]);
+    const ends = [end(polite, 1), end(hurried, 1)];
+    await until("it is told", async () => (await read(office, polite, "stdout")).includes("term"), { boundMs: 10_000 });
+    ends.push(end(polite, 1));
+    await until("it is told", async () => (await read(office, hurried, "stdout")).includes("term"), {
+      boundMs: 10_000,
+    });
+    ends.push(end(hurried, 2));
+    const codes = (await Promise.all(ends)).map(({ exitCode, signal }) => exitCode ?? signal);
+    assert.deepEqual(codes, [5, "SIGKILL", 5, "SIGKILL"]);
+  });
+});
+
 describe("input and output of a run", () => {
   leavesNothing();
 

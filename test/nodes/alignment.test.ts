@@ -186,6 +186,26 @@ describe("runs on a node that goes and comes", { timeout: 90_000, concurrency: 4
     assert.equal(((await second.asked("exec.end")).params as { reason: string }).reason, "cancelled");
   });
 
+  it("an end that is asked again over the next link has its number, by which the node knows it; a second one the next", async () => {
+    const place = new Place();
+    const first = await place.come({ answer: starting });
+    const { id } = await runs.start({ host: place.name, argv: ["true"] });
+    const kills = [runs.call("run.kill", { id })];
+    const told1 = await first.asked("exec.end");
+    first.ws.terminate();
+    await using second = await place.come({ runs: [{ request: id, run: told(id) }] });
+    assert.deepEqual((await second.asked("exec.end")).params, told1.params);
+    kills.push(runs.call("run.kill", { id }));
+    const ends = () => second.heard.filter((word) => word.type === "ask" && word.name === "exec.end") as NodeAsk[];
+    await until("the second one is asked", () => ends().length === 2, { boundMs: 5000 });
+    assert.deepEqual(
+      ends().map(({ params }) => params),
+      [1, 2].map((nth) => ({ ...told1.params, nth })),
+    );
+    for (const ask of ends()) second.say({ type: "reply", id: ask.id, result: toldEnded(id) });
+    await Promise.all(kills);
+  });
+
   it("what is on no record here is ended there; what is unknown there is ended here", async () => {
     const place = new Place();
     const first = await place.come({ answer: starting });
@@ -244,7 +264,7 @@ describe("runs on a node that goes and comes", { timeout: 90_000, concurrency: 4
     for (const state of ["starting", "running", "stopping"] as const)
       second.say({ type: "state", request: id, run: told(id, { state }) });
     const { params } = await second.asked("exec.end");
-    assert.deepEqual(params, { run: id, reason: "node-lost", hurried: false });
+    assert.deepEqual(params, { run: id, reason: "node-lost", hurried: false, nth: 1 });
     second.say({ type: "state", request: id, run: toldEnded(id, { endReason: "node-lost" }) });
     await runs.call("node.describe", { node: place.name });
     assert.equal(second.heard.filter((word) => word.type === "ask" && word.name === "exec.end").length, 1);

@@ -40,6 +40,7 @@ export class LiveRun {
   growing: string | null = null;
   /** Bytes of input that were taken so far. */
   inputBytes = 0;
+  #endsHeard = 0;
   readonly #outputs: { stdout: RunOutput; stderr: RunOutput | null };
   readonly #over = Promise.withResolvers<RunView>();
   readonly #watchdog: Watchdog;
@@ -113,6 +114,14 @@ export class LiveRun {
 
   output(stream: OutputStream): RunOutput | null {
     return this.#outputs[stream];
+  }
+
+  /** One that was asked before, over a link that was lost since, joins the end that is under way. */
+  end(reason: EndReason, hurried: boolean, nth: number | undefined): Promise<RunView> {
+    const isRepeat = nth !== undefined && nth <= this.#endsHeard;
+    this.#endsHeard = Math.max(this.#endsHeard, nth ?? 0);
+    if (hurried) return this.run.kill(reason);
+    return (isRepeat ? this.run.whenEnded() : undefined) ?? this.run.stop(reason);
   }
 
   noteInput(): void {

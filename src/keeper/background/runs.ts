@@ -142,10 +142,8 @@ export class BackgroundRuns {
   }
 
   /** Also for a run that is ended already: then it is told as it ended. */
-  async end({ run, reason, hurried }: Params<"exec.end">): Promise<RunView> {
-    const live = this.#live.get(run);
-    if (live === undefined) return this.#ended(run);
-    return hurried ? live.run.kill(reason) : live.run.stop(reason);
+  async end({ run, reason, hurried, nth }: Params<"exec.end">): Promise<RunView> {
+    return this.#live.get(run)?.end(reason, hurried, nth) ?? this.#ended(run);
   }
 
   async wait({ run, waitMs }: Params<"exec.wait">): Promise<RunView> {

@@ -57,7 +57,12 @@ export const backgroundShapes = {
   "exec.write": z.strictObject({ run: id, bytes: bytes64, at: z.int().min(0).nullable(), end: z.boolean() }),
   "exec.resize": z.strictObject({ run: id, size }),
   "exec.signal": z.strictObject({ run: id, signal: z.string().max(16), to: z.enum(["all", "command"]) }),
-  "exec.end": z.strictObject({ run: id, reason: z.enum(endReasons), hurried: z.boolean() }),
+  "exec.end": z.strictObject({
+    run: id,
+    reason: z.enum(endReasons),
+    hurried: z.boolean(),
+    nth: z.int().min(1).optional(),
+  }),
   "exec.wait": z.strictObject({ run: id, waitMs }),
   "exec.outcome": z.strictObject({ run: id, waitMs, bytesMax: z.int().min(1).max(readBytesMax) }),
 };

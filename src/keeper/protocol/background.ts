@@ -123,8 +123,14 @@ export interface BackgroundRequests {
   "exec.resize": { params: { run: string; size: TerminalSize }; result: null };
   /** To every process of the run, or to its command only. */
   "exec.signal": { params: { run: string; signal: string; to: "all" | "command" }; result: null };
-  /** `hurried`: without the graces. Resolves when the run is over. */
-  "exec.end": { params: { run: string; reason: EndReason; hurried: boolean }; result: RunView };
+  /**
+   * `hurried`: without the graces. Another end, while one is under way, skips what is left of them; but for one whose number
+   * (`nth`, from 1, the asker counts them per run) was heard before: that one joins. Resolves when the run is over.
+   */
+  "exec.end": {
+    params: { run: string; reason: EndReason; hurried: boolean; nth?: number | undefined };
+    result: RunView;
+  };
   /** Resolves when the run is over, or after `waitMs` with the run as it is then. */
   "exec.wait": { params: { run: string; waitMs: number }; result: RunView };
   /** As `exec.wait`, with the last `bytesMax` of each stream: all there is to be known of a short command. */

@@ -10,6 +10,8 @@ export class NodeRun {
   life: string | undefined;
   /** Its start is being asked by this very front: that the node does not know it is no news then. */
   starting = false;
+  /** How often its end was asked for here; each has its number, by which the node knows one that it heard before. */
+  endsAsked = 0;
   /** Bytes of input that the node took; undefined = this front does not know. */
   inputBytes: number | undefined;
   /** Bytes printed, as far as anybody read. */

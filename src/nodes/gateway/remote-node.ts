@@ -290,9 +290,9 @@ export class RemoteNode {
 
   /** What is to end since the node was away, or is on no record. Its next words say how it went. */
   #endLate(request: string, reason: EndReason): void {
-    // Somebody asks already, and twice would cut the graces short.
+    // Somebody asks already. The first of all ends, also for a front that does not know whether there was one.
     if (this.#ending.has(request)) return;
-    this.end({ run: request, reason, hurried: false }).catch((error: unknown) => {
+    this.end({ run: request, reason, hurried: false, nth: 1 }).catch((error: unknown) => {
       this.#parts.log("node.not_ended", { node: this.id, run: request, error: String(error) });
     });
   }

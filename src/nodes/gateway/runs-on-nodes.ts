@@ -100,7 +100,8 @@ export class RunsOnNodes {
     // On record first: should the node be away now, it is told when it is back, by this front or the next.
     run.row.endReason ??= reason;
     this.#parts.runs.write(run);
-    return node.took(run, await node.end({ run: id, reason, hurried }));
+    run.endsAsked += 1;
+    return node.took(run, await node.end({ run: id, reason, hurried, nth: run.endsAsked }));
   }
 
   /** Throws `node_lost` for a run that was given up. */
