@@ -7,6 +7,7 @@ import { NameBook } from "../../src/mcp/aggregate/names.ts";
 import type { FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { actor, callEvents, callText, join, namesOf, startFront, startsOf, textOf } from "./helpers/assembled.ts";
+import { Talk } from "./helpers/talk.ts";
 
 leavesNothing();
 
@@ -145,9 +146,23 @@ describe("/mcp", { timeout: 60_000 }, () => {
     assert.match(await callText(talk, "three__tool"), /unknown name "three__tool".*servers: one, two/);
     const nowhere = (await talk.request("resources/read", {})).messages[0];
     assert.match(nowhere?.error?.message ?? "", /params\.uri is missing/);
-    const unknown = (await talk.request("tasks/list")).messages[0];
-    assert.equal(unknown?.error?.code, -32601);
+    for (const method of ["tasks/list", "constructor", "toString", "__proto__"]) {
+      const unknown = (await talk.request(method)).messages[0];
+      assert.equal(unknown?.error?.code, -32601, method);
+    }
     await talk.delete();
+  });
+
+  it("does not wait for servers that cannot be had where it knows whose a resource is, or a prompt", async () => {
+    await using slow = await startFront({ one: actor("one", "echo"), mute: { command: "sleep", args: ["100"] } });
+    const talk = new Talk(`${slow.url}/mcp?scope=patient`);
+    assert.match(await callText(talk, "one__echo"), /^one:/);
+    const read = await talk.request("resources/read", { uri: "memo://one" });
+    assert.match(JSON.stringify(read.messages[0]?.result), /"text":"one"/);
+    const argument = { name: "who", value: "" };
+    const given = { ref: { type: "ref/prompt", name: "one__greet" }, argument };
+    assert.deepEqual((await talk.request("completion/complete", given)).messages[0]?.result, {});
+    assert.equal(startsOf(slow, "mute"), 0);
   });
 
   it("tells a session when a list of its server changed, and shows the new one", async () => {

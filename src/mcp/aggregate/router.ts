@@ -12,12 +12,12 @@ import type { Merged } from "./merge.ts";
 import { OwnCalls } from "./own-calls.ts";
 import { splitName, type NamedItem } from "./names.ts";
 
-const listsByMethod: Record<string, ListName> = {
-  "tools/list": "tools",
-  "prompts/list": "prompts",
-  "resources/list": "resources",
-  "resources/templates/list": "resourceTemplates",
-};
+const listsByMethod = new Map<string, ListName>([
+  ["tools/list", "tools"],
+  ["prompts/list", "prompts"],
+  ["resources/list", "resources"],
+  ["resources/templates/list", "resourceTemplates"],
+]);
 /** Time for each server that is tried for a resource of which nobody knows the origin. */
 const searchMs = 30_000;
 
@@ -40,7 +40,7 @@ export class Router {
     if (method === "logging/setLevel" && this.#setLogLevel(call, body)) return;
     const [only] = this.#assembly.seats;
     if (!this.#assembly.isPrefixed && only !== undefined) return this.#toOnly(only, call, envelope, body);
-    const list = listsByMethod[method];
+    const list = listsByMethod.get(method);
     if (list === "tools") return this.#settle(call, this.#own.list(call));
     if (list !== undefined) return this.#settle(call, this.#assembly.list(call, list));
     switch (method) {
@@ -63,7 +63,7 @@ export class Router {
 
   /** One server under its own names: all is its own, but a list that is known needs no start. */
   #toOnly(seat: Seat, call: PatientCall, envelope: Envelope, body: Buffer): void {
-    const list = listsByMethod[envelope.method];
+    const list = listsByMethod.get(envelope.method);
     const isCold = seat.ready() === undefined;
     const capability = list === "resourceTemplates" ? "resources" : (list ?? "");
     const isOffered = seat.facts?.initialize.capabilities[capability] !== undefined;
@@ -111,7 +111,10 @@ export class Router {
   async #byUri(call: PatientCall, envelope: Envelope, body: Buffer): Promise<void> {
     if (envelope.uriStart === 0) return call.fail(unknownFault("params.uri is missing", "it names the resource"));
     const uri = text(body, envelope.uriStart, envelope.uriEnd);
-    const [first, ...others] = this.#origins(await this.#assembly.offer.merged(), uri);
+    const known = this.#assembly.offer.now();
+    // Whose it is may be known already; then nobody waits for servers that are not.
+    const merged = known.origins.has(uri) ? known : await this.#assembly.offer.merged();
+    const [first, ...others] = this.#origins(merged, uri);
     const isRead = envelope.method === "resources/read";
     if (first === undefined) {
       const message = `no server has resources, so there is no ${uri}`;
@@ -178,24 +181,27 @@ export class Router {
       params?: { ref?: { type?: string; name?: string; uri?: string } };
     };
     const ref = message.params?.ref;
-    const merged = await this.#assembly.offer.merged();
-    const named = ref?.type === "ref/prompt" ? merged.prompts.resolve(String(ref.name)) : undefined;
-    const byUri = ref?.type === "ref/resource" ? this.#templateOrigin(String(ref.uri)) : undefined;
-    const seat = this.#assembly.seatAt(named?.server ?? byUri ?? "");
+    const find = ({ prompts }: Merged) => {
+      const item = ref?.type === "ref/prompt" ? prompts.resolve(String(ref.name)) : undefined;
+      return item ?? (ref?.type === "ref/resource" ? this.#templateOrigin(String(ref.uri)) : undefined);
+    };
+    const named = find(this.#assembly.offer.now()) ?? find(await this.#assembly.offer.merged());
+    const seat = this.#assembly.seatAt(named?.server ?? "");
     if (ref === undefined || seat === undefined)
       return call.fail(
         unknownFault("params.ref names nothing that is offered", "see prompts/list and resources/templates/list"),
       );
-    if (named !== undefined) ref.name = named.name;
+    if (named?.name !== undefined) ref.name = named.name;
     const anew = Buffer.from(JSON.stringify(message));
     this.#assembly.forward(seat, call, readEnvelope(anew), anew);
   }
 
-  #templateOrigin(uri: string): string | undefined {
+  #templateOrigin(uri: string): { server: string; name?: string } | undefined {
     const has = (seat: Seat) =>
       seat.facts?.lists.resourceTemplates.some(({ uriTemplate }) => uriTemplate === uri) === true ||
       seat.facts?.lists.resources.some((resource) => resource["uri"] === uri) === true;
-    return this.#assembly.seats.find(has)?.name;
+    const seat = this.#assembly.seats.find(has);
+    return seat === undefined ? undefined : { server: seat.name };
   }
 
   /** False: the one server that there is may answer for itself. */
