@@ -115,7 +115,7 @@ const serverSchema = z.unknown().transform((value, context): ServerConfig | Remo
 });
 
 /** Server names become part of paths and tool names: letters, digits, `-` and `_`. */
-const serverName = z
+export const serverName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/, "names are letters, digits, - and _, at most 32");
 

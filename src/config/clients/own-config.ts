@@ -2,6 +2,7 @@
 import { rmSync } from "node:fs";
 import { HoldfastError } from "../../errors.ts";
 import { parseConfig } from "../load.ts";
+import { serverName } from "../schema.ts";
 import { createFile, readIfThere, replaceFile, type ReadFile } from "./file.ts";
 import type { RawServer } from "./import.ts";
 import { readJson5 } from "./json5.ts";
@@ -38,6 +39,13 @@ export function readOwnConfig(file: string): OwnConfig {
 export function changeServers(config: OwnConfig, changes: readonly [string, RawServer | undefined][]): string {
   let text = config.text.trim() === "" ? empty : config.text;
   for (const [name, server] of changes) {
+    // `__proto__` is a key of the text that no reader of the config ever sees.
+    const { error } = serverName.safeParse(name);
+    if (error !== undefined && server !== undefined)
+      throw new HoldfastError(
+        "config_invalid",
+        `${JSON.stringify(name)} cannot be a server: ${error.issues[0]?.message}`,
+      );
     const root = readJson5(text);
     const servers = memberOf(root, "mcpServers")?.value;
     if (root.kind !== "object") break; // parseConfig says so

@@ -136,7 +136,8 @@ describe("holdfast.json", () => {
   });
 
   it("is not written when it would be no valid config", () => {
-    assert.throws(() => changeServers(config("{}"), [["no good", server]]), /names are letters, digits/);
+    for (const name of ["no good", "__proto__", "x".repeat(33)])
+      assert.throws(() => changeServers(config("{}"), [[name, server]]), /names are letters, digits/);
     assert.throws(() => changeServers(config("[]"), [["b", server]]), /holdfast\.json/);
   });
 });
