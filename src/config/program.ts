@@ -1,5 +1,5 @@
 /** Which file a command is, as the system would find it. */
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, statSync, type Stats } from "node:fs";
 import { delimiter, isAbsolute, join } from "node:path";
 
 /** Along `path` for a bare name, else from `cwd`; undefined when there is none that may be run. */
@@ -8,11 +8,27 @@ export function findProgram(command: string, cwd: string, path: string): string 
     ? [isAbsolute(command) ? command : join(cwd, command)]
     : path.split(delimiter).map((directory) => join(directory === "" ? cwd : directory, command));
   return candidates.find((file) => {
-    try {
-      accessSync(file, constants.X_OK);
-      return statSync(file).isFile();
-    } catch {
-      return false; // not there, or not ours to run
-    }
+    const found = look(file);
+    return found?.isFile() === true && mayRun(file, found);
   });
+}
+
+function look(file: string): Stats | undefined {
+  try {
+    return statSync(file);
+  } catch {
+    return undefined; // not there, or not ours to see
+  }
+}
+
+function mayRun(file: string, { mode, uid, gid }: Stats): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    // The call judges without the capabilities of this process, which may have led here and will lead its child here, too.
+    const groups = [process.getegid?.(), ...(process.getgroups?.() ?? [])];
+    const bit = uid === process.geteuid?.() ? 0o100 : groups.includes(gid) ? 0o010 : 0o001;
+    return (mode & bit) !== 0;
+  }
 }
