@@ -105,7 +105,8 @@ function describe(server: string, thrown: unknown, sdk: Sdk): HoldfastError {
     );
   if (sdk.RegistrationRejectedError.isInstance(thrown))
     return fail(
-      `its authorization server does not register us (HTTP ${thrown.status}); set oauth.clientId in the config`,
+      `its authorization server does not register us (HTTP ${thrown.status}); set oauth.clientId in the config. ` +
+        `If \`holdfast mcp probe ${server}\` works, no login is wanted`,
     );
   if (sdk.OAuthError.isInstance(thrown)) return fail(`its authorization server said ${plainCode(thrown.code)}`);
   const message = thrown instanceof Error ? thrown.message : String(thrown);

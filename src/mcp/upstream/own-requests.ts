@@ -9,7 +9,8 @@ export class RefusedError extends Error {
   override readonly name = "RefusedError";
   readonly code: number;
   constructor(code: number, message: string) {
-    super(`answered: ${message}`);
+    // What never reached the server is answered by us, in whole sentences.
+    super(message.startsWith("MCP server ") ? message : `answered: ${message}`);
     this.code = code;
   }
 }
