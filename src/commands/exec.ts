@@ -5,6 +5,7 @@ import { HoldfastError } from "../errors.ts";
 import type { ParamsOf } from "../gateway/api/index.ts";
 import type { RunView } from "../keeper/protocol/messages.ts";
 import { attachTo } from "./attach.ts";
+import { Collected } from "./collected.ts";
 import type { CommandContext } from "./context.ts";
 import { describeEnd } from "./describe-run.ts";
 import { feed } from "./feed.ts";
@@ -32,18 +33,24 @@ export interface ExecOptions {
   limitMemory?: number;
   /** `end`: ^C ends the run even if its command does not heed it. By default that takes a second one. */
   interrupt?: "end";
+  /** Print nothing but the result, at the end, as one object. */
+  collect?: boolean;
 }
 
 export async function exec(context: CommandContext, argv: string[], options: ExecOptions): Promise<number> {
   const client = new GatewayClient(context);
-  const isTerminal = options.pty && process.stdin.isTTY && process.stdout.isTTY;
+  const collected = options.collect === true ? new Collected() : undefined;
+  const isTerminal = options.pty && process.stdin.isTTY && process.stdout.isTTY && collected === undefined;
   const run = await client.call("run.start", startParams(argv, options));
   if (options.background) {
     if (context.json) printJson(run);
     else tellStarted(run.id);
     return 0;
   }
-  const ended = isTerminal ? await attachTo(client, run, { detachKey: undefined }) : await stay(client, run, options);
+  const ended = isTerminal
+    ? await attachTo(client, run, { detachKey: undefined })
+    : await stay(client, run, options, collected);
+  if (collected !== undefined) printJson({ run: ended, ...collected.result });
   if (ended.state !== "exited") return 0; // detached
   if (!["exited", "signaled"].includes(ended.endReason ?? "exited"))
     process.stderr.write(`holdfast: run ${ended.id} ${describeEnd(ended)}\n`);
@@ -107,7 +114,12 @@ function splitVariable(text: string): [string, string] {
 }
 
 /** Passes input, output and the first signals on, and stays until the tree is gone. */
-async function stay(client: GatewayClient, run: RunView, { pty: isPty, interrupt }: ExecOptions): Promise<RunView> {
+async function stay(
+  client: GatewayClient,
+  run: RunView,
+  { pty: isPty, interrupt }: ExecOptions,
+  collected: Collected | undefined,
+): Promise<RunView> {
   const line = new LiveLine(run);
   let asked = 0;
   const pass = (signal: NodeJS.Signals) => {
@@ -132,12 +144,16 @@ async function stay(client: GatewayClient, run: RunView, { pty: isPty, interrupt
         pace: true,
         onBytes: (bytes) => {
           line.printed(bytes, stream);
+          if (collected !== undefined) return collected.add(bytes, stream);
           return stream === "stdout" ? print(bytes) : printError(bytes);
         },
         onSkipped: (bytes) => {
           skipped += bytes;
         },
-        onRun: (view) => line.update(view),
+        onRun: (view, printed) => {
+          line.update(view);
+          collected?.counted(printed, stream);
+        },
       }),
     );
     const [ended = run] = await Promise.all(follows);

@@ -91,7 +91,8 @@ export async function runOnNode(
   await using client = await HoldfastClient.connect(context);
   const session = await client.openSession({ client: { name: "holdfast nodes run", version }, leaseMs: ownerLeaseMs });
   try {
-    return await exec(context, argv, { ...plain, ...options, host: node, session: session.id, interrupt: "end" });
+    const own = { host: node, session: session.id, interrupt: "end", collect: context.json } as const;
+    return await exec(context, argv, { ...plain, ...options, ...own });
   } finally {
     // Nothing is in it any more; a gateway that is gone has ended it, too.
     await client.endSession(session.id).catch(() => {});

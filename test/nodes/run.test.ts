@@ -152,13 +152,19 @@ describe("runs on real nodes", { timeout: 240_000 }, () => {
     const seenOnce = new LittleNode(gateway.url, new Key(), { invite });
     await seenOnce.hears("welcome");
     await seenOnce[Symbol.asyncDispose]();
-    const [code, signal, ended, unknown, absent] = await Promise.all([
+    const long = "head -c 1100000 /dev/zero; echo end; echo err >&2; exit 9";
+    const [code, signal, ended, unknown, absent, json] = await Promise.all([
       holdfast("nodes", "run", "far", "--", "sh", "-c", "echo out; echo err >&2; exit 7"),
       holdfast("nodes", "run", "far", "--env", "A=b", "--cwd", "/tmp", "--", "sh", "-c", "pwd; echo $A; kill -9 $$"),
       holdfast("exec", "--host", "far", "--timeout", "200", "--", "sleep", "1000"),
       holdfast("nodes", "run", "moon", "--", "true"),
       holdfast("nodes", "run", "absent", "--", "true"),
+      holdfast("nodes", "run", "far", "--json", "--", "sh", "-c", long),
     ]);
+    const { run, stdout, ...rest } = JSON.parse(json.stdout) as ResultOf<"node.invoke">;
+    assert.deepEqual([json.code, json.stderr, run.state, run.exitCode], [9, "", "exited", 9]);
+    assert.deepEqual([stdout.length, stdout.slice(-5)], [1024 * 1024, "\0end\n"]);
+    assert.deepEqual(rest, { stderr: "err\n", stdoutBytes: 1_100_004, stderrBytes: 4 });
     assert.deepEqual(code, { code: 7, stdout: "out\n", stderr: "err\n" });
     assert.deepEqual([signal.code, signal.stdout], [137, "/tmp\nb\n"]);
     assert.match(ended.stderr, /ended: timeout, signal SIGTERM/);
