@@ -2,7 +2,7 @@
 import type { OutputStream } from "../keeper/protocol/background.ts";
 
 /** Of each stream, from its end. */
-export const collectedBytesMax = 1024 * 1024;
+const collectedBytesMax = 1024 * 1024;
 
 export class Collected {
   readonly #streams = { stdout: { kept: Buffer.alloc(0), printed: 0 }, stderr: { kept: Buffer.alloc(0), printed: 0 } };
