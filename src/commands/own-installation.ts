@@ -1,5 +1,5 @@
 /** What a client must call to reach this installation. */
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ownWords } from "../config/clients/prefix.ts";
 
@@ -7,7 +7,12 @@ import { ownWords } from "../config/clients/prefix.ts";
 export function holdfastWords(): string[] {
   const near = (path: string) => fileURLToPath(new URL(path, import.meta.url));
   // Run from the sources of a checkout, it is the build that a client is to start, if there is one.
-  const built = [near("../main.js"), near("../../dist/main.js")].find((file) => existsSync(file));
+  const built = [near("../main.js"), near("../../dist/main.js")].find(isThere);
   const script = built ?? near("../main.ts");
   return ownWords({ script, node: process.execPath, path: process.env["PATH"] ?? "" });
+}
+
+/** Not `existsSync`: that judges without the capabilities that may have led here. */
+function isThere(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.isFile() === true;
 }

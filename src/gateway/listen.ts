@@ -37,7 +37,7 @@ export async function listenAll(servers: Server[], doors: Doors, log: Log): Prom
         const { code } = thrown as NodeJS.ErrnoException;
         const canSkip = isIPv6(address) && (addresses.length > 0 || index < bind.length - 1);
         if (!canSkip || !addressMissing.has(code ?? ""))
-          throw explain(thrown as NodeJS.ErrnoException, address, chosen);
+          throw explain(thrown as NodeJS.ErrnoException, address, chosen, addresses);
         log("gateway.address_skipped", { address, code, hint: "this machine has no IPv6" });
         continue;
       }
@@ -64,9 +64,20 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
-function explain(error: NodeJS.ErrnoException, address: string, port: number): HoldfastError {
+/** `open` are those that we listen on already. */
+function explain(error: NodeJS.ErrnoException, address: string, port: number, open: readonly string[]): HoldfastError {
   const cause = { cause: error };
   if (error.code === "EADDRINUSE") {
+    const every = isIPv6(address) ? "::" : "0.0.0.0";
+    const own = open.find((one) => isIPv6(one) === isIPv6(address) && [one, address].includes(every));
+    if (own !== undefined) {
+      const one = own === every ? address : own;
+      return new HoldfastError(
+        "bind_refused",
+        `\`bind\`: ${every} is every address, ${one} too: leave ${one} out`,
+        cause,
+      );
+    }
     const remedy =
       "stop what listens there, or choose another with `port` in the config or --port N (0 = any free one)";
     return new HoldfastError("port_in_use", `\`port\`: ${address} port ${port} is taken; ${remedy}`, cause);

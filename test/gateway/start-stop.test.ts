@@ -32,6 +32,14 @@ describe("the front", () => {
     assert.match(await keeper.stderr, /address_skipped.*2001:db8::1/);
   });
 
+  it("says which address to leave out when one of `bind` has another one in it", async () => {
+    const both = { config: { port: 0, bind: ["127.0.0.1", "0.0.0.0"] } };
+    await assert.rejects(
+      FakeKeeper.start(both),
+      /0\.0\.0\.0 is every address, 127\.0\.0\.1 too: leave 127\.0\.0\.1 out/,
+    );
+  });
+
   it("names the key, the address and the remedy when the port is taken, and ends with 1", async () => {
     const other = net.createServer().listen(0, "127.0.0.1");
     await once(other, "listening");
