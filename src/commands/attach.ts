@@ -50,13 +50,14 @@ export async function attachTo(client: GatewayClient, run: RunView, options: Att
     onResize();
   }
   const leave = Promise.withResolvers<"left">();
-  const feeding = feed(client, id, isPty, (bytes) => {
+  const intercept = (bytes: Buffer) => {
     const at = isRaw ? bytes.indexOf(key) : -1;
     if (at === -1) return bytes;
     leaving.abort();
     leave.resolve("left");
     return bytes.subarray(0, at);
-  });
+  };
+  const feeding = feed(client, id, isPty, { intercept });
   try {
     const over = follow(client, id, { offset, follow: true, viewer: true, signal: leaving.signal, onBytes: print });
     over.catch(() => {}); // leaving ends it in the middle of a wait; every other failure is the race's

@@ -133,7 +133,7 @@ async function stay(
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.on(signal, pass);
   let skipped = 0;
-  const feeding = feed(client, run.id, isPty);
+  const feeding = feed(client, run.id, isPty, { isAlone: true });
   try {
     const follows = (["stdout", "stderr"] as const).slice(0, isPty ? 1 : 2).map((stream) =>
       follow(client, run.id, {

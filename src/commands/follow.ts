@@ -55,7 +55,7 @@ export async function follow(client: GatewayClient, id: string, options: FollowO
 }
 
 /** Again while the front is being replaced: the offset says where we were. */
-async function patiently<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+export async function patiently<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   const deadline = Date.now() + reconnectBoundMs;
   for (;;) {
     try {

@@ -148,8 +148,9 @@ export class RunService {
     return run.kind === "pty" ? this.screens.look(run.id) : undefined;
   }
 
-  async write(run: string, bytes: Buffer, end = false): Promise<void> {
-    await this.#link.ask("exec.write", { run, bytes: bytes.toString("base64"), at: null, end });
+  /** `at`: offset of the first byte in all of its input; a piece that is sent again is not doubled then. */
+  async write(run: string, bytes: Buffer, end = false, at: number | null = null): Promise<void> {
+    await this.#link.ask("exec.write", { run, bytes: bytes.toString("base64"), at, end });
   }
 
   /** Throws `keys_invalid` with nothing sent. */

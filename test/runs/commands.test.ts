@@ -70,6 +70,20 @@ describe("holdfast exec, process, logs, ps", { timeout: 90_000 }, () => {
     assert.match(stdout, /24 80/);
   });
 
+  it("exec loses no input, doubles none and ends it while the gateway's front is replaced", async () => {
+    const child = begin(["exec", "--", "cat"]);
+    const said = text(child.stdout);
+    child.stdin.write("first\n");
+    await once(child.stdout, "readable");
+    const { front } = gateway.pids;
+    process.kill(front, "SIGKILL");
+    for (const word of ["second\n", "third\n"]) child.stdin.write(word);
+    child.stdin.end("last\n");
+    await once(child, "close");
+    assert.deepEqual([child.exitCode, await said], [0, "first\nsecond\nthird\nlast\n"]);
+    await gateway.renewed({ front });
+  });
+
   it("exec prints all of a long output", async () => {
     const { stdout } = await run(["exec", "--", "seq", "1000000"]);
     assert.equal(stdout.length, 6_888_896);

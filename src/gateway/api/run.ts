@@ -136,9 +136,16 @@ export const runApi = {
         .boolean()
         .default(false)
         .describe("close stdin after it; a terminal is sent C-d instead, by `run.sendKeys`"),
+      at: z
+        .int()
+        .min(0)
+        .optional()
+        .describe(
+          "offset of the first byte in all of the run's input: what was taken before is dropped, a gap refused",
+        ),
     }),
     result: z.null(),
-    errors: ["run_unknown", "run_ended", "node_lost", "input_full"],
+    errors: ["run_unknown", "run_ended", "node_lost", "input_full", "input_gap"],
   }),
   "run.sendKeys": method({
     summary: 'Types keys: characters, "Enter", "C-c", "M-x", "Up", "F5" and so on.',

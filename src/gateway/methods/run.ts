@@ -20,7 +20,7 @@ export function runHandlers(link: Keeper, runs: RunService): NamespaceHandlers<"
       const drawn = screen ? await runs.screen(piece.run) : undefined;
       return { ...placeOf(piece), text: piece.text, screen: drawn ?? null };
     },
-    "run.write": ({ id, data, encoding, end }) => done(runs.write(id, decode(data, encoding), end)),
+    "run.write": ({ id, data, encoding, end, at }) => done(runs.write(id, decode(data, encoding), end, at)),
     "run.sendKeys": ({ id, keys }) => done(runs.sendKeys(id, keys)),
     "run.submit": ({ id, text }) => done(runs.submit(id, text)),
     "run.paste": ({ id, text, bracketed }) => done(runs.paste(id, text, bracketed)),

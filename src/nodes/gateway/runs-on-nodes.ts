@@ -70,13 +70,13 @@ export class RunsOnNodes {
   }
 
   /** Throws `run_ended` and `input_full` as the keeper does; what was taken once is not taken twice. */
-  write({ run: id, bytes, end }: Params<"exec.write">): Promise<Result<"exec.write">> {
+  write({ run: id, bytes, at: from, end }: Params<"exec.write">): Promise<Result<"exec.write">> {
     const { run, node } = this.#live(id);
     return run.afterInput(async () => {
       const send = (text: string, at: number | null, isEnd: boolean) =>
         node.ask("exec.write", { run: id, bytes: text, at, end: isEnd });
-      run.inputBytes ??= (await send("", null, false)).inputBytes;
-      const taken = await send(bytes, run.inputBytes, end);
+      run.inputBytes ??= from ?? (await send("", null, false)).inputBytes;
+      const taken = await send(bytes, from ?? run.inputBytes, end);
       run.inputBytes = taken.inputBytes;
       return taken;
     });
