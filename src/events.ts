@@ -80,6 +80,8 @@ export interface DiagnosticEvents {
   "mcp.clash": { session: string; clashes: string[] };
   /** A server that is missing from a list, because it could not be started. */
   "mcp.unlisted": { server: string; error: string };
+  /** A tool that is missing from a list, because its server says of it what it must not. */
+  "mcp.tool_unlisted": { server: string; tool: string; why: string };
   /** Its node is away, and the config names another place. */
   "mcp.elsewhere": { server: string; node: string; host: string; why: string };
   "mcp.noise": { server: string; run: string | undefined; why: string; hint: string };
@@ -164,6 +166,7 @@ const diagnosticNames: Record<keyof DiagnosticEvents, true> = {
   "mcp.catalog": true,
   "mcp.clash": true,
   "mcp.unlisted": true,
+  "mcp.tool_unlisted": true,
   "mcp.elsewhere": true,
   "mcp.noise": true,
   "node.fault": true,

@@ -12,6 +12,9 @@ export const rpcCode = {
   /** No answer in time, and, as in the MCP SDK's own server, a session that does not exist. */
   timeout: -32001,
   sessionUnknown: -32001,
+  /** Revision 2026-07-28: a header does not say what the body says; the revision is not served. */
+  headerMismatch: -32020,
+  unsupportedVersion: -32022,
 } as const;
 
 export interface RpcFault {

@@ -67,7 +67,10 @@ class Remote implements AsyncDisposable {
         capabilities: { tools: {} },
         serverInfo: { name: "far", version: "1" },
       });
-    if (message.method === "tools/list") return say({ tools: [{ name: "ask", inputSchema: { type: "object" } }] });
+    // What a later revision wants said in headers is none of a session's business.
+    const properties = { region: { type: "string", "x-mcp-header": "Region" } };
+    const inputSchema = { type: "object", properties };
+    if (message.method === "tools/list") return say({ tools: [{ name: "ask", inputSchema }] });
     if (message.method === "tools/call") return this.#call(message, response, say);
     if (message.id === 77) this.#answered(message.result);
     response.writeHead(202).end();
@@ -118,11 +121,16 @@ describe("a remote server", { timeout: 60_000 }, () => {
       [headers.authorization, headers["x-own"], headers["mcp-session-id"], headers["mcp-protocol-version"]],
       ["Bearer far-away", "1", "s1", "2025-06-18"],
     );
-    using events = await callEvents(talk, "far__ask", {});
+    using events = await callEvents(talk, "far__ask", { region: "us" });
     const question = await events.next();
     assert.equal(question?.method, "sampling/createMessage");
     await talk.post({ jsonrpc: "2.0", id: question?.id, result: { said: 1 } });
     assert.equal(textOf([(await events.next())!]), '{"said":1}');
+    const names = remote.heard.flatMap(({ headers: said }) => Object.keys(said));
+    assert.deepEqual(
+      names.filter((name) => name.startsWith("mcp-param-")),
+      [],
+    );
     await talk.delete();
     await until("DELETE", () => remote.heard.some(({ method }) => method === "DELETE"), { boundMs });
   });

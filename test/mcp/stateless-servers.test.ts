@@ -11,6 +11,7 @@ import { everythingFile } from "../helpers/servers.ts";
 import { until } from "../helpers/until.ts";
 import { join, startFront } from "./helpers/assembled.ts";
 import { connect, generations, type Generation, type Peer } from "./helpers/peers.ts";
+import { StatelessTalk } from "./helpers/stateless.ts";
 
 leavesNothing();
 const boundMs = 10_000;
@@ -98,6 +99,31 @@ describe("real clients and servers of both eras", { timeout: 90_000 }, () => {
       });
     }
 
+    it(`says in headers for a ${generation} what a tool wants said there`, async () => {
+      for (const [path, prefix] of [
+        ["/mcp/h", ""],
+        ["/mcp", "h__"],
+      ]) {
+        const peer = await at(generation, path!, { info: "with headers" });
+        // The SDK's server refuses a call whose headers do not say what its arguments say.
+        for (const given of [
+          { region: "us-west1", size: 42, sure: false },
+          { region: " é\n", size: -7 },
+          { region: "=?base64?eA==?=", deep: { tenant: "t" } },
+          {},
+        ])
+          assert.deepEqual(JSON.parse(await peer.call(`${prefix}region`, given)), given);
+        await peer.call(`${prefix}move`);
+        assert.equal(await peer.call(`${prefix}region`, { region: "eu" }), '{"region":"eu"}');
+        const tools = await peer.tools();
+        assert.deepEqual(
+          [`${prefix}region`, `${prefix}loose`].map((name) => tools.includes(name)),
+          [true, false],
+        );
+        await peer.close();
+      }
+    });
+
     it(`tells a ${generation} of changes at a server without sessions`, async () => {
       for (const path of ["/mcp/s", "/mcp/h"]) {
         const peer = await at(generation, path, { info: "listening" });
@@ -143,6 +169,45 @@ describe("real clients and servers of both eras", { timeout: 90_000 }, () => {
       await peer.close();
     });
   }
+
+  it("refuses a call whose headers do not say what its arguments say, from the first one on", async () => {
+    for (const path of ["/mcp/s", "/mcp"]) {
+      const talk = new StatelessTalk(`${keeper.url}${path}`, { name: `by hand on ${path}` });
+      const name = path === "/mcp" ? "s__region" : "region";
+      const status = async (given: object, headers: Record<string, string> = {}) => {
+        const message = { jsonrpc: "2.0", ...talk.message("tools/call", { name, arguments: given }) };
+        const answer = await talk.post(message, { ...talk.headers("tools/call", { name }), ...headers });
+        const { error, result } = answer.messages[0] ?? {};
+        assert.ok((error?.code === -32_020) !== (result !== undefined), answer.text);
+        return answer.status;
+      };
+      const encoded = `=?base64?${Buffer.from("é").toString("base64")}?=`;
+      const wrong: [object, Record<string, string>?][] = [
+        [{ region: "us" }],
+        [{ region: "us" }, { "Mcp-Param-Region": "eu" }],
+        [{ region: "us" }, { "Mcp-Param-Region": "US" }],
+        [{ region: "é" }, { "Mcp-Param-Region": "é" }],
+        [{ region: "é" }, { "Mcp-Param-Region": encoded.replace("=?=", "?=") }],
+        [{ region: "a" }, { "Mcp-Param-Region": "=?base64?/w==?=" }],
+        [{}, { "Mcp-Param-Region": "us" }],
+        [{ size: 42 }, { "Mcp-Param-Size": "43" }],
+        [{ sure: true }, { "Mcp-Param-Sure": "True" }],
+        [{ deep: { tenant: "a" } }, { "Mcp-Param-Tenant": "b" }],
+      ];
+      for (const [given, headers] of wrong) assert.equal(await status(given, headers), 400, JSON.stringify(headers));
+      const right: [object, Record<string, string>?][] = [
+        [{}],
+        [{ region: "us" }, { "MCP-PARAM-REGION": "us", "Mcp-Param-Other": "ignored" }],
+        [{ region: "é" }, { "Mcp-Param-Region": encoded }],
+        [
+          { size: 42, sure: true },
+          { "Mcp-Param-Size": "42.0", "Mcp-Param-Sure": "true" },
+        ],
+        [{ deep: { tenant: "a" } }, { "Mcp-Param-Tenant": "a" }],
+      ];
+      for (const [given, headers] of right) assert.equal(await status(given, headers), 200, JSON.stringify(headers));
+    }
+  });
 
   it("asks the very client whose call it is, when two wait at one pooled server without sessions", async () => {
     const two = await Promise.all(

@@ -2,6 +2,7 @@
 import type { ServerFacts } from "../pool/catalog.ts";
 import type { Item, ListName } from "../upstream/handshake.ts";
 import { fits, readable } from "./entries.ts";
+import { mirroredParams, type MirroredParam } from "../mirrored-params.ts";
 import { NameBook, type NamedItem } from "./names.ts";
 
 /** Characters of instructions in all; each server gets an equal share of it at least. */
@@ -21,6 +22,8 @@ export interface Merged {
   lists: Record<ListName, Buffer>;
   tools: NameBook;
   prompts: NameBook;
+  /** What is to be said again in headers, of the tools that want any, by the names under which they are offered. */
+  mirrored: Map<string, MirroredParam[]>;
   /** Which server a resource comes from. */
   origins: Map<string, string>;
   templates: { server: string; fits: (uri: string) => boolean }[];
@@ -62,6 +65,11 @@ function build(given: Part[], isPrefixed: boolean): Merged {
     return other === undefined;
   });
   const templates = each(parts, "resourceTemplates");
+  const mirrored = new Map<string, MirroredParam[]>();
+  for (const { name, inputSchema } of toolList) {
+    const params = mirroredParams(inputSchema);
+    if (typeof params !== "string" && params.length > 0) mirrored.set(String(name), params);
+  }
   const list = (name: ListName, items: unknown[]) => Buffer.from(JSON.stringify({ [name]: items }));
   return {
     capabilities: unionOf(parts),
@@ -80,6 +88,7 @@ function build(given: Part[], isPrefixed: boolean): Merged {
     },
     tools,
     prompts,
+    mirrored,
     origins,
     templates: templates.map(([server, item]) => ({
       server,

@@ -4,7 +4,10 @@ import type { Log } from "../../log.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { ListName } from "../upstream/handshake.ts";
 import type { ClientSide } from "./client-side.ts";
+import type { MirroredParam } from "../mirrored-params.ts";
+import type { Seat } from "../pool/seat.ts";
 import { merge, type Merged, type Part } from "./merge.ts";
+import { splitName } from "./names.ts";
 import type { SeatSet } from "./seats.ts";
 
 /** How long a list waits for servers that must be started for it; the ones that come later are told as a changed list. */
@@ -42,6 +45,27 @@ export class Offer {
   /** What is known now, without any start. */
   now(): Merged {
     return merge(this.#known(), this.#parts.isPrefixed);
+  }
+
+  /** Parameters of a tool that its calls say again in headers. Undefined: what its server offers is not known yet. */
+  mirrored(tool: string): MirroredParam[] | undefined {
+    const seat = this.#seatOf(tool);
+    if (seat !== undefined && seat.facts === undefined) return undefined;
+    return this.now().mirrored.get(tool) ?? [];
+  }
+
+  /** The same, by a start of the server if need be. Rejects with why it cannot be started. */
+  async learnMirrored(tool: string): Promise<MirroredParam[]> {
+    await this.#seatOf(tool)?.learn();
+    return this.mirrored(tool) ?? [];
+  }
+
+  #seatOf(tool: string): Seat | undefined {
+    const { seats, isPrefixed } = this.#parts;
+    if (!isPrefixed) return seats.all[0];
+    const names = seats.all.map(({ name }) => name);
+    const { server = "" } = this.now().tools.resolve(tool) ?? splitName(tool, names) ?? {};
+    return seats.named(server);
   }
 
   /** The client was shown in the front before what is known now. */

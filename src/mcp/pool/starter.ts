@@ -251,10 +251,13 @@ export class Starter {
     wire.become(initialize);
   }
 
-  #open({ server, scope, sessionId }: StartOrder, upstream: WireEvents): Promise<Wire> {
+  #open({ server, scope, sessionId, factsKey }: StartOrder, upstream: WireEvents): Promise<Wire> {
     const { link, nodes, clock, log, messageBytesMax, bearers } = this.#parts;
     const bearer = bearers.of(server);
-    if (server.kind !== "stdio") return openRemote({ server, clock, messageBytesMax, scope, bearer }, upstream);
+    if (server.kind !== "stdio") {
+      const tools = this.#parts.catalog.get(factsKey)?.lists.tools ?? [];
+      return openRemote({ server, clock, log, messageBytesMax, scope, bearer, tools }, upstream);
+    }
     return openStdio({ link, nodes, clock, log, server, sessionId, scope }, upstream);
   }
 }

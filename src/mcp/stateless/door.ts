@@ -78,7 +78,7 @@ export class StatelessDoor {
     try {
       const open = this.#assembly(visit, metadata);
       if ("status" in open) return deny(open);
-      const given = { ...received, open, metadata, headers, scopes: caller.scopes };
+      const given = { ...received, open, metadata, headers, sent: request.headers, scopes: caller.scopes };
       this.#service.serve(given, (params, onGone) => new Call(params, response, onGone), deny);
     } catch (thrown) {
       const error = asHoldfastError(thrown);

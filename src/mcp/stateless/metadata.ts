@@ -1,6 +1,7 @@
 /** What a request of the stateless era says of itself: in its headers, and equal to them in its body. */
 import type { IncomingMessage } from "node:http";
 import type { Envelope } from "../envelope.ts";
+import { headerText } from "../header-values.ts";
 import { allVersions, sessionVersions, statelessVersion } from "../headers.ts";
 import { rpcCode } from "../json-rpc.ts";
 import { refusal } from "../refusals.ts";
@@ -9,9 +10,6 @@ import { asciiText } from "../aggregate/answers.ts";
 import { canonical } from "../pool/pool.ts";
 import { isObject } from "../upstream/words.ts";
 import { isLevel } from "./log-levels.ts";
-
-/** Error codes that revision 2026-07-28 reserves. */
-const statelessCode = { headerMismatch: -32_020, missingCapability: -32_021, unsupportedVersion: -32_022 };
 
 const prefix = "io.modelcontextprotocol/";
 const ownKeys = ["protocolVersion", "clientInfo", "clientCapabilities", "logLevel"].map((key) => prefix + key);
@@ -46,8 +44,8 @@ export function namesStateless(request: IncomingMessage): boolean {
   return version === statelessVersion || session === undefined;
 }
 
-function mismatch(message: string): Refusal {
-  return refusal(400, statelessCode.headerMismatch, "invalid_params", `Header mismatch: ${message}`);
+export function mismatch(message: string): Refusal {
+  return refusal(400, rpcCode.headerMismatch, "invalid_params", `Header mismatch: ${message}`);
 }
 
 function malformed(message: string): Refusal {
@@ -92,7 +90,7 @@ function versionMissing(): Refusal {
 
 function versionUnknown(requested: string): Refusal {
   const message = `Unsupported protocol version ${requested}; supported: ${allVersions.join(", ")}`;
-  const { status, fault } = refusal(400, statelessCode.unsupportedVersion, "invalid_params", message);
+  const { status, fault } = refusal(400, rpcCode.unsupportedVersion, "invalid_params", message);
   return { status, fault: { ...fault, data: { supported: allVersions, requested } } };
 }
 
@@ -106,19 +104,12 @@ function headerProblem(request: IncomingMessage, envelope: Envelope, body: Buffe
   const name = textAt(body, start, end);
   if (name === undefined) return malformed(`params.${isRead ? "uri" : "name"} is missing`);
   if (typeof given !== "string") return mismatch("the Mcp-Name header is missing");
-  const decoded = decodeHeader(given);
+  const decoded = headerText(given);
   return decoded === name ? undefined : mismatch(differs("Mcp-Name", decoded ?? given, name));
 }
 
 function differs(header: string, value: string, body: string): string {
   return `${header} header value '${value}' does not match body value '${body}'`;
-}
-
-/** A value that cannot stand in a header is sent as `=?base64?…?=`. Undefined: that is not base64. */
-function decodeHeader(value: string): string | undefined {
-  const encoded = /^=\?base64\?(.*)\?=$/s.exec(value)?.[1];
-  if (encoded === undefined) return value;
-  return /^[A-Za-z0-9+/]*={0,2}$/.test(encoded) ? Buffer.from(encoded, "base64").toString("utf8") : undefined;
 }
 
 /** Undefined: not there, or no string. */

@@ -1,5 +1,6 @@
 /** What the stateless era wants of a result that the session era does not say: its type, and how long it may be kept. */
 import { readEnvelope } from "../envelope.ts";
+import { rpcCode } from "../json-rpc.ts";
 import type { InitializeResult } from "../upstream/handshake.ts";
 import { allVersions, statelessVersion } from "../headers.ts";
 
@@ -52,13 +53,18 @@ export function refusesSessions(line: Buffer): boolean {
 
 /** Codes of the session era that the stateless one must not say, and what it says instead. */
 const codes: Record<number, number> = { [-32_002]: -32_602 };
-const methodUnknown = -32_601;
+
+/** The HTTP status that goes with an error; for most it is an answer like any other. */
+export function statusOf(code: number): number {
+  if (code === rpcCode.methodUnknown) return 404;
+  return code === rpcCode.headerMismatch ? 400 : 200;
+}
 
 /** An error of a server as a stateless client may hear it, with the HTTP status that goes with it. */
 export function errorAnswer(line: Buffer): { line: Buffer; status: number } {
   const message = JSON.parse(line.toString("utf8")) as { error?: { code?: unknown } | null };
   const code = Number(message.error?.code);
-  const status = code === methodUnknown ? 404 : 200;
+  const status = statusOf(code);
   const other = codes[code];
   if (other === undefined) return { line, status };
   const { idStart, idEnd } = readEnvelope(line);

@@ -1,5 +1,5 @@
 /** Serves the requests of stateless clients, whatever carried them: each becomes a call of the session that stands for its client. */
-import type { OutgoingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import type { Clock } from "../../clock.ts";
 import type { TokenScope } from "../../keeper/protocol/messages.ts";
 import { downFault } from "../aggregate/answers.ts";
@@ -8,13 +8,14 @@ import type { Hub } from "../aggregate/hub.ts";
 import type { CallParams } from "../call.ts";
 import { statelessVersion } from "../headers.ts";
 import { rpcCode } from "../json-rpc.ts";
+import { mirrorProblem, type MirroredParam } from "../mirrored-params.ts";
 import type { Received } from "../receive.ts";
 import { refusal } from "../refusals.ts";
 import type { Refusal } from "../reply.ts";
 import { isObject } from "../upstream/words.ts";
 import { listen } from "./listen.ts";
 import { lower } from "./log-levels.ts";
-import { sessionMeta, type Metadata } from "./metadata.ts";
+import { mismatch, sessionMeta, type Metadata } from "./metadata.ts";
 import { discovery } from "./results.ts";
 import { isOurState, Retained } from "./retained.ts";
 import type { BeginRound } from "./round.ts";
@@ -39,6 +40,8 @@ export interface StatelessRequest extends Received {
   scopes: ReadonlySet<TokenScope>;
   /** For the answer, where it has headers. */
   headers: OutgoingHttpHeaders;
+  /** Those that came with it; undefined: it came over a line, which has none. */
+  sent?: IncomingHttpHeaders;
 }
 
 /** Why the method cannot be asked for in this revision, or undefined. */
@@ -58,8 +61,13 @@ export class StatelessService {
 
   /** `begin` makes what carries the answer; `deny` refuses without a round. */
   serve(request: StatelessRequest, begin: BeginRound, deny: (no: Refusal) => void): void {
-    const { open, envelope, body, metadata } = request;
+    const { open, envelope, body, metadata, sent } = request;
     const { method } = envelope;
+    const hasHeaders = method === "tools/call" && envelope.nameStart > 0 && sent !== undefined;
+    const name = hasHeaders ? (JSON.parse(body.toString("utf8", envelope.nameStart, envelope.nameEnd)) as string) : "";
+    const mirrored = hasHeaders ? open.offer.mirrored(name) : [];
+    const problem = headersProblem(mirrored ?? [], request);
+    if (problem !== undefined) return deny(problem);
     const params = this.#callParams(request);
     if (envelope.hasState && this.#goOn(request, params, begin, deny)) return;
     const side = open.client as StatelessSide;
@@ -82,7 +90,21 @@ export class StatelessService {
       const level = lower(open.logLevel, metadata.logLevel);
       if (level !== open.logLevel) open.setLogLevel(level);
     }
-    open.request(call, envelope, body);
+    if (mirrored !== undefined) open.request(call, envelope, body);
+    else void this.#learnFirst(name, request, call);
+  }
+
+  /** What the tool wants said in headers is known once its server has been asked. */
+  async #learnFirst(name: string, request: StatelessRequest, call: StatelessCall): Promise<void> {
+    const { open, envelope, body } = request;
+    open.client.begin(call);
+    try {
+      const problem = headersProblem(await open.offer.learnMirrored(name), request);
+      if (problem !== undefined) call.fail(problem.fault);
+      else if (!call.done) open.request(call, envelope, body);
+    } catch (thrown) {
+      call.fail(downFault(thrown));
+    }
   }
 
   async #discover(open: Assembly, call: StatelessCall): Promise<void> {
@@ -127,4 +149,12 @@ export class StatelessService {
       sessionMeta: sessionMeta(metadata, hasToken ? number : undefined),
     };
   }
+}
+
+/** Why the headers of a tool's call do not say what its arguments say, or undefined. */
+function headersProblem(params: MirroredParam[], { body, sent = {} }: StatelessRequest): Refusal | undefined {
+  if (params.length === 0) return undefined;
+  const message = JSON.parse(body.toString("utf8")) as { params?: { arguments?: unknown } };
+  const problem = mirrorProblem(params, message.params?.arguments, sent);
+  return problem === undefined ? undefined : mismatch(problem);
 }

@@ -21,7 +21,7 @@ import { numberAt } from "../upstream/words.ts";
 import { passesLevel } from "./log-levels.ts";
 import type { Metadata } from "./metadata.ts";
 import { inputRequest, questionMethods, type InputRequest } from "./questions.ts";
-import { errorAnswer, resultMembers } from "./results.ts";
+import { errorAnswer, resultMembers, statusOf } from "./results.ts";
 import { requestDigest, type Retained } from "./retained.ts";
 import type { BeginRound, Changes, Round } from "./round.ts";
 import type { StatelessSide, Suspended } from "./side.ts";
@@ -208,7 +208,7 @@ export class StatelessCall implements PatientCall, Suspended {
     }
     this.#over();
     if ("line" in answer) this.#round?.answer(answer.line, [], () => {}, undefined, answer.status);
-    else this.#round?.fail(answer, answer.code === rpcCode.methodUnknown ? 404 : undefined);
+    else this.#round?.fail(answer, statusOf(answer.code));
   }
 
   /** It has its answer, or needs none. What the server still wants to know it will not. */

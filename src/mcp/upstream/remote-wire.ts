@@ -6,10 +6,13 @@ import type { OutgoingHttpHeaders } from "node:http";
 import type { Clock, Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { FrontServer } from "../../keeper/protocol/messages.ts";
+import type { Log } from "../../log.ts";
 import { readEnvelope, type Envelope } from "../envelope.ts";
 import type { Bearer } from "../../oauth/bearer.ts";
 import { errorBody, rpcCode } from "../json-rpc.ts";
-import { refusalOf, statelessHeaders } from "./stateless-http.ts";
+import { refusalOf, statelessHeaders, type RefusedRequest } from "./stateless-http.ts";
+import type { Item } from "./handshake.ts";
+import { nextCursor, ToolHeaders } from "./tool-headers.ts";
 import type { ServerEvent } from "./event-parser.ts";
 import { authorizedExchange, type Ongoing } from "./authorized.ts";
 import { exchange, type ExchangeEvents } from "./exchange.ts";
@@ -17,6 +20,8 @@ import type { Wire, WireEvents } from "./wire.ts";
 
 /** Requests to one remote server at one time; more are refused as to a server that does not keep up. */
 const exchangesMax = 256;
+/** Pages of its tools that a server is asked for when it refused the headers of a call. */
+const pagesMax = 100;
 /** Time for a remote server to take note that its session is over. */
 const farewellMs = 2000;
 /** Waits before the listening stream is opened again: the first, and the longest. */
@@ -28,6 +33,9 @@ export interface RemoteParams {
   messageBytesMax: number;
   /** Of a server at which one logs in. */
   bearer: Bearer | undefined;
+  /** Its tools, as far as they are known. */
+  tools: Item[];
+  log: Log;
 }
 
 export class RemoteWire implements Wire {
@@ -37,6 +45,7 @@ export class RemoteWire implements Wire {
   readonly #live = new Set<Ongoing>();
   /** Requests of the stateless era, by their ids. */
   readonly #cancellable = new Map<string, Ongoing>();
+  readonly #toolHeaders: ToolHeaders;
   readonly #isSse: boolean;
   #url: URL;
   #sessionId: string | undefined;
@@ -56,32 +65,48 @@ export class RemoteWire implements Wire {
   private constructor(params: RemoteParams, events: WireEvents) {
     this.#params = params;
     this.#events = events;
-    this.#isSse = params.server.kind === "sse";
-    this.#url = new URL(params.server.url ?? "");
+    const { server, tools, log } = params;
+    this.#toolHeaders = new ToolHeaders(tools, (tool, why) =>
+      log("mcp.tool_unlisted", { server: server.name, tool, why }),
+    );
+    this.#isSse = server.kind === "sse";
+    this.#url = new URL(server.url ?? "");
   }
 
   send(line: Buffer): boolean {
     if (this.#closed || this.#live.size >= exchangesMax) return false;
     const envelope = readEnvelope(line);
     if (envelope.method === "notifications/cancelled" && this.#cancel(envelope, line)) return true;
+    this.#post(envelope, line);
+    return true;
+  }
+
+  #post(envelope: Envelope, line: Buffer, isAgain = false): void {
     const id = envelope.kind === "request" ? line.toString("latin1", envelope.idStart, envelope.idEnd) : undefined;
     let isAnswered = id === undefined || this.#isSse;
     const isStateless = envelope.versionStart > 0;
-    const request = this.#exchange("POST", line, isStateless ? statelessHeaders(envelope, line) : {}, {
+    const mirrored = isStateless ? this.#toolHeaders.of(envelope, line) : {};
+    const more = isStateless ? { ...statelessHeaders(envelope, line), ...mirrored } : {};
+    const request = this.#exchange("POST", line, more, {
       onRefusal: (words) => {
         const refused = isStateless && id !== undefined ? refusalOf(words, id) : undefined;
-        if (refused !== undefined) this.#events.onLine(refused, () => {});
-        isAnswered ||= refused !== undefined;
+        if (refused === undefined) return;
+        isAnswered = true;
+        const isStale = refused.code === rpcCode.headerMismatch && envelope.method === "tools/call" && !isAgain;
+        if (isStale) this.#again(envelope, line, mirrored, refused);
+        else this.#events.onLine(refused.line, () => {});
       },
       onHead: ({ headers }) => {
         const session = headers["mcp-session-id"];
         if (typeof session === "string") this.#sessionId ??= session;
       },
       onEvent: (event, release) => {
-        isAnswered ||= this.#hear(event, release) === id;
+        const isList = isStateless && envelope.method === "tools/list" && event.name === "message";
+        const heard = isList ? { ...event, data: this.#toolHeaders.hear(event.data) } : event;
+        isAnswered ||= this.#hear(heard, release) === id;
       },
       onEnd: (problem, status) => {
-        if (id !== undefined) this.#cancellable.delete(id);
+        if (id !== undefined && this.#cancellable.get(id) === request) this.#cancellable.delete(id);
         if (status === 404 && this.#sessionId !== undefined) return this.#lost("has ended our session (HTTP 404)");
         if (!isAnswered || (problem !== undefined && id !== undefined && this.#isSse))
           this.#answerFor(id ?? "null", problem ?? "it ended its answer without one");
@@ -89,12 +114,50 @@ export class RemoteWire implements Wire {
       },
     });
     if (isStateless && id !== undefined) this.#cancellable.set(id, request);
-    return true;
+  }
+
+  /** The server wants other headers: its tools may be others than those that are known, so it is asked for them, once. */
+  #again(envelope: Envelope, line: Buffer, sent: OutgoingHttpHeaders, refused: RefusedRequest): void {
+    this.#relist(envelope, line, pagesMax, undefined, () => {
+      const isSame = JSON.stringify(this.#toolHeaders.of(envelope, line)) === JSON.stringify(sent);
+      if (isSame) return this.#events.onLine(refused.line, () => {});
+      this.#post(envelope, line, true);
+      // Whoever knows its tools knows old ones.
+      this.#events.onLine(Buffer.from('{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}'), () => {});
+    });
+  }
+
+  /** Asks for the tools on behalf of a call, and with what that said of its client. `then` runs unless the call was given up. */
+  #relist(envelope: Envelope, line: Buffer, pages: number, cursor: string | undefined, then: () => void): void {
+    const id = line.toString("latin1", envelope.idStart, envelope.idEnd);
+    const { params } = JSON.parse(line.toString("utf8")) as { params: { _meta: Record<string, unknown> } };
+    const { progressToken: _, ...meta } = params._meta;
+    const asked = { _meta: meta, ...(cursor === undefined ? {} : { cursor }) };
+    const body = Buffer.from(JSON.stringify({ jsonrpc: "2.0", id: "tools", method: "tools/list", params: asked }));
+    let next: string | undefined;
+    const request = this.#exchange("POST", body, statelessHeaders(readEnvelope(body), body), {
+      onEvent: ({ name, data }, release) => {
+        if (name === "message") {
+          this.#toolHeaders.hear(data);
+          next = nextCursor(data);
+        }
+        release();
+      },
+      onEnd: () => {
+        if (this.#closed || this.#cancellable.get(id) !== request) return;
+        this.#cancellable.delete(id);
+        if (next === undefined || pages === 1) return then();
+        this.#relist(envelope, line, pages - 1, next, then);
+      },
+    });
+    this.#cancellable.set(id, request);
   }
 
   /** Without a session the end of a request's connection is what cancels it. */
   #cancel({ requestStart, requestEnd }: Envelope, line: Buffer): boolean {
-    const request = this.#cancellable.get(line.toString("latin1", requestStart, requestEnd));
+    const id = line.toString("latin1", requestStart, requestEnd);
+    const request = this.#cancellable.get(id);
+    this.#cancellable.delete(id);
     request?.destroy();
     return request !== undefined;
   }

@@ -1,6 +1,7 @@
 /** What streamable HTTP of the stateless era adds to a request, and how it says no. */
 import type { OutgoingHttpHeaders } from "node:http";
 import type { Envelope } from "../envelope.ts";
+import { headerValue } from "../header-values.ts";
 
 /** Requests that say in a header what they are about, and where it stands. */
 const named: Record<string, "name" | "uri"> = { "tools/call": "name", "prompts/get": "name", "resources/read": "uri" };
@@ -17,21 +18,19 @@ export function statelessHeaders(envelope: Envelope, line: Buffer): OutgoingHttp
   return start === 0 ? headers : { ...headers, "mcp-name": text(start, end) };
 }
 
-/** A value that cannot stand in a header as it is, or that looks encoded, is encoded. */
-function headerValue(value: string): string {
-  const isPlain = /^[!-~](?:[ -~]*[!-~])?$/.test(value) && !(value.startsWith("=?base64?") && value.endsWith("?="));
-  return isPlain ? value : `=?base64?${Buffer.from(value).toString("base64")}?=`;
+export interface RefusedRequest {
+  code: number;
+  /** As the answer to the request. */
+  line: Buffer;
 }
 
-/** The JSON-RPC error in a refusal, as the answer to the request with this id; undefined: there is none. */
-export function refusalOf(words: string, id: string): Buffer | undefined {
+/** The JSON-RPC error in the refusal of the request with this id; undefined: there is none. */
+export function refusalOf(words: string, id: string): RefusedRequest | undefined {
   try {
     const { error } = JSON.parse(words) as { error?: { code?: unknown } };
     if (typeof error?.code !== "number") return undefined;
-    return Buffer.concat([
-      Buffer.from(`{"jsonrpc":"2.0","id":${id},"error":`, "latin1"),
-      Buffer.from(`${JSON.stringify(error)}}`),
-    ]);
+    const head = Buffer.from(`{"jsonrpc":"2.0","id":${id},"error":`, "latin1");
+    return { code: error.code, line: Buffer.concat([head, Buffer.from(`${JSON.stringify(error)}}`)]) };
   } catch {
     return undefined; // words for people: whoever asked hears them with the status
   }
