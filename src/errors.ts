@@ -44,6 +44,7 @@ export const errorCodes = {
   node_absent: "the node is not connected",
   node_lost: "the node was lost; what became of its run is not known yet",
   node_name_taken: "another node has that name",
+  node_approved: "the node is approved",
   input_full: "the run does not read its input",
   keys_invalid: "no such key",
   request_refused: "the keeper refuses what the front asked",

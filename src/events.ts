@@ -48,6 +48,7 @@ interface LifecycleEvents {
   "node.approved": { node: string; name: string; by: string };
   "node.rejected": { node: string; name: string };
   "node.revoked": { node: string; name: string };
+  "node.forgotten": { node: string; name: string };
   /** `instance`: one life of the node's keeper. */
   "node.connected": { node: string; name: string; address: string; instance: string };
   /** `why`: as of `connection.closed`, or `replaced`: it came back over another connection. */
@@ -140,6 +141,7 @@ export const lifecycleMeanings: Record<LifecycleName, string> = {
   "node.approved": "a node may run things from now on",
   "node.rejected": "a node was refused by an admin",
   "node.revoked": "a node's approval was taken back",
+  "node.forgotten": "what was known and decided about a node was taken off the list",
   "node.connected": "a node is here and has said what it runs",
   "node.lost": "its connection ended; its runs have their lease",
   "token.added": "a token is good from now on",

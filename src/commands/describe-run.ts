@@ -31,6 +31,13 @@ export function describeUse(run: RunView, now = Date.now()): string {
   return `${size(outputBytes)} printed, idle ${duration(now - last)}${viewed}${grows}`;
 }
 
+/** A run of a node that did not come back is given up: nobody saw its end. A host over ssh is looked at again. */
+export function describeState({ state, host, endReason }: RunView): string {
+  const isNodes = host !== "local" && !host.startsWith("ssh:");
+  const isGivenUp = state === "lost" && isNodes && (endReason === "node-lost" || endReason === "keeper-lost");
+  return isGivenUp ? "lost (given up)" : state;
+}
+
 export function describeBackground(run: RunView): string {
   const words = [`run ${run.id}`, run.kind];
   if (run.scopeKey !== null) words.push(`scope ${run.scopeKey}`);
@@ -39,7 +46,7 @@ export function describeBackground(run: RunView): string {
     const rss = run.processes.reduce((sum, { rssBytes }) => sum + rssBytes, 0);
     const tree =
       run.processes.length === 0 ? "" : `, ${count(run.processes.length, "process", "processes")}, ${megabytes(rss)}`;
-    words.push(`${run.state} for ${duration(Date.now() - run.startedAt)}${tree}, ${describeUse(run)}`);
+    words.push(`${describeState(run)} for ${duration(Date.now() - run.startedAt)}${tree}, ${describeUse(run)}`);
   }
   return `${words.join("  ")}  ${clip(run.command)}`;
 }

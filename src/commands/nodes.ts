@@ -51,6 +51,11 @@ export async function decideNode(context: CommandContext, verb: "reject" | "revo
   return tell(context, node, ({ name }) => `${name} is ${node.state}`);
 }
 
+export async function forgetNode(context: CommandContext, word: string): Promise<number> {
+  const node = await new GatewayClient(context).call("node.forget", { node: word });
+  return tell(context, node, ({ name }) => `${name} is forgotten`);
+}
+
 export async function renameNode(context: CommandContext, word: string, name: string): Promise<number> {
   const node = await new GatewayClient(context).call("node.rename", { node: word, name });
   return tell(context, node, () => `${node.id} is called ${node.name} now`);

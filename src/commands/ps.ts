@@ -3,7 +3,7 @@ import { GatewayClient } from "../client/rpc.ts";
 import type { ProcessView, RunView } from "../keeper/protocol/messages.ts";
 import type { SessionView } from "../sessions/session.ts";
 import type { CommandContext } from "./context.ts";
-import { clip, describeUse, groupEqual } from "./describe-run.ts";
+import { clip, describeState, describeUse, groupEqual } from "./describe-run.ts";
 import { count, duration, megabytes, printJson, printLines } from "./print.ts";
 
 export async function ps(context: CommandContext, options: { all: boolean }): Promise<number> {
@@ -57,7 +57,7 @@ function describeRun(run: RunView): string[] {
     run.survivors.length === 0 ? "" : `  CANNOT BE ENDED: pid ${run.survivors.map(({ pid }) => pid).join(", ")}`;
   const scope = `${run.scopeKey === null ? "" : `  scope ${run.scopeKey}`}${run.host === "local" ? "" : `  on ${run.host}`}`;
   const use = run.background === null ? "" : `, ${describeUse(run)}`;
-  const head = `run ${run.id}  ${run.server ?? run.kind}${scope}  ${run.state}  ${figures}${use}${left}`;
+  const head = `run ${run.id}  ${run.server ?? run.kind}${scope}  ${describeState(run)}  ${figures}${use}${left}`;
   return [head, ...processTree(processes)];
 }
 

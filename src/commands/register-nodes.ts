@@ -46,6 +46,13 @@ export function addNodes(program: Command, context: ContextOf, onDone: OnDone): 
   decide("reject", "refuse a node, now and when it comes again");
   decide("revoke", "take an approval back; what runs there is ended, and its connection with it");
   nodes
+    .command("forget")
+    .description("take a node that is not approved off the list")
+    .argument("<node>", nodeWords)
+    .action(async (node: string, _: object, command: Command) => {
+      onDone(await (await load()).forgetNode(context(command), node));
+    });
+  nodes
     .command("rename")
     .description("call a node something else")
     .argument("<node>", nodeWords)

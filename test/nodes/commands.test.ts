@@ -117,6 +117,8 @@ it(
     assert.equal(await good(home, "nodes", "revoke", "loom"), "loom is revoked\n");
     assert.equal(await press.ended(), 1);
     assert.match(press.stderr, /revoked/);
+    const kept = await holdfast(home, "nodes", "forget", "mill");
+    assert.match(kept.stderr, /node mill is approved; `holdfast nodes revoke` ends what runs there/);
 
     // Everything anew: the run ends with the life in which it was started, and the node comes back to the next one.
     const onMill = await start("mill");
@@ -127,6 +129,8 @@ it(
     const reasons = new Map(ended.map(({ id, state, endReason }) => [id, `${state} ${endReason}`]));
     assert.deepEqual([reasons.get(onLoom), reasons.get(onMill)], ["exited cancelled", "exited shutdown"]);
     assert.deepEqual(mill.home.marked("HOLDFAST_RUN"), [], "nothing runs over there");
+    assert.equal(await good(home, "nodes", "forget", "loom"), "loom is forgotten\n");
+    assert.doesNotMatch(await good(home, "nodes", "list"), /loom/);
     await good(home, "stop");
     await mill.reaches("lost", 2);
   },

@@ -87,6 +87,23 @@ describe("a node's way in", { timeout: 60_000, concurrency: 4 }, () => {
     }
   });
 
+  it("knows nothing any more of whom an admin forgot: who waited, or was rejected, is a new one", async () => {
+    const key = new Key();
+    await using waiting = connect(key);
+    await waiting.hears("pending");
+    assert.equal(((await call("node.forget", { node: key.id })) as { waiting: boolean }).waiting, true);
+    await waiting.closed;
+    assert.equal(await seen(key.id), undefined);
+    await using rejected = connect(key);
+    await rejected.hears("pending");
+    await call("node.reject", { node: key.id });
+    await rejected.closed;
+    await call("node.forget", { node: key.id });
+    await using again = connect(key);
+    await again.hears("pending");
+    assert.equal((await seen(key.id))?.state, "pending");
+  });
+
   it("is opened by an invitation once, and by no other word", async () => {
     const secret = await invite();
     await using _first = await arrive(new Key(), { invite: secret });

@@ -10,9 +10,11 @@ import { HoldfastError } from "../../src/errors.ts";
 import { Admission } from "../../src/keeper/background/admission.ts";
 import type { PersonAnswer } from "../../src/keeper/background/consent.ts";
 import { requestsMax, type BackgroundSpec } from "../../src/keeper/protocol/background.ts";
+import type { KeeperLink } from "../../src/keeper/protocol/link.ts";
 import { openNodesDatabase } from "../../src/nodes/gateway/database.ts";
 import { Roster } from "../../src/nodes/gateway/roster.ts";
 import { NodeLink } from "../../src/nodes/gateway/link.ts";
+import { Nodes } from "../../src/nodes/gateway/nodes.ts";
 import { NodeRuns } from "../../src/nodes/gateway/node-runs.ts";
 import { RemoteNode } from "../../src/nodes/gateway/remote-node.ts";
 import { NodesBook } from "../../src/nodes/gateway/rows.ts";
@@ -115,7 +117,13 @@ describe("a lease", () => {
         node.arrive(link, []);
         return link;
       };
-      const far = new RunsOnNodes({ runs, leaseMs: 30_000, byName: () => node, byId: () => node });
+      const far = new RunsOnNodes({
+        runs,
+        leaseMs: 30_000,
+        byName: () => node,
+        byId: () => node,
+        isApproved: () => true,
+      });
       const lose = (link: NodeLink, forMs: number) => {
         link.lose();
         node.leave(link);
@@ -189,6 +197,50 @@ describe("a gateway whose disk is full", () => {
     assert.equal(roster.revoke("one").state, "revoked");
     book.close();
     disk[Symbol.dispose]();
+    rmSync(directory, { recursive: true });
+  });
+});
+
+describe("runs of a node that is away for good", () => {
+  it("are not shown as live once it is revoked, hold no scope, and go with it when it is forgotten", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "holdfast-forget-"));
+    const book = new NodesBook(openNodesDatabase(directory, () => {}));
+    const id = "0123456789abcdef".repeat(2);
+    const about = JSON.stringify({ version: "", platform: "", arch: "", tier: "", hostname: "" });
+    const times = { createdAt: 1, decidedAt: 1, lastSeenAt: 1 };
+    book.nodes.put({ id, publicKey: "k", name: "far", state: "approved", about, ...times });
+    const whose = { sessionId: null, scopeKey: "one", onFrontLoss: "keep", server: null, kind: "exec" } as const;
+    const noEnd = { endedAt: null, leaderEndedAt: null, endReason: null, exitCode: null, signal: null };
+    const what = { id: "n1-0123456789ab", epoch: 1, node: id, command: "true", cwd: null, startedAt: 1 };
+    book.runs.put({ ...what, ...whose, ...noEnd, state: "running" });
+    book.close();
+    const local: string[] = [];
+    const keeper = {
+      ask: async (name: string) => {
+        local.push(name);
+        return [];
+      },
+    } as unknown as Pick<KeeperLink, "ask">;
+    const config = { leaseMs: 1000, beatMs: 200, pendingMs: 1000 };
+    // The next life of the keeper: what the one before started is given up at once.
+    const open = () => new Nodes({ config, directory, epoch: 2, version: "0", fingerprint: "", keeper, log: () => {} });
+    const nodes = open();
+    const shown = async (all: boolean) =>
+      (await nodes.router.ask("run.list", { all })).map((run) => `${run.state} ${run.endReason}`);
+    assert.deepEqual(await shown(false), ["lost keeper-lost"], "it may come back");
+    assert.throws(() => nodes.forget("far"), { code: "node_approved", message: /nodes revoke/ });
+    assert.equal((await nodes.revoke("far")).runs, 0);
+    assert.deepEqual([await shown(false), await shown(true)], [[], ["lost keeper-lost"]]);
+    assert.deepEqual([nodes.describe("far").runs, nodes.runStates().get("lost")], [[], 0]);
+    await nodes.router.ask("exec.start", { ...spec, scopeKey: "one", replaceExistingScope: true });
+    assert.equal(local.at(-1), "exec.start", "the scope is free");
+    assert.equal(nodes.approve("far").runs, 1, "it may come back again");
+    await nodes.revoke("far");
+    assert.equal(nodes.forget("far").state, "revoked");
+    nodes.close();
+    const next = open();
+    assert.deepEqual([next.list(), await next.router.ask("run.list", { all: true })], [[], []]);
+    next.close();
     rmSync(directory, { recursive: true });
   });
 });

@@ -118,6 +118,14 @@ export const nodeApi = {
     result: nodeShape,
     errors: ["node_unknown"],
   }),
+  "node.forget": method({
+    summary:
+      "Takes a node that is not approved off the list, with the records of what it ran; should it come again, it is a new one. Answers with what it was.",
+    scope: "admin",
+    params: z.strictObject({ node }),
+    result: nodeShape,
+    errors: ["node_unknown", "node_approved"],
+  }),
   "node.rename": method({
     summary: "Gives a node another name; what it runs is shown under it from now on.",
     scope: "admin",

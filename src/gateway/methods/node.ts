@@ -17,6 +17,7 @@ export function nodeHandlers(nodes: Nodes, runs: RunService, urls: string[]): Na
     "node.approve": ({ node, name }) => nodes.approve(node, name),
     "node.reject": ({ node }) => nodes.reject(node),
     "node.revoke": ({ node }) => nodes.revoke(node),
+    "node.forget": ({ node }) => nodes.forget(node),
     "node.rename": ({ node, name }) => nodes.rename(node, name),
     "node.invite": ({ name, validMs }) => {
       const { secret, expiresAt } = nodes.invite(validMs, name ?? null);

@@ -78,7 +78,8 @@ export class Nodes {
     this.#runs = new NodeRuns(this.#book, epoch, log);
     const remote = (id: string) => this.#remote(id);
     const byName = (name: string) => this.#byName(name);
-    this.#far = new RunsOnNodes({ runs: this.#runs, leaseMs: config.leaseMs, byName, byId: remote });
+    const isApproved = (id: string) => this.#roster.get(id)?.state === "approved";
+    this.#far = new RunsOnNodes({ runs: this.#runs, leaseMs: config.leaseMs, byName, byId: remote, isApproved });
     this.router = new Router(keeper, this.#far);
     this.#reception = new Reception({ roster: this.#roster, times: config, fingerprint, version, log, remote });
     // Those with runs of the front before have their lease to come back, from now on.
@@ -102,7 +103,7 @@ export class Nodes {
   /** Throws `node_unknown`. */
   describe(word: string): { node: NodeView; runs: RunView[] } {
     const node = this.#roster.find(word);
-    const live = this.#runs.of(node.id).filter((run) => !run.exited);
+    const live = this.#far.live().filter(({ row }) => row.node === node.id);
     return { node: this.#view(node), runs: live.map((run) => this.#remote(node.id).view(run)) };
   }
 
@@ -125,6 +126,20 @@ export class Nodes {
     const node = this.#roster.revoke(word);
     this.#parts.log("node.revoked", { node: node.id, name: node.name });
     return this.#dismiss(node, "node_revoked");
+  }
+
+  /** One that is not approved, with the records of what it ran. Throws `node_approved`. Returns it as it was. */
+  forget(word: string): NodeView {
+    const was = this.#view(this.#roster.find(word));
+    const { id, name } = this.#roster.forget(word);
+    this.#parts.log("node.forgotten", { node: id, name });
+    this.#reception.forgotten(id);
+    for (const run of this.#runs.of(id)) {
+      this.#runs.giveUp(run, "node-lost");
+      this.#runs.forget(run);
+    }
+    this.#remotes.delete(id);
+    return was;
   }
 
   rename(word: string, name: string): NodeView {
@@ -156,7 +171,7 @@ export class Nodes {
       ["running", 0],
       ["lost", 0],
     ]);
-    for (const { state } of this.#far.views()) if (state !== "exited") counts.set(state, (counts.get(state) ?? 0) + 1);
+    for (const { state } of this.#far.views()) counts.set(state, (counts.get(state) ?? 0) + 1);
     return counts;
   }
 
@@ -222,7 +237,7 @@ export class Nodes {
   #view(known: KnownNode): NodeView {
     const { publicKey: _, ...node } = this.#roster.get(known.id) ?? known;
     const link = this.#remotes.get(node.id)?.link;
-    const live = this.#runs.of(node.id).filter((run) => !run.exited);
+    const live = this.#far.live().filter(({ row }) => row.node === node.id);
     const here = {
       address: link?.wire.address ?? null,
       connectedAt: link?.openedAt ?? null,

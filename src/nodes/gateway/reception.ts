@@ -70,6 +70,11 @@ export class Reception {
     }
   }
 
+  /** It is nobody now: whoever waits with that key may come again, as a stranger. */
+  forgotten(id: string): void {
+    for (const visit of this.#visits) if (visit.proven?.id === id) visit.end("revoked", "an admin forgot this node");
+  }
+
   /** Doors shut, and everybody out. */
   close(): void {
     this.#isClosed = true;

@@ -138,6 +138,21 @@ export class Roster {
     return this.#decide(this.find(word), "revoked");
   }
 
+  /** What was decided about it is gone too: a stranger, should it come again. Throws `node_approved`. */
+  forget(word: string): KnownNode {
+    const node = this.find(word);
+    if (node.state === "approved") {
+      const remedy = "`holdfast nodes revoke` ends what runs there and puts it out; then it can be forgotten";
+      throw new HoldfastError("node_approved", `node ${node.name} is approved; ${remedy}`);
+    }
+    record(() => {
+      this.#book.nodes.remove(node.id);
+      this.#nodes.delete(node.id);
+      this.#book.makeDurable();
+    });
+    return node;
+  }
+
   rename(word: string, name: string): KnownNode {
     const node = { ...this.find(word), name: checkName(name) };
     if (node.state === "approved") this.#mustBeFree(node);

@@ -20,6 +20,8 @@ export interface RunsOnNodesParts {
   /** The approved node of that name. Throws `node_unknown`. */
   byName: (name: string) => RemoteNode;
   byId: (id: string) => RemoteNode;
+  /** A node that is not may not come back, and so never says what became of what it ran. */
+  isApproved: (id: string) => boolean;
 }
 
 export class RunsOnNodes {
@@ -155,15 +157,21 @@ export class RunsOnNodes {
     throw new HoldfastError("run_unknown", message);
   }
 
-  /** As they are known here: no node is asked. */
+  /** What runs, or may run: not what was given up on a node that may not come back. */
+  live(): NodeRun[] {
+    const { runs, isApproved } = this.#parts;
+    return runs.all.filter((run) => !run.exited && (!run.givenUp || isApproved(run.row.node)));
+  }
+
+  /** The live ones as they are known here: no node is asked. */
   views(): RunView[] {
-    return this.#parts.runs.all.map((run) => this.#parts.byId(run.row.node).view(run));
+    return this.live().map((run) => this.#parts.byId(run.row.node).view(run));
   }
 
   /** With the processes of the live ones, as far as their nodes answer soon. */
   async list(all: boolean): Promise<RunView[]> {
     const { runs, byId } = this.#parts;
-    const shown = runs.all.filter((run) => all || !run.exited);
+    const shown = all ? runs.all : this.live();
     const nodes = new Set(shown.filter((run) => !run.settled).map(({ row }) => row.node));
     const answers = [...nodes].map((id) => byId(id).look(listBoundMs));
     const seen = new Map((await Promise.all(answers)).flat().map((view) => [view.id, view]));
