@@ -21,12 +21,16 @@ const entry = join(root, "dist/main.js");
 
 const server = (machine: Machine, role: string) => [machine.bin("node"), stub, machine.list, role];
 
-/** The doctor as the user that owns nothing. */
-function asNobody(machine: Machine, ...words: string[]): Promise<Outcome> {
+/** The words that make a command that of the user that owns nothing. */
+function becomeNobody(): string[] {
   const { prefix, identity } = launchOn("subreaper");
-  const become =
-    prefix.length > 0 ? prefix : ["setpriv", `--reuid=${identity.uid}`, `--regid=${identity.gid}`, "--clear-groups"];
-  return machine.run([...become, process.execPath, entry, "doctor", ...words]);
+  return prefix.length > 0
+    ? prefix
+    : ["setpriv", `--reuid=${identity.uid}`, `--regid=${identity.gid}`, "--clear-groups"];
+}
+
+function asNobody(machine: Machine, ...words: string[]): Promise<Outcome> {
+  return machine.run([...becomeNobody(), process.execPath, entry, "doctor", ...words]);
 }
 
 describe("holdfast doctor", { skip }, () => {
@@ -36,9 +40,7 @@ describe("holdfast doctor", { skip }, () => {
     await using machine = await Machine.start();
     writeFileSync(machine.list, "");
     chmodSync(machine.list, 0o666);
-    const { prefix, identity } = launchOn("subreaper");
-    const become =
-      prefix.length > 0 ? prefix : ["setpriv", `--reuid=${identity.uid}`, `--regid=${identity.gid}`, "--clear-groups"];
+    const become = becomeNobody();
     const mine = await machine.plant([{ how: "socket", words: server(machine, "mine") }], 1, become);
     const others = await machine.plant([
       { how: "socket", words: server(machine, "theirs") },
@@ -254,7 +256,7 @@ describe("what the doctor says of this machine", () => {
     const runtime = join(machine.directory, "run");
     mkdirSync(join(runtime, "systemd"), { recursive: true });
     writeFileSync(join(runtime, "systemd/private"), "");
-    const nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups";
+    const nobody = becomeNobody().join(" ");
     for (const [line, problem, remedy] of [
       [`for m in ${mounts}; do mount -o remount,bind,ro $m; done; ${doctor}`, /not even by root/, /--privileged/],
       [`for m in ${mounts}; do umount -l $m; done; ${doctor}`, /not mounted/, /mount cgroup v2/],
