@@ -1,6 +1,6 @@
 /** The state directory: what is in it, who may read it, and the record by which the command line finds a gateway. */
 import { randomBytes } from "node:crypto";
-import { chmodSync, lstatSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { HoldfastError } from "../errors.ts";
 import { say } from "./log.ts";
@@ -72,11 +72,10 @@ export function openStateDirectory(root: string): StatePaths {
   const paths = statePaths(root);
   try {
     const { tokens, crashes, runs, log, bin, ssh, packages, front } = paths;
+    assertOurs(root);
     for (const directory of [root, tokens, crashes, runs, log, bin, ssh, packages, front]) {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
     }
-    const info = lstatSync(root);
-    if (process.getuid !== undefined && info.uid !== process.getuid()) throw new Error("it belongs to another user");
     chmodSync(root, 0o700);
     return paths;
   } catch (cause) {
@@ -84,6 +83,22 @@ export function openStateDirectory(root: string): StatePaths {
     const message = `state directory ${root} cannot be used: ${reason}; choose another with --state DIR`;
     throw new HoldfastError("state_unusable", message, { cause });
   }
+}
+
+/** What may be in it before the first start: `tokens add`, `mcp login` and a config come before a gateway. */
+const ownNames =
+  /^(?:holdfast|tokens?|owner|ledger|keeper|crashes|runs|log|bin|ssh|packages|front|tls|node)(?:[.-].*)?$/;
+
+/** It is made private and filled, which a directory that is something else already must not be: a home, /tmp, a checkout. */
+function assertOurs(root: string): void {
+  const info = lstatSync(root, { throwIfNoEntry: false });
+  if (info === undefined) return;
+  if (process.getuid !== undefined && info.uid !== process.getuid()) throw new Error("it belongs to another user");
+  const names = readdirSync(root);
+  if (names.includes("owner")) return;
+  const other = names.find((name) => !ownNames.test(name) && name !== "lost+found");
+  if (other !== undefined) throw new Error(`it has something else in it (${other})`);
+  if ((info.mode & 0o1000) !== 0) throw new Error("it is a directory that all users write to");
 }
 
 /** Reads a secret of ours, or makes it at first start. What is not a plain file of this user alone is refused. */

@@ -1,6 +1,6 @@
 /** The gateway and the commands around it, as a person meets them: shapes that others rely on, and errors that say what to do. */
 import assert from "node:assert/strict";
-import { readFileSync, statSync, writeFileSync, chmodSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
@@ -58,6 +58,21 @@ describe(
       writeFileSync(token, "0123456789abcdef0123456789abcdef\n");
       chmodSync(token, 0o644);
       assertRefused(await runCommand(home, ["gateway", "--port", "0"]), /token can be read by others/, /chmod 600/);
+    });
+
+    it("a state directory that is something else already, which stays as it is", async () => {
+      await using home = new Home(bestTier());
+      const used = join(home.directory, "used");
+      mkdirSync(used, { mode: 0o755 });
+      writeFileSync(join(used, "notes.txt"), "");
+      chmodSync(used, 0o755);
+      const named = await runCommand(home, ["gateway"], 30_000, used);
+      assertRefused(
+        named,
+        /state directory .*used cannot be used: it has something else in it \(notes\.txt\)/,
+        /--state DIR/,
+      );
+      assert.deepEqual([readdirSync(used), statSync(used).mode & 0o777], [["notes.txt"], 0o755]);
     });
 
     const configs: [string, string, RegExp[]][] = [
