@@ -50,6 +50,7 @@ export async function exec(context: CommandContext, argv: string[], options: Exe
   const ended = isTerminal
     ? await attachTo(client, run, { detachKey: undefined })
     : await stay(client, run, options, collected);
+  if (ended === "unread") return 128 + constants.signals.SIGPIPE;
   if (collected !== undefined) printJson({ run: ended, ...collected.result });
   if (ended.state !== "exited") return 0; // detached
   if (!["exited", "signaled"].includes(ended.endReason ?? "exited"))
@@ -113,14 +114,23 @@ function splitVariable(text: string): [string, string] {
   return [text.slice(0, at), text.slice(at + 1)];
 }
 
+/** Resolves when what we print has no reader any more. The listeners stay: what is printed afterwards fails as well. */
+function untilUnread(): Promise<"unread"> {
+  return new Promise((resolve) => {
+    for (const stream of [process.stdout, process.stderr]) stream.on("error", () => resolve("unread"));
+  });
+}
+
 /** Passes input, output and the first signals on, and stays until the tree is gone. */
 async function stay(
   client: GatewayClient,
   run: RunView,
   { pty: isPty, interrupt }: ExecOptions,
   collected: Collected | undefined,
-): Promise<RunView> {
+): Promise<RunView | "unread"> {
   const line = new LiveLine(run);
+  const leaving = new AbortController();
+  const unread = untilUnread();
   let asked = 0;
   const pass = (signal: NodeJS.Signals) => {
     asked += 1;
@@ -142,6 +152,7 @@ async function stay(
         follow: true,
         viewer: true,
         pace: true,
+        signal: leaving.signal,
         onBytes: (bytes) => {
           line.printed(bytes, stream);
           if (collected !== undefined) return collected.add(bytes, stream);
@@ -156,8 +167,14 @@ async function stay(
         },
       }),
     );
-    const [ended = run] = await Promise.all(follows);
-    return ended;
+    const reading = Promise.all(follows);
+    reading.catch(() => {}); // the race hears it, unless nobody reads any more
+    const first = await Promise.race([unread, reading]);
+    if (first !== "unread") return first[0] ?? run;
+    leaving.abort();
+    // As a pipe would have done it over there: the command has nobody to write for.
+    await client.call("run.kill", { id: run.id, now: false });
+    return first;
   } finally {
     feeding.close();
     line.clear();

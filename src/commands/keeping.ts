@@ -24,6 +24,8 @@ export interface KeeperSignals extends Disposable {
  * the terminal is gone. Without a terminal to begin with it does `onHangup`, if that is given.
  */
 export function listenForSignals(keeper: Keeper, onHangup?: () => void): KeeperSignals {
+  // Whoever reads what we say may be gone, a pager or a log's pipe: that ends nothing.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   let first: NodeJS.Signals | undefined;
   const stop = (signal: NodeJS.Signals) => {
     if (first !== undefined) {

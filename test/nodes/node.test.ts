@@ -35,6 +35,12 @@ describe("holdfast node run", { timeout: 120_000, concurrency: 4 }, () => {
       node.steps.map(({ phase }) => phase),
       ["connecting", "connected", "started", "ended", "started", "ended"],
     );
+    // Whoever read it is gone: that ends nothing.
+    for (const stream of [node.child.stdout, node.child.stderr]) stream?.destroy();
+    await caller.start("n1-c", ["true"]);
+    assert.equal((await caller.ended("n1-c")).exitCode, 0);
+    await caller.start("n1-d", ["true"]);
+    assert.equal((await caller.ended("n1-d")).exitCode, 0);
   });
 
   it("holds its own lists, says which rule refused, and starts nothing", async () => {

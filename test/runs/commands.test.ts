@@ -84,6 +84,17 @@ describe("holdfast exec, process, logs, ps", { timeout: 90_000 }, () => {
     await gateway.renewed({ front });
   });
 
+  it("exec ends its run, and says nothing, when nobody reads its output any more", async () => {
+    const child = begin(["exec", "--", "sh", "-c", "echo first; read line; echo second; sleep 1000"]);
+    const said = text(child.stderr);
+    await once(child.stdout, "readable");
+    child.stdout.destroy();
+    child.stdin.write("go\n");
+    await once(child, "exit");
+    assert.deepEqual([child.exitCode, await said], [141, ""]);
+    assert.deepEqual(await new Background(gateway).call("run.list", {}), []);
+  });
+
   it("exec prints all of a long output", async () => {
     const { stdout } = await run(["exec", "--", "seq", "1000000"]);
     assert.equal(stdout.length, 6_888_896);
