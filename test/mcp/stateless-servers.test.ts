@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { mirroredParams } from "../../src/mcp/mirrored-params.ts";
 import { token, type FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { everythingFile } from "../helpers/servers.ts";
@@ -207,6 +208,34 @@ describe("real clients and servers of both eras", { timeout: 90_000 }, () => {
       ];
       for (const [given, headers] of right) assert.equal(await status(given, headers), 200, JSON.stringify(headers));
     }
+  });
+
+  it("takes a tool's marks for what the revision says, and no others", () => {
+    const tool = (properties: object, more: object = {}) => ({ type: "object", properties, ...more });
+    const mark = (name: unknown = "A", type: unknown = "string") => ({ type, "x-mcp-header": name });
+    const right: [object | undefined, string[]][] = [
+      [undefined, []],
+      [tool({ a: { type: "string" } }), []],
+      [tool({ a: mark(), b: mark("b", "integer"), c: mark("C-1", "boolean") }), ["A", "b", "C-1"]],
+      [tool({ a: tool({ b: tool({ c: mark("Deep") }) }) }), ["Deep"]],
+      // A parameter of that very name, and a value that looks like a schema, are no marks.
+      [tool({ "x-mcp-header": { type: "string" } }, { default: mark(), examples: [mark()] }), []],
+    ];
+    for (const [schema, names] of right) {
+      const found = mirroredParams(schema);
+      assert.deepEqual(typeof found === "string" ? found : found.map(({ name }) => name), names);
+    }
+    const wrongNames = ["", "a b", "a:b", "a\r\nb", "é", 5, null].map((name) => tool({ a: mark(name) }));
+    const wrongTypes = ["number", "object", "array", "null", ["string", "null"]].map((type) =>
+      tool({ a: mark("A", type) }),
+    );
+    const elsewhere = ["items", "oneOf", "anyOf", "allOf", "not", "if", "then", "else", "additionalProperties"].map(
+      (key) => tool({ a: { [key]: key.endsWith("Of") ? [tool({ b: mark() })] : tool({ b: mark() }) } }),
+    );
+    const others = [mark(), tool({ a: { "x-mcp-header": "A" } }), tool({}, { $defs: { a: tool({ b: mark() }) } })];
+    const twice = tool({ a: mark("Name"), b: tool({ c: mark("nAME") }) });
+    for (const schema of [...wrongNames, ...wrongTypes, ...elsewhere, ...others, twice])
+      assert.equal(typeof mirroredParams(schema), "string", JSON.stringify(schema));
   });
 
   it("asks the very client whose call it is, when two wait at one pooled server without sessions", async () => {
