@@ -5,7 +5,7 @@
  */
 import type { ChildProcess } from "node:child_process";
 import { flags, pieceBytesMax, writeLine, type Frame } from "./protocol/frames.ts";
-import { SendWindow, type CreditMeter } from "./protocol/flow.ts";
+import { lineCostBytes, type CreditMeter, type SendWindow } from "./protocol/flow.ts";
 import { OpenIds } from "./open-ids.ts";
 import { UnheardLines } from "./unheard.ts";
 
@@ -64,7 +64,7 @@ export class LineRelay {
   attach(port: FrontPort): void {
     this.#port = port;
     for (const line of this.#unheard.take()) this.#send(port, line, flags.again);
-    if (this.#outputEnded) this.#tellEnd(port);
+    if (this.#outputEnded) this.#ended();
     else this.#resumeIfRoom(port);
   }
 
@@ -86,10 +86,13 @@ export class LineRelay {
 
   toServer(frame: Frame): void {
     if ((frame.flags & flags.heard) !== 0) return this.#unheard.heard(frame.request);
-    if (this.openIds.note(frame) === "word" || frame.bytes.length === 0) return;
+    const { channel, bytes } = frame;
+    // A word is dealt with as it comes; what it took of the window is given back like a line's.
+    if (this.openIds.note(frame) === "word") return this.#port?.meter.consumed(channel, bytes.length);
+    if (bytes.length === 0) return;
     if ((frame.flags & flags.more) === 0) return this.#write(frame);
-    this.#pieces.push(frame.bytes);
-    this.#piecesBytes += frame.bytes.length;
+    this.#pieces.push(bytes);
+    this.#piecesBytes += bytes.length;
     if (this.#piecesBytes <= lineBytesMax) return;
     this.#pieces = [];
     this.#piecesBytes = 0;
@@ -128,25 +131,36 @@ export class LineRelay {
       this.#skipping = false;
       data = data.subarray(end + 1);
     }
-    port.pipe.cork();
-    for (let end = data.indexOf(newline); end !== -1; end = data.indexOf(newline)) {
-      this.#send(port, data.subarray(0, end), 0);
-      data = data.subarray(end + 1);
-    }
-    while (data.length > pieceBytesMax) {
-      this.#send(port, data.subarray(0, pieceBytesMax), flags.more);
-      data = data.subarray(pieceBytesMax);
-    }
-    port.pipe.uncork();
     this.#rest = data;
+    this.#sendRest(port);
     if (port.window.hasRoom(this.channel)) return;
     this.#child.stdout?.pause();
     this.#resumeIfRoom(port);
   }
 
+  /** Sends the whole lines of what was read, and long beginnings of one, as far as there is room; `isLast`: in any case. */
+  #sendRest(port: FrontPort, isLast = false): void {
+    let data = this.#rest;
+    let end = data.indexOf(newline);
+    port.pipe.cork();
+    while (end !== -1 && (isLast || port.window.hasRoom(this.channel))) {
+      this.#send(port, data.subarray(0, end), 0);
+      data = data.subarray(end + 1);
+      end = data.indexOf(newline);
+    }
+    while (end === -1 && data.length > pieceBytesMax) {
+      this.#send(port, data.subarray(0, pieceBytesMax), flags.more);
+      data = data.subarray(pieceBytesMax);
+    }
+    port.pipe.uncork();
+    this.#rest = data;
+  }
+
   #resumeIfRoom(port: FrontPort): void {
     port.window.whenRoom(this.channel, () => {
-      if (this.#port === port) this.#child.stdout?.resume();
+      if (this.#port !== port) return;
+      this.#fromServer(empty);
+      if (port.window.hasRoom(this.channel)) this.#child.stdout?.resume();
     });
   }
 
@@ -157,14 +171,16 @@ export class LineRelay {
     // An empty line carries no message, unless it is the end of one that came in pieces.
     if (line.length === 0 && !this.#midLine) return;
     if (!isPiece) this.#unheard.add(this.#midLine ? undefined : line);
-    port.window.sent(this.channel, line.length);
+    port.window.sent(this.channel, line.length + (isPiece ? 0 : lineCostBytes));
     writeLine(port.pipe, this.channel, line, frameFlags);
     this.#midLine = isPiece;
   }
 
   #ended(): void {
     this.#outputEnded = true;
-    if (this.#port !== undefined) this.#tellEnd(this.#port);
+    if (this.#port === undefined) return;
+    this.#sendRest(this.#port, true);
+    this.#tellEnd(this.#port);
   }
 
   #tellEnd(port: FrontPort): void {

@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
+import { PassThrough } from "node:stream";
 import { describe, it } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { accept } from "../../src/keeper/protocol/accept.ts";
 import {
   channelWindowBytes,
   CreditMeter,
   creditLumpBytes,
+  lineCostBytes,
   SendWindow,
   totalWindowBytes,
 } from "../../src/keeper/protocol/flow.ts";
@@ -16,6 +20,7 @@ import {
   writeLine,
   type Frame,
 } from "../../src/keeper/protocol/frames.ts";
+import { LineRelay } from "../../src/keeper/relay.ts";
 
 /** A small generator with a seed, so that a failure can be had again. */
 function randomFrom(seed: number): (below: number) => number {
@@ -109,6 +114,48 @@ describe("credit", () => {
       window.sent(channel, each);
       meter.consumed(channel, each);
     }
+  });
+});
+
+describe("a run's lines", () => {
+  /** A relay between streams of ours; `heard` is what its front got. */
+  function relay() {
+    const [stdin, stdout] = [new PassThrough(), new PassThrough()];
+    const heard: Frame[] = [];
+    const reader = new FrameReader((frame) => heard.push(frame));
+    const pipe = { write: (bytes: Buffer) => (reader.push(bytes), true), cork() {}, uncork() {} };
+    const window = new SendWindow();
+    let credited = 0;
+    const meter = new CreditMeter((_channel, bytes) => (credited += bytes));
+    const child: unknown = { stdin, stdout };
+    const made = new LineRelay(1, child as ChildProcess, () => {});
+    made.attach({ pipe, window, meter });
+    return { relay: made, stdout, heard, window, credited: () => credited };
+  }
+
+  it("are few on their way however short they are, and the rest comes with credit, in order, before the end", async () => {
+    const { stdout, heard, window } = relay();
+    const lines = Array.from({ length: 20_000 }, (_, at) => String(at));
+    stdout.end(`${lines.join("\n")}\n`);
+    for (let turn = 0; turn < 100 && !stdout.isPaused(); turn++) await setImmediate();
+    const most = channelWindowBytes / lineCostBytes;
+    assert.ok(heard.length > most / 2 && heard.length <= most, String(heard.length));
+    for (let turn = 0; turn < 1000 && (heard.at(-1)?.flags ?? 0) !== flags.end; turn++) {
+      window.credited(1, Number.MAX_SAFE_INTEGER);
+      await setImmediate();
+    }
+    assert.equal(heard.pop()?.flags, flags.end);
+    assert.deepEqual(
+      heard.map(({ bytes }) => bytes.toString()),
+      lines,
+    );
+  });
+
+  it("are held up by no word about a question, however long its id: the word's credit comes back", () => {
+    const { relay: made, credited } = relay();
+    const bytes = Buffer.alloc(creditLumpBytes, "9");
+    made.toServer({ channel: 1, flags: flags.opens | flags.fromServer, request: 7, bytes });
+    assert.equal(credited(), creditLumpBytes);
   });
 });
 

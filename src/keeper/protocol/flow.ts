@@ -4,6 +4,11 @@
 export const channelWindowBytes = 256 * 1024;
 /** Bytes on the way over all channels of one direction before every source is paused. */
 export const totalWindowBytes = 4 * 1024 * 1024;
+/**
+ * What a line of a server counts for besides its bytes, towards the front: reading one costs as much as some hundred bytes. A
+ * server that prints short lines without end would else have so many on the way that everybody's answers wait behind them.
+ */
+export const lineCostBytes = 256;
 /** A receiver gives credit back in lumps, so that small messages do not cost a control message each. */
 export const creditLumpBytes = 32 * 1024;
 

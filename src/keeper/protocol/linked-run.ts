@@ -1,5 +1,6 @@
 /** One MCP run as the front holds it: lines in, lines out, and its state. */
 import type { KeeperLink } from "./link.ts";
+import { lineCostBytes } from "./flow.ts";
 import { flags, type Frame } from "./frames.ts";
 import type { EndReason, RunView } from "./messages.ts";
 
@@ -109,7 +110,7 @@ export class LinkedRun {
       this.#pieces = [];
       this.#piecesBytes = 0;
     }
-    const last = frame.bytes.length;
+    const last = frame.bytes.length + lineCostBytes;
     let released = false;
     const again = (frame.flags & flags.again) !== 0;
     const release = () => {

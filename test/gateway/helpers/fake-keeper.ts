@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { configSchema } from "../../../src/config/schema.ts";
-import { CreditMeter, SendWindow } from "../../../src/keeper/protocol/flow.ts";
+import { CreditMeter, lineCostBytes, SendWindow } from "../../../src/keeper/protocol/flow.ts";
 import { FrameReader, flags, writeLine, type Frame } from "../../../src/keeper/protocol/frames.ts";
 import type {
   FrontConfig,
@@ -254,7 +254,7 @@ export class FakeKeeper implements AsyncDisposable {
       this.#pipe.cork();
       for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10)) {
         const line = rest.subarray(0, end);
-        this.#window.sent(channel, line.length);
+        this.#window.sent(channel, line.length + lineCostBytes);
         writeLine(this.#pipe, channel, line);
         rest = rest.subarray(end + 1);
       }
