@@ -141,16 +141,14 @@ export class LineRelay {
   /** Sends the whole lines of what was read, and long beginnings of one, as far as there is room; `isLast`: in any case. */
   #sendRest(port: FrontPort, isLast = false): void {
     let data = this.#rest;
-    let end = data.indexOf(newline);
     port.pipe.cork();
-    while (end !== -1 && (isLast || port.window.hasRoom(this.channel))) {
-      this.#send(port, data.subarray(0, end), 0);
-      data = data.subarray(end + 1);
-      end = data.indexOf(newline);
-    }
-    while (end === -1 && data.length > pieceBytesMax) {
-      this.#send(port, data.subarray(0, pieceBytesMax), flags.more);
-      data = data.subarray(pieceBytesMax);
+    for (;;) {
+      const end = data.indexOf(newline);
+      const isWhole = end !== -1;
+      const waits = isWhole ? !isLast && !port.window.hasRoom(this.channel) : data.length <= pieceBytesMax;
+      if (waits) break;
+      this.#send(port, data.subarray(0, isWhole ? end : pieceBytesMax), isWhole ? 0 : flags.more);
+      data = data.subarray(isWhole ? end + 1 : pieceBytesMax);
     }
     port.pipe.uncork();
     this.#rest = data;
