@@ -1,10 +1,10 @@
 /** `holdfast run` where it may make a cgroup: whoever of its own processes dies, one that is left strikes; and where it may not. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { join } from "node:path";
-import { describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 import { readUntil } from "../helpers/fence.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { settle, survivorsOf, waitForZero } from "../helpers/pids.ts";
@@ -19,9 +19,31 @@ function killAtOnce(pids: readonly number[]): void {
   for (const signal of ["SIGSTOP", "SIGKILL"] as const) for (const pid of pids) process.kill(pid, signal);
 }
 
+/** A cgroup is busy for a moment after its last process was killed. */
+function isRemoved(directory: string): boolean {
+  try {
+    rmdirSync(directory);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 describe("holdfast run in a cgroup", { timeout: 60_000 }, () => {
   leavesNothing();
   if (!tiersToTest().includes("cgroup")) return;
+
+  // Each start sweeps what is left beside it: not those of other tests, while one here looks.
+  const outer = cgroupMount()?.own ?? "";
+  const place = join(outer, `holdfast-test-${process.pid}`);
+  before(() => {
+    mkdirSync(place);
+    writeFileSync(join(place, "cgroup.procs"), String(process.pid));
+  });
+  after(async () => {
+    writeFileSync(join(outer, "cgroup.procs"), String(process.pid));
+    await until("the place is empty", () => isRemoved(place), { boundMs });
+  });
 
   it("is tested where there is one", () => assert.equal(tierProblem("cgroup"), undefined));
 

@@ -142,7 +142,7 @@ describe("holdfast node run", { timeout: 120_000, concurrency: 4 }, () => {
   }
 
   it("a gateway that is silent, or talks nonsense, is left and dialled again", async () => {
-    await using gateway = await FakeGateway.open({ mute: true });
+    await using gateway = await FakeGateway.open({ mute: true, beatMs: 200 });
     await using node = new NodeProcess(gateway.url, [], { config: quick });
     const first = await gateway.arrived();
     first.say({ type: "ask", id: 1, name: "run.start", params: {} } as never);
