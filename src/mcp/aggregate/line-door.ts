@@ -119,7 +119,7 @@ class Guest {
     }
     // The chunk's memory is used again by nobody, so a line may be kept as it is.
     if (this.#open === undefined) {
-      if (this.#stateless?.isChosen !== true && !saysStateless(envelope)) return this.#begin(envelope, line);
+      if (this.#stateless?.wants(envelope) !== true && !saysStateless(envelope)) return this.#begin(envelope, line);
       const { hub, sessions } = this.#parts;
       const given = { hub, sessions, service: this.#service, stream: this.#stream, coming: this.#coming };
       this.#stateless ??= new StatelessLines(given);

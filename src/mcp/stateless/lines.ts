@@ -50,9 +50,9 @@ export class StatelessLines {
     this.#parts = parts;
   }
 
-  /** False: the client only asked what is served here, and may still begin a session. */
-  get isChosen(): boolean {
-    return this.#isChosen;
+  /** False: its client only asked what is served here, and may still begin a session; this could be the first of it. */
+  wants({ kind }: Envelope): boolean {
+    return this.#isChosen || kind === "notification";
   }
 
   take(envelope: Envelope, line: Buffer): void {
