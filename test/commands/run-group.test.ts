@@ -108,9 +108,9 @@ describe("holdfast run in a cgroup", { timeout: 60_000 }, () => {
   it("leaves the living of others alone when it sweeps", async () => {
     await using wrapped = new Wrapped("cgroup");
     const child = await wrapped.attack("cleared");
-    const before = survivorsOf(wrapped.pidFile).length;
+    const living = survivorsOf(wrapped.pidFile).length;
     assert.equal(await exitOf(wrapped.run(["true"])), 0);
-    assert.equal(survivorsOf(wrapped.pidFile).length, before);
+    assert.equal(survivorsOf(wrapped.pidFile).length, living);
     child.kill("SIGKILL");
     await waitForZero(wrapped.pidFile, boundMs);
   });
