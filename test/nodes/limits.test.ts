@@ -13,20 +13,16 @@ import { requestsMax, type BackgroundSpec } from "../../src/keeper/protocol/back
 import type { KeeperLink } from "../../src/keeper/protocol/link.ts";
 import { openNodesDatabase } from "../../src/nodes/gateway/database.ts";
 import { Roster } from "../../src/nodes/gateway/roster.ts";
-import { NodeLink } from "../../src/nodes/gateway/link.ts";
 import { Nodes } from "../../src/nodes/gateway/nodes.ts";
-import { NodeRuns } from "../../src/nodes/gateway/node-runs.ts";
-import { RemoteNode } from "../../src/nodes/gateway/remote-node.ts";
 import { NodesBook } from "../../src/nodes/gateway/rows.ts";
-import { RunsOnNodes } from "../../src/nodes/gateway/runs-on-nodes.ts";
-import type { NodeWire } from "../../src/nodes/gateway/wire.ts";
 import { KnownRuns } from "../../src/nodes/node/known-runs.ts";
 import { plainText } from "../../src/plain-text.ts";
 import { backgroundSpec } from "../helpers/background-spec.ts";
 import { ManualClock } from "../helpers/manual-clock.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { SmallDisk } from "../helpers/small-disk.ts";
-import { until } from "../helpers/until.ts";
+import { FarAway } from "./helpers/far-away.ts";
+import { told } from "./helpers/little-node.ts";
 
 leavesNothing();
 
@@ -101,48 +97,55 @@ describe("a lease", () => {
     "is what a start may be asked again for: its id is remembered an hour longer, and not asked for after an hour",
     { timeout: 10_000 },
     async (test) => {
-      const directory = mkdtempSync(join(tmpdir(), "holdfast-lease-"));
       test.mock.timers.enable({ apis: ["Date"], now: 1_000_000 });
-      const book = new NodesBook(openNodesDatabase(directory, () => {}));
-      const runs = new NodeRuns(book, 1, () => {});
-      const node = new RemoteNode("a".repeat(32), { runs, leaseMs: 30_000, log: () => {}, name: () => "far" });
-      const sent: string[] = [];
-      const come = () => {
-        const wire = { loopNow: 0, ready: async () => {}, send: (text: string) => void sent.push(text) };
-        const link = new NodeLink(
-          wire as unknown as NodeWire,
-          { instance: "i", once: false },
-          { leaseMs: 30_000, beatMs: 1000 },
-        );
-        node.arrive(link, []);
-        return link;
-      };
-      const far = new RunsOnNodes({
-        runs,
-        leaseMs: 30_000,
-        byName: () => node,
-        byId: () => node,
-        isApproved: () => true,
-      });
-      const lose = (link: NodeLink, forMs: number) => {
-        link.lose();
-        node.leave(link);
-        test.mock.timers.setTime(Date.now() + forMs);
-        return come();
-      };
-      const first = come();
-      const start = far.start({ ...spec, host: "far", request: null });
-      const lost = assert.rejects(start, { code: "node_lost" });
-      await until("it is asked", () => sent.length === 1, { boundMs: 5000 });
-      const again = lose(first, 1000);
-      await until("it is asked again", () => sent.length === 2, { boundMs: 5000 });
-      lose(again, 3_600_000);
+      using far = new FarAway();
+      const first = far.come();
+      const lost = assert.rejects(far.start(), { code: "node_lost" });
+      await far.hears("exec.start", 1);
+      far.leaves(first);
+      test.mock.timers.setTime(Date.now() + 1000);
+      const again = far.come();
+      await far.hears("exec.start", 2);
+      far.leaves(again);
+      test.mock.timers.setTime(Date.now() + 3_600_000);
+      far.come();
       await lost;
-      assert.equal(sent.length, 2);
-      const [run] = runs.all;
+      assert.equal(far.heard("exec.start").length, 2);
+      const [run] = far.runs.all;
       assert.deepEqual([run?.row.state, run?.row.endReason], ["lost", "node-lost"]);
-      book.close();
-      rmSync(directory, { recursive: true });
+    },
+  );
+});
+
+describe("a node to which too many questions are open", () => {
+  it(
+    "is not asked a new one, and an older one again as soon as there is room: it may have been done",
+    { timeout: 10_000 },
+    async () => {
+      using far = new FarAway();
+      const first = far.come();
+      const start = far.start();
+      const [asked] = await far.hears("exec.start", 1);
+      far.leaves(first);
+      const second = far.link();
+      const write = { run: "n1-b", bytes: "", at: 0, end: false };
+      const crowd = Array.from({ length: 4096 }, () => second.ask("exec.write", write));
+      const [room] = await far.hears("exec.write", 4096);
+      far.node.arrive(second, []);
+      await assert.rejects(far.start(), { code: "gateway_busy" });
+      assert.deepEqual(
+        [far.heard("exec.start").length, far.runs.all.length],
+        [1, 1],
+        "the first is on record, the other not",
+      );
+      second.answered({ type: "reply", id: room!.id, result: { inputBytes: 0 } });
+      const [, again] = await far.hears("exec.start", 2);
+      assert.deepEqual(again!.params, asked!.params);
+      const request = (asked!.params as { request: string }).request;
+      second.answered({ type: "reply", id: again!.id, result: told(request) });
+      assert.equal((await start).id, request);
+      far.leaves(second);
+      await Promise.allSettled(crowd);
     },
   );
 });

@@ -126,11 +126,22 @@ describe("holdfast node run", { timeout: 120_000, concurrency: 4 }, () => {
   for (const end of ["SIGTERM", "holdfast stop"] as const) {
     it(`${end} ends all it runs, tells the gateway, and leaves nothing`, async () => {
       await using gateway = await FakeGateway.open();
-      await using node = new NodeProcess(gateway.url, [], { config: quick });
+      const stop = { stdinGraceMs: 100, termGraceMs: end === "SIGTERM" ? 1000 : 300 };
+      await using node = new NodeProcess(gateway.url, [], { config: { stop } });
       const caller = await gateway.arrived();
-      await caller.start("n1-a", ["sh", "-c", "trap '' TERM; sleep 1000"]);
-      if (end === "SIGTERM") node.child.kill("SIGTERM");
-      else {
+      const stubborn = ["sh", "-c", "trap '' TERM; sleep 1000"];
+      await caller.start("n1-a", stubborn);
+      if (end === "SIGTERM") {
+        node.child.kill("SIGTERM");
+        const isStopping = () => caller.words.some((word) => word.type === "state" && word.run.state === "stopping");
+        await until("it is stopping", isStopping, { boundMs: 5000, everyMs: 1 });
+        // It takes nothing new, and says so; what it started it knows, however late the question comes again.
+        const [again] = await Promise.all([
+          caller.start("n1-a", stubborn),
+          assert.rejects(caller.start("n1-b", ["true"]), /node_absent: the node is stopping; nothing was started/),
+        ]);
+        assert.equal(again.id, "n1-a");
+      } else {
         const shown = await runCommand(node.home, ["ps"]);
         assert.match(shown.stderr, /is the one of node [0-9a-f]{32}, which listens nowhere/);
         assert.match((await runCommand(node.home, ["stop"])).stdout, /^the node \(pid \d+\) has ended$/m);

@@ -96,7 +96,7 @@ describe("runs on real nodes", { timeout: 240_000 }, () => {
     const { run: _, ...streams } = cut;
     assert.deepEqual(streams, { stdout: "1000\n", stderr: "err\n", stdoutBytes: 3893, stderrBytes: 4 });
     const lasting = ["sh", "-c", "echo begun; exec sleep 1000"];
-    const { run, stdout } = await runs.call("node.invoke", { node: "far", argv: lasting, waitMs: 1500 });
+    const { run, stdout } = await runs.call("node.invoke", { node: "far", argv: lasting, waitMs: 1000 });
     assert.deepEqual([run.state, stdout], ["running", "begun\n"]);
     await runs.call("run.kill", { id: run.id });
   });

@@ -2,6 +2,7 @@
 import { HoldfastError } from "../../errors.ts";
 import { replyShapes } from "../protocol/shapes.ts";
 import { frameBytesMax, type NodeRequestName, type NodeRequests, type NodeWord } from "../protocol/words.ts";
+import { inTime } from "./in-time.ts";
 import type { NodeWire } from "./wire.ts";
 
 /** Questions without an answer at one time; more are refused. */
@@ -12,6 +13,11 @@ const beatsMissedMax = 3;
 /** The link ended before the answer: nobody knows here whether the question was heard. */
 export class LinkLost extends Error {
   override readonly name = "LinkLost";
+}
+
+/** There was no room for the question, here or at the node: it was not heard. */
+export function isCrowded(thrown: unknown): boolean {
+  return thrown instanceof HoldfastError && thrown.code === "gateway_busy";
 }
 
 export interface LinkTimes {
@@ -94,15 +100,11 @@ export class NodeLink {
 
   /** It answers a beat within `boundMs`, or not. */
   async isAlive(boundMs: number): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<boolean>((resolve) => {
-      timer = setTimeout(() => resolve(false), boundMs);
-    });
     const answer = this.ask("lease.renew", { leaseMs: this.#times.leaseMs }).then(
       () => true,
       () => false,
     );
-    return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+    return inTime(answer, boundMs, false);
   }
 
   /** Once, when the wire is gone: whoever waits for an answer hears that there is none. */

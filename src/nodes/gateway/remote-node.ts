@@ -2,17 +2,22 @@
  * One node as the gateway treats it: here, away for less than its lease, or gone. Questions that may be asked twice outlive a
  * lost link; runs are compared with what the node says as soon as it is back.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import { HoldfastError } from "../../errors.ts";
 import type { RequestedRun } from "../../keeper/protocol/background.ts";
 import type { EndReason, RunView } from "../../keeper/protocol/messages.ts";
 import type { Log } from "../../log.ts";
 import type { NodeRequestName, NodeRequests } from "../protocol/words.ts";
-import { LinkLost, type NodeLink } from "./link.ts";
+import { inTime } from "./in-time.ts";
+import { isCrowded, LinkLost, type NodeLink } from "./link.ts";
 import type { NodeRun } from "./node-run.ts";
 import type { NodeRuns } from "./node-runs.ts";
 
 /** The lease is counted over there; so much later it is over for certain, seen from here. */
 const leaseSlackMs = 1000;
+
+/** From a question for which there was no room to the next try. */
+const crowdedMs = 250;
 
 export interface RemoteParts {
   runs: NodeRuns;
@@ -141,13 +146,16 @@ export class RemoteNode {
     params: NodeRequests[N]["params"],
     mayAsk: () => boolean = () => true,
   ): Promise<NodeRequests[N]["result"]> {
-    for (;;) {
+    for (let wasAsked = false; ; wasAsked = true) {
       const link = await this.#whenPresent();
       if (!mayAsk()) throw this.goneError();
       try {
         return await link.ask(name, params);
       } catch (thrown) {
-        if (!(thrown instanceof LinkLost)) throw thrown;
+        if (thrown instanceof LinkLost) continue;
+        // What was asked over a link that is lost since may be done: that there is no room to ask again is no answer.
+        if (!wasAsked || !isCrowded(thrown)) throw thrown;
+        await delay(crowdedMs, undefined, { ref: false });
       }
     }
   }
@@ -197,13 +205,9 @@ export class RemoteNode {
   async look(boundMs: number): Promise<RunView[]> {
     const link = this.#link;
     if (link === undefined) return [];
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<RunView[]>((resolve) => {
-      timer = setTimeout(() => resolve([]), boundMs);
-    });
     // A node that cannot say it now is shown as it was known last.
     const answer = link.ask("run.list", { all: false }).catch((): RunView[] => []);
-    return Promise.race([answer, late]).finally(() => clearTimeout(timer));
+    return inTime(answer, boundMs, []);
   }
 
   /** It said what cannot be: its connection ends. Returns the error for whoever asked. */
@@ -233,13 +237,9 @@ export class RemoteNode {
 
   async #whenPresentWithin(boundMs: number): Promise<NodeLink | undefined> {
     if (boundMs === 0 && this.#lease !== undefined) return undefined;
-    let timer: NodeJS.Timeout | undefined;
     const waiting = this.#whenPresent();
-    const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), boundMs);
-    });
     waiting.catch(() => {}); // told to whoever still waits, by the race
-    return Promise.race([waiting, late]).finally(() => clearTimeout(timer));
+    return inTime(waiting, boundMs, undefined);
   }
 
   #countLease(restMs: number): void {

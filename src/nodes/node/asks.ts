@@ -104,7 +104,10 @@ export class Asks {
     const request = spec.request ?? "";
     this.#parts.mayStart(request);
     // Here it is local; and how long it may live without its gateway is the lease's to say, not this front's end.
-    const run = await this.#parts.link.ask("exec.start", { ...spec, host: "local", onFrontLoss: "keep", keepMs: null });
+    const ours = { host: "local", onFrontLoss: "keep", keepMs: null } as const;
+    const run = await this.#parts.link.ask("exec.start", { ...spec, ...ours }).catch((thrown: unknown) => {
+      throw isStopping(thrown) ? new HoldfastError("node_absent", "the node is stopping; nothing was started") : thrown;
+    });
     this.#parts.runs.learn(request, run.id);
     return this.#parts.runs.told(run)?.run ?? run;
   }
@@ -121,4 +124,9 @@ function fitted(runs: RunView[]): RunView[] {
     size += bytes([run]);
     return size <= bound;
   });
+}
+
+/** The keeper's word for its own end. One that it started before, under the same request, it would have answered with. */
+function isStopping(thrown: unknown): boolean {
+  return thrown instanceof HoldfastError && thrown.code === "gateway_busy";
 }

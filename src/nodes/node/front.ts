@@ -2,7 +2,6 @@
 import type { RequestedRun } from "../../keeper/protocol/background.ts";
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
 import type { RunView } from "../../keeper/protocol/messages.ts";
-import { HoldfastError } from "../../errors.ts";
 import type { NodeFinish, NodeProgress, NodeSettings } from "../../keeper/protocol/node.ts";
 import { frameBytesMax, type GatewayWord } from "../protocol/words.ts";
 import { Asks } from "./asks.ts";
@@ -171,10 +170,7 @@ export class NodeFront {
     return new Asks({
       link: this.#link,
       runs: this.#runs,
-      mayStart: (request) => {
-        if (this.#closing !== undefined) throw new HoldfastError("gateway_busy", "this node is stopping");
-        this.#once?.mayStart(request);
-      },
+      mayStart: (request) => this.#once?.mayStart(request),
       onStarted: ({ request }, run) => {
         this.#once?.started(request ?? "");
         this.#progress("started", `${request ?? ""} started: ${run.command}`, { run: request, command: run.command });
