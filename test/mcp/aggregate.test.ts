@@ -6,6 +6,7 @@ import { merge } from "../../src/mcp/aggregate/merge.ts";
 import { NameBook } from "../../src/mcp/aggregate/names.ts";
 import type { FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { until } from "../helpers/until.ts";
 import { actor, callEvents, callText, join, namesOf, startFront, startsOf, textOf } from "./helpers/assembled.ts";
 import { Talk } from "./helpers/talk.ts";
 
@@ -175,6 +176,16 @@ describe("/mcp", { timeout: 60_000 }, () => {
     const other = await join(keeper);
     assert.deepEqual(await namesOf(other), ["one__echo", "one__same", "two__same"], "another's server did not change");
     await Promise.all([talk.delete(), other.delete()]);
+  });
+
+  it("learns lists anew once for many changes, and misses none that is said while they are asked for", async () => {
+    const settings = { late: { share: "pool" as const } };
+    await using busy = await startFront({ many: actor("many", "one"), late: actor("late", "^") }, settings);
+    const talk = await join(busy);
+    await Promise.all(Array.from({ length: 40 }, (_, at) => callText(talk, "many__one", { list: [`tool${at}`] })));
+    const last = ["many__tool39", "late__grown"];
+    await until("the last is shown", async () => String(await namesOf(talk)) === String(last), { boundMs: 10_000 });
+    assert.ok((await callText(talk, "many__heard")).match(/tools\/list/g)!.length < 20, "not once for each");
   });
 
   it("does not take tools that a server refuses to list for none, neither later on nor at its start", async () => {

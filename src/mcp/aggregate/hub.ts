@@ -88,7 +88,7 @@ export class Hub {
       messageBytesMax,
       bearers: this.#bearers,
     });
-    this.pool = new Pool(this.starter, scope, (running, key) => void this.#relearn(running, key)); // never rejects
+    this.pool = new Pool(this.starter, scope, (running, key) => this.#relearn(running, key));
     for (const server of config.servers) this.#servers.set(server.name, server);
   }
 

@@ -67,7 +67,7 @@ export async function probeServer(server: FrontServer, sessions: SessionSet, sta
       scope: session.scope,
       sessionId: session.id,
       onRun: (id, alive) => void (alive ? session.runs.add(id) : session.runs.delete(id)),
-      onListChanged: () => {},
+      onListChanged: () => Promise.resolve(),
     });
     const { tools, prompts, resources } = await learnLists(upstream, initialize.capabilities);
     const { serverInfo, protocolVersion } = initialize;

@@ -19,8 +19,8 @@ export interface StartOrder {
   /** Under this id the keeper writes the run down. */
   sessionId: string;
   onRun: (runId: string, alive: boolean) => void;
-  /** One of its lists is another now. */
-  onListChanged: (running: RunningServer) => void;
+  /** One of its lists is another now. Resolves when they were learnt anew; never rejects. */
+  onListChanged: (running: RunningServer) => Promise<void>;
 }
 
 export function gone(): HoldfastError {

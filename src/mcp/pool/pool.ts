@@ -76,10 +76,14 @@ export function pooledIntroduction(introduction: Introduction): Introduction {
 export class Pool {
   readonly #starter: Starter;
   readonly #scope: Scope;
-  readonly #onListChanged: (running: RunningServer, factsKey: string) => void;
+  readonly #onListChanged: (running: RunningServer, factsKey: string) => Promise<void>;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(starter: Starter, scope: Scope, onListChanged: (running: RunningServer, factsKey: string) => void) {
+  constructor(
+    starter: Starter,
+    scope: Scope,
+    onListChanged: (running: RunningServer, factsKey: string) => Promise<void>,
+  ) {
     this.#starter = starter;
     this.#scope = scope.child("pool", { independent: true });
     this.#onListChanged = onListChanged;

@@ -217,11 +217,11 @@ export class Seat {
     return running;
   }
 
-  #learnAnew(running: RunningServer): void {
+  #learnAnew(running: RunningServer): Promise<void> {
     const learning = this.#relearn(running).finally(() => {
       if (this.#learning === learning) this.#learning = undefined;
     });
-    this.#learning = learning;
+    return (this.#learning = learning);
   }
 
   /** A server of one session may show lists of its own to it, e.g. after a login. */

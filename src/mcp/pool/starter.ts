@@ -20,6 +20,7 @@ import type { Wire, WireEvents } from "../upstream/wire.ts";
 import { Breaker } from "./breaker.ts";
 import type { Catalog, ServerFacts } from "./catalog.ts";
 import { gone, type StartOrder } from "./order.ts";
+import { Relearning } from "./relearning.ts";
 import { RunningServer } from "./running-server.ts";
 import type { StartGate } from "./start-gate.ts";
 
@@ -47,6 +48,7 @@ interface Rising {
   upstream: Upstream;
   running: RunningServer | undefined;
   listsChanged: boolean;
+  relearning: Relearning;
 }
 
 export class Starter {
@@ -124,7 +126,7 @@ export class Starter {
     this.#settleEra(order, upstream, wire, initialize);
     const running = this.#stand(rising, wire, initialize, run.startedAt);
     // Perhaps nobody had learnt yet what it is now.
-    if (seat.listsChanged) order.onListChanged(running);
+    if (seat.listsChanged) rising.relearning.begin();
     return running;
   }
 
@@ -150,7 +152,10 @@ export class Starter {
         });
         if (lists !== undefined) catalog.put(order.factsKey, { initialize, lists, learnedAt: clock.now() });
       }
-      return this.#stand(rising, wire, initialize);
+      const running = this.#stand(rising, wire, initialize);
+      // It may have said so before its last list was answered, or of one that was not asked for.
+      if (rising.relearning.isDue) rising.relearning.begin();
+      return running;
     } catch (thrown) {
       await Promise.resolve(wire.close("spawn-failed")).catch(() => {}); // its scope reports what cannot be ended
       throw thrown;
@@ -197,13 +202,17 @@ export class Starter {
       onBusy: (busy) => rising.running?.busyChanged(busy),
       onListChanged: () => {
         rising.listsChanged = true;
+        rising.relearning.isDue = true;
         if (rising.running === undefined) return;
         leaveBlob(rising);
-        order.onListChanged(rising.running);
+        rising.relearning.begin();
       },
       onToken: () => leaveBlob(rising),
     });
-    const rising: Rising = { order, upstream, running: undefined, listsChanged: false };
+    const relearning = new Relearning(clock, async () => {
+      if (rising.running !== undefined) await order.onListChanged(rising.running);
+    });
+    const rising: Rising = { order, upstream, running: undefined, listsChanged: false, relearning };
     if (order.party !== undefined) upstream.join(order.party);
     return rising;
   }

@@ -3,7 +3,8 @@
  * test needs: asking the client, telling, hanging, ending. Usage: node actor-server.ts NAME [TOOL...]
  * Every tool of any name: {"ask": method} asks the caller and answers with what came back, {"say": message} says it first,
  * {"wait": name} answers once a call with {"go": name} came, {"exit": code} ends, {"list": [tool...]} changes the list of tools.
- * With a tool "!" it refuses to list them, with "~" there is always another page.
+ * With a tool "!" it refuses to list them, with "~" there is always another page, "^" becomes
+ * "grown" while it is still asked for its lists.
  */
 import { createInterface } from "node:readline";
 
@@ -66,6 +67,10 @@ function listed(method: string): unknown {
         ...(tools.includes("~") ? { nextCursor: "always the same" } : {}),
       };
     case "prompts/list":
+      if (tools[0] === "^") {
+        tools[0] = "grown";
+        say({ jsonrpc: "2.0", method: "notifications/tools/list_changed" });
+      }
       return { prompts: [{ name: "greet" }] };
     case "resources/list":
       return { resources: [`memo://${serverName}`, "memo://both"].map((uri) => ({ uri, name: uri })) };
