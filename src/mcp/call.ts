@@ -93,6 +93,8 @@ export class Call implements Round {
   fail(fault: RpcFault, status = this.params.failStatus): void {
     if (this.#done) return;
     const body = errorBody(this.params.clientId, fault);
+    // An initialize that failed leaves no session behind, and clients keep the id that they were given.
+    delete this.params.headers["mcp-session-id"];
     if (this.#stream === undefined) this.#end(body, () => {}, status);
     else this.answer(body, [], () => {});
   }

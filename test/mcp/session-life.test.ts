@@ -207,8 +207,9 @@ describe("a session", { concurrency: 3 }, () => {
     ] as const) {
       const { keeper, talk } = await startTalk({ begin: false, version, settings });
       await using _ = keeper;
-      const { messages } = await talk.initialize();
+      const { messages, headers } = await talk.initialize();
       assert.match(messages[0]?.error?.message ?? "", pattern);
+      assert.equal(headers["mcp-session-id"], undefined, "a client would come back with it");
       await endOf(keeper);
       assert.deepEqual((await new Talk(`${keeper.url}/rpc`).request("session.list")).messages[0]?.result, []);
     }

@@ -219,8 +219,6 @@ export class Door {
       open.memory.begin();
       call.answer(answerText(id, result), [], () => {});
     } catch (thrown) {
-      // A server that cannot be had leaves no session behind, so its id is not given out.
-      delete params.headers["mcp-session-id"];
       call.fail(downFault(thrown));
       void session.close("spawn-failed"); // what cannot be ended is logged by the session set
     }
