@@ -244,8 +244,7 @@ export class RemoteNode {
 
   #countLease(restMs: number): void {
     clearTimeout(this.#lease);
-    this.#lease = setTimeout(() => this.#leaseOver(), Math.max(0, restMs) + leaseSlackMs);
-    this.#lease.unref();
+    this.#lease = setTimeout(() => this.#leaseOver(), Math.max(0, restMs) + leaseSlackMs).unref();
   }
 
   #leaseOver(): void {
@@ -262,8 +261,7 @@ export class RemoteNode {
 
   /** For whoever waits for what it ran. */
   goneError(): HoldfastError {
-    const words = `node ${this.name} did not come back within its lease; it ends what it ran by itself`;
-    return new HoldfastError("node_lost", words);
+    return new HoldfastError("node_lost", `node ${this.name} did not come back within its lease; it ends what it ran by itself`); // prettier-ignore
   }
 
   /** Undefined: no record of it. Throws when it is another node's. */
@@ -277,7 +275,10 @@ export class RemoteNode {
     run.life = this.#link?.instance;
     const before = run.row.state;
     if (!run.learn(view)) return;
-    if (before === "starting" && run.row.state !== "starting") this.#parts.log("run.spawned", { run: run.id });
+    const isStarted = before === "starting" && run.row.state !== "starting";
+    if (isStarted) this.#parts.log("run.spawned", { run: run.id });
+    // Its end was wanted while nobody over there knew it yet: a person had to say yes first, say.
+    if (isStarted && !run.exited && run.row.endReason !== null) this.#endLate(run.id, run.row.endReason);
     this.#changed(run);
   }
 
