@@ -8,7 +8,7 @@ import { HoldfastError } from "../errors.ts";
 const waitMs = 20_000;
 const bytesMax = 256 * 1024;
 /** A front that was restarted is there again within this time; the run went on meanwhile. */
-const reconnectBoundMs = 30_000;
+export const reconnectBoundMs = 30_000;
 const reconnectEveryMs = 200;
 
 export interface FollowOptions {

@@ -7,6 +7,7 @@ import type { ResultOf } from "../gateway/api/index.ts";
 import type { CommandContext } from "./context.ts";
 import { describeBackground } from "./describe-run.ts";
 import { exec, type ExecOptions } from "./exec.ts";
+import { reconnectBoundMs } from "./follow.ts";
 import { count, duration, printJson, printLines, time } from "./print.ts";
 import { parseExpiry } from "./tokens.ts";
 import { version } from "../version.ts";
@@ -93,7 +94,8 @@ export async function runOnNode(
   argv: string[],
   options: RunOptions,
 ): Promise<number> {
-  await using client = await HoldfastClient.connect(context);
+  // No longer than its output is asked for again: without either nothing is to be waited for.
+  await using client = await HoldfastClient.connect({ ...context, reconnectMs: reconnectBoundMs });
   const session = await client.openSession({ client: { name: "holdfast nodes run", version }, leaseMs: ownerLeaseMs });
   try {
     const own = { host: node, session: session.id, interrupt: "end", collect: context.json } as const;
