@@ -217,6 +217,12 @@ describe("/mcp", { timeout: 60_000 }, () => {
     assert.match(await callText(talk, "two__same", { exit: 0 }), /exited with code 0/);
     const heard = await callText(talk, "two__heard");
     assert.match(heard, /"method":"resources\/subscribe","params":\{"uri":"memo:\/\/two"\}/);
+    // What the first server refuses is not asked of the next.
+    await callText(talk, "one__same", { go: "refuse" });
+    const refused = await talk.request("resources/subscribe", { uri: "memo://refused" });
+    assert.match(refused.messages[0]?.error?.message ?? "", /no such resource/);
+    assert.match(await callText(talk, "one__same", { exit: 0 }), /exited with code 0/);
+    assert.doesNotMatch(await callText(talk, "one__heard"), /refused/);
     await talk.delete();
   });
 });

@@ -158,6 +158,14 @@ export class Router {
     if ((isIn || envelope.method === "resources/unsubscribe") && envelope.uriStart > 0) {
       const uri = text(body, envelope.uriStart, envelope.uriEnd);
       if (isIn) {
+        const isNew = !client.subscriptions.has(uri);
+        // One that is refused must not keep the server from being idle, nor be asked for again.
+        call.params.onAnswer = (_line, isRefused) => {
+          if (!isRefused || !isNew) return;
+          client.subscriptions.delete(uri);
+          this.#assembly.memory.write();
+          seat.ready()?.unsubscribe(uri, client);
+        };
         client.subscriptions.set(uri, seat.name);
         this.#assembly.memory.write();
         void seat.need().then(
