@@ -12,10 +12,12 @@ export class Lease {
   readonly #onExpired: () => void;
   #holders = 0;
   #timer: Timer | undefined;
+  readonly #above: Lease | undefined;
   #ended = false;
 
-  /** `seenAt`: when somebody was last seen, if that was before this lease was made. */
-  constructor(clock: Clock, idleMs: number, onExpired: () => void, seenAt = clock.now()) {
+  /** `seenAt`: when somebody was last seen, if that was before this lease was made. Who holds it holds `above`, too. */
+  constructor(clock: Clock, idleMs: number, onExpired: () => void, seenAt = clock.now(), above?: Lease) {
+    this.#above = above;
     this.#clock = clock;
     this.#idleMs = idleMs;
     this.#onExpired = onExpired;
@@ -31,10 +33,12 @@ export class Lease {
   hold(): () => void {
     this.#holders++;
     this.lastSeenAt = this.#clock.now();
+    const leaveAbove = this.#above?.hold();
     let left = false;
     return () => {
       if (left) return;
       left = true;
+      leaveAbove?.();
       this.#holders--;
       this.lastSeenAt = this.#clock.now();
       if (this.#holders === 0 && this.#timer === undefined) this.#arm(this.#idleMs);

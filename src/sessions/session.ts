@@ -70,7 +70,8 @@ export class Session implements Owned {
   #memo: string | null;
   #ended: Promise<ScopeClosed> | undefined;
 
-  constructor(record: SessionRecord, clock: Clock, events: SessionEvents) {
+  /** `parent`: kept by whoever keeps this one. */
+  constructor(record: SessionRecord, clock: Clock, events: SessionEvents, parent?: Session) {
     this.id = record.id;
     this.kind = record.kind;
     this.server = record.server;
@@ -80,7 +81,8 @@ export class Session implements Owned {
     this.createdAt = record.createdAt;
     this.leaseMs = record.leaseMs;
     this.scope = new Scope(`session ${this.id}`);
-    this.lease = new Lease(clock, record.leaseMs, () => void this.close("lease-expired"), record.lastSeenAt);
+    const onExpired = () => void this.close("lease-expired");
+    this.lease = new Lease(clock, record.leaseMs, onExpired, record.lastSeenAt, parent?.lease);
     this.#protocolVersion = record.protocolVersion;
     this.#memo = record.memo;
     this.#events = events;

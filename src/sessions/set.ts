@@ -145,7 +145,8 @@ export class SessionSet {
   }
 
   #adopt(record: SessionRecord): Session {
-    const session = new Session(record, this.#clock, this.#events);
+    const parent = this.#sessions.get(record.parentId ?? "");
+    const session = new Session(record, this.#clock, this.#events, parent);
     this.#sessions.set(session.id, session);
     if (this.#store !== undefined) {
       this.#written.set(session, { lastSeenAt: record.lastSeenAt, held: record.held === 1 });

@@ -14,7 +14,13 @@ function make(limits = { idleLeaseMs: 1000, sessionsMax: 3 }) {
   const root = new Scope("gateway");
   const logged: string[] = [];
   const set = new SessionSet(root, clock, limits, (event) => void logged.push(event));
-  return { clock, root, set, logged, open: () => set.open({ client, server: "s" }) };
+  return {
+    clock,
+    root,
+    set,
+    logged,
+    open: (parentId: string | null = null) => set.open({ client, server: "s", parentId }),
+  };
 }
 
 describe("session set", () => {
@@ -31,7 +37,7 @@ describe("session set", () => {
     open();
     open();
     assert.throws(
-      open,
+      () => open(),
       (error: HoldfastError) => error.code === "session_limit" && error.message.includes("session.sessionsMax = 3"),
     );
     await first.close("session-ended");
@@ -48,6 +54,26 @@ describe("session set", () => {
     assert.equal(set.get(session.id), undefined);
     await session.close("shutdown");
     assert.deepEqual(reasons, ["lease-expired"]);
+    assert.equal(clock.pending, 0);
+  });
+
+  it("keeps a parent that says nothing as long as somebody speaks to its children, and no longer", async () => {
+    const { clock, set, open } = make();
+    const parent = open();
+    const child = open(open(parent.id).id);
+    for (let round = 0; round < 3; round += 1) {
+      clock.advance(900);
+      child.lease.hold()();
+    }
+    const leave = child.lease.hold();
+    clock.advance(5000);
+    assert.equal(set.size, 3, "a call of the child's is under way");
+    leave();
+    clock.advance(999);
+    assert.equal(set.size, 3);
+    clock.advance(1);
+    assert.equal(set.size, 0);
+    await parent.close("shutdown");
     assert.equal(clock.pending, 0);
   });
 
