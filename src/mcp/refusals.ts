@@ -24,3 +24,9 @@ export function slowServer(server: string): Refusal["fault"] {
   const message = `MCP server ${JSON.stringify(server)} does not read what it was sent; try again`;
   return { code: rpcCode.unavailable, message, reason: "run_limit" };
 }
+
+/** For a client that comes back to a call which waits nowhere; to run it afresh would be to run it twice. */
+export function unknownState(): Refusal["fault"] {
+  const message = "params.requestState is unknown here or has expired; send the request anew without it";
+  return { code: rpcCode.invalidParams, message, reason: "invalid_params" };
+}

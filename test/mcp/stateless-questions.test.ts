@@ -47,6 +47,12 @@ describe("a client of revision 2026-07-28 whose server wants to know something",
         /requestState is unknown/,
         "a state is good for one round",
       );
+      const foreign = { ...back, requestState: "somebody else's" };
+      assert.match(
+        textIn(await talk.call(tool, given, foreign)),
+        /requestState is unknown/,
+        "and no other is any good",
+      );
     }
   });
 

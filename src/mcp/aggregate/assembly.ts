@@ -9,6 +9,7 @@ import type { Session } from "../../sessions/session.ts";
 import type { OwnTools } from "../tools/own-tools.ts";
 import type { Envelope } from "../envelope.ts";
 import { rpcCode, type RpcFault } from "../json-rpc.ts";
+import { unknownState } from "../refusals.ts";
 import type { Numbers } from "../numbers.ts";
 import type { Catalog } from "../pool/catalog.ts";
 import type { Pool } from "../pool/pool.ts";
@@ -212,6 +213,9 @@ export class Assembly {
     if (call.done || this.session.ended) return; // its client went away while the server was starting
     const { upstream } = running;
     this.client.sent(call, upstream);
+    // A server of sessions gave out no state, and would begin anew what the client wants to go on.
+    if (envelope.hasState && call.params.sessionMeta !== undefined && !upstream.isStateless)
+      return call.fail(unknownState());
     try {
       if (upstream.request(call.party ?? this.client, call, envelope, body, edits)) return;
     } catch (thrown) {

@@ -10,7 +10,7 @@ import { statelessVersion } from "../headers.ts";
 import { rpcCode } from "../json-rpc.ts";
 import { mirrorProblem, type MirroredParam } from "../mirrored-params.ts";
 import type { Received } from "../receive.ts";
-import { refusal } from "../refusals.ts";
+import { refusal, unknownState } from "../refusals.ts";
 import type { Refusal } from "../reply.ts";
 import { isObject } from "../upstream/words.ts";
 import { listen } from "./listen.ts";
@@ -126,8 +126,7 @@ export class StatelessService {
     if (!isOurState(requestState)) return false;
     const call = this.#retained.find(requestState);
     if (call === undefined || call.open !== open || !call.isSame(envelope.method, body)) {
-      const words = "params.requestState is unknown here or has expired; send the request anew without it";
-      deny(refusal(400, rpcCode.invalidParams, "invalid_params", words));
+      deny({ status: 400, fault: unknownState() });
       return true;
     }
     call.resume(params, begin, isObject(inputResponses) ? inputResponses : {});
