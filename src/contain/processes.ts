@@ -20,12 +20,16 @@ export interface ProcessInfo {
   /** Letter of /proc/<pid>/stat. `Z` and `X` are dead and hold nothing but a number. */
   state: string;
   startTime: string;
+  /** A thread of the kernel's own. Its number tells nothing: process 2 of a container is any program. */
+  isKernelThread: boolean;
   threads: number;
   rssBytes: number;
   /** Processor time of all its threads so far, in milliseconds; the kernel counts in steps of 10. */
   cpuMs: number;
 }
 
+/** PF_KTHREAD in the flags of a process. */
+const kernelThreadFlag = 0x0020_0000;
 /** Ticks of `startTime` per second: USER_HZ is 100 on every architecture that Node runs on. */
 const ticksPerSecond = 100;
 /** Page size for the resident set in stat; 4 KiB but where the kernel says otherwise through smaps (not asked: display only). */
@@ -61,6 +65,7 @@ export function readProcess(pid: number): ProcessInfo | undefined {
     session: Number(fields[3]),
     terminal: Number(fields[4]),
     foregroundGroup: Number(fields[5]),
+    isKernelThread: (Number(fields[6]) & kernelThreadFlag) !== 0,
     threads: Number(fields[17]),
     startTime: fields[19] ?? "0",
     rssBytes: Number(fields[21]) * pageBytes,

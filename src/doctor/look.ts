@@ -37,8 +37,6 @@ function once<T>(ask: (key: number) => T): (key: number) => T {
   };
 }
 
-const kernelThreads = 2;
-
 export class Look {
   readonly bootId = bootId();
   readonly takenAt = Date.now();
@@ -53,7 +51,7 @@ export class Look {
   constructor() {
     for (const pid of allPids()) {
       const seen = readProcess(pid);
-      if (!isAlive(seen) || pid === kernelThreads || seen.ppid === kernelThreads) continue;
+      if (!isAlive(seen) || seen.isKernelThread) continue;
       this.processes.set(pid, seen);
     }
     for (const seen of this.processes.values()) {

@@ -167,7 +167,7 @@ function pitfalls(): void {
 }
 
 describe("doctor --reap without a terminal", () => {
-  it("is refused unless --yes is there, known anything is looked at", async () => {
+  it("is refused unless --yes is there, before anything is looked at", async () => {
     const child = spawn(process.execPath, [join(root, "dist/main.js"), "doctor", "--reap"], {
       stdio: ["ignore", "pipe", "pipe"],
     });

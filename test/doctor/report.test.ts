@@ -1,13 +1,12 @@
 /** What the doctor says besides: of other users, a port, leftovers, the machine's tiers; and that it makes the proof twice. */
 import assert from "node:assert/strict";
-import { createServer } from "node:net";
-import { connect } from "node:net";
+import { spawnSync } from "node:child_process";
+import { connect, createServer } from "node:net";
 import { once } from "node:events";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import type { Report } from "../../src/doctor/examine.ts";
-import { examine } from "../../src/doctor/examine.ts";
+import { examine, type Report } from "../../src/doctor/examine.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { readListed } from "../helpers/pids.ts";
 import { fixture } from "../helpers/servers.ts";
@@ -63,6 +62,22 @@ describe("holdfast doctor", { skip }, () => {
     assert.deepEqual(
       readListed(machine.list).map((one) => machine.isLive(one)),
       [false, true, true],
+    );
+  });
+
+  it("sees what process 2 of a container started, which is a thread of the kernel elsewhere", async () => {
+    await using machine = await Machine.start(); // for its names and its list
+    const plan = JSON.stringify([{ how: "socket", words: server(machine, "of-two") }]);
+    const script = `"$0" ${fixture("doctor/host.ts")} '${plan}' >/dev/null & host=$!
+      until [ -s ${machine.list} ]; do sleep 0.05; done; echo $host; "$0" ${entry} doctor --json`;
+    const words = ["--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", script, process.execPath];
+    const { stdout, stderr } = spawnSync("unshare", words, { encoding: "utf8", timeout: 20_000 });
+    const [host, ...report] = stdout.split("\n");
+    assert.equal(host, "2", stderr);
+    const { trees } = JSON.parse(report.join("\n")) as Report;
+    assert.deepEqual(
+      trees.map(({ root: { pid }, owner }) => [pid, owner?.pid]),
+      [[readListed(machine.list)[0]?.pid, 2]],
     );
   });
 

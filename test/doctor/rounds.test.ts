@@ -82,8 +82,10 @@ function mistakes({ live }: World, report: Report, planted: readonly Listed[]): 
     const isLive = live.has(roleOf(one));
     const isRight = isLive ? tree.verdict === "in-use" || tree.verdict === "idle" : tree.verdict === "owner-dead";
     if (isRight) return [];
+    const kin = planted.filter((other) => roleOf(other) === roleOf(one)).map(({ role, pid }) => `${role} ${pid}`);
+    const shown = [...tree.evidence, ...tree.doubts, `root ${tree.root.pid}`, `of its kin live ${kin.join(", ")}`];
     return [
-      `${one.role} (pid ${one.pid}, host ${isLive ? "lives" : "dead"}) is "${tree.verdict}": ${[...tree.evidence, ...tree.doubts].join("; ")}`,
+      `${one.role} (pid ${one.pid}, host ${isLive ? "lives" : "dead"}) is "${tree.verdict}": ${shown.join("; ")}`,
     ];
   });
 }
