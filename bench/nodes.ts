@@ -125,6 +125,17 @@ const sum = ({ processes, sockets, gatewayFds, nodeFds }: Count) => processes + 
 const told = ({ processes, sockets, gatewayFds, nodeFds }: Count) =>
   `${processes} / ${sockets} / ${gatewayFds} / ${nodeFds}`;
 
+/** The counts as they are twice in a row: the kernel's table of sockets is not read in one instant, and a row may be missed. */
+async function steady(count: () => Count): Promise<Count> {
+  let last: Count | undefined;
+  const ask = () => {
+    const [earlier, now] = [last, count()];
+    last = now;
+    return earlier !== undefined && told(earlier) === told(now) ? now : undefined;
+  };
+  return until("the same counts twice", ask, { boundMs: 10_000, everyMs: 100 });
+}
+
 /** The counts once they are no more than before, or as they are after a while. */
 async function settled(before: Count, count: () => Count): Promise<Count> {
   await until("what was before", () => sum(count()) <= sum(before), { boundMs: 10_000, everyMs: 50 }).catch(() => {});
@@ -174,7 +185,7 @@ async function atLength(gateway: Gateway, node: NodeProcess): Promise<{ rows: Ce
   const rows: Cell[][] = [];
   let held = true;
   const step = async (name: string, action: () => Promise<number>) => {
-    const before = countAll(gateway, node);
+    const before = await steady(() => countAll(gateway, node));
     const began = performance.now();
     const wrong = await action();
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
