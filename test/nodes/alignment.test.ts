@@ -121,8 +121,7 @@ describe("runs on a node that goes and comes", { timeout: 90_000, concurrency: 4
     const { run: ended, ...streams } = await invoked;
     assert.deepEqual([ended.id, ended.state, ended.exitCode], [request, "exited", 7]);
     assert.deepEqual(streams, { stdout: "last", stderr: "err", stdoutBytes: 9, stderrBytes: 3 });
-    // Besides, each beat asks, and so does every look that a test beside this one takes at all runs.
-    const besides = ["lease.renew", "run.list"];
+    const besides = ["lease.renew", "run.list"]; // of beats, and of tests beside this one
     const asked = (node: LittleNode) =>
       node.heard.flatMap((word) => (word.type === "ask" && !besides.includes(word.name) ? [word.name] : []));
     assert.deepEqual([asked(first), asked(second)], [["exec.start", "exec.outcome"], ["exec.outcome"]]);
