@@ -142,7 +142,12 @@ function prepareServer(file: string | undefined, name: string, server: ServerCon
     throw invalid(file, `${key}.resolveNpx`, "installs on this machine only", `leave it out, or "host"`);
   const { host, hostFallback } = server;
   if (hostFallback !== undefined && (!isNodeHost(host) || hostFallback === host))
-    throw invalid(file, `${key}.hostFallback`, `is for a server on a node, and another place than its host`, "leave it out, or name a node in `host`"); // prettier-ignore
+    throw invalid(
+      file,
+      `${key}.hostFallback`,
+      `is for a server on a node, and another place than its host`,
+      "leave it out, or name a node in `host`",
+    );
   // What a node has only it can say.
   if (!server.enabled || (isNodeHost(host) && hostFallback !== "local")) return;
   // The same of an ssh host; here ssh is needed.

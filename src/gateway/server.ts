@@ -3,7 +3,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } fro
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { FrontConfig } from "../keeper/protocol/messages.ts";
-import type { Log } from "../log.ts";
+import { logDefect, type Log } from "../log.ts";
 import type { McpEndpoint } from "../mcp/endpoint.ts";
 import { rpcCode } from "../mcp/json-rpc.ts";
 import { nodePath } from "../nodes/protocol/words.ts";
@@ -210,7 +210,7 @@ export class HttpFace {
   }
 
   #defect(request: IncomingMessage, response: ServerResponse, error: unknown): void {
-    this.#parts.log("gateway.defect", { error: error instanceof Error ? error.stack : String(error) });
+    logDefect(this.#parts.log, error);
     const fault = {
       code: rpcCode.internal,
       message: "a defect in Holdfast; see the gateway's log",

@@ -97,7 +97,14 @@ export class FarRuns {
       void this.#hosts.proof(destination).then(() => {
         const now = Date.now();
         for (const row of theirs) {
-          ledger.ended({ ...row, endedAt: now, leaderEndedAt: row.leaderEndedAt ?? now, endReason: row.endReason ?? "keeper-lost", exitCode: null, signal: null }); // prettier-ignore
+          ledger.ended({
+            ...row,
+            endedAt: now,
+            leaderEndedAt: row.leaderEndedAt ?? now,
+            endReason: row.endReason ?? "keeper-lost",
+            exitCode: null,
+            signal: null,
+          });
         }
         this.#parts.log.info({ event: "host.swept", host, runs: theirs.map(({ id }) => id) });
       });

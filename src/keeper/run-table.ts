@@ -91,16 +91,13 @@ export class RunTable {
 
   async start(request: StartRequest): Promise<Run> {
     const server = this.#parts.config.mcpServers[request.server];
-    if (server === undefined || !server.enabled || "url" in server) {
-      throw new HoldfastError(
-        "server_unknown",
-        `no enabled server named ${JSON.stringify(request.server)} in the config`,
-      );
-    }
+    const name = JSON.stringify(request.server);
+    if (server === undefined || !server.enabled || "url" in server)
+      throw new HoldfastError("server_unknown", `no enabled server named ${name} in the config`);
     const { cwd, limits, host, hostFallback } = server;
     const isNodes = isNodeHost(host);
     if (isNodes && hostFallback !== "local")
-      throw new HoldfastError("server_unknown", `MCP server ${JSON.stringify(request.server)} runs on node ${host}, not here`); // prettier-ignore
+      throw new HoldfastError("server_unknown", `MCP server ${name} runs on node ${host}, not here`);
     const env = { ...baseEnvironment(), ...server.env };
     const port = this.#port;
     const { command, args, path } = server.resolveNpx

@@ -1,5 +1,5 @@
 /** Between a server's words and everybody else's sessions: what throws on a line of one server is a defect, and costs that server alone. */
-import type { Log } from "../log.ts";
+import { logDefect, type Log } from "../log.ts";
 
 type Hear = (line: Buffer, release: () => void, again?: boolean, about?: number) => void;
 
@@ -20,7 +20,7 @@ export function behindBarrier(
     } catch (thrown) {
       isBroken = true;
       release();
-      log("gateway.defect", { error: thrown instanceof Error ? thrown.stack : String(thrown) });
+      logDefect(log, thrown);
       onDefect(
         `Holdfast failed on a message of MCP server ${JSON.stringify(server)} and ended it; this is a defect, please report it with the gateway's log`,
       );

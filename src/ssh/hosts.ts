@@ -156,7 +156,16 @@ export class FarHosts {
   #host(destination: Destination): Host {
     const known = this.#hosts.get(destination.name);
     if (known !== undefined) return known;
-    const host: Host = { destination, links: new Set(), gone: new Set(), opening: undefined, tier: null, owed: [], retry: undefined, retryMs: 1000 }; // prettier-ignore
+    const host: Host = {
+      destination,
+      links: new Set(),
+      gone: new Set(),
+      opening: undefined,
+      tier: null,
+      owed: [],
+      retry: undefined,
+      retryMs: 1000,
+    };
     this.#hosts.set(destination.name, host);
     return host;
   }

@@ -42,7 +42,16 @@ function withoutJumps(words: readonly string[]): string[] {
 }
 
 /** For every ssh of ours: no questions, no terminal, nothing that the user's config adds to an ordinary login. */
-const plain = ["BatchMode=yes", "RequestTTY=no", "RemoteCommand=none", "ClearAllForwardings=yes", "PermitLocalCommand=no", "ForwardX11=no", "EscapeChar=none", "ControlPersist=no"]; // prettier-ignore
+const plain = [
+  "BatchMode=yes",
+  "RequestTTY=no",
+  "RemoteCommand=none",
+  "ClearAllForwardings=yes",
+  "PermitLocalCommand=no",
+  "ForwardX11=no",
+  "EscapeChar=none",
+  "ControlPersist=no",
+];
 const stderrBytesMax = 8192;
 const endBoundMs = 10_000;
 /** After the exit of ssh, time for its last words. */

@@ -4,7 +4,7 @@ import { after, before, describe, it } from "node:test";
 import type { FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { until } from "../helpers/until.ts";
-import { actor, otherToken, startFront } from "./helpers/assembled.ts";
+import { actor, otherToken, startActors, startFront } from "./helpers/assembled.ts";
 import { asked, StatelessTalk, textIn, type Saying } from "./helpers/stateless.ts";
 
 leavesNothing();
@@ -14,10 +14,7 @@ const everything = { sampling: {}, elicitation: { form: {}, url: {} }, roots: {}
 describe("a client of revision 2026-07-28 whose server wants to know something", { timeout: 60_000 }, () => {
   let keeper: FakeKeeper;
   before(async () => {
-    keeper = await startFront(
-      { a: actor("a", "do", "heard"), b: actor("b", "do"), p: actor("p", "do", "heard") },
-      { p: { share: "pool" } },
-    );
+    keeper = await startActors();
   });
   after(() => keeper[Symbol.asyncDispose]());
   const at = (path: string, saying: Saying = {}) => new StatelessTalk(`${keeper.url}${path}`, saying);

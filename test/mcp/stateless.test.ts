@@ -5,7 +5,7 @@ import { token, type FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { exchange } from "../helpers/http.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { until } from "../helpers/until.ts";
-import { actor, join, namesOf, otherToken, startFront, startsOf } from "./helpers/assembled.ts";
+import { join, namesOf, otherToken, startActors, startsOf } from "./helpers/assembled.ts";
 import { StatelessTalk, textIn, type Saying } from "./helpers/stateless.ts";
 
 leavesNothing();
@@ -15,10 +15,7 @@ const bearer = { authorization: `Bearer ${token}`, accept: "application/json, te
 describe("a client of revision 2026-07-28 in front of session-era servers", { timeout: 60_000 }, () => {
   let keeper: FakeKeeper;
   before(async () => {
-    keeper = await startFront(
-      { a: actor("a", "do", "heard"), b: actor("b", "do"), p: actor("p", "do", "heard") },
-      { p: { share: "pool" } },
-    );
+    keeper = await startActors();
   });
   after(() => keeper[Symbol.asyncDispose]());
   const at = (path: string, saying: Saying = {}) => new StatelessTalk(`${keeper.url}${path}`, saying);

@@ -4,12 +4,12 @@
  */
 import type { Clock } from "../../clock.ts";
 import type { FrontServer } from "../../keeper/protocol/messages.ts";
-import type { Log } from "../../log.ts";
+import { logDefect, type Log } from "../../log.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { OwnTools } from "../tools/own-tools.ts";
 import type { Envelope } from "../envelope.ts";
 import { rpcCode, type RpcFault } from "../json-rpc.ts";
-import { unknownState } from "../refusals.ts";
+import { slowServer, unknownState } from "../refusals.ts";
 import type { Numbers } from "../numbers.ts";
 import type { Catalog } from "../pool/catalog.ts";
 import type { Pool } from "../pool/pool.ts";
@@ -220,12 +220,11 @@ export class Assembly {
       if (upstream.request(call.party ?? this.client, call, envelope, body, edits)) return;
     } catch (thrown) {
       // One message that nobody foresaw must not end the front, and with it the calls of all others.
-      this.#parts.log("gateway.defect", { error: thrown instanceof Error ? thrown.stack : String(thrown) });
+      logDefect(this.#parts.log, thrown);
       const words = "a defect in Holdfast; see the gateway's log";
       return call.fail({ code: rpcCode.internal, message: words, reason: "internal" });
     }
-    const message = `MCP server ${JSON.stringify(upstream.server)} does not read what it was sent; try again`;
-    call.fail({ code: rpcCode.unavailable, message, reason: "run_limit" });
+    call.fail(slowServer(upstream.server));
   }
 
   #cancelled(envelope: Envelope, body: Buffer): boolean {

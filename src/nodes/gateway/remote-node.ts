@@ -15,7 +15,6 @@ import type { NodeRuns } from "./node-runs.ts";
 
 /** The lease is counted over there; so much later it is over for certain, seen from here. */
 const leaseSlackMs = 1000;
-
 /** From a question for which there was no room to the next try. */
 const crowdedMs = 250;
 
@@ -261,7 +260,8 @@ export class RemoteNode {
 
   /** For whoever waits for what it ran. */
   goneError(): HoldfastError {
-    return new HoldfastError("node_lost", `node ${this.name} did not come back within its lease; it ends what it ran by itself`); // prettier-ignore
+    const words = `node ${this.name} did not come back within its lease; it ends what it ran by itself`;
+    return new HoldfastError("node_lost", words);
   }
 
   /** Undefined: no record of it. Throws when it is another node's. */

@@ -32,6 +32,12 @@ export async function startFront(
   return FakeKeeper.start({ servers, settings, config, tokens: [another] });
 }
 
+/** In front of three servers of sessions, one of them pooled. */
+export function startActors(): Promise<FakeKeeper> {
+  const servers = { a: actor("a", "do", "heard"), b: actor("b", "do"), p: actor("p", "do", "heard") };
+  return startFront(servers, { p: { share: "pool" } });
+}
+
 /** A session on `/mcp`, or on a path below it. */
 export async function join(keeper: FakeKeeper, path = "/mcp", capabilities: object = {}): Promise<Talk> {
   const talk = new Talk(`${keeper.url}${path}`);

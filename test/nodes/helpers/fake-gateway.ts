@@ -9,9 +9,13 @@ import { isProven, nodeIdOf } from "../../../src/nodes/protocol/proof.ts";
 import { hearNode, replyShapes } from "../../../src/nodes/protocol/shapes.ts";
 import type { GatewayWord, NodeRequestName, NodeRequests, NodeWord } from "../../../src/nodes/protocol/words.ts";
 import type { RunView } from "../../../src/keeper/protocol/messages.ts";
+import { backgroundSpec } from "../../helpers/background-spec.ts";
 import { until } from "../../helpers/until.ts";
 
 const boundMs = 15_000;
+
+/** Of a command that a gateway waits for. */
+const ofNode = { host: "mill", background: false, streams: "apart", leaseMs: 5000, onFrontLoss: "kill" } as const;
 
 export interface Ways {
   id?: string;
@@ -65,7 +69,7 @@ export class Caller {
   }
 
   start(request: string, argv: string[], more: Partial<NodeRequests["exec.start"]["params"]> = {}): Promise<RunView> {
-    return this.ask("exec.start", { ...specOf(request, argv), ...more });
+    return this.ask("exec.start", backgroundSpec({ ...ofNode, request, argv, ...more }));
   }
 
   /** All that is printed on the stream until the run is over. */
@@ -164,30 +168,4 @@ export class FakeGateway implements AsyncDisposable {
     this.#server.close();
     await once(this.#server, "close");
   }
-}
-
-export function specOf(request: string, argv: string[]): NodeRequests["exec.start"]["params"] {
-  return {
-    kind: "exec",
-    argv,
-    host: "mill",
-    cwd: null,
-    env: {},
-    sessionId: null,
-    scopeKey: null,
-    replaceExistingScope: false,
-    background: false,
-    streams: "apart",
-    request,
-    leaseMs: 5000,
-    onFrontLoss: "kill",
-    keepMs: null,
-    timeoutMs: 0,
-    noOutputTimeoutMs: null,
-    maxLifetimeMs: 0,
-    descendants: "reap",
-    size: { columns: 80, rows: 24 },
-    stdin: true,
-    limits: {},
-  };
 }
