@@ -8,6 +8,9 @@ interface Bench {
   load(): Promise<{ run(): Promise<boolean> }>;
 }
 
+/** The one bench that takes arguments and compares two builds; not part of a run of all. */
+const guardQuestion = "guard COMMIT [--pairs N]: is this checkout slower or larger than that commit?";
+
 const benches: Record<string, Bench> = {
   relay: {
     question: "what does a call through Holdfast cost, beside its ceiling and a peer?",
@@ -48,17 +51,26 @@ const benches: Record<string, Bench> = {
   },
 };
 
+function isBuilt(): boolean {
+  const isThere = existsSync(join(root, "dist/main.js"));
+  if (!isThere) console.error("the benches measure dist/: run `npm run build` first");
+  return isThere;
+}
+
 async function main(names: string[]): Promise<number> {
+  if (names[0] === "guard") {
+    if (!isBuilt()) return 1;
+    const guard = await import("./guard.ts");
+    return (await guard.run(names.slice(1))) ? 0 : 1;
+  }
   const unknown = names.filter((name) => benches[name] === undefined);
   if (names.includes("--list") || unknown.length > 0) {
     if (unknown.some((name) => name !== "--list")) console.error(`no such bench: ${unknown.join(", ")}`);
     for (const [name, { question }] of Object.entries(benches)) console.log(`${name.padEnd(14)} ${question}`);
+    console.log(guardQuestion);
     return names.includes("--list") ? 0 : 2;
   }
-  if (!existsSync(join(root, "dist/main.js"))) {
-    console.error("the benches measure dist/: run `npm run build` first");
-    return 1;
-  }
+  if (!isBuilt()) return 1;
   let held = true;
   for (const name of names.length === 0 ? Object.keys(benches) : names) {
     const bench = await benches[name]?.load();

@@ -112,15 +112,20 @@ export class Gateway {
     this.startMs = startMs;
   }
 
-  /** Starts a gateway on a home and waits until it serves. `flags` are Node's own, for the keeper; `env` is added to its environment. */
-  static async start(home: Home, flags: string[] = [], env: Record<string, string> = {}): Promise<Gateway> {
+  /** Starts a gateway on a home and waits until it serves. `flags` are Node's own, for the keeper; `env` is added to its environment; `main` is another build. */
+  static async start(
+    home: Home,
+    flags: string[] = [],
+    env: Record<string, string> = {},
+    main = mainFile,
+  ): Promise<Gateway> {
     const problem = tierProblem(home.tier);
     if (problem !== undefined) throw new Error(problem);
     const began = performance.now();
     const words = [
       "--disable-sigusr1",
       ...flags,
-      mainFile,
+      main,
       "gateway",
       "--state",
       home.stateDir,
