@@ -19,6 +19,8 @@ import { untilTrue } from "./wait.ts";
 export const guardVariable = "HOLDFAST_GUARD";
 /** Descriptor of the life line in the guard. */
 const lifeLine = 3;
+/** The three lines that a guard says are shorter. */
+const saidCharsMax = 256;
 /** Time for a guard to say its first line, and to go once told; then it is ended by force. */
 const guardGraceMs = 1000;
 
@@ -131,7 +133,8 @@ export class GuardedContainer implements Container {
         resolve();
       });
       life.on("data", (chunk: Buffer) => {
-        text += chunk.toString("latin1");
+        if (text.length > saidCharsMax) return; // not the guard's words
+        text += chunk.toString("latin1", 0, saidCharsMax);
         const guard = /^guard (\d+) (\d+)\n/m.exec(text);
         if (guard !== null && this.#watcher === 0) {
           this.#guard = identify(Number(guard[1]));

@@ -9,21 +9,26 @@ import type { CrashView } from "./protocol/messages.ts";
 const tailBytesMax = 64 * 1024;
 const filesMax = 50;
 
-/** Collects the end of a stream. */
+/** Collects the end of a stream, in as much memory whatever the size of its pieces. */
 export class StreamTail {
-  #chunks: Buffer[] = [];
+  /** Made with the first byte: most helpers say nothing. */
+  #ring: Buffer | undefined;
   #bytes = 0;
 
   push(chunk: Buffer): void {
-    this.#chunks.push(chunk);
+    this.#ring ??= Buffer.alloc(tailBytesMax);
+    const last = chunk.subarray(-tailBytesMax);
+    const at = (this.#bytes + chunk.length - last.length) % tailBytesMax;
+    const copied = last.copy(this.#ring, at);
+    last.copy(this.#ring, 0, copied);
     this.#bytes += chunk.length;
-    while (this.#chunks.length > 1 && this.#bytes - (this.#chunks[0]?.length ?? 0) >= tailBytesMax) {
-      this.#bytes -= this.#chunks.shift()?.length ?? 0;
-    }
   }
 
   text(): string {
-    return Buffer.concat(this.#chunks).subarray(-tailBytesMax).toString("utf8");
+    const ring = this.#ring ?? Buffer.alloc(0);
+    if (this.#bytes <= ring.length) return ring.toString("utf8", 0, this.#bytes);
+    const at = this.#bytes % tailBytesMax;
+    return Buffer.concat([ring.subarray(at), ring.subarray(0, at)]).toString("utf8");
   }
 }
 

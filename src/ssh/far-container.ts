@@ -4,7 +4,7 @@ import type { ProcessInfo } from "../contain/processes.ts";
 import type { ContainedProcess, Container, SpawnRequest } from "../contain/types.ts";
 import { HoldfastError } from "../errors.ts";
 import type { Destination, FarCommand } from "./destination.ts";
-import { awaitGuard } from "./guard-word.ts";
+import { awaitGuard, noiseBytesMax } from "./guard-word.ts";
 import type { FarHosts } from "./hosts.ts";
 import { explain } from "./last-words.ts";
 import type { FarLink } from "./link.ts";
@@ -70,8 +70,11 @@ export class FarContainer implements Container {
   async #expectGuard(process: ContainedProcess, link: FarLink): Promise<void> {
     const { outcome, said } = await awaitGuard(process, link.patienceMs);
     if (outcome === "stands") return;
-    const words =
-      outcome === "silent" ? `no guard stands there after ${link.patienceMs} ms` : "ssh ended before the guard stood";
+    const words = {
+      silent: `no guard stands there after ${link.patienceMs} ms`,
+      noisy: `it said ${noiseBytesMax} bytes before the guard stood`,
+      ended: "ssh ended before the guard stood",
+    }[outcome];
     throw new HoldfastError("host_unreachable", link.why ?? explain(link.destination, said, words));
   }
 

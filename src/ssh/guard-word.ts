@@ -1,38 +1,73 @@
 /** The first word of a run's guard on the far side. It comes on stderr, and goes no further. */
 import type { ContainedProcess } from "../contain/types.ts";
 
-const word = "holdfast-far up\n";
+const word = Buffer.from("holdfast-far up\n");
 /** What a login may say before it. */
-const noiseBytesMax = 256 * 1024;
+export const noiseBytesMax = 256 * 1024;
 /** After its exit, time for the last words of ssh; somebody else may hold the other end. */
 const lastWordsMs = 300;
 
+/** Finds the word in pieces of any size, in linear time, and keeps what comes before and after it. */
+class Search {
+  readonly #heard = Buffer.alloc(noiseBytesMax);
+  #bytes = 0;
+  /** What did not fit. */
+  #others: Buffer = Buffer.alloc(0);
+
+  /** Where the word begins, or undefined. */
+  push(chunk: Buffer): number | undefined {
+    const from = Math.max(0, this.#bytes - word.length + 1);
+    const copied = chunk.copy(this.#heard, this.#bytes);
+    this.#bytes += copied;
+    this.#others = chunk.subarray(copied);
+    const at = this.#heard.subarray(from, this.#bytes).indexOf(word);
+    return at < 0 ? undefined : from + at;
+  }
+
+  get isFull(): boolean {
+    return this.#bytes === this.#heard.length;
+  }
+
+  get said(): string {
+    return this.#heard.toString("utf8", 0, this.#bytes);
+  }
+
+  around(at: number): Buffer {
+    const after = this.#heard.subarray(at + word.length, this.#bytes);
+    return Buffer.concat([this.#heard.subarray(0, at), after, this.#others]);
+  }
+}
+
+type Outcome = "stands" | "silent" | "noisy" | "ended";
+
 /**
- * Resolves when the guard stands, or with "silent" when it does not within the bound, or when ssh has ended. What else was
- * said on stderr stays in the stream when the guard stands, and is in `said` when it does not.
+ * Resolves when the guard stands, or with "silent" when it does not within the bound, "noisy" when too much is said before,
+ * or when ssh has ended. What else was said on stderr stays in the stream when the guard stands, and is in `said` when not.
  */
 export function awaitGuard(
   { child, leaderExit }: ContainedProcess,
   boundMs: number,
-): Promise<{ outcome: "stands" | "silent" | "ended"; said: string }> {
+): Promise<{ outcome: Outcome; said: string }> {
   const stderr = child.stderr!;
-  let heard = Buffer.alloc(0);
+  const search = new Search();
   return new Promise((resolve) => {
-    const settle = (outcome: "stands" | "silent" | "ended") => {
+    const settle = (outcome: Outcome) => {
       clearTimeout(late);
       stderr.off("readable", read);
       stderr.off("close", closed);
-      resolve({ outcome, said: heard.toString("utf8") });
+      resolve({ outcome, said: search.said });
     };
     const closed = () => settle("ended");
     const read = () => {
-      for (let chunk = stderr.read() as Buffer | null; chunk !== null; chunk = stderr.read() as Buffer | null)
-        heard = Buffer.concat([heard, chunk]);
-      const at = heard.indexOf(word);
-      if (at < 0) return heard.length > noiseBytesMax ? settle("silent") : undefined;
-      const others = Buffer.concat([heard.subarray(0, at), heard.subarray(at + word.length)]);
-      if (others.length > 0) stderr.unshift(others);
-      settle("stands");
+      for (let chunk = stderr.read() as Buffer | null; chunk !== null; chunk = stderr.read() as Buffer | null) {
+        const at = search.push(chunk);
+        if (at !== undefined) {
+          const others = search.around(at);
+          if (others.length > 0) stderr.unshift(others);
+          return settle("stands");
+        }
+        if (search.isFull) return settle("noisy");
+      }
     };
     let late = setTimeout(settle, boundMs, "silent");
     stderr.on("readable", read);

@@ -9,7 +9,8 @@ import { join } from "node:path";
 import type { Containment } from "../contain/types.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { Destination } from "./destination.ts";
-import { FarLink, type FarTier, type LinkTimes } from "./link.ts";
+import type { FarTier } from "./guardian-messages.ts";
+import { FarLink, type LinkTimes } from "./link.ts";
 
 export interface HostsParts {
   containment: Containment;

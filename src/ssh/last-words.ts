@@ -25,6 +25,9 @@ const known: [RegExp, string][] = [
   [/bad configuration option|terminating, \d+ bad/i, "your ssh config has a mistake"],
 ];
 
+/** Of a stderr, from its end. */
+const saidCharsMax = 8192;
+
 /** The last line of ssh's stderr that gives the reason, or else that says something. */
 function lastLine(stderr: string, reason: RegExp | undefined): string {
   const lines = stderr
@@ -35,8 +38,9 @@ function lastLine(stderr: string, reason: RegExp | undefined): string {
 }
 
 /** One sentence on why the far side cannot be used. `outcome` says what happened when ssh itself said nothing. */
-export function explain(destination: Destination, stderr: string, outcome: string): string {
+export function explain(destination: Destination, said: string, outcome: string): string {
+  const stderr = said.slice(-saidCharsMax);
   const [pattern, reason] = known.find(([each]) => each.test(stderr)) ?? [];
-  const said = lastLine(stderr, pattern);
-  return [`${destination.name}: ${reason ?? outcome}`, said === "" ? "" : ` (ssh said: ${said})`].join("");
+  const line = lastLine(stderr, pattern);
+  return [`${destination.name}: ${reason ?? outcome}`, line === "" ? "" : ` (ssh said: ${line})`].join("");
 }

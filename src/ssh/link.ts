@@ -3,15 +3,16 @@
  * loss, whatever the cause, is one event; from then on the far guardian ends everything of this connection by itself.
  */
 import type { Readable, Writable } from "node:stream";
-import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ContainedProcess, Container } from "../contain/types.ts";
 import { HoldfastError } from "../errors.ts";
+import { BoundedLines } from "./bounded-lines.ts";
 import type { Destination } from "./destination.ts";
+import { readMessage, type FarTier, type Greeting } from "./guardian-messages.ts";
 import { explain } from "./last-words.ts";
+import { readPaced } from "./paced.ts";
+import { plain, withoutJumps } from "./ssh-options.ts";
 import { bootstrap, guardianScript, type GuardianVariables } from "./script.ts";
-
-export type FarTier = "cgroup" | "subreaper" | "marker";
 
 export interface LinkTimes {
   /** From the start of ssh to the far guardian's first word. */
@@ -36,23 +37,16 @@ export interface LinkParts {
   onGone: () => void;
 }
 
-/** Over a connection that stands nobody jumps, and ssh takes no -J beside a ProxyCommand. */
-function withoutJumps(words: readonly string[]): string[] {
-  return words.filter((word, index) => word !== "-J" && words[index - 1] !== "-J");
-}
-
-/** For every ssh of ours: no questions, no terminal, nothing that the user's config adds to an ordinary login. */
-const plain = [
-  "BatchMode=yes",
-  "RequestTTY=no",
-  "RemoteCommand=none",
-  "ClearAllForwardings=yes",
-  "PermitLocalCommand=no",
-  "ForwardX11=no",
-  "EscapeChar=none",
-  "ControlPersist=no",
-];
 const stderrBytesMax = 8192;
+/** What a login may print before its guardian stands: messages of the day, and noise of its profile. */
+const handshakeBytesMax = 256 * 1024;
+/** The longest message: pids of a run that cannot be ended. Of each only the beginning is needed. */
+const lineBytesMax = 256 * 1024;
+const keptBytesMax = 8192;
+/** What a guardian that stands may print besides answers to what it was asked. */
+const unaskedBytesMax = 64 * 1024;
+/** What may wait for a far side that does not read. */
+const unreadBytesMax = 256 * 1024;
 const endBoundMs = 10_000;
 /** After the exit of ssh, time for its last words. */
 const lastWordsMs = 300;
@@ -72,6 +66,11 @@ export class FarLink {
   #stderr = "";
   /** What came before the guardian's word: a banner of the login shell, or what a forced command says instead. */
   #noise = "";
+  #stands = false;
+  #handshakeBytes = 0;
+  #unaskedBytes = 0;
+  /** Requests to end a run that it has not answered. */
+  #endsOwed = 0;
   #lost: string | undefined;
   #beat = 0;
   #answered = 0;
@@ -135,6 +134,7 @@ export class FarLink {
     const waiting = this.#ends.get(run) ?? Promise.withResolvers<string>();
     if (!this.#ends.has(run)) {
       this.#ends.set(run, waiting);
+      this.#endsOwed += 1;
       this.#say(`end ${run}`);
     }
     let late: NodeJS.Timeout | undefined;
@@ -169,10 +169,7 @@ export class FarLink {
     this.#process = process;
     const { stdin, stdout, stderr } = process.child as { stdin: Writable; stdout: Readable; stderr: Readable };
     stdin.on("error", () => {}); // ssh is gone; its exit tells
-    stderr.on("data", (chunk: Buffer) => {
-      this.#stderr = (this.#stderr + chunk.toString("utf8")).slice(-stderrBytesMax);
-    });
-    createInterface({ input: stdout }).on("line", (line) => this.#hear(line));
+    this.#listen(stdout, stderr);
     const silent = new Promise<void>((resolve) => void stderr.once("close", resolve));
     void process.leaderExit.then(async ({ code, signal }) => {
       await Promise.race([silent, delay(lastWordsMs)]);
@@ -192,21 +189,58 @@ export class FarLink {
     this.#timer = setInterval(() => this.#tick(), times.heartbeatMs);
   }
 
-  #hear(line: string): void {
-    const [word = "", first = "", ...rest] = line.split(" ");
-    if (word === "holdfast-far") return this.#greet(first, rest);
-    if (this.#timer === undefined) this.#noise = `${this.#noise}${line}\n`.slice(0, 300);
-    if (word === "beat") this.#answered = Number(first);
-    if (word === "empty") this.#ends.get(first)?.resolve("");
-    if (word === "left") this.#ends.get(first)?.resolve(rest.join(" ").trim() || "a cgroup");
+  /** Everything it says is bounded in bytes, and what nobody asked for ends the connection. */
+  #listen(stdout: Readable, stderr: Readable): void {
+    readPaced(stderr, (chunk) => {
+      this.#stderr = (this.#stderr + chunk.toString("utf8", Math.max(0, chunk.length - stderrBytesMax))).slice(
+        -stderrBytesMax,
+      );
+    });
+    const lines = new BoundedLines({
+      keptBytesMax,
+      lineBytesMax,
+      onLine: (line) => {
+        this.#hear(line);
+        return !this.lost;
+      },
+      onExcess: () => this.#lose(`it said more than ${lineBytesMax} bytes without an end of line`),
+    });
+    stdout.on("data", (chunk: Buffer) => {
+      if (this.lost) return;
+      if (!this.#stands) this.#handshakeBytes += chunk.length;
+      lines.push(chunk);
+      if (!this.#stands && this.#handshakeBytes > handshakeBytesMax)
+        this.#lose(`it said more than ${handshakeBytesMax} bytes before its guard stood`);
+    });
   }
 
-  #greet(word: string, [tier, reaper = "-", swept = "0", base = "-"]: string[]): void {
-    if (word !== "ready") return this.#lose("it has no /proc, which the guard there needs");
-    this.tier = tier as FarTier;
-    this.swept = Number(swept);
-    this.#reaper = reaper === "-" ? "" : reaper;
-    this.#base = base === "-" ? "" : base;
+  #hear(line: string): void {
+    const message = readMessage(line, this.#parts.guardian.only);
+    if (!this.#stands) {
+      if (message?.type === "ready") return this.#greet(message);
+      if (message?.type === "unusable") return this.#lose(message.why);
+      this.#noise = `${this.#noise}${line}\n`.slice(0, 300);
+      return;
+    }
+    // A heartbeat is answered once, after it was sent.
+    if (message?.type === "heartbeat" && message.number > this.#answered && message.number <= this.#beat) {
+      this.#answered = message.number;
+    } else if (message?.type === "ended" && this.#endsOwed > 0) {
+      this.#endsOwed -= 1;
+      this.#ends.get(message.run)?.resolve(message.left);
+    } else {
+      this.#unaskedBytes += line.length + 1;
+      if (this.#unaskedBytes > unaskedBytesMax)
+        this.#lose(`its guard says what it was not asked: ${JSON.stringify(line.slice(0, 100))}`);
+    }
+  }
+
+  #greet({ tier, reaper, swept, base }: Greeting): void {
+    this.#stands = true;
+    this.tier = tier;
+    this.swept = swept;
+    this.#reaper = reaper;
+    this.#base = base;
     // What was said on the way here is no reason for what comes later.
     this.#stderr = "";
     this.#ready.resolve();
@@ -225,13 +259,19 @@ export class FarLink {
   }
 
   #say(line: string): void {
-    this.#process?.child.stdin?.write(`${line}\n`);
+    const stdin = this.#process?.child.stdin;
+    if (stdin === undefined || stdin === null) return;
+    if (stdin.writableLength > unreadBytesMax) return this.#lose(`it leaves ${unreadBytesMax} bytes unread`);
+    stdin.write(`${line}\n`);
   }
 
   #lose(outcome: string): void {
     if (this.#lost !== undefined) return;
     const why = explain(this.destination, this.#stderr, this.#outcome(outcome));
     this.#lost = why;
+    // What more it says is for nobody.
+    this.#process?.child.stdout?.destroy();
+    this.#process?.child.stderr?.destroy();
     this.#stopTimer();
     this.#ready.reject(new HoldfastError("host_unreachable", why));
     for (const { resolve } of this.#ends.values()) resolve("");
@@ -245,7 +285,7 @@ export class FarLink {
   }
 
   #outcome(outcome: string): string {
-    if (this.#timer !== undefined || this.#noise === "") return outcome;
+    if (this.#stands || this.#noise === "") return outcome;
     const said = JSON.stringify(this.#noise.trim());
     return `${outcome}; it did not run the guard but said ${said}: a forced command, or a login shell that is none?`;
   }

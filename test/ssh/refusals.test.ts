@@ -19,6 +19,12 @@ describe(
         () => ({}),
         /did not run the guard.*only backups here/,
       ],
+      [
+        "a forced command that prints without end",
+        { sshd: [String.raw`ForceCommand tr '\0' x </dev/zero`] },
+        () => ({}),
+        /it said more than \d+ bytes/,
+      ],
       ["a login shell that is none", { sshd: ["ForceCommand /bin/false"] }, () => ({}), /ssh ended with code 1/],
       ["a refused key", { sshd: ["AuthorizedKeysFile /dev/null"] }, () => ({}), /refuses the keys.*Permission denied/],
       [

@@ -1,0 +1,47 @@
+/** Cuts a stream into lines in constant memory and linear time, whatever the other side sends. */
+
+export interface LineBounds {
+  /** Bytes of a line that are handed on; the rest of it is dropped. */
+  keptBytesMax: number;
+  /** Bytes of a line after which nothing more is read. */
+  lineBytesMax: number;
+  /** Without its end. Returns false to read no further. */
+  onLine: (line: string) => boolean;
+  /** A line was longer than `lineBytesMax`. */
+  onExcess: () => void;
+}
+
+const newline = 10;
+
+export class BoundedLines {
+  readonly #bounds: LineBounds;
+  readonly #kept: Buffer;
+  /** Of the line that has no end yet. */
+  #bytes = 0;
+  #stopped = false;
+
+  constructor(bounds: LineBounds) {
+    this.#bounds = bounds;
+    this.#kept = Buffer.alloc(bounds.keptBytesMax);
+  }
+
+  push(chunk: Buffer): void {
+    for (let at = 0; at < chunk.length && !this.#stopped;) {
+      const end = chunk.indexOf(newline, at);
+      const to = end < 0 ? chunk.length : end;
+      if (this.#bytes < this.#kept.length) chunk.copy(this.#kept, this.#bytes, at, to);
+      this.#bytes += to - at;
+      at = to + 1;
+      if (this.#bytes > this.#bounds.lineBytesMax) {
+        this.#stopped = true;
+        this.#bounds.onExcess();
+      } else if (end >= 0) this.#stopped = !this.#bounds.onLine(this.#take());
+    }
+  }
+
+  #take(): string {
+    const line = this.#kept.toString("utf8", 0, Math.min(this.#bytes, this.#kept.length));
+    this.#bytes = 0;
+    return line.endsWith("\r") ? line.slice(0, -1) : line;
+  }
+}
