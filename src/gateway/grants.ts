@@ -29,15 +29,15 @@ export class Grants {
     for (const grant of grants) this.#known.set(grant.id, know(grant));
   }
 
-  /** From now on these are good and no other; connections of the others are ended. Returns the names of the others. */
+  /** From now on these are good and no other; connections of the others are ended. Returns the ids of the others. */
   replace(grants: TokenGrant[]): Set<string> {
     const over = new Set<string>();
     const ids = new Set(grants.map(({ id }) => id));
     for (const grant of grants) if (!this.#known.has(grant.id)) this.#known.set(grant.id, know(grant));
-    for (const [id, { name, sockets }] of this.#known) {
+    for (const [id, { sockets }] of this.#known) {
       if (ids.has(id)) continue;
       this.#known.delete(id);
-      over.add(name);
+      over.add(id);
       for (const socket of sockets) this.#onEnded(socket);
     }
     return over;

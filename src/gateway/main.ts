@@ -17,6 +17,7 @@ import { StartGate } from "../mcp/pool/start-gate.ts";
 import { Nodes } from "../nodes/gateway/nodes.ts";
 import { fingerprintOf } from "../nodes/protocol/proof.ts";
 import { Scope } from "../ownership/scope.ts";
+import { RunOwners } from "../runs/owners.ts";
 import { RunService } from "../runs/service.ts";
 import { SessionSet } from "../sessions/set.ts";
 import { SessionStore } from "../sessions/store.ts";
@@ -66,7 +67,7 @@ async function main(): Promise<void> {
   const fingerprint = config.tls === null ? "" : fingerprintOf(config.tls.cert);
   const parts = { config: config.nodes, directory: frontDir, epoch, version: link.hello.version, fingerprint };
   const nodes = new Nodes({ ...parts, keeper: link, log });
-  const runs = new RunService(nodes.router, sessions);
+  const runs = new RunService(nodes.router, sessions, log, new RunOwners(store));
   const tools = ownTools(config.tools, { link: nodes.router, runs, sessions, nodes });
   const hub = new Hub({ link, nodes: nodes.servers, sessions, scope, gate, tools, clock, log });
   const { messageBytesMax, questionMs } = config;
@@ -87,14 +88,14 @@ async function main(): Promise<void> {
   link.onEvent(({ name, data }) => bus.publish(name, data));
   link.onTokens((tokens) => {
     const over = grants.replace(tokens);
-    sessions.endThoseOf((name) => over.has(name));
+    sessions.endThoseOf((id) => over.has(id));
   });
   const throttle = new Throttle((address, failures) => log("access.throttled", { address, failures }));
   try {
     await mcp.adopt();
     // A token may have ended while no front was there to hear of it.
-    const names = new Set(link.hello.tokens.map(({ name }) => name));
-    sessions.endThoseOf((name) => !names.has(name));
+    const good = new Set(link.hello.tokens.map(({ id }) => id));
+    sessions.endThoseOf((id) => !good.has(id));
     follower.begin();
     const scheme = config.tls === null ? ("http" as const) : ("https" as const);
     const { port, addresses, urls } = await listenAll(face.servers, { ...config, scheme }, log);
@@ -115,7 +116,7 @@ async function main(): Promise<void> {
     const nodeSockets = new NodeEndpoint({ connections, nodes });
     const lines = new LineDoor({ hub, sessions, clock, messageBytesMax, questionMs });
     const stdio = new StdioEndpoint({ connections, access, hub, door: lines });
-    const metrics = new Metrics({ link, connections, heartbeat, throttle, nodes, sessions: () => sessions.list() });
+    const metrics = new Metrics({ link, connections, heartbeat, throttle, nodes, sessionKinds: () => sessions.kinds });
     face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher), webSockets, stdio, nodes: nodeSockets, metrics });
     runs.begin();
     link.listening(urls);

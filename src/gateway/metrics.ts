@@ -15,8 +15,8 @@ import type { Throttle } from "./throttle.ts";
 export interface MetricsParts {
   link: KeeperLink;
   connections: Connections;
-  /** Open sessions by kind. */
-  sessions: () => { kind: string }[];
+  /** Of each open session. */
+  sessionKinds: () => string[];
   heartbeat: Heartbeat;
   throttle: Throttle;
   nodes: Pick<Nodes, "list" | "runStates">;
@@ -58,7 +58,7 @@ export class Metrics {
   }
 
   #gauges(status: KeeperStatus, figures: KeeperFigures): Metric[] {
-    const { connections, sessions, heartbeat, nodes } = this.#parts;
+    const { connections, sessionKinds, heartbeat, nodes } = this.#parts;
     const { keeper, front, guardian, version, tier } = status;
     const open = connectionStates.filter((state) => state !== "closed");
     const runs = figures.runs.map(({ kind, state, count }): Sample => [{ kind, state }, count]);
@@ -80,7 +80,7 @@ export class Metrics {
         "state",
         open.map((state) => [state, connections.count(state)]),
       ),
-      by("holdfast_sessions", "Open sessions.", "kind", [...countKinds(sessions())]),
+      by("holdfast_sessions", "Open sessions.", "kind", [...countKinds(sessionKinds())]),
       metric("holdfast_runs", "Live runs.", ["kind", "state"], runs),
       by("holdfast_nodes", "Nodes by state; approved ones are connected or absent.", "state", [
         ...countNodes(nodes.list()),
@@ -128,9 +128,9 @@ function by(name: string, help: string, label: string, values: [string, number][
   );
 }
 
-function countKinds(sessions: { kind: string }[]): Map<string, number> {
+function countKinds(kinds: string[]): Map<string, number> {
   const counts = new Map<string, number>();
-  for (const { kind } of sessions) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  for (const kind of kinds) counts.set(kind, (counts.get(kind) ?? 0) + 1);
   return counts;
 }
 

@@ -155,7 +155,7 @@ export class HttpFace {
     this.#parts.announce(isMcp ? `${request.method} /mcp` : path);
     if (isMetrics) return this.#answerMetrics(service.metrics, request, response, headers);
     if (!isMcp) {
-      const caller = { scopes: grant.scopes, tokenName: grant.name, peer: undefined };
+      const caller = { id: grant.id, scopes: grant.scopes, peer: undefined };
       return service.rpc.handle(request, response, headers, caller);
     }
     return service.mcp.handle(server, request, response, headers, grant);

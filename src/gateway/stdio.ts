@@ -53,8 +53,7 @@ export class StdioEndpoint {
     door.join(stream, head, {
       selection,
       parentId: parentOf(request),
-      scopes: grant.scopes,
-      tokenName: grant.name,
+      caller: grant,
     });
   }
 

@@ -5,9 +5,10 @@ import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { KeeperLink, ServersNews } from "../keeper/protocol/link.ts";
 import type { FrontConfig, HeldRun } from "../keeper/protocol/messages.ts";
 import type { Log } from "../log.ts";
+import type { Asker } from "../sessions/owner.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionSet } from "../sessions/set.ts";
-import type { Door, McpCaller } from "./aggregate/door.ts";
+import type { Door } from "./aggregate/door.ts";
 import type { Hub } from "./aggregate/hub.ts";
 import { refusesSessions } from "./stateless/results.ts";
 import { clientOf, readIntroduction } from "./aggregate/introduction.ts";
@@ -45,7 +46,7 @@ interface Visit {
   request: IncomingMessage;
   response: ServerResponse;
   server: Server;
-  caller: McpCaller;
+  caller: Asker;
   /** For every answer, e.g. what a browser needs to see. */
   headers: OutgoingHttpHeaders;
 }
@@ -66,7 +67,7 @@ export class McpEndpoint {
     request: IncomingMessage,
     response: ServerResponse,
     headers: OutgoingHttpHeaders,
-    caller: McpCaller,
+    caller: Asker,
   ): Promise<void> {
     const { hub, door } = this.#parts;
     const server = name === undefined ? undefined : hub.server(name);
@@ -204,9 +205,8 @@ export class McpEndpoint {
         client: clientOf(readIntroduction(body)),
         server: server.name,
         parentId: parentOf(request),
-        tokenName: caller.name,
       };
-      session = this.#parts.sessions.open(given);
+      session = this.#parts.sessions.open(given, caller);
     } catch (thrown) {
       const error = asHoldfastError(thrown);
       return refuse(request, response, { ...unavailable(error.message, error.code), id: clientId, headers });
@@ -270,9 +270,10 @@ export class McpEndpoint {
   }
 
   /** The session of a request; null when it has none and was answered so. */
-  #find({ request, response, server, headers }: Visit): McpSession | null {
+  #find({ request, response, server, headers, caller }: Visit): McpSession | null {
     const id = sessionIdOf(request);
-    const open = id === undefined ? undefined : this.#open.get(id);
+    const session = id === undefined ? undefined : this.#parts.sessions.find(id, caller);
+    const open = this.#open.get(session?.id ?? "");
     if (open !== undefined && open.session.server === server.name) return open;
     const no = id === undefined ? invalid(400, "Mcp-Session-Id is missing") : unknownSession();
     refuse(request, response, { ...no, headers });

@@ -1,6 +1,7 @@
 /** A command from its start to its end in one call: for callers that want its result and not a run to look after. */
 import type { RunView } from "../keeper/protocol/messages.ts";
-import type { RunService, StartOptions } from "./service.ts";
+import type { RunService, Starter } from "./service.ts";
+import type { StartOptions } from "./start-options.ts";
 
 export interface InvokeOptions extends StartOptions {
   /** All of its input; without it the command reads the end of its input at once. */
@@ -23,9 +24,9 @@ export interface Invoked {
 }
 
 /** Throws what `start` throws, and `node_lost`. A command that was given up is ended before this resolves. */
-export async function invoke(runs: RunService, options: InvokeOptions): Promise<Invoked> {
+export async function invoke(runs: RunService, options: InvokeOptions, starter: Starter): Promise<Invoked> {
   const { input, waitMs, outputBytesMax, signal, ...start } = options;
-  const { id } = await runs.start({ ...start, streams: "apart", stdin: input !== undefined });
+  const { id } = await runs.start({ ...start, streams: "apart", stdin: input !== undefined }, starter);
   const gaveUp = Promise.withResolvers<"gave-up">();
   const giveUp = () => gaveUp.resolve("gave-up");
   signal?.addEventListener("abort", giveUp, { once: true });

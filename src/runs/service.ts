@@ -10,26 +10,23 @@ import {
   type OutputView,
 } from "../keeper/protocol/background.ts";
 import type { EndReason, RunView } from "../keeper/protocol/messages.ts";
+import type { Log } from "../log.ts";
 import type { Owned } from "../ownership/scope.ts";
+import { mayAct, type Asker } from "../sessions/owner.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionSet } from "../sessions/set.ts";
 import { bytesOfKeys } from "./keys.ts";
+import { RunOwners } from "./owners.ts";
 import { Screens, type ScreenView } from "./screens.ts";
+import { completeSpec, type StartOptions } from "./start-options.ts";
 import { unfinishedBytes } from "./text.ts";
+import { TokenStarts } from "./token-starts.ts";
 
 /** How often runs are looked at whose session may be gone without a word. */
 const ownersLookMs = 2000;
 
-/** What has a default may be left out. */
-export type StartOptions = { [K in keyof Omit<BackgroundSpec, "argv" | "size">]?: BackgroundSpec[K] | undefined } & {
-  /** A line for the shell; else `argv`. */
-  command?: string | undefined;
-  argv?: string[] | undefined;
-  columns?: number | undefined;
-  rows?: number | undefined;
-  /** Answer when the run is over, or after so many milliseconds. */
-  yieldMs?: number | undefined;
-};
+/** Who starts a run: the holder of a token, or a session, to which the run then belongs. */
+export type Starter = { asker: Asker } | { session: Session };
 
 export interface ReadOptions {
   /** From the first byte; negative: so many bytes before the end. */
@@ -71,12 +68,17 @@ export class RunService {
   readonly screens: Screens;
   readonly #link: Keeper;
   readonly #sessions: SessionSet;
+  readonly #owners: RunOwners;
+  readonly #tokenStarts: TokenStarts;
   readonly #held = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(link: Keeper, sessions: SessionSet) {
+  constructor(link: Keeper, sessions: SessionSet, log: Log, owners = new RunOwners()) {
     this.#link = link;
     this.#sessions = sessions;
+    this.#owners = owners;
+    const end = (run: string) => this.end(run, "scope-replaced", false);
+    this.#tokenStarts = new TokenStarts({ link, log, owners, end });
     this.screens = new Screens(link);
   }
 
@@ -92,8 +94,16 @@ export class RunService {
     clearInterval(this.#timer);
   }
 
+  /**
+   * Throws `run_unknown` for a run that is not the asker's, as for one that never was. Every method below that takes a run's
+   * id is for callers that did this, or that know the run for their own.
+   */
+  mustBeOf(asker: Asker, run: string): void {
+    if (!mayAct(asker, this.#owners.get(run))) throw unknownRun(run);
+  }
+
   /** Throws what the keeper throws, and `session_unknown`; then nothing was started. */
-  async start(options: StartOptions): Promise<RunView> {
+  async start(options: StartOptions, starter: Starter): Promise<RunView> {
     const { command, argv, columns, rows, yieldMs, ...rest } = options;
     if ((command === undefined) === (argv === undefined))
       throw new HoldfastError(
@@ -104,8 +114,15 @@ export class RunService {
       columns: columns ?? 80,
       rows: rows ?? 24,
     });
-    const session = spec.sessionId === null ? undefined : this.#session(spec.sessionId);
-    const run = await this.#link.ask("exec.start", spec);
+    const session = this.#sessionOf(spec, starter);
+    const isToken = session === undefined && "asker" in starter && !starter.asker.scopes.has("admin");
+    const run = isToken
+      ? await this.#tokenStarts.start(spec, starter.asker.id)
+      : await this.#link.ask("exec.start", spec);
+    this.#owners.note(
+      run.id,
+      session === undefined && "asker" in starter ? starter.asker.id : (session?.tokenId ?? null),
+    );
     if (session !== undefined) this.#hold(run.id, session);
     return yieldMs === undefined || yieldMs === 0 ? run : this.wait(run.id, yieldMs);
   }
@@ -218,6 +235,7 @@ export class RunService {
   async remove(run: string, end: boolean): Promise<void> {
     await this.#link.ask("exec.remove", { run, end });
     this.screens.forget(run);
+    this.#owners.forget(run);
   }
 
   async #hasTerminal(run: string): Promise<boolean> {
@@ -225,19 +243,20 @@ export class RunService {
     return view.kind === "pty";
   }
 
-  #session(id: string): Session {
-    const session = this.#sessions.get(id);
-    if (session !== undefined) return session;
-    throw new HoldfastError(
-      "session_unknown",
-      `no session ${id}; \`holdfast sessions list\` shows those that are open`,
-    );
+  /** The session that the run is to belong to, with its id in the spec. */
+  #sessionOf(spec: BackgroundSpec, starter: Starter): Session | undefined {
+    if ("session" in starter) {
+      spec.sessionId = starter.session.id;
+      return starter.session;
+    }
+    return spec.sessionId === null ? undefined : this.#sessions.mustFind(spec.sessionId, starter.asker);
   }
 
   /** From here on the session's scope owns the run, until it is over. */
   #hold(run: string, session: Session): void {
     if (this.#held.has(run)) return;
     this.#held.add(run);
+    this.#owners.note(run, session.tokenId);
     session.runs.add(run);
     const owned: Owned = { close: async (reason) => void (await this.end(run, reason, false)) };
     session.scope.add(owned, `run ${run}`);
@@ -260,39 +279,14 @@ export class RunService {
   }
 }
 
+function unknownRun(run: string): HoldfastError {
+  return new HoldfastError("run_unknown", `no run ${run}; \`holdfast process list --all\` shows those there are`);
+}
+
 function placed({ run, offset, printed, bytes: base64 }: OutputView): OutputPlace & { base64: string } {
   return { run, offset, nextOffset: offset + Buffer.byteLength(base64, "base64"), printed, base64 };
 }
 
 function decoded({ bytes, printed }: OutputEnd): StreamEnd {
   return { bytes: Buffer.from(bytes, "base64"), printed };
-}
-
-/** Every default of a start is here; docs/runs.md says the same. */
-function completeSpec(given: StartOptions, argv: string[], size: { columns: number; rows: number }): BackgroundSpec {
-  const told = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  return {
-    kind: "exec",
-    host: "local",
-    cwd: null,
-    env: {},
-    sessionId: null,
-    scopeKey: null,
-    replaceExistingScope: false,
-    background: true,
-    streams: "merged",
-    request: null,
-    leaseMs: 0,
-    onFrontLoss: "keep",
-    keepMs: null,
-    timeoutMs: 0,
-    noOutputTimeoutMs: null,
-    maxLifetimeMs: 0,
-    descendants: "reap",
-    stdin: true,
-    limits: {},
-    ...told,
-    argv,
-    size,
-  };
 }

@@ -38,8 +38,6 @@ export interface SessionParams {
   server?: string | null;
   /** The session that this one ends with. */
   parentId?: string | null;
-  /** Name of the token that opened it: it ends with that token, and on a WebSocket nobody else may resume it. */
-  tokenName?: string | null;
   /** How long it lives without its client, in milliseconds; `session.idleLeaseMs` by default. */
   leaseMs?: number;
 }
@@ -58,7 +56,8 @@ export class Session implements Owned {
   readonly server: string | null;
   readonly client: ClientInfo;
   readonly parentId: string | null;
-  readonly tokenName: string | null;
+  /** Id of the token that it belongs to; null: Holdfast opened it for itself. */
+  readonly tokenId: string | null;
   readonly createdAt: number;
   readonly leaseMs: number;
   readonly scope: Scope;
@@ -77,7 +76,7 @@ export class Session implements Owned {
     this.server = record.server;
     this.client = { name: record.clientName, version: record.clientVersion };
     this.parentId = record.parentId;
-    this.tokenName = record.tokenName;
+    this.tokenId = record.tokenId;
     this.createdAt = record.createdAt;
     this.leaseMs = record.leaseMs;
     this.scope = new Scope(`session ${this.id}`);
@@ -142,7 +141,12 @@ export class Session implements Owned {
 }
 
 /** A session that begins now. */
-export function newRecord(params: SessionParams, now: number, idleLeaseMs: number): SessionRecord {
+export function newRecord(
+  params: SessionParams,
+  tokenId: string | null,
+  now: number,
+  idleLeaseMs: number,
+): SessionRecord {
   return {
     id: randomBytes(24).toString("base64url"),
     kind: params.kind ?? "mcp",
@@ -150,7 +154,7 @@ export function newRecord(params: SessionParams, now: number, idleLeaseMs: numbe
     clientVersion: params.client.version,
     server: params.server ?? null,
     parentId: params.parentId ?? null,
-    tokenName: params.tokenName ?? null,
+    tokenId,
     createdAt: now,
     lastSeenAt: now,
     held: 0,

@@ -4,8 +4,9 @@ import { HoldfastError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { EndReason } from "../keeper/protocol/messages.ts";
 import type { Scope, ScopeClosed } from "../ownership/scope.ts";
+import { mayAct, shortId, type Asker } from "./owner.ts";
 import { newRecord, Session, type SessionEvents, type SessionParams, type SessionView } from "./session.ts";
-import type { SessionRecord, SessionStore } from "./store.ts";
+import type { SessionKind, SessionRecord, SessionStore } from "./store.ts";
 
 export interface SessionLimits {
   idleLeaseMs: number;
@@ -14,6 +15,8 @@ export interface SessionLimits {
 
 /** Sessions one below another: an agent's agent's agent. More is a loop. */
 const depthMax = 8;
+/** Ended sessions whose owner is still known, to show their ids in events that come late. */
+const formerMax = 1024;
 /** How stale a row's "last seen" may be. Calls do not write: the rows of those that were seen are written together. */
 const flushMs = 5000;
 
@@ -27,6 +30,7 @@ export class SessionSet {
   readonly #log: Log;
   readonly #store: SessionStore | undefined;
   readonly #events: SessionEvents;
+  readonly #formerOwners = new Map<string, string | null>();
   #flushTimer: Timer | undefined;
   #onEmpty: (() => void) | undefined;
 
@@ -49,19 +53,23 @@ export class SessionSet {
     return this.#sessions.size;
   }
 
-  /** Throws `session_limit` at the cap, `session_unknown` for a parent that is not there. */
-  open(params: SessionParams): Session {
+  /**
+   * A session of the asker's; null: of Holdfast itself. Throws `session_limit` at the cap, `session_unknown` for a parent that is
+   * not there, or is not the asker's.
+   */
+  open(params: SessionParams, asker: Asker | null): Session {
     const { sessionsMax, idleLeaseMs } = this.#limits;
     if (this.#sessions.size >= sessionsMax) {
       const advice = "end some (`holdfast sessions list`, `holdfast sessions end ID`) or raise the limit in the config";
       throw new HoldfastError("session_limit", `session.sessionsMax = ${sessionsMax} sessions are open; ${advice}`);
     }
-    const record = newRecord(params, this.#clock.now(), idleLeaseMs);
-    if (record.parentId !== null) this.#checkParent(record.parentId);
+    const record = newRecord(params, asker?.id ?? null, this.#clock.now(), idleLeaseMs);
+    if (record.parentId !== null) this.#checkParent(record.parentId, asker);
     this.#store?.add(record);
+    const session = this.#adopt(record);
     const { id, kind, clientName: client, parentId: parent } = record;
     this.#log("session.opened", { session: id, kind, client, parent });
-    return this.#adopt(record);
+    return session;
   }
 
   /**
@@ -84,19 +92,31 @@ export class SessionSet {
     return restored;
   }
 
+  /** For Holdfast itself, never for an id that a caller gave: it asks nobody whose the session is. */
   get(id: string): Session | undefined {
     return this.#sessions.get(id);
   }
 
-  /** Resolves when all that the session owned is gone. Throws `session_unknown`. */
-  end(id: string, reason: EndReason): Promise<ScopeClosed> {
-    return this.#known(id).close(reason);
+  /** The session, if it is there and the asker may act on it: whose it is not learns nothing, not even that it is there. */
+  find(id: string, asker: Asker): Session | undefined {
+    const session = this.#sessions.get(id);
+    return session !== undefined && mayAct(asker, session.tokenId) ? session : undefined;
   }
 
-  /** Ends the sessions of tokens that are no longer good, by the names of those tokens. */
-  endThoseOf(isOver: (tokenName: string) => boolean): void {
+  /** As `find`. Throws `session_unknown`. */
+  mustFind(id: string, asker: Asker): Session {
+    return this.find(id, asker) ?? unknown(id);
+  }
+
+  /** Resolves when all that the session owned is gone. Throws `session_unknown`. */
+  end(id: string, reason: EndReason, asker: Asker): Promise<ScopeClosed> {
+    return this.mustFind(id, asker).close(reason);
+  }
+
+  /** Ends the sessions of tokens that are no longer good, by the ids of those tokens. */
+  endThoseOf(isOver: (tokenId: string) => boolean): void {
     for (const session of this.#sessions.values())
-      if (session.tokenName !== null && isOver(session.tokenName)) void session.close("session-ended"); // what is left is logged
+      if (session.tokenId !== null && isOver(session.tokenId)) void session.close("session-ended"); // what is left is logged
   }
 
   /** Resolves when no session is open any more, or after `boundMs`; then those that are open stay so. */
@@ -124,20 +144,30 @@ export class SessionSet {
     this.#store?.seen(rows);
   }
 
-  list(): SessionView[] {
-    return [...this.#sessions.values()].map((session) => session.view());
+  /** All of them; the ids of those that the asker may not act on are cut short. */
+  list(asker: Asker): SessionView[] {
+    return [...this.#sessions.values()].map((session) => {
+      const view = session.view();
+      const parentId = view.parentId === null ? null : this.show(view.parentId, asker);
+      return { ...view, id: this.show(view.id, asker), parentId };
+    });
   }
 
-  #known(id: string): Session {
+  get kinds(): SessionKind[] {
+    return [...this.#sessions.values()].map(({ kind }) => kind);
+  }
+
+  /** The id of a session as the asker may see it. */
+  show(id: string, asker: Asker): string {
     const session = this.#sessions.get(id);
-    if (session !== undefined) return session;
-    const message = `no session ${id}; \`holdfast sessions list\` shows those that are open`;
-    throw new HoldfastError("session_unknown", message);
+    return mayAct(asker, session === undefined ? this.#formerOwners.get(id) : session.tokenId) ? id : shortId(id);
   }
 
-  #checkParent(parentId: string): void {
+  #checkParent(parentId: string, asker: Asker | null): void {
+    if (asker !== null) this.mustFind(parentId, asker);
     let depth = 1;
-    for (let at: string | null = parentId; at !== null; at = this.#known(at).parentId) {
+    const above = (id: string) => (this.#sessions.get(id) ?? unknown(id)).parentId;
+    for (let at: string | null = parentId; at !== null; at = above(at)) {
       depth += 1;
       if (depth <= depthMax) continue;
       throw new HoldfastError("session_limit", `sessions may stand ${depthMax} deep; open this one higher up`);
@@ -170,6 +200,7 @@ export class SessionSet {
   #leave(session: Session, gone: Promise<ScopeClosed>): void {
     const owner = this.#ownerOf(session);
     this.#sessions.delete(session.id);
+    this.#rememberOwner(session);
     this.#written.delete(session);
     this.#store?.remove(session.id);
     if (this.#sessions.size === 0) this.#allLeft();
@@ -183,9 +214,20 @@ export class SessionSet {
     });
   }
 
+  #rememberOwner({ id, tokenId }: Session): void {
+    this.#formerOwners.set(id, tokenId);
+    const [oldest] = this.#formerOwners.keys();
+    if (this.#formerOwners.size > formerMax && oldest !== undefined) this.#formerOwners.delete(oldest);
+  }
+
   #allLeft(): void {
     this.#flushTimer?.clear();
     this.#flushTimer = undefined;
     this.#onEmpty?.();
   }
+}
+
+function unknown(id: string): never {
+  const message = `no session ${id}; \`holdfast sessions list\` shows those that are open`;
+  throw new HoldfastError("session_unknown", message);
 }

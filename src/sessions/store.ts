@@ -18,8 +18,8 @@ export interface SessionRecord {
   clientVersion: string;
   server: string | null;
   parentId: string | null;
-  /** Name of the token that opened it. */
-  tokenName: string | null;
+  /** Id of the token that it belongs to. */
+  tokenId: string | null;
   createdAt: number;
   lastSeenAt: number;
   /** 1: its client was present when the row was written. */
@@ -38,7 +38,7 @@ const columns = [
   ["client_version", "text not null"],
   ["server", "text"],
   ["parent_id", "text"],
-  ["token_name", "text"],
+  ["token_id", "text"],
   ["created_at", "integer not null"],
   ["last_seen_at", "integer not null"],
   ["held", "integer not null"],
@@ -48,12 +48,13 @@ const columns = [
 ] as const;
 
 /** Raised when a column changes: a file of another form is begun anew, since no session outlives its keeper anyway. */
-const form = 2;
+const form = 3;
 const fileName = "sessions.sqlite";
 
 const camel = (name: string) => name.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 const schema = `create table if not exists keeper (epoch integer primary key) strict;
 create table if not exists sessions (${columns.map((words) => words.join(" ")).join(", ")}) strict;
+create table if not exists run_owners (run text primary key, token_id text not null) strict;
 pragma user_version = ${form};`;
 
 export class SessionStore {
@@ -64,6 +65,8 @@ export class SessionStore {
   readonly #agreed: StatementSync;
   readonly #memo: StatementSync;
   readonly #remove: StatementSync;
+  readonly #own: StatementSync;
+  readonly #disown: StatementSync;
   #failureTold = false;
 
   /** Opens the file of this keeper's life; rows of another life are dropped, because their runs ended with it. */
@@ -97,6 +100,8 @@ export class SessionStore {
       this.#agreed = this.#database.prepare("update sessions set protocol_version = ? where id = ?");
       this.#memo = this.#database.prepare("update sessions set memo = ? where id = ?");
       this.#remove = this.#database.prepare("delete from sessions where id = ?");
+      this.#own = this.#database.prepare("insert or replace into run_owners (run, token_id) values (?, ?)");
+      this.#disown = this.#database.prepare("delete from run_owners where run = ?");
     } catch (thrown) {
       this.#database.close();
       throw thrown;
@@ -136,6 +141,21 @@ export class SessionStore {
     this.#try(() => this.#remove.run(id));
   }
 
+  /** Which token each background run belongs to, oldest first. */
+  runOwners(): { run: string; tokenId: string }[] {
+    const select = "select run, token_id as tokenId from run_owners order by rowid";
+    const rows = this.#try(() => this.#database.prepare(select).all());
+    return (rows ?? []) as unknown as { run: string; tokenId: string }[];
+  }
+
+  runOwned(run: string, tokenId: string): void {
+    this.#try(() => this.#own.run(run, tokenId));
+  }
+
+  runForgotten(run: string): void {
+    this.#try(() => this.#disown.run(run));
+  }
+
   close(): void {
     this.#try(() => this.#database.close());
   }
@@ -143,7 +163,7 @@ export class SessionStore {
   #beginEpoch(epoch: number): void {
     const known = this.#database.prepare("select epoch from keeper").get() as { epoch: number } | undefined;
     if (known?.epoch === epoch) return;
-    this.#database.exec("begin immediate; delete from sessions; delete from keeper");
+    this.#database.exec("begin immediate; delete from sessions; delete from run_owners; delete from keeper");
     this.#database.prepare("insert into keeper (epoch) values (?)").run(epoch);
     this.#database.exec("commit");
   }

@@ -78,13 +78,13 @@ class House implements AsyncDisposable {
     this.link = {
       ask: <N extends FrontRequestName>(name: N, params: FrontRequests[N]["params"]) => this.#ask(name, params),
     };
-    const runs = new RunService(this.link, this.sessions);
+    const runs = new RunService(this.link, this.sessions, () => {});
     this.exec = execTool(runs);
     this.process = processTool({ runs, link: this.link });
   }
 
   open(): Session {
-    return this.sessions.open({ client: { name: "agent", version: "1" }, server: null });
+    return this.sessions.open({ client: { name: "agent", version: "1" }, server: null }, null);
   }
 
   #ask<N extends FrontRequestName>(type: N, params: FrontRequests[N]["params"]): Promise<FrontRequests[N]["result"]> {
@@ -206,7 +206,7 @@ describe("the tools exec and process", { timeout: 60_000 }, () => {
     // Another front takes over, and does not know the session.
     const sessions = new SessionSet(new Scope("next"), systemClock, { idleLeaseMs: 60_000, sessionsMax: 10 }, () => {});
     const known = { get: (id: string) => (id === session.id ? session : sessions.get(id)) } as SessionSet;
-    const next = new RunService(house.link, known);
+    const next = new RunService(house.link, known, () => {});
     next.begin();
     const ended = await next.wait(orphan, 5000);
     next.close();

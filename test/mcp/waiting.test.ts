@@ -129,8 +129,7 @@ describe("waiting", () => {
     const coming = {
       selection: { label: null, isPrefixed: true, servers: [] },
       parentId: null,
-      scopes: new Set<never>(),
-      tokenName: "t",
+      caller: { id: "t", scopes: new Set<never>() },
     };
     new LineDoor(parts).join(client, Buffer.alloc(0), coming);
     await until("nobody reads", () => client.isPaused(), { boundMs: 5000 });

@@ -7,6 +7,7 @@ import { Scope } from "../../src/ownership/scope.ts";
 import { SessionSet } from "../../src/sessions/set.ts";
 import { ManualClock } from "../helpers/manual-clock.ts";
 
+const admin = { id: "first", scopes: new Set(["admin" as const]) };
 const client = { name: "test", version: "1" };
 
 function make(limits = { idleLeaseMs: 1000, sessionsMax: 3 }) {
@@ -19,7 +20,7 @@ function make(limits = { idleLeaseMs: 1000, sessionsMax: 3 }) {
     root,
     set,
     logged,
-    open: (parentId: string | null = null) => set.open({ client, server: "s", parentId }),
+    open: (parentId: string | null = null) => set.open({ client, server: "s", parentId }, null),
   };
 }
 
@@ -82,9 +83,9 @@ describe("session set", () => {
     const session = open();
     const gate = Promise.withResolvers<void>();
     session.scope.add({ close: () => gate.promise }, "stubborn");
-    const gone = set.end(session.id, "session-ended");
+    const gone = set.end(session.id, "session-ended", admin);
     assert.equal(set.get(session.id), undefined);
-    assert.deepEqual(set.list(), []);
+    assert.deepEqual(set.list(admin), []);
     const closing = root.close("shutdown");
     let rootGone = false;
     void closing.then(() => (rootGone = true));
@@ -98,14 +99,14 @@ describe("session set", () => {
     const { set, open, logged } = make();
     const session = open();
     session.scope.add({ close: () => Promise.reject(new Error("D state")) }, "run r1");
-    const { failures } = await set.end(session.id, "session-ended");
+    const { failures } = await set.end(session.id, "session-ended", admin);
     assert.equal(failures.length, 1);
     assert.deepEqual(logged, ["session.opened", "session.ended", "session.leftover"]);
   });
 
   it("throws session_unknown for an id that is not there", () => {
     const { set } = make();
-    assert.throws(() => set.end("nobody", "session-ended"), { code: "session_unknown" });
+    assert.throws(() => set.end("nobody", "session-ended", admin), { code: "session_unknown" });
   });
 
   it("closes at once a session that is opened while the gateway's scope ends", async () => {
@@ -122,7 +123,7 @@ describe("session set", () => {
     session.runs.add("r1-0001");
     clock.advance(500);
     session.lease.hold()();
-    assert.deepEqual(set.list(), [
+    assert.deepEqual(set.list(admin), [
       {
         id: session.id,
         kind: "mcp",

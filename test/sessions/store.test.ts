@@ -11,6 +11,7 @@ import { SessionStore } from "../../src/sessions/store.ts";
 import { ManualClock } from "../helpers/manual-clock.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 
+const admin = { id: "first", scopes: new Set(["admin" as const]) };
 const client = { name: "agent", version: "2" };
 const limits = { idleLeaseMs: 60_000, sessionsMax: 100 };
 
@@ -41,25 +42,25 @@ describe("session store", () => {
 
   it("gives the next front the same sessions: id, client, parent, times, lease, revision", () => {
     const { set } = front();
-    const parent = set.open({ kind: "ws", client, leaseMs: 30_000, tokenName: "ci" });
-    const child = set.open({ client, server: "files", parentId: parent.id });
+    const parent = set.open({ kind: "ws", client, leaseMs: 30_000 }, { id: "ci", scopes: new Set() });
+    const child = set.open({ client, server: "files", parentId: parent.id }, null);
     child.agreeOn("2025-06-18");
-    const before = set.list();
+    const before = set.list(admin);
     clock.advance(100);
     const restored = front().set;
     const sessions = restored.restore();
     assert.deepEqual(
-      restored.list().map((view) => ({ ...view, lastSeenAt: 0 })),
+      restored.list(admin).map((view) => ({ ...view, lastSeenAt: 0 })),
       before.map((view) => ({ ...view, lastSeenAt: 0 })),
     );
-    assert.deepEqual([sessions[0]?.tokenName, sessions[1]?.protocolVersion], ["ci", "2025-06-18"]);
+    assert.deepEqual([sessions[0]?.tokenId, sessions[1]?.protocolVersion], ["ci", "2025-06-18"]);
     assert.deepEqual(logged, []);
   });
 
   it("a session that ended is not in it, and neither is one of an earlier keeper", async () => {
     const { set } = front();
-    const gone = set.open({ client });
-    const stays = set.open({ client });
+    const gone = set.open({ client }, null);
+    const stays = set.open({ client }, null);
     await gone.close("session-ended");
     const next = front().set;
     assert.deepEqual(
@@ -72,8 +73,8 @@ describe("session store", () => {
 
   it("the lease goes on across fronts: who was present has all of it, who was away only the rest", () => {
     const { set } = front();
-    const away = set.open({ client });
-    const present = set.open({ client });
+    const away = set.open({ client }, null);
+    const present = set.open({ client }, null);
     present.lease.hold();
     clock.advance(50_000); // the set writes every 5 s who was seen
     const next = front().set;
@@ -88,10 +89,10 @@ describe("session store", () => {
 
   it("child sessions end with their parent, youngest first, and a child whose parent is lost is not restored", async () => {
     const { set, store } = front();
-    const parent = set.open({ client });
+    const parent = set.open({ client }, null);
     const order: string[] = [];
     for (const name of ["first", "second"]) {
-      const child = set.open({ client, parentId: parent.id });
+      const child = set.open({ client, parentId: parent.id }, null);
       child.scope.add({ close: async () => void order.push(name) }, name);
     }
     store.remove(parent.id);
@@ -105,14 +106,14 @@ describe("session store", () => {
 
   it("sessions below sessions have a bottom, and an unknown parent is refused", () => {
     const { set } = front();
-    let parentId = set.open({ client }).id;
-    for (let depth = 2; depth <= 8; depth += 1) parentId = set.open({ client, parentId }).id;
-    assert.throws(() => set.open({ client, parentId }), { code: "session_limit" });
-    assert.throws(() => set.open({ client, parentId: "nobody" }), { code: "session_unknown" });
+    let parentId = set.open({ client }, null).id;
+    for (let depth = 2; depth <= 8; depth += 1) parentId = set.open({ client, parentId }, null).id;
+    assert.throws(() => set.open({ client, parentId }, null), { code: "session_limit" });
+    assert.throws(() => set.open({ client, parentId: "nobody" }, null), { code: "session_unknown" });
   });
 
   it("nobody but its user may read the file", () => {
-    front().set.open({ client });
+    front().set.open({ client }, null);
     const files = readdirSync(directory);
     assert.ok(files.includes("sessions.sqlite"));
     for (const file of files) assert.equal(statSync(join(directory, file)).mode & 0o077, 0, file);
@@ -127,7 +128,7 @@ describe("session store", () => {
       const { set } = front();
       assert.deepEqual(logged, ["session.store_lost"]);
       assert.deepEqual(set.restore(), []);
-      const { id } = set.open({ client });
+      const { id } = set.open({ client }, null);
       assert.deepEqual(
         front()
           .set.restore()
@@ -140,14 +141,14 @@ describe("session store", () => {
   it("without a place to write, sessions are opened and ended all the same", async () => {
     const { set } = front(1, join(directory, "missing"));
     assert.deepEqual(logged, ["session.store_lost", "session.store_unusable"]);
-    await set.open({ client }).close("session-ended");
+    await set.open({ client }, null).close("session-ended");
     assert.equal(set.size, 0);
   });
 
   it("a store that breaks while it is used ends no session, and says so once", () => {
     const { set, store } = front();
     store.close();
-    for (let count = 0; count < 3; count += 1) set.open({ client });
+    for (let count = 0; count < 3; count += 1) set.open({ client }, null);
     assert.equal(set.size, 3);
     assert.deepEqual(logged, ["session.store_failed"]);
   });

@@ -62,7 +62,7 @@ export const nodeApi = {
         .max(specLimits.inputBytesMax)
         .optional()
         .describe("all of its input; at its end at once without it"),
-      sessionId: z.string().max(128).optional().describe("the run ends with this session"),
+      sessionId: z.string().max(128).optional().describe("the run ends with this session of the caller's"),
       timeoutMs: z.int().min(0).max(2_147_483_647).default(0).describe("for the command; 0 = none"),
       waitMs: z.int().min(0).max(600_000).default(30_000),
       outputBytesMax: z

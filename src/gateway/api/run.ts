@@ -1,4 +1,4 @@
-/** `run.*`: process trees. All but `run.list` are for background runs: commands and terminals. */
+/** `run.*`: process trees. All but `run.list` are for background runs (commands and terminals) of the caller's. */
 import { z } from "zod";
 import { specLimits, waitMsMax } from "../../keeper/protocol/background.ts";
 import { method } from "./define.ts";
@@ -32,7 +32,7 @@ const startParams = z.strictObject({
     .default("local")
     .describe("`local`, `ssh:…` as `exec.allowHosts` of the config names it, or the name of a node"),
   env: z.record(z.string(), z.string()).default({}).describe("added to the clean base"),
-  sessionId: z.string().max(128).optional().describe("the run ends with this session"),
+  sessionId: z.string().max(128).optional().describe("the run ends with this session of the caller's"),
   scopeKey: z.string().min(1).max(256).optional(),
   replaceExistingScope: z.boolean().default(false).describe("first end what runs under the same session and scope key"),
   background: z.boolean().default(true).describe("false: somebody waits for it, see `pace`"),
@@ -74,7 +74,8 @@ const screenShape = z
 
 export const runApi = {
   "run.list": method({
-    summary: "The live runs with their processes; with `all` the ended ones that are remembered, too.",
+    summary:
+      "The live runs with their processes; with `all` the ended ones that are remembered, too. The ids of sessions that are not the caller's are cut short.",
     scope: "read",
     params: z.strictObject({ all: z.boolean().default(false) }),
     result: z.array(runShape),

@@ -17,7 +17,7 @@ export const sessionApi = {
       client: z
         .strictObject({ name: z.string().max(nameMax), version: z.string().max(nameMax) })
         .default({ name: "", version: "" }),
-      parentId: z.string().nullable().default(null).describe("the session that this one ends with"),
+      parentId: z.string().nullable().default(null).describe("the session of the caller's that this one ends with"),
       leaseMs: z.int().min(100).max(leaseMsMax).default(leaseMsDefault),
     }),
     result: sessionShape,
@@ -25,7 +25,7 @@ export const sessionApi = {
   }),
   "session.resume": method({
     summary:
-      "Holds a session that was opened with `session.open` over this connection. Events that were missed come with `events.subscribe {after}`.",
+      "Holds a session of the caller's that was opened with `session.open` over this connection. Events that were missed come with `events.subscribe {after}`.",
     scope: "run",
     transport: "websocket",
     params: z.strictObject({ id: z.string() }),
@@ -33,14 +33,14 @@ export const sessionApi = {
     errors: ["session_unknown"],
   }),
   "session.list": method({
-    summary: "Every open session.",
+    summary: "Every open session. The ids of sessions that are not the caller's are cut short.",
     scope: "read",
     params: z.strictObject({}),
     result: z.array(sessionShape),
     errors: [],
   }),
   "session.end": method({
-    summary: "Ends a session and all it owns; answers when nothing of it is left.",
+    summary: "Ends a session of the caller's and all it owns; answers when nothing of it is left.",
     scope: "run",
     params: z.strictObject({ id: z.string() }),
     result: z.null(),

@@ -1,17 +1,20 @@
 /** `events.*`: one feed per connection, out of the bus. */
 import { HoldfastError } from "../../errors.ts";
+import type { SessionSet } from "../../sessions/set.ts";
 import type { EventBus } from "../event-bus.ts";
 import { EventFeed } from "../event-feed.ts";
 import { peerOf, type NamespaceHandlers, type Peer } from "./handlers.ts";
 
-export function eventsHandlers(bus: EventBus): NamespaceHandlers<"events"> {
+export function eventsHandlers(bus: EventBus, sessions: SessionSet): NamespaceHandlers<"events"> {
   const feeds = new WeakMap<Peer, EventFeed>();
   return {
     "events.subscribe": ({ names, after = bus.last, stream = bus.stream }, caller) => {
       const peer = peerOf(caller);
       if (stream !== bus.stream || bus.since(after) === "gap") throw gap(bus);
       feeds.get(peer)?.end();
-      const feed = new EventFeed({ bus, peer, names: names === undefined ? undefined : new Set(names), after });
+      const show = (id: string) => sessions.show(id, caller);
+      const wanted = names === undefined ? undefined : new Set<string>(names);
+      const feed = new EventFeed({ bus, peer, names: wanted, after, show });
       feeds.set(peer, feed);
       feed.start();
       return { stream: bus.stream, last: bus.last };

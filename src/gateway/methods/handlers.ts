@@ -1,13 +1,10 @@
 /** What a handler is given and must give; the schema says the rest. */
 import { HoldfastError } from "../../errors.ts";
 import type { MethodName, MethodsOf, ReadParamsOf, ResultOf } from "../api/index.ts";
-import type { RpcScope } from "../api/define.ts";
+import type { Asker } from "../../sessions/owner.ts";
 
 /** Who calls, and over what. */
-export interface Caller {
-  scopes: ReadonlySet<RpcScope>;
-  /** Name of the token that it proved itself with. */
-  tokenName: string | null;
+export interface Caller extends Asker {
   /** The WebSocket that the call came over; undefined over HTTP. Always there in a method whose transport is `websocket`. */
   peer: Peer | undefined;
 }

@@ -28,10 +28,10 @@ export interface MethodParts {
 export function allHandlers({ link, sessions, urls, bus, runs, hub, nodes, follower }: MethodParts): AllHandlers {
   return {
     ...gatewayHandlers(link, sessions, urls, nodes),
-    ...runHandlers(nodes.router, runs),
-    ...nodeHandlers(nodes, runs, urls),
+    ...runHandlers(nodes.router, runs, sessions),
+    ...nodeHandlers(nodes, runs, sessions, urls),
     ...sessionHandlers(sessions),
     ...mcpHandlers(hub, follower),
-    ...eventsHandlers(bus),
+    ...eventsHandlers(bus, sessions),
   };
 }

@@ -1,36 +1,64 @@
 /** `run.*`: the keeper's to answer, by way of the run service. */
 import { HoldfastError } from "../../errors.ts";
+import type { RunView } from "../../keeper/protocol/messages.ts";
 import type { Keeper } from "../../runs/keeper.ts";
 import type { OutputPlace, RunService } from "../../runs/service.ts";
+import type { Asker } from "../../sessions/owner.ts";
+import type { SessionSet } from "../../sessions/set.ts";
+import type { MethodsOf } from "../api/index.ts";
 import type { NamespaceHandlers } from "./handlers.ts";
 
 /** Most bytes of text in one answer. */
 const pollBytesMax = 64 * 1024;
 
-export function runHandlers(link: Keeper, runs: RunService): NamespaceHandlers<"run"> {
+type OfOneRun = Exclude<MethodsOf<"run">, "run.list" | "run.start">;
+
+export function runHandlers(link: Keeper, runs: RunService, sessions: SessionSet): NamespaceHandlers<"run"> {
   return {
-    "run.list": ({ all }) => link.ask("run.list", { all }),
-    "run.start": (params) => runs.start(params),
-    "run.log": async ({ id, ...options }) => {
-      const { base64, ...place } = await runs.readEncoded(id, options);
-      return { ...place, bytes: base64 };
-    },
-    "run.poll": async ({ id, offset, waitMs, screen }) => {
-      const piece = await runs.readText(id, { offset, waitMs, bytesMax: pollBytesMax, viewer: false });
-      const drawn = screen ? await runs.screen(piece.run) : undefined;
-      return { ...placeOf(piece), text: piece.text, screen: drawn ?? null };
-    },
-    "run.write": ({ id, data, encoding, end, at }) => done(runs.write(id, decode(data, encoding), end, at)),
-    "run.sendKeys": ({ id, keys }) => done(runs.sendKeys(id, keys)),
-    "run.submit": ({ id, text }) => done(runs.submit(id, text)),
-    "run.paste": ({ id, text, bracketed }) => done(runs.paste(id, text, bracketed)),
-    "run.resize": ({ id, columns, rows }) => done(runs.resize(id, columns, rows)),
-    "run.signal": ({ id, signal, to }) => done(runs.signal(id, signal, to)),
-    "run.kill": ({ id, now }) => runs.end(id, "cancelled", now),
-    "run.clear": ({ id }) => done(runs.remove(id, false)),
-    "run.remove": ({ id }) => done(runs.remove(id, true)),
-    "run.wait": ({ id, waitMs }) => runs.wait(id, waitMs),
+    "run.list": async ({ all }, caller) => showRuns(await link.ask("run.list", { all }), sessions, caller),
+    "run.start": (params, caller) => runs.start(params, { asker: caller }),
+    ...ownersOnly(runs, {
+      "run.log": async ({ id, ...options }) => {
+        const { base64, ...place } = await runs.readEncoded(id, options);
+        return { ...place, bytes: base64 };
+      },
+      "run.poll": async ({ id, offset, waitMs, screen }) => {
+        const piece = await runs.readText(id, { offset, waitMs, bytesMax: pollBytesMax, viewer: false });
+        const drawn = screen ? await runs.screen(piece.run) : undefined;
+        return { ...placeOf(piece), text: piece.text, screen: drawn ?? null };
+      },
+      "run.write": ({ id, data, encoding, end, at }) => done(runs.write(id, decode(data, encoding), end, at)),
+      "run.sendKeys": ({ id, keys }) => done(runs.sendKeys(id, keys)),
+      "run.submit": ({ id, text }) => done(runs.submit(id, text)),
+      "run.paste": ({ id, text, bracketed }) => done(runs.paste(id, text, bracketed)),
+      "run.resize": ({ id, columns, rows }) => done(runs.resize(id, columns, rows)),
+      "run.signal": ({ id, signal, to }) => done(runs.signal(id, signal, to)),
+      "run.kill": ({ id, now }) => runs.end(id, "cancelled", now),
+      "run.clear": ({ id }) => done(runs.remove(id, false)),
+      "run.remove": ({ id }) => done(runs.remove(id, true)),
+      "run.wait": ({ id, waitMs }) => runs.wait(id, waitMs),
+    }),
   };
+}
+
+type RunHandlers = Pick<NamespaceHandlers<"run">, OfOneRun>;
+
+/** Each is for the token that the run belongs to, and for `admin`. */
+function ownersOnly(runs: RunService, handlers: RunHandlers): RunHandlers {
+  const guarded = Object.entries(handlers).map(([name, handle]) => {
+    const guard = (params: { id: string }, caller: Asker) => {
+      runs.mustBeOf(caller, params.id);
+      return (handle as (params: object) => unknown)(params);
+    };
+    return [name, guard];
+  });
+  return Object.fromEntries(guarded) as RunHandlers;
+}
+
+/** As the caller may see them: the id of a session that is not the caller's is cut short. */
+export function showRuns(views: RunView[], sessions: SessionSet, caller: Asker): RunView[] {
+  const show = (id: string | null) => (id === null ? null : sessions.show(id, caller));
+  return views.map((run) => ({ ...run, sessionId: show(run.sessionId) }));
 }
 
 function placeOf({ run, offset, nextOffset, printed }: OutputPlace): OutputPlace {

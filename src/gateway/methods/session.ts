@@ -9,20 +9,19 @@ export function sessionHandlers(sessions: SessionSet): NamespaceHandlers<"sessio
   return {
     "session.open": (params, caller) => {
       const peer = peerOf(caller);
-      return held.hold(sessions.open({ ...params, kind: "ws", tokenName: caller.tokenName }), peer);
+      return held.hold(sessions.open({ ...params, kind: "ws" }, caller), peer);
     },
     "session.resume": ({ id }, caller) => {
-      const session = sessions.get(id);
-      // Whose token is another one learns nothing, not even that there is such a session.
-      if (session === undefined || session.kind !== "ws" || session.tokenName !== caller.tokenName) {
+      const session = sessions.find(id, caller);
+      if (session === undefined || session.kind !== "ws") {
         const message = `no session ${id} to resume: it never was, or its lease is over; open a new one`;
         throw new HoldfastError("session_unknown", message);
       }
       return held.hold(session, peerOf(caller));
     },
-    "session.list": () => sessions.list(),
-    "session.end": async ({ id }) => {
-      const { failures } = await sessions.end(id, "session-ended");
+    "session.list": (_, caller) => sessions.list(caller),
+    "session.end": async ({ id }, caller) => {
+      const { failures } = await sessions.end(id, "session-ended", caller);
       if (failures.length > 0)
         throw new HoldfastError("survivors", failures.map(({ error }) => String(error)).join("; "));
       return null;

@@ -86,8 +86,8 @@ export class WebSocketPeer implements Peer, Judged {
     this.#ws.send(auth.accepted(grant.scopes));
   }
 
-  #admit({ scopes, name }: Grant): void {
-    this.#caller = { scopes, tokenName: name, peer: this };
+  #admit({ id, scopes }: Grant): void {
+    this.#caller = { id, scopes, peer: this };
     this.#parts.connection.open();
   }
 

@@ -2,7 +2,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Clock } from "../../clock.ts";
 import { asHoldfastError } from "../../errors.ts";
-import type { TokenScope } from "../../keeper/protocol/messages.ts";
+import type { Asker } from "../../sessions/owner.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import { Call, type CallParams } from "../call.ts";
@@ -31,19 +31,12 @@ export interface DoorParts {
   questionMs: number;
 }
 
-/** Whose request it is: a scope is its token's own, and so is what it may do. */
-export interface McpCaller {
-  readonly id: string;
-  readonly name: string;
-  readonly scopes: ReadonlySet<TokenScope>;
-}
-
 /** One request on its way through the door. */
 interface Visit {
   request: IncomingMessage;
   response: ServerResponse;
   selection: Selection;
-  caller: McpCaller;
+  caller: Asker;
   headers: OutgoingHttpHeaders;
 }
 
@@ -176,8 +169,7 @@ export class Door {
     const stranger = { protocolVersion: sessionVersions[0] ?? "", capabilities: {}, clientInfo: { name: scope } };
     const introduction = envelope.method === "initialize" ? readIntroduction(body) : stranger;
     const client = clientOf(introduction);
-    const given = { client, server: selection.label, parentId: parentOf(request), tokenName: caller.name };
-    const session = sessions.open(given);
+    const session = sessions.open({ client, server: selection.label, parentId: parentOf(request) }, caller);
     const open = hub.assemble(session, selection, introduction);
     const key = scopeKey(caller.id, selection, scope);
     hub.nameScope(key, open);
@@ -199,8 +191,7 @@ export class Door {
     let session: Session;
     try {
       const client = clientOf(introduction);
-      const given = { client, server: selection.label, parentId: parentOf(request), tokenName: caller.name };
-      session = sessions.open(given);
+      session = sessions.open({ client, server: selection.label, parentId: parentOf(request) }, caller);
     } catch (thrown) {
       const error = asHoldfastError(thrown);
       return refuse(request, response, { ...unavailable(error.message, error.code), id, headers });
@@ -251,11 +242,12 @@ export class Door {
 
   /** The session of a request; null when it has none and was answered so. */
   #find(visit: Visit): Assembly | null {
-    const { request, response, selection, headers } = visit;
+    const { request, response, selection, headers, caller } = visit;
     const id = sessionIdOf(request);
     const scope = id === undefined ? scopeOf(request) : undefined;
     const named = typeof scope === "string" ? this.#scoped(visit, scope) : undefined;
-    const open = id === undefined ? named : this.#parts.hub.get(id);
+    const session = id === undefined ? undefined : this.#parts.sessions.find(id, caller);
+    const open = session === undefined ? named : this.#parts.hub.get(session.id);
     if (open !== undefined && open.session.server === selection.label) return open;
     const isNameless = id === undefined && typeof scope !== "string";
     const no = isNameless ? invalid(400, "Mcp-Session-Id is missing") : unknownSession();

@@ -5,7 +5,7 @@
  */
 import type { Duplex } from "node:stream";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
-import type { TokenScope } from "../../keeper/protocol/messages.ts";
+import type { Asker } from "../../sessions/owner.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import type { CallParams } from "../call.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";
@@ -31,9 +31,7 @@ export interface LineDoorParts extends ServiceParts {
 export interface Coming {
   selection: Selection;
   parentId: string | null;
-  /** What the client's token allows. */
-  scopes: ReadonlySet<TokenScope>;
-  tokenName: string;
+  caller: Asker;
 }
 
 export class LineDoor {
@@ -151,12 +149,11 @@ class Guest {
       const introduction = readIntroduction(line);
       const client = clientOf(introduction);
       const { label } = this.#coming.selection;
-      const { parentId, tokenName } = this.#coming;
+      const { parentId, caller } = this.#coming;
       // The config may have been read anew since it came.
       const selection = hub.select(label ?? undefined);
       if (selection === undefined) throw new HoldfastError("server_unknown", notOffered(label ?? ""));
-      const given = { kind: "stdio" as const, client, server: selection.label, parentId, tokenName };
-      const session = sessions.open(given);
+      const session = sessions.open({ kind: "stdio", client, server: selection.label, parentId }, caller);
       const open = hub.assemble(session, selection, introduction, { framing: lineFraming });
       this.#open = open;
       session.lease.hold();
@@ -189,7 +186,7 @@ class Guest {
       headers: {},
       failStatus: 200,
       startedAt: this.#parts.clock.now(),
-      scopes: this.#coming.scopes,
+      scopes: this.#coming.caller.scopes,
     };
   }
 

@@ -55,7 +55,7 @@ export interface Probed {
 export async function probeServer(server: FrontServer, sessions: SessionSet, starter: Starter): Promise<Probed> {
   const began = performance.now();
   const client = { name: "holdfast mcp probe", version };
-  const session = sessions.open({ client, server: server.name });
+  const session = sessions.open({ client, server: server.name }, null);
   const leave = session.lease.hold();
   try {
     const introduction = { protocolVersion: sessionVersions[0] ?? "", capabilities: {}, clientInfo: client };

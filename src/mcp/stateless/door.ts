@@ -5,9 +5,9 @@
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { asHoldfastError } from "../../errors.ts";
+import type { Asker } from "../../sessions/owner.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import type { Assembly } from "../aggregate/assembly.ts";
-import type { McpCaller } from "../aggregate/door.ts";
 import type { Selection } from "../aggregate/hub.ts";
 import { clientOf } from "../aggregate/introduction.ts";
 import { notOffered } from "../aggregate/seats.ts";
@@ -30,7 +30,7 @@ export interface StatelessVisit {
   request: IncomingMessage;
   response: ServerResponse;
   selection: Selection;
-  caller: McpCaller;
+  caller: Asker;
   headers: OutgoingHttpHeaders;
 }
 
@@ -108,8 +108,7 @@ export class StatelessDoor {
     if (known !== undefined) return known;
     const introduction = { protocolVersion: statelessVersion, capabilities, clientInfo };
     const client = clientOf(introduction);
-    const given = { client, server: label, parentId: parentOf(request), tokenName: caller.name };
-    const session = sessions.open(given);
+    const session = sessions.open({ client, server: label, parentId: parentOf(request) }, caller);
     const open = hub.assemble(session, selection, introduction, { isCrowd });
     hub.nameScope(key, open);
     open.memory.begin(key);

@@ -70,7 +70,7 @@ export class StatelessLines {
       const open = this.#face(metadata);
       if ("status" in open) return deny(open);
       const { service, coming } = this.#parts;
-      const given = { envelope, body: line, open, metadata, headers: {}, scopes: coming.scopes };
+      const given = { envelope, body: line, open, metadata, headers: {}, scopes: coming.caller.scopes };
       service.serve(given, (params, onGone) => this.#round(params, onGone), deny);
     } catch (thrown) {
       const { message, code } = asHoldfastError(thrown);
@@ -127,9 +127,9 @@ export class StatelessLines {
     const selection = hub.select(label ?? undefined);
     if (selection === undefined) return refusal(404, rpcCode.invalidRequest, "server_unknown", notOffered(label ?? ""));
     const introduction = { protocolVersion: statelessVersion, capabilities, clientInfo };
-    const { parentId, tokenName } = coming;
-    const given = { kind: "stdio" as const, client: clientOf(introduction), server: label, parentId, tokenName };
-    const session = sessions.open(given);
+    const { parentId, caller } = coming;
+    const given = { kind: "stdio" as const, client: clientOf(introduction), server: label, parentId };
+    const session = sessions.open(given, caller);
     const open = hub.assemble(session, selection, introduction);
     session.lease.hold();
     this.#faces.set(key, open);

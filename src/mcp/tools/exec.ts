@@ -50,14 +50,14 @@ export function execTool(runs: RunService): OwnTool {
 
 async function perform(runs: RunService, asked: z.output<typeof parameters>, caller: ToolCaller): Promise<ToolResult> {
   const { command, workdir, env, background = false, pty = false, timeout, timeoutSeconds } = asked;
-  const run = await runs.start({
-    kind: pty ? "pty" : "exec",
+  const start = {
+    kind: pty ? ("pty" as const) : ("exec" as const),
     command,
     ...(workdir === undefined ? {} : { cwd: workdir }),
     ...(env === undefined ? {} : { env }),
-    sessionId: caller.session.id,
     timeoutMs: Math.round((timeoutSeconds ?? timeout ?? timeoutSecondsDefault) * 1000),
-  });
+  };
+  const run = await runs.start(start, { session: caller.session });
   const waitMs = background ? 0 : (asked.yieldMs ?? yieldMsDefault);
   const gaveUp = Promise.withResolvers<"gave-up">();
   caller.signal.addEventListener("abort", () => gaveUp.resolve("gave-up"), { once: true });

@@ -2,23 +2,19 @@
 import { z } from "zod";
 import { asHoldfastError } from "../../errors.ts";
 import type { Keeper } from "../../runs/keeper.ts";
+import { shortId } from "../../sessions/owner.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import { errorResult, textResult, type OwnTool } from "./tool.ts";
 
-/** So much of a session's id names it; the whole id would let its reader speak as its client. */
-const idShown = 8;
+/** A model has no use for a whole id: it cannot speak as a client. */
+const anybody = { id: "", scopes: new Set<never>() };
 
 const nothing = z.strictObject({});
 
 export function sessionsTool(sessions: SessionSet): OwnTool {
   return looking("sessions", "List the open sessions of the gateway: client, server, runs, times.", async (own) => {
-    const shown = sessions.list().map(({ id, parentId, ...rest }) => ({
-      ...rest,
-      id: id.slice(0, idShown),
-      parentId: parentId?.slice(0, idShown) ?? null,
-      isYours: id === own,
-    }));
-    return { sessions: shown };
+    const yours = shortId(own);
+    return { sessions: sessions.list(anybody).map((view) => ({ ...view, isYours: view.id === yours })) };
   });
 }
 

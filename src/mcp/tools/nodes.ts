@@ -81,18 +81,18 @@ function detailsOf({ id, name, state, connected, about, lastSeenAt, runs }: Node
 async function run(host: string, asked: Asked, runs: RunService, caller: ToolCaller): Promise<ToolResult> {
   const { command, workdir, env, stdin } = asked;
   if (command === undefined) throw new HoldfastError("invalid_params", "run needs command");
-  const done = await invoke(runs, {
+  const invocation = {
     host,
     command,
     cwd: workdir,
     env,
     input: stdin === undefined ? undefined : Buffer.from(stdin),
-    sessionId: caller.session.id,
     timeoutMs: Math.round((asked.timeoutSeconds ?? timeoutSecondsDefault) * 1000),
     waitMs: asked.yieldMs ?? waitMsDefault,
     outputBytesMax,
     signal: caller.signal,
-  });
+  };
+  const done = await invoke(runs, invocation, { session: caller.session });
   return resultOf(host, done);
 }
 
