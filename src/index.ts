@@ -1,4 +1,6 @@
 /** What `import … from "holdfast"` gives. No logic here. */
+import "./require-node.ts";
+
 export { HoldfastError, type ErrorCode } from "./errors.ts";
 export { contain, Contained, type ContainOptions, type Exit, type Member } from "./library/contain.ts";
 export { reapOnExit } from "./library/reap-on-exit.ts";

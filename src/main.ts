@@ -1,12 +1,11 @@
 #!/usr/bin/env node
-/** Parses the command line, imports and calls one command. Only built-in modules above the version check. */
-const nodeMajorMin = 24;
+/** Parses the command line, imports and calls one command. Above the version check nothing is imported but the check. */
+import { nodeVersionProblem } from "./node-version.ts";
 
-const major = Number(process.versions.node.split(".")[0]);
-if (major < nodeMajorMin) {
+const problem = nodeVersionProblem();
+if (problem !== undefined) {
   process.stderr.write(
-    `holdfast: Node.js ${nodeMajorMin} or newer is needed, this is ${process.versions.node}. ` +
-      "In a checkout run it through npm (`npm ci && npm start`), which brings its own; else install a newer Node.js.\n",
+    `holdfast: ${problem}. Install a newer one; in a checkout, \`npm ci && npm start\` brings its own.\n`,
   );
   process.exit(1);
 }
@@ -23,4 +22,3 @@ try {
 } catch (thrown) {
   process.exitCode = reportFailure(thrown);
 }
-export {};

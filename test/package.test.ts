@@ -2,17 +2,16 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { tmpdir } from "node:os";
 import { describe, it } from "node:test";
 import { leavesNothing } from "./helpers/no-leaks.ts";
+import { olderNode } from "./helpers/packed.ts";
 import { root } from "./helpers/tiers.ts";
 
 const entry = join(root, "dist/main.js");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
-  bin: Record<string, string>;
   engines: { node: string };
-  exports: Record<string, Record<string, string>>;
   scripts: Record<string, string>;
 };
 
@@ -28,16 +27,6 @@ function play(node: string, words: string[], env: NodeJS.ProcessEnv = process.en
 
 const preload = (code: string) => ["--import", `data:text/javascript,${encodeURIComponent(code)}`];
 
-/** A Node.js of this machine that is older than the package needs, if there is one. */
-function olderNode(): { file: string; version: string } | undefined {
-  for (const directory of (process.env["PATH"] ?? "").split(delimiter)) {
-    const file = join(directory, "node");
-    const { status, stdout } = play(file, ["-p", "process.versions.node"]);
-    if (status === 0 && Number(stdout.split(".")[0]) < 24) return { file, version: stdout.trim() };
-  }
-  return undefined;
-}
-
 function assertToldToUpdate({ status, stdout, stderr }: Outcome, version: string): void {
   assert.equal(status, 1);
   assert.equal(stdout, "");
@@ -46,10 +35,33 @@ function assertToldToUpdate({ status, stdout, stderr }: Outcome, version: string
   assert.ok(stderr.includes("npm ci && npm start"), stderr);
 }
 
+const libraries = ["dist/index.js", "dist/client/index.js"];
+
+/** What an import of each library ends with, one JSON line each. */
+const importing = libraries
+  .map(
+    (file) => `await import(${JSON.stringify(join(root, file))}).then(
+    () => console.log('"imported"'),
+    ({ code, message }) => console.log(JSON.stringify({ code, message })));`,
+  )
+  .join("\n");
+
+function assertImportRefused({ status, stdout, stderr }: Outcome, version: string): void {
+  assert.deepEqual([status, stderr], [0, ""]);
+  const lines = stdout.trimEnd().split("\n");
+  assert.equal(lines.length, libraries.length);
+  for (const line of lines) {
+    const { code, message } = JSON.parse(line) as { code: string; message: string };
+    assert.equal(code, "unsupported_node");
+    assert.match(message, /^holdfast: Node\.js 24 or newer is needed, this is [^\n]+$/);
+    assert.ok(message.includes(version), message);
+  }
+}
+
 describe("on an older Node.js", () => {
   leavesNothing();
   const older = olderNode();
-  const skip = older === undefined ? "this machine has no Node.js older than 24" : false;
+  const skip = older === undefined && "this machine has no Node.js older than 24";
   it("the program says what to do and exits with 1", { skip }, () => {
     const { file, version } = older ?? assert.fail();
     for (const words of [["gateway"], ["run", "--", "true"], ["--help"]]) {
@@ -57,12 +69,21 @@ describe("on an older Node.js", () => {
     }
   });
 
-  it("so it does where only the version is an older one", () => {
-    const fake = preload(
-      'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "22.1.0" } });',
-    );
-    assertToldToUpdate(play(process.execPath, [...fake, entry, "status"]), "22.1.0");
+  it("an import of the library, or of the client, says what is needed", { skip }, () => {
+    const { file, version } = older ?? assert.fail();
+    assertImportRefused(play(file, ["--input-type=module", "--eval", importing]), version);
   });
+
+  for (const version of ["22.1.0", "23.11.1", "18.20.8"]) {
+    it(`so it is where only the version is an older one: ${version}`, () => {
+      const fake = preload(
+        `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${version}" } });`,
+      );
+      assertToldToUpdate(play(process.execPath, [...fake, entry, "status"]), version);
+      const words = [...fake, "--input-type=module", "--eval", importing];
+      assertImportRefused(play(process.execPath, words), version);
+    });
+  }
 });
 
 /** What another operating system has not: the name Linux, and /proc. */
@@ -132,14 +153,6 @@ describe("the package", () => {
     for (const name of ["start", "demo", "test", "check", "bench", "build", "holdfast"]) {
       assert.ok(manifest.scripts[name] !== undefined, `no script ${name}`);
     }
-  });
-
-  it("points to files that the build makes", () => {
-    const targets = [
-      manifest.bin["holdfast"] ?? "",
-      ...Object.values(manifest.exports).flatMap((each) => Object.values(each)),
-    ];
-    for (const target of targets) assert.ok(readFileSync(join(root, target), "utf8").length > 0, target);
   });
 
   it("asks npm for the Node.js that its program asks for", () => {

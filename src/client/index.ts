@@ -1,4 +1,6 @@
 /** What `import … from "holdfast/client"` gives. No logic here. */
+import "../require-node.ts";
+
 export { HoldfastError, type ErrorCode } from "../errors.ts";
 export type { LifecycleName } from "../events.ts";
 export type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";

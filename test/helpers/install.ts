@@ -38,7 +38,7 @@ const files = ["package.json", "package-lock.json"];
 const installBoundMs = 240_000;
 
 /** What npm says when nobody answers, as against a registry that answers with a refusal. */
-const unreachable =
+export const unreachable =
   /\b(?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT)\b/;
 
 function cacheDirectory({ name, source }: Wanted<unknown>): string {

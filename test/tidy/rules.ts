@@ -78,6 +78,9 @@ const startingRooms = new Set(["contain", "keeper"]);
 const isTypeScript = (path: string) => path.endsWith(".ts");
 const inSource = (path: string) => path.startsWith("src/") && isTypeScript(path);
 
+/** The check itself, which an old Node.js must be able to read. */
+const versionCheck = new Set(["src/node-version.ts", "src/require-node.ts"]);
+
 /** `src/keeper/protocol/link.ts` → `keeper/protocol`; the loose files of src/ are in the room "". */
 export function roomOf(path: string): string {
   const directory = posix.dirname(path).replace(/^src\/?/, "");
@@ -163,17 +166,27 @@ const importRules: Rule[] = [
   },
   {
     name: "nothing is loaded before the version check",
-    applies: (path) => path === "src/main.ts",
-    breaches: ({ text }) => [
+    applies: (path) => path === "src/main.ts" || versionCheck.has(path),
+    breaches: ({ path, text }) => [
       ...importsOf(text)
         .filter(({ isDynamic }) => !isDynamic)
+        .filter(({ target }) => path === "src/node-version.ts" || target !== "./node-version.ts")
         .map(({ target }) => `imports ${target}`),
       ...matches(text.split("process.exit(1)")[0] ?? "", /\bimport\(/g, "imports before the check"),
     ],
     samples: [
       { path: "src/main.ts", text: 'import { join } from "node:path";\nprocess.exit(1);\n' },
       { path: "src/main.ts", text: 'await import("./report.ts");\nprocess.exit(1);\n' },
+      { path: "src/require-node.ts", text: 'import { HoldfastError } from "./errors.ts";\n' },
+      { path: "src/node-version.ts", text: 'import "./node-version.ts";\n' },
     ],
+  },
+  {
+    name: "what other programs import checks the version first",
+    applies: (path) => path === "src/index.ts" || path === "src/client/index.ts",
+    breaches: ({ text }) =>
+      /^\/\*\*.*\*\/\nimport "\.{1,2}\/require-node\.ts";\n/.test(text) ? [] : ["no check first"],
+    samples: [{ path: "src/index.ts", text: '/** a */\nexport { a } from "./a.ts";\nimport "./require-node.ts";\n' }],
   },
   {
     name: "relative imports end in .ts",

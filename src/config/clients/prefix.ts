@@ -60,7 +60,7 @@ function realPath(file: string): string | undefined {
 export function ownLength([command = "", script = ""]: readonly string[]): 0 | 1 | 2 {
   const program = baseName(command);
   if (/^holdfast(?:\.(?:cmd|exe|ps1))?$/.test(program)) return 1;
-  if (!/^node(?:js)?(?:\.exe)?$/.test(program) || !/[\\/](?:dist|src)[\\/]main\.[jt]s$/.test(script)) return 0;
+  if (!/^node(?:js)?(?:\.exe)?$/.test(program) || !/[\\/](?:dist|lib|src)[\\/]main\.[jt]s$/.test(script)) return 0;
   return isOwnScript(script) ? 2 : 0;
 }
 

@@ -108,8 +108,11 @@ describe("wrap and unwrap", () => {
   it("unwraps a prefix that a person wrote by hand, options and all, and no other program's", () => {
     const by = (command: string, ...args: string[]) => JSON.stringify({ mcpServers: { a: { command, args } } });
     assert.equal(unwrapText(by("/usr/bin/holdfast", "run", "--term-grace", "500", "--", "npx", "x")), by("npx", "x"));
+    for (const script of ["/usr/lib/node_modules/holdfast/lib/main.js", "/srv/holdfast/dist/main.js"])
+      assert.equal(unwrapText(by("/opt/node/bin/node", script, "run", "--", "npx", "x")), by("npx", "x"));
     for (const text of [
       by("node", "/srv/dist/main.js", "run", "--", "x"),
+      by("node", "/srv/lib/main.js", "run", "--", "x"),
       by("holdfast", "mcp"),
       by("runner", "run", "--", "x"),
     ])
