@@ -1,11 +1,14 @@
 /** Speaks to a running gateway: one JSON-RPC call per `POST /rpc`. */
 import { HoldfastError } from "../errors.ts";
+import { GatheredBytes } from "../gathered-bytes.ts";
 import type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";
 import { fetchTrusting, trustOf } from "./trust.ts";
 import { knownCode, tokenOf, unreachable, urlOf, type GatewayAddress } from "./address.ts";
 
 /** Ending a session may take the whole stop sequence, as the config has it. */
 const callMsMax = 60_000;
+/** Longest answer; the gateway's own are far shorter, but at this address may be anybody. */
+const answerBytesMax = 64 * 1024 * 1024;
 
 interface RpcResponse {
   result?: unknown;
@@ -30,8 +33,8 @@ export class GatewayClient {
     const body = JSON.stringify({ jsonrpc: "2.0", id: this.#nextId++, method, params });
     const headers = { authorization: `Bearer ${tokenOf(this.#address)}`, "content-type": "application/json" };
     const response = await this.#reach(`${url}/rpc`, { method: "POST", headers, body }, signal);
-    const answer = (await response.json().catch(() => ({}))) as RpcResponse;
-    if (answer.error === undefined && response.ok) return answer.result as ResultOf<N>;
+    const answer = await readAnswer(response);
+    if (answer.error === undefined && response.ok && "result" in answer) return answer.result as ResultOf<N>;
     const message =
       answer.error?.message ?? `HTTP ${response.status} instead of an answer; is this a Holdfast gateway?`;
     throw new HoldfastError(knownCode(answer.error?.data?.code), `${url}: ${message}`);
@@ -40,7 +43,9 @@ export class GatewayClient {
   /** Whether the gateway takes work now. */
   async isReady(): Promise<boolean> {
     try {
-      return (await this.#reach(`${this.url}/readyz`, {})).ok;
+      const response = await this.#reach(`${this.url}/readyz`, {});
+      await response.body?.cancel();
+      return response.ok;
     } catch {
       return false; // nobody listens (yet)
     }
@@ -55,5 +60,21 @@ export class GatewayClient {
     } catch (cause) {
       throw unreachable(this.url, cause, this.#address);
     }
+  }
+}
+
+/** What can be read of it as an answer of a gateway; an empty one where it is something else. */
+async function readAnswer(response: Response): Promise<RpcResponse> {
+  const body = new GatheredBytes();
+  try {
+    // Leaving the loop ends the connection.
+    for await (const piece of response.body ?? []) {
+      body.add(Buffer.from(piece.buffer, piece.byteOffset, piece.length));
+      if (body.length > answerBytesMax) return {};
+    }
+    const answer: unknown = JSON.parse(body.take().toString("utf8"));
+    return typeof answer === "object" && answer !== null ? answer : {};
+  } catch {
+    return {};
   }
 }

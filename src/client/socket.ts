@@ -9,6 +9,8 @@ const subprotocol = "holdfast.v1";
 /** The gateway answers within so long, or the connection is given up. */
 const pingMs = 15_000;
 const openMsMax = 10_000;
+/** Longest message of a gateway. */
+const messageBytesMax = 64 * 1024 * 1024;
 
 interface Message {
   id?: unknown;
@@ -61,6 +63,7 @@ export class GatewaySocket {
       headers: { authorization: `Bearer ${token}` },
       perMessageDeflate: false,
       handshakeTimeout: openMsMax,
+      maxPayload: messageBytesMax,
     };
     const ws = new WebSocket(`${url.replace(/^http/, "ws")}/ws`, subprotocol, options);
     return new Promise((resolve, reject) => {
@@ -110,7 +113,9 @@ export class GatewaySocket {
 
   #hear(text: string): void {
     this.#heard = true;
-    const message = JSON.parse(text) as Message;
+    const message = parsed(text);
+    // It speaks something else: what was asked cannot be answered any more, and the end of the connection says so.
+    if (message === undefined) return this.terminate();
     if (message.method !== undefined) return this.#events.onNotification(message.method, message.params);
     const pending = this.#pending.get(message.id as number);
     if (pending === undefined) return;
@@ -140,3 +145,12 @@ export class GatewaySocket {
 
 /** "close" follows and tells. */
 function ignore(): void {}
+
+function parsed(text: string): Message | undefined {
+  try {
+    const message: unknown = JSON.parse(text);
+    return typeof message === "object" && message !== null ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}

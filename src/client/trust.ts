@@ -5,7 +5,7 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
+import { Readable } from "node:stream";
 import type { ConnectionOptions } from "node:tls";
 
 /** Options for a TLS connection to this gateway; none for plain HTTP, and for a gateway that the record does not name. */
@@ -32,7 +32,8 @@ export async function fetchTrusting(url: string, init: RequestInit, trust: Conne
   const asked = request(url, { ...trust, agent: false, method, headers, ...(signal ? { signal } : {}) });
   asked.once("error", reject);
   asked.once("response", (response) => {
-    text(response).then((answer) => resolve(new Response(answer, { status: response.statusCode ?? 500 })), reject);
+    const answer = Readable.toWeb(response) as ReadableStream<Uint8Array<ArrayBuffer>>;
+    resolve(new Response(answer, { status: response.statusCode ?? 500 }));
   });
   asked.end(typeof body === "string" ? body : undefined);
   return promise;

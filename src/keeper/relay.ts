@@ -4,6 +4,7 @@
  * what was on its way to it goes to the next one, and while there is none the server's output waits in its own pipe.
  */
 import type { ChildProcess } from "node:child_process";
+import { GatheredBytes } from "../gathered-bytes.ts";
 import { flags, pieceBytesMax, writeLine, type Frame } from "./protocol/frames.ts";
 import { lineCostBytes, type CreditMeter, type SendWindow } from "./protocol/flow.ts";
 import { OpenIds } from "./open-ids.ts";
@@ -34,13 +35,15 @@ export class LineRelay {
   readonly #unheard = new UnheardLines();
   #port: FrontPort | undefined;
   /** Of a line from the front that is not whole yet. */
-  #pieces: Buffer[] = [];
-  #piecesBytes = 0;
+  readonly #begun = new GatheredBytes();
   /** Whether the last frame sent was a piece, so that the rest of the line must follow as it comes. */
   #midLine = false;
   /** The rest of this line is dropped: its beginning went to a front that is gone. */
   #skipping = false;
-  #rest: Buffer = empty;
+  /** Read from the server and not sent yet. */
+  readonly #rest = new GatheredBytes();
+  /** A whole line of it waits for room. */
+  #hasWaiting = false;
   #outputEnded = false;
 
   /** `onExcess` runs when the front sends a line without end. */
@@ -72,8 +75,7 @@ export class LineRelay {
   detach(): void {
     this.#port = undefined;
     this.#child.stdout?.pause();
-    this.#pieces = [];
-    this.#piecesBytes = 0;
+    this.#begun.clear();
     this.#skipping ||= this.#midLine;
     this.#midLine = false;
   }
@@ -91,11 +93,9 @@ export class LineRelay {
     if (this.openIds.note(frame) === "word") return this.#port?.meter.consumed(channel, bytes.length);
     if (bytes.length === 0) return;
     if ((frame.flags & flags.more) === 0) return this.#write(frame);
-    this.#pieces.push(bytes);
-    this.#piecesBytes += bytes.length;
-    if (this.#piecesBytes <= lineBytesMax) return;
-    this.#pieces = [];
-    this.#piecesBytes = 0;
+    this.#begun.add(bytes);
+    if (this.#begun.length <= lineBytesMax) return;
+    this.#begun.clear();
     this.#onExcess();
   }
 
@@ -103,23 +103,21 @@ export class LineRelay {
   #write(last: Frame): void {
     const stdin = this.#child.stdin;
     const port = this.#port;
-    const bytes = this.#piecesBytes + last.bytes.length;
-    const credit = () => port?.meter.consumed(last.channel, bytes);
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    this.#piecesBytes = 0;
+    this.#begun.add(last.bytes);
+    const line = this.#begun.take();
+    const credit = () => port?.meter.consumed(last.channel, line.length);
     if (stdin === null || !stdin.writable) return credit();
     stdin.cork();
-    for (const piece of pieces) stdin.write(piece);
-    stdin.write(last.bytes);
+    stdin.write(line);
     stdin.write(newlineBytes, credit);
     stdin.uncork();
   }
 
   #fromServer(chunk: Buffer): void {
     const port = this.#port;
-    let data = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    this.#rest = empty;
+    this.#rest.add(chunk);
+    if (port !== undefined && chunk.length > 0 && this.#isMoreOfOneLine(chunk)) return;
+    let data = this.#rest.take();
     if (port === undefined) {
       // Only while the run is being ended: nobody is there to read it.
       this.#skipping = data.at(-1) !== newline;
@@ -131,27 +129,33 @@ export class LineRelay {
       this.#skipping = false;
       data = data.subarray(end + 1);
     }
-    this.#rest = data;
-    this.#sendRest(port);
+    this.#sendRest(port, data);
     if (port.window.hasRoom(this.channel)) return;
     this.#child.stdout?.pause();
     this.#resumeIfRoom(port);
   }
 
+  /** There is nothing to send yet: what was read is not looked through again for each piece of a line. */
+  #isMoreOfOneLine(chunk: Buffer): boolean {
+    if (this.#skipping || this.#hasWaiting) return false;
+    return this.#rest.length <= pieceBytesMax && !chunk.includes(newline);
+  }
+
   /** Sends the whole lines of what was read, and long beginnings of one, as far as there is room; `isLast`: in any case. */
-  #sendRest(port: FrontPort, isLast = false): void {
-    let data = this.#rest;
+  #sendRest(port: FrontPort, read: Buffer, isLast = false): void {
+    let data = read;
     port.pipe.cork();
     for (;;) {
       const end = data.indexOf(newline);
       const isWhole = end !== -1;
       const waits = isWhole ? !isLast && !port.window.hasRoom(this.channel) : data.length <= pieceBytesMax;
+      this.#hasWaiting = isWhole && waits;
       if (waits) break;
       this.#send(port, data.subarray(0, isWhole ? end : pieceBytesMax), isWhole ? 0 : flags.more);
       data = data.subarray(isWhole ? end + 1 : pieceBytesMax);
     }
     port.pipe.uncork();
-    this.#rest = data;
+    this.#rest.add(data);
   }
 
   #resumeIfRoom(port: FrontPort): void {
@@ -177,7 +181,7 @@ export class LineRelay {
   #ended(): void {
     this.#outputEnded = true;
     if (this.#port === undefined) return;
-    this.#sendRest(this.#port, true);
+    this.#sendRest(this.#port, this.#rest.take(), true);
     this.#tellEnd(this.#port);
   }
 

@@ -5,6 +5,7 @@
 import type { Readable } from "node:stream";
 import { baseEnvironment } from "../contain/environment.ts";
 import { HoldfastError } from "../errors.ts";
+import { GatheredBytes } from "../gathered-bytes.ts";
 import { contain, type Contained } from "./contain.ts";
 
 export interface ContainedStdioParameters {
@@ -31,8 +32,8 @@ export class ContainedStdioTransport implements AsyncDisposable {
   onmessage?: ((message: unknown) => void) | undefined;
   readonly #parameters: ContainedStdioParameters;
   #contained: Contained | undefined;
-  #chunks: Buffer[] = [];
-  #bytes = 0;
+  /** Of a message that is not whole yet. */
+  readonly #begun = new GatheredBytes();
   #starting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -110,19 +111,13 @@ export class ContainedStdioTransport implements AsyncDisposable {
   #receive(chunk: Buffer): void {
     let rest = chunk;
     for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10)) {
-      this.#chunks.push(rest.subarray(0, end));
-      const line = this.#chunks.length === 1 ? (this.#chunks[0] ?? rest) : Buffer.concat(this.#chunks);
-      this.#chunks = [];
-      this.#bytes = 0;
+      this.#begun.add(rest.subarray(0, end));
       rest = rest.subarray(end + 1);
-      this.#deliver(line.toString("utf8"));
+      this.#deliver(this.#begun.take().toString("utf8"));
     }
-    if (rest.length === 0) return;
-    this.#chunks.push(rest);
-    this.#bytes += rest.length;
-    if (this.#bytes <= messageBytesMax) return;
-    this.#chunks = [];
-    this.#bytes = 0;
+    this.#begun.add(rest);
+    if (this.#begun.length <= messageBytesMax) return;
+    this.#begun.clear();
     this.onerror?.(
       new HoldfastError(
         "run_ended",

@@ -1,5 +1,6 @@
 /** Reads a request's body, bounded per request and over all of them. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { GatheredBytes } from "../gathered-bytes.ts";
 
 /** Bytes of bodies that may be in memory half-read at one time, over all connections. */
 const partialBytesMax = 256 * 1024 * 1024;
@@ -14,7 +15,7 @@ export function readBody(request: IncomingMessage, response: ServerResponse, byt
   if (partialBytes + declared > partialBytesMax) return Promise.resolve("no-room");
   if (request.headers.expect !== undefined) response.writeContinue();
   return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
+    const body = new GatheredBytes();
     let length = 0;
     let settled = false;
     const settle = (outcome: BodyOutcome) => {
@@ -27,13 +28,13 @@ export function readBody(request: IncomingMessage, response: ServerResponse, byt
       if (settled) return;
       length += chunk.length;
       partialBytes += chunk.length;
-      chunks.push(chunk);
+      body.add(chunk);
       if (length > bytesMax) settle("too-large");
       else if (partialBytes > partialBytesMax) settle("no-room");
     };
     // The listeners go with the request, one object per message; taking each off again would cost on every call.
     request.on("data", take);
-    request.on("end", () => settle(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+    request.on("end", () => settle(body.take()));
     request.on("close", () => settle("gone"));
     request.on("error", () => {}); // an aborted upload: "close" follows and settles
   });

@@ -74,8 +74,9 @@ export async function logOut(file: CredentialFile): Promise<boolean> {
     const body = new URLSearchParams({ token: refreshToken ?? accessToken, client_id: client.client_id });
     const secret = client["client_secret"];
     if (typeof secret === "string") body.set("client_secret", secret);
-    const { ok } = await boundedFetch(sdk.assertSecureTokenEndpoint(endpoint), { method: "POST", body });
-    return ok;
+    const response = await boundedFetch(sdk.assertSecureTokenEndpoint(endpoint), { method: "POST", body });
+    await response.body?.cancel();
+    return response.ok;
   } catch {
     return false; // it is told: the file is gone either way
   }

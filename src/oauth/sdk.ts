@@ -3,15 +3,37 @@ import type { FetchLike } from "@modelcontextprotocol/client";
 
 export type Sdk = typeof import("@modelcontextprotocol/client");
 
-/** Time for one request to an authorization server. */
+/** Time for one request to an authorization server, its answer included. */
 const requestMs = 20_000;
+/** Of one answer, uncompressed, and in how many pieces it may come. Metadata and tokens are a few kilobytes. */
+const bodyBytesMax = 1024 * 1024;
+const bodyPiecesMax = 16 * 1024;
 
 export function loadSdk(): Promise<Sdk> {
   return import("@modelcontextprotocol/client");
 }
 
-export const boundedFetch: FetchLike = (url, init) =>
-  fetch(url, {
+/** As `fetch`, with an answer that ends: the SDK reads whatever comes. */
+export const boundedFetch: FetchLike = async (url, init) => {
+  const response = await fetch(url, {
     ...init,
     signal: AbortSignal.any([...(init?.signal ? [init.signal] : []), AbortSignal.timeout(requestMs)]),
   });
+  if (response.body === null) return response;
+  const { status, statusText, headers } = response;
+  return new Response(response.body.pipeThrough(boundedBody()), { status, statusText, headers });
+};
+
+function boundedBody(): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
+  let [bytes, pieces] = [0, 0];
+  return new TransformStream({
+    transform(piece, controller) {
+      bytes += piece.length;
+      pieces++;
+      if (bytes <= bodyBytesMax && pieces <= bodyPiecesMax) return controller.enqueue(piece);
+      controller.error(
+        new Error(`its answer is longer than ${bodyBytesMax} bytes, or in more than ${bodyPiecesMax} pieces`),
+      );
+    },
+  });
+}

@@ -2,6 +2,8 @@
  * The data pipe between keeper and front: frames of `channel u32, length u32, flags u32, request f64`, then the bytes.
  * A channel is one run of this keeper; MCP runs send whole lines (without the newline), long ones in pieces.
  */
+import { GatheredBytes } from "../../gathered-bytes.ts";
+
 const headerBytes = 20;
 /** Largest piece of a line in one frame, so that one run's long line cannot hold up another's. */
 export const pieceBytesMax = 64 * 1024;
@@ -45,7 +47,9 @@ export function encodeHeader(channel: number, length: number, frameFlags: number
 
 /** Cuts a byte stream into frames. A frame longer than `pieceBytesMax` throws: the other side is broken. */
 export class FrameReader {
-  #rest: Buffer = Buffer.alloc(0);
+  /** Of a frame that is not whole yet; nothing is looked at before there are `#needed` bytes. */
+  readonly #begun = new GatheredBytes();
+  #needed = headerBytes;
   readonly #onFrame: (frame: Frame) => void;
 
   constructor(onFrame: (frame: Frame) => void) {
@@ -53,12 +57,17 @@ export class FrameReader {
   }
 
   push(chunk: Buffer): void {
-    let data = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    this.#begun.add(chunk);
+    if (this.#begun.length < this.#needed) return;
+    let data = this.#begun.take();
+    this.#needed = headerBytes;
     while (data.length >= headerBytes) {
       const length = data.readUInt32LE(4);
       if (length > pieceBytesMax) throw new RangeError(`frame of ${length} bytes, at most ${pieceBytesMax} allowed`);
       const total = headerBytes + length;
+      this.#needed = total;
       if (data.length < total) break;
+      this.#needed = headerBytes;
       this.#onFrame({
         channel: data.readUInt32LE(0),
         flags: data.readUInt32LE(8),
@@ -67,7 +76,7 @@ export class FrameReader {
       });
       data = data.subarray(total);
     }
-    this.#rest = data;
+    this.#begun.add(data);
   }
 }
 

@@ -1,4 +1,5 @@
 /** One MCP run as the front holds it: lines in, lines out, and its state. */
+import { GatheredBytes } from "../../gathered-bytes.ts";
 import type { KeeperLink } from "./link.ts";
 import { lineCostBytes } from "./flow.ts";
 import { flags, type Frame } from "./frames.ts";
@@ -40,8 +41,8 @@ export class LinkedRun {
   #queuedBytes = 0;
   /** Lines dealt with, which the keeper need not keep for a successor. */
   #lines = 0;
-  #pieces: Buffer[] = [];
-  #piecesBytes = 0;
+  /** Of a line that is not whole yet. */
+  readonly #begun = new GatheredBytes();
   #stdoutEnded = false;
   #onStdoutEnd: (() => void) | undefined;
 
@@ -93,22 +94,20 @@ export class LinkedRun {
   receive(frame: Frame): void {
     if ((frame.flags & flags.end) !== 0) return this.#ended();
     if ((frame.flags & flags.more) !== 0) {
-      this.#piecesBytes += frame.bytes.length;
-      if (this.#piecesBytes > lineBytesMax) {
-        this.#pieces = [];
+      if (this.#begun.length + frame.bytes.length > lineBytesMax) {
+        this.#begun.clear();
         void this.stop("limit-exceeded").catch(() => {}); // the run may have ended meanwhile
         return;
       }
-      this.#pieces.push(Buffer.from(frame.bytes));
+      this.#begun.add(frame.bytes);
       // Pieces are credited as they come: a line longer than the window could never be whole otherwise.
       this.#link.consumed(this.channel, frame.bytes.length);
       return;
     }
     let line = frame.bytes;
-    if (this.#pieces.length > 0) {
-      line = Buffer.concat([...this.#pieces, frame.bytes]);
-      this.#pieces = [];
-      this.#piecesBytes = 0;
+    if (this.#begun.length > 0) {
+      this.#begun.add(frame.bytes);
+      line = this.#begun.take();
     }
     const last = frame.bytes.length + lineCostBytes;
     let released = false;

@@ -5,6 +5,7 @@
  */
 import type { Duplex } from "node:stream";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
+import { GatheredBytes } from "../../gathered-bytes.ts";
 import type { Asker } from "../../sessions/owner.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import type { CallParams } from "../call.ts";
@@ -65,8 +66,8 @@ class Guest {
   readonly #socket: Duplex;
   readonly #coming: Coming;
   readonly #stream: LineStream;
-  #pieces: Buffer[] = [];
-  #bytes = 0;
+  /** Of a line that is not whole yet. */
+  readonly #begun = new GatheredBytes();
   /** The era of the connection is that of its first request; who only asked what is served may still choose. */
   #open: Assembly | undefined;
   #stateless: StatelessLines | undefined;
@@ -86,17 +87,12 @@ class Guest {
   take(chunk: Buffer): void {
     let from = 0;
     for (let at = chunk.indexOf(newline); at !== -1; at = chunk.indexOf(newline, from)) {
-      const piece = chunk.subarray(from, at);
-      const line = this.#pieces.length === 0 ? piece : Buffer.concat([...this.#pieces, piece]);
-      this.#pieces = [];
-      this.#bytes = 0;
+      this.#begun.add(chunk.subarray(from, at));
       from = at + 1;
-      if (line.length > 0) this.#hear(line);
+      if (this.#begun.length > 0) this.#hear(this.#begun.take());
     }
-    if (from === chunk.length) return;
-    this.#pieces.push(chunk.subarray(from));
-    this.#bytes += chunk.length - from;
-    if (this.#bytes > this.#parts.messageBytesMax) this.#refuseLine(-32_600, this.#tooLong(), true);
+    this.#begun.add(chunk.subarray(from));
+    if (this.#begun.length > this.#parts.messageBytesMax) this.#refuseLine(-32_600, this.#tooLong(), true);
   }
 
   /** The client is gone. */

@@ -1,4 +1,5 @@
-/** Reads server-sent events out of chunks of bytes. */
+/** Reads server-sent events out of chunks of bytes, in linear time however the chunks are cut. */
+import { GatheredBytes } from "../../gathered-bytes.ts";
 
 export interface ServerEvent {
   /** `message` where none is named. */
@@ -8,53 +9,130 @@ export interface ServerEvent {
 
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
+const colon = 0x3a;
+const space = 0x20;
+const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
+const dataField = Buffer.from("data");
+const eventField = Buffer.from("event");
+/** Longer names of events are cut: none has a meaning here. */
+const nameBytesMax = 256;
+/** Lines of data in one event: a message of many megabytes that is written for people has as many. */
+const linesMax = 1_000_000;
+/** A break so near is found faster byte by byte. */
+const nearBytes = 32;
 
 export class EventParser {
   readonly #bytesMax: number;
   readonly #onEvent: (event: ServerEvent) => void;
-  #rest: Buffer = Buffer.alloc(0);
+  /** Of a line that is not whole yet. */
+  readonly #begun = new GatheredBytes();
+  readonly #data = new GatheredBytes();
+  /** Of data, of the event that has begun. */
+  #lines = 0;
   #name = "";
-  #data: Buffer[] = [];
-  #bytes = 0;
+  #isFirstLine = true;
+  /** The last chunk ended between the two bytes of a line break. */
+  #isAfterReturn = false;
 
+  /** `bytesMax`: of one event, and of one line. */
   constructor(bytesMax: number, onEvent: (event: ServerEvent) => void) {
     this.#bytesMax = bytesMax;
     this.#onEvent = onEvent;
   }
 
-  /** Throws when one event is longer than it may be. */
+  /** Throws when one event is longer than it may be, or of more lines. */
   push(chunk: Buffer): void {
-    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    let from = 0;
-    for (let at = bytes.indexOf(lineFeed); at !== -1; at = bytes.indexOf(lineFeed, from)) {
-      const end = at > from && bytes[at - 1] === carriageReturn ? at - 1 : at;
-      this.#line(bytes.subarray(from, end));
-      from = at + 1;
+    if (chunk.length === 0) return;
+    let from = this.#isAfterReturn && chunk[0] === lineFeed ? 1 : 0;
+    this.#isAfterReturn = false;
+    const breaks = new LineBreaks(chunk);
+    for (let end = breaks.next(from); end !== -1; end = breaks.next(from)) {
+      this.#endLine(chunk, from, end);
+      from = end + 1;
+      if (chunk[end] !== carriageReturn) continue;
+      if (from === chunk.length) this.#isAfterReturn = true;
+      else if (chunk[from] === lineFeed) from++;
     }
-    this.#rest = bytes.subarray(from);
-    if (this.#rest.length + this.#bytes > this.#bytesMax)
-      throw new Error(`an event of more than ${this.#bytesMax} bytes`);
+    this.#begun.add(chunk.subarray(from));
+    this.#check();
   }
 
-  #line(line: Buffer): void {
-    if (line.length === 0) return this.#finish();
-    const colon = line.indexOf(0x3a);
-    const field = line.toString("latin1", 0, colon === -1 ? line.length : colon);
-    const isSpaced = line[colon + 1] === 0x20;
-    const value = colon === -1 ? Buffer.alloc(0) : line.subarray(colon + (isSpaced ? 2 : 1));
-    if (field === "event") this.#name = value.toString();
-    if (field !== "data") return;
-    // Between two lines of data stands a line break, which in JSON can only be white space.
-    if (this.#data.length > 0) this.#data.push(Buffer.from("\n"));
-    this.#data.push(value);
-    this.#bytes += value.length + 1;
+  #check(): void {
+    if (this.#begun.length + this.#data.length > this.#bytesMax)
+      throw new Error(`an event of more than ${this.#bytesMax} bytes`);
+    if (this.#lines > linesMax) throw new Error(`an event of more than ${linesMax} lines`);
+  }
+
+  #endLine(chunk: Buffer, start: number, end: number): void {
+    if (this.#begun.length === 0 && !this.#isFirstLine) return this.#take(chunk, start, end);
+    this.#begun.add(chunk.subarray(start, end));
+    const line = this.#begun.take();
+    const isMarked = this.#isFirstLine && line.subarray(0, 3).equals(byteOrderMark);
+    this.#isFirstLine = false;
+    this.#take(line, isMarked ? 3 : 0, line.length);
+  }
+
+  /** One whole line; no object is made for one that says nothing. */
+  #take(bytes: Buffer, start: number, end: number): void {
+    if (start === end) return this.#finish();
+    if (isField(bytes, start, end, dataField)) {
+      // Between two lines of data stands a line break, which in JSON can only be white space.
+      if (this.#lines++ > 0) this.#data.addByte(lineFeed);
+      const from = valueStart(bytes, start + dataField.length, end);
+      if (from < end) this.#data.add(bytes.subarray(from, end));
+      this.#check();
+    } else if (isField(bytes, start, end, eventField)) {
+      const from = valueStart(bytes, start + eventField.length, end);
+      this.#name = bytes.toString("utf8", from, Math.min(end, from + nameBytesMax));
+    }
   }
 
   #finish(): void {
-    const [name, data] = [this.#name === "" ? "message" : this.#name, this.#data];
+    const name = this.#name === "" ? "message" : this.#name;
+    const data = this.#data.take();
     this.#name = "";
-    this.#data = [];
-    this.#bytes = 0;
-    if (data.length > 0) this.#onEvent({ name, data: Buffer.concat(data) });
+    this.#lines = 0;
+    if (data.length > 0) this.#onEvent({ name, data });
+  }
+}
+
+/** `data: …` and `data` alone, not `database: …`. */
+function isField(bytes: Buffer, start: number, end: number, name: Buffer): boolean {
+  const after = start + name.length;
+  if (after > end || (after < end && bytes[after] !== colon)) return false;
+  for (let at = 0; at < name.length; at++) if (bytes[start + at] !== name[at]) return false;
+  return true;
+}
+
+/** Behind the colon and one space. */
+function valueStart(bytes: Buffer, colonAt: number, end: number): number {
+  const at = Math.min(colonAt + 1, end);
+  return at < end && bytes[at] === space ? at + 1 : at;
+}
+
+/** Where the lines of one chunk end. */
+class LineBreaks {
+  readonly #chunk: Buffer;
+  /** Each is looked for again only once it was passed: a chunk without one of them is searched for it once. */
+  #feed = -2;
+  #carriage = -2;
+
+  constructor(chunk: Buffer) {
+    this.#chunk = chunk;
+  }
+
+  /** The first line break at `from` or behind it, or -1. */
+  next(from: number): number {
+    const chunk = this.#chunk;
+    const near = Math.min(from + nearBytes, chunk.length);
+    for (let at = from; at < near; at++) if (chunk[at] === lineFeed || chunk[at] === carriageReturn) return at;
+    this.#feed = this.#find(lineFeed, this.#feed, near);
+    this.#carriage = this.#find(carriageReturn, this.#carriage, near);
+    if (this.#feed === -1) return this.#carriage;
+    return this.#carriage === -1 ? this.#feed : Math.min(this.#feed, this.#carriage);
+  }
+
+  #find(byte: number, known: number, from: number): number {
+    return known === -1 || known >= from ? known : this.#chunk.indexOf(byte, from);
   }
 }

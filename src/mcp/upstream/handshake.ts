@@ -5,6 +5,7 @@ import { rpcCode } from "../json-rpc.ts";
 import { sessionVersions, statelessVersion } from "../headers.ts";
 import { RefusedError } from "./own-requests.ts";
 import type { Upstream } from "./upstream.ts";
+import { isObject } from "./words.ts";
 
 /** As whom a server is addressed. */
 export interface Introduction {
@@ -36,8 +37,11 @@ const listMethods: Record<ListName, string> = {
 /** Entries of one list that are taken over; a server that pages without end is cut here. */
 const itemsMax = 10_000;
 const pagesMax = 1000;
-/** Time for one page of a list. */
+/** Time for one page of a list, and for all of them. */
 const pageMs = 20_000;
+const listMs = 60_000;
+/** Of all pages of a list together. */
+const listBytesMax = 64 * 1024 * 1024;
 
 /** A server that knows no `server/discover` may also say nothing to it. */
 const probeMs = 5000;
@@ -142,11 +146,17 @@ export async function learnLists(upstream: Upstream, capabilities: Record<string
 async function learnList(upstream: Upstream, name: ListName): Promise<Item[]> {
   const items: Item[] = [];
   let cursor: string | undefined;
-  for (let page = 0; page < pagesMax && items.length < itemsMax; page++) {
+  let bytes = 0;
+  const began = performance.now();
+  for (let page = 0; page < pagesMax && items.length < itemsMax && bytes < listBytesMax; page++) {
     const params = cursor === undefined ? {} : { cursor };
-    let result: Record<string, unknown>;
+    const leftMs = began + listMs - performance.now();
+    if (leftMs <= 0) return items;
+    let result: Record<string, unknown> | undefined;
     try {
-      result = (await upstream.ask(listMethods[name], params, pageMs)) as Record<string, unknown>;
+      const answer = await upstream.askSized(listMethods[name], params, Math.min(pageMs, leftMs));
+      result = answer.result as Record<string, unknown> | undefined;
+      bytes += answer.bytes;
     } catch (thrown) {
       // Servers promise resources and then know no templates; only tools and the server's own end are the caller's matter.
       const isUnknown = thrown instanceof RefusedError && thrown.code === rpcCode.methodUnknown;
@@ -154,8 +164,8 @@ async function learnList(upstream: Upstream, name: ListName): Promise<Item[]> {
       return items;
     }
     const list = result?.[name];
-    if (Array.isArray(list))
-      items.push(...(list as Item[]).filter((item) => typeof item === "object" && item !== null));
+    for (const item of Array.isArray(list) ? (list as unknown[]) : [])
+      if (isObject(item) && items.length < itemsMax) items.push(item);
     const next = result?.["nextCursor"];
     // A server that answers with the same cursor again does not look at it, and would be asked without end.
     if (typeof next !== "string" || next === cursor) return items;

@@ -1,12 +1,12 @@
 /** Cuts lines out of pieces of a stream, whatever the pieces' borders. */
 import { HoldfastError } from "../../errors.ts";
+import { GatheredBytes } from "../../gathered-bytes.ts";
 
 /** Longest line that is put together, in bytes, as for a server at home. */
 const lineBytesMax = 64 * 1024 * 1024;
 
 export class LineCutter {
-  #begun: Buffer[] = [];
-  #begunBytes = 0;
+  readonly #begun = new GatheredBytes();
 
   /** Gives each whole line, without its newline, to `take`. Throws `run_limit` for one that is too long. */
   push(bytes: Buffer, take: (line: Buffer) => void): void {
@@ -16,17 +16,14 @@ export class LineCutter {
       start = end + 1;
     }
     if (start === bytes.length) return;
-    this.#begun.push(bytes.subarray(start));
-    this.#begunBytes += bytes.length - start;
-    if (this.#begunBytes > lineBytesMax)
+    this.#begun.add(bytes.subarray(start));
+    if (this.#begun.length > lineBytesMax)
       throw new HoldfastError("run_limit", `it printed a line of more than ${lineBytesMax} bytes`);
   }
 
   #whole(last: Buffer): Buffer {
     if (this.#begun.length === 0) return last;
-    const line = Buffer.concat([...this.#begun, last]);
-    this.#begun = [];
-    this.#begunBytes = 0;
-    return line;
+    this.#begun.add(last);
+    return this.#begun.take();
   }
 }

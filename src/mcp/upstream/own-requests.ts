@@ -15,22 +15,28 @@ export class RefusedError extends Error {
   }
 }
 
+export interface OwnAnswer {
+  result: unknown;
+  /** Length of the message that carried it. */
+  bytes: number;
+}
+
 interface OwnRequest {
-  resolve: (result: unknown) => void;
+  resolve: (answer: OwnAnswer) => void;
   reject: (error: Error) => void;
   timer: Timer;
 }
 
 export class OwnRequests {
   readonly #parts: { numbers: Numbers; clock: Clock };
-  readonly #say: (message: object, ids: SentIds) => boolean;
+  readonly #say: (message: object, ids?: SentIds) => boolean;
   readonly #closed: (number: number) => void;
   readonly #open = new Map<number, OwnRequest>();
 
   /** `closed` hears of each that needs no answer any more. */
   constructor(
     parts: { numbers: Numbers; clock: Clock },
-    say: (message: object, ids: SentIds) => boolean,
+    say: (message: object, ids?: SentIds) => boolean,
     closed: (number: number) => void,
   ) {
     this.#parts = parts;
@@ -39,12 +45,19 @@ export class OwnRequests {
   }
 
   /** Rejects with a sentence: the server's error, its end, or no answer within the bound. */
-  ask(method: string, params: object, boundMs: number): Promise<unknown> {
+  ask(method: string, params: object, boundMs: number): Promise<OwnAnswer> {
     return new Promise((resolve, reject) => {
       const id = this.#parts.numbers.next();
       const late = () => {
         this.#open.delete(id);
         this.#closed(id);
+        // The protocol has no cancelling of `initialize`; what did not answer it is ended.
+        if (method !== "initialize")
+          this.#say({
+            jsonrpc: "2.0",
+            method: "notifications/cancelled",
+            params: { requestId: id, reason: "timeout" },
+          });
         reject(new Error(`gave no answer to ${method} within ${boundMs} ms`));
       };
       const timer = this.#parts.clock.after(boundMs, late);
@@ -69,7 +82,7 @@ export class OwnRequests {
     };
     const { code, message: words = "an error without a message" } = message.error ?? {};
     if (envelope.hasError) own.reject(new RefusedError(Number(code), String(words)));
-    else own.resolve(message.result);
+    else own.resolve({ result: message.result, bytes: line.length });
   }
 
   /** The server is gone. */

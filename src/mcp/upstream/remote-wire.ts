@@ -12,18 +12,20 @@ import type { Bearer } from "../../oauth/bearer.ts";
 import { errorBody, rpcCode } from "../json-rpc.ts";
 import { refusalOf, statelessHeaders, type RefusedRequest } from "./stateless-http.ts";
 import type { Item } from "./handshake.ts";
-import { nextCursor, ToolHeaders } from "./tool-headers.ts";
+import { ToolHeaders } from "./tool-headers.ts";
 import type { ServerEvent } from "./event-parser.ts";
 import { authorizedExchange, type Ongoing } from "./authorized.ts";
 import { exchange, type ExchangeEvents } from "./exchange.ts";
+import { OpenRequests } from "./open-requests.ts";
+import { relist } from "./relisting.ts";
 import type { Wire, WireEvents } from "./wire.ts";
 
 /** Requests to one remote server at one time; more are refused as to a server that does not keep up. */
 const exchangesMax = 256;
-/** Pages of its tools that a server is asked for when it refused the headers of a call. */
-const pagesMax = 100;
 /** Time for a remote server to take note that its session is over. */
 const farewellMs = 2000;
+/** Of an answer to `initialize`, where its version is looked for. */
+const introductionBytesMax = 256 * 1024;
 /** Waits before the listening stream is opened again: the first, and the longest. */
 const retryMs = { first: 1000, most: 30_000 };
 
@@ -43,10 +45,11 @@ export class RemoteWire implements Wire {
   readonly #params: RemoteParams;
   readonly #events: WireEvents;
   readonly #live = new Set<Ongoing>();
-  /** Requests of the stateless era, by their ids. */
-  readonly #cancellable = new Map<string, Ongoing>();
+  readonly #open: OpenRequests;
   readonly #toolHeaders: ToolHeaders;
   readonly #isSse: boolean;
+  /** Of the last request: without sessions the end of a request's connection is what cancels it. */
+  #isStateless = false;
   #url: URL;
   #sessionId: string | undefined;
   #version: string | undefined;
@@ -65,7 +68,8 @@ export class RemoteWire implements Wire {
   private constructor(params: RemoteParams, events: WireEvents) {
     this.#params = params;
     this.#events = events;
-    const { server, tools, log } = params;
+    const { server, tools, log, clock } = params;
+    this.#open = new OpenRequests(clock);
     this.#toolHeaders = new ToolHeaders(tools, (tool, why) =>
       log("mcp.tool_unlisted", { server: server.name, tool, why }),
     );
@@ -85,6 +89,7 @@ export class RemoteWire implements Wire {
     const id = envelope.kind === "request" ? line.toString("latin1", envelope.idStart, envelope.idEnd) : undefined;
     let isAnswered = id === undefined || this.#isSse;
     const isStateless = envelope.versionStart > 0;
+    if (id !== undefined) this.#isStateless = isStateless;
     const mirrored = isStateless ? this.#toolHeaders.of(envelope, line) : {};
     const more = isStateless ? { ...statelessHeaders(envelope, line), ...mirrored } : {};
     const request = this.#exchange("POST", line, more, {
@@ -106,20 +111,23 @@ export class RemoteWire implements Wire {
         isAnswered ||= this.#hear(heard, release) === id;
       },
       onEnd: (problem, status) => {
-        if (id !== undefined && this.#cancellable.get(id) === request) this.#cancellable.delete(id);
+        this.#open.over(key, request);
         if (status === 404 && this.#sessionId !== undefined) return this.#lost("has ended our session (HTTP 404)");
         if (!isAnswered || (problem !== undefined && id !== undefined && this.#isSse))
           this.#answerFor(id ?? "null", problem ?? "it ended its answer without one");
         else if (envelope.method === "notifications/initialized" && !this.#isSse) this.#listen();
       },
     });
-    if (isStateless && id !== undefined) this.#cancellable.set(id, request);
+    const key = this.#open.add(id, request);
   }
 
   /** The server wants other headers: its tools may be others than those that are known, so it is asked for them, once. */
   #again(envelope: Envelope, line: Buffer, sent: OutgoingHttpHeaders, refused: RefusedRequest): void {
-    this.#relist(envelope, line, pagesMax, undefined, () => {
+    const post = (body: Buffer, headers: OutgoingHttpHeaders, events: ExchangeEvents) =>
+      this.#exchange("POST", body, headers, events);
+    relist({ toolHeaders: this.#toolHeaders, open: this.#open, post }, envelope, line, () => {
       const isSame = JSON.stringify(this.#toolHeaders.of(envelope, line)) === JSON.stringify(sent);
+      if (this.#closed) return;
       if (isSame) return this.#events.onLine(refused.line, () => {});
       this.#post(envelope, line, true);
       // Whoever knows its tools knows old ones.
@@ -127,39 +135,12 @@ export class RemoteWire implements Wire {
     });
   }
 
-  /** Asks for the tools on behalf of a call, and with what that said of its client. `then` runs unless the call was given up. */
-  #relist(envelope: Envelope, line: Buffer, pages: number, cursor: string | undefined, then: () => void): void {
-    const id = line.toString("latin1", envelope.idStart, envelope.idEnd);
-    const { params } = JSON.parse(line.toString("utf8")) as { params: { _meta: Record<string, unknown> } };
-    const { progressToken: _, ...meta } = params._meta;
-    const asked = { _meta: meta, ...(cursor === undefined ? {} : { cursor }) };
-    const body = Buffer.from(JSON.stringify({ jsonrpc: "2.0", id: "tools", method: "tools/list", params: asked }));
-    let next: string | undefined;
-    const request = this.#exchange("POST", body, statelessHeaders(readEnvelope(body), body), {
-      onEvent: ({ name, data }, release) => {
-        if (name === "message") {
-          this.#toolHeaders.hear(data);
-          next = nextCursor(data);
-        }
-        release();
-      },
-      onEnd: () => {
-        if (this.#closed || this.#cancellable.get(id) !== request) return;
-        this.#cancellable.delete(id);
-        if (next === undefined || pages === 1) return then();
-        this.#relist(envelope, line, pages - 1, next, then);
-      },
-    });
-    this.#cancellable.set(id, request);
-  }
-
-  /** Without a session the end of a request's connection is what cancels it. */
+  /** True: the server need not hear of it. */
   #cancel({ requestStart, requestEnd }: Envelope, line: Buffer): boolean {
     const id = line.toString("latin1", requestStart, requestEnd);
-    const request = this.#cancellable.get(id);
-    this.#cancellable.delete(id);
-    request?.destroy();
-    return request !== undefined;
+    if (this.#isStateless) return this.#open.end(id);
+    this.#open.cancelled(id);
+    return false;
   }
 
   close(): Promise<void> {
@@ -173,9 +154,10 @@ export class RemoteWire implements Wire {
     await new Promise<void>((resolve) => {
       const token = this.#params.bearer?.atHand ?? undefined;
       const headers = { ...this.#headers(), ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
-      const parts = { method: "DELETE" as const, url: this.#url, headers, messageBytesMax: 4096 };
+      const { clock } = this.#params;
+      const parts = { method: "DELETE" as const, url: this.#url, headers, messageBytesMax: 4096, clock };
       const request = exchange(parts, { onEvent: (_, release) => release(), onEnd: () => resolve() });
-      const late = this.#params.clock.after(farewellMs, () => request.destroy());
+      const late = clock.after(farewellMs, () => request.destroy());
       request.once("close", () => late.clear());
     });
   }
@@ -251,7 +233,9 @@ export class RemoteWire implements Wire {
     const isAnswer = envelope?.kind === "response";
     const id =
       isAnswer && envelope !== undefined ? data.toString("latin1", envelope.idStart, envelope.idEnd) : undefined;
-    if (isAnswer) this.#version ??= /"protocolVersion"\s*:\s*"([0-9-]{10})"/.exec(data.toString("latin1"))?.[1];
+    if (id !== undefined) this.#open.answered(id);
+    // Until the answer to `initialize` has told it; that is short.
+    if (isAnswer) this.#version ??= versionIn(data);
     this.#events.onLine(data, release);
     return id;
   }
@@ -268,8 +252,8 @@ export class RemoteWire implements Wire {
     more: OutgoingHttpHeaders,
     events: ExchangeEvents,
   ): Ongoing {
-    const { messageBytesMax, bearer } = this.#params;
-    const parts = { method, url: this.#url, headers: { ...this.#headers(method), ...more }, messageBytesMax };
+    const { messageBytesMax, bearer, clock } = this.#params;
+    const parts = { method, url: this.#url, headers: { ...this.#headers(method), ...more }, messageBytesMax, clock };
     const whole = body === undefined ? parts : { ...parts, body };
     const request = authorizedExchange(whole, events, bearer, () => this.#live.delete(request));
     this.#live.add(request);
@@ -293,4 +277,8 @@ export class RemoteWire implements Wire {
     for (const request of this.#live) request.destroy();
     this.#events.onClosed(`MCP server ${JSON.stringify(this.#params.server.name)} at ${this.#url.origin} ${why}`);
   }
+}
+
+function versionIn(data: Buffer): string | undefined {
+  return /"protocolVersion"\s*:\s*"([0-9-]{10})"/.exec(data.toString("latin1", 0, introductionBytesMax))?.[1];
 }

@@ -15,7 +15,7 @@ import { Noise } from "../noise.ts";
 import type { Numbers } from "../numbers.ts";
 import { flatten, splice, type Edit } from "../splice.ts";
 import { TokenBook } from "../token-book.ts";
-import { OwnRequests } from "./own-requests.ts";
+import { OwnRequests, type OwnAnswer } from "./own-requests.ts";
 import { nobody, type Party, type PendingCall, type UpstreamQuestion, type Waiting } from "./party.ts";
 import { numberAt, unheard } from "./words.ts";
 import { Whispers } from "./whispers.ts";
@@ -137,7 +137,12 @@ export class Upstream implements WireEvents {
   }
 
   /** Asks on our own account. Rejects with a sentence: the server's error, its end, or no answer within the bound. */
-  ask(method: string, params: object, boundMs: number): Promise<unknown> {
+  async ask(method: string, params: object, boundMs: number): Promise<unknown> {
+    return (await this.askSized(method, params, boundMs)).result;
+  }
+
+  /** The same, with the length of the answer. */
+  askSized(method: string, params: object, boundMs: number): Promise<OwnAnswer> {
     if (this.closed) return Promise.reject(new Error(this.#outcome));
     return this.#own.ask(method, params, boundMs);
   }
