@@ -3,6 +3,8 @@
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
+  /** Milliseconds that only grow, whoever sets the wall clock: for intervals, deadlines and counts per time. */
+  monotonic(): number;
   /** Runs `action` once after `ms`; the handle must be cleared by its owner. Never keeps the process alive by itself. */
   after(ms: number, action: () => void): Timer;
 }
@@ -16,6 +18,7 @@ const delayMsMax = 2_147_483_647;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   after(ms, action) {
     const timer = setTimeout(action, Math.min(Math.max(ms, 0), delayMsMax));
     timer.unref();

@@ -16,6 +16,7 @@ export const errorCodes = {
   port_in_use: "the port is taken",
   bind_refused: "the address cannot be bound",
   spawn_failed: "a process could not be started",
+  guardian_down: "no guardian is on watch, so nothing is started",
   server_unknown: "no such MCP server in the config",
   server_down: "the MCP server cannot be started, or failed too often to be started again now",
   login_required: "the remote MCP server wants a person to log in",

@@ -64,6 +64,10 @@ export interface DiagnosticEvents {
   "front.said": { text: string };
   "front.error": { error: string };
   "front.refused": { what: string; code?: string; text?: string; error?: string };
+  /** The keeper ends by its own hand and not in order. `file`: the record of it. */
+  "keeper.crashed": { why: string; detail: string; file: string };
+  /** The system starts no guardian; it is tried again, and no run starts before one is on watch. */
+  "guardian.refused": { error: string };
   "front.stuck": { pid: number; silentMs: number; state: string; lastMethod: string | null };
   "run.not_adopted": { run: string; session: string | null; why: string };
   "session.resumed": { sessions: number; lost: number; runsEnded: number };
@@ -155,6 +159,8 @@ const diagnosticNames: Record<keyof DiagnosticEvents, true> = {
   "front.error": true,
   "front.refused": true,
   "front.stuck": true,
+  "guardian.refused": true,
+  "keeper.crashed": true,
   "run.not_adopted": true,
   "session.resumed": true,
   "run.unowned": true,

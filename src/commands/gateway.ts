@@ -11,7 +11,7 @@ import { LiveConfig } from "../keeper/live-config.ts";
 import { say } from "../keeper/log.ts";
 import { makeOwnCertificate, ownCertificateFiles } from "../keeper/own-certificate.ts";
 import { fingerprintOf } from "../nodes/protocol/proof.ts";
-import { conclude, listenForSignals, sayTier, tierOf } from "./keeping.ts";
+import { conclude, exitSoon, listenForSignals, sayTier, tierOf } from "./keeping.ts";
 import { version } from "../version.ts";
 import { describeChange } from "./reload.ts";
 
@@ -54,6 +54,7 @@ export async function gateway(options: GatewayOptions): Promise<number> {
     return conclude(end);
   } finally {
     signals[Symbol.dispose]();
+    exitSoon();
   }
 }
 

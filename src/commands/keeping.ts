@@ -68,12 +68,21 @@ export function conclude(end: KeeperEnd): number {
     }
   }
   if (end.error !== undefined) throw end.error;
+  // What is left is on record, and the next start tries it again.
+  if (end.again)
+    process.execve?.(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], process.env);
   if (end.survivors.length > 0)
     throw new HoldfastError(
       "survivors",
       "the processes above are left; they may need root or a restart of the machine",
     );
-  if (end.again)
-    process.execve?.(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], process.env);
   return 0;
+}
+
+/** Time for the exit code to be set and for handles that are being closed, in milliseconds. */
+const exitBoundMs = 500;
+
+/** A keeper that has ended exits, whatever still holds its event loop: a process that could not be ended, for one. */
+export function exitSoon(): void {
+  setTimeout(() => process.exit(), exitBoundMs).unref();
 }

@@ -18,7 +18,7 @@ import { NodeKey } from "../nodes/node/key.ts";
 import { forgetGateway } from "../nodes/node/pin.ts";
 import { nodeNameShape } from "../nodes/protocol/shapes.ts";
 import { findConfig } from "./gateway.ts";
-import { conclude, listenForSignals, sayTier, tierOf } from "./keeping.ts";
+import { conclude, exitSoon, listenForSignals, sayTier, tierOf } from "./keeping.ts";
 import { Person, printable } from "./person.ts";
 
 export interface NodeOptions {
@@ -80,6 +80,7 @@ export async function node(options: NodeOptions): Promise<number> {
     return signals.exitCode ?? 1;
   } finally {
     signals[Symbol.dispose]();
+    exitSoon();
   }
 }
 

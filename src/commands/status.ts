@@ -18,14 +18,13 @@ export async function status(context: CommandContext): Promise<number> {
 
 function describe(found: GatewayStatus): string[] {
   const { keeper, front, guardian } = found;
-  const restarted = (restarts: number) => (restarts === 0 ? "" : `, restarted ${count(restarts, "time")}`);
   return [
     `holdfast ${found.version} at ${found.urls.join(" and ")}`,
     `  containment  ${found.tier}`,
     `  running for  ${duration(Date.now() - found.startedAt)}, epoch ${found.epoch}`,
     `  keeper       pid ${keeper.pid}, ${megabytes(keeper.rssBytes)}`,
-    `  front        pid ${front.pid}, ${megabytes(front.rssBytes)}${restarted(front.restarts)}`,
-    `  guardian     pid ${guardian.pid}, ${megabytes(guardian.rssBytes)}${restarted(guardian.restarts)}`,
+    `  front        ${describeHelper(front)}`,
+    `  guardian     ${describeHelper(guardian)}`,
     `  sessions     ${found.sessions}`,
     `  runs         ${found.runs}`,
     ...describeNodes(found.nodes),
@@ -34,6 +33,12 @@ function describe(found: GatewayStatus): string[] {
     ...found.reconciled.map((word) => `                 ${word}`),
     ...describeCrashes(found.crashes),
   ];
+}
+
+function describeHelper({ pid, rssBytes, restarts, problem }: GatewayStatus["guardian"]): string {
+  const restarted = restarts === 0 ? "" : `, restarted ${count(restarts, "time")}`;
+  if (pid === 0) return `none${problem === null ? "" : `: ${problem}`}; tried again every second${restarted}`;
+  return `pid ${pid}, ${megabytes(rssBytes)}${restarted}`;
 }
 
 function describeNodes({ connected, absent, pending, runs }: GatewayStatus["nodes"]): string[] {

@@ -1,12 +1,14 @@
 /** One cgroup and what is below it: who is in it, whether anybody is, its end and its removal. All of it by reading and writing files. */
 import { readFileSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { spareDescriptors } from "./spare-descriptors.ts";
 
 /** Every directory of a cgroup subtree, leaves first. */
 export function subtree(directory: string): string[] {
   let names: string[];
   try {
-    names = readdirSync(directory, { withFileTypes: true })
+    names = spareDescriptors
+      .look(() => readdirSync(directory, { withFileTypes: true }))
       .filter((entry) => entry.isDirectory())
       .map((entry) => entry.name);
   } catch {
@@ -18,18 +20,21 @@ export function subtree(directory: string): string[] {
 /** Processes of this very cgroup, without those further down. */
 export function pidsIn(directory: string): number[] {
   try {
-    return readFileSync(join(directory, "cgroup.procs"), "latin1").split("\n").filter(Boolean).map(Number);
+    const list = spareDescriptors.look(() => readFileSync(join(directory, "cgroup.procs"), "latin1"));
+    return list.split("\n").filter(Boolean).map(Number);
   } catch {
     return []; // gone, or a threaded leaf, whose processes its parent lists
   }
 }
 
-/** Whether any process is in it or below. */
+/** Whether any process is in it or below. What cannot be read counts as populated: only the kernel's word is a proof. */
 export function isPopulated(directory: string): boolean {
   try {
-    return readFileSync(join(directory, "cgroup.events"), "latin1").includes("populated 1");
-  } catch {
-    return false; // gone: nothing can be in it
+    const events = spareDescriptors.look(() => readFileSync(join(directory, "cgroup.events"), "latin1"));
+    return events.includes("populated 1");
+  } catch (thrown) {
+    const { code } = thrown as NodeJS.ErrnoException;
+    return code !== "ENOENT" && code !== "ENODEV" && code !== "ENOTDIR"; // gone: nothing can be in it
   }
 }
 

@@ -1,5 +1,6 @@
 /** Reads the live process table. A process is named by pid, start time and boot id; a bare pid never names anything. */
 import { readFileSync, readdirSync } from "node:fs";
+import { spareDescriptors } from "./spare-descriptors.ts";
 
 export interface ProcessIdentity {
   pid: number;
@@ -45,7 +46,7 @@ export function bootId(): string {
 
 function readOrUndefined(path: string): string | undefined {
   try {
-    return readFileSync(path, "latin1");
+    return spareDescriptors.look(() => readFileSync(path, "latin1"));
   } catch {
     return undefined; // the process ended, or is not ours to read: both mean "nothing to see"
   }
@@ -94,7 +95,7 @@ export function isSameAlive(identity: ProcessIdentity): boolean {
 /** Every pid of the table now. */
 export function allPids(): number[] {
   const pids: number[] = [];
-  for (const name of readdirSync("/proc")) {
+  for (const name of spareDescriptors.look(() => readdirSync("/proc"))) {
     const first = name.charCodeAt(0);
     if (first >= 49 && first <= 57) pids.push(Number(name));
   }
@@ -105,7 +106,7 @@ export function allPids(): number[] {
 export function childrenOf(pid: number): number[] {
   let tasks: string[];
   try {
-    tasks = readdirSync(`/proc/${pid}/task`);
+    tasks = spareDescriptors.look(() => readdirSync(`/proc/${pid}/task`));
   } catch {
     return []; // ended
   }

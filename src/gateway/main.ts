@@ -48,6 +48,15 @@ function leaveSignalsToKeeper(): void {
 async function main(): Promise<void> {
   leaveSignalsToKeeper();
   const link = await KeeperLink.open(() => process.exit(1));
+  try {
+    await serve(link);
+  } catch (thrown) {
+    await link.failed(asHoldfastError(thrown));
+    process.exit(1);
+  }
+}
+
+async function serve(link: KeeperLink): Promise<void> {
   const { config, epoch, frontDir } = link.hello;
   const bus = new EventBus();
   const log: Log = (event, fields) => {
@@ -91,39 +100,34 @@ async function main(): Promise<void> {
     sessions.endThoseOf((id) => over.has(id));
   });
   const throttle = new Throttle((address, failures) => log("access.throttled", { address, failures }));
-  try {
-    await mcp.adopt();
-    // A token may have ended while no front was there to hear of it.
-    const good = new Set(link.hello.tokens.map(({ id }) => id));
-    sessions.endThoseOf((id) => !good.has(id));
-    follower.begin();
-    const scheme = config.tls === null ? ("http" as const) : ("https" as const);
-    const { port, addresses, urls } = await listenAll(face.servers, { ...config, scheme }, log);
-    const access = new Access({
-      grants,
-      throttle,
-      addresses,
-      port,
-      scheme,
-      allowedHosts: config.allowedHosts,
-      allowedOrigins: config.allowedOrigins,
-    });
-    const dispatcher = new Dispatcher({
-      handlers: allHandlers({ link, sessions, urls, bus, runs, hub, nodes, follower }),
-      announce,
-    });
-    const webSockets = new WebSocketEndpoint({ connections, access, dispatcher });
-    const nodeSockets = new NodeEndpoint({ connections, nodes });
-    const lines = new LineDoor({ hub, sessions, clock, messageBytesMax, questionMs });
-    const stdio = new StdioEndpoint({ connections, access, hub, door: lines });
-    const metrics = new Metrics({ link, connections, heartbeat, throttle, nodes, sessionKinds: () => sessions.kinds });
-    face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher), webSockets, stdio, nodes: nodeSockets, metrics });
-    runs.begin();
-    link.listening(urls);
-  } catch (thrown) {
-    await link.failed(asHoldfastError(thrown));
-    process.exit(1);
-  }
+  await mcp.adopt();
+  // A token may have ended while no front was there to hear of it.
+  const good = new Set(link.hello.tokens.map(({ id }) => id));
+  sessions.endThoseOf((id) => !good.has(id));
+  follower.begin();
+  const scheme = config.tls === null ? ("http" as const) : ("https" as const);
+  const { port, addresses, urls } = await listenAll(face.servers, { ...config, scheme }, log);
+  const access = new Access({
+    grants,
+    throttle,
+    addresses,
+    port,
+    scheme,
+    allowedHosts: config.allowedHosts,
+    allowedOrigins: config.allowedOrigins,
+  });
+  const dispatcher = new Dispatcher({
+    handlers: allHandlers({ link, sessions, urls, bus, runs, hub, nodes, follower }),
+    announce,
+  });
+  const webSockets = new WebSocketEndpoint({ connections, access, dispatcher });
+  const nodeSockets = new NodeEndpoint({ connections, nodes });
+  const lines = new LineDoor({ hub, sessions, clock, messageBytesMax, questionMs });
+  const stdio = new StdioEndpoint({ connections, access, hub, door: lines });
+  const metrics = new Metrics({ link, connections, heartbeat, throttle, nodes, sessionKinds: () => sessions.kinds });
+  face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher), webSockets, stdio, nodes: nodeSockets, metrics });
+  runs.begin();
+  link.listening(urls);
 }
 
 await main();

@@ -1,12 +1,12 @@
 /** What the keeper counts, for `status` and for metrics. Nothing here is done more often than it is asked for, but for one count an end. */
-import { readdirSync } from "node:fs";
 import type { LifecycleEvent } from "../events.ts";
+import { descriptorUse } from "../contain/spare-descriptors.ts";
 import { readProcess } from "../contain/processes.ts";
 import { version } from "../version.ts";
 import type { FrontSupervisor } from "./front.ts";
 import type { Guardian } from "./guardian.ts";
 import type { CrashRecords } from "./crashes.ts";
-import type { KeeperFigures, KeeperStatus } from "./protocol/status.ts";
+import type { HelperStatus, KeeperFigures, KeeperStatus } from "./protocol/status.ts";
 import type { RunTable } from "./run-table.ts";
 
 /** Crashes that `status` lists; all of them are for `holdfast crashes`. */
@@ -48,15 +48,15 @@ export class Figures {
       runs: [...live.values()],
       ends: [...this.#ends].map(([reason, count]) => ({ reason, count })),
       lagMs: this.#parts.front.takeLagMs(),
-      descriptors: openDescriptors(),
+      descriptors: descriptorUse()?.open ?? 0,
     };
   }
 
   /** All of `status` that costs no look at what the keeper alone knows. */
   status(): Pick<KeeperStatus, "version" | "keeper" | "front" | "guardian" | "runs" | "crashes" | "startedAt"> {
     const { front, guardian, crashes, table } = this.#parts;
-    const seen = ({ pid, restarts }: { pid: number; restarts: number }) => {
-      return { pid, rssBytes: readProcess(pid)?.rssBytes ?? 0, restarts };
+    const seen = ({ pid, restarts, state, problem }: FrontSupervisor | Guardian): HelperStatus => {
+      return { pid, rssBytes: readProcess(pid)?.rssBytes ?? 0, restarts, state, problem };
     };
     return {
       version,
@@ -67,14 +67,5 @@ export class Figures {
       crashes: crashes.list(crashesShown),
       startedAt: this.#startedAt,
     };
-  }
-}
-
-function openDescriptors(): number {
-  try {
-    // The one that lists them is among them.
-    return readdirSync("/proc/self/fd").length - 1;
-  } catch {
-    return 0; // no procfs on this system
   }
 }

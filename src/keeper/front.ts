@@ -5,18 +5,20 @@ import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { registerChild } from "../contain/own-children.ts";
 import { readProcess } from "../contain/processes.ts";
+import { spareDescriptors } from "../contain/spare-descriptors.ts";
 import { HoldfastError } from "../errors.ts";
 import { StreamTail, type CrashRecords } from "./crashes.ts";
 import { baseEnvironment } from "../contain/environment.ts";
 import { FrontWatch } from "./front-watch.ts";
 import type { FrontVoice } from "./front-voice.ts";
-import { RestartIntensity } from "./intensity.ts";
+import type { RestartIntensity } from "./intensity.ts";
 import type { Log } from "./log.ts";
 import { CreditMeter, SendWindow } from "./protocol/flow.ts";
 import { FrameReader, type Frame } from "./protocol/frames.ts";
 import { dataDescriptor } from "./protocol/link.ts";
 import type { CrashView, KeeperMessage } from "./protocol/messages.ts";
 import type { FrontPort } from "./relay.ts";
+import { Supervisor, type Helper, type HelperEnd, type SupervisorState } from "./supervisor.ts";
 
 export interface FrontParts {
   frontDirectory: string;
@@ -35,7 +37,7 @@ export interface FrontParts {
   onStart: (front: FrontProcess) => void;
   onMessage: (message: unknown, front: FrontProcess) => void;
   onFrame: (frame: Frame) => void;
-  /** The front is gone; `planned` when this keeper ended it. */
+  /** The front is gone; undefined when this keeper ended it, or when none could be started. */
   onEnd: (crash: CrashView | undefined) => Promise<void>;
   onGivenUp: (error: HoldfastError) => void;
 }
@@ -64,66 +66,67 @@ function frontFlags(frontDirectory: string): string[] {
   return [...flags, "--disable-warning=ExperimentalWarning", "--disable-warning=SecurityWarning"];
 }
 
+/** One life of a front and all that is known of it alone. */
+interface FrontLife extends Helper {
+  readonly child: ChildProcess;
+  readonly front: FrontProcess | undefined;
+  readonly stderr: StreamTail;
+  watch: FrontWatch | undefined;
+  /** Why this keeper ended a front that was stuck. */
+  stuck: string | null;
+}
+
 export class FrontSupervisor {
   readonly #parts: FrontParts;
-  #child: ChildProcess | undefined;
-  #watch: FrontWatch | undefined;
-  /** Why this keeper ended a front that was stuck. */
-  #stuck: string | undefined;
+  readonly #supervisor: Supervisor<FrontLife>;
+  /** The last one that was started. */
+  #life: FrontLife | undefined;
   /** Of the front that is to be replaced: its record, and since when nobody serves. */
   #lost: { crash: CrashView; at: number } | undefined;
   /** Runs while no front serves, from the first one's end on. */
   #keeping: NodeJS.Timeout | undefined;
-  #ended: Promise<void> = Promise.resolve();
+  /** What has to end with the fronts that are gone. */
+  #settled: Promise<void> = Promise.resolve();
   #epoch = 0;
-  #planned = false;
-  #closed = false;
   lastMethod: string | null = null;
-  restarts = 0;
 
   constructor(parts: FrontParts) {
     this.#parts = parts;
+    this.#supervisor = new Supervisor<FrontLife>({
+      spawn: (onEnd) => this.#spawn(onEnd),
+      drainBoundMs: parts.drainBoundMs,
+      intensity: parts.intensity,
+      onStart: (life) => this.#started(life),
+      onEnd: (end, planned) => this.#ended(end, planned),
+      onGivenUp: () => this.#givenUp("the front died too often; see `holdfast status` and the crashes directory"),
+    });
   }
 
+  /** 0 = none lives. */
   get pid(): number {
-    return this.#child?.pid ?? 0;
+    return this.#supervisor.helper?.pid ?? 0;
+  }
+
+  get restarts(): number {
+    return Math.max(0, this.#supervisor.restarts);
+  }
+
+  get state(): SupervisorState {
+    return this.#supervisor.state;
+  }
+
+  /** Why none could be started the last time; null = one was. */
+  get problem(): string | null {
+    return this.#supervisor.problem;
   }
 
   start(): void {
-    const { frontDirectory, log } = this.#parts;
-    const gateway = new URL(`../gateway/main${extname(import.meta.url)}`, import.meta.url);
-    const child = fork(this.#parts.entry ?? fileURLToPath(gateway), [], {
-      execArgv: frontFlags(frontDirectory),
-      env: baseEnvironment(),
-      serialization: "json",
-      stdio: ["ignore", "pipe", "pipe", "ipc", "pipe"],
-      windowsHide: true,
-    });
-    registerChild(child);
-    this.#child = child;
-    this.#epoch += 1;
-    this.#planned = false;
-    this.lastMethod = null;
-    this.#stuck = undefined;
-    const stderr = new StreamTail();
-    for (const stream of [child.stdout, child.stderr]) {
-      const voice = this.#parts.voice.listen(child.pid ?? 0);
-      stream?.on("data", voice.hear).once("end", voice.end);
-    }
-    child.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
-    const front = this.#wire(child);
-    const ended = Promise.withResolvers<void>();
-    this.#ended = ended.promise;
-    child.once("error", (error) => log.error({ event: "front.error", error: error.message }));
-    child.once("exit", (code, signal) => {
-      this.#exited(child.pid ?? 0, code, signal, stderr.text()).then(ended.resolve, ended.reject);
-    });
-    this.#watch = this.#watchOver(child);
-    this.#parts.onStart(front);
+    this.#supervisor.start();
   }
 
   /** This front serves now: closes the account of the one that crashed before it. */
   serves(): void {
+    this.#supervisor.serves();
     clearTimeout(this.#keeping);
     this.#keeping = undefined;
     if (this.#lost === undefined) return;
@@ -136,46 +139,84 @@ export class FrontSupervisor {
 
   /** The longest that this process's own loop was late since this was asked last, in milliseconds. */
   takeLagMs(): number {
-    const lagMs = this.#watch?.lagMs ?? 0;
-    if (this.#watch !== undefined) this.#watch.lagMs = 0;
+    const watch = this.#life?.watch;
+    const lagMs = watch?.lagMs ?? 0;
+    if (watch !== undefined) watch.lagMs = 0;
     return lagMs;
   }
 
-  /** Ends this front and starts another one. Resolves when the old one is gone and what had to end with it has. */
-  async restart(): Promise<void> {
-    await this.#end("restart");
-    this.restarts += 1;
-    if (!this.#closed) this.start();
+  /** Replaces the front. Resolves when the new one serves, or a stop came first. Overlapping requests join. */
+  restart(): Promise<void> {
+    return this.#supervisor.restart("restart");
   }
 
-  /** Ends the front for good. */
+  /** Ends the front for good. Resolves when it is gone and what had to end with it has. */
   async close(): Promise<void> {
-    this.#closed = true;
     clearTimeout(this.#keeping);
-    await this.#end("shutdown");
+    await this.#supervisor.close("shutdown");
+    await this.#settled;
   }
 
   tell(message: KeeperMessage): void {
-    // A front that died between two lines is told by its exit.
-    if (this.#child?.connected === true) this.#child.send(message, () => {});
+    tell(this.#life?.child, message);
   }
 
-  async #end(reason: string): Promise<void> {
-    const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return this.#ended;
-    this.#planned = true;
-    this.#watch?.[Symbol.dispose]();
-    this.tell({ type: "drain", reason });
-    const late = setTimeout(() => child.kill("SIGKILL"), this.#parts.drainBoundMs);
-    await this.#ended.finally(() => clearTimeout(late));
-  }
-
-  #watchOver(child: ChildProcess): FrontWatch {
+  #spawn(onEnd: (end: HelperEnd) => void): FrontLife {
+    const gateway = new URL(`../gateway/main${extname(import.meta.url)}`, import.meta.url);
+    const child = spareDescriptors.lend(() =>
+      fork(this.#parts.entry ?? fileURLToPath(gateway), [], {
+        execArgv: frontFlags(this.#parts.frontDirectory),
+        env: baseEnvironment(),
+        serialization: "json",
+        stdio: ["ignore", "pipe", "pipe", "ipc", "pipe"],
+        windowsHide: true,
+      }),
+    );
+    registerChild(child);
     const pid = child.pid ?? 0;
+    this.#epoch += 1;
+    this.lastMethod = null;
+    const stderr = new StreamTail();
+    child.on("error", (error) => {
+      // One that lives has such an error too: of a signal or a message that did not reach it.
+      if (pid === 0) onEnd({ exitCode: null, signal: null, refused: error.message });
+      else this.#parts.log.error({ event: "front.error", error: error.message });
+    });
+    child.once("exit", (exitCode, signal) => onEnd({ exitCode, signal, refused: null }));
+    const front = pid === 0 ? undefined : this.#wire(child);
+    return {
+      pid,
+      child,
+      front,
+      stderr,
+      watch: undefined,
+      stuck: null,
+      drain: (reason) => {
+        this.#life?.watch?.[Symbol.dispose]();
+        tell(child, { type: "drain", reason });
+      },
+      kill: () => void child.kill("SIGKILL"),
+    };
+  }
+
+  #started(life: FrontLife): void {
+    this.#life = life;
+    const { child, stderr, front } = life;
+    for (const stream of [child.stdout, child.stderr]) {
+      const voice = this.#parts.voice.listen(life.pid);
+      stream?.on("data", voice.hear).once("end", voice.end);
+    }
+    child.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
+    life.watch = this.#watchOver(life);
+    if (front !== undefined) this.#parts.onStart(front);
+  }
+
+  #watchOver(life: FrontLife): FrontWatch {
+    const { child, pid } = life;
     const onStuck = (silentMs: number, state: string) => {
-      this.#stuck = `no sign for ${(silentMs / 1000).toFixed(1)} s (state ${state})`;
+      life.stuck = `no sign for ${(silentMs / 1000).toFixed(1)} s (state ${state})`;
       this.#parts.log.error({ event: "front.stuck", pid, silentMs, state, lastMethod: this.lastMethod });
-      child.kill("SIGKILL");
+      life.kill();
     };
     const watch = new FrontWatch({ stuckMs: this.#parts.stuckMs, look: () => readProcess(pid), onStuck });
     child.on("message", () => watch.heard());
@@ -195,16 +236,13 @@ export class FrontSupervisor {
         child.kill("SIGKILL");
       }
     });
-    const tell = (message: KeeperMessage) => {
-      if (child.connected) child.send(message, () => {}); // see tell() above
-    };
-    const meter = new CreditMeter((channel, bytes) => tell({ type: "credit", channel, bytes }));
+    const meter = new CreditMeter((channel, bytes) => tell(child, { type: "credit", channel, bytes }));
     const front: FrontProcess = {
       pid: child.pid ?? 0,
       epoch: this.#epoch,
       port: { pipe, window: new SendWindow(), meter },
       gone: false,
-      tell,
+      tell: (message) => tell(child, message),
     };
     child.once("exit", () => {
       front.gone = true;
@@ -215,35 +253,43 @@ export class FrontSupervisor {
     return front;
   }
 
-  async #exited(pid: number, exitCode: number | null, signal: NodeJS.Signals | null, stderr: string): Promise<void> {
-    const planned = this.#planned;
-    this.#watch?.[Symbol.dispose]();
-    const why = this.#stuck === undefined ? ("died" as const) : ("stuck" as const);
-    const { lastMethod } = this;
-    const crash = { who: "front" as const, pid, why, detail: this.#stuck ?? null, exitCode, signal, lastMethod };
-    const view = planned ? undefined : this.#parts.crashes.record(crash, stderr);
-    // When fronts die before they serve, nobody served since the first of them.
-    if (view !== undefined) this.#lost = { crash: view, at: this.#lost?.at ?? performance.now() };
-    if (!this.#closed) this.#keeping ??= setTimeout(() => this.#nobodyServes(), this.#parts.keepMs);
-    const settled = this.#parts.onEnd(view);
-    if (!planned && !this.#closed) this.#again();
-    // A crashed front is replaced at once; what ends with it ends beside that.
-    await settled;
-  }
-
-  #nobodyServes(): void {
-    const message = `no front served within limits.keepMs = ${this.#parts.keepMs}; see \`holdfast crashes\` and the gateway's log`;
-    this.#parts.onGivenUp(new HoldfastError("internal", message));
-  }
-
-  #again(): void {
-    if (this.#parts.intensity.allows(Date.now())) {
-      this.restarts += 1;
-      this.start();
+  #ended(end: HelperEnd, planned: boolean): void {
+    if (end.refused !== null) {
+      this.#parts.log.error({ event: "front.error", error: end.refused });
+      this.#beginKeeping();
       return;
     }
-    this.#parts.onGivenUp(
-      new HoldfastError("internal", "the front died too often; see `holdfast status` and the crashes directory"),
-    );
+    const life = this.#life;
+    life?.watch?.[Symbol.dispose]();
+    const view = planned || life === undefined ? undefined : this.#recordCrash(life, end);
+    this.#beginKeeping();
+    // The next one is started beside that.
+    this.#settled = Promise.all([this.#settled, this.#parts.onEnd(view)]).then(() => {});
   }
+
+  #recordCrash({ pid, stuck, stderr }: FrontLife, { exitCode, signal }: HelperEnd): CrashView {
+    const why = stuck === null ? ("died" as const) : ("stuck" as const);
+    const { lastMethod } = this;
+    const crash = { who: "front" as const, pid, why, detail: stuck, exitCode, signal, lastMethod };
+    const view = this.#parts.crashes.record(crash, stderr.text());
+    // When fronts die before they serve, nobody served since the first of them.
+    this.#lost = { crash: view, at: this.#lost?.at ?? performance.now() };
+    return view;
+  }
+
+  #beginKeeping(): void {
+    if (this.#supervisor.isClosed) return;
+    const { keepMs } = this.#parts;
+    const message = `no front served within limits.keepMs = ${keepMs}; see \`holdfast crashes\` and the gateway's log`;
+    this.#keeping ??= setTimeout(() => this.#givenUp(message), keepMs);
+  }
+
+  #givenUp(message: string): void {
+    this.#parts.onGivenUp(new HoldfastError("internal", message));
+  }
+}
+
+function tell(child: ChildProcess | undefined, message: KeeperMessage): void {
+  // A front that died between two lines is told by its exit.
+  if (child?.connected === true) child.send(message, () => {});
 }

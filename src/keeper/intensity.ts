@@ -10,7 +10,7 @@ export class RestartIntensity {
     this.#windowMs = windowMs;
   }
 
-  /** Counts one more restart at `now`; false when that is one too many within the window. */
+  /** Counts one more restart at `now`, on a monotonic clock; false when that is one too many within the window. */
   allows(now: number): boolean {
     this.#times = this.#times.filter((time) => now - time < this.#windowMs);
     this.#times.push(now);

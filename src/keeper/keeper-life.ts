@@ -27,11 +27,44 @@ interface NodeRole {
   askPerson: AskPerson | undefined;
 }
 
-/** How a keeper's life ended: what could not be ended, and what to do next. */
-export interface KeeperEnd {
-  survivors: RunView[];
+/** How a keeper's life is to end. */
+export interface RequestedEnd {
   error: HoldfastError | undefined;
+  /** Everything is started again afterwards: `restart --all`. */
   again: boolean;
   /** Of a node that took one run: the code of that. */
   exitCode: number | null;
+}
+
+/** How a keeper's life ended: what could not be ended, and what to do next. */
+export interface KeeperEnd extends RequestedEnd {
+  survivors: RunView[];
+}
+
+/**
+ * The end that was asked for. While one is under way another one joins it: a failure stands over a stop, and a stop over
+ * `restart --all`, whichever came first.
+ */
+export class Ending {
+  #asked: RequestedEnd = { error: undefined, again: false, exitCode: null };
+  #closing: Promise<void> | undefined;
+
+  get isUnderWay(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  /** As it stands now. */
+  get asked(): RequestedEnd {
+    return this.#asked;
+  }
+
+  /** `close` runs for the first request only; all get its promise. */
+  request(given: Partial<RequestedEnd>, close: () => Promise<void>): Promise<void> {
+    const later = { error: undefined, again: false, exitCode: null, ...given };
+    const first = this.#asked;
+    if (this.#closing === undefined) this.#asked = later;
+    else this.#asked = { ...first, error: first.error ?? later.error, again: first.again && later.again };
+    this.#closing ??= close();
+    return this.#closing;
+  }
 }

@@ -1,15 +1,13 @@
 /** One life of the keeper: opens what it owns in order, and closes it in the reverse order. */
+import { setImmediate } from "node:timers/promises";
 import { HoldfastError } from "../errors.ts";
 import type { Config } from "../config/schema.ts";
-import { closeAllOnExec } from "../contain/ffi.ts";
-import { openContainment, type Probed } from "../contain/probe.ts";
 import { markerOf } from "../contain/marker.ts";
-import { bootId, readProcess } from "../contain/processes.ts";
 import type { TierName } from "../contain/types.ts";
 import { version } from "../version.ts";
 import { BackgroundRuns } from "./background/runs.ts";
 import { drainBoundMs, frontConfig } from "./front-config.ts";
-import { crashEntry, CrashRecords, recordUncaught } from "./crashes.ts";
+import { crashEntry } from "./crashes.ts";
 import { Desk } from "./desk.ts";
 import { FarRuns } from "./far-runs.ts";
 import { Figures } from "./figures.ts";
@@ -18,40 +16,28 @@ import { FrontVoice } from "./front-voice.ts";
 import { Guardian } from "./guardian.ts";
 import { RestartIntensity } from "./intensity.ts";
 import type { Ledger } from "./ledger.ts";
-import { openLog, type Log, type OpenLog } from "./log.ts";
-import { recordLostEpochs } from "./lost-epochs.ts";
+import type { Log } from "./log.ts";
+import { openKeeper, type Opening } from "./opening.ts";
 import type { ConfigChange } from "./protocol/messages.ts";
 import type { KeeperStatus } from "./protocol/status.ts";
 import type { NodeFinish } from "./protocol/node.ts";
+import { RecordWriter } from "./record-writer.ts";
 import { awaitOldGuardian, reconcile, type Reconciled } from "./reconcile.ts";
 import type { Run } from "./run.ts";
 import { RunTable } from "./run-table.ts";
-import type { KeeperEnd, KeeperOptions } from "./keeper-life.ts";
-import { takeLedger } from "./take-ledger.ts";
+import { Ending, type KeeperEnd, type KeeperOptions, type RequestedEnd } from "./keeper-life.ts";
 import { TokenWatch } from "./tokens/token-watch.ts";
-import {
-  openStateDirectory,
-  readKeeperRecord,
-  readOrMakeSecret,
-  removeKeeperRecord,
-  writeKeeperRecord,
-  type StatePaths,
-} from "./state-directory.ts";
+import { readKeeperRecord, type StatePaths } from "./state-directory.ts";
 
 export class Keeper {
   readonly paths: StatePaths;
   readonly config: Config;
   readonly refusedTiers: string[];
-  urls: string[] = [];
   readonly #options: KeeperOptions;
   readonly #log: Log;
-  readonly #opened: OpenLog;
   readonly #ledger: Ledger;
   readonly #epoch: number;
-  readonly #ownerId: string;
-  readonly #probed: Probed;
-  readonly #crashes: CrashRecords;
-  readonly #lastWords: Disposable;
+  readonly #opening: Opening;
   readonly #tokens: TokenWatch;
   readonly #guardian: Guardian;
   readonly #front: FrontSupervisor;
@@ -59,51 +45,39 @@ export class Keeper {
   readonly #table: RunTable;
   readonly #background: BackgroundRuns;
   readonly #figures: Figures;
-  readonly #startedAt = Date.now();
   readonly #ended = Promise.withResolvers<KeeperEnd>();
   #reconciled: Reconciled = { words: [], swept: 0, far: [] };
-  #closing: Promise<void> | undefined;
-  #hasListened = false;
-  #certificate: string | null = null;
+  readonly #ending = new Ending();
+  readonly #record: RecordWriter;
 
   /** Takes the state directory, the ledger's lock and the tier, or throws with nothing started. */
   constructor(options: KeeperOptions) {
     this.#options = options;
     this.config = options.live.config;
-    this.paths = openStateDirectory(options.state);
-    this.#ledger = takeLedger(this.paths, this.config.node.leaseMaxMs);
-    this.#ownerId = readOrMakeSecret(this.paths.owner, 8);
-    this.#opened = openLog(this.paths.log);
-    this.#log = this.#opened.log;
-    this.#tokens = new TokenWatch(this.paths, this.#log, (tokens) => this.#front.tell({ type: "tokens", tokens }));
-    const startTime = readProcess(process.pid)?.startTime ?? "";
-    this.#epoch = this.#ledger.beginEpoch(bootId(), process.pid, startTime, this.#startedAt);
-    this.#crashes = new CrashRecords(this.paths.crashes, this.#epoch);
-    this.#lastWords = recordUncaught(this.#crashes);
-    recordLostEpochs(this.#ledger, this.#crashes, this.paths, this.#epoch);
-    try {
-      this.#probed = openContainment(this.#ownerId, this.#epoch, this.paths.bin, options.tier);
-    } catch (thrown) {
-      // A start that was refused is no crash.
-      this.#ledger.endEpoch(this.#epoch, Date.now());
-      throw thrown;
-    }
-    this.refusedTiers = this.#probed.refused;
-    closeAllOnExec(); // what the keeper's own starter left open is not for servers either
+    const opening = openKeeper(options);
+    const { paths, ledger, ownerId, epoch, opened, probed, startedAt } = opening;
+    this.paths = paths;
+    this.#opening = opening;
+    this.#ledger = ledger;
+    this.#epoch = epoch;
+    this.#log = opened.log;
+    this.refusedTiers = probed.refused;
+    this.#tokens = new TokenWatch(paths, opened.log, (tokens) => this.#front.tell({ type: "tokens", tokens }));
     this.#guardian = this.#makeGuardian();
-    const { config, paths } = this;
-    const { containment } = this.#probed;
-    const [ownerId, epoch, ledger, log] = [this.#ownerId, this.#epoch, this.#ledger, this.#log];
+    const { config } = this;
+    const [containment, log] = [probed.containment, opened.log];
     this.#far = new FarRuns({ config, containment, ownerId, epoch, directory: paths.ssh, log });
     const common = { config, ledger, log, runsDirectory: paths.runs };
     const onChange = (run: Run) => this.#front.tell({ type: "run.state", run: run.summary(), channel: run.channel });
-    const own = { containment, epoch, ownerId, packagesDirectory: paths.packages, far: this.#far };
+    const mustWatch = () => this.#guardian.mustWatch();
+    const own = { containment, epoch, ownerId, packagesDirectory: paths.packages, far: this.#far, mustWatch };
     this.#table = new RunTable({ ...common, ...own, onChange });
     this.#background = new BackgroundRuns({ ...common, table: this.#table, node: options.node });
     this.#front = this.#makeFront();
-    const [table, front, guardian, crashes] = [this.#table, this.#front, this.#guardian, this.#crashes];
-    this.#figures = new Figures({ table, front, guardian, crashes }, this.#startedAt);
-    this.#opened.onLifecycle = (event) => {
+    this.#record = this.#makeRecord(options);
+    const [table, front, guardian, crashes] = [this.#table, this.#front, this.#guardian, opening.crashes];
+    this.#figures = new Figures({ table, front, guardian, crashes }, startedAt);
+    opened.onLifecycle = (event) => {
       this.#figures.count(event);
       this.#front.tell({ type: "event", event });
     };
@@ -111,7 +85,12 @@ export class Keeper {
   }
 
   get tier(): TierName {
-    return this.#probed.containment.tier;
+    return this.#opening.probed.containment.tier;
+  }
+
+  /** Where the front listens; none before it does. */
+  get urls(): string[] {
+    return this.#record.urls;
   }
 
   /** Resolves when this life is over, however it came to that. */
@@ -129,7 +108,13 @@ export class Keeper {
     try {
       const before = readKeeperRecord(this.paths);
       await awaitOldGuardian(before === undefined ? undefined : { ...before.guardian, bootId: before.bootId });
-      this.#reconciled = await reconcile(this.#ledger, this.#probed.containment, this.#ownerId, this.#epoch, this.#log);
+      this.#reconciled = await reconcile(
+        this.#ledger,
+        this.#opening.probed.containment,
+        this.#opening.ownerId,
+        this.#epoch,
+        this.#log,
+      );
       await this.#guardian.start();
       this.#far.sweep(this.#ledger, this.#reconciled.far);
       this.#tokens.start();
@@ -153,10 +138,11 @@ export class Keeper {
 
   /** Reads the config anew: its servers are taken, the rest is named. Throws why it is refused; then all is as it was. */
   reload(): ConfigChange {
+    if (this.#ending.isUnderWay) throw new HoldfastError("gateway_busy", "the gateway is stopping");
     const { live } = this.#options;
     const change = live.reload(this.#log);
     this.#table.endOutdated();
-    this.#writeRecord();
+    this.#record.write();
     this.#front.tell({ type: "servers", servers: live.servers, change });
     return change;
   }
@@ -168,15 +154,14 @@ export class Keeper {
 
   /**
    * Orderly end: doors, runs, front, guardian, fence, record. `ended` resolves after it, with what `end` adds. A second
-   * call joins the first.
+   * call joins the first by the rule of `Ending`.
    */
-  close(reason: "shutdown" | "front-lost", error?: HoldfastError, end: Partial<KeeperEnd> = {}): Promise<void> {
-    this.#closing ??= this.#close(reason, error, end);
-    return this.#closing;
+  close(reason: "shutdown" | "front-lost", error?: HoldfastError, end: Partial<RequestedEnd> = {}): Promise<void> {
+    return this.#ending.request({ error, ...end }, () => this.#close(reason));
   }
 
-  async #close(reason: "shutdown" | "front-lost", error: HoldfastError | undefined, end: Partial<KeeperEnd>) {
-    this.#log.info({ event: "keeper.stopping", reason, error: error?.message });
+  async #close(reason: "shutdown" | "front-lost"): Promise<void> {
+    this.#log.info({ event: "keeper.stopping", reason, error: this.#ending.asked.error?.message });
     this.#tokens[Symbol.dispose]();
     const frontGone = this.#front.close();
     this.#background.close();
@@ -186,27 +171,41 @@ export class Keeper {
     await this.#far.close();
     // With survivors the guardian must not be told that all is done: it goes on to look for what is marked.
     if (survivors.length === 0) await this.#guardian.dismiss();
-    this.#probed.containment.close();
+    this.#opening.probed.containment.close();
     this.#ledger.endEpoch(this.#epoch, Date.now());
     this.#ledger.close();
-    removeKeeperRecord(this.paths);
+    this.#record.remove();
     this.#log.info({ event: "keeper.ended", survivors: survivors.map(({ id }) => id) });
-    this.#opened.close();
-    this.#lastWords[Symbol.dispose]();
-    this.#ended.resolve({ survivors, error, again: false, exitCode: null, ...end });
+    this.#opening.opened.close();
+    await setImmediate(); // a stop that was signalled during these last steps is heard before everything starts again
+    this.#opening.release();
+    this.#ended.resolve({ survivors, ...this.#ending.asked });
+  }
+
+  #makeRecord({ live, node }: KeeperOptions): RecordWriter {
+    return new RecordWriter({
+      paths: this.paths,
+      epoch: this.#epoch,
+      tier: this.tier,
+      node: node?.settings.id ?? null,
+      config: () => live.file ?? null,
+      front: this.#front,
+      guardian: this.#guardian,
+    });
   }
 
   #makeGuardian(): Guardian {
-    const { fence, home } = this.#probed.containment.guardian;
+    const { fence, home } = this.#opening.probed.containment.guardian;
     return new Guardian({
-      marker: markerOf(this.#ownerId, `r${this.#epoch}-`),
+      marker: markerOf(this.#opening.ownerId, `r${this.#epoch}-`),
       fence,
       home,
-      crashes: this.#crashes,
+      crashes: this.#opening.crashes,
       onRestart: () => {
         this.#log.warn({ event: "guardian.restarted", pid: this.#guardian.pid });
-        this.#writeRecord();
+        this.#record.write();
       },
+      onRefused: (error) => this.#log.error({ event: "guardian.refused", error }),
       onGivenUp: (error) => void this.close("shutdown", error), // `ended` tells the outcome
     });
   }
@@ -226,14 +225,15 @@ export class Keeper {
       onHeartbeat: (lastMethod) => void Object.assign(this.#front, { lastMethod }),
       stop: () => void this.close("shutdown"), // `ended` tells the outcome
       reload: () => this.reload(),
-      restart: (all) => void (all ? this.close("shutdown", undefined, { again: true }) : this.#front.restart()), // likewise
+      // A restart of everything includes one of the front, and a stop includes both: see Supervisor and Ending.
+      restart: (all) => void (all ? this.close("shutdown", undefined, { again: true }) : this.#front.restart()),
     });
     return new FrontSupervisor({
       frontDirectory: this.paths.front,
       entry: this.#options.node?.entry,
-      crashes: this.#crashes,
+      crashes: this.#opening.crashes,
       log: this.#log,
-      voice: new FrontVoice(this.#opened),
+      voice: new FrontVoice(this.#opening.opened),
       intensity: new RestartIntensity(frontRestartsMax, frontRestartWindowMs),
       stuckMs: frontStuckMs,
       drainBoundMs: drainBoundMs(this.config),
@@ -243,7 +243,7 @@ export class Keeper {
       onFrame: (frame) => this.#table.byChannel(frame.channel)?.relay?.toServer(frame),
       onEnd: (crash) => {
         if (crash !== undefined) this.#log.error(crashEntry(crash));
-        if (this.#closing !== undefined) return Promise.resolve();
+        if (this.#ending.isUnderWay) return Promise.resolve();
         this.#background.frontLost();
         return this.#table.detach();
       },
@@ -256,19 +256,19 @@ export class Keeper {
     this.#table.endOutdated();
     this.#guardian.watchFront(front.pid);
     // A front after the first takes the port that its clients know.
-    const port = this.#hasListened ? Number(new URL(this.urls[0] ?? "").port) : this.config.port;
+    const [url] = this.urls;
+    const port = url === undefined ? this.config.port : Number(new URL(url).port);
     const hello = { version, epoch: this.#epoch, frontEpoch: front.epoch, tokens: this.#tokens.grants };
     const config = frontConfig(this.config, port);
-    this.#certificate = config.tls?.cert ?? null;
+    this.#record.certificate = config.tls?.cert ?? null;
     const node = this.#options.node ? { ...this.#options.node.settings, tier: this.tier } : null;
     front.tell({ type: "hello", ...hello, node, frontDir: this.paths.front, config, runs: this.#table.held() });
   }
 
   #listening(urls: string[]): void {
-    this.urls = urls;
-    this.#hasListened = true;
+    this.#record.urls = urls;
     this.#background.frontBack();
-    this.#writeRecord();
+    this.#record.write();
     this.#front.serves();
     this.#table.endUnowned();
     this.#log.info({ event: "front.listening", urls, restarts: this.#front.restarts });
@@ -284,16 +284,6 @@ export class Keeper {
   /** The first front that cannot listen ends the start; a later one is a crash like any other and is tried again. */
   #frontFailed(error: HoldfastError): void {
     this.#log.error({ event: "front.failed", error: error.message });
-    if (!this.#hasListened) void this.close("shutdown", error); // `ended` tells the outcome
-  }
-
-  #writeRecord(): void {
-    if (!this.#hasListened || this.#closing !== undefined) return;
-    const { pid, startTime = "" } = readProcess(process.pid) ?? { pid: process.pid };
-    const { urls, tier } = this;
-    const self = { version, pid, startTime, bootId: bootId(), epoch: this.#epoch, tier, url: urls[0] ?? "", urls };
-    const helpers = { front: { pid: this.#front.pid }, guardian: this.#guardian.identity() };
-    const read = { config: this.#options.live.file ?? null, certificate: this.#certificate };
-    writeKeeperRecord(this.paths, { ...self, node: this.#options.node?.settings.id ?? null, ...read, ...helpers });
+    if (this.urls.length === 0) void this.close("shutdown", error); // `ended` tells the outcome
   }
 }

@@ -15,6 +15,7 @@ import type { Ledger, LedgerRow } from "./ledger.ts";
 import type { Log } from "./log.ts";
 import type { EndReason, HeldRun, RunKind, RunView } from "./protocol/messages.ts";
 import { Packages } from "./packages/packages.ts";
+import { checkRoom } from "./room.ts";
 import { Run, rowView, type RunParts } from "./run.ts";
 import type { FrontPort } from "./relay.ts";
 
@@ -62,6 +63,8 @@ export interface TableParts {
   packagesDirectory: string;
   onChange: (run: Run) => void;
   far: FarRuns;
+  /** Rejects while no guardian is on watch; undefined when one is. */
+  mustWatch: () => Promise<void> | undefined;
 }
 
 export class RunTable {
@@ -118,15 +121,16 @@ export class RunTable {
     });
   }
 
-  /** Throws `gateway_busy`, `run_limit`, `spawn_failed`. The row is written before anything is spawned. */
+  /** Throws `gateway_busy`, `guardian_down`, `run_limit`, `spawn_failed`. The row is written before anything is spawned. */
   async launch(launch: Launch): Promise<Run> {
-    if (this.#closed) throw new HoldfastError("gateway_busy", "the gateway is stopping");
-    const { runsMax } = this.#parts.config.limits;
-    if (this.#runs.size >= runsMax) {
-      throw new HoldfastError("run_limit", `${runsMax} runs are alive, which is limits.runsMax; end some or raise it`);
-    }
-    const { run, spawn } = this.#prepare(launch);
     const port = this.#port;
+    const watching = this.#closed ? undefined : this.#parts.mustWatch();
+    if (watching !== undefined) await watching;
+    if (this.#closed) throw new HoldfastError("gateway_busy", "the gateway is stopping");
+    if (launch.kind === "mcp" && port !== this.#port)
+      throw new HoldfastError("gateway_lost", "the front that asked for this server is gone");
+    checkRoom(this.#runs.size, this.#parts.config.limits.runsMax);
+    const { run, spawn } = this.#prepare(launch);
     await run.start(spawn);
     // If its front died meanwhile it is being ended.
     if (port !== undefined && port === this.#port) run.relay?.attach(port);

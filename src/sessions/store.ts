@@ -6,7 +6,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Log } from "../log.ts";
-import { openPrivateDatabase } from "../private-database.ts";
+import { faultOf, openPrivateDatabase, OtherFormError } from "../private-database.ts";
 
 export type SessionKind = "mcp" | "ws" | "stdio";
 
@@ -69,28 +69,37 @@ export class SessionStore {
   readonly #disown: StatementSync;
   #failureTold = false;
 
-  /** Opens the file of this keeper's life; rows of another life are dropped, because their runs ended with it. */
-  static open(directory: string, keeperEpoch: number, log: Log): SessionStore {
+  /**
+   * Opens the file of this keeper's life; rows of another life are dropped, because their runs ended with it. Only a file
+   * whose contents are lost, or another version's, is begun anew; one that is locked or cannot be written is left as it is.
+   */
+  static open(directory: string, keeperEpoch: number, log: Log, lockWaitMs?: number): SessionStore {
     const path = join(directory, fileName);
     try {
-      return new SessionStore(path, keeperEpoch, log);
+      return new SessionStore(path, keeperEpoch, log, lockWaitMs);
     } catch (thrown) {
+      if (!(thrown instanceof OtherFormError) && faultOf(thrown) !== "broken")
+        return SessionStore.#inMemory(path, keeperEpoch, log, thrown);
       log("session.store_lost", { path, error: String(thrown), hint: "begun anew: older sessions are not resumed" });
     }
     try {
       for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true });
       return new SessionStore(path, keeperEpoch, log);
     } catch (thrown) {
-      const hint = "sessions are kept in memory and end with this front; make the directory writable";
-      log("session.store_unusable", { path, error: String(thrown), hint });
-      return new SessionStore(":memory:", keeperEpoch, log);
+      return SessionStore.#inMemory(path, keeperEpoch, log, thrown);
     }
   }
 
-  private constructor(path: string, keeperEpoch: number, log: Log) {
+  static #inMemory(path: string, keeperEpoch: number, log: Log, why: unknown): SessionStore {
+    const hint = "sessions are kept in memory and end with this front; give the file free, make room or give the right";
+    log("session.store_unusable", { path, error: String(why), hint });
+    return new SessionStore(":memory:", keeperEpoch, log);
+  }
+
+  private constructor(path: string, keeperEpoch: number, log: Log, lockWaitMs?: number) {
     this.#log = log;
     // The ids are what lets a client in, so the file is private. No fsync: the machine's end ends all sessions anyway.
-    this.#database = openPrivateDatabase(path, { schema, form, synchronous: "off" });
+    this.#database = openPrivateDatabase(path, { schema, form, synchronous: "off" }, lockWaitMs);
     try {
       this.#beginEpoch(keeperEpoch);
       const names = columns.map(([name]) => name).join(", ");

@@ -3,10 +3,20 @@ import type { Clock, Timer } from "../../src/clock.ts";
 
 export class ManualClock implements Clock {
   #now = 1_000_000;
+  #setBy = 0;
   readonly #timers = new Set<{ at: number; action: () => void }>();
 
   now(): number {
+    return this.#now + this.#setBy;
+  }
+
+  monotonic(): number {
     return this.#now;
+  }
+
+  /** Somebody sets the wall clock, forward or back. */
+  setWallClock(byMs: number): void {
+    this.#setBy += byMs;
   }
 
   after(ms: number, action: () => void): Timer {

@@ -61,8 +61,8 @@ describe("crashes", { timeout: 60_000 }, () => {
     const directory = mkdtempSync(join(tmpdir(), "holdfast-crashes-"));
     try {
       const source = `
-        import { CrashRecords, recordUncaught } from ${JSON.stringify(join(root, "src/keeper/crashes.ts"))};
-        recordUncaught(new CrashRecords(process.argv[1], 4));
+        import { CrashRecords, recordLastWords } from ${JSON.stringify(join(root, "src/keeper/crashes.ts"))};
+        recordLastWords(new CrashRecords(process.argv[1], 4), { fatal() {} });
         setTimeout(() => { throw new Error("out of ideas"); }, 1);`;
       const child = spawn(process.execPath, ["--input-type=module", "-e", source, directory], { stdio: "ignore" });
       const [code] = (await once(child, "exit")) as [number];

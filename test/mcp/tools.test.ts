@@ -55,9 +55,20 @@ class House implements AsyncDisposable {
     this.#ledger = new Ledger(join(this.directory, "ledger.sqlite"));
     const ledger = this.#ledger;
     const far = new FarRuns({ config, containment, ownerId, epoch: 1, directory: this.directory, log });
-    const onChange = () => {};
+    const [onChange, mustWatch] = [() => {}, () => undefined];
     const directories = { runsDirectory, packagesDirectory: this.directory };
-    this.#table = new RunTable({ config, containment, ledger, log, epoch: 1, ownerId, ...directories, onChange, far });
+    this.#table = new RunTable({
+      config,
+      containment,
+      ledger,
+      log,
+      epoch: 1,
+      ownerId,
+      ...directories,
+      onChange,
+      mustWatch,
+      far,
+    });
     const table = this.#table;
     this.#background = new BackgroundRuns({ config, table, ledger, log, runsDirectory });
     const never = () => assert.fail("not asked for");

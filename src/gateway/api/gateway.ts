@@ -5,7 +5,13 @@ import { method } from "./define.ts";
 import { crashShape, time } from "./shapes.ts";
 
 const processFigures = z.object({ pid: z.int(), rssBytes: z.int() });
-const restartedProcess = processFigures.extend({ restarts: z.int() });
+const restartedProcess = z.object({
+  pid: z.int().describe("0: none lives at this moment"),
+  rssBytes: z.int(),
+  restarts: z.int(),
+  state: z.enum(["idle", "starting", "serving", "draining", "gone"]),
+  problem: z.string().nullable().describe("why the system started none the last time; null: it did"),
+});
 
 /** The shape of `status --json`. */
 export interface GatewayStatus extends KeeperStatus {

@@ -6,6 +6,7 @@ import { hash, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { HoldfastError } from "../../errors.ts";
 import { readPrivateFile, writePrivate } from "../../private-file.ts";
 import { nameOf, type NpxRequest } from "./npx-words.ts";
 
@@ -43,8 +44,24 @@ export class PackageStore {
   /** Undefined when there is none, or none that can be trusted. */
   find(key: string): PackageRecord | undefined {
     try {
-      const record = recordSchema.parse(JSON.parse(readPrivateFile(this.#fileOf(key))));
-      return existsSync(this.directoryOf(record)) ? record : undefined;
+      const record = this.#read(key);
+      return record !== undefined && existsSync(this.directoryOf(record)) ? record : undefined;
+    } catch {
+      return undefined; // it cannot be read for now: it is installed again beside what is there
+    }
+  }
+
+  /** Undefined when there is none, or one without a meaning. Throws when the system does not let it be read. */
+  #read(key: string): PackageRecord | undefined {
+    let text: string;
+    try {
+      text = readPrivateFile(this.#fileOf(key));
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code === "ENOENT" || thrown instanceof HoldfastError) return undefined;
+      throw thrown;
+    }
+    try {
+      return recordSchema.parse(JSON.parse(text));
     } catch {
       return undefined; // it is installed again, which writes a good one
     }
@@ -80,13 +97,21 @@ export class PackageStore {
     return record.packages;
   }
 
-  /** For the keeper, before it starts anything: what lies there without a record is nobody's. A second call does nothing. */
+  /**
+   * For the keeper, before it starts anything: what lies there without a record is nobody's. A second call does nothing,
+   * unless a record could not be read the first time: then nothing was removed.
+   */
   sweep(): void {
     if (this.#isSwept) return;
-    this.#isSwept = true;
     const names = readdirSync(this.#root);
     const keys = names.filter((name) => /^[0-9a-f]{16}\.json$/.test(name)).map((name) => name.slice(0, 16));
-    const kept = new Set(keys.map((key) => this.find(key)?.directory));
+    let kept: Set<string | undefined>;
+    try {
+      kept = new Set(keys.map((key) => this.#read(key)?.directory));
+    } catch {
+      return; // what a record names that cannot be read now must stay
+    }
+    this.#isSwept = true;
     for (const entry of readdirSync(this.#root, { withFileTypes: true }))
       if (entry.isDirectory() && !kept.has(entry.name)) this.discard(join(this.#root, entry.name));
   }

@@ -45,7 +45,7 @@ const message = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("listening"), urls: z.array(z.url()).min(1).max(64) }),
   z.strictObject({
     type: z.literal("failed"),
-    code: z.enum(["port_in_use", "bind_refused", "internal"]),
+    code: z.enum(["port_in_use", "bind_refused", "state_locked", "state_unusable", "internal"]),
     message: z.string().max(4096),
   }),
   z.strictObject({

@@ -1,14 +1,25 @@
 /** What the keeper tells of itself for `status` and for metrics. */
 import type { CrashView, RunKind, RunState } from "./messages.ts";
 
+/** A process that the keeper keeps alive. */
+export interface HelperStatus {
+  /** 0 = none lives at this moment. */
+  pid: number;
+  rssBytes: number;
+  restarts: number;
+  state: "idle" | "starting" | "serving" | "draining" | "gone";
+  /** Why the operating system started none the last time; null = it did. */
+  problem: string | null;
+}
+
 /** What the keeper adds to `status`. */
 export interface KeeperStatus {
   version: string;
   tier: string;
   epoch: number;
   keeper: { pid: number; rssBytes: number };
-  front: { pid: number; rssBytes: number; restarts: number };
-  guardian: { pid: number; rssBytes: number; restarts: number };
+  front: HelperStatus;
+  guardian: HelperStatus;
   runs: number;
   /** Far sides that were used in this life, or are owed a look. */
   hosts: { host: string; tier: string | null; connections: number; runs: number; sweeping: boolean }[];

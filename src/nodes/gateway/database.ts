@@ -6,7 +6,8 @@ import { renameSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import type { Log } from "../../log.ts";
-import { openPrivateDatabase } from "../../private-database.ts";
+import { HoldfastError } from "../../errors.ts";
+import { faultOf, openPrivateDatabase, OtherFormError } from "../../private-database.ts";
 
 /** Raised when a column changes. */
 const form = 1;
@@ -28,14 +29,24 @@ create table if not exists runs (
 ) strict;
 pragma user_version = ${form};`;
 
-/** A file that cannot be used is set aside, and a new one begun: then no node is approved, which is the safe side. */
-export function openNodesDatabase(directory: string, log: Log): DatabaseSync {
+/**
+ * A file whose contents are lost is set aside, and a new one begun: then no node is approved, which is the safe side. One
+ * that is only locked, or of another version, keeps its approvals: throws `state_locked` or `state_unusable`. One that cannot
+ * be read or written for now (a full disk, a missing right) is left as it is, and nodes are known in memory.
+ */
+export function openNodesDatabase(directory: string, log: Log, lockWaitMs?: number): DatabaseSync {
   const path = join(directory, fileName);
   try {
-    return openAt(path);
+    return openAt(path, lockWaitMs);
   } catch (thrown) {
-    const hint = "set aside; nodes are to be approved anew with `holdfast nodes pending` and `approve`";
+    if (thrown instanceof OtherFormError) throw otherVersion(path, thrown);
+    if (thrown instanceof HoldfastError) throw thrown;
+    const isBroken = faultOf(thrown) === "broken";
+    const hint = isBroken
+      ? "set aside; nodes are to be approved anew with `holdfast nodes pending` and `approve`"
+      : "left as it is, and nodes are known in memory only; make room or give the right, and restart";
     log("node.store_lost", { path, error: String(thrown), hint });
+    if (!isBroken) return openAt(":memory:");
   }
   try {
     setAside(path);
@@ -45,6 +56,17 @@ export function openNodesDatabase(directory: string, log: Log): DatabaseSync {
     log("node.store_lost", { path, error: String(thrown), hint });
     return openAt(":memory:");
   }
+}
+
+function otherVersion(path: string, cause: OtherFormError): HoldfastError {
+  const remedy = "start that version, or move the file away and approve the nodes again";
+  return new HoldfastError(
+    "state_unusable",
+    `${path} is of another version of Holdfast (${cause.message}): ${remedy}`,
+    {
+      cause,
+    },
+  );
 }
 
 /** What must survive the machine's sudden end too, a revocation say, is on the disk when this returns. */
@@ -64,6 +86,6 @@ function setAside(path: string): void {
 }
 
 /** Runs cost no fsync: what was written survives every death of a process, and decisions are made durable one by one. */
-function openAt(path: string): DatabaseSync {
-  return openPrivateDatabase(path, { schema, form, synchronous: "normal" });
+function openAt(path: string, lockWaitMs?: number): DatabaseSync {
+  return openPrivateDatabase(path, { schema, form, synchronous: "normal" }, lockWaitMs);
 }

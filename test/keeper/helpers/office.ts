@@ -51,6 +51,7 @@ export class Office implements AsyncDisposable {
       ownerId: this.fence.ownerId,
       runsDirectory: directory,
       packagesDirectory: directory,
+      mustWatch: () => undefined,
       onChange: () => {},
       far: new FarRuns({
         config,

@@ -1,0 +1,61 @@
+/** What a keeper takes before it makes anything: state directory, ledger, log, the number of its epoch, containment. */
+import { closeAllOnExec } from "../contain/ffi.ts";
+import { openContainment, type Probed } from "../contain/probe.ts";
+import { bootId, readProcess } from "../contain/processes.ts";
+import { spareDescriptors } from "../contain/spare-descriptors.ts";
+import { CrashRecords, recordLastWords } from "./crashes.ts";
+import type { KeeperOptions } from "./keeper-life.ts";
+import type { Ledger } from "./ledger.ts";
+import { openLog, type OpenLog } from "./log.ts";
+import { recordLostEpochs } from "./lost-epochs.ts";
+import { openStateDirectory, readOrMakeSecret, type StatePaths } from "./state-directory.ts";
+import { takeLedger } from "./take-ledger.ts";
+
+/** Held for the front and the guardian, so that both can be started again when runs have taken all other descriptors. */
+const sparesMax = 24;
+/** Any interval that does not end: the handle is what counts. */
+const aliveMs = 60_000;
+
+export interface Opening {
+  readonly paths: StatePaths;
+  readonly ledger: Ledger;
+  readonly ownerId: string;
+  readonly opened: OpenLog;
+  readonly epoch: number;
+  readonly startedAt: number;
+  readonly crashes: CrashRecords;
+  readonly probed: Probed;
+  /** Of an orderly end: from now on this process may exit as it likes. */
+  release(): void;
+}
+
+/** Throws with nothing started. */
+export function openKeeper({ state, live, tier }: KeeperOptions): Opening {
+  const paths = openStateDirectory(state);
+  const ledger = takeLedger(paths, live.config.node.leaseMaxMs);
+  const ownerId = readOrMakeSecret(paths.owner, 8);
+  const opened = openLog(paths.log);
+  const startedAt = Date.now();
+  const epoch = ledger.beginEpoch(bootId(), process.pid, readProcess(process.pid)?.startTime ?? "", startedAt);
+  const crashes = new CrashRecords(paths.crashes, epoch);
+  recordLostEpochs(ledger, crashes, paths, epoch);
+  let probed: Probed;
+  try {
+    probed = openContainment(ownerId, epoch, paths.bin, tier);
+  } catch (thrown) {
+    // A start that was refused is no crash.
+    ledger.endEpoch(epoch, Date.now());
+    throw thrown;
+  }
+  const lastWords = recordLastWords(crashes, opened.log);
+  spareDescriptors.hold(sparesMax);
+  closeAllOnExec(); // what the keeper's own starter left open is not for servers either
+  // Between two fronts and two guardians nothing else may keep the process alive.
+  const alive = setInterval(() => {}, aliveMs);
+  const release = () => {
+    clearInterval(alive);
+    spareDescriptors[Symbol.dispose]();
+    lastWords[Symbol.dispose]();
+  };
+  return { paths, ledger, ownerId, opened, epoch, startedAt, crashes, probed, release };
+}

@@ -1,0 +1,19 @@
+/** Whether there is room for one more run: by the config, and in the keeper's table of open files. */
+import { descriptorUse } from "../contain/spare-descriptors.ts";
+import { HoldfastError } from "../errors.ts";
+
+/** What the start of one run may need at a time: pipes, the ends for the child, a log, a terminal. */
+const descriptorsPerRun = 16;
+/** For what else the keeper does. */
+const descriptorMargin = 16;
+
+/** Throws `run_limit`. `live`: runs that are alive. */
+export function checkRoom(live: number, runsMax: number, use = descriptorUse()): void {
+  if (live >= runsMax)
+    throw new HoldfastError("run_limit", `${runsMax} runs are alive, which is limits.runsMax; end some or raise it`);
+  // Each live run may still open its log.
+  const neededMin = descriptorsPerRun + descriptorMargin + live;
+  if (use === undefined || use.max - use.open >= neededMin) return;
+  const message = `${use.open} of the gateway's ${use.max} file descriptors are in use, and the rest is kept for its own helpers`;
+  throw new HoldfastError("run_limit", `${message}; end some runs, or raise the limit (ulimit -n, LimitNOFILE=)`);
+}

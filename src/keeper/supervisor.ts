@@ -1,0 +1,232 @@
+/**
+ * Keeps one helper process of the keeper alive: the front or the guardian. One lives at a time. An exit and a refusal of the
+ * operating system to start one are the same event; overlapping requests join; a stop wins over everything.
+ */
+import { systemClock, type Clock, type Timer } from "../clock.ts";
+import { asHoldfastError, HoldfastError } from "../errors.ts";
+import type { RestartIntensity } from "./intensity.ts";
+
+export type SupervisorState = "idle" | "starting" | "serving" | "draining" | "gone";
+
+/**
+ *   idle ──> starting ──> serving ──> draining
+ *     │        │  │ └────────│──────────^  │
+ *     │        │  └──────────┤             │
+ *     └────────│─────────────┴──> gone <───┘
+ *              └──<──────────────── ┘
+ */
+const allowed: Record<SupervisorState, readonly SupervisorState[]> = {
+  idle: ["starting", "gone"],
+  starting: ["serving", "draining", "gone"],
+  serving: ["draining", "gone"],
+  draining: ["gone"],
+  gone: ["starting"],
+};
+
+/** The next state, or a defect: an illegal move is never carried out in silence. */
+export function transition(from: SupervisorState, to: SupervisorState): SupervisorState {
+  if (!allowed[from].includes(to)) throw new HoldfastError("internal", `a helper cannot go from ${from} to ${to}`);
+  return to;
+}
+
+/** How a helper's life ended. */
+export interface HelperEnd {
+  exitCode: number | null;
+  signal: NodeJS.Signals | null;
+  /** The operating system started none, and why; null = it lived. */
+  refused: string | null;
+}
+
+/** One life of a helper. */
+export interface Helper {
+  readonly pid: number;
+  /** Asks it to end. */
+  drain(reason: string): void;
+  /** Ends it by force. The process is our child and not reaped yet, so its number is still its own. */
+  kill(): void;
+}
+
+export interface SupervisorParts<H extends Helper> {
+  /** Starts one, or throws. `onEnd` runs once, when it has exited or turns out not to have been started. */
+  spawn(onEnd: (end: HelperEnd) => void): H;
+  /** Time for one that was told to drain, in milliseconds; then it is killed. */
+  drainBoundMs: number;
+  /** How many deaths are too many. A refused start is none: it is tried until it succeeds. */
+  intensity: RestartIntensity;
+  clock?: Clock;
+  onStart(helper: H): void;
+  /** It is gone; `planned` when this supervisor ended it. Runs before another one is started. */
+  onEnd(end: HelperEnd, planned: boolean): void;
+  /** It died too often. Nothing is started from now on. */
+  onGivenUp(): void;
+}
+
+/** The first death of one that served is followed by a start at once. Then each wait is twice the one before, in milliseconds. */
+const firstWaitMs = 100;
+const longestWaitMs = 1000;
+/** Time for the kernel to take a killed helper down; state D can outlast any bound. */
+const killBoundMs = 2000;
+
+export class Supervisor<H extends Helper> {
+  readonly #parts: SupervisorParts<H>;
+  readonly #clock: Clock;
+  readonly #served = new Set<(served: boolean) => void>();
+  #state: SupervisorState = "idle";
+  #helper: H | undefined;
+  /** Ends and refused starts since one served last. */
+  #failures = 0;
+  #again: Timer | undefined;
+  #late: Timer | undefined;
+  #restarting: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  #gone: (() => void) | undefined;
+  /** Why none was started the last time; null = one was. */
+  problem: string | null = null;
+  /** Started after the first one. */
+  restarts = -1;
+
+  constructor(parts: SupervisorParts<H>) {
+    this.#parts = parts;
+    this.#clock = parts.clock ?? systemClock;
+  }
+
+  get state(): SupervisorState {
+    return this.#state;
+  }
+
+  /** The one that lives; undefined between two lives. */
+  get helper(): H | undefined {
+    return this.#helper;
+  }
+
+  get isClosed(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  /** Starts the first one. A later call does nothing: it is kept alive from then on. */
+  start(): void {
+    if (this.#state === "idle" && !this.isClosed) this.#start();
+  }
+
+  /** It does its work from now on. */
+  serves(): void {
+    if (this.#state !== "starting") return; // it was told to drain meanwhile, and that stands
+    this.#enter("serving");
+    this.#failures = 0;
+    this.#tellServed(true);
+  }
+
+  /** Whether one serves, now or within `boundMs`. */
+  whenServing(boundMs: number): Promise<boolean> {
+    if (this.#state === "serving") return Promise.resolve(true);
+    if (this.isClosed) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      const tell = (served: boolean) => {
+        late.clear();
+        this.#served.delete(tell);
+        resolve(served);
+      };
+      const late = this.#clock.after(boundMs, () => tell(false));
+      this.#served.add(tell);
+    });
+  }
+
+  /**
+   * Ends the one that serves and starts another. Resolves when that one serves, or when a stop came first. While one is on
+   * its way already, whatever for, the request joins: it gets that one.
+   */
+  restart(reason: string): Promise<void> {
+    if (this.#closing !== undefined) return this.#closing;
+    this.#restarting ??= new Promise<void>((resolve) => {
+      this.#served.add(() => resolve());
+      if (this.#state === "serving") this.#drain(reason);
+      else if (this.#state === "idle" || this.#again !== undefined) this.#start(); // no wait for who asks
+    }).finally(() => {
+      this.#restarting = undefined;
+    });
+    return this.#restarting;
+  }
+
+  /** Ends it for good, whatever else is under way. Resolves when it is gone. The same promise each time. */
+  close(reason: string): Promise<void> {
+    this.#closing ??= this.#close(reason);
+    return this.#closing;
+  }
+
+  async #close(reason: string): Promise<void> {
+    this.#again?.clear();
+    this.#tellServed(false);
+    if (this.#state === "idle" || this.#state === "gone") return;
+    const gone = new Promise<void>((resolve) => {
+      this.#gone = resolve;
+    });
+    if (this.#state !== "draining") this.#drain(reason);
+    // A stop is bounded even when the kernel cannot take it down.
+    const bound = this.#clock.after(this.#parts.drainBoundMs + killBoundMs, () => this.#gone?.());
+    await gone;
+    bound.clear();
+  }
+
+  #start(): void {
+    this.#again?.clear();
+    this.#again = undefined;
+    this.#enter("starting");
+    this.restarts += 1;
+    // One that ends within the call that starts it is not known by its object yet.
+    let ended: HelperEnd | undefined;
+    let helper: H | undefined;
+    const onEnd = (end: HelperEnd) => {
+      ended ??= end;
+      if (helper !== undefined && this.#helper === helper) this.#ended(end);
+    };
+    try {
+      helper = this.#parts.spawn(onEnd);
+    } catch (thrown) {
+      this.#ended({ exitCode: null, signal: null, refused: asHoldfastError(thrown).message });
+      return;
+    }
+    this.#helper = helper;
+    if (ended !== undefined) return this.#ended(ended);
+    // Without a number there is no process: why is told in the next turn.
+    if (helper.pid === 0) return;
+    this.problem = null;
+    this.#parts.onStart(helper);
+  }
+
+  #drain(reason: string): void {
+    const helper = this.#helper;
+    this.#enter("draining");
+    helper?.drain(reason);
+    this.#late = this.#clock.after(this.#parts.drainBoundMs, () => helper?.kill());
+  }
+
+  #ended(end: HelperEnd): void {
+    const planned = this.#state === "draining";
+    this.#late?.clear();
+    this.#helper = undefined;
+    this.#enter("gone");
+    this.problem = end.refused ?? this.problem;
+    this.#parts.onEnd(end, planned);
+    this.#gone?.();
+    if (this.isClosed) return;
+    if (planned) return this.#start();
+    // What was never started has not died.
+    if (end.refused === null && !this.#parts.intensity.allows(this.#clock.monotonic())) {
+      this.#parts.onGivenUp();
+      return;
+    }
+    this.#failures += 1;
+    if (end.refused === null && this.#failures === 1) return this.#start();
+    const exponent = Math.min(this.#failures - 1, 10);
+    this.#again = this.#clock.after(Math.min(firstWaitMs * 2 ** exponent, longestWaitMs), () => this.#start());
+  }
+
+  #tellServed(served: boolean): void {
+    for (const tell of this.#served) tell(served);
+    this.#served.clear();
+  }
+
+  #enter(state: SupervisorState): void {
+    this.#state = transition(this.#state, state);
+  }
+}
