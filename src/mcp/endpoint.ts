@@ -233,12 +233,13 @@ export class McpEndpoint {
   }
 
   #put(session: Session, server: Server): McpSession {
-    const { link, clock, log, gate } = this.#parts;
+    const { link, clock, log, gate, hub } = this.#parts;
     const { name, requestTimeoutMs } = server;
     const { frontEpoch, config } = link.hello;
     const told = { server: name, frontEpoch, requestTimeoutMs, messageBytesMax: config.messageBytesMax, clock, log };
     const relay = new Relay({ ...told, onToken: () => open.leaveBlob() });
-    const open = new McpSession({ server, session, relay, link, clock, log, gate, pulse: this.#pulse });
+    const parts = { server, session, relay, link, clock, log, gate, breaker: hub.starter.breaker(server) };
+    const open = new McpSession({ ...parts, pulse: this.#pulse });
     this.#open.set(session.id, open);
     session.onEnd(() => this.#open.delete(session.id));
     return open;

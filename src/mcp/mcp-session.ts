@@ -1,5 +1,6 @@
 /** A client's session on one server: the session, the run that it owns and the relay between them. */
 import type { Clock, Timer } from "../clock.ts";
+import { asHoldfastError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { KeeperLink } from "../keeper/protocol/link.ts";
 import type { LinkedRun, RunEvents } from "../keeper/protocol/linked-run.ts";
@@ -11,6 +12,7 @@ import type { Envelope } from "./envelope.ts";
 import { settleOld } from "./adoption.ts";
 import { rpcCode, type RpcFault } from "./json-rpc.ts";
 import { OwnedRun, describeEnd, notStarted } from "./owned-run.ts";
+import type { Breaker } from "./pool/breaker.ts";
 import type { StartGate } from "./pool/start-gate.ts";
 import type { Pulse } from "./pulse.ts";
 import type { Relay } from "./relay.ts";
@@ -29,6 +31,8 @@ export interface McpSessionParts {
   log: Log;
   gate: StartGate;
   pulse: Pulse;
+  /** The server's failures, of all sessions together. */
+  breaker: Breaker;
 }
 
 export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
@@ -38,6 +42,8 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
   readonly #parts: McpSessionParts;
   #outcome: string | undefined;
   #mute: Timer | undefined;
+  /** Whether the server's start, or its whole life, is one more failure is open. */
+  #isJudged = true;
   /** The server is not starting any more. */
   #leaveGate: () => void = () => {};
 
@@ -51,6 +57,7 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
       parts.pulse.remove(parts.relay);
       this.#mute?.clear();
       this.#leaveGate();
+      this.#judge(undefined);
       this.relay.close(unavailable(this.#outcome ?? `the session was ended (${reason})`));
     });
   }
@@ -62,8 +69,18 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
 
   /** Starts the server and hands it the client's `initialize`. Every failure ends the session and answers the call. */
   async begin(call: Call, envelope: Envelope, body: Buffer): Promise<void> {
-    const { server, session, relay, link, gate } = this.#parts;
-    this.#leaveGate = await gate.enter();
+    const { server, session, relay, link, gate, breaker } = this.#parts;
+    try {
+      await breaker.admit();
+    } catch (thrown) {
+      const { message, code: reason } = asHoldfastError(thrown);
+      call.fail({ code: rpcCode.unavailable, message, reason });
+      void session.close("spawn-failed"); // nothing was started
+      return;
+    }
+    this.#isJudged = false;
+    if (session.ended) this.#judge(undefined);
+    this.#leaveGate = await breaker.enter(gate);
     if (session.ended) {
       this.#leaveGate();
       return call.fail(unavailable(this.#outcome ?? "the session was ended"));
@@ -74,6 +91,7 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
       this.#own(await link.startRun(server.name, session.id, this.#events()));
     } catch (thrown) {
       const { message, code: reason } = notStarted(server.name, thrown);
+      this.#judge(reason === "run_limit" || reason === "gateway_busy" ? undefined : message);
       call.fail({ code: rpcCode.unavailable, message, reason });
       void session.close("spawn-failed");
       return;
@@ -85,6 +103,8 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
 
   /** Goes on where the front before this one was cut off. Rejects when the run ended meanwhile. */
   async resume({ run: { id }, openIds }: HeldRun, blob: RunBlob): Promise<void> {
+    this.#isJudged = false;
+    this.relay.answered = 1; // to the front before
     this.relay.tokens.restore(blob.tokens);
     const run = await this.#parts.link.adoptRun(id, this.#events());
     this.#own(run);
@@ -119,6 +139,7 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
   /** What the server said to `initialize`. */
   hearInitialized(line: Buffer, isError: boolean): void {
     this.#leaveGate();
+    this.#parts.breaker.undecided(); // it is up: its trial, if it was one, is over
     if (isError) {
       void this.session.close("session-ended");
       return;
@@ -147,7 +168,19 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
     await this.session.close(reason); // what cannot be ended is logged by the session set
   }
 
+  /** `failure`: what the server did. Undefined: it was ended by us or its client, which says nothing against it. */
+  #judge(failure: string | undefined): void {
+    if (this.#isJudged) return;
+    this.#isJudged = true;
+    const { breaker, relay } = this.#parts;
+    // The first answer is that to `initialize`.
+    if (relay.answered > 1) breaker.succeeded();
+    else if (failure === undefined) breaker.undecided();
+    else breaker.failed(failure);
+  }
+
   #endWith(outcome: string, reason: NonNullable<RunView["endReason"]>): void {
+    if (!this.session.ended) this.#judge(outcome);
     void this.end(outcome, reason);
   }
 

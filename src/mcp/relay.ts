@@ -42,6 +42,8 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
   #run: LinkedRun | undefined;
   #stream: EventStream | undefined;
   #next = 0;
+  /** Calls that the server answered, `initialize` among them. */
+  answered = 0;
   readonly #noise: Noise;
 
   constructor(params: RelayParams) {
@@ -161,6 +163,7 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
   #answered(envelope: Envelope, line: Buffer, release: () => void): void {
     const number = numberAt(line, envelope.idStart, envelope.idEnd);
     const call = this.#settle(number);
+    if (call !== undefined) this.answered++;
     if (call === undefined) return release(); // too late: its caller is gone, was told of a timeout, or cancelled
     if (call.params.onAnswer?.(line, envelope.hasError) === true) return release();
     call.answer(line, [{ start: envelope.idStart, end: envelope.idEnd, text: call.params.clientId }], release);

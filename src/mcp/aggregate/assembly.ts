@@ -124,7 +124,8 @@ export class Assembly {
     const { protocolVersion } = this.#parts.introduction;
     const [only] = this.seats;
     if (!this.isPrefixed && only !== undefined) return spokenIn(protocolVersion, (await only.learn()).initialize);
-    return ownIntroduction(protocolVersion, await this.offer.merged());
+    const merged = await this.offer.merged();
+    return ownIntroduction(protocolVersion, merged, this.offer.isPartial);
   }
 
   // ── from the client ──

@@ -24,7 +24,13 @@ export function clientOf({ clientInfo }: Introduction): { name: string; version:
   return { name: text(clientInfo["name"]), version: text(clientInfo["version"]) };
 }
 
-export function ownIntroduction(protocolVersion: string, { capabilities, instructions }: Merged): InitializeResult {
+/** What every server may turn out to have: a client asks for no list that it was not offered at the beginning. */
+const lists = { prompts: { listChanged: true }, resources: { listChanged: true } };
+
+/** `isPartial`: of some servers nothing is known yet. */
+export function ownIntroduction(protocolVersion: string, merged: Merged, isPartial: boolean): InitializeResult {
+  const { instructions } = merged;
+  const capabilities = isPartial ? { ...lists, ...merged.capabilities } : merged.capabilities;
   const serverInfo = { name: "holdfast", title: "Holdfast", version };
   return { protocolVersion, capabilities, serverInfo, ...(instructions === undefined ? {} : { instructions }) };
 }

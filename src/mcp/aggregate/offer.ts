@@ -10,8 +10,11 @@ import { merge, type Merged, type Part } from "./merge.ts";
 import { splitName } from "./names.ts";
 import type { SeatSet } from "./seats.ts";
 
-/** How long a list waits for servers that must be started for it; the ones that come later are told as a changed list. */
-const listingMsMax = 20_000;
+/**
+ * How long a session waits for servers that must be started, for its `initialize` and all its lists together; the ones that
+ * come later are told as a changed list.
+ */
+const patienceMsMax = 2000;
 
 export interface OfferParts {
   seats: SeatSet;
@@ -26,6 +29,9 @@ export class Offer {
   readonly #parts: OfferParts;
   /** What the client was shown last, to tell it when there is something else. */
   #shown: Merged | undefined;
+  #patienceMs = patienceMsMax;
+  /** Servers whose lists are on their way. */
+  readonly #learning = new Map<Seat, Promise<void>>();
 
   constructor(parts: OfferParts) {
     this.#parts = parts;
@@ -40,6 +46,11 @@ export class Offer {
     if (this.#shown !== merged) for (const left of merged.unlisted) log("mcp.unlisted", left);
     this.#shown = merged;
     return merged;
+  }
+
+  /** Of some servers nothing is known yet. */
+  get isPartial(): boolean {
+    return this.#parts.seats.all.some((seat) => seat.facts === undefined);
   }
 
   /** What is known now, without any start. */
@@ -88,20 +99,50 @@ export class Offer {
   }
 
   async #facts(): Promise<Part[]> {
-    const { seats, session, clock, log } = this.#parts;
-    const missing = seats.all.filter((seat) => !seat.isKnown);
-    if (missing.length > 0) {
-      const learnt = missing.map((seat) =>
-        seat.learn().catch((error: unknown) => {
-          if (!session.ended) log("mcp.unlisted", { server: seat.name, error: String(error) });
-        }),
-      );
-      const late = Promise.withResolvers<void>();
-      const timer = clock.after(listingMsMax, late.resolve);
-      await Promise.race([Promise.all(learnt), late.promise]);
-      timer.clear();
-    }
+    const missing = this.#parts.seats.all.filter((seat) => !seat.isKnown);
+    const awaited = missing.filter((seat) => !seat.breaker.isSilent);
+    // Those that answer are first in line for a start.
+    const learnt = awaited.map((seat) => this.#learn(seat));
+    for (const seat of missing) void this.#learn(seat); // never rejects
+    if (awaited.length === 0 || this.#patienceMs <= 0) return this.#known();
+    await this.#wait(Promise.all(learnt));
+    if (this.#patienceMs <= 0) for (const seat of awaited) if (this.#learning.has(seat)) this.#goOnWithout(seat);
     return this.#known();
+  }
+
+  /** Never rejects. One at a time for each seat. */
+  #learn(seat: Seat): Promise<void> {
+    const known = this.#learning.get(seat);
+    if (known !== undefined) return known;
+    const { session, log } = this.#parts;
+    const { breaker } = seat;
+    const look = breaker.isSilent ? breaker.look(() => seat.learn()) : seat.learn();
+    const learning = Promise.resolve(look)
+      .then(
+        () => {},
+        (error: unknown) => {
+          if (!session.ended) log("mcp.unlisted", { server: seat.name, error: String(error) });
+        },
+      )
+      .finally(() => this.#learning.delete(seat));
+    this.#learning.set(seat, learning);
+    return learning;
+  }
+
+  async #wait(learnt: Promise<unknown>): Promise<void> {
+    const { clock } = this.#parts;
+    const began = clock.now();
+    const late = Promise.withResolvers<void>();
+    const timer = clock.after(this.#patienceMs, late.resolve);
+    await Promise.race([learnt, late.promise]);
+    timer.clear();
+    this.#patienceMs -= clock.now() - began;
+  }
+
+  #goOnWithout({ name, breaker }: Seat): void {
+    if (breaker.isSilent || !breaker.waitedInVain()) return;
+    const error = `no answer within ${patienceMsMax} ms; lists go on without it and change when it answers`;
+    this.#parts.log("mcp.unlisted", { server: name, error });
   }
 
   #known(): Part[] {

@@ -1,11 +1,13 @@
 /**
  * Keeps a server that fails from being started over and over: after each failure in a row the next start must wait twice as
  * long; after so many the circuit is open, and only one trial at a time is let through. One answered call closes it.
+ * A server that says nothing at all fails late, so it also remembers that a list waited for it in vain: later ones do not.
  *
  *   closed ──failures──▶ waiting (500 ms, 1 s, 2 s …) ──5th──▶ open (30 s) ──▶ trial ──answered──▶ closed
  */
 import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
+import type { StartGate } from "./start-gate.ts";
 
 /** First wait; doubled with each further failure. */
 const backOffMs = 500;
@@ -21,6 +23,10 @@ export class Breaker {
   #notBefore = 0;
   #trying = false;
   #last = "";
+  #isSilent = false;
+  /** What gives each start's place at the gate back. */
+  readonly #begun = new Set<() => void>();
+  #look: Promise<void> | undefined;
 
   constructor(server: string, clock: Clock) {
     this.#server = server;
@@ -38,6 +44,58 @@ export class Breaker {
 
   get lastFailure(): string {
     return this.#last;
+  }
+
+  /** A list waited for it in vain, and it has not come up since: no other list waits for it, whichever session asks. */
+  get isSilent(): boolean {
+    return this.#isSilent;
+  }
+
+  /** False: no start of it is under way, so that nothing can be said against it. */
+  waitedInVain(): boolean {
+    if (this.#begun.size === 0) return false;
+    this.#isSilent = true;
+    for (const leave of this.#begun) leave();
+    return true;
+  }
+
+  /** It came up, and told its lists. */
+  cameUp(): void {
+    this.#isSilent = false;
+  }
+
+  /**
+   * Takes a start through the gate; returns what must be called when it is over. A silent server takes no place from those that
+   * answer: it gives back what it has, and asks for none.
+   */
+  async enter(gate: StartGate): Promise<() => void> {
+    const leave = this.#isSilent ? () => {} : await gate.enter();
+    this.#begun.add(leave);
+    if (this.#isSilent) leave(); // while it stood in line
+    return () => {
+      this.#begun.delete(leave);
+      leave();
+    };
+  }
+
+  /** For lists of a silent server: one look at a time; whoever comes meanwhile looks once that one has shown it up. */
+  async look(action: () => Promise<unknown>): Promise<void> {
+    const before = this.#look;
+    if (before !== undefined) {
+      await before;
+      if (!this.#isSilent) await action();
+      return;
+    }
+    const looking = action();
+    this.#look = looking.then(
+      () => {},
+      () => {},
+    );
+    try {
+      await looking;
+    } finally {
+      this.#look = undefined;
+    }
   }
 
   /** Resolves when a start may be tried, soon; rejects with `server_down` when not. */

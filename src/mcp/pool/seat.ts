@@ -6,6 +6,7 @@ import type { Session } from "../../sessions/session.ts";
 import type { Scope, ScopeClosed } from "../../ownership/scope.ts";
 import { learnLists, type Introduction } from "../upstream/handshake.ts";
 import type { Party } from "../upstream/party.ts";
+import type { Breaker } from "./breaker.ts";
 import type { Catalog, ServerFacts } from "./catalog.ts";
 import type { RunBlob } from "../run-blob.ts";
 import { gone, type StartOrder } from "./order.ts";
@@ -71,6 +72,11 @@ export class Seat {
 
   get isPooled(): boolean {
     return this.server.share === "pool";
+  }
+
+  /** The server's failures, of all sessions together. */
+  get breaker(): Breaker {
+    return this.#parts.starter.breaker(this.server);
   }
 
   /** What is known of the server without starting it. */

@@ -90,10 +90,12 @@ export class Starter {
   async start(order: StartOrder): Promise<RunningServer> {
     const breaker = this.breaker(order.server);
     await breaker.admit();
-    const leave = await this.#parts.gate.enter();
+    const leave = await breaker.enter(this.#parts.gate);
     try {
       if (order.scope.closing) throw gone();
-      return await this.#start(order);
+      const running = await this.#start(order);
+      breaker.cameUp();
+      return running;
     } catch (thrown) {
       const error = asHoldfastError(thrown);
       const wantsLogin = this.#parts.bearers.of(order.server)?.problem !== undefined;
