@@ -31,7 +31,8 @@ export async function spawnDetached(
   registerChild(child);
   await new Promise<void>((resolve, reject) => {
     child.once("spawn", resolve);
-    child.once("error", (cause) => reject(refusal(request, cause)));
+    // For good: a signal that does not reach a child that lives is told in the same way, and must end nothing here.
+    child.on("error", (cause) => reject(refusal(request, cause)));
   });
   return child;
 }

@@ -163,9 +163,11 @@ export class GuardedContainer implements Container {
 
   /**
    * Whether an adopted process is of this run. A cleared environment says nothing; then it is this one's or another dead
-   * guard's, and is ended by whichever asks first.
+   * guard's, and is ended by whichever asks first. What began before the guard is neither's.
    */
   #mayOwn(pid: number): boolean {
+    const began = readProcess(pid)?.startTime;
+    if (began !== undefined && Number(began) < Number(this.#guard?.startTime)) return false;
     const environment = readEnvironment(pid) ?? "";
     const guarded = environment.split("\0").find((entry) => entry.startsWith(`${guardVariable}=${this.#ownerId}/`));
     if (guarded !== undefined) return guarded === `${guardVariable}=${this.#ownerId}/${this.runId}`;

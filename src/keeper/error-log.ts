@@ -20,12 +20,16 @@ export class ErrorLog {
     return this.#tail;
   }
 
+  /** Never throws: what a full disk, or a keeper without a descriptor to spare, does not take is lost but for the tail. */
   write(chunk: Buffer): void {
     this.#tail = (this.#tail + chunk.toString("utf8")).slice(-tailBytesMax);
-    if (this.#bytes + chunk.length > fileBytesMax) this.#rotate();
-    this.#descriptor ??= openSync(this.#path, "a", 0o600);
-    writeSync(this.#descriptor, chunk);
-    this.#bytes += chunk.length;
+    try {
+      if (this.#bytes + chunk.length > fileBytesMax) this.#rotate();
+      this.#descriptor ??= openSync(this.#path, "a", 0o600);
+      this.#bytes += writeSync(this.#descriptor, chunk);
+    } catch {
+      // A server's stderr is a help to people; no run and no keeper ends for want of room for it.
+    }
   }
 
   close(): void {

@@ -22,10 +22,10 @@ export class RotatingFile {
   /** Written when it returns: the last line before a crash is the one that matters. */
   write(chunk: string | Uint8Array): void {
     const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
-    this.#descriptor ??= this.#open();
-    if (this.#bytes > 0 && this.#bytes + bytes.length > this.#limits.fileBytesMax) this.#descriptor = this.#rotate();
     // A full disk must not end the gateway; what could not be written is lost.
     try {
+      this.#descriptor ??= this.#open();
+      if (this.#bytes > 0 && this.#bytes + bytes.length > this.#limits.fileBytesMax) this.#descriptor = this.#rotate();
       this.#bytes += writeSync(this.#descriptor, bytes);
     } catch {
       // Nowhere to say it: this is the log.

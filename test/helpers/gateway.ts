@@ -112,12 +112,16 @@ export class Gateway {
     this.startMs = startMs;
   }
 
-  /** Starts a gateway on a home and waits until it serves. `flags` are Node's own, for the keeper; `env` is added to its environment; `main` is another build. */
+  /**
+   * Starts a gateway on a home and waits until it serves. `flags` are Node's own, for the keeper; `env` is added to its
+   * environment; `main` is another build; `before` are the words of a program that becomes it, such as prlimit.
+   */
   static async start(
     home: Home,
     flags: string[] = [],
     env: Record<string, string> = {},
     main = mainFile,
+    before: string[] = [],
   ): Promise<Gateway> {
     const problem = tierProblem(home.tier);
     if (problem !== undefined) throw new Error(problem);
@@ -132,7 +136,7 @@ export class Gateway {
       "--config",
       home.configFile,
     ];
-    const child = spawnOnTier(home, words, "log", env);
+    const child = spawnOnTier(home, words, "log", env, before);
     child.unref();
     const started = { pid: child.pid ?? 0, startTime: statOf(child.pid ?? 0)?.startTime ?? "" };
     home.hold("gateway", started);

@@ -7,6 +7,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { lstatSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { spareDescriptors } from "../../contain/spare-descriptors.ts";
 import { HoldfastError } from "../../errors.ts";
 import { createPrivate, readPrivateFile } from "../../private-file.ts";
 import { tokenScopes, type TokenGrant, type TokenScope } from "../protocol/messages.ts";
@@ -99,7 +100,8 @@ export function findTokens(paths: StatePaths): FoundTokens {
 }
 
 function readRecord(file: string, name: string): TokenRecord {
-  const text = readPrivateFile(file);
+  // Too many open files in the keeper must not read like a revoked token.
+  const text = spareDescriptors.look(() => readPrivateFile(file));
   let record: TokenRecord;
   try {
     record = fileShape.parse(JSON.parse(text));
@@ -132,7 +134,8 @@ function namesIn(paths: StatePaths): string[] {
       "file_exposed",
       `${paths.tokens} is not a directory of this user alone (chmod 700 it, or remove it and add the tokens anew)`,
     );
-  return readdirSync(paths.tokens)
+  return spareDescriptors
+    .look(() => readdirSync(paths.tokens))
     .filter((file) => file.endsWith(".json"))
     .map((file) => file.slice(0, -".json".length))
     .toSorted();
