@@ -25,6 +25,7 @@ interface GatewayFlags {
   bind?: string[];
   tlsCert?: string;
   tlsKey?: string;
+  strict?: boolean;
 }
 
 /** `$XDG_STATE_HOME/holdfast`, `~/.local/state/holdfast` by default. */
@@ -107,6 +108,7 @@ function addGateway(program: Command, onDone: (code: number) => void): void {
     .option("--bind <address...>", "addresses to listen on (default: 127.0.0.1 and ::1); past loopback always over TLS")
     .option("--tls-cert <file>", "certificate, PEM; with --tls-key")
     .option("--tls-key <file>", "its key, PEM")
+    .option("--strict", "refuse a config in which a server is unavailable (missing program, directory, variable)")
     .action(async (own: GatewayFlags, command: Command) => {
       becomeKeeper();
       const { gateway, findConfig } = await import("./commands/gateway.ts");

@@ -13,6 +13,9 @@ interface LifecycleEvents {
   "config.reloaded": { added: string[]; removed: string[]; changed: string[]; needsRestart: string[] };
   /** `error`: why; everything is as it was. */
   "config.refused": { error: string };
+  /** A server of the config cannot be had as things are; `problem`: why, and what to do. */
+  "server.unavailable": { server: string; problem: string };
+  "server.available": { server: string };
   "front.listening": { urls: string[]; restarts: number };
   "front.crashed": {
     pid: number;
@@ -122,6 +125,8 @@ export const lifecycleMeanings: Record<LifecycleName, string> = {
   "keeper.ended": "the gateway ended in order",
   "config.reloaded": "the config was read anew; its servers are the gateway's",
   "config.refused": "the config was read anew and refused; everything is as it was",
+  "server.unavailable": "a server of the config cannot be had: something that it needs is missing or wrong",
+  "server.available": "a server that could not be had is offered again",
   "front.listening": "a front serves",
   "front.crashed": "a front died, or was ended because it was stuck",
   "front.restarted": "another front serves after a crash",

@@ -22,6 +22,8 @@ export interface GatewayOptions {
   bind?: string[] | undefined;
   tlsCert?: string | undefined;
   tlsKey?: string | undefined;
+  /** Refuse a config of which any server cannot be had. */
+  strict?: boolean | undefined;
   /** HOLDFAST_TIER: take this tier or fail. */
   tier?: string | undefined;
 }
@@ -77,12 +79,18 @@ function welcome(keeper: Keeper, restarts: number): void {
   const { tls } = keeper.config;
   if (tls !== undefined) say(`certificate: SHA-256 ${fingerprintOf(readTls(tls).cert)}`);
   sayTier(keeper);
+  for (const [name, { problem }] of Object.entries(keeper.config.unavailable))
+    say(`server ${name} is unavailable: ${problem}`);
   const names = Object.entries(keeper.config.mcpServers)
     .filter(([, server]) => server.enabled)
     .map(([name]) => name);
   const [first] = names;
   if (first === undefined) {
-    say("no MCP server is configured: add one under mcpServers in the config");
+    say(
+      Object.keys(keeper.config.unavailable).length > 0
+        ? "no MCP server can be used: mend one of those above; it is looked at again by `holdfast mcp status`"
+        : "no MCP server is configured: add one under mcpServers in the config",
+    );
     return;
   }
   say(`servers: ${names.map((name) => `${url}/mcp/${name}`).join("  ")}`);

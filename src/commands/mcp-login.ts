@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { expandVariables } from "../config/expand.ts";
-import { parseConfig } from "../config/load.ts";
+import { parseConfig, servedName } from "../config/load.ts";
 import type { RemoteConfig } from "../config/schema.ts";
 import { HoldfastError } from "../errors.ts";
 import { statePaths } from "../keeper/state-directory.ts";
@@ -74,7 +74,11 @@ function remoteOf(file: string, name: string): RemoteConfig {
   } catch (cause) {
     throw new HoldfastError("config_unreadable", `cannot read the config ${file}; name it with --config`, { cause });
   }
-  const server = parseConfig(file, text).mcpServers[name];
+  const config = parseConfig(file, text);
+  const served = servedName(config, name);
+  const server = config.mcpServers[served];
+  const lack = config.unavailable[served];
+  if (lack !== undefined) throw new HoldfastError("config_invalid", `${file}: ${lack.problem}`);
   if (server === undefined) throw new HoldfastError("server_unknown", `${file} has no server ${name}`);
   if (!("url" in server))
     throw new HoldfastError("usage", `mcp login: ${name} is no remote server, nobody logs in there`);

@@ -18,8 +18,9 @@ export async function mcpStatus(context: CommandContext): Promise<number> {
   }
   const lines = servers.flatMap((server) => {
     const { name, kind, share, enabled, breaker, failures, lastFailure, poolHolders, poolRuns } = server;
-    const { packages, notices } = server;
+    const { packages, notices, problem } = server;
     if (!enabled) return [`${name}  disabled`];
+    if (problem !== null) return [`${name}  unavailable: ${problem}`];
     const pooled = `, pooled: ${count(poolHolders, "session")} on ${count(poolRuns.length, "run")}`;
     const health = breaker === "closed" ? "" : `, ${breaker} after ${count(failures, "failure")}: ${lastFailure ?? ""}`;
     const installed = packages.length === 0 ? "" : `, without npx: ${packages.join(" ")}`;

@@ -57,7 +57,7 @@ export function addServerCommands(parent: Command, context: ContextOf, onDone: (
     .action(async (_: object, command: Command) => {
       const { listServers } = await import("./servers.ts");
       const here = context(command);
-      onDone(listServers(await ownFile(here, command), here.json));
+      onDone(await listServers(here, await ownFile(here, command)));
     });
 }
 

@@ -2,6 +2,8 @@
 import { resolve } from "node:path";
 import { GatewayClient } from "../client/rpc.ts";
 import { takeBack, writeOwnConfig, type OwnConfig } from "../config/clients/own-config.ts";
+import type { RawServer } from "../config/clients/import.ts";
+import { checkConfig, servedName } from "../config/load.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { ConfigChange } from "../keeper/protocol/messages.ts";
 import type { CommandContext } from "./context.ts";
@@ -15,14 +17,16 @@ export async function mcpReload(context: CommandContext): Promise<number> {
   return 0;
 }
 
-export function describeChange({ added, removed, changed, unchanged, needsRestart }: ConfigChange): string[] {
+export function describeChange(change: ConfigChange): string[] {
+  const { added, removed, changed, unchanged, needsRestart, unavailable } = change;
   const parts = Object.entries({ added, removed, changed }).filter(([, names]) => names.length > 0);
   const words = [
     ...parts.map(([what, names]) => `${what}: ${names.join(", ")}`),
     `${count(unchanged.length, "server")} as before`,
   ];
   const waiting = `needs \`holdfast restart --all\`: ${needsRestart.join(", ")}`;
-  return [words.join("; "), ...(needsRestart.length === 0 ? [] : [waiting])];
+  const lacking = unavailable.map(({ name, problem }) => `unavailable: ${name}: ${problem}`);
+  return [words.join("; "), ...lacking, ...(needsRestart.length === 0 ? [] : [waiting])];
 }
 
 /**
@@ -51,5 +55,26 @@ export async function writeAndReload(
     }
     takeBack(own, text);
     throw new HoldfastError(code, `${message}; nothing was changed`, { cause: thrown });
+  }
+}
+
+/** On stderr, of servers that were just written: what is missing to start them, as the gateway sees it, or else as this shell does. */
+export function warnOfLacking(
+  file: string,
+  text: string,
+  written: readonly [string, RawServer | undefined][],
+  reloaded: ConfigChange | undefined,
+): void {
+  const config = checkConfig(file, text);
+  for (const [name, server] of written) {
+    if (server === undefined) continue;
+    const served = servedName(config, name);
+    if (served !== name)
+      process.stderr.write(
+        `holdfast: ${JSON.stringify(name)} is served as ${served}: /mcp/${served}, ${served}__<tool>\n`,
+      );
+    const seen = reloaded?.unavailable.find((one) => one.name === served)?.problem;
+    const problem = reloaded === undefined ? config.unavailable[served]?.problem : seen;
+    if (problem !== undefined) process.stderr.write(`holdfast: ${name} cannot be started yet: ${problem}\n`);
   }
 }

@@ -1,16 +1,20 @@
 /** `holdfast add`, `remove`, `list`, `import`, `export`: the servers of `holdfast.json`, without an editor. */
+import { resolve } from "node:path";
+import { GatewayClient } from "../client/rpc.ts";
 import { describeImported, importServers, planImport, type RawServer } from "../config/clients/import.ts";
 import { exportServers } from "../config/clients/export.ts";
 import { changeServers, readOwnConfig, serverUnknown, type OwnConfig } from "../config/clients/own-config.ts";
 import { isWayIn, leadsTo } from "../config/clients/way-in.ts";
 import { coverWords } from "../config/clients/secrets.ts";
 import type { ClientName } from "../config/clients/places.ts";
+import { checkConfig, servedName } from "../config/load.ts";
+import type { Config } from "../config/schema.ts";
 import { HoldfastError } from "../errors.ts";
 import type { ConfigChange } from "../keeper/protocol/messages.ts";
 import type { CommandContext } from "./context.ts";
-import { describeChange, writeAndReload } from "./reload.ts";
+import { describeChange, warnOfLacking, writeAndReload } from "./reload.ts";
 import { openClientFiles, type FileChoice } from "./client-files.ts";
-import { urlsOf } from "./running-keeper.ts";
+import { findKeeper, urlsOf } from "./running-keeper.ts";
 import { count, printJson, printLines } from "./print.ts";
 
 export interface AddOptions {
@@ -59,6 +63,7 @@ export async function addServer(
   const isOwn = isWayIn(options.command) && !options.command.some((word) => word === "--state" || word === "--url");
   if (isOwn || (url !== undefined && leadsTo(url, urlsOf(context.state))))
     throw usage(`add: ${url ?? options.command.join(" ")} leads to this gateway, which cannot be its own server`);
+  if (name === "") throw usage("add: a server needs a name");
   const config = readOwnConfig(file);
   if (Object.hasOwn(config.servers, name))
     throw usage(`add: ${file} has a server ${name} already; \`holdfast remove ${name}\` first`);
@@ -68,13 +73,13 @@ export async function addServer(
     url === undefined
       ? { command, args, ...(options.env.length > 0 ? { env } : {}), ...(cwd === undefined ? {} : { cwd }) }
       : { ...(type === undefined ? {} : { type }), url, ...(options.header.length > 0 ? { headers } : {}) };
-  return change(context, config, [[name, server]], `${file} has ${name} now`);
+  return change(context, config, [[name, server]], `${file}: added ${name}`);
 }
 
 export async function removeServer(context: CommandContext, file: string, name: string): Promise<number> {
   const config = readOwnConfig(file);
   if (!Object.hasOwn(config.servers, name)) throw serverUnknown(config, name);
-  return change(context, config, [[name, undefined]], `${file} has ${name} no more`);
+  return change(context, config, [[name, undefined]], `${file}: removed ${name}`);
 }
 
 /** For programs: the file, and what the running gateway made of it; null when none reads it. */
@@ -84,7 +89,9 @@ async function change(
   changes: [string, RawServer | undefined][],
   done: string,
 ): Promise<number> {
-  const reloaded = await writeAndReload(context, config, changeServers(config, changes));
+  const after = changeServers(config, changes);
+  const reloaded = await writeAndReload(context, config, after);
+  warnOfLacking(config.file, after, changes, reloaded);
   if (context.json) printJson({ file: config.file, reloaded: reloaded ?? null });
   else printLines([done, ...taken(reloaded)]);
   return 0;
@@ -95,18 +102,26 @@ function taken(reloaded: ConfigChange | undefined): string[] {
 }
 
 /** For people without the values of `env` and `headers`, which are often secrets; `json` is the config as it is written. */
-export function listServers(file: string, json: boolean): number {
-  const { servers } = readOwnConfig(file);
-  if (json) {
+export async function listServers(context: CommandContext, file: string): Promise<number> {
+  const { servers, text } = readOwnConfig(file);
+  if (context.json) {
     printJson(servers);
     return 0;
   }
-  const rows = Object.entries(servers).map(([name, server]) => [
-    name,
-    server["enabled"] === false ? "disabled" : "",
-    coverWords([server["command"] ?? server["url"], ...((server["args"] ?? []) as string[])].map(String)).join(" "),
-    Object.keys({ ...(server["env"] as object), ...(server["headers"] as object) }).join(","),
-  ]);
+  const config = checkConfig(file, text);
+  const problems = await problemsOf(context, file, config);
+  const notes: string[] = [];
+  const rows = Object.entries(servers).map(([name, server]) => {
+    const served = servedName(config, name);
+    const problem = problems.get(served);
+    if (served !== name) notes.push(`${name} is served as ${served}`);
+    if (problem !== undefined) notes.push(`${name} is unavailable: ${problem}`);
+    return [
+      name,
+      server?.["enabled"] === false ? "disabled" : problem === undefined ? "" : "unavailable",
+      ...shown(server),
+    ];
+  });
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   printLines(
     rows.length === 0
@@ -118,7 +133,30 @@ export function listServers(file: string, json: boolean): number {
             .trimEnd(),
         ),
   );
+  printLines(notes);
   return 0;
+}
+
+/** Command or URL, and the names of its variables or headers; a server may be written wrongly in any way. */
+function shown(server: RawServer): string[] {
+  if (typeof server !== "object" || server === null) return [JSON.stringify(server), ""];
+  const { command, url, args, env, headers } = server;
+  const words = [command ?? url ?? "", ...(Array.isArray(args) ? args : [])];
+  return [
+    coverWords(words.map(String)).join(" "),
+    Object.keys({ ...(env as object), ...(headers as object) }).join(","),
+  ];
+}
+
+/** As the gateway that reads this file sees them, else as this shell does: its environment may be another. */
+async function problemsOf(context: CommandContext, file: string, config: Config): Promise<Map<string, string>> {
+  const own = new Map(Object.entries(config.unavailable).map(([name, { problem }]) => [name, problem]));
+  const keeper = findKeeper(context.state);
+  if (keeper === undefined || (keeper.config ?? resolve(context.state, "holdfast.json")) !== file) return own;
+  const asked = new GatewayClient({ state: context.state }).call("mcp.status", {});
+  const servers = await asked.catch(() => undefined); // then what this shell sees is told
+  if (servers === undefined) return own;
+  return new Map(servers.flatMap(({ name, problem }) => (problem === null ? [] : [[name, problem]])));
 }
 
 /** 0 when every server could be taken over or was there already, else 1; what can be taken over is, all the same. */
@@ -138,6 +176,7 @@ export async function importFiles(
   );
   const after = changeServers(config, plan.added);
   const reloaded = !dryRun && plan.added.length > 0 ? await writeAndReload(context, config, after) : undefined;
+  warnOfLacking(config.file, after, plan.added, reloaded);
   if (context.json) {
     printJson(plan.all.map(({ name, refused, notes, server }) => ({ name, refused, notes, server })));
     return plan.refused.length === 0 ? 0 : 1;

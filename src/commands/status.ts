@@ -27,6 +27,7 @@ function describe(found: GatewayStatus): string[] {
     `  guardian     ${describeHelper(guardian)}`,
     `  sessions     ${found.sessions}`,
     `  runs         ${found.runs}`,
+    ...found.unavailableServers.map(({ name, problem }) => `  unavailable  ${name}: ${problem}`),
     ...describeNodes(found.nodes),
     ...found.hosts.map(describeHost),
     `  last start   ${found.orphansSwept === 0 ? "found no orphans" : `found and ended ${count(found.orphansSwept, "orphan")}`}`,

@@ -16,7 +16,7 @@ import {
   type FileChoice,
 } from "./client-files.ts";
 import type { CommandContext } from "./context.ts";
-import { writeAndReload } from "./reload.ts";
+import { warnOfLacking, writeAndReload } from "./reload.ts";
 import { holdfastWords } from "./own-installation.ts";
 
 export interface WrapOptions extends FileChoice, Consent {
@@ -114,6 +114,7 @@ async function wrapByGateway(
     before: async () => {
       if (plan.added.length === 0) return;
       const reloaded = await writeAndReload(context, own, after);
+      warnOfLacking(own.file, after, plan.added, reloaded);
       const what =
         reloaded === undefined
           ? "has them now; `holdfast mcp reload` makes its gateway read it"

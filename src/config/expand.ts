@@ -2,11 +2,11 @@
 
 const pattern = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
 
-/** `onMissing` is told of a variable that has neither value nor default, and must throw. */
+/** `onMissing` is told of a variable that has neither value nor default, and says what stands in its place. */
 export function expandVariables(
   text: string,
   values: Record<string, string | undefined>,
-  onMissing: (variable: string) => never,
+  onMissing: (variable: string) => string,
 ): string {
   return text.replaceAll(pattern, (_, variable: string, fallback: string | undefined) => {
     const value = values[variable];

@@ -3,130 +3,20 @@ import { z } from "zod";
 import { connectionsSchema } from "./connections.ts";
 import { nodeSchema } from "./node.ts";
 import { nodesSchema } from "./nodes.ts";
+import { isObject, milliseconds, readServers, sshHost, type Servers } from "./server.ts";
 
-const milliseconds = z.int().min(0).max(2_147_483_647);
-
-/** A shell somewhere in the user's ssh config may see the name, so nothing that one reads is in it. */
-const sshHost = z
-  .string()
-  .regex(
-    /^ssh:[^\s'"`$;&<>|(){}*?!#~-][^\s'"`$;&<>|(){}*?!#]*$/,
-    "is ssh:<host, user@host, or a name of your ssh config>",
-  );
-
-/** As `holdfast nodes list` shows it. */
-const nodeName = z.string().regex(/^(?!local$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/);
-
-/** Whether `host` is a node's name. */
-export function isNodeHost(host: string): boolean {
-  return host !== "local" && !host.startsWith("ssh:");
-}
+export { isNodeHost, type AnyServer, type RemoteConfig, type ServerConfig } from "./server.ts";
 
 const readerTool = z.union([z.literal(false), z.enum(["read", "run", "admin"])]).default(false);
 
-/** What every server has, wherever it runs. */
-const everyServer = {
-  enabled: z.boolean().default(true),
-  /** A request without an answer for so long is cancelled and answered with an error. 0 = never. */
-  requestTimeoutMs: milliseconds.default(0),
-  /** Time for the server to answer `initialize`. */
-  connectionTimeoutMs: milliseconds.default(60_000),
-  /** `session`: one process tree per session. `pool`: one for all sessions that may share it (docs/mcp.md). */
-  share: z.enum(["session", "pool"]).default("session"),
-  /** The server is ended when no call was in flight for so long, and started again by the next one. 0 = never. */
-  idleTimeoutMs: milliseconds.default(0),
-  /** After so long calls go to a new process; the old one ends with its last call. 0 = never. */
-  maxLifetimeMs: milliseconds.default(0),
-};
-
-/** One stdio MCP server, by the keys that every MCP client uses. */
-const stdioSchema = z.strictObject({
-  command: z.string().min(1, "must name a program"),
-  args: z.array(z.string()).default([]),
-  /** Added to a clean base environment (PATH, HOME, LANG …); nothing else of the gateway's own is passed on. */
-  env: z.record(z.string(), z.string()).default({}),
-  cwd: z.string().min(1).optional(),
-  /** `local`, or `ssh:` and a destination of the user's ssh config: the server runs there, guarded; or a node's name. */
-  host: z
-    .union(
-      [z.literal("local"), sshHost, nodeName],
-      "is local, a node's name (letters, digits, - and _), or ssh:<host, user@host, or a name of your ssh config>",
-    )
-    .default("local"),
-  /** Where a server with a node as its host is started while that node is away: `local` or another node. Absent = nowhere. */
-  hostFallback: z
-    .union([z.literal("local"), nodeName], "is local, or a node's name (letters, digits, - and _)")
-    .optional(),
-  /** A `command: "ssh"` gets the same guard over there. false = as it is written, and its far side is nobody's. */
-  sshGuard: z.boolean().default(true),
-  /** What npx would run is installed once and run without npx (docs/mcp.md). */
-  resolveNpx: z.boolean().default(false),
-  ...everyServer,
-  /** For the server's whole process tree; looked at every 200 ms, a tree over its limit is ended as `limit-exceeded`. */
-  limits: z
-    .strictObject({
-      processesMax: z.int().min(1).optional(),
-      memoryBytesMax: z
-        .int()
-        .min(1024 * 1024)
-        .optional(),
-    })
-    .prefault({}),
-});
-export type ServerConfig = z.output<typeof stdioSchema>;
-
-/** One remote MCP server. Holdfast does not start it, but its sessions there are ours to end. */
-const remoteSchema = z.strictObject({
-  /** `http`: streamable HTTP; `sse`: the older pair of a stream and an address to post to. */
-  type: z.enum(["http", "streamable-http", "sse"]).default("http"),
-  url: z.string().min(1),
-  /** Sent with every request. */
-  headers: z.record(z.string().regex(/^[A-Za-z0-9-]+$/, "is no header name"), z.string()).default({}),
-  /** Name of an environment variable of the gateway that holds a bearer token. */
-  bearerTokenEnv: z.string().min(1).optional(),
-  /** `holdfast mcp login`. Needed only where the server does not register us by itself; false = no login there. */
-  oauth: z
-    .union(
-      [
-        z.literal(false),
-        z.strictObject({
-          clientId: z.string().min(1).optional(),
-          /** Name of an environment variable of the command that logs in. */
-          clientSecretEnv: z.string().min(1).optional(),
-          scopes: z.array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, "is no scope")).optional(),
-          /** On 127.0.0.1, for the browser's way back; 0 = any that is free. */
-          redirectPort: z.int().min(0).max(65_535).default(0),
-        }),
-      ],
-      "is false, or an object of clientId, clientSecretEnv, scopes, redirectPort",
-    )
-    .optional(),
-  ...everyServer,
-});
-export type RemoteConfig = z.output<typeof remoteSchema>;
-
-/** By its `url` a server is remote; each kind is told its own mistakes. */
-const serverSchema = z.unknown().transform((value, context): ServerConfig | RemoteConfig => {
-  const isRemote = typeof value === "object" && value !== null && "url" in value;
-  const parsed = isRemote ? remoteSchema.safeParse(value) : stdioSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  context.issues.push(...parsed.error.issues.map((issue) => ({ ...issue, input: value }) as z.core.$ZodRawIssue));
-  return z.NEVER;
-});
-
-/** Server names become part of paths and tool names: letters, digits, `-` and `_`. */
-export const serverName = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/, "names are letters, digits, - and _, at most 32");
-
-export const configSchema = z.strictObject({
+const fileSchema = z.strictObject({
   $schema: z.string().optional(),
   port: z.int().min(0).max(65_535).default(4653),
   /** Addresses to listen on; past loopback always over TLS, with a certificate of its own if none is given. */
   bind: z.array(z.string().min(1)).min(1).default(["127.0.0.1", "::1"]),
   /** PEM files, relative to the config file; the front that starts next reads them anew. */
   tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
-  mcpServers: z.record(serverName, serverSchema).default({}),
+  mcpServers: z.custom<object>(isObject, "must be an object of servers by name").default({}),
   session: z
     .strictObject({
       /** A session that nobody spoke to for so long is ended; its client gets 404 and begins anew. */
@@ -225,4 +115,10 @@ export const configSchema = z.strictObject({
   /** Host names that may be in the Host header, besides localhost and the loopback addresses. */
   allowedHosts: z.array(z.string().min(1)).default([]),
 });
-export type Config = z.output<typeof configSchema>;
+
+export type Config = Omit<z.output<typeof fileSchema>, "mcpServers"> & Servers;
+
+export const configSchema = fileSchema.transform(({ mcpServers, ...rest }): Config => ({
+  ...rest,
+  ...readServers(mcpServers),
+}));

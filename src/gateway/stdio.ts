@@ -6,6 +6,7 @@ import type { LineDoor } from "../mcp/aggregate/line-door.ts";
 import type { Hub } from "../mcp/aggregate/hub.ts";
 import { parentOf } from "../mcp/headers.ts";
 import { needsRun, type Access } from "./access.ts";
+import type { Grant } from "./grants.ts";
 import { connectionOf } from "./connections/connection.ts";
 import type { Connections } from "./connections/connections.ts";
 import { deniedUpgrade, refuseUpgrade, type UpgradeRefusal } from "./websocket/handshake.ts";
@@ -35,16 +36,28 @@ export class StdioEndpoint {
   }
 
   upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
-    const { access, hub, door } = this.#parts;
+    const { access, hub } = this.#parts;
     const denied = access.screen(request);
     if (denied !== undefined) return this.#refuse(stream, deniedUpgrade(denied));
     const grant = access.authorize(request);
     if ("status" in grant) return this.#refuse(stream, deniedUpgrade(grant));
     if (!grant.scopes.has("run")) return this.#refuse(stream, deniedUpgrade(needsRun));
     const name = serverOf(request);
+    if (name === null || hub.select(name) !== undefined) return this.#join(request, stream, head, grant);
+    // It may be there by now. Rejected: the keeper is gone, and this process with it.
+    void hub.recheck(name).then(
+      () => this.#join(request, stream, head, grant),
+      () => {},
+    );
+  }
+
+  #join(request: IncomingMessage, stream: Duplex, head: Buffer, grant: Grant): void {
+    const { hub, door } = this.#parts;
+    const name = serverOf(request);
     const selection = name === null ? undefined : hub.select(name);
     if (selection === undefined) {
-      return this.#refuse(stream, { status: 404, message: hub.whyNot(name ?? "") });
+      const { code, message } = hub.whyNot(name ?? "");
+      return this.#refuse(stream, { status: code === "server_down" ? 503 : 404, message });
     }
     const connection = connectionOf(stream as Socket);
     if (connection === undefined || connection.state === "closing" || connection.state === "closed") return;

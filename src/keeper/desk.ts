@@ -24,6 +24,7 @@ export interface DeskParts {
   stop: () => void;
   restart: (all: boolean) => void;
   reload: () => ConfigChange;
+  recheck: () => void;
 }
 
 type Answers = { [N in FrontRequestName]: (params: FrontRequests[N]["params"]) => unknown };
@@ -79,6 +80,7 @@ export class Desk {
         return null;
       },
       "config.reload": () => parts.reload(),
+      "config.recheck": () => parts.recheck(),
     };
   }
 

@@ -1,7 +1,8 @@
 /** What the front may know of the config: no command, no argument, no environment, but of servers that nodes run. */
 import { hash } from "node:crypto";
-import { isNodeHost, type Config, type RemoteConfig, type ServerConfig } from "../config/schema.ts";
-import { needsCertificate } from "../config/load.ts";
+import { isNodeHost, type AnyServer, type Config } from "../config/schema.ts";
+import { unreadableServer } from "../config/server.ts";
+import { needsCertificate, writtenName } from "../config/load.ts";
 import { HoldfastError } from "../errors.ts";
 import { currentTls } from "../config/tls.ts";
 import type { FrontConfig, FrontServer } from "./protocol/messages.ts";
@@ -39,11 +40,20 @@ export function frontConfig(config: Config, port: number): FrontConfig {
   };
 }
 
-export function frontServers({ mcpServers }: Config): FrontServer[] {
-  return Object.entries(mcpServers).map(([name, server]) => frontServer(name, server));
+/** Those that are unavailable are named too, with why. */
+export function frontServers(config: Config): FrontServer[] {
+  const usable = Object.entries(config.mcpServers).map(([name, server]) => frontServer(name, server));
+  const unavailable = Object.entries(config.unavailable).map(([name, { server, problem }]) => ({
+    ...frontServer(name, server ?? unreadableServer),
+    problem,
+  }));
+  return [...usable, ...unavailable].map((server) => {
+    const written = writtenName(config, server.name);
+    return written === server.name ? server : { ...server, writtenName: written };
+  });
 }
 
-function frontServer(name: string, server: ServerConfig | RemoteConfig): FrontServer {
+function frontServer(name: string, server: AnyServer): FrontServer {
   const { enabled, requestTimeoutMs, connectionTimeoutMs, share, idleTimeoutMs, maxLifetimeMs } = server;
   const common = { name, enabled, share, requestTimeoutMs, connectionTimeoutMs, idleTimeoutMs, maxLifetimeMs };
   if ("url" in server) {

@@ -82,6 +82,7 @@ export class Keeper {
       this.#front.tell({ type: "event", event });
     };
     log.info({ event: "keeper.started", version, epoch, tier: this.tier, refused: this.refusedTiers });
+    options.live.logUnavailable(log);
   }
 
   get tier(): TierName {
@@ -225,6 +226,7 @@ export class Keeper {
       onHeartbeat: (lastMethod) => void Object.assign(this.#front, { lastMethod }),
       stop: () => void this.close("shutdown"), // `ended` tells the outcome
       reload: () => this.reload(),
+      recheck: () => this.#options.live.recheck(this.#log, (news) => this.#front.tell(news)),
       // A restart of everything includes one of the front, and a stop includes both: see Supervisor and Ending.
       restart: (all) => void (all ? this.close("shutdown", undefined, { again: true }) : this.#front.restart()),
     });

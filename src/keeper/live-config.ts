@@ -1,13 +1,14 @@
 /**
- * Reads the config anew while the keeper runs: checked whole, taken or refused whole. Its servers are taken at once; the
- * rest is what this life was made with, and is named as what needs a restart.
+ * Reads the config anew while the keeper runs: taken or refused whole, but for servers that cannot be had, which are named.
+ * Its servers are taken at once; the rest is what this life was made with, and is named as what needs a restart.
  */
 import { isDeepStrictEqual } from "node:util";
+import { recheckServers } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { asHoldfastError } from "../errors.ts";
 import { frontServers } from "./front-config.ts";
 import type { Log } from "./log.ts";
-import type { ConfigChange, FrontServer } from "./protocol/messages.ts";
+import type { ConfigChange, FrontServer, KeeperMessage } from "./protocol/messages.ts";
 
 /** A config and the file that it was read from; undefined = there is none, the defaults. */
 export interface ConfigRead {
@@ -16,6 +17,7 @@ export interface ConfigRead {
 }
 
 type Servers = Config["mcpServers"];
+type ServersNews = Extract<KeeperMessage, { type: "servers" }>;
 
 /** The config of one keeper's life. Whoever has the object sees the servers that a reload puts into it. */
 export class LiveConfig {
@@ -50,33 +52,63 @@ export class LiveConfig {
       throw error;
     }
     const change = compareConfigs(this.config, fresh.config);
-    this.config.mcpServers = mergeServers(this.config.mcpServers, fresh.config.mcpServers, change);
+    const { mcpServers, unavailable, writtenNames } = fresh.config;
+    this.config.mcpServers = mergeServers(this.config.mcpServers, mcpServers, change);
+    Object.assign(this.config, { unavailable, writtenNames });
     this.#file = fresh.file;
     const { added, removed, changed, needsRestart } = change;
     log.info({ event: "config.reloaded", added, removed, changed, needsRestart });
+    this.logUnavailable(log);
     return change;
   }
+
+  /** Looks again at servers that were unavailable, and tells of those that can be had now. */
+  recheck(log: Log, tell: (news: ServersNews) => void): void {
+    const changed = recheckServers(this.config);
+    if (changed.length === 0) return;
+    for (const name of changed) log.info({ event: "server.available", server: name });
+    const unchanged = namesOf(this.config).filter((name) => !changed.includes(name));
+    const unavailable = unavailableOf(this.config);
+    const change = { added: [], removed: [], changed, unchanged, needsRestart: [], unavailable };
+    tell({ type: "servers", servers: this.servers, change });
+  }
+
+  logUnavailable(log: Log): void {
+    for (const { name, problem } of unavailableOf(this.config))
+      log.warn({ event: "server.unavailable", server: name, problem });
+  }
+}
+
+function unavailableOf({ unavailable }: Config): ConfigChange["unavailable"] {
+  return Object.entries(unavailable).map(([name, { problem }]) => ({ name, problem }));
+}
+
+function namesOf({ mcpServers, unavailable }: Config): string[] {
+  return [...Object.keys(mcpServers), ...Object.keys(unavailable)];
 }
 
 /** A server that is as it was keeps its object, so that whoever started it can tell. */
 function mergeServers(old: Servers, fresh: Servers, { unchanged }: ConfigChange): Servers {
+  const merged = Object.create(null) as Servers;
   const kept = new Set(unchanged);
-  return Object.fromEntries(
-    Object.entries(fresh).map(([name, server]) => [name, kept.has(name) ? (old[name] ?? server) : server]),
-  );
+  for (const [name, server] of Object.entries(fresh)) merged[name] = kept.has(name) ? (old[name] ?? server) : server;
+  return merged;
 }
 
 function compareConfigs(old: Config, fresh: Config): ConfigChange {
-  const { mcpServers: before, ...restBefore } = old;
-  const { mcpServers: after, ...restAfter } = fresh;
-  const isSame = (name: string) => isDeepStrictEqual(before[name], after[name]);
-  const common = Object.keys(after).filter((name) => Object.hasOwn(before, name));
+  const { mcpServers: before, unavailable: lackedBefore, writtenNames: _old, ...restBefore } = old;
+  const { mcpServers: after, unavailable: lackedAfter, writtenNames: _fresh, ...restAfter } = fresh;
+  const isSame = (name: string) =>
+    isDeepStrictEqual(before[name], after[name]) && isDeepStrictEqual(lackedBefore[name], lackedAfter[name]);
+  const [namesBefore, namesAfter] = [new Set(namesOf(old)), namesOf(fresh)];
+  const common = namesAfter.filter((name) => namesBefore.has(name));
   return {
-    added: Object.keys(after).filter((name) => !Object.hasOwn(before, name)),
-    removed: Object.keys(before).filter((name) => !Object.hasOwn(after, name)),
+    added: namesAfter.filter((name) => !namesBefore.has(name)),
+    removed: [...namesBefore].filter((name) => !namesAfter.includes(name)),
     changed: common.filter((name) => !isSame(name)),
     unchanged: common.filter(isSame),
     needsRestart: differingKeys(restBefore, restAfter),
+    unavailable: unavailableOf(fresh),
   };
 }
 

@@ -70,15 +70,19 @@ export class McpEndpoint {
     caller: Asker,
   ): Promise<void> {
     const { hub, door } = this.#parts;
+    // What could not be had may be there by now: whoever begins looks again.
+    if (sessionIdOf(request) === undefined) await hub.recheck(name);
     const server = name === undefined ? undefined : hub.server(name);
     const isAlone = scopeOf(request) === undefined && !namesStateless(request);
     const isOpen = hub.get(sessionIdOf(request) ?? "") !== undefined;
     const isAssembled = server === undefined || isOpen || hub.manages(server) || !isAlone;
     const selection = isAssembled ? hub.select(name) : undefined;
     if (selection !== undefined) return door.handle({ request, response, selection, headers, caller });
-    if (server === undefined || !server.enabled) {
-      const message = hub.whyNot(name ?? "");
-      return refuse(request, response, refusal(404, rpcCode.invalidRequest, "server_unknown", message));
+    if (server === undefined || hub.select(name) === undefined) {
+      const { code, message } = hub.whyNot(name ?? "");
+      const no =
+        code === "server_down" ? unavailable(message, code) : refusal(404, rpcCode.invalidRequest, code, message);
+      return refuse(request, response, { ...no, headers });
     }
     const visit = { request, response, server, headers, caller };
     switch (request.method) {
@@ -100,7 +104,7 @@ export class McpEndpoint {
   adopt(): Promise<void> {
     const resume = (session: Session, held: HeldRun, blob: RunBlob) => {
       const server = this.#parts.hub.server(held.run.server ?? "");
-      if (server === undefined || !server.enabled)
+      if (server === undefined || this.#parts.hub.select(server.name) === undefined)
         throw new HoldfastError("server_unknown", "its server is not offered");
       return this.#put(session, server).resume(held, blob);
     };

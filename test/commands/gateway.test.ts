@@ -76,17 +76,8 @@ describe(
     });
 
     const configs: [string, string, RegExp[]][] = [
-      [
-        "an unknown key",
-        '{ "mcpServers": { "a": { "command": "cat", "comand": "x" } } }',
-        [/unknown key mcpServers\.a\.comand/],
-      ],
+      ["an unknown key", '{ "mcpServers": { "a": { "command": "cat" } }, "prot": 1 }', [/unknown key prot/]],
       ["a bad value", '{ "port": "many" }', [/port/]],
-      [
-        "a missing command",
-        '{ "mcpServers": { "a": { "command": "no-such-program" } } }',
-        [/mcpServers\.a\.command/, /no-such-program/],
-      ],
       ["broken JSON", '{\n  "port": 1,,\n}', [/line 2/]],
     ];
     for (const [what, text, words] of configs) {

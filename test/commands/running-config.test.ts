@@ -21,9 +21,9 @@ describe("the config that the running gateway reads", { timeout: 120_000 }, () =
     const holdfast = (...words: string[]) => runCommand(home, ["--state", home.stateDir, ...words]);
     const text = () => readFileSync(home.configFile, "utf8");
     const empty = text();
-    const refused = await holdfast("mcp", "add", "bad", "--", "no-such-program");
+    const refused = await holdfast("mcp", "add", "bad", "--url", "http://x", "--header", "b@d: x");
     assert.equal(refused.code, 1);
-    assert.match(refused.stderr, /no-such-program is not a program .*; nothing was changed/);
+    assert.match(refused.stderr, /"b@d" is not the name of a header/);
     assert.equal(text(), empty);
 
     const added = await holdfast("mcp", "add", "mine", "--", "sh", fixture("light-server.sh"));
@@ -40,7 +40,7 @@ describe("the config that the running gateway reads", { timeout: 120_000 }, () =
 
     const { code, stdout } = await holdfast("remove", "mine", "--json");
     assert.equal(code, 0);
-    const reloaded = { added: [], removed: ["mine"], changed: [], unchanged: [], needsRestart: [] };
+    const reloaded = { added: [], removed: ["mine"], changed: [], unchanged: [], needsRestart: [], unavailable: [] };
     assert.deepEqual(JSON.parse(stdout), { file: home.configFile, reloaded });
     assert.equal(await runsOf(gateway), 0, "it was gone before the answer");
     assert.equal(await client.delete(), 404);

@@ -18,7 +18,7 @@ const json = `{
     "a": { "command": "sh", "args": ["-c", "exit"] }, // a
     "web": { "url": "https://example.com" },
     "b": { "command": "true", "timeout": 5 },
-    "no good": { "command": "true" }
+    "no good": { "command": "true", "cwd": 7 }
   }
 }
 `;
@@ -102,7 +102,7 @@ describe("holdfast wrap --gateway", () => {
     assert.deepEqual(said.mcpServers, {
       holdfast: way,
       web: { url: "https://example.com" },
-      "no good": { command: "true" },
+      "no good": { command: "true", cwd: 7 },
     });
     const codex = JSON.parse(JSON.stringify(meaningOf(readFileSync(files.toml, "utf8"), "toml"))) as object;
     assert.deepEqual(codex, {

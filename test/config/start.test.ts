@@ -33,6 +33,6 @@ describe("a gateway with a wrong config", () => {
   it("shows no stack for broken JSON either", () => {
     const { status, stderr } = startWith('{ "port": ');
     assert.equal(status, 1);
-    assert.match(stderr, /^holdfast: FILE, line 1: [^\n]+\n$/);
+    assert.match(stderr, /^holdfast: FILE, line 1, column 11: a value is expected here\n$/);
   });
 });

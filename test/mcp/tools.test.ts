@@ -83,6 +83,7 @@ class House implements AsyncDisposable {
       stop: never,
       restart: never,
       reload: never,
+      recheck: never,
       figures: never,
     });
     this.sessions = new SessionSet(new Scope("test"), systemClock, { idleLeaseMs: 60_000, sessionsMax: 10 }, () => {});

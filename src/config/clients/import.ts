@@ -1,6 +1,7 @@
 /** One server of a client's config in the form of `holdfast.json`. Nothing is dropped in silence. */
 import { isDeepStrictEqual } from "node:util";
-import { configSchema } from "../schema.ts";
+import { describeIssues } from "../../plain-issues.ts";
+import { parseServer } from "../server.ts";
 import { at, meaningOf, type Document } from "./document.ts";
 import { movingNotes } from "./moving.ts";
 import type { ClientName } from "./places.ts";
@@ -63,7 +64,7 @@ export function importServers(
     if (refused !== undefined) return { name, path, refused, notes: [] };
     const raw = at(meaning, path);
     if (!isRecord(raw)) return { name, path, refused: "it is no object", notes: [] };
-    const taken = importServer(name, raw, client ?? (document.language === "toml" ? "codex" : undefined));
+    const taken = importServer(raw, client ?? (document.language === "toml" ? "codex" : undefined));
     const url = taken.server?.["url"];
     if (typeof url === "string" && leadsTo(url, gateway))
       return { name, path, refused: `${wayInNote}, no server`, notes: [] };
@@ -71,7 +72,7 @@ export function importServers(
   });
 }
 
-function importServer(name: string, raw: RawServer, client: ClientName | undefined): Omit<Imported, "name" | "path"> {
+function importServer(raw: RawServer, client: ClientName | undefined): Omit<Imported, "name" | "path"> {
   const notes: string[] = [];
   const server = translateKeys(raw, notes);
   // Gemini has the newer transport under httpUrl, and means the older one by url.
@@ -97,9 +98,9 @@ function importServer(name: string, raw: RawServer, client: ClientName | undefin
   const [bare] = client === "gemini" ? (/\$[A-Za-z_]\w*/.exec(texts) ?? []) : [];
   if (bare !== undefined) return refuse(`${bare} is Gemini's; write \${${bare.slice(1)}}, which both fill in`);
   const plain = JSON.parse(texts.replaceAll(/\$\{env:([A-Za-z_]\w*)\}/g, "${$1}")) as RawServer;
-  const checked = configSchema.safeParse({ mcpServers: { [name]: plain } });
-  if (checked.success) return { server: plain, notes: [...notes, ...movingNotes(plain)] };
-  return refuse(describe(checked.error.issues[0]));
+  const checked = parseServer(plain);
+  if ("server" in checked) return { server: plain, notes: [...notes, ...movingNotes(plain)] };
+  return refuse(describeIssues(checked.issues).join("; "));
 }
 
 function translateKeys(raw: RawServer, notes: string[]): RawServer {
@@ -148,22 +149,6 @@ function textsOf(values: Record<string, unknown>): Record<string, unknown> {
   );
 }
 
-interface Issue {
-  code?: string | undefined;
-  path: PropertyKey[];
-  message: string;
-  keys?: string[];
-  issues?: { message: string }[];
-}
-
-function describe(issue: Issue | undefined): string {
-  if (issue === undefined) return "it does not fit";
-  if (issue.code === "invalid_key")
-    return `its name cannot be taken over: ${issue.issues?.[0]?.message ?? issue.message}`;
-  const key = issue.path.slice(2).map(String).join(".");
-  return `${key === "" ? "" : `${key}: `}${issue.message}`;
-}
-
 /** What an import does to the servers that are there already. */
 export interface ImportPlan {
   added: [string, RawServer][];
@@ -197,8 +182,8 @@ export function planImport(found: readonly Imported[], existing: Readonly<Record
 
 /** With every default filled in, so that two spellings of one server are one. */
 function normal(server: unknown): unknown {
-  const parsed = configSchema.safeParse({ mcpServers: { x: server } });
-  return parsed.success ? parsed.data.mcpServers["x"] : server;
+  const parsed = parseServer(server);
+  return "server" in parsed ? parsed.server : server;
 }
 
 export function describeImported({ path, refused, notes }: Imported, isPresent: boolean): string[] {

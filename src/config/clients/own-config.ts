@@ -1,8 +1,7 @@
 /** Changes to `holdfast.json` that keep its comments and layout; what would not be a valid config is not written. */
 import { rmSync } from "node:fs";
 import { HoldfastError } from "../../errors.ts";
-import { parseConfig } from "../load.ts";
-import { serverName } from "../schema.ts";
+import { parseConfig, servedName } from "../load.ts";
 import { createFile, readIfThere, replaceFile, type ReadFile } from "./file.ts";
 import type { RawServer } from "./import.ts";
 import { readJson5 } from "./json5.ts";
@@ -25,7 +24,7 @@ const empty = '{\n  "mcpServers": {}\n}\n';
 export function readOwnConfig(file: string): OwnConfig {
   const read = readIfThere(file);
   if (read === undefined) return { file, read, text: empty, servers: {} };
-  parseConfig(file, read.text.replace(/^\uFEFF/, ""));
+  parseConfig(file, read.text);
   const servers = memberOf(readJson5(read.text), "mcpServers");
   return {
     file,
@@ -39,13 +38,6 @@ export function readOwnConfig(file: string): OwnConfig {
 export function changeServers(config: OwnConfig, changes: readonly [string, RawServer | undefined][]): string {
   let text = config.text.trim() === "" ? empty : config.text;
   for (const [name, server] of changes) {
-    // `__proto__` is a key of the text that no reader of the config ever sees.
-    const { error } = serverName.safeParse(name);
-    if (error !== undefined && server !== undefined)
-      throw new HoldfastError(
-        "config_invalid",
-        `${JSON.stringify(name)} cannot be a server: ${error.issues[0]?.message}`,
-      );
     const root = readJson5(text);
     const servers = memberOf(root, "mcpServers")?.value;
     if (root.kind !== "object") break; // parseConfig says so
@@ -53,7 +45,10 @@ export function changeServers(config: OwnConfig, changes: readonly [string, RawS
     else if (servers?.kind === "object") text = withMember(text, servers, name, server);
     else text = withMember(text, root, "mcpServers", { [name]: server });
   }
-  parseConfig(config.file, text.replace(/^\uFEFF/, ""));
+  // What is wrong with other servers was so before; it is no reason to refuse this change.
+  const after = parseConfig(config.file, text);
+  const wrong = changes.flatMap(([name]) => after.unavailable[servedName(after, name)]?.problem ?? []);
+  if (wrong.length > 0) throw new HoldfastError("config_invalid", `${config.file}: ${wrong.join("; ")}`);
   return text;
 }
 

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { KeeperStatus } from "../../keeper/protocol/status.ts";
 import { method } from "./define.ts";
+import { unavailableShape } from "./mcp.ts";
 import { crashShape, time } from "./shapes.ts";
 
 const processFigures = z.object({ pid: z.int(), rssBytes: z.int() });
@@ -19,6 +20,8 @@ export interface GatewayStatus extends KeeperStatus {
   urls: string[];
   /** Sessions that are open now. */
   sessions: number;
+  /** Servers of the config that cannot be had as things are. */
+  unavailableServers: { name: string; problem: string }[];
   nodes: { connected: number; absent: number; pending: number; runs: number };
 }
 
@@ -33,6 +36,7 @@ const statusShape = z
     front: restartedProcess,
     guardian: restartedProcess,
     sessions: z.int(),
+    unavailableServers: z.array(unavailableShape).describe("servers of the config that something is missing for"),
     nodes: z
       .object({
         connected: z.int(),

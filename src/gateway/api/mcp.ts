@@ -8,6 +8,7 @@ const serverShape = z.object({
   kind: z.enum(["stdio", "http", "sse"]),
   share: z.enum(["session", "pool"]),
   enabled: z.boolean(),
+  problem: z.string().nullable().describe("why it cannot be had as things are, and what to do; null = it can"),
   breaker: z.enum(["closed", "waiting", "open"]).describe("closed: it may be started at once"),
   failures: z.int().describe("in a row, since it last answered a call"),
   lastFailure: z.string().nullable(),
@@ -19,18 +20,23 @@ const serverShape = z.object({
 
 const names = z.array(z.string());
 
+/** Of the servers of the config that cannot be had as things are. */
+export const unavailableShape = z.object({ name: z.string(), problem: z.string().describe("why, and what to do") });
+
 const changeShape = z.object({
   added: names,
   removed: names,
   changed: names.describe("new processes take their calls; the old ones end, at the latest with their last call"),
   unchanged: names.describe("their processes and sessions go on"),
   needsRestart: names.describe("keys that `holdfast restart --all` takes, such as `port` or `limits.runsMax`"),
+  unavailable: z.array(unavailableShape).describe("servers that something is missing for; the others are served"),
 });
 changeShape satisfies z.ZodType<ConfigChange>;
 
 export const mcpApi = {
   "mcp.status": method({
-    summary: "Every MCP server of the config, and how its last starts went. Starts nothing.",
+    summary:
+      "Every MCP server of the config, and how its last starts went. Starts nothing; looks again at servers that were unavailable.",
     scope: "read",
     params: z.strictObject({}),
     result: z.array(serverShape),
@@ -59,7 +65,7 @@ export const mcpApi = {
   }),
   "mcp.reload": method({
     summary:
-      "Reads the config anew: checked whole, and taken or refused whole. Its MCP servers are taken at once; the answer comes when those that are not offered any more are gone, after 30 s at most.",
+      "Reads the config anew; a server that something is missing for is unavailable, anything else that is wrong refuses the whole. Its MCP servers are taken at once; the answer comes when those that are not offered any more are gone, after 30 s at most.",
     scope: "admin",
     params: z.strictObject({}),
     result: changeShape,

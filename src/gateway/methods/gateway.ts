@@ -1,5 +1,6 @@
 /** `gateway.*`: the keeper answers for processes, the front for sessions. */
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
+import type { Hub } from "../../mcp/aggregate/hub.ts";
 import type { Nodes, NodeView } from "../../nodes/gateway/nodes.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import type { GatewayStatus } from "../api/gateway.ts";
@@ -10,11 +11,14 @@ export function gatewayHandlers(
   sessions: SessionSet,
   urls: string[],
   nodes: Nodes,
+  hub: Hub,
 ): NamespaceHandlers<"gateway"> {
   return {
     "gateway.status": async () => {
       const status = await link.ask("gateway.status", {});
-      return { ...status, url: urls[0] ?? "", urls, sessions: sessions.size, nodes: countNodes(nodes.list()) };
+      const unavailableServers = await hub.unavailable();
+      const front = { url: urls[0] ?? "", urls, sessions: sessions.size, unavailableServers };
+      return { ...status, ...front, nodes: countNodes(nodes.list()) };
     },
     "gateway.ping": ({ data }) => ({ data }),
     "gateway.stop": () => link.ask("gateway.stop", {}),

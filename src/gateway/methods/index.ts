@@ -27,7 +27,7 @@ export interface MethodParts {
 
 export function allHandlers({ link, sessions, urls, bus, runs, hub, nodes, follower }: MethodParts): AllHandlers {
   return {
-    ...gatewayHandlers(link, sessions, urls, nodes),
+    ...gatewayHandlers(link, sessions, urls, nodes, hub),
     ...runHandlers(nodes.router, runs, sessions),
     ...nodeHandlers(nodes, runs, sessions, urls),
     ...sessionHandlers(sessions),

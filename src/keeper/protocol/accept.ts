@@ -42,6 +42,7 @@ const message = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("gateway.stop"), request, params: none }),
   z.strictObject({ type: z.literal("gateway.restart"), request, params: z.strictObject({ all: z.boolean() }) }),
   z.strictObject({ type: z.literal("config.reload"), request, params: none }),
+  z.strictObject({ type: z.literal("config.recheck"), request, params: none }),
   z.strictObject({ type: z.literal("listening"), urls: z.array(z.url()).min(1).max(64) }),
   z.strictObject({
     type: z.literal("failed"),

@@ -113,6 +113,10 @@ export interface CrashView {
 /** One MCP server as the front may know it: how to treat it, not what it is. */
 export interface FrontServer {
   name: string;
+  /** As the config calls it, where that cannot be part of a path. */
+  writtenName?: string;
+  /** Why it cannot be had as things are, and what to do; absent = it can. */
+  problem?: string;
   kind: "stdio" | "http" | "sse";
   enabled: boolean;
   requestTimeoutMs: number;
@@ -187,6 +191,8 @@ export interface ConfigChange {
   changed: string[];
   unchanged: string[];
   needsRestart: string[];
+  /** Servers that cannot be had as they stand, each with why and what to do. */
+  unavailable: { name: string; problem: string }[];
 }
 
 /** Requests without an answer: `toServer` were asked by a front, `toFront` by the server under an id of its own making. */
@@ -249,6 +255,8 @@ export interface FrontRequests extends BackgroundRequests {
   "gateway.restart": { params: { all: boolean }; result: null };
   /** Reads the config anew. The message `servers` comes before the answer. */
   "config.reload": { params: Record<string, never>; result: ConfigChange };
+  /** Looks again at the servers that could not be had. If one can be now, the message `servers` comes before the answer. */
+  "config.recheck": { params: Record<string, never>; result: null };
 }
 export type FrontRequestName = keyof FrontRequests;
 

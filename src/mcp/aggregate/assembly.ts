@@ -47,6 +47,8 @@ export interface AssemblyParts {
   catalog: Catalog;
   numbers: Numbers;
   tools: OwnTools;
+  /** Servers that cannot be had as things are, and why. */
+  lacking: () => { name: string; problem: string }[];
   clock: Clock;
   pulse: Pulse;
   log: Log;
@@ -125,7 +127,8 @@ export class Assembly {
     const [only] = this.seats;
     if (!this.isPrefixed && only !== undefined) return spokenIn(protocolVersion, (await only.learn()).initialize);
     const merged = await this.offer.merged();
-    return ownIntroduction(protocolVersion, merged, this.offer.isPartial);
+    const missing = { isPartial: this.offer.isPartial, lacking: this.#parts.lacking() };
+    return ownIntroduction(protocolVersion, merged, missing);
   }
 
   // ── from the client ──

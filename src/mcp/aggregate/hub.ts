@@ -56,6 +56,8 @@ export interface Kind {
   isCrowd?: boolean | undefined;
 }
 
+const isOffered = ({ enabled, problem }: FrontServer) => enabled && problem === undefined;
+
 export class Hub {
   readonly starter: Starter;
   readonly pool: Pool;
@@ -66,6 +68,7 @@ export class Hub {
   readonly #bearers: Bearers;
   readonly #servers = new Map<string, FrontServer>();
   readonly #open = new Map<string, Assembly>();
+  #rechecking: Promise<null> | undefined;
   readonly #scopes = new Map<string, Assembly>();
 
   constructor(parts: HubParts) {
@@ -99,23 +102,51 @@ export class Hub {
     return isFar || server.share === "pool" || server.idleTimeoutMs > 0 || server.maxLifetimeMs > 0;
   }
 
+  /** By the name it is served under, or the one that the config has for it. */
   server(name: string): FrontServer | undefined {
-    return this.#servers.get(name);
+    return this.#servers.get(name) ?? [...this.#servers.values()].find(({ writtenName }) => writtenName === name);
   }
 
-  /** All enabled servers, or one. Undefined: there is no such server. */
+  /** All servers that can be had, or one. Undefined: there is no such server, or it cannot be had. */
   select(name: string | undefined): Selection | undefined {
-    const enabled = [...this.#servers.values()].filter((server) => server.enabled);
-    if (name === undefined) return { servers: enabled, isPrefixed: true, label: null };
-    const server = this.#servers.get(name);
-    return server?.enabled === true ? { servers: [server], isPrefixed: false, label: name } : undefined;
+    const offered = [...this.#servers.values()].filter(isOffered);
+    if (name === undefined) return { servers: offered, isPrefixed: true, label: null };
+    const server = this.server(name);
+    return server !== undefined && isOffered(server)
+      ? { servers: [server], isPrefixed: false, label: server.name }
+      : undefined;
   }
 
   /** Why no server of that name can be had, and which can. */
-  whyNot(name: string): string {
-    const known = [...this.#servers.values()].filter((server) => server.enabled).map((server) => server.name);
-    const what = this.#servers.has(name) ? "is disabled (`enabled: false`)" : "is not in the config";
-    return `MCP server ${JSON.stringify(name)} ${what}; there is: ${known.join(", ") || "none"}`;
+  whyNot(name: string): HoldfastError {
+    const server = this.server(name);
+    const what = `MCP server ${JSON.stringify(name)}`;
+    if (server?.enabled === true && server.problem !== undefined)
+      return new HoldfastError("server_down", `${what} is unavailable: ${server.problem}`);
+    const known = [...this.#servers.values()].filter(isOffered).map((one) => one.name);
+    const why = server === undefined ? "is not in the config" : "is disabled (`enabled: false`)";
+    return new HoldfastError("server_unknown", `${what} ${why}; available servers: ${known.join(", ") || "none"}`);
+  }
+
+  /** Has a server that could not be had looked at again, or (undefined) all such; what can be had now is offered. */
+  async recheck(name?: string): Promise<void> {
+    const server = name === undefined ? null : this.server(name);
+    const isLacking = server === null ? this.#lacking.length > 0 : server?.problem !== undefined;
+    if (!isLacking) return;
+    this.#rechecking ??= this.#parts.link.ask("config.recheck", {}).finally(() => (this.#rechecking = undefined));
+    await this.#rechecking;
+  }
+
+  /** Servers that cannot be had as things are, looked at again. */
+  async unavailable(): Promise<{ name: string; problem: string }[]> {
+    await this.recheck();
+    return this.#lacking;
+  }
+
+  get #lacking(): { name: string; problem: string }[] {
+    return [...this.#servers.values()].flatMap(({ name, problem }) =>
+      problem === undefined ? [] : [{ name, problem }],
+    );
   }
 
   get(sessionId: string): Assembly | undefined {
@@ -152,8 +183,8 @@ export class Hub {
 
   /** Why a session on this server alone does not go on after a reload. */
   whyEnded(name: string): string {
-    const isOffered = this.select(name) !== undefined;
-    return isOffered
+    const isThere = this.select(name) !== undefined;
+    return isThere
       ? `MCP server ${JSON.stringify(name)} is another in the config now; begin a new session`
       : notOffered(name);
   }
@@ -165,7 +196,8 @@ export class Hub {
     const { framing = eventFraming, isCrowd = false } = kind;
     const isStateless = introduction.protocolVersion === statelessVersion;
     const client = isStateless ? new StatelessSide(clock) : new ClientSide(clock, framing);
-    const shared = { starter, pool, catalog, numbers, clock, log, tools, pulse: this.#pulse };
+    const lacking = () => this.#lacking;
+    const shared = { lacking, starter, pool, catalog, numbers, clock, log, tools, pulse: this.#pulse };
     const assembly = new Assembly({ ...selection, session, introduction, client, isCrowd, ...shared });
     this.#open.set(session.id, assembly);
     session.onEnd(() => this.#open.delete(session.id));
@@ -188,6 +220,7 @@ export class Hub {
   }
 
   async status(): Promise<ServerStatus[]> {
+    await this.recheck();
     const launches = await this.#parts.link.ask("run.launches", {});
     const { starter, pool } = this;
     return [...this.#servers.values()].map((server) =>
@@ -201,8 +234,9 @@ export class Hub {
   }
 
   async probe(name: string): Promise<Probed> {
-    const server = this.#servers.get(name);
-    if (server?.enabled !== true) throw new HoldfastError("server_unknown", this.whyNot(name));
+    await this.recheck(name);
+    const [server] = this.select(name)?.servers ?? [];
+    if (server === undefined) throw this.whyNot(name);
     return probeServer(server, this.#parts.sessions, this.starter);
   }
 

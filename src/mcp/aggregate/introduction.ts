@@ -6,6 +6,8 @@ import type { Merged } from "./merge.ts";
 
 /** Longest client name and version that is kept, in characters. */
 const clientTextMax = 100;
+/** Characters that tell of servers which cannot be had. */
+const noticeMax = 2048;
 
 /** The client's `initialize`, as we pass it on to servers: with a revision that we know. */
 export function readIntroduction(body: Buffer): Introduction {
@@ -27,12 +29,20 @@ export function clientOf({ clientInfo }: Introduction): { name: string; version:
 /** What every server may turn out to have: a client asks for no list that it was not offered at the beginning. */
 const lists = { prompts: { listChanged: true }, resources: { listChanged: true } };
 
-/** `isPartial`: of some servers nothing is known yet. */
-export function ownIntroduction(protocolVersion: string, merged: Merged, isPartial: boolean): InitializeResult {
-  const { instructions } = merged;
-  const capabilities = isPartial ? { ...lists, ...merged.capabilities } : merged.capabilities;
+interface Missing {
+  /** Of some servers nothing is known yet. */
+  isPartial: boolean;
+  /** Servers that cannot be had as things are; the model is told, since their tools are absent. */
+  lacking: readonly { name: string; problem: string }[];
+}
+
+export function ownIntroduction(protocolVersion: string, merged: Merged, missing: Missing): InitializeResult {
+  const capabilities = missing.isPartial ? { ...lists, ...merged.capabilities } : merged.capabilities;
   const serverInfo = { name: "holdfast", title: "Holdfast", version };
-  return { protocolVersion, capabilities, serverInfo, ...(instructions === undefined ? {} : { instructions }) };
+  const absent = missing.lacking.map(({ name, problem }) => `- ${name}: ${problem}`).join("\n");
+  const notice = absent === "" ? "" : `# Unavailable servers (their tools are absent)\n${absent.slice(0, noticeMax)}`;
+  const instructions = [merged.instructions ?? "", notice].filter((part) => part !== "").join("\n\n");
+  return { protocolVersion, capabilities, serverInfo, ...(instructions === "" ? {} : { instructions }) };
 }
 
 /** What a server says of itself, to a client of another era. */

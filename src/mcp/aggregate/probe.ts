@@ -14,6 +14,8 @@ export interface ServerStatus {
   kind: FrontServer["kind"];
   share: FrontServer["share"];
   enabled: boolean;
+  /** Why it cannot be had as things are; null = it can. */
+  problem: string | null;
   breaker: "closed" | "waiting" | "open";
   failures: number;
   lastFailure: string | null;
@@ -32,13 +34,13 @@ export function statusOf(
     login,
   }: { starter: Starter; pool: Pool; launch: LaunchView | undefined; login: string | undefined },
 ): ServerStatus {
-  const { name, kind, share, enabled } = server;
+  const { name, kind, share, enabled, problem: lack = null } = server;
   const { state: breaker, failures, lastFailure } = starter.breaker(server);
   const { holders: poolHolders, runs: poolRuns } = pool.view(name);
   const { packages = [], problem = null } = launch ?? {};
   const health = { breaker, failures, lastFailure: lastFailure || null };
   const notices = [...(problem === null ? [] : [`resolveNpx: ${problem}`]), ...(login === undefined ? [] : [login])];
-  return { name, kind, share, enabled, ...health, poolHolders, poolRuns, packages, notices };
+  return { name, kind, share, enabled, problem: lack, ...health, poolHolders, poolRuns, packages, notices };
 }
 
 /** The shape of `mcp.probe`. */

@@ -74,5 +74,5 @@ export class SeatSet {
 }
 
 export function notOffered(server: string): string {
-  return `MCP server ${JSON.stringify(server)} was taken out of the config, or disabled in it`;
+  return `MCP server ${JSON.stringify(server)} was taken out of the config, or cannot be had now; \`holdfast mcp status\` says why`;
 }

@@ -75,6 +75,7 @@ export class Office implements AsyncDisposable {
       onHeartbeat: never,
       stop: never,
       restart: never,
+      recheck: never,
       reload: never,
     });
     const port = {

@@ -1,0 +1,116 @@
+/** Makes one server of the config ready to be started: variables filled in, program and directory looked for. */
+import { statSync } from "node:fs";
+import { keyText } from "../plain-issues.ts";
+import { expandVariables } from "./expand.ts";
+import { findProgram } from "./program.ts";
+import { isNodeHost, type AnyServer, type RemoteConfig, type ServerConfig } from "./server.ts";
+
+/** `problem`: what is missing or wrong, each with its key and what to do. */
+export type Prepared = { server: AnyServer } | { problem: string };
+
+class Preparation {
+  readonly problems: string[] = [];
+  readonly #path: string[];
+
+  constructor(written: string) {
+    this.#path = ["mcpServers", written];
+  }
+
+  /** `key` as the parts of its path below the server. */
+  fail(key: string[], problem: string, remedy: string): void {
+    this.problems.push(`${keyText([...this.#path, ...key])}: ${problem}; ${remedy}`);
+  }
+
+  expand(text: string, ...key: string[]): string {
+    return expandVariables(text, process.env, (variable) => {
+      const remedy = `set it where the gateway is started, or give a default as \${${variable}:-value}`;
+      this.fail(key, `the variable ${variable} is not set`, remedy);
+      return "";
+    });
+  }
+
+  expandAll(values: Record<string, string>, key: string): void {
+    for (const [name, value] of Object.entries(values)) values[name] = this.expand(value, key, name);
+  }
+}
+
+/** `written` = its name in the file. The server that was given stays as it is, so that it can be looked at again. */
+export function prepareServer(written: string, given: AnyServer): Prepared {
+  const server = structuredClone(given);
+  const preparation = new Preparation(written);
+  if ("url" in server) {
+    server.headers = bare(server.headers);
+    prepareRemote(preparation, server);
+  } else {
+    server.env = bare(server.env);
+    prepareStdio(preparation, server);
+  }
+  // Nobody starts a disabled one.
+  if (preparation.problems.length === 0 || !server.enabled) return { server };
+  return { problem: preparation.problems.join("; ") };
+}
+
+/** A clone has a prototype again. */
+function bare(values: Record<string, string>): Record<string, string> {
+  return Object.assign(Object.create(null) as Record<string, string>, values);
+}
+
+function prepareStdio(preparation: Preparation, server: ServerConfig): void {
+  server.command = preparation.expand(server.command, "command");
+  server.args = server.args.map((each, index) => preparation.expand(each, "args", String(index)));
+  preparation.expandAll(server.env, "env");
+  if (server.cwd !== undefined) server.cwd = preparation.expand(server.cwd, "cwd");
+  const { host, hostFallback, cwd } = server;
+  if (server.resolveNpx && host !== "local")
+    preparation.fail(["resolveNpx"], "works for servers on this machine only", `remove it, or "host"`);
+  if (hostFallback !== undefined && (!isNodeHost(host) || hostFallback === host))
+    preparation.fail(
+      ["hostFallback"],
+      "is for a server whose host is a node, and names another place than that node",
+      "remove it, or name a node in `host`",
+    );
+  // What a half-expanded command or directory is called helps nobody.
+  if (preparation.problems.length > 0) return;
+  if (cwd !== undefined && host === "local" && !isDirectory(cwd))
+    preparation.fail(["cwd"], `${cwd} is not a directory`, "make it or correct the path");
+  else checkProgram(preparation, server);
+}
+
+function checkProgram(preparation: Preparation, { host, hostFallback, ...server }: ServerConfig): void {
+  // What a node has only it can say.
+  if (isNodeHost(host) && hostFallback !== "local") return;
+  // The same of an ssh host; here ssh is needed.
+  const isLocal = !host.startsWith("ssh:");
+  const command = isLocal ? server.command : "ssh";
+  const path = (isLocal ? server.env["PATH"] : undefined) ?? process.env["PATH"] ?? "";
+  const cwd = (isLocal ? server.cwd : undefined) ?? process.cwd();
+  if (findProgram(command, cwd, path) !== undefined) return;
+  preparation.fail(
+    [isLocal ? "command" : "host"],
+    `${command} is not a program that can be run`,
+    'install it, write its full path, or set "enabled": false',
+  );
+}
+
+/** A bearer token becomes a header. */
+function prepareRemote(preparation: Preparation, server: RemoteConfig): void {
+  server.url = preparation.expand(server.url, "url");
+  preparation.expandAll(server.headers, "headers");
+  const { protocol } = URL.parse(server.url) ?? {};
+  if (preparation.problems.length === 0 && protocol !== "http:" && protocol !== "https:")
+    preparation.fail(["url"], `${server.url} is not an http or https URL`, "write it in full");
+  const { bearerTokenEnv } = server;
+  if (bearerTokenEnv === undefined) return;
+  const token = process.env[bearerTokenEnv] ?? "";
+  if (!/^[\x21-\x7e]+$/.test(token))
+    preparation.fail(
+      ["bearerTokenEnv"],
+      `the variable ${bearerTokenEnv} holds no token`,
+      "set it where the gateway is started",
+    );
+  else server.headers["authorization"] = `Bearer ${token}`;
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
