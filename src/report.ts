@@ -9,6 +9,6 @@ export function reportFailure(thrown: unknown): 1 | 2 {
     return thrown.code === "usage" ? 2 : 1;
   }
   const what = thrown instanceof Error ? thrown.stack : String(thrown);
-  process.stderr.write(`holdfast: this is a defect, please report it: ${what}\n`);
+  process.stderr.write(`holdfast: this is a defect, please report it: ${plainText(what ?? "")}\n`);
   return 1;
 }

@@ -1,8 +1,8 @@
 /** How figures look to people. */
-import { plainText } from "../plain-text.ts";
+import { plainJson, plainText } from "../plain-text.ts";
 
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  process.stdout.write(`${plainJson(JSON.stringify(value, null, 2))}\n`);
 }
 
 /** A process may call itself, and a node may say, what it likes: nothing of it steers the terminal. */

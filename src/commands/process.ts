@@ -2,6 +2,7 @@
 import { GatewayClient } from "../client/rpc.ts";
 import { HoldfastError } from "../errors.ts";
 import type { RunView } from "../keeper/protocol/messages.ts";
+import { plainText } from "../plain-text.ts";
 import type { CommandContext } from "./context.ts";
 import { describeBackground, describeEnd } from "./describe-run.ts";
 import { printJson, printLines } from "./print.ts";
@@ -39,7 +40,7 @@ const operations: Record<string, Operation> = {
     printLines([describeBackground(polled.run)]);
     const { lines = [] } = polled.screen ?? {};
     if (screen) printLines(lines.slice(0, lines.findLastIndex((line) => line !== "") + 1));
-    else process.stdout.write(polled.text);
+    else process.stdout.write(process.stdout.isTTY ? plainText(polled.text) : polled.text);
   },
   async log({ client, id, options, json }) {
     const { offset = 0, limit = 64 * 1024 } = options;

@@ -4,6 +4,7 @@ import { GatewayClient } from "../client/rpc.ts";
 import { takeBack, writeOwnConfig, type OwnConfig } from "../config/clients/own-config.ts";
 import type { RawServer } from "../config/clients/import.ts";
 import { checkConfig, servedName } from "../config/load.ts";
+import { plainText } from "../plain-text.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { ConfigChange } from "../keeper/protocol/messages.ts";
 import type { CommandContext } from "./context.ts";
@@ -49,7 +50,7 @@ export async function writeAndReload(
     if (code !== "config_invalid" && code !== "config_unreadable") {
       const hint = "`holdfast mcp reload` tells it later";
       process.stderr.write(
-        `holdfast: ${own.file} is written, but the running gateway was not told: ${message}; ${hint}\n`,
+        `holdfast: ${own.file} is written, but the running gateway was not told: ${plainText(message)}; ${hint}\n`,
       );
       return undefined;
     }

@@ -10,6 +10,7 @@ import type { ClientName } from "../config/clients/places.ts";
 import { checkConfig, servedName } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { HoldfastError } from "../errors.ts";
+import { plainText } from "../plain-text.ts";
 import type { ConfigChange } from "../keeper/protocol/messages.ts";
 import type { CommandContext } from "./context.ts";
 import { describeChange, warnOfLacking, writeAndReload } from "./reload.ts";
@@ -199,6 +200,6 @@ function hasInputs(root: { kind: string; members?: { key: string }[] }): boolean
 export function exportTo(file: string, client: ClientName): number {
   const { text, refused, notes } = exportServers(readOwnConfig(file).servers, client);
   process.stdout.write(text);
-  for (const word of [...notes, ...refused]) process.stderr.write(`holdfast: ${word}\n`);
+  for (const word of [...notes, ...refused]) process.stderr.write(`holdfast: ${plainText(word)}\n`);
   return refused.length === 0 ? 0 : 1;
 }

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import pino from "pino";
 import { isLifecycleName, type EventName, type LifecycleEvent, type LogEntry } from "../events.ts";
+import { plainText } from "../plain-text.ts";
 import { RotatingFile } from "./rotating-file.ts";
 
 /** 8 MiB a file and four older ones: 40 MiB in all, about 200,000 events. */
@@ -47,5 +48,5 @@ export function openLog(directory: string, limits = rotation): OpenLog {
 
 /** One line for the person who started the gateway. */
 export function say(line: string): void {
-  process.stderr.write(`${line}\n`);
+  process.stderr.write(`${plainText(line)}\n`);
 }

@@ -1,12 +1,22 @@
 /** What a person would see on a run's terminal now: an emulator fed with the run's output, kept for those who look often. */
+import { StringDecoder } from "node:string_decoder";
+import { setImmediate } from "node:timers/promises";
 import type { Terminal } from "@xterm/headless";
+import { HarmlessOutput, type Slice, type TerminalSize } from "./harmless-output.ts";
 import type { Keeper } from "./keeper.ts";
-import { readBytesMax, type OutputView } from "../keeper/protocol/background.ts";
+import { readBytesMax, specLimits, type OutputView } from "../keeper/protocol/background.ts";
 
-/** Emulators kept, about 1 MB each; the one that was not looked at for longest goes first. */
+/** Emulators kept; the one that was not looked at for longest goes first. */
 const screensMax = 16;
+/** Cells of all that are kept, about 12 bytes each: sixteen of the usual size, or one of the largest. */
+const cellsMax = 2_000_000;
 /** Lines above the visible ones: none are shown, but resizing brings some back. */
 const scrollback = 100;
+/** A look draws until it has cost so much and taken so long; what is left is drawn by the next one. */
+const lookCostMax = 4_000_000;
+const lookMs = 500;
+/** Characters that are shown of one cell: one, and what is put over and under it. */
+const cellCharsMax = 16;
 
 export interface ScreenView {
   columns: number;
@@ -20,109 +30,121 @@ export interface ScreenView {
   offset: number;
 }
 
+type Buffers = Terminal["buffer"];
+
 interface Modes {
   bracketedPaste: boolean;
   applicationCursor: boolean;
 }
 
+/** What is to be drawn next: a slice of output, or another size. */
+type Step = Slice | { size: TerminalSize };
+
 /** One terminal as far as it is drawn. */
 interface Drawn {
   terminal: Terminal;
+  output: HarmlessOutput;
+  decoder: StringDecoder;
+  /** Read but not drawn. */
+  steps: Step[];
+  /** Drawn up to here. */
   offset: number;
-  /** How many of the run's sizes are applied. */
-  sizesDone: number;
+  /** Drawn since the text was last counted. */
+  uncountedBytes: number;
+  /** Read up to here; sizes up to here are among the steps. */
+  readTo: number;
 }
 
 export class Screens {
   readonly #link: Keeper;
-  readonly #drawn = new Map<string, Promise<Drawn>>();
+  /** In the order of the last looks. */
+  readonly #drawn = new Map<string, Drawn>();
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(link: Keeper) {
     this.#link = link;
   }
 
   /** Throws `run_unknown`. */
-  async look(run: string): Promise<ScreenView> {
-    const { terminal, offset } = await this.#draw(run);
-    const { active } = terminal.buffer;
-    const lines = Array.from(
-      { length: terminal.rows },
-      (_, row) => active.getLine(active.baseY + row)?.translateToString(true) ?? "",
-    );
-    const { cols: columns, rows } = terminal;
-    const cursor = { column: active.cursorX, row: active.cursorY };
-    return { columns, rows, lines, cursor, alternate: active.type === "alternate", offset };
+  look(run: string): Promise<ScreenView> {
+    return this.#inTurn(run, viewOf);
   }
 
   /** What the program asked its terminal for. */
-  async modes(run: string): Promise<Modes> {
-    const { modes } = (await this.#draw(run)).terminal;
-    return { bracketedPaste: modes.bracketedPasteMode, applicationCursor: modes.applicationCursorKeysMode };
+  modes(run: string): Promise<Modes> {
+    return this.#inTurn(run, ({ terminal: { modes } }) => ({
+      bracketedPaste: modes.bracketedPasteMode,
+      applicationCursor: modes.applicationCursorKeysMode,
+    }));
   }
 
   forget(run: string): void {
-    const drawn = this.#drawn.get(run);
+    this.#drawn.get(run)?.terminal.dispose();
     this.#drawn.delete(run);
-    drawn?.then(({ terminal }) => terminal.dispose()).catch(() => {}); // it was never drawn
   }
 
-  /** One look after another per run: two that feed the same emulator would mix. */
-  #draw(run: string): Promise<Drawn> {
-    const before = this.#drawn.get(run);
-    const drawn = before === undefined ? this.#begin(run) : before.then((known) => this.#goOn(run, known));
-    // Set anew so that the map's order is the order of the last looks.
-    this.#drawn.delete(run);
-    this.#drawn.set(run, drawn);
-    drawn.catch(() => {
-      if (this.#drawn.get(run) === drawn) this.#drawn.delete(run);
+  /** One look after another, so that what is drawn at a time, and what it costs everybody else, is bounded. */
+  #inTurn<T>(run: string, use: (drawn: Drawn) => T): Promise<T> {
+    const mine = this.#last.then(async () => {
+      const drawn = this.#drawn.get(run) ?? (await this.#begin(run));
+      this.#drawn.delete(run);
+      try {
+        await this.#goOn(run, drawn);
+        const taken = use(drawn);
+        if (!isOvergrown(drawn)) this.#keep(run, drawn);
+        return taken;
+      } finally {
+        if (this.#drawn.get(run) !== drawn) drawn.terminal.dispose();
+      }
     });
-    const [oldest] = this.#drawn.keys();
-    if (this.#drawn.size > screensMax && oldest !== undefined) this.forget(oldest);
-    return drawn;
+    this.#last = mine.catch(() => {}); // its own caller hears it
+    return mine;
+  }
+
+  #keep(run: string, drawn: Drawn): void {
+    this.#drawn.set(run, drawn);
+    let cells = [...this.#drawn.values()].reduce((sum, each) => sum + cellsOf(each), 0);
+    for (const [name, each] of this.#drawn) {
+      if (name === run || (this.#drawn.size <= screensMax && cells <= cellsMax)) break;
+      cells -= cellsOf(each);
+      this.forget(name);
+    }
   }
 
   async #begin(run: string): Promise<Drawn> {
-    const first = await this.#read(run, 0);
-    const { columns: cols, rows } = first.sizes[0] ?? { columns: 80, rows: 24 };
+    const first = await this.#read(run, 0, 1);
+    const size = bounded(first.sizes[0] ?? { columns: 80, rows: 24 });
     // Loaded on first use: most gateways draw no screen.
     const { default: headless } = await import("@xterm/headless");
-    const terminal = new headless.Terminal({ cols, rows, scrollback, allowProposedApi: true });
-    return this.#goOn(run, { terminal, offset: 0, sizesDone: 1 }, first);
+    const { columns: cols, rows } = size;
+    const terminal = new headless.Terminal({ cols, rows, scrollback, allowProposedApi: true, logLevel: "off" });
+    const output = new HarmlessOutput(size);
+    return { terminal, output, decoder: new StringDecoder("utf8"), steps: [], offset: 0, uncountedBytes: 0, readTo: 0 };
   }
 
-  async #goOn(run: string, drawn: Drawn, first?: OutputView): Promise<Drawn> {
-    let view = first ?? (await this.#read(run, drawn.offset));
-    // What is printed while we draw is for the next look: a run that never stops must not hold this one up.
-    const until = view.printed;
-    for (;;) {
-      await this.#feed(drawn, view);
-      if (drawn.offset >= until || view.bytes === "") return drawn;
-      view = await this.#read(run, drawn.offset);
+  /** What is printed while we draw is for the next look: a run that never stops must not hold this one up. */
+  async #goOn(run: string, drawn: Drawn): Promise<void> {
+    const began = performance.now();
+    let cost = 0;
+    let until = 0;
+    for (let hasMore = true; ;) {
+      for (let step = drawn.steps.shift(); step !== undefined; step = drawn.steps.shift()) {
+        cost += await draw(drawn, step);
+        if (cost > lookCostMax && performance.now() - began > lookMs) return;
+      }
+      if (!hasMore) return;
+      const view = await this.#read(run, drawn.readTo, readBytesMax);
+      until ||= view.printed;
+      hasMore = take(drawn, view) && drawn.readTo < until;
     }
   }
 
-  async #feed(drawn: Drawn, view: OutputView): Promise<void> {
-    let bytes = Buffer.from(view.bytes, "base64");
-    let at = view.offset;
-    for (let next = view.sizes[drawn.sizesDone]; next !== undefined; next = view.sizes[drawn.sizesDone]) {
-      if (next.offset > at + bytes.length) break;
-      const before = bytes.subarray(0, Math.max(0, next.offset - at));
-      await write(drawn.terminal, before);
-      drawn.terminal.resize(next.columns, next.rows);
-      drawn.sizesDone += 1;
-      bytes = bytes.subarray(before.length);
-      at += before.length;
-    }
-    await write(drawn.terminal, bytes);
-    drawn.offset = at + bytes.length;
-  }
-
-  #read(run: string, offset: number): Promise<OutputView> {
+  #read(run: string, offset: number, bytesMax: number): Promise<OutputView> {
     return this.#link.ask("exec.read", {
       run,
       stream: "stdout",
       offset,
-      bytesMax: readBytesMax,
+      bytesMax,
       waitMs: 0,
       viewer: false,
       pace: false,
@@ -130,6 +152,91 @@ export class Screens {
   }
 }
 
-function write(terminal: Terminal, bytes: Buffer): Promise<void> {
-  return new Promise((resolve) => terminal.write(bytes, resolve));
+/** Makes steps of what was read: the sizes where the run had them, the output between them. False: there is nothing more. */
+function take(drawn: Drawn, view: OutputView): boolean {
+  let bytes = Buffer.from(view.bytes, "base64");
+  let at = Math.max(view.offset, drawn.readTo);
+  const hasMore = bytes.length > 0;
+  // What was skipped, because it is written over, stands for nothing that is drawn.
+  if (at > drawn.readTo) drawn.steps.push({ bytes: Buffer.alloc(0), cost: 0, inputBytes: at - drawn.readTo });
+  for (const [index, { offset, ...given }] of view.sizes.entries()) {
+    if (offset < drawn.readTo || offset > at + bytes.length || view.sizes[index + 1]?.offset === offset) continue;
+    const before = bytes.subarray(0, Math.max(0, offset - at));
+    if (before.length > 0) drawn.steps.push(...drawn.output.take(before));
+    bytes = bytes.subarray(before.length);
+    at += before.length;
+    const size = bounded(given);
+    if (drawn.output.resize(size)) drawn.steps.push({ size });
+  }
+  if (bytes.length > 0) for (const slice of drawn.output.take(bytes)) drawn.steps.push(slice);
+  drawn.readTo = at + bytes.length;
+  return hasMore;
+}
+
+/** The public `write` works in a timer, where an exception of the emulator would be nobody's, and end this process. */
+interface Emulator {
+  _core: { _inputHandler: { parse(data: string): void } };
+}
+
+const cancel = "\u0018";
+
+function parse(terminal: Terminal, text: string): void {
+  const { _core: core } = terminal as unknown as Emulator;
+  try {
+    core._inputHandler.parse(text);
+  } catch {
+    // A defect of the emulator: what this slice would still have drawn is missing. The next one begins in no sequence.
+    core._inputHandler.parse(cancel);
+  }
+}
+
+/** Resolves in a later turn of the loop, with what it cost. */
+async function draw(drawn: Drawn, step: Step): Promise<number> {
+  const { terminal, decoder } = drawn;
+  if ("size" in step) {
+    const { columns, rows } = step.size;
+    terminal.resize(columns, rows);
+    return columns * rows;
+  }
+  drawn.offset += step.inputBytes;
+  drawn.uncountedBytes += step.bytes.length;
+  if (step.bytes.length > 0) {
+    parse(terminal, decoder.write(step.bytes));
+    await setImmediate();
+  }
+  return step.cost;
+}
+
+/** A node may tell any size. */
+function bounded({ columns, rows }: TerminalSize): TerminalSize {
+  const within = (value: number, max: number) => Math.max(1, Math.min(Math.floor(value), max));
+  return { columns: within(columns, specLimits.columnsMax), rows: within(rows, specLimits.rowsMax) };
+}
+
+function cellsOf({ terminal }: Drawn): number {
+  return terminal.cols * (terminal.rows + scrollback);
+}
+
+/** Any number of characters can be put into one cell, one over another: such a screen is drawn from its beginning again. */
+function isOvergrown(drawn: Drawn): boolean {
+  const cells = cellsOf(drawn);
+  if (drawn.uncountedBytes < cellCharsMax * cells) return false;
+  drawn.uncountedBytes = 0;
+  const { normal, alternate } = drawn.terminal.buffer;
+  return charsIn(normal) + charsIn(alternate) > cellCharsMax * cells;
+}
+
+function charsIn(buffer: Buffers["normal"]): number {
+  let chars = 0;
+  for (let row = 0; row < buffer.length; row += 1) chars += buffer.getLine(row)?.translateToString(true).length ?? 0;
+  return chars;
+}
+
+function viewOf({ terminal, offset }: Drawn): ScreenView {
+  const { active } = terminal.buffer;
+  const { cols: columns, rows } = terminal;
+  const line = (row: number) => active.getLine(active.baseY + row)?.translateToString(true) ?? "";
+  const lines = Array.from({ length: rows }, (_, row) => line(row).slice(0, cellCharsMax * columns));
+  const cursor = { column: active.cursorX, row: active.cursorY };
+  return { columns, rows, lines, cursor, alternate: active.type === "alternate", offset };
 }

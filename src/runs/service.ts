@@ -16,10 +16,11 @@ import { mayAct, type Asker } from "../sessions/owner.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionSet } from "../sessions/set.ts";
 import { bytesOfKeys } from "./keys.ts";
+import type { OutputPiece, OutputPlace } from "./output-piece.ts";
 import { RunOwners } from "./owners.ts";
+import { readPlain, type PlainOptions } from "./plain-reader.ts";
 import { Screens, type ScreenView } from "./screens.ts";
 import { completeSpec, type StartOptions } from "./start-options.ts";
-import { unfinishedBytes } from "./text.ts";
 import { TokenStarts } from "./token-starts.ts";
 
 /** How often runs are looked at whose session may be gone without a word. */
@@ -38,18 +39,6 @@ export interface ReadOptions {
   pace?: boolean;
   /** Of a run whose streams are apart; all other output is `stdout`. */
   stream?: OutputStream;
-}
-
-/** A piece of output; `nextOffset` is where to go on. */
-export interface OutputPlace {
-  run: RunView;
-  offset: number;
-  nextOffset: number;
-  printed: number;
-}
-
-export interface OutputPiece extends OutputPlace {
-  bytes: Buffer;
 }
 
 /** The last bytes of a stream, and how many were printed on it in all. */
@@ -152,12 +141,9 @@ export class RunService {
     return placed(await ask(Math.max(0, printed + offset), 0));
   }
 
-  /** As `read`, cut where a character ends: `nextOffset` is then before the half one. */
-  async readText(run: string, options: ReadOptions): Promise<OutputPiece & { text: string }> {
-    const piece = await this.read(run, options);
-    const half = piece.run.state === "exited" && piece.nextOffset === piece.printed ? 0 : unfinishedBytes(piece.bytes);
-    const bytes = half === 0 || half === piece.bytes.length ? piece.bytes : piece.bytes.subarray(0, -half);
-    return { ...piece, bytes, nextOffset: piece.offset + bytes.length, text: bytes.toString("utf8") };
+  /** As `read`, as text without escape sequences; see `readPlain`. */
+  readText(run: string, options: PlainOptions): Promise<OutputPlace & { text: string }> {
+    return readPlain((asked) => this.read(run, { ...asked, viewer: false }), options);
   }
 
   /** Undefined for a run without a terminal. */

@@ -1,4 +1,5 @@
-/** Output as text: cut where a character ends, so that a reader who goes on at `next` never sees half of one. */
+/** Output as text: without what steers a terminal, and cut where a character and a sequence end. */
+import { EscapeSequences } from "./escape-sequences.ts";
 
 /** Bytes at the end that begin a UTF-8 character and do not finish it; 0 when the end is whole, or no UTF-8 at all. */
 export function unfinishedBytes(bytes: Buffer): number {
@@ -10,11 +11,59 @@ export function unfinishedBytes(bytes: Buffer): number {
   }
   return 0;
 }
-/** Escape sequences of ECMA-48 and what terminals add: for a reader who wants words, not colours. */
-const escapes =
-  // eslint-disable-next-line no-control-regex -- these are the characters in question
-  /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])/g;
 
-export function withoutEscapes(text: string): string {
-  return text.replace(escapes, "");
+/** Takes output in pieces, from a place where a character and a sequence may begin. */
+export class PlainText {
+  readonly #sequences: EscapeSequences;
+  #kept: Buffer[] = [];
+  #keptBytes = 0;
+  #pushedBytes = 0;
+  /** Of `#keptBytes`, before the sequence that began last. */
+  #mark = 0;
+
+  constructor() {
+    this.#sequences = new EscapeSequences({
+      text: (bytes) => this.#keep(bytes),
+      // Ends of lines and tabs are among the C0 controls; the C1 controls steer.
+      control: (code) => (code < 0x80 ? this.#keep(Buffer.of(code)) : undefined),
+      escape() {},
+      csi() {},
+      begins: () => {
+        this.#mark = this.#keptBytes;
+      },
+    });
+  }
+
+  push(bytes: Buffer): void {
+    this.#sequences.push(bytes);
+    this.#pushedBytes += bytes.length;
+  }
+
+  /** Drops the text so far; a sequence that has no end yet goes on. */
+  forget(): void {
+    this.#kept = [];
+    this.#keptBytes = this.#mark = this.#pushedBytes = 0;
+  }
+
+  /** `takenBytes`: of what was pushed; the rest is half a character or half a sequence. With `isLast` there is no rest. */
+  read(isLast: boolean): { text: string; takenBytes: number } {
+    const { pendingBytes } = this.#sequences;
+    // What was told inside a sequence without its end is told again with it.
+    const whole = Buffer.concat(this.#kept).subarray(0, pendingBytes > 0 ? this.#mark : this.#keptBytes);
+    const half = pendingBytes > 0 || isLast ? 0 : unfinishedBytes(whole);
+    const takenBytes = isLast ? this.#pushedBytes : Math.max(0, this.#pushedBytes - pendingBytes - half);
+    return { text: whole.toString("utf8", 0, whole.length - half), takenBytes };
+  }
+
+  #keep(bytes: Buffer): void {
+    this.#kept.push(bytes);
+    this.#keptBytes += bytes.length;
+  }
+}
+
+/** All of it; a sequence without its end is dropped. */
+export function withoutEscapes(bytes: Buffer): string {
+  const plain = new PlainText();
+  plain.push(bytes);
+  return plain.read(true).text;
 }

@@ -120,7 +120,7 @@ export const runApi = {
   }),
   "run.poll": method({
     summary:
-      "A run's state and its new output as text, cut where a character ends; with `screen` what its terminal shows.",
+      "A run's state and its new output as text without escape sequences, cut where a character and a sequence end; with `screen` what its terminal shows.",
     scope: "run",
     params: z.strictObject({ id, offset, waitMs, screen: z.boolean().default(false) }),
     result: z.object({ ...place, text: z.string(), screen: screenShape.nullable() }),

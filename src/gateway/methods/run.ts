@@ -2,7 +2,7 @@
 import { HoldfastError } from "../../errors.ts";
 import type { RunView } from "../../keeper/protocol/messages.ts";
 import type { Keeper } from "../../runs/keeper.ts";
-import type { OutputPlace, RunService } from "../../runs/service.ts";
+import type { RunService } from "../../runs/service.ts";
 import type { Asker } from "../../sessions/owner.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import type { MethodsOf } from "../api/index.ts";
@@ -23,9 +23,9 @@ export function runHandlers(link: Keeper, runs: RunService, sessions: SessionSet
         return { ...place, bytes: base64 };
       },
       "run.poll": async ({ id, offset, waitMs, screen }) => {
-        const piece = await runs.readText(id, { offset, waitMs, bytesMax: pollBytesMax, viewer: false });
+        const piece = await runs.readText(id, { offset, waitMs, bytesMax: pollBytesMax });
         const drawn = screen ? await runs.screen(piece.run) : undefined;
-        return { ...placeOf(piece), text: piece.text, screen: drawn ?? null };
+        return { ...piece, screen: drawn ?? null };
       },
       "run.write": ({ id, data, encoding, end, at }) => done(runs.write(id, decode(data, encoding), end, at)),
       "run.sendKeys": ({ id, keys }) => done(runs.sendKeys(id, keys)),
@@ -59,10 +59,6 @@ function ownersOnly(runs: RunService, handlers: RunHandlers): RunHandlers {
 export function showRuns(views: RunView[], sessions: SessionSet, caller: Asker): RunView[] {
   const show = (id: string | null) => (id === null ? null : sessions.show(id, caller));
   return views.map((run) => ({ ...run, sessionId: show(run.sessionId) }));
-}
-
-function placeOf({ run, offset, nextOffset, printed }: OutputPlace): OutputPlace {
-  return { run, offset, nextOffset, printed };
 }
 
 function decode(data: string, encoding: "text" | "base64"): Buffer {

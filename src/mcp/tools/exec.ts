@@ -3,7 +3,6 @@ import { z } from "zod";
 import { asHoldfastError } from "../../errors.ts";
 import type { RunView } from "../../keeper/protocol/messages.ts";
 import type { RunService } from "../../runs/service.ts";
-import { withoutEscapes } from "../../runs/text.ts";
 import { errorResult, textResult, type OwnTool, type ToolCaller, type ToolResult } from "./tool.ts";
 
 /** A command that is over sooner is answered whole. */
@@ -71,9 +70,8 @@ async function perform(runs: RunService, asked: z.output<typeof parameters>, cal
     offset: -answerBytesMax,
     bytesMax: answerBytesMax,
     waitMs: 0,
-    viewer: false,
   });
-  const output = withoutEscapes(text).trimEnd();
+  const output = text.trimEnd();
   if (now.state !== "exited") return stillRuns(now, output);
   return isOver(now, output);
 }

@@ -119,5 +119,5 @@ function resultOf(node: string, { run: ended, stdout, stderr, stdoutBytes, stder
 }
 
 function textOf(bytes: Buffer): string {
-  return withoutEscapes(bytes.toString("utf8")).trimEnd();
+  return withoutEscapes(bytes).trimEnd();
 }

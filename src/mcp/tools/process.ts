@@ -4,7 +4,6 @@ import { asHoldfastError, HoldfastError } from "../../errors.ts";
 import type { Keeper } from "../../runs/keeper.ts";
 import type { RunView } from "../../keeper/protocol/messages.ts";
 import type { RunService } from "../../runs/service.ts";
-import { withoutEscapes } from "../../runs/text.ts";
 import { errorResult, textResult, type OwnTool, type ToolResult } from "./tool.ts";
 
 const actions = ["list", "poll", "log", "write", "send-keys", "submit", "paste", "kill", "clear", "remove"] as const;
@@ -71,10 +70,10 @@ type Operation = (runs: RunService, run: RunView, asked: Asked, polled: Map<stri
 
 const operations: Record<Exclude<Action, "list">, Operation> = {
   async poll(runs, { id }, asked, polled) {
-    const options = { offset: polled.get(id) ?? 0, bytesMax: pollBytesMax, waitMs: asked.timeout ?? 0, viewer: false };
+    const options = { offset: polled.get(id) ?? 0, bytesMax: pollBytesMax, waitMs: asked.timeout ?? 0 };
     const piece = await runs.readText(id, options);
     polled.set(id, piece.nextOffset);
-    const news = withoutEscapes(piece.text).trimEnd();
+    const news = piece.text.trimEnd();
     const screen = asked.screen === true ? await runs.screen(piece.run) : undefined;
     const parts = [news === "" ? "(no new output)" : news];
     if (screen !== undefined) parts.push(`Screen:\n${screen.lines.join("\n").trimEnd()}`);
@@ -90,11 +89,8 @@ const operations: Record<Exclude<Action, "list">, Operation> = {
       offset: -logBytesMax,
       bytesMax: logBytesMax,
       waitMs: 0,
-      viewer: false,
     });
-    const lines = withoutEscapes(text)
-      .replace(/\r?\n$/, "")
-      .split(/\r?\n/);
+    const lines = text.replace(/\r?\n$/, "").split(/\r?\n/);
     const from = offset ?? Math.max(0, lines.length - limit);
     const shown = lines.slice(from, from + limit).join("\n");
     return textResult(shown === "" ? "(no output)" : shown, {
