@@ -6,6 +6,16 @@ const shownMax = 60;
 /** Issues that are told at once. */
 const issuesMax = 8;
 
+/** Keys of other programs, and what they are called here. */
+const keyHints = new Map([
+  ["timeout", "write requestTimeoutMs, in milliseconds"],
+  ["transport", "write type"],
+  ["disabled", 'write "enabled": false'],
+  ["serverUrl", "write url"],
+  ["httpUrl", "write url"],
+  ["workingDirectory", "write cwd"],
+]);
+
 const nouns: Record<string, string> = {
   string: "text",
   number: "a number",
@@ -112,7 +122,10 @@ export function describeIssues(issues: readonly z.core.$ZodIssue[], above: reado
   return issues.slice(0, issuesMax).map((issue) => {
     if (issue.code === "unrecognized_keys") {
       const keys = issue.keys.map((key) => keyText([...above, ...issue.path, key]));
-      return `unknown ${keys.length === 1 ? "key" : "keys"} ${keys.join(", ")}; correct the spelling or remove it`;
+      const hints = issue.keys.map((key) => keyHints.get(key)).filter((hint) => hint !== undefined);
+      const remedy =
+        hints.length > 0 ? hints.join(", ") : `correct the spelling or remove ${keys.length === 1 ? "it" : "them"}`;
+      return `unknown ${keys.length === 1 ? "key" : "keys"} ${keys.join(", ")}; ${remedy}`;
     }
     const path = keyText([...above, ...issue.path]);
     const message =

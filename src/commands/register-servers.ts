@@ -28,7 +28,7 @@ export function addServerCommands(parent: Command, context: ContextOf, onDone: (
     .description(
       "add a server to holdfast.json: add NAME -- COMMAND [ARGUMENT]..., or with --url; a running gateway takes it",
     )
-    .argument("<name>", "letters, digits, - and _, at most 32")
+    .argument("<name>", "any; served under letters, digits, - and _, at most 32")
     .argument("[command...]", "after --, the command and its arguments")
     .option("--url <url>", "a remote server instead of a command")
     .addOption(new Option("--type <type>", "transport of --url (default: http)").choices(["http", "sse"]))

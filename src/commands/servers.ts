@@ -7,7 +7,7 @@ import { changeServers, readOwnConfig, serverUnknown, type OwnConfig } from "../
 import { isWayIn, leadsTo } from "../config/clients/way-in.ts";
 import { coverWords } from "../config/clients/secrets.ts";
 import type { ClientName } from "../config/clients/places.ts";
-import { checkConfig, servedName } from "../config/load.ts";
+import { checkConfig, parseConfig, servedName, writtenName } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { HoldfastError } from "../errors.ts";
 import { plainText } from "../plain-text.ts";
@@ -77,8 +77,9 @@ export async function addServer(
   return change(context, config, [[name, server]], `${file}: added ${name}`);
 }
 
-export async function removeServer(context: CommandContext, file: string, name: string): Promise<number> {
+export async function removeServer(context: CommandContext, file: string, given: string): Promise<number> {
   const config = readOwnConfig(file);
+  const name = Object.hasOwn(config.servers, given) ? given : writtenName(parseConfig(file, config.text), given);
   if (!Object.hasOwn(config.servers, name)) throw serverUnknown(config, name);
   return change(context, config, [[name, undefined]], `${file}: removed ${name}`);
 }

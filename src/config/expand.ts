@@ -9,7 +9,7 @@ export function expandVariables(
   onMissing: (variable: string) => string,
 ): string {
   return text.replaceAll(pattern, (_, variable: string, fallback: string | undefined) => {
-    const value = values[variable];
+    const value = Object.hasOwn(values, variable) ? values[variable] : undefined;
     // As in a shell, `:-` also stands in for a variable that is set but empty.
     if (fallback !== undefined) return value === undefined || value === "" ? fallback : value;
     return value ?? onMissing(variable);

@@ -138,11 +138,38 @@ export type RemoteConfig = z.output<typeof remoteSchema>;
 
 export type AnyServer = ServerConfig | RemoteConfig;
 
+/** Which tools a client runs without asking is its own business, and so is how it describes a server. */
+const clientsOwnKeys = ["autoApprove", "alwaysAllow", "description"];
+const transports = new Map([
+  ["stdio", undefined],
+  ["local", undefined],
+  ["streamableHttp", "streamable-http"],
+]);
+
+/** A server as clients write it, in our keys where the meaning is certain: people paste what a server's page shows. */
+export function withoutForeignKeys(given: unknown): unknown {
+  if (!isObject(given)) return given;
+  const server: Record<string, unknown> = { ...given };
+  for (const key of clientsOwnKeys) delete server[key];
+  const { type, disabled, enabled } = server;
+  if (typeof type === "string" && transports.has(type) && (type === "streamableHttp") === "url" in server) {
+    delete server["type"];
+    const own = transports.get(type);
+    if (own !== undefined) server["type"] = own;
+  }
+  if (typeof disabled === "boolean" && (enabled === undefined || enabled === !disabled)) {
+    delete server["disabled"];
+    if (disabled) server["enabled"] = false;
+  }
+  return server;
+}
+
 /** Stands for a server whose form is wrong, of which nothing can be said. */
 export const unreadableServer: AnyServer = stdioSchema.parse({ command: "false" });
 
 /** By its `url` a server is remote; each kind is told its own mistakes. */
-export function parseServer(value: unknown): { server: AnyServer } | { issues: z.core.$ZodIssue[] } {
+export function parseServer(given: unknown): { server: AnyServer } | { issues: z.core.$ZodIssue[] } {
+  const value = withoutForeignKeys(given);
   const schema = isObject(value) && "url" in value ? remoteSchema : stdioSchema;
   const parsed = schema.safeParse(value, { error: plainIssue });
   return parsed.success ? { server: parsed.data } : { issues: parsed.error.issues };

@@ -65,6 +65,9 @@ async function initialize(home: Home, command: string, args: string[]): Promise<
   return first;
 }
 
+/** With the prototypes of literals. */
+const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+
 // Outside, so that it looks once the gateway is gone.
 leavesNothing();
 
@@ -98,13 +101,13 @@ describe("holdfast wrap --gateway", () => {
       command: process.execPath,
       args: [join(import.meta.dirname, "../../dist/main.js"), "--state", home.stateDir, "mcp"],
     };
-    const said = meaningOf(readFileSync(files.json, "utf8"), "json") as { mcpServers: object };
+    const said = plain(meaningOf(readFileSync(files.json, "utf8"), "json")) as { mcpServers: object };
     assert.deepEqual(said.mcpServers, {
       holdfast: way,
       web: { url: "https://example.com" },
       "no good": { command: "true", cwd: 7 },
     });
-    const codex = JSON.parse(JSON.stringify(meaningOf(readFileSync(files.toml, "utf8"), "toml"))) as object;
+    const codex = plain(meaningOf(readFileSync(files.toml, "utf8"), "toml"));
     assert.deepEqual(codex, {
       model: "x",
       mcp_servers: { holdfast: way, web: { url: "https://example.com" } },
@@ -114,7 +117,7 @@ describe("holdfast wrap --gateway", () => {
     const own = JSON.parse(readFileSync(home.configFile, "utf8")) as { mcpServers: object };
     assert.deepEqual(own.mcpServers, {
       a: { command: "sh", args: ["-c", "exit"] },
-      b: { command: "true", requestTimeoutMs: 5 },
+      b: { command: "true", requestTimeoutMs: 5000 },
       t: { command: "true", env: { K: "v" } },
       u: { command: "true" },
     });
@@ -146,8 +149,8 @@ describe("holdfast wrap --gateway", () => {
     const changed = readFileSync(file, "utf8").replace('"no good"', '"new": { "command": "x" },\n    "no good"');
     writeFileSync(file, changed);
     assert.equal((await runCommand(home, ["unwrap", file, "--yes"])).code, 0);
-    const old = (meaningOf(json, "json") as { mcpServers: object }).mcpServers;
-    const now = meaningOf(readFileSync(file, "utf8"), "json") as { mcpServers: object };
+    const old = (plain(meaningOf(json, "json")) as { mcpServers: object }).mcpServers;
+    const now = plain(meaningOf(readFileSync(file, "utf8"), "json")) as { mcpServers: object };
     assert.deepEqual(now.mcpServers, { ...old, new: { command: "x" } });
 
     const connected = await runCommand(home, ["connect"]);

@@ -1,11 +1,20 @@
 /** One client's config file, read: its text, where its servers stand in it, and what the text means. */
-import { parse as parseJsonc, type ParseError } from "jsonc-parser";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { HoldfastError } from "../../errors.ts";
+import { readJsonc } from "../jsonc.ts";
 import { readJson5 } from "./json5.ts";
 import type { ServersPath } from "./places.ts";
 import { locateToml, type Section } from "./toml.ts";
-import { SyntaxProblem, lineOf, memberOf, valueOf, type Member, type Node, type ObjectNode } from "./tree.ts";
+import {
+  SyntaxProblem,
+  lineOf,
+  memberOf,
+  refuseRepeatedKeys,
+  valueOf,
+  type Member,
+  type Node,
+  type ObjectNode,
+} from "./tree.ts";
 
 export type Language = "json" | "toml";
 
@@ -24,6 +33,7 @@ export interface Entry {
 }
 
 export interface Document {
+  file: string;
   language: Language;
   text: string;
   root: Node;
@@ -48,6 +58,7 @@ export function readDocument(file: string, text: string, paths: readonly Servers
     const entries: Entry[] = [];
     const oddEntries: string[][] = [];
     for (const { path, node } of containers) {
+      refuseRepeatedKeys(node);
       for (const { key } of node.members) {
         const member = memberOf(node, key);
         if (member?.value.kind === "object")
@@ -55,10 +66,14 @@ export function readDocument(file: string, text: string, paths: readonly Servers
         else oddEntries.push([...path, key]);
       }
     }
-    return { language, text, root, containers, entries, oddEntries, sections };
+    return { file, language, text, root, containers, entries, oddEntries, sections };
   } catch (thrown) {
-    if (!(thrown instanceof HoldfastError)) throw thrown;
-    throw new HoldfastError(thrown.code, `${file}: ${thrown.message}`, { cause: thrown });
+    if (!(thrown instanceof SyntaxProblem)) throw thrown;
+    throw new HoldfastError(
+      "client_config_invalid",
+      `${file}, line ${lineOf(text, thrown.offset)}: ${thrown.message}; nothing was changed`,
+      { cause: thrown },
+    );
   }
 }
 
@@ -103,9 +118,8 @@ function findContainers(node: Node, path: ServersPath, seen: string[]): Containe
 export function meaningOf(text: string, language: Language): unknown {
   const plain = text.replace(/^\uFEFF/, "");
   if (language === "toml") return parseToml(plain, { integersAsBigInt: "asNeeded" });
-  const errors: ParseError[] = [];
-  const value: unknown = parseJsonc(plain, errors, { allowTrailingComma: true });
-  return errors.length === 0 ? value : valueOf(readJson5(plain));
+  const read = readJsonc(plain);
+  return "value" in read ? read.value : valueOf(readJson5(plain));
 }
 
 /** The value at the end of a path of own keys; undefined when it is not there. */

@@ -1,5 +1,6 @@
 /** The servers of `holdfast.json` in the form of one client. What the client cannot express is said, never dropped in silence. */
 import { stringify } from "smol-toml";
+import { withoutForeignKeys } from "../server.ts";
 import type { RawServer } from "./import.ts";
 import type { ClientName } from "./places.ts";
 
@@ -75,6 +76,10 @@ const moved: Partial<Record<ClientName, Record<string, string>>> = {
   gemini: { url: "httpUrl" },
 };
 
+function ownValue<V>(table: Record<string, V> | undefined, key: string): V | undefined {
+  return table !== undefined && Object.hasOwn(table, key) ? table[key] : undefined;
+}
+
 const variablePattern = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
 
 /** `servers` as the file has them, variables not filled in. */
@@ -83,8 +88,9 @@ export function exportServers(servers: Readonly<Record<string, RawServer>>, clie
   const refused: string[] = [];
   const notes: string[] = [];
   const entries: [string, RawServer][] = [];
-  for (const [name, own] of Object.entries(servers)) {
-    const server = client === "codex" ? own : withBearer(own);
+  for (const [name, given] of Object.entries(servers)) {
+    const normal = withoutForeignKeys(given) as RawServer;
+    const server = client === "codex" ? normal : withBearer(normal);
     if (server["type"] === "sse" && dialect.sse === undefined) {
       refused.push(`${name}: ${client} does not speak sse`);
       continue;
@@ -134,7 +140,7 @@ function exportServer(name: string, server: RawServer, client: ClientName, notes
   const isSse = server["type"] === "sse";
   const result: RawServer = { ...("url" in server ? (isSse ? sse : remote) : stdio) };
   for (const [key, value] of Object.entries(server)) {
-    const other = renamed[client]?.[key];
+    const other = ownValue(renamed[client], key);
     if ((key === "enabled" && value === true) || key === "type") continue;
     else if (key === "url" && client === "gemini" && isSse) result["url"] = value;
     else if (key === "bearerTokenEnv") result["bearer_token_env_var"] = value;
@@ -144,7 +150,7 @@ function exportServer(name: string, server: RawServer, client: ClientName, notes
     else if (client === "codex" && key === "env")
       Object.assign(result, codexEnvironment(value as Record<string, string>));
     else if (keys.includes(key))
-      result[moved[client]?.[key] ?? key] = variable === undefined ? value : written(value, variable);
+      result[ownValue(moved[client], key) ?? key] = variable === undefined ? value : written(value, variable);
     else notes.push(`${name}: ${key} is not known to ${client} and was left out`);
   }
   return result;

@@ -156,10 +156,15 @@ export function restoreFromGateway(document: Document, originals: readonly Docum
     edits.push(...piecesBack(document, entry, original, lost));
     const servers = at(wanted, above) as Record<string, unknown>;
     delete servers[gatewayName];
-    for (const { name, path } of lost) servers[name] = at(meaningOf(original.text, original.language), path);
+    for (const { name, path } of lost) setOwn(servers, name, at(meaningOf(original.text, original.language), path));
     findings.push(...lost.map(({ path }): Finding => ({ name: fullName(path), state: "changed", note: "put back" })));
   }
   return { edits, after: checkedAgainst(document, edits, wanted), findings };
+}
+
+/** Whatever the key is called: a TOML table has a prototype. */
+function setOwn(table: object, key: string, value: unknown): void {
+  Object.defineProperty(table, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
 /** Stdio servers that were in a place and are not any more. */

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { describeIssues } from "../../plain-issues.ts";
 import { parseServer } from "../server.ts";
 import { at, meaningOf, type Document } from "./document.ts";
+import { leftOutNote, renamedKey, sameKey, timeoutOf } from "./foreign-keys.ts";
 import { movingNotes } from "./moving.ts";
 import type { ClientName } from "./places.ts";
 import { wrapperLength } from "./prefix.ts";
@@ -23,26 +24,6 @@ export interface Imported {
   notes: string[];
 }
 
-/** Known here by another name, or in another unit. */
-const renamed: Record<string, [key: string, factor: number]> = {
-  startup_timeout_sec: ["connectionTimeoutMs", 1000],
-  startup_timeout_ms: ["connectionTimeoutMs", 1],
-  connectionTimeoutMs: ["connectionTimeoutMs", 1],
-  tool_timeout_sec: ["requestTimeoutMs", 1000],
-  requestTimeoutMs: ["requestTimeoutMs", 1],
-  timeout: ["requestTimeoutMs", 1],
-};
-const same: Record<string, string> = {
-  command: "command",
-  args: "args",
-  cwd: "cwd",
-  workingDirectory: "cwd",
-  url: "url",
-  httpUrl: "url",
-  serverUrl: "url",
-  headers: "headers",
-  http_headers: "headers",
-};
 const editorVariable =
   /\$\{(?:input:|command:|config:|workspaceFolder|userHome|pathSeparator|cwd\}|\/\}|file|line|selected|execPath|default)/;
 
@@ -64,7 +45,7 @@ export function importServers(
     if (refused !== undefined) return { name, path, refused, notes: [] };
     const raw = at(meaning, path);
     if (!isRecord(raw)) return { name, path, refused: "it is no object", notes: [] };
-    const taken = importServer(raw, client ?? (document.language === "toml" ? "codex" : undefined));
+    const taken = importServer(raw, document.file, client ?? (document.language === "toml" ? "codex" : undefined));
     const url = taken.server?.["url"];
     if (typeof url === "string" && leadsTo(url, gateway))
       return { name, path, refused: `${wayInNote}, no server`, notes: [] };
@@ -72,9 +53,9 @@ export function importServers(
   });
 }
 
-function importServer(raw: RawServer, client: ClientName | undefined): Omit<Imported, "name" | "path"> {
+function importServer(raw: RawServer, file: string, client: ClientName | undefined): Omit<Imported, "name" | "path"> {
   const notes: string[] = [];
-  const server = translateKeys(raw, notes);
+  const server = translateKeys(raw, notes, (value) => timeoutOf(value, raw, file, client));
   // Gemini has the newer transport under httpUrl, and means the older one by url.
   if (client === "gemini" && "url" in raw) server["type"] = "sse";
   const refuse = (refused: string) => ({ refused, notes });
@@ -103,15 +84,21 @@ function importServer(raw: RawServer, client: ClientName | undefined): Omit<Impo
   return refuse(describeIssues(checked.issues).join("; "));
 }
 
-function translateKeys(raw: RawServer, notes: string[]): RawServer {
+type ReadTimeout = (value: number) => { ms: number; note?: string };
+
+function translateKeys(raw: RawServer, notes: string[], readTimeout: ReadTimeout): RawServer {
   const server: RawServer = {};
-  const env: Record<string, unknown> = {};
+  // Keys of a user's choosing: an object without a prototype has them all.
+  const env = Object.create(null) as Record<string, unknown>;
   for (const [key, value] of Object.entries(raw)) {
-    const other = renamed[key];
-    if (other !== undefined && typeof value === "number") server[other[0]] = Math.round(value * other[1]);
-    else if (other !== undefined && typeof value === "bigint") server[other[0]] = Number(value) * other[1];
-    else if (same[key] === "headers") server["headers"] = { ...(server["headers"] as object), ...(value as object) };
-    else if (same[key] !== undefined) server[same[key]] = value;
+    const [other, alike] = [renamedKey(key), sameKey(key)];
+    if (other !== undefined && isNumeric(value)) server[other[0]] = Math.round(Number(value) * other[1]);
+    else if (key === "timeout" && isNumeric(value)) {
+      const { ms, note } = readTimeout(Number(value));
+      server["requestTimeoutMs"] = ms;
+      if (note !== undefined) notes.push(note);
+    } else if (alike === "headers") server["headers"] = { ...(server["headers"] as object), ...(value as object) };
+    else if (alike !== undefined) server[alike] = value;
     else if (key === "enabled" && typeof value === "boolean") server["enabled"] = value;
     else if (key === "disabled" && typeof value === "boolean") server["enabled"] = !value;
     else if (key === "env" && isRecord(value)) Object.assign(env, textsOf(value));
@@ -122,11 +109,15 @@ function translateKeys(raw: RawServer, notes: string[]): RawServer {
       server["headers"] = { ...(server["headers"] as object), ...variablesOf(value) };
     else if ((key === "type" || key === "transport") && value === "sse") server["type"] = "sse";
     else if (key === "type" || key === "transport") notes.push(...transportNote(value));
-    else notes.push(`${key} is not known to Holdfast and was left out`);
+    else notes.push(leftOutNote(key));
   }
   if (server["enabled"] === true) delete server["enabled"];
   if (Object.keys(env).length > 0) server["env"] = env;
   return server;
+}
+
+function isNumeric(value: unknown): value is number | bigint {
+  return typeof value === "number" || typeof value === "bigint";
 }
 
 /** stdio is what a command means, and streamable HTTP what a URL means; anything else is said. */

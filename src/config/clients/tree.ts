@@ -1,6 +1,4 @@
 /** A config file as a tree of values that know where in the text they stand, so that a change touches their bytes alone. */
-import { HoldfastError } from "../../errors.ts";
-
 /** Offsets into the text, in UTF-16 units; `end` is exclusive. */
 export interface Span {
   start: number;
@@ -41,26 +39,35 @@ export function lineOf(text: string, offset: number): number {
 /** Undefined when there is none; a key that is there twice means different things to different readers, so it is refused. */
 export function memberOf(node: Node | undefined, key: string): Member | undefined {
   if (node?.kind !== "object") return undefined;
-  const found = node.members.filter((member) => member.key === key);
-  if (found.length > 1)
-    throw new HoldfastError(
-      "client_config_invalid",
-      `the key "${key}" is there twice in one object; take one of the two out first`,
-    );
-  return found[0];
+  const [first, second] = node.members.filter((member) => member.key === key);
+  if (second !== undefined) throw twice(second);
+  return first;
 }
 
-/** The plain value; keys as own properties, whatever they are called. */
+function twice({ key, keySpan }: Member): SyntaxProblem {
+  return new SyntaxProblem(
+    `the key ${JSON.stringify(key)} is there twice in one object; remove one of the two first`,
+    keySpan.start,
+  );
+}
+
+/** In an object and all below it. */
+export function refuseRepeatedKeys(node: Node): void {
+  if (node.kind === "array") for (const item of node.items) refuseRepeatedKeys(item);
+  if (node.kind !== "object") return;
+  const seen = new Set<string>();
+  for (const member of node.members) {
+    if (seen.has(member.key)) throw twice(member);
+    seen.add(member.key);
+    refuseRepeatedKeys(member.value);
+  }
+}
+
+/** The plain value; its objects have no prototype, so that a key may be called anything. */
 export function valueOf(node: Node): unknown {
   if (node.kind === "array") return node.items.map(valueOf);
   if (node.kind !== "object") return node.value;
-  const result: Record<string, unknown> = {};
-  for (const { key, value } of node.members)
-    Object.defineProperty(result, key, {
-      value: valueOf(value),
-      enumerable: true,
-      configurable: true,
-      writable: true,
-    });
+  const result = Object.create(null) as Record<string, unknown>;
+  for (const { key, value } of node.members) result[key] = valueOf(value);
   return result;
 }

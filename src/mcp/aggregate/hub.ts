@@ -227,7 +227,7 @@ export class Hub {
       statusOf(server, {
         starter,
         pool,
-        launch: launches[server.name],
+        launch: Object.hasOwn(launches, server.name) ? launches[server.name] : undefined,
         login: this.#bearers.of(server)?.problem,
       }),
     );
