@@ -2,6 +2,7 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { becomeGuard } from "../contain/become-guard.ts";
+import { ownArguments } from "../contain/caller.ts";
 import type { TreeLimits } from "../contain/limit-watch.ts";
 import { programDirectory } from "../contain/programs.ts";
 import { HoldfastError } from "../errors.ts";
@@ -35,7 +36,8 @@ interface RunOptions {
   killWith: number | undefined;
   limits: TreeLimits;
   command: string;
-  args: string[];
+  /** How many arguments it has. */
+  argumentCount: number;
 }
 
 function whole(option: string, text: string | undefined): number {
@@ -50,7 +52,7 @@ function parseRunArguments(words: readonly string[]): RunOptions | "help" {
     killWith: undefined,
     limits: {},
     command: "",
-    args: [],
+    argumentCount: 0,
   };
   let at = 0;
   for (; at < words.length; at += 1) {
@@ -68,11 +70,13 @@ function parseRunArguments(words: readonly string[]): RunOptions | "help" {
   const [command, ...args] = words.slice(words[at] === "--" ? at + 1 : at);
   if (command === undefined)
     throw new HoldfastError("usage", "run: no command (holdfast run -- COMMAND [ARGUMENT]...)");
-  return { ...options, command, args };
+  return { ...options, command, argumentCount: args.length };
 }
 
 /** Undefined when a shell would find and run the program, else the exit code and words that a shell would give. */
 function programProblem(command: string, path: string): { code: 126 | 127; problem: string } | undefined {
+  // Not the bytes that are meant: whether there is such a program is told by the guard.
+  if (`${command}${path}`.includes("\uFFFD")) return undefined;
   const candidates = command.includes("/")
     ? [command]
     : path.split(delimiter).map((directory) => join(directory || ".", command));
@@ -112,6 +116,7 @@ export function run(words: readonly string[]): number {
     process.stderr.write(`holdfast run: ${wrong.problem}\n`);
     return wrong.code;
   }
-  const { termGraceMs, killWith, limits, command, args } = options;
-  return becomeGuard({ command, args, termGraceMs, killWith, limits, programDirectory: programDirectory() });
+  const { termGraceMs, killWith, limits, command, argumentCount } = options;
+  const [bytes = Buffer.from(command), ...args] = ownArguments(argumentCount + 1);
+  return becomeGuard({ command: bytes, args, termGraceMs, killWith, limits, programDirectory: programDirectory() });
 }

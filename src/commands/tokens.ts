@@ -1,11 +1,12 @@
 /** `holdfast tokens`: who may call, and what. Works on the state directory's files; a running gateway notices at once. */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { HoldfastError } from "../errors.ts";
 import { tokenScopes, type TokenScope } from "../keeper/protocol/messages.ts";
 import { statePaths, type StatePaths } from "../keeper/state-directory.ts";
 import { addToken, findTokens, readFirstToken, revokeToken } from "../keeper/tokens/token-files.ts";
 import type { CommandContext } from "./context.ts";
 import { printJson, printLines, time } from "./print.ts";
+import { makeDirectory } from "../make-directory.ts";
 
 export interface AddOptions {
   /** Comma-separated. */
@@ -19,7 +20,7 @@ export async function addTokenCommand(context: CommandContext, name: string, opt
   const scopes = parseScopes(options.scopes);
   const expiresAt = options.expires === undefined ? null : parseExpiry(options.expires, now);
   const paths = statePaths(context.state);
-  mkdirSync(paths.tokens, { recursive: true, mode: 0o700 });
+  makeDirectory(paths.tokens);
   const { record, token } = addToken(paths, { name, scopes, expiresAt }, now);
   if (context.json) printJson({ id: record.id, name, scopes: record.scopes, expiresAt, token });
   else {

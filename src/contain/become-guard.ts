@@ -4,23 +4,27 @@
  * where one may be made.
  */
 import { randomBytes } from "node:crypto";
+import { constants } from "node:os";
 import { isatty } from "node:tty";
 import { HoldfastError } from "../errors.ts";
-import { closeDescriptor, hasHungUp, inheritablePipe, openPidfd, renumber } from "./ffi.ts";
+import { ignoredByCaller, ownEnvironment } from "./caller.ts";
+import { environmentEntries, openCommandImage, type Text } from "./command-image.ts";
+import { closeDescriptor, hasHungUp, inheritablePipe, openPidfd, renumber, signalAtParentsEnd } from "./ffi.ts";
 import type { TreeLimits } from "./limit-watch.ts";
-import { markerOf } from "./marker.ts";
+import { markerOf, markerVariable } from "./marker.ts";
 import { pageBytes, readProcess } from "./processes.ts";
-import { installProgram, programImage } from "./programs.ts";
+import { installProgram, keepProgramsOverExec, programImage } from "./programs.ts";
 import { makeRunGroup } from "./run-group.ts";
-import { scriptPath, shellFor } from "./shell.ts";
+import { outerMarker, scriptPath, shell, shellEnvironment } from "./shell.ts";
+import { guardVariable } from "./subreaper.ts";
 
 /** As run.sh names them; dash knows single-digit descriptors only. */
-const descriptors = { self: 5, killWith: 6, lifeRead: 7, lifeWrite: 8, caller: 9 };
+const descriptors = { image: 3, self: 5, killWith: 6, lifeRead: 7, lifeWrite: 8, caller: 9 };
 
 export interface GuardRequest {
   /** The program as the caller named it; the shell finds it along PATH again. */
-  command: string;
-  args: readonly string[];
+  command: Text;
+  args: readonly Text[];
   /** From SIGTERM to the kill. */
   termGraceMs: number;
   /** Another process whose end ends the tree too. */
@@ -30,16 +34,26 @@ export interface GuardRequest {
   programDirectory: string;
 }
 
-/** The caller's pidfd. Throws when the caller is gone already, and on kernels that have none. */
-function watchCaller(): number {
+/**
+ * The caller's pidfd. Throws when the caller is gone already, and on kernels that have none. A caller outside of our pid
+ * namespace has no number here: then the kernel sends SIGTERM at its end, and undefined is returned.
+ */
+function watchCaller(): number | undefined {
   const caller = process.ppid;
+  if (caller === 0) {
+    signalAtParentsEnd(constants.signals.SIGTERM);
+    return undefined;
+  }
   const pidfd = openPidfd(caller);
   // Handed to another parent meanwhile, or both pipes without a peer: whoever called is not there any more.
   const orphaned = process.ppid !== caller || (hasHungUp(0) && hasHungUp(1));
   if (orphaned) throw new HoldfastError("gateway_lost", "the process that called is gone; nothing was started");
-  if (pidfd < 0)
-    throw new HoldfastError("unsupported_platform", "holdfast run needs pidfds, which Linux has since 5.3");
+  if (pidfd < 0) throw needsPidfds();
   return pidfd;
+}
+
+function needsPidfds(): HoldfastError {
+  return new HoldfastError("unsupported_platform", "holdfast run needs pidfds, which Linux has since 5.3");
 }
 
 /** Never returns. Throws when something is missing; then nothing was started. */
@@ -50,15 +64,22 @@ export function becomeGuard(request: GuardRequest): never {
       `holdfast run works on Linux; there is no fence for ${process.platform} yet`,
     );
   }
-  const environment = Object.fromEntries(Object.entries(process.env).map(([name, value]) => [name, value ?? ""]));
-  const shell = shellFor(environment);
-  const launcher = installProgram(request.programDirectory, "launcher");
-  const sentinel = installProgram(request.programDirectory, "sentinel");
+  const [launcher = "", sentinel = "", executor = ""] = (["launcher", "sentinel", "executor"] as const).map((name) =>
+    installProgram(request.programDirectory, name),
+  );
   const marker = markerOf("run", `${process.pid.toString(36)}${randomBytes(6).toString("hex")}`);
   const caller = watchCaller();
   const self = openPidfd(process.pid);
+  if (self < 0) throw needsPidfds();
   const group = runGroup(request);
   const killWith = request.killWith === undefined ? undefined : pidfdOf(request.killWith);
+  const deaf = ignoredByCaller();
+  const image = openCommandImage({
+    argv: [request.command, ...request.args],
+    environment: environmentEntries(ownEnvironment(), { [guardVariable]: undefined, [markerVariable]: marker }),
+    ignoredSignals: deaf.map((name) => constants.signals[`SIG${name}` as const]),
+  });
+  keepProgramsOverExec();
   // From here on nothing of Node may be used but execve: these numbers may have been its own.
   const [lifeRead, lifeWrite] = inheritablePipe();
   const terminal = isatty(0) || isatty(1) || isatty(2) ? "1" : "0";
@@ -70,24 +91,29 @@ export function becomeGuard(request: GuardRequest): never {
     scriptPath("run-guard.sh"),
     launcher,
     sentinel,
+    executor,
     ...group,
     marker,
     String(request.termGraceMs),
     terminal,
+    deaf.join(" "),
     String(request.limits.processesMax ?? 0),
-    String(Math.ceil((request.limits.memoryBytesMax ?? 0) / pageBytes)),
-    request.command,
-    ...request.args,
+    String(Math.ceil((request.limits.memoryBytesMax ?? 0) / pageBytes())),
+    String(pageBytes() / 1024),
+    // Only for people who look at ps.
+    ...[request.command, ...request.args].map((word) => Buffer.from(word).toString()),
   ];
+  renumber(image, descriptors.image);
   renumber(lifeRead, descriptors.lifeRead);
   renumber(lifeWrite, descriptors.lifeWrite);
-  renumber(caller, descriptors.caller);
+  // The sentinel waits for two processes; without a number of the caller both are this one.
+  renumber(caller ?? self, descriptors.caller);
   renumber(self, descriptors.self);
   if (killWith !== undefined) renumber(killWith, descriptors.killWith);
   // A second write end that stays open somewhere would keep the life line from ever ending.
   closeDescriptor(lifeRead);
   closeDescriptor(lifeWrite);
-  process.execve(launcher, words, { ...environment, SHELL_OF_GUARD: shell });
+  process.execve(launcher, words, shellEnvironment(outerMarker()));
   throw new HoldfastError("internal", "execve returned");
 }
 

@@ -7,41 +7,51 @@ import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { HoldfastError } from "../errors.ts";
+import { environmentEntries, type ImageFormat } from "./command-image.ts";
 import { ownCgroupDirectory } from "./cgroup-mount.ts";
 import { isPopulated, killCgroup, pidsIn, removeCgroup, subtree } from "./cgroup-tree.ts";
 import { delegateControllers, kernelExcess, setKernelLimits, withdrawControllers } from "./kernel-limits.ts";
 import type { TreeLimits } from "./limit-watch.ts";
 import { markerOf, markerVariable, scanMarkersSoon } from "./marker.ts";
 import { childrenOf, isAlive, readProcess, type ProcessInfo } from "./processes.ts";
-import { shellFor } from "./shell.ts";
+import { shell } from "./shell.ts";
 import { killAll, signalProcess } from "./signals.ts";
-import { spawnDetached } from "./spawning.ts";
+import { imageDescriptor, spawnDetached } from "./spawning.ts";
+import { guardVariable } from "./subreaper.ts";
 import type { ContainedProcess, Container, Containment, LeaderExit, SpawnRequest } from "./types.ts";
 import { untilTrue } from "./wait.ts";
 
-/** Where there is no joiner for the processor: joins the leaf, then becomes the command. */
+/** Where there is no joiner for the processor: joins the leaf, then becomes the executor. */
 const joinScript = 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"';
 /** Time for the kernel to take down what one stroke has hit. */
 const strokeMs = 100;
 /** Time for the joiner to end after the command. */
 const joinGraceMs = 1000;
 
+export interface JoinPrograms {
+  /** Undefined where none is written for the processor. */
+  joiner: string | undefined;
+  /** The words that start the executor. */
+  executor: readonly string[];
+  format: ImageFormat;
+}
+
 class CgroupContainer implements Container {
   readonly runId: string;
   readonly name: string;
   readonly #ownerId: string;
-  readonly #joiner: string | undefined;
+  readonly #programs: JoinPrograms;
   #child: ChildProcess | undefined;
   #childEnded = true;
   #leader: number | undefined;
   #limits: TreeLimits = {};
   #ending: Promise<ProcessInfo[]> | undefined;
 
-  constructor(directory: string, ownerId: string, runId: string, joiner: string | undefined) {
+  constructor(directory: string, ownerId: string, runId: string, programs: JoinPrograms) {
     this.runId = runId;
     this.name = directory;
     this.#ownerId = ownerId;
-    this.#joiner = joiner;
+    this.#programs = programs;
   }
 
   holdLimits(limits: TreeLimits): void {
@@ -59,13 +69,15 @@ class CgroupContainer implements Container {
       throw new HoldfastError("spawn_failed", `cannot make the cgroup ${this.name}`, { cause });
     }
     setKernelLimits(this.name, this.#limits);
-    const env = { ...request.env, [markerVariable]: markerOf(this.#ownerId, this.runId) };
-    const [file = "", ...args] = this.#command(shellFor(env), request);
-    const child = await spawnDetached(file, args, { ...request, env }, [
-      request.stdin ?? "pipe",
-      request.stdout ?? "pipe",
-      request.stderr ?? "pipe",
-    ]);
+    const marker = markerOf(this.#ownerId, this.runId);
+    const child = await spawnDetached({
+      line: this.#line(request),
+      shellVariables: { [markerVariable]: marker },
+      request,
+      environment: environmentEntries(request.env, { [guardVariable]: undefined, [markerVariable]: marker }),
+      between: ["ignore", "ignore"],
+      format: this.#programs.format,
+    });
     this.#childEnded = false;
     const leaderExit = new Promise<LeaderExit>((resolve) => {
       child.once("exit", (code, signal) => {
@@ -86,11 +98,11 @@ class CgroupContainer implements Container {
     return this.#leader;
   }
 
-  /** Nothing of the run ever lives outside of its leaf. */
-  #command(shell: string, { command, args }: SpawnRequest): string[] {
-    if (this.#joiner === undefined) return [shell, "-c", joinScript, "sh", this.name, command, ...args];
-    // The shell finds the command along PATH and says what is wrong with it.
-    return [this.#joiner, this.name, shell, "-c", 'exec "$@"', "sh", command, ...args];
+  /** Nothing of the run ever lives outside of its leaf. What follows the executor is only for people who look at ps. */
+  #line({ command, args }: SpawnRequest): string[] {
+    const { joiner, executor } = this.#programs;
+    const words = [this.name, ...executor, String(imageDescriptor), command, ...args];
+    return joiner === undefined ? [shell, "-c", joinScript, "sh", ...words] : [joiner, ...words];
   }
 
   members(): ProcessInfo[] {
@@ -158,7 +170,7 @@ export class CgroupContainment implements Containment {
   readonly #base: string;
   readonly #fence: string;
 
-  readonly #joiner: string | undefined;
+  readonly #programs: JoinPrograms;
   /** What this epoch has given to whose children, from the top. */
   readonly #delegated: [string, string[]][] = [];
   readonly #controllers: ControllerNames;
@@ -167,12 +179,12 @@ export class CgroupContainment implements Containment {
     base: string,
     ownerId: string,
     epoch: number,
-    joiner: string | undefined,
+    programs: JoinPrograms,
     controllers: ControllerNames,
   ) {
     this.#controllers = controllers;
     this.#ownerId = ownerId;
-    this.#joiner = joiner;
+    this.#programs = programs;
     this.#base = base;
     this.#fence = join(base, fenceName(ownerId, epoch));
     // Outside of the fence, which it kills; not the base, which may hold no process while its children have controllers.
@@ -180,18 +192,18 @@ export class CgroupContainment implements Containment {
   }
 
   /**
-   * Makes the fence and moves this process into it, or says why this machine will not have it. `joiner`: path of the
-   * program, where there is one for the processor. `controllers`: other ones than those of the limits, for tests.
+   * Makes the fence and moves this process into it, or says why this machine will not have it. `controllers`: other ones
+   * than those of the limits, for tests.
    */
   static open(
     ownerId: string,
     epoch: number,
-    joiner: string | undefined,
+    programs: JoinPrograms,
     controllers?: ControllerNames,
   ): CgroupContainment | { reason: string } {
     const own = ownCgroupDirectory();
     if ("reason" in own) return own;
-    const containment = new CgroupContainment(own.directory, ownerId, epoch, joiner, controllers);
+    const containment = new CgroupContainment(own.directory, ownerId, epoch, programs, controllers);
     try {
       containment.#enter();
       return containment;
@@ -202,7 +214,7 @@ export class CgroupContainment implements Containment {
   }
 
   create(runId: string): Container {
-    return new CgroupContainer(join(this.#fence, "runs", runId), this.#ownerId, runId, this.#joiner);
+    return new CgroupContainer(join(this.#fence, "runs", runId), this.#ownerId, runId, this.#programs);
   }
 
   async sweep(boundMs: number): Promise<string[]> {

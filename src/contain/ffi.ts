@@ -10,9 +10,10 @@ interface SystemCalls {
   waitpid(pid: number, status: number[] | null, options: number): number;
   close(descriptor: number): number;
   dup2(from: number, to: number): number;
+  memfdCreate(name: string, flags: number): number;
   pipe(ends: number[]): number;
   hasHungUp(descriptor: number): boolean;
-  closeOnExec(descriptor: number): void;
+  setCloseOnExec(descriptor: number, isClosed: boolean): void;
   pidfdOpen(pid: number): number;
   pidfdSendSignal(pidfd: number, signal: number): number;
   ioctl(descriptor: number, request: number, argument: Buffer): number;
@@ -20,6 +21,7 @@ interface SystemCalls {
 
 /** From include/uapi/linux/prctl.h. */
 const prSetChildSubreaper = 36;
+const prSetParentDeathSignal = 1;
 /** Numbers of the generic table; x86-64 and arm64 agree on everything added since 2019. */
 const sysPidfdSendSignal = 424;
 const sysPidfdOpen = 434;
@@ -27,6 +29,9 @@ const wNoHang = 1;
 /** F_SETFD with FD_CLOEXEC, from include/uapi/asm-generic/fcntl.h. */
 const fSetFd = 2;
 const fdCloseOnExec = 1;
+/** MFD_CLOEXEC, MFD_NOEXEC_SEAL and MFD_EXEC, from include/uapi/linux/memfd.h; the last two since Linux 6.3. */
+const memfdCloseOnExec = 0x1;
+const memfdFlags = { data: 0x8, program: 0x10 };
 /** POLLERR | POLLHUP: the other end of a pipe or socket is closed. */
 const pollHungUp = 0x8 | 0x10;
 /** From include/uapi/asm-generic/ioctls.h, which x86-64 and arm64 share. */
@@ -50,8 +55,9 @@ function systemCalls(): SystemCalls {
     waitpid: libc.func("int waitpid(int pid, _Out_ int *status, int options)"),
     close: libc.func("int close(int)"),
     dup2: libc.func("int dup2(int, int)"),
+    memfdCreate: libc.func("int memfd_create(const char *name, unsigned int flags)"),
     pipe: libc.func("int pipe(_Out_ int *ends)"),
-    closeOnExec: (descriptor) => void fcntl(descriptor, fSetFd, "int", fdCloseOnExec),
+    setCloseOnExec: (descriptor, isClosed) => void fcntl(descriptor, fSetFd, "int", isClosed ? fdCloseOnExec : 0),
     hasHungUp(descriptor) {
       const asked = Buffer.alloc(8); // struct pollfd: descriptor, events, revents
       asked.writeInt32LE(descriptor, 0);
@@ -70,6 +76,12 @@ function systemCalls(): SystemCalls {
 export function becomeSubreaper(): void {
   if (systemCalls().prctl(prSetChildSubreaper, 1, 0, 0, 0) !== 0)
     throw new Error("prctl(PR_SET_CHILD_SUBREAPER) failed");
+}
+
+/** Has the kernel send a signal when the parent of this process ends, also one in another pid namespace. Survives execve. */
+export function signalAtParentsEnd(signal: number): void {
+  if (systemCalls().prctl(prSetParentDeathSignal, signal, 0, 0, 0) !== 0)
+    throw new Error("prctl(PR_SET_PDEATHSIG) failed");
 }
 
 /** Takes one dead child off the table. Never call it with -1: that would steal libuv's own exit events. */
@@ -102,6 +114,17 @@ export function inheritablePipe(): [number, number] {
   return [ends[0] ?? -1, ends[1] ?? -1];
 }
 
+/** A file in memory without a name, close-on-exec. `use`: whether it may be executed. */
+export function memoryFile(name: string, use: "data" | "program" = "data"): number {
+  const kernel = systemCalls();
+  const descriptor = kernel.memfdCreate(name, memfdCloseOnExec | memfdFlags[use]);
+  if (descriptor !== -1) return descriptor;
+  // An older kernel knows neither flag, and lets every such file be executed.
+  const plain = kernel.memfdCreate(name, memfdCloseOnExec);
+  if (plain === -1) throw new Error("memfd_create is refused here");
+  return plain;
+}
+
 /** Whether nobody holds the other end of this pipe or socket any more. False for files and terminals. */
 export function hasHungUp(descriptor: number): boolean {
   return systemCalls().hasHungUp(descriptor);
@@ -112,7 +135,12 @@ export function hasHungUp(descriptor: number): boolean {
  * are inherited otherwise, and a shell whose master lives on in a stranger is never hung up.
  */
 export function closeOnExec(descriptor: number): void {
-  systemCalls().closeOnExec(descriptor);
+  systemCalls().setCloseOnExec(descriptor, true);
+}
+
+/** Lets one descriptor survive execve. */
+export function inheritDescriptor(descriptor: number): void {
+  systemCalls().setCloseOnExec(descriptor, false);
 }
 
 /** Keeps every descriptor of this process but the first three out of what it will start, whoever opened or left it open. */

@@ -1,11 +1,12 @@
-# One run's guard on the `subreaper` tier: sh guard.sh TREE_SH MARKER COMMAND [ARGUMENT]...
+# One run's guard on the `subreaper` tier: sh guard.sh TREE_SH EXECUTOR MARKER COMMAND [ARGUMENT]...
+# Descriptor 5 is the command's image, from which EXECUTOR starts it; the words here are only for people who look at ps.
 # The launcher made this shell a child subreaper, so every orphan of the run is handed to it. Descriptor 3 is the life
 # line to the owner: it says "guard <its pid> <pid of the
 # watcher>", "started <pid of the command>" and "leader <exit code>", it hears "end" when the owner has
 # seen the tree empty, and its end of file means that the owner is gone.
 . "$1"
-marker=$2
-shift 2
+executor=$2 marker=$3
+shift 3
 # Not an empty action: a trap that ignores would be inherited by the run.
 trap : TERM INT HUP QUIT USR1 USR2 PIPE
 start_of $$
@@ -21,7 +22,6 @@ guard_lives() {
 watch() {
   # Ignored here, so that a signal meant for the run's group cannot end the watcher or cut its read short.
   trap '' TERM INT HUP QUIT USR1 USR2 PIPE
-  PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH
   read -r watcher rest </proc/self/stat
   while read -r word <&3; do
     [ "$word" = end ] && exit 0
@@ -41,7 +41,7 @@ watch() {
 }
 # The shell's own remarks ("Killed") are not the run's: only the run writes to the run's stderr.
 exec 4>&2 2>/dev/null
-watch </dev/null >/dev/null 4>&- &
+watch </dev/null >/dev/null 4>&- 5<&- &
 watcher=$!
 echo "guard $$ $watcher" >&3
 
@@ -53,9 +53,10 @@ unset HOLDFAST_GUARD
 (
   read -r leader rest </proc/self/stat
   echo "started $leader" >&3
-  exec "$@" 2>&4 3>&- 4>&-
+  exec "$executor" 5 "$@" 2>&4 3>&- 4>&-
 )
 code=$?
+exec 5<&-
 echo "leader $code" >&3
 # While it waits, the shell takes the dead off the table; the watcher ends when the tree is empty.
 while kill -0 $watcher 2>/dev/null; do wait $watcher; done

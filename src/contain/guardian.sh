@@ -5,7 +5,6 @@
 . "$1"
 marker=$2 fence=$3 home=$4
 trap '' TERM INT HUP QUIT USR1 USR2 PIPE
-PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH
 cd /
 [ "$home" = - ] || echo $$ >"$home/cgroup.procs" || exit 3
 echo ready

@@ -1,13 +1,15 @@
 /** The little programs of programs.ts as machine code, for each architecture. Words of one comment belong together. */
 
+import { executorCode } from "./machine-code-executor.ts";
 import { pumpCode } from "./machine-code-pump.ts";
 
-export type ProgramName = "joiner" | "launcher" | "pump" | "sentinel";
+export type ProgramName = "executor" | "joiner" | "launcher" | "pump" | "sentinel";
 
 export const machineCode: Record<string, { machine: number; programs: Record<ProgramName, string> }> = {
   x64: {
     machine: 62,
     programs: {
+      executor: executorCode.x64,
       joiner: [
         "4889e3 488b7b10 be00000900 b802000000 0f05", // rbx = rsp; open(argv[1], O_DIRECTORY | O_CLOEXEC)
         "4189c4 85c0 0f884f010000", // r12 = the leaf; or fail
@@ -57,6 +59,7 @@ export const machineCode: Record<string, { machine: number; programs: Record<Pro
     machine: 183,
     // Words as objdump prints them: the bytes are stored in the other order.
     programs: {
+      executor: executorCode.arm64,
       joiner: [
         "910003f3 92800c60 f9400a61 d2880002 f2a00102 d2800708 d4000001", // x19 = sp; openat(AT_FDCWD, argv[1], …)
         "aa0003f4 37f80b80 d10183ff", // x20 = the leaf; or fail

@@ -1,14 +1,14 @@
-# Stands between a host that uses the library and the guard: sh outer.sh TREE_SH SHELL LAUNCHER GUARD_SH MARKER COMMAND...
+# Stands between a host that uses the library and the guard: sh outer.sh TREE_SH LAUNCHER GUARD_SH EXECUTOR MARKER COMMAND...
 # A host that is no subreaper itself could not take over the tree of a guard that is killed; this shell can. Its own death
-# the host sees, and closes the guard's life line (descriptor 3).
+# the host sees, and closes the guard's life line (descriptor 3). Descriptor 5 is for the guard.
 . "$1"
-tree_functions=$1 shell=$2 launcher=$3 guard_script=$4 marker=$5
-shift 5
+tree_functions=$1 launcher=$2 guard_script=$3
+shift 3
 trap : TERM INT HUP QUIT USR1 USR2 PIPE
 exec 4<&0
-"$launcher" "$shell" "$guard_script" "$tree_functions" "$marker" "$@" <&4 4<&- &
+"$launcher" /bin/sh "$guard_script" "$tree_functions" "$@" <&4 4<&- &
 guard=$!
-exec 3>&- 4<&- </dev/null >/dev/null 2>&1
+exec 3>&- 4<&- 5<&- </dev/null >/dev/null 2>&1
 wait $guard
 code=$?
 while kill -0 $guard; do

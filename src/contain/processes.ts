@@ -1,5 +1,6 @@
 /** Reads the live process table. A process is named by pid, start time and boot id; a bare pid never names anything. */
 import { readFileSync, readdirSync } from "node:fs";
+import { endianness } from "node:os";
 import { spareDescriptors } from "./spare-descriptors.ts";
 
 export interface ProcessIdentity {
@@ -33,8 +34,25 @@ export interface ProcessInfo {
 const kernelThreadFlag = 0x0020_0000;
 /** Ticks of `startTime` per second: USER_HZ is 100 on every architecture that Node runs on. */
 const ticksPerSecond = 100;
-/** Page size for the resident set in stat; 4 KiB but where the kernel says otherwise through smaps (not asked: display only). */
-export const pageBytes = 4096;
+/** AT_PAGESZ of the auxiliary vector: pairs of a key and a value, 8 bytes each on the processors that Node runs on. */
+const pageSizeKey = 6n;
+
+/** The page size in this auxiliary vector; that of most machines where it has none. */
+export function pageSizeIn(vector: Uint8Array): number {
+  const bytes = Buffer.from(vector);
+  const isLittle = endianness() === "LE";
+  const word = (at: number) => (isLittle ? bytes.readBigUInt64LE(at) : bytes.readBigUInt64BE(at));
+  for (let at = 0; at + 16 <= bytes.length; at += 16) if (word(at) === pageSizeKey) return Number(word(at + 8));
+  return 4096;
+}
+
+let knownPageBytes: number | undefined;
+
+/** The unit of every memory figure in stat and statm: 4, 16 or 64 KiB, as the kernel was built. */
+export function pageBytes(): number {
+  knownPageBytes ??= pageSizeIn(readFileSync("/proc/self/auxv"));
+  return knownPageBytes;
+}
 
 let knownBootId: string | undefined;
 
@@ -69,7 +87,7 @@ export function readProcess(pid: number): ProcessInfo | undefined {
     isKernelThread: (Number(fields[6]) & kernelThreadFlag) !== 0,
     threads: Number(fields[17]),
     startTime: fields[19] ?? "0",
-    rssBytes: Number(fields[21]) * pageBytes,
+    rssBytes: Number(fields[21]) * pageBytes(),
     cpuMs: ((Number(fields[11]) + Number(fields[12])) * 1000) / ticksPerSecond,
   };
 }

@@ -1,6 +1,8 @@
 /**
- * Four programs of 250 to 550 bytes, written out at run time, for what a shell cannot do and a Node start (40 ms, 40 MB)
- * is too dear for.
+ * Five programs of 250 to 550 bytes, written out at run time, for what a shell cannot do and a Node start (40 ms, 40 MB)
+ * is too expensive for.
+ *
+ * executor: becomes the command that a descriptor describes (machine-code-executor.ts).
  *
  * launcher: prctl(PR_SET_CHILD_SUBREAPER = 36, 1); every signal to its default (Node leaves SIGPIPE ignored, a shell leaves
  * SIGINT ignored in what it starts in the background); execve(argv[1], argv + 1, environment); exit 126 or 127.
@@ -15,10 +17,22 @@
  * sentinel: sleeps until descriptor 9 or 5 is readable (a pidfd is, when its process ends); for 9 it writes "gone\n" to
  * descriptor 8, for 5 it writes "1" to descriptor 3, where that is open: the cgroup.kill of what is to end then.
  */
-import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  lstatSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { basename, isAbsolute, join } from "node:path";
 import { HoldfastError } from "../errors.ts";
+import { makeDirectory } from "../make-directory.ts";
+import { inheritDescriptor, memoryFile } from "./ffi.ts";
 import { machineCode, type ProgramName } from "./machine-code.ts";
 
 function codeOf(arch: string, name: ProgramName): Buffer | undefined {
@@ -64,24 +78,75 @@ export function programDirectory(): string {
   return join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "holdfast", "bin");
 }
 
-/** Writes the program into a directory of ours, once; returns its path. */
+/** Programs that no directory would take, by directory and name: descriptors that stay open as long as this process. */
+const inMemory = new Map<string, string>();
+
+/**
+ * Returns a path under which the program can be run: in `directory` (written there once), else in the user's runtime
+ * directory, else in memory, where it exists as long as this process. So no home that can be written to, or executed
+ * from, is needed.
+ */
 export function installProgram(directory: string, name: ProgramName): string {
   const image = programImage(process.arch, name);
   if (image === undefined) {
     const message = `no ${name} for ${process.arch}: the subreaper tier is built for x64 and arm64`;
     throw new HoldfastError("unsupported_platform", message);
   }
-  const path = join(directory, name);
-  try {
-    if (readFileSync(path).equals(image)) return path;
-  } catch {
-    // not there yet
+  const key = join(directory, name);
+  const known = inMemory.get(key);
+  if (known !== undefined) return known;
+  const runtime = process.env["XDG_RUNTIME_DIR"] ?? "";
+  const places = isAbsolute(runtime) ? [directory, join(runtime, "holdfast", "bin")] : [directory];
+  for (const place of places) {
+    try {
+      return placeProgram(place, name, image);
+    } catch {
+      // Missing, read-only, full, noexec or somebody else's: the next place is tried.
+    }
   }
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  // Written beside and renamed: a run that starts meanwhile never sees half a program.
-  const fresh = `${path}.${process.pid}`;
-  writeFileSync(fresh, image, { mode: 0o700 });
-  chmodSync(fresh, 0o700);
-  renameSync(fresh, path);
+  const descriptor = memoryFile(`holdfast-${name}`, "program");
+  writeSync(descriptor, image);
+  const path = `/proc/${process.pid}/fd/${descriptor}`;
+  inMemory.set(key, path);
   return path;
+}
+
+/** Lets the programs in memory be found after this process has become another one. */
+export function keepProgramsOverExec(): void {
+  for (const path of inMemory.values()) inheritDescriptor(Number(basename(path)));
+}
+
+/** The path of the program in this directory. Throws when it cannot be written there, or not be run from there. */
+function placeProgram(directory: string, name: ProgramName, image: Buffer): string {
+  const path = join(directory, name);
+  if (!isOursAlone(directory)) makeDirectory(directory);
+  if (!isOursAlone(directory)) throw new Error(`others can write to ${directory}`);
+  if (!holds(path, image)) {
+    // Written beside and renamed: a run that starts meanwhile never sees half a program.
+    const fresh = `${path}.${process.pid}`;
+    try {
+      writeFileSync(fresh, image, { mode: 0o700 });
+      chmodSync(fresh, 0o700);
+      renameSync(fresh, path);
+    } catch (cause) {
+      rmSync(fresh, { force: true });
+      throw cause;
+    }
+  }
+  // On a file system that is mounted noexec the kernel says so here.
+  accessSync(path, constants.X_OK);
+  return path;
+}
+
+function isOursAlone(directory: string): boolean {
+  const info = lstatSync(directory, { throwIfNoEntry: false });
+  return info?.isDirectory() === true && info.uid === process.geteuid?.() && (info.mode & 0o022) === 0;
+}
+
+function holds(path: string, image: Buffer): boolean {
+  try {
+    return readFileSync(path).equals(image);
+  } catch {
+    return false; // not there yet
+  }
 }

@@ -1,10 +1,10 @@
-# The guard of `holdfast run`: sh run-guard.sh TREE_SH JOINER GROUP MARKER GRACE_MS LIMIT_PIDS LIMIT_PAGES COMMAND
-# [ARGUMENT]...
-# A subreaper by the launcher. Descriptor 7 is the life line: a line names a signal for the tree, or says "gone" when the
+# The guard of `holdfast run`: sh run-guard.sh TREE_SH EXECUTOR JOINER GROUP MARKER GRACE_MS LIMIT_PIDS LIMIT_PAGES
+# PAGE_KIB COMMAND [ARGUMENT]...
+# A subreaper by the launcher. Descriptor 3 is the command's image, from which EXECUTOR starts it; descriptor 7 is the life line: a line names a signal for the tree, or says "gone" when the
 # caller ended; its end of file means that the process which the caller knows was killed.
 . "$1"
-joiner=$2 group=$3 marker=$4 grace=$5 limit_pids=$6 limit_pages=$7
-shift 7
+executor=$2 joiner=$3 group=$4 marker=$5 grace=$6 limit_pids=$7 limit_pages=$8 page_kib=$9
+shift 9
 trap : TERM INT HUP QUIT USR1 USR2 PIPE
 start_of $$
 guard_start=$start
@@ -52,7 +52,7 @@ hold_limits() {
     [ "$limit_pids" -gt 0 ] && [ $count -gt "$limit_pids" ] && break
     [ "$limit_pages" -gt 0 ] && [ $pages -gt "$limit_pages" ] && break
   done
-  echo "holdfast run: limit exceeded: $count processes, $((pages * 4)) KiB; the tree is ended" >&4
+  echo "holdfast run: limit exceeded: $count processes, $((pages * page_kib)) KiB; the tree is ended" >&4
   end_all
 }
 
@@ -65,10 +65,9 @@ guard_lives() {
 
 watch() {
   trap '' TERM INT HUP QUIT USR1 USR2 PIPE
-  PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH
   read -r spare rest </proc/self/stat
-  if [ "$limit_pids" -gt 0 ] || [ "$limit_pages" -gt 0 ]; then hold_limits 7<&- & fi
-  exec 4>&-
+  if [ "$limit_pids" -gt 0 ] || [ "$limit_pages" -gt 0 ]; then hold_limits 3<&- 7<&- & fi
+  exec 3<&- 4>&-
   started='' asked=''
   while read -r word <&7; do
     case $word in
@@ -101,8 +100,8 @@ watch </dev/null >/dev/null &
 watcher=$!
 HOLDFAST_RUN=$marker
 export HOLDFAST_RUN
-[ "$group" = - ] || set -- "$joiner" "$group" "$SHELL_OF_GUARD" -c 'exec "$@"' sh "$@"
-unset SHELL_OF_GUARD
+set -- "$executor" 3 "$@"
+[ "$group" = - ] || set -- "$joiner" "$group" "$@"
 # In the foreground (it keeps its stdin and ^C); a subshell, so that its stderr is not ours when the shell remarks on it.
 (
   # By its path, because holding it open here would keep the life line from ending.
@@ -113,7 +112,7 @@ code=$?
 # The kernel ends a tree for its memory as a whole, sooner than any look sees it.
 ! counted "$group/memory.events" oom_kill || echo "holdfast run: limit exceeded: out of memory; the tree is ended" >&4
 # What the command left behind ends with it. Nobody is kept waiting on its streams meanwhile.
-exec </dev/null >/dev/null 4>&-
+exec </dev/null >/dev/null 3<&- 4>&-
 spare=$watcher
 politely TERM
 # The watcher, when the life line has ended too, takes the helpers of this shell for the command's: then it does this itself.

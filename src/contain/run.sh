@@ -1,14 +1,14 @@
-# What `holdfast run` becomes: sh run.sh TREE_SH GUARD_SH LAUNCHER SENTINEL JOINER GROUP MARKER GRACE_MS TERMINAL
-# LIMIT_PIDS LIMIT_PAGES COMMAND [ARGUMENT]...
+# What `holdfast run` becomes: sh run.sh TREE_SH GUARD_SH LAUNCHER SENTINEL EXECUTOR JOINER GROUP MARKER GRACE_MS TERMINAL
+# DEAF LIMIT_PIDS LIMIT_PAGES PAGE_KIB COMMAND [ARGUMENT]...
 # This is the process that the caller knows. It and the guard are both subreapers, and each ends the tree when the other
-# dies. Descriptors: 7 and 8 are the ends of the life line to the guard; pidfds are 9 of the caller, 6 of --kill-with and
+# dies. DEAF names the signals that the caller had ignored. Descriptors: 3 is the command's image, 7 and 8 are the ends of the life line to the guard; pidfds are 9 of the caller, 6 of --kill-with and
 # 5 of this process itself. GROUP is the cgroup that the command is born in by the JOINER, or "-".
 # dash knows single-digit descriptors only.
 . "$1"
-tree_functions=$1 guard_script=$2 launcher=$3 sentinel=$4 joiner=$5 group=$6 marker=$7
-shift 7
-grace=$1 terminal=$2
-shift 2
+tree_functions=$1 guard_script=$2 launcher=$3 sentinel=$4 executor=$5 joiner=$6 group=$7 marker=$8
+shift 8
+grace=$1 terminal=$2 deaf=$3
+shift 3
 
 # Sleeps until the caller ends and says so to the guard. Ends with this process, so that the life line ends then too, and
 # kills the cgroup first: it is no shell, so whoever kills every shell there is has not killed it.
@@ -31,12 +31,13 @@ trap 'pass HUP' HUP
 trap : USR1 USR2 PIPE
 # At a terminal the kernel sends ^C and ^\ to the command itself; passing them on would be a second one.
 if [ "$terminal" = 1 ]; then trap : INT QUIT; else trap 'pass INT' INT; trap 'pass QUIT' QUIT; fi
+[ -z "$deaf" ] || trap '' $deaf
 
 exec 4<&0
-"$launcher" "$SHELL_OF_GUARD" "$guard_script" "$tree_functions" "$joiner" "$group" "$marker" "$grace" "$@" <&4 4<&- 5<&- 6<&- 8>&- 9<&- &
+"$launcher" /bin/sh "$guard_script" "$tree_functions" "$executor" "$joiner" "$group" "$marker" "$grace" "$@" <&4 4<&- 5<&- 6<&- 8>&- 9<&- &
 guard=$!
 # Only the command holds the caller's streams from here on, so the caller sees them close when the command closes them.
-exec 4<&- 5<&- 6<&- 7<&- 9<&- </dev/null >/dev/null 2>&1
+exec 3<&- 4<&- 5<&- 6<&- 7<&- 9<&- </dev/null >/dev/null 2>&1
 
 wait $guard
 code=$?

@@ -1,6 +1,9 @@
-/** Which `sh` stands between us and a command, and where our scripts are. */
-import { accessSync, constants } from "node:fs";
+/** The shell that our scripts run in, the environment that they get, and where they are. */
 import { fileURLToPath } from "node:url";
+import { markerVariable } from "./marker.ts";
+
+/** Any POSIX shell: dash, bash and busybox are tested. */
+export const shell = "/bin/sh";
 
 export function scriptPath(
   name: "guard.sh" | "guardian.sh" | "outer.sh" | "run-guard.sh" | "run.sh" | "tree.sh",
@@ -8,19 +11,19 @@ export function scriptPath(
   return fileURLToPath(new URL(name, import.meta.url));
 }
 
-/** dash and busybox drop environment entries whose name is not an identifier (`npm_config_//host/:x`); bash keeps them. */
-const identifier = /^[A-Za-z_][A-Za-z0-9_]*$/;
+/** Where sleep, grep, find and rmdir are; the last one on NixOS. */
+const systemPath = "/usr/bin:/bin:/usr/sbin:/sbin:/run/current-system/sw/bin";
 
-/** `/bin/sh`, or bash for an environment that a plain sh would lose parts of. */
-export function shellFor(env: Record<string, string>): string {
-  if (Object.keys(env).every((name) => identifier.test(name))) return "/bin/sh";
-  for (const bash of ["/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash"]) {
-    try {
-      accessSync(bash, constants.X_OK);
-      return bash;
-    } catch {
-      // not here
-    }
-  }
-  return "/bin/sh";
+/**
+ * The whole environment of every shell of ours. Nothing of the caller's is in it but the marker of an outer Holdfast: a
+ * shell takes functions, options, traces and libraries to load from variables.
+ */
+export function shellEnvironment(added: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return { PATH: systemPath, LC_ALL: "C", ...added };
+}
+
+/** The marker that this process was started with, for a shell that it becomes. */
+export function outerMarker(): Record<string, string> {
+  const marker = process.env[markerVariable];
+  return marker === undefined ? {} : { [markerVariable]: marker };
 }

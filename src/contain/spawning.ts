@@ -1,32 +1,55 @@
 /** The one call of child_process.spawn for fenced commands. */
-import { spawn, type ChildProcess, type StdioOptions } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
+import { closeSync } from "node:fs";
 import { HoldfastError } from "../errors.ts";
+import { openCommandImage, type ImageFormat } from "./command-image.ts";
 import { registerChild } from "./own-children.ts";
-import { shellFor } from "./shell.ts";
+import { shell, shellEnvironment } from "./shell.ts";
 import { takeTerminalScript } from "./terminal.ts";
 import type { SpawnRequest } from "./types.ts";
 
+/** Where the executor finds the image of the command. */
+export const imageDescriptor = 5;
+
+interface Chain {
+  /** What is started: guards and helpers, with the executor at their end. */
+  line: readonly string[];
+  /** Added to the environment of the chain; the command never sees it. */
+  shellVariables: Readonly<Record<string, string>>;
+  request: Pick<SpawnRequest, "cwd" | "command" | "args" | "terminal" | "stdin" | "stdout" | "stderr">;
+  /** The command's own: it reaches the executor, and nothing before it. */
+  environment: readonly Uint8Array[];
+  /** Descriptors 3 and 4 of the chain. */
+  between: readonly ["pipe" | "ignore", "pipe" | "ignore"];
+  format?: ImageFormat;
+}
+
 /** Spawns in a session of its own and resolves when the program runs; a refusal of the system is `spawn_failed`. */
-export async function spawnDetached(
-  file: string,
-  args: readonly string[],
-  request: Pick<SpawnRequest, "cwd" | "env" | "command" | "terminal">,
-  stdio: Exclude<StdioOptions, string>,
-): Promise<ChildProcess> {
+export async function spawnDetached({
+  line,
+  shellVariables,
+  request,
+  environment,
+  between,
+  format,
+}: Chain): Promise<ChildProcess> {
+  const { terminal, cwd, stdin = "pipe", stdout = "pipe", stderr = "pipe" } = request;
+  const words = terminal === undefined ? line : [shell, "-c", takeTerminalScript, "sh", ...line];
+  const image = openCommandImage({ argv: [request.command, ...request.args], environment }, format);
+  const streams = terminal === undefined ? [stdin, stdout, stderr] : [terminal, terminal, terminal];
   let child: ChildProcess;
-  const { terminal } = request;
-  const line =
-    terminal === undefined ? [file, ...args] : [shellFor(request.env), "-c", takeTerminalScript, "sh", file, ...args];
   try {
-    child = spawn(line[0] ?? "", line.slice(1), {
-      ...(request.cwd === undefined ? {} : { cwd: request.cwd }),
-      env: request.env,
-      stdio: terminal === undefined ? stdio : [terminal, terminal, terminal, ...stdio.slice(3)],
+    child = spawn(words[0] ?? "", words.slice(1), {
+      ...(cwd === undefined ? {} : { cwd }),
+      env: shellEnvironment(shellVariables),
+      stdio: [...streams, ...between, image],
       detached: true,
       windowsHide: true,
     });
   } catch (cause) {
     throw refusal(request, cause);
+  } finally {
+    closeSync(image);
   }
   registerChild(child);
   await new Promise<void>((resolve, reject) => {

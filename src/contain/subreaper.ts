@@ -5,11 +5,13 @@
 import type { ChildProcess } from "node:child_process";
 import { constants } from "node:os";
 import type { Duplex } from "node:stream";
+import { environmentEntries } from "./command-image.ts";
 import { markerOf, markerVariable, scanMarkersSoon } from "./marker.ts";
 import { adoptedOrphans, adoptedPids } from "./own-children.ts";
 import { childrenOf, descendantsOf, identify, isAlive, isProvenEmpty, isSameAlive } from "./processes.ts";
 import { readEnvironment, readProcess, type ProcessIdentity, type ProcessInfo } from "./processes.ts";
-import { scriptPath, shellFor } from "./shell.ts";
+import { installProgram } from "./programs.ts";
+import { scriptPath, shell } from "./shell.ts";
 import { killAll, signalProcess } from "./signals.ts";
 import { spawnDetached } from "./spawning.ts";
 import type { ContainedProcess, Container, Containment, LeaderExit, SpawnRequest } from "./types.ts";
@@ -34,11 +36,21 @@ function signalOfCode(code: number): NodeJS.Signals | null {
 /** A guard's parent: a keeper, which is a subreaper and takes over for a guard that dies, or else a shell that is one. */
 export type GuardParent = "subreaper" | "outer-shell";
 
+/** Paths of the programs that a guard needs. */
+export interface GuardPrograms {
+  launcher: string;
+  executor: string;
+}
+
+export function installGuardPrograms(directory: string): GuardPrograms {
+  return { launcher: installProgram(directory, "launcher"), executor: installProgram(directory, "executor") };
+}
+
 export class GuardedContainer implements Container {
   readonly runId: string;
   readonly name: string;
   readonly #ownerId: string;
-  readonly #launcher: string;
+  readonly #programs: GuardPrograms;
   readonly #parent: GuardParent;
   #child: ChildProcess | undefined;
   #guard: ProcessIdentity | undefined;
@@ -49,28 +61,27 @@ export class GuardedContainer implements Container {
   #leaderEnded: (exit: LeaderExit) => void = () => {};
   #ending: Promise<ProcessInfo[]> | undefined;
 
-  constructor(launcher: string, ownerId: string, runId: string, parent: GuardParent) {
+  constructor(programs: GuardPrograms, ownerId: string, runId: string, parent: GuardParent) {
     this.#parent = parent;
     this.runId = runId;
     this.name = `guard:${ownerId}/${runId}`;
     this.#ownerId = ownerId;
-    this.#launcher = launcher;
+    this.#programs = programs;
   }
 
   async spawn(request: SpawnRequest): Promise<ContainedProcess> {
     const marker = markerOf(this.#ownerId, this.runId);
-    const env = { ...request.env, [guardVariable]: `${this.#ownerId}/${this.runId}` };
-    delete (env as Record<string, string>)[markerVariable];
-    const args = this.#guardCommand(shellFor(env), marker, request);
+    const environment = environmentEntries(request.env, { [guardVariable]: undefined, [markerVariable]: marker });
     const leaderExit = new Promise<LeaderExit>((resolve) => {
       this.#leaderEnded = resolve;
     });
-    const child = await spawnDetached(this.#launcher, args, { ...request, env }, [
-      request.stdin ?? "pipe",
-      request.stdout ?? "pipe",
-      request.stderr ?? "pipe",
-      "pipe",
-    ]);
+    const child = await spawnDetached({
+      line: [this.#programs.launcher, ...this.#guardCommand(marker, request)],
+      shellVariables: { [guardVariable]: `${this.#ownerId}/${this.runId}` },
+      request,
+      environment,
+      between: ["pipe", "ignore"],
+    });
     this.#child = child;
     if (this.#parent === "subreaper") this.#guard = identify(child.pid ?? 0);
     child.once("exit", (code, signal) => {
@@ -107,18 +118,12 @@ export class GuardedContainer implements Container {
     return this.#ending;
   }
 
-  #guardCommand(shell: string, marker: string, request: SpawnRequest): string[] {
-    const words = [marker, request.command, ...request.args];
-    if (this.#parent === "subreaper") return [shell, scriptPath("guard.sh"), scriptPath("tree.sh"), ...words];
-    return [
-      shell,
-      scriptPath("outer.sh"),
-      scriptPath("tree.sh"),
-      shell,
-      this.#launcher,
-      scriptPath("guard.sh"),
-      ...words,
-    ];
+  #guardCommand(marker: string, request: SpawnRequest): string[] {
+    const { launcher, executor } = this.#programs;
+    const tree = scriptPath("tree.sh");
+    const words = [executor, marker, request.command, ...request.args];
+    if (this.#parent === "subreaper") return [shell, scriptPath("guard.sh"), tree, ...words];
+    return [shell, scriptPath("outer.sh"), tree, launcher, scriptPath("guard.sh"), ...words];
   }
 
   /** What the life line says: pids of guard, watcher and leader first, the leader's exit code later. */
@@ -222,16 +227,15 @@ export class SubreaperContainment implements Containment {
   readonly tier = "subreaper";
   readonly guardian = { fence: "-", home: "-" };
   readonly #ownerId: string;
-  readonly #launcher: string;
+  readonly #programs: GuardPrograms;
 
-  /** `launcher`: path of the program that installProgram wrote. */
-  constructor(ownerId: string, launcher: string) {
+  constructor(ownerId: string, programs: GuardPrograms) {
     this.#ownerId = ownerId;
-    this.#launcher = launcher;
+    this.#programs = programs;
   }
 
   create(runId: string): Container {
-    return new GuardedContainer(this.#launcher, this.#ownerId, runId, "subreaper");
+    return new GuardedContainer(this.#programs, this.#ownerId, runId, "subreaper");
   }
 
   async sweep(): Promise<string[]> {

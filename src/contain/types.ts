@@ -1,5 +1,6 @@
 /** What a tier gives its caller: a fence around one process tree, the means to end it, and the proof that it is empty. */
 import type { ChildProcess } from "node:child_process";
+import type { Environment } from "./command-image.ts";
 import type { TreeLimits } from "./limit-watch.ts";
 import type { ProcessInfo } from "./processes.ts";
 
@@ -10,7 +11,7 @@ export interface SpawnRequest {
   args: readonly string[];
   cwd?: string | undefined;
   /** The whole environment; the marker is added by the container. */
-  env: Record<string, string>;
+  env: Environment;
   /** As for child_process.spawn; a pipe by default. */
   stdin?: "pipe" | "inherit" | "ignore";
   stdout?: "pipe" | "inherit" | "ignore";

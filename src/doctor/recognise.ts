@@ -208,7 +208,7 @@ export const isSystemd = (words: readonly string[]): boolean => /^(?:systemd|ini
 
 /** What Holdfast puts between a client and its server: the programs and shells of a guard, which own nothing themselves. */
 export function isHoldfastGuard([program = "", ...rest]: readonly string[]): boolean {
-  if (/\/bin\/(?:joiner|launcher|sentinel)$/.test(program)) return true;
+  if (/\/bin\/(?:executor|joiner|launcher|sentinel)$|^\/proc\/\d+\/fd\/\d+$/.test(program)) return true;
   return isShell([program]) && /\/contain\/(?:run|run-guard|guard|outer)\.sh$/.test(rest[0] ?? "");
 }
 

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { registerChild } from "../contain/own-children.ts";
 import { readProcess } from "../contain/processes.ts";
 import { spareDescriptors } from "../contain/spare-descriptors.ts";
-import { scriptPath } from "../contain/shell.ts";
+import { scriptPath, shellEnvironment } from "../contain/shell.ts";
 import { HoldfastError } from "../errors.ts";
 import { StreamTail, type CrashRecords } from "./crashes.ts";
 import { RestartIntensity } from "./intensity.ts";
@@ -119,7 +119,7 @@ export class Guardian {
         windowsHide: true,
         stdio: ["pipe", "pipe", "pipe"],
         detached: true,
-        env: { PATH: "/usr/bin:/bin" },
+        env: shellEnvironment(),
       }),
     );
     registerChild(child);

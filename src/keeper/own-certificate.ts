@@ -3,7 +3,7 @@
  * ever, known by its fingerprint. Node.js can read certificates and sign, but not put one together: that is the library's part.
  */
 import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { isIP } from "node:net";
 import { join } from "node:path";
@@ -12,6 +12,7 @@ import { readTls, type TlsFiles } from "../config/tls.ts";
 import { HoldfastError } from "../errors.ts";
 import { writePrivate } from "../private-file.ts";
 import { openStateDirectory, statePaths } from "./state-directory.ts";
+import { makeDirectory } from "../make-directory.ts";
 
 const validMs = 10 * 365 * 86_400_000;
 /** Clocks of other machines may be behind. */
@@ -27,7 +28,7 @@ export function ownCertificateFiles(state: string): TlsFiles {
 export async function makeOwnCertificate(state: string, bind: readonly string[]): Promise<void> {
   const { tls } = openStateDirectory(state);
   const files = ownCertificateFiles(state);
-  mkdirSync(tls, { recursive: true, mode: 0o700 });
+  makeDirectory(tls);
   if (!existsSync(files.cert) || !existsSync(files.key)) {
     const made = await makeCertificate(namesFor(bind));
     // The key first: a certificate without its key would look finished.

@@ -1,10 +1,11 @@
 /** The state directory: what is in it, who may read it, and the record by which the command line finds a gateway. */
 import { randomBytes } from "node:crypto";
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, lstatSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { HoldfastError } from "../errors.ts";
 import { say } from "./log.ts";
 import { createPrivate, readPrivateFile, writePrivate } from "../private-file.ts";
+import { makeDirectory } from "../make-directory.ts";
 
 export interface StatePaths {
   root: string;
@@ -74,7 +75,7 @@ export function openStateDirectory(root: string): StatePaths {
     const { tokens, crashes, runs, log, bin, ssh, packages, front } = paths;
     assertOurs(root);
     for (const directory of [root, tokens, crashes, runs, log, bin, ssh, packages, front]) {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      makeDirectory(directory);
     }
     chmodSync(root, 0o700);
     return paths;

@@ -4,10 +4,11 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Readable, Writable } from "node:stream";
+import { ownEnvironment } from "../contain/caller.ts";
 import { commandOf, startedAtOf, type ProcessInfo } from "../contain/processes.ts";
-import { installProgram, programDirectory } from "../contain/programs.ts";
+import { programDirectory } from "../contain/programs.ts";
 import { StopSequence } from "../contain/stop-sequence.ts";
-import { GuardedContainer } from "../contain/subreaper.ts";
+import { GuardedContainer, installGuardPrograms } from "../contain/subreaper.ts";
 import type { ContainedProcess, Container, LeaderExit } from "../contain/types.ts";
 import { HoldfastError } from "../errors.ts";
 
@@ -167,11 +168,16 @@ export async function contain(
     throw new HoldfastError("unsupported_platform", `there is no containment for ${process.platform} yet`);
   }
   options.signal?.throwIfAborted();
-  const env: Record<string, string> = {};
-  for (const [name, value] of Object.entries(options.env ?? process.env)) if (value !== undefined) env[name] = value;
-  const launcher = installProgram(programDirectory(), "launcher");
-  const container = new GuardedContainer(launcher, hostId, `l${randomBytes(6).toString("hex")}`, "outer-shell");
+  const env = options.env === undefined ? ownEnvironment() : defined(options.env);
+  const programs = installGuardPrograms(programDirectory());
+  const container = new GuardedContainer(programs, hostId, `l${randomBytes(6).toString("hex")}`, "outer-shell");
   const { cwd, stdin = "pipe", stdout = "pipe", stderr = "pipe" } = options;
   const contained = await container.spawn({ command, args, cwd, env, stdin, stdout, stderr });
   return new Contained(container, contained, options);
+}
+
+function defined(variables: Record<string, string | undefined>): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const [name, value] of Object.entries(variables)) if (value !== undefined) kept[name] = value;
+  return kept;
 }

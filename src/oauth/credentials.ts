@@ -2,11 +2,12 @@
  * What a login at a remote server left: a file per server in `<state>/front/oauth/`, its user's alone. The commands write
  * it at login and logout, the front when it has refreshed the tokens.
  */
-import { lstatSync, mkdirSync, rmSync } from "node:fs";
+import { lstatSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { HoldfastError } from "../errors.ts";
 import { readPrivateFile, writePrivate } from "../private-file.ts";
+import { makeDirectory } from "../make-directory.ts";
 
 /** What can stand in a header behind `Bearer`. */
 const tokenForm = /^[!-~]+$/;
@@ -95,7 +96,7 @@ export class CredentialFile {
   }
 
   write(credentials: Credentials): void {
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    makeDirectory(this.#directory);
     writePrivate(this.path, `${JSON.stringify(credentials, null, 2)}\n`);
   }
 

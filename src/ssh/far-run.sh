@@ -15,8 +15,8 @@ export HOLDFAST_FAR
 (
   [ -z "$base" ] || echo 0 >"$fence/cgroup.procs"
   [ -z "$line" ] || set -- "${SHELL:-/bin/sh}" -c "$line"
-  # Last, because its names may be those of ours.
-  set_environment
+  # Last, because its names may be those of ours. A shell may have something to say about a locale; the command does not.
+  set_environment 2>/dev/null
   exec "$@"
 )
 code=$?

@@ -5,6 +5,7 @@ import { scriptPath } from "../contain/shell.ts";
 import { HoldfastError } from "../errors.ts";
 import type { FarCommand } from "./destination.ts";
 import { quote } from "./quote.ts";
+import { remoteVariableProblem } from "./variables.ts";
 
 /** One string of an environment may be 128 KiB on Linux; the script travels in one. */
 const scriptBytesMax = 120 * 1024;
@@ -37,9 +38,17 @@ function assignments(variables: Record<string, string>): string {
     .join("\n");
 }
 
-/** The command for ssh that reads a script of so many bytes and becomes it. Every login shell reads it alike. */
+/**
+ * The command for ssh that reads a script of so many bytes and becomes it. Every login shell reads it alike.
+ *
+ * A bash under the name of sh takes functions and options from the environment of the login, which are to reach the command
+ * and not our scripts: it starts itself again with -p, which takes none and leaves them where they are. Before that it does
+ * nothing but what no function can replace in POSIX mode; and the options and the trace are taken away.
+ */
 export function bootstrap(script: Buffer): string {
-  return `exec sh -c 'eval "$(dd bs=1 count=${script.length} 2>/dev/null)"'`;
+  const unsteered = `case $BASH_VERSION in ?*) exec sh -p -c "$0";; esac; eval "$0"`;
+  const read = `eval "$(dd bs=1 count=${script.length} 2>/dev/null)"`;
+  return `exec env -u SHELLOPTS -u BASHOPTS -u PS4 sh -c '${unsteered}' '${read}'`;
 }
 
 export interface GuardianVariables {
@@ -88,18 +97,12 @@ export interface RunVariables {
   command: FarCommand;
 }
 
-const identifier = /^[A-Za-z_][A-Za-z0-9_]*$/;
-
 /** Throws `config_invalid` for an environment that a shell cannot carry. */
 export function runScript({ mark, graceMs, base, reaper, env, cwd, command }: RunVariables): Buffer {
   const { functions, run } = loadTexts();
   for (const name of Object.keys(env)) {
-    if (!identifier.test(name)) {
-      throw new HoldfastError(
-        "config_invalid",
-        `env ${JSON.stringify(name)}: over ssh a name is letters, digits and _ only`,
-      );
-    }
+    const problem = remoteVariableProblem(name);
+    if (problem !== undefined) throw new HoldfastError("config_invalid", problem);
   }
   const exported = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`);
   const environment = `set_environment() {\n:\n${exported.join("\n")}\n}`;
@@ -113,13 +116,15 @@ export function runScript({ mark, graceMs, base, reaper, env, cwd, command }: Ru
   };
   const inner = [assignments(variables), functions, environment, words, run].join("\n");
   // The guard's own name for the guardian, and a second start of sh, so that this name is in what /proc shows of it.
-  const shell = `sh -c 'eval "$HOLDFAST_SCRIPT"'`;
+  const shell = `sh "$@" -c 'eval "$HOLDFAST_SCRIPT"'`;
+  // As in bootstrap().
+  const privileged = "set --\ncase $BASH_VERSION in ?*) set -- -p;; esac";
   const start =
     reaper === ""
       ? `exec ${shell}`
       : `exec perl -e 'syscall(${reaper}, 36, 1, 0, 0, 0) == 0 or exit 125; exec @ARGV; exit 127' ${shell}`;
   const script = Buffer.from(
-    `HOLDFAST_GUARD=${quote(mark)}\nHOLDFAST_SCRIPT=${quote(inner)}\nexport HOLDFAST_GUARD HOLDFAST_SCRIPT\n${start}\n`,
+    `HOLDFAST_GUARD=${quote(mark)}\nHOLDFAST_SCRIPT=${quote(inner)}\nexport HOLDFAST_GUARD HOLDFAST_SCRIPT\n${privileged}\n${start}\n`,
   );
   if (script.length > scriptBytesMax) {
     throw new HoldfastError(

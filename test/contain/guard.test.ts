@@ -2,14 +2,15 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { describe, it } from "node:test";
 import { registerChild } from "../../src/contain/own-children.ts";
-import { installProgram } from "../../src/contain/programs.ts";
-import { scriptPath } from "../../src/contain/shell.ts";
+import { openCommandImage } from "../../src/contain/command-image.ts";
+import { scriptPath, shellEnvironment } from "../../src/contain/shell.ts";
+import { installGuardPrograms } from "../../src/contain/subreaper.ts";
 import { Fence, readUntil } from "../helpers/fence.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { killWhatIsLeft, readListed, settle, waitForZero } from "../helpers/pids.ts";
@@ -61,11 +62,18 @@ class Guarded implements AsyncDisposable {
 
   constructor(shell: string[], name: string) {
     writeFileSync(this.pidFile, "");
-    const launcher = installProgram(this.directory, "launcher");
+    const { launcher, executor } = installGuardPrograms(this.directory);
     const marker = `/guardtest/${process.pid.toString(36)}${Math.trunc(performance.now() * 1000).toString(36)}`;
     const command = ["bash", fixture("attack.sh"), name, this.pidFile, launcher];
-    const words = [...shell, scriptPath("guard.sh"), scriptPath("tree.sh"), marker, ...command];
-    this.child = spawn(launcher, words, { stdio: ["pipe", "pipe", "ignore", "pipe"], detached: true });
+    const words = [...shell, scriptPath("guard.sh"), scriptPath("tree.sh"), executor, marker, ...command];
+    const environment = { PATH: process.env["PATH"] ?? "", HOLDFAST_RUN: marker };
+    const image = openCommandImage({ argv: command, environment });
+    this.child = spawn(launcher, words, {
+      stdio: ["pipe", "pipe", "ignore", "pipe", "ignore", image],
+      env: shellEnvironment(),
+      detached: true,
+    });
+    closeSync(image);
     // This process adopts orphans; what it does not know as its own child it would take off the table itself.
     registerChild(this.child);
     this.life.on("data", (chunk: Buffer) => (this.said += String(chunk)));

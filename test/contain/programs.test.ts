@@ -119,7 +119,7 @@ describe("the pump", () => {
 
 it("the programs exist for x64 and arm64, under 600 bytes each, and run under qemu where it is installed", () => {
   for (const arch of ["x64", "arm64"]) {
-    for (const name of ["joiner", "launcher", "pump", "sentinel"] as const)
+    for (const name of ["executor", "joiner", "launcher", "pump", "sentinel"] as const)
       assert.ok((programImage(arch, name)?.length ?? 999) < 600 + 120);
   }
   assert.equal(programImage("mips", "launcher"), undefined);

@@ -125,7 +125,7 @@ export class FarSide implements AsyncDisposable {
     const here = new Set(this.strays());
     return allCommandLines()
       .filter(
-        ({ pid, words }) => here.has(pid) && words.some((word) => /^eval "\$(\(dd bs=1|HOLDFAST_SCRIPT")/.test(word)),
+        ({ pid, words }) => here.has(pid) && words.some((word) => /^eval "\$(?:\(dd bs=1|HOLDFAST_SCRIPT")/.test(word)),
       )
       .map(({ pid }) => pid)
       .filter((pid) => isLive({ pid }));

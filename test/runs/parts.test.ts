@@ -54,6 +54,27 @@ describe("the policy", () => {
     assert.match(refusal({ argv: ["ls"], env: { LD_PRELOAD: "/tmp/x.so" } }, allowed).message, /LD_PRELOAD/);
   });
 
+  it("refuses variables that steer shells, loaders and runtimes while it names commands, in a config and on a node", () => {
+    const names = "BASH_ENV ENV SHELLOPTS BASHOPTS PS4 PROMPT_COMMAND IFS CDPATH LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT";
+    const more = "GLIBC_TUNABLES NODE_OPTIONS NODE_PATH PYTHONPATH PYTHONSTARTUP PERL5OPT RUBYOPT JAVA_TOOL_OPTIONS";
+    const odd = ["BASH_FUNC_exec%%", "BASH_FUNC_ls()", "BASH_FUNC_a b%%"];
+    for (const name of [...names.split(" "), ...more.split(" "), ...odd]) {
+      const given = { argv: ["ls"], env: { [name]: "() { /usr/bin/id; builtin exit; }" } };
+      for (const section of ["exec", "node"] as const) {
+        const lists = { ...rules({ allowCommands: ["ls"] }), section };
+        assert.throws(
+          () => resolveSpec({ ...spec, ...given }, lists, { PATH: "/usr/bin:/bin" }),
+          ({ code, message }: HoldfastError) =>
+            code === "exec_refused" && message.includes(name) && message.includes("allowCommands"),
+          name,
+        );
+      }
+      assert.equal(resolveSpec({ ...spec, ...given }, rules({}), { PATH: "/usr/bin:/bin" }).env[name], given.env[name]);
+    }
+    const harmless = { LS_COLORS: "x", LDFLAGS: "-O2", PSQL: "1", ENVIRONMENT: "test", "npm_config_//x/:_t": "1" };
+    resolveSpec({ ...spec, argv: ["ls"], env: harmless }, rules({ allowCommands: ["ls"] }), { PATH: "/usr/bin:/bin" });
+  });
+
   it("follows links out of an allowed directory, and refuses where they lead", () => {
     const root = mkdtempSync(join(tmpdir(), "holdfast-policy-"));
     try {

@@ -160,6 +160,66 @@ describe("a server on a far side", { timeout: 240_000, concurrency: 3 }, () => {
   }
 });
 
+describe("the environment on a far side", { timeout: 240_000 }, () => {
+  leavesNothing();
+
+  // The login shell, with what its rc files start, is the user's own affair: bash -p hands on functions without taking them, dash options without obeying.
+  for (const [what, loginShell] of [
+    ["functions", "/bin/bash -p"],
+    ["options and traces", "/bin/dash"],
+  ] as const) {
+    it(`steers no shell of ours where sh is bash, neither by the login's ${what} nor by the run's variables, and reaches the command`, async () => {
+      const bin = mkdtempSync(join(tmpdir(), "holdfast-sh-"));
+      const sign = join(bin, "steered");
+      symlinkSync(existsSync("/bin/bash") ? "/bin/bash" : "/usr/bin/bash", join(bin, "sh"));
+      const names = "kill read echo dd trap exec eval [ mkdir grep sleep cd wait unset".split(" ");
+      const given =
+        what === "functions"
+          ? names.map((name) => `'BASH_FUNC_${name}%%=() { builtin echo ${name} >>${sign}; command ${name} "$@"; }'`)
+          : ["SHELLOPTS=braceexpand:xtrace", `'PS4=$(builtin echo trace >>${sign})'`, `BASH_ENV=${bin}/env`];
+      writeFileSync(join(bin, "env"), `echo env >>${sign}\n`);
+      const login = `exec /usr/bin/env HOME=${bin} PATH=${bin}:$PATH ${given.join(" ")} ${loginShell} -c "$SSH_ORIGINAL_COMMAND"`;
+      writeFileSync(join(bin, "login"), `#!/bin/dash\n${login}\n`, { mode: 0o755 });
+      await using place = await Place.make({ sshd: [`ForceCommand ${join(bin, "login")}`] });
+      const gateway = await place.serve({}, { exec: { enabled: true, allowHosts: ["ssh:far"] } });
+      const file = join(bin, "env");
+      const env = {
+        PATH: `${bin}/none:/usr/bin:/bin`,
+        BASH_ENV: file,
+        ENV: file,
+        PS4: "x",
+        IFS: "0",
+        LC_ALL: "no_SUCH",
+      };
+      const started = { host: "ssh:far", argv: ["env", "-0"], env, yieldMs: boundMs };
+      const { id, exitCode } = (await gateway.rpc("run.start", started)) as { id: string; exitCode: number };
+      const { text } = (await gateway.rpc("run.poll", { id })) as { text: string };
+      assert.equal(exitCode, 0, text);
+      assert.equal(existsSync(sign) ? readFileSync(sign, "utf8") : "", "");
+      const got = text.split("\0");
+      for (const [name, value] of Object.entries(env)) assert.ok(got.includes(`${name}=${value}`), `${name}: ${text}`);
+      const kept = what === "functions" ? "BASH_FUNC_kill%%=() {" : "HOLDFAST_FAR=/";
+      assert.ok(
+        got.some((entry) => entry.startsWith(kept)),
+        text,
+      );
+      await gateway.stop();
+      rmSync(bin, { recursive: true });
+    });
+  }
+
+  it("is refused by name where no shell could hand a variable on", async () => {
+    await using place = await Place.make();
+    const gateway = await place.serve({}, { exec: { enabled: true, allowHosts: ["ssh:far"] } });
+    for (const name of ["BASH_FUNC_exec%%", "SHELLOPTS", "UID", "RANDOM", "npm_config_//x/:_t"])
+      await assert.rejects(
+        gateway.rpc("run.start", { host: "ssh:far", argv: ["true"], env: { [name]: "1" } }),
+        ({ message }: Error) => message.includes(JSON.stringify(name)) && message.includes("over ssh"),
+      );
+    await gateway.stop();
+  });
+});
+
 describe("a gateway that comes back", { timeout: 240_000, concurrency: 2 }, () => {
   leavesNothing();
 

@@ -9,7 +9,6 @@ import {
   fstatSync,
   fsyncSync,
   linkSync,
-  mkdirSync,
   openSync,
   readFileSync,
   realpathSync,
@@ -21,6 +20,7 @@ import {
 import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
 import { HoldfastError } from "../../errors.ts";
+import { makeDirectory } from "../../make-directory.ts";
 
 /** A file as it was at one moment. */
 export interface ReadFile {
@@ -127,7 +127,7 @@ export function replaceFile(read: ReadFile, text: string): void {
 export function createFile(file: string, text: string): void {
   const fresh = temporaryBeside(file);
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    makeDirectory(dirname(file));
     writeDurably(fresh, text, { mode: 0o600 });
     linkSync(fresh, file); // unlike a rename, it refuses when somebody made the file meanwhile
   } catch (cause) {

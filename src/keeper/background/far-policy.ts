@@ -1,6 +1,7 @@
 /** What may be started on another machine: the config's rules, as far as anybody here can hold them over there. */
 import { isAbsolute } from "node:path";
 import { HoldfastError } from "../../errors.ts";
+import { remoteVariableProblem } from "../../ssh/variables.ts";
 import type { BackgroundSpec } from "../protocol/background.ts";
 import type { ExecRules, Resolved } from "./policy.ts";
 
@@ -16,8 +17,10 @@ export function resolveFar(spec: BackgroundSpec, rules: ExecRules): Resolved {
     throw refused(`${command} is not, in these very words, in exec.allowCommands (${rules.allowCommands.join(", ")})`);
   if (cwd !== null && (!isAbsolute(cwd) || cwd.includes("\0")))
     throw invalid(`cwd: ${JSON.stringify(cwd)} is no absolute path`);
-  const odd = Object.keys(env).find((name) => !/^[A-Za-z_]\w*$/.test(name));
-  if (odd !== undefined) throw invalid(`env: ${JSON.stringify(odd)}: over ssh a name is letters, digits and _ only`);
+  for (const name of Object.keys(env)) {
+    const problem = remoteVariableProblem(name);
+    if (problem !== undefined) throw invalid(problem);
+  }
   const bytes = Buffer.byteLength(JSON.stringify([argv, env, cwd]));
   if (bytes > bytesMax)
     throw invalid(`command and env are ${bytes} bytes long, over ssh at most ${bytesMax} are taken`);

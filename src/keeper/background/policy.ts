@@ -28,8 +28,17 @@ export interface Resolved {
   host: string;
 }
 
-/** Variables by which a program that is allowed would load another one. Not a whole list: a guard rail, no sandbox. */
-const steering = /^(?:PATH|IFS|ENV|BASH_ENV|NODE_OPTIONS|PYTHONPATH|PERL5LIB|RUBYLIB|LD_.*)$/;
+/**
+ * Variables by which a program that is allowed would load or run another one: of shells, of the dynamic loader, and of
+ * language runtimes. Not a whole list: a guard rail, no sandbox.
+ */
+const steering = [
+  /^BASH_FUNC_/, // a function for bash, in either spelling: "%%" or "()" at the end
+  /^(?:PATH|IFS|CDPATH|ENV|BASH_ENV|BASHOPTS|SHELLOPTS|BASH_LOADABLES_PATH|PS[0-4]|PROMPT_COMMAND|ZDOTDIR|FPATH|HISTFILE)$/,
+  /^(?:LD_.*|GLIBC_TUNABLES|GCONV_PATH|MALLOC_CONF|DYLD_.*)$/,
+  /^(?:NODE_OPTIONS|NODE_PATH|PYTHON(?:PATH|HOME|STARTUP|INSPECT|BREAKPOINT)|PERL5?(?:LIB|OPT|DB)|RUBY(?:LIB|OPT))$/,
+  /^(?:JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS|CLASSPATH|LUA_(?:INIT|PATH|CPATH).*|GEM_(?:HOME|PATH)|PHPRC)$/,
+];
 
 const isOff = 'background runs are off; set "exec": {"enabled": true} in the config, then `holdfast restart --all`';
 
@@ -81,10 +90,10 @@ function checkEnvironment(env: Record<string, string>, rules: ExecRules): void {
         `env: ${JSON.stringify(name.slice(0, 64))} is no variable: a name has no "=", and neither has a NUL`,
       );
     if (name === markerVariable || name === guardVariable) throw invalid(`env: ${name} is Holdfast's own`);
-    if (rules.allowCommands !== undefined && steering.test(name))
+    if (rules.allowCommands !== undefined && steering.some((pattern) => pattern.test(name)))
       throw new HoldfastError(
         "exec_refused",
-        `env: ${name} may not be set while ${listNamed("allowCommands", rules)} is`,
+        `env: ${/^\w+$/.test(name) ? name : JSON.stringify(name)} may not be set while ${listNamed("allowCommands", rules)} is: it steers shells or what programs load`,
       );
   }
   const { envBytesMax } = specLimits;

@@ -2,10 +2,11 @@
  * What is known of each server without starting it: what it answered to `initialize`, and its lists. Kept in memory and in
  * `<state>/front/catalog/`, so that a list costs no start, not even after a restart of the gateway.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "../../log.ts";
 import type { InitializeResult, Lists } from "../upstream/handshake.ts";
+import { makeDirectory } from "../../make-directory.ts";
 
 /** Files in the directory; the ones that were not written for longest go first. */
 const filesMax = 256;
@@ -91,7 +92,7 @@ export class Catalog {
     if (!this.#isUsable || text.length > fileBytesMax) return;
     const file = join(this.#directory, `${key}.json`);
     try {
-      mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+      makeDirectory(this.#directory);
       writeFileSync(`${file}.new`, text, { mode: 0o600 });
       renameSync(`${file}.new`, file);
       this.#prune();
