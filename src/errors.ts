@@ -25,6 +25,7 @@ export const errorCodes = {
   session_unknown: "no such session",
   session_limit: "too many sessions",
   run_limit: "too many runs",
+  answer_unreadable: "the MCP server's answer cannot be read",
   run_ended: "the run has ended",
   run_alive: "the run has not ended",
   exec_disabled: "background runs are not enabled in the config",

@@ -190,7 +190,7 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
     if (connectionTimeoutMs === 0) return;
     const key = `mcpServers.${name}.connectionTimeoutMs`;
     const message = `MCP server ${JSON.stringify(name)} did not answer initialize within ${key} = ${connectionTimeoutMs}`;
-    call.deadline = clock.after(connectionTimeoutMs, () => this.#endCall(call, message));
+    call.deadline = clock.after(connectionTimeoutMs, () => this.#endCall(call, message + this.relay.dropped));
   }
 
   #endCall(call: Call, message: string): void {

@@ -3,34 +3,22 @@
  * progress tokens are replaced. Calls are answered on their own responses; what the server says besides goes to the one
  * call in flight if there is exactly one, else to the client's stream, else it waits in the outbox.
  */
-import type { Clock } from "../clock.ts";
-import type { Log } from "../log.ts";
 import type { LinkedRun, RunEvents, SentIds } from "../keeper/protocol/linked-run.ts";
 import type { Call } from "./call.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "./envelope.ts";
 import type { EventStream } from "./event-stream.ts";
-import { errorBody, rpcCode, type RpcFault } from "./json-rpc.ts";
-import { Noise } from "./noise.ts";
+import { errorBody, type RpcFault } from "./json-rpc.ts";
+import { timedOut, tooLong } from "./faults.ts";
+import { epochSpan, Numbers } from "./numbers.ts";
 import { Outbox } from "./outbox.ts";
 import { pulseMs, type Beating } from "./pulse.ts";
 import { Questions, type Question } from "./questions.ts";
 import { eventHead, eventTail, flatten, splice, type Edit } from "./splice.ts";
+import type { RelayParams } from "./relay-params.ts";
+import { asText } from "./salvage.ts";
 import { TokenBook } from "./token-book.ts";
-import { numberAt } from "./upstream/words.ts";
-
-/** Numbers of one front's life: frontEpoch · 2³¹ + n. */
-const epochSpan = 2 ** 31;
-
-export interface RelayParams {
-  server: string;
-  frontEpoch: number;
-  requestTimeoutMs: number;
-  messageBytesMax: number;
-  clock: Clock;
-  log: Log;
-  /** A task began whose progress token must be known as long as the run lives. */
-  onToken: () => void;
-}
+import { Unreadable } from "./unreadable.ts";
+import { numberAt, unheard } from "./upstream/words.ts";
 
 export class Relay implements Pick<RunEvents, "onLine">, Beating {
   readonly #params: RelayParams;
@@ -41,14 +29,21 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
   readonly tokens: TokenBook;
   #run: LinkedRun | undefined;
   #stream: EventStream | undefined;
-  #next = 0;
   /** Calls that the server answered, `initialize` among them. */
   answered = 0;
-  readonly #noise: Noise;
+  readonly #numbers: Numbers;
+  readonly #unreadable: Unreadable;
 
   constructor(params: RelayParams) {
     this.#params = params;
-    this.#noise = new Noise(params.server, params.log);
+    this.#unreadable = new Unreadable({
+      ...params,
+      runId: () => this.#run?.id,
+      numbers: () => [...this.#calls.keys()],
+      fail: (number, fault) => this.#fail(number, fault),
+      send: (line) => void this.#sendLine(line),
+    });
+    this.#numbers = new Numbers(params.frontEpoch);
     this.#questions = new Questions(params.frontEpoch * epochSpan);
     this.tokens = new TokenBook(params.onToken);
     this.#outbox = new Outbox((question) => this.#refuseQuestion(question.number));
@@ -63,6 +58,11 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
     return this.#calls.size;
   }
 
+  /** What the server printed that was no message, for whoever waited in vain. */
+  get dropped(): string {
+    return this.#unreadable.dropped;
+  }
+
   get streaming(): boolean {
     return this.#stream?.open ?? false;
   }
@@ -70,8 +70,7 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
   // ── from the client ──
 
   nextNumber(): number {
-    this.#next = (this.#next + 1) % epochSpan;
-    return this.#params.frontEpoch * epochSpan + this.#next;
+    return this.#numbers.next();
   }
 
   /** Sends a client's request on. False: the server does not keep up, nothing was sent. */
@@ -138,13 +137,14 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
 
   // ── from the server ──
 
-  onLine(line: Buffer, release: () => void, again: boolean): void {
+  onLine(bytes: Buffer, release: () => void, again: boolean): void {
+    const line = asText(bytes);
     let envelope: Envelope;
     try {
       envelope = readEnvelope(line);
     } catch (thrown) {
       if (!(thrown instanceof EnvelopeError)) throw thrown;
-      this.#dropNoise(thrown.message);
+      this.#unreadable.hear(line, thrown.message, (message) => this.onLine(message, () => {}, again));
       return release();
     }
     if (line.length > this.#params.messageBytesMax) return this.#tooLong(envelope, line, release);
@@ -161,22 +161,31 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
   }
 
   #answered(envelope: Envelope, line: Buffer, release: () => void): void {
+    if (envelope.idStart === 0 && envelope.hasError) this.#unreadable.hearNameless("it names no request");
     const number = numberAt(line, envelope.idStart, envelope.idEnd);
     const call = this.#settle(number);
+    this.#unreadable.answered(number);
     if (call !== undefined) this.answered++;
     if (call === undefined) return release(); // too late: its caller is gone, was told of a timeout, or cancelled
     if (call.params.onAnswer?.(line, envelope.hasError) === true) return release();
     call.answer(line, [{ start: envelope.idStart, end: envelope.idEnd, text: call.params.clientId }], release);
   }
 
-  /** Only an answer has somebody who waits for it; anything else that is too long is dropped. */
-  #tooLong(envelope: Envelope, line: Buffer, release: () => void): void {
-    const { server, messageBytesMax } = this.#params;
-    const message = `MCP server ${JSON.stringify(server)} sent ${line.length} bytes; limits.messageBytesMax is ${messageBytesMax}`;
-    const number = envelope.kind === "response" ? numberAt(line, envelope.idStart, envelope.idEnd) : Number.NaN;
+  /** There will be no answer that can be read. */
+  #fail(number: number, fault: RpcFault): void {
     const call = this.#settle(number);
-    if (call === undefined) this.#dropNoise(message);
-    else call.fail({ code: rpcCode.unavailable, message, reason: "run_limit" });
+    call?.params.onAnswer?.(errorBody(call.params.clientId, fault), true);
+    call?.fail(fault);
+    this.#unreadable.answered(number);
+  }
+
+  /** An answer has somebody who waits for it, and a question the server; anything else that is too long is dropped. */
+  #tooLong(envelope: Envelope, line: Buffer, release: () => void): void {
+    const fault = tooLong(this.#params.server, line.length, this.#params.messageBytesMax);
+    const { kind, idStart, idEnd } = envelope;
+    if (kind === "request") this.#unreadable.refuse(line.toString("latin1", idStart, idEnd), fault.message);
+    else if (kind === "notification") this.#unreadable.drop(fault.message);
+    else this.#fail(numberAt(line, idStart, idEnd), fault);
     release();
   }
 
@@ -257,9 +266,8 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
 
   #timeOut(call: Call): void {
     const { server, requestTimeoutMs } = this.#params;
-    const message = `MCP server ${JSON.stringify(server)} gave no answer within mcpServers.${server}.requestTimeoutMs = ${requestTimeoutMs}`;
     this.#giveUp(call, "timeout");
-    call.fail({ code: rpcCode.timeout, message, reason: "run_ended" });
+    call.fail(timedOut(server, requestTimeoutMs, this.#unreadable.dropped));
   }
 
   #giveUp(call: Call, why: string): void {
@@ -284,13 +292,4 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
   #sendLine(line: Buffer, ids?: SentIds): boolean {
     return this.#run?.send(line, ids) ?? false;
   }
-
-  #dropNoise(why: string): void {
-    this.#noise.drop(this.#run?.id, why);
-  }
-}
-
-function unheard(serverId: string): Buffer {
-  const message = "the client has no open connection on which it could be asked";
-  return errorBody(serverId, { code: rpcCode.unavailable, message, reason: "session_unknown" });
 }

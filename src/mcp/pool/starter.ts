@@ -175,7 +175,7 @@ export class Starter {
       onLine: behindBarrier(events.onLine.bind(events), { server: server.name, log }, giveUp),
       onClosed: (outcome, code) => events.onClosed(outcome, code),
     });
-    const wire = new EraWire({ introduction, numbers, clock }, guarded(upstream));
+    const wire = new EraWire({ server: server.name, introduction, numbers, clock }, guarded(upstream));
     return { wire, heard: guarded(wire) };
   }
 

@@ -11,9 +11,11 @@ import type { EndReason } from "../../keeper/protocol/messages.ts";
 import type { ScopeClosed } from "../../ownership/scope.ts";
 import { asciiText } from "../aggregate/answers.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";
+import { unreadableAnswer } from "../faults.ts";
 import { statelessVersion } from "../headers.ts";
-import { rpcCode } from "../json-rpc.ts";
+import { errorBody, rpcCode } from "../json-rpc.ts";
 import type { Numbers } from "../numbers.ts";
+import { asText, salvage } from "../salvage.ts";
 import { splice, type Edit } from "../splice.ts";
 import type { InitializeResult, Introduction } from "./handshake.ts";
 import { ServerListener } from "./server-listener.ts";
@@ -22,6 +24,7 @@ import type { Legacy, Wire, WireEvents } from "./wire.ts";
 import { numberAt } from "./words.ts";
 
 export interface EraWireParams {
+  server: string;
   introduction: Introduction;
   numbers: Numbers;
   clock: Clock;
@@ -157,17 +160,29 @@ export class EraWire implements Wire, WireEvents {
 
   // ── from the server ──
 
-  onLine(line: Buffer, release: () => void, again?: boolean): void {
-    if (this.#listener === undefined) return this.#events.onLine(line, release, again);
+  onLine(bytes: Buffer, release: () => void, again?: boolean): void {
+    if (this.#listener === undefined) return this.#events.onLine(bytes, release, again);
+    const line = asText(bytes);
     let envelope: Envelope;
     try {
       envelope = readEnvelope(line);
     } catch (thrown) {
       if (!(thrown instanceof EnvelopeError)) throw thrown;
-      return this.#events.onLine(line, release, again); // who hears it says so in the log
+      return this.#hearUnreadable(line, release, thrown.message, again);
     }
     if (this.#listener.hears(envelope, line) || this.#rounds?.hears(envelope, line) === true) return release();
     this.#events.onLine(line, release, again);
+  }
+
+  /** What can be read of it goes its way, an answer as an error under its id; the rest the upstream looks at. */
+  #hearUnreadable(line: Buffer, release: () => void, why: string, again: boolean | undefined): void {
+    const { messages, answer } = salvage(line);
+    const [id, ...more] = answer?.ids ?? [];
+    const isKnown = id !== undefined && more.length === 0;
+    if (messages.length === 0 && !isKnown) return this.#events.onLine(line, release, again);
+    for (const message of messages) this.onLine(message, () => {}, again);
+    if (isKnown) this.onLine(errorBody(id, unreadableAnswer(this.#params.server, why)), () => {}, again);
+    release();
   }
 
   onClosed(outcome: string, code?: ErrorCode): void {

@@ -2,6 +2,7 @@
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import type { Clock } from "../../clock.ts";
 import { GatheredBytes } from "../../gathered-bytes.ts";
+import { withoutMark } from "../salvage.ts";
 import { EventParser, type ServerEvent } from "./event-parser.ts";
 
 /** An ordinary import reads every export of node:http, also the lazy ones that load undici. */
@@ -114,7 +115,7 @@ function readBody(
     response.destroy();
   });
   response.once("end", () => {
-    if (body.length > 0) onEvent({ name: "message", data: body.take() }, () => {});
+    if (body.length > 0) onEvent({ name: "message", data: withoutMark(body.take()) }, () => {});
     end();
   });
 }

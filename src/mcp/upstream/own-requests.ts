@@ -27,15 +27,22 @@ interface OwnRequest {
   timer: Timer;
 }
 
+export interface OwnRequestsParts {
+  numbers: Numbers;
+  clock: Clock;
+  /** What of the server's output was dropped, for whoever waited in vain. */
+  dropped: () => string;
+}
+
 export class OwnRequests {
-  readonly #parts: { numbers: Numbers; clock: Clock };
+  readonly #parts: OwnRequestsParts;
   readonly #say: (message: object, ids?: SentIds) => boolean;
   readonly #closed: (number: number) => void;
   readonly #open = new Map<number, OwnRequest>();
 
   /** `closed` hears of each that needs no answer any more. */
   constructor(
-    parts: { numbers: Numbers; clock: Clock },
+    parts: OwnRequestsParts,
     say: (message: object, ids?: SentIds) => boolean,
     closed: (number: number) => void,
   ) {
@@ -58,7 +65,7 @@ export class OwnRequests {
             method: "notifications/cancelled",
             params: { requestId: id, reason: "timeout" },
           });
-        reject(new Error(`gave no answer to ${method} within ${boundMs} ms`));
+        reject(new Error(`gave no answer to ${method} within ${boundMs} ms${this.#parts.dropped()}`));
       };
       const timer = this.#parts.clock.after(boundMs, late);
       this.#open.set(id, { resolve, reject, timer });
@@ -67,6 +74,20 @@ export class OwnRequests {
       this.#open.delete(id);
       reject(new Error("takes no input"));
     });
+  }
+
+  numbers(): Iterable<number> {
+    return this.#open.keys();
+  }
+
+  /** The answer to this one cannot be read. */
+  refuse(number: number, why: string): void {
+    const own = this.#open.get(number);
+    if (own === undefined) return;
+    this.#open.delete(number);
+    this.#closed(number);
+    own.timer.clear();
+    own.reject(new Error(why));
   }
 
   /** An answer that no call waits for; one that comes too late is dropped. */

@@ -7,25 +7,27 @@ import type { Clock, Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { FrontServer } from "../../keeper/protocol/messages.ts";
 import type { Log } from "../../log.ts";
-import { readEnvelope, type Envelope } from "../envelope.ts";
+import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";
 import type { Bearer } from "../../oauth/bearer.ts";
 import { errorBody, rpcCode } from "../json-rpc.ts";
+import { heardInstead } from "../unreadable.ts";
 import { refusalOf, statelessHeaders, type RefusedRequest } from "./stateless-http.ts";
 import type { Item } from "./handshake.ts";
 import { ToolHeaders } from "./tool-headers.ts";
 import type { ServerEvent } from "./event-parser.ts";
 import { authorizedExchange, type Ongoing } from "./authorized.ts";
-import { exchange, type ExchangeEvents } from "./exchange.ts";
+import type { ExchangeEvents } from "./exchange.ts";
 import { OpenRequests } from "./open-requests.ts";
 import { relist } from "./relisting.ts";
+import { headersOf, sayGoodbye, versionIn, type RemoteSession } from "./remote-session.ts";
+import { refusesSession, sessionError } from "./session-loss.ts";
+import { findSseAddress, mayBeOlder } from "./sse-address.ts";
 import type { Wire, WireEvents } from "./wire.ts";
 
 /** Requests to one remote server at one time; more are refused as to a server that does not keep up. */
 const exchangesMax = 256;
-/** Time for a remote server to take note that its session is over. */
-const farewellMs = 2000;
-/** Of an answer to `initialize`, where its version is looked for. */
-const introductionBytesMax = 256 * 1024;
+/** Time for a server that refuses `initialize` to show that it speaks the older way. */
+const fallBackMs = 5000;
 /** Waits before the listening stream is opened again: the first, and the longest. */
 const retryMs = { first: 1000, most: 30_000 };
 
@@ -47,12 +49,12 @@ export class RemoteWire implements Wire {
   readonly #live = new Set<Ongoing>();
   readonly #open: OpenRequests;
   readonly #toolHeaders: ToolHeaders;
-  readonly #isSse: boolean;
+  #isSse: boolean;
+  #isFallenBack = false;
   /** Of the last request: without sessions the end of a request's connection is what cancels it. */
   #isStateless = false;
   #url: URL;
-  #sessionId: string | undefined;
-  #version: string | undefined;
+  readonly #session: RemoteSession = { id: undefined, version: undefined };
   #retry: Timer | undefined;
   #retryMs = retryMs.first;
   #closing: Promise<void> | undefined;
@@ -61,7 +63,13 @@ export class RemoteWire implements Wire {
   /** Rejects when an `sse` server cannot be reached; streamable HTTP shows with its first answer. */
   static async open(params: RemoteParams, events: WireEvents): Promise<RemoteWire> {
     const wire = new RemoteWire(params, events);
-    if (wire.#isSse) await wire.#findAddress();
+    const { connectionTimeoutMs: ms, name } = params.server;
+    if (!wire.#isSse) return wire;
+    await wire.#findAddress(ms === 0 ? 2_147_483_647 : ms).catch((thrown: Error) => {
+      wire.#lost(thrown.message);
+      const message = `MCP server ${JSON.stringify(name)} at ${wire.#url.origin}: ${thrown.message}`;
+      throw new HoldfastError("server_down", message);
+    });
     return wire;
   }
 
@@ -88,12 +96,14 @@ export class RemoteWire implements Wire {
   #post(envelope: Envelope, line: Buffer, isAgain = false): void {
     const id = envelope.kind === "request" ? line.toString("latin1", envelope.idStart, envelope.idEnd) : undefined;
     let isAnswered = id === undefined || this.#isSse;
+    let said = "";
     const isStateless = envelope.versionStart > 0;
     if (id !== undefined) this.#isStateless = isStateless;
     const mirrored = isStateless ? this.#toolHeaders.of(envelope, line) : {};
     const more = isStateless ? { ...statelessHeaders(envelope, line), ...mirrored } : {};
     const request = this.#exchange("POST", line, more, {
       onRefusal: (words) => {
+        said = words;
         const refused = isStateless && id !== undefined ? refusalOf(words, id) : undefined;
         if (refused === undefined) return;
         isAnswered = true;
@@ -103,16 +113,19 @@ export class RemoteWire implements Wire {
       },
       onHead: ({ headers }) => {
         const session = headers["mcp-session-id"];
-        if (typeof session === "string") this.#sessionId ??= session;
+        if (typeof session === "string") this.#session.id ??= session;
       },
       onEvent: (event, release) => {
         const isList = isStateless && envelope.method === "tools/list" && event.name === "message";
         const heard = isList ? { ...event, data: this.#toolHeaders.hear(event.data) } : event;
-        isAnswered ||= this.#hear(heard, release) === id;
+        isAnswered ||= this.#hear(heard, release, id) === id;
       },
       onEnd: (problem, status) => {
         this.#open.over(key, request);
-        if (status === 404 && this.#sessionId !== undefined) return this.#lost("has ended our session (HTTP 404)");
+        if (!this.#isStateless && refusesSession(this.#session, status, said))
+          return this.#lost(`has ended our session (${problem ?? status})`);
+        if (id !== undefined && !this.#isSse && !this.#isFallenBack && mayBeOlder(envelope, status))
+          return this.#fallBack(envelope, line, id, problem ?? `HTTP ${status}`);
         if (!isAnswered || (problem !== undefined && id !== undefined && this.#isSse))
           this.#answerFor(id ?? "null", problem ?? "it ended its answer without one");
         else if (envelope.method === "notifications/initialized" && !this.#isSse) this.#listen();
@@ -150,55 +163,44 @@ export class RemoteWire implements Wire {
 
   async #close(): Promise<void> {
     this.#lost("was let go");
-    if (this.#sessionId === undefined) return;
-    await new Promise<void>((resolve) => {
-      const token = this.#params.bearer?.atHand ?? undefined;
-      const headers = { ...this.#headers(), ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
-      const { clock } = this.#params;
-      const parts = { method: "DELETE" as const, url: this.#url, headers, messageBytesMax: 4096, clock };
-      const request = exchange(parts, { onEvent: (_, release) => release(), onEnd: () => resolve() });
-      const late = clock.after(farewellMs, () => request.destroy());
-      request.once("close", () => late.clear());
+    if (this.#session.id === undefined) return;
+    const { bearer, server, clock } = this.#params;
+    const token = bearer?.atHand ?? undefined;
+    const headers = headersOf(this.#session, "DELETE", server.headers);
+    await sayGoodbye(
+      this.#url,
+      token === undefined ? headers : { ...headers, authorization: `Bearer ${token}` },
+      clock,
+    );
+  }
+
+  async #findAddress(boundMs: number): Promise<void> {
+    this.#url = await findSseAddress({
+      url: this.#url,
+      clock: this.#params.clock,
+      boundMs,
+      get: (events) => this.#exchange("GET", undefined, {}, events),
+      onEvent: (event, release) => void this.#hear(event, release),
+      onOver: (why) => this.#lost(why),
     });
   }
 
-  /** The `sse` way begins with a stream, on which the server says where to post. */
-  #findAddress(): Promise<void> {
-    const { server, clock } = this.#params;
-    return new Promise((resolve, reject) => {
-      const fail = (why: string) => {
-        timer.clear();
-        const message = `MCP server ${JSON.stringify(server.name)} at ${this.#url.origin}: ${why}`;
-        reject(new HoldfastError("server_down", message));
-        this.#lost(why);
-      };
-      const ms = server.connectionTimeoutMs === 0 ? 2_147_483_647 : server.connectionTimeoutMs;
-      const timer = clock.after(ms, () => fail(`named no address within ${ms} ms`));
-      this.#exchange(
-        "GET",
-        undefined,
-        {},
-        {
-          onEvent: (event, release) => {
-            if (event.name !== "endpoint") return void this.#hear(event, release);
-            release();
-            const address = URL.parse(event.data.toString(), this.#url);
-            if (address === null) return fail("names an address that is none");
-            // Otherwise the other side could have our credentials sent to anybody.
-            if (address.origin !== this.#url.origin) return fail(`names an address elsewhere, ${address.origin}`);
-            this.#url = address;
-            timer.clear();
-            resolve();
-          },
-          onEnd: (problem) => fail(problem ?? "ended its stream"),
-        },
-      );
-    });
+  /** It does not take `initialize` where it is: perhaps it speaks the older way, which the config need not say. */
+  #fallBack(envelope: Envelope, line: Buffer, id: string, problem: string): void {
+    this.#isFallenBack = true;
+    this.#findAddress(fallBackMs).then(
+      () => {
+        this.#isSse = true;
+        this.#post(envelope, line);
+      },
+      (thrown: Error) => this.#answerFor(id, `${problem}; tried as \`"type": "sse"\`, too: it ${thrown.message}`),
+    );
   }
 
   /** What the server says of its own accord. A server that offers no such stream says 405. */
   #listen(): void {
     if (this.#closed) return;
+    let said = "";
     this.#exchange(
       "GET",
       undefined,
@@ -208,9 +210,11 @@ export class RemoteWire implements Wire {
           if (statusCode === 200) this.#retryMs = retryMs.first;
         },
         onEvent: (event, release) => void this.#hear(event, release),
-        onEnd: (_, status) => {
+        onRefusal: (words) => (said = words),
+        onEnd: (problem, status) => {
           if (status === 405 || this.#closed) return;
-          if (status === 404 && this.#sessionId !== undefined) return this.#lost("has ended our session (HTTP 404)");
+          if (!this.#isStateless && refusesSession(this.#session, status, said))
+            return this.#lost(`has ended our session (${problem ?? status})`);
           this.#retry = this.#params.clock.after(this.#retryMs, () => this.#listen());
           this.#retryMs = Math.min(this.#retryMs * 2, retryMs.most);
         },
@@ -218,24 +222,34 @@ export class RemoteWire implements Wire {
     );
   }
 
-  /** Passes a message on; returns the id that it answers. */
-  #hear({ name, data }: ServerEvent, release: () => void): string | undefined {
+  /** Passes a message on; returns the id that it answers. `asked`: the request on whose response it stands. */
+  #hear({ name, data }: ServerEvent, release: () => void, asked?: string): string | undefined {
     if (this.#closed || name !== "message") {
       release();
       return undefined;
     }
-    let envelope: Envelope | undefined;
+    let envelope: Envelope;
     try {
       envelope = readEnvelope(data);
-    } catch {
-      // No message: the upstream says so in the log.
+    } catch (thrown) {
+      if (!(thrown instanceof EnvelopeError)) throw thrown;
+      const { lines, answered } = heardInstead(data, thrown.message, this.#params.server.name, asked);
+      for (const line of lines) this.#events.onLine(line, () => {});
+      release();
+      if (answered !== undefined) this.#open.answered(answered);
+      return answered;
     }
-    const isAnswer = envelope?.kind === "response";
-    const id =
-      isAnswer && envelope !== undefined ? data.toString("latin1", envelope.idStart, envelope.idEnd) : undefined;
+    const forgotten = this.#session.id === undefined ? undefined : sessionError(envelope, data);
+    if (forgotten !== undefined) {
+      release();
+      this.#lost(`has ended our session (${forgotten})`);
+      return undefined;
+    }
+    const isAnswer = envelope.kind === "response";
+    const id = isAnswer ? data.toString("latin1", envelope.idStart, envelope.idEnd) : undefined;
     if (id !== undefined) this.#open.answered(id);
     // Until the answer to `initialize` has told it; that is short.
-    if (isAnswer) this.#version ??= versionIn(data);
+    if (isAnswer) this.#session.version ??= versionIn(data);
     this.#events.onLine(data, release);
     return id;
   }
@@ -252,22 +266,18 @@ export class RemoteWire implements Wire {
     more: OutgoingHttpHeaders,
     events: ExchangeEvents,
   ): Ongoing {
-    const { messageBytesMax, bearer, clock } = this.#params;
-    const parts = { method, url: this.#url, headers: { ...this.#headers(method), ...more }, messageBytesMax, clock };
+    const { messageBytesMax, bearer, clock, server } = this.#params;
+    const parts = {
+      method,
+      url: this.#url,
+      headers: { ...headersOf(this.#session, method, server.headers), ...more },
+      messageBytesMax,
+      clock,
+    };
     const whole = body === undefined ? parts : { ...parts, body };
     const request = authorizedExchange(whole, events, bearer, () => this.#live.delete(request));
     this.#live.add(request);
     return request;
-  }
-
-  #headers(method = "DELETE"): OutgoingHttpHeaders {
-    return {
-      accept: method === "GET" ? "text/event-stream" : "application/json, text/event-stream",
-      ...(method === "POST" ? { "content-type": "application/json" } : {}),
-      ...(this.#sessionId === undefined ? {} : { "mcp-session-id": this.#sessionId }),
-      ...(this.#version === undefined ? {} : { "mcp-protocol-version": this.#version }),
-      ...this.#params.server.headers,
-    };
   }
 
   #lost(why: string): void {
@@ -277,8 +287,4 @@ export class RemoteWire implements Wire {
     for (const request of this.#live) request.destroy();
     this.#events.onClosed(`MCP server ${JSON.stringify(this.#params.server.name)} at ${this.#url.origin} ${why}`);
   }
-}
-
-function versionIn(data: Buffer): string | undefined {
-  return /"protocolVersion"\s*:\s*"([0-9-]{10})"/.exec(data.toString("latin1", 0, introductionBytesMax))?.[1];
 }

@@ -3,44 +3,23 @@
  * replaced. A server of one session tells that session what it likes; a pooled one speaks besides its answers only to the
  * single caller in flight, and a question that could be meant for another is refused.
  */
-import type { Clock } from "../../clock.ts";
 import type { ErrorCode } from "../../errors.ts";
 import type { SentIds } from "../../keeper/protocol/linked-run.ts";
 import type { HeldIds } from "../../keeper/protocol/messages.ts";
-import type { Log } from "../../log.ts";
 import { settleOld } from "../adoption.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";
-import { rpcCode, type RpcFault } from "../json-rpc.ts";
-import { Noise } from "../noise.ts";
-import type { Numbers } from "../numbers.ts";
+import { errorBody, rpcCode, type RpcFault } from "../json-rpc.ts";
+import { timedOut, tooLong } from "../faults.ts";
 import { flatten, splice, type Edit } from "../splice.ts";
+import { asText } from "../salvage.ts";
 import { TokenBook } from "../token-book.ts";
+import { Unreadable } from "../unreadable.ts";
 import { OwnRequests, type OwnAnswer } from "./own-requests.ts";
 import { nobody, type Party, type PendingCall, type UpstreamQuestion, type Waiting } from "./party.ts";
+import type { UpstreamParams } from "./upstream-params.ts";
 import { numberAt, unheard } from "./words.ts";
 import { Whispers } from "./whispers.ts";
 import type { Wire, WireEvents } from "./wire.ts";
-
-export interface UpstreamParams {
-  server: string;
-  /** Several sessions may have calls on it. */
-  shared: boolean;
-  /** Its clients offered something that it may ask them for. */
-  asksClients: boolean;
-  requestTimeoutMs: number;
-  messageBytesMax: number;
-  numbers: Numbers;
-  clock: Clock;
-  log: Log;
-  /** The server is gone; calls in flight have been answered. */
-  onClosed: (outcome: string) => void;
-  /** The last call in flight is done, or the first one begins. */
-  onBusy: (busy: boolean) => void;
-  /** One of the server's own lists is another now. */
-  onListChanged: (what: string) => void;
-  /** A task began whose progress token must be known as long as the server lives. */
-  onToken: () => void;
-}
 
 export class Upstream implements WireEvents {
   readonly #params: UpstreamParams;
@@ -51,7 +30,7 @@ export class Upstream implements WireEvents {
   readonly #whispers: Whispers;
   #wire: Wire | undefined;
   #outcome: string | undefined;
-  readonly #noise: Noise;
+  readonly #unreadable: Unreadable;
   /** It speaks the stateless revision: to a client that does too its answers go as they are. */
   isStateless = false;
   /** Calls of clients that this server answered. */
@@ -59,10 +38,17 @@ export class Upstream implements WireEvents {
 
   constructor(params: UpstreamParams) {
     this.#params = params;
-    this.#noise = new Noise(params.server, params.log);
     this.tokens = new TokenBook(params.onToken);
     const closed = (number: number) => this.#wire?.legacy?.closed(number);
-    this.#own = new OwnRequests(params, (message, ids) => this.say(message, ids), closed);
+    const parts = { ...params, dropped: () => this.#unreadable.dropped };
+    this.#own = new OwnRequests(parts, (message, ids) => this.say(message, ids), closed);
+    this.#unreadable = new Unreadable({
+      ...params,
+      runId: () => this.runId,
+      numbers: () => [...this.#calls.keys(), ...this.#own.numbers()],
+      fail: (number, fault) => this.#fail(number, fault),
+      send: (line) => void this.#sendLine(line),
+    });
     const send = (line: Buffer, ids?: SentIds) => this.#sendLine(line, ids);
     this.#whispers = new Whispers(params, this, this.#calls, send, () => this.#wire?.legacy);
   }
@@ -185,13 +171,14 @@ export class Upstream implements WireEvents {
 
   // ── from the server ──
 
-  onLine(line: Buffer, release: () => void, again = false, about?: number): void {
+  onLine(bytes: Buffer, release: () => void, again = false, about?: number): void {
+    const line = asText(bytes);
     let envelope: Envelope;
     try {
       envelope = readEnvelope(line);
     } catch (thrown) {
       if (!(thrown instanceof EnvelopeError)) throw thrown;
-      this.#noise.drop(this.runId, thrown.message);
+      this.#unreadable.hear(line, thrown.message, (message) => this.onLine(message, () => {}, again, about));
       return release();
     }
     if (line.length > this.#params.messageBytesMax) return this.#tooLong(envelope, line, release);
@@ -215,11 +202,13 @@ export class Upstream implements WireEvents {
   }
 
   #answered(envelope: Envelope, line: Buffer, release: () => void): void {
+    if (envelope.idStart === 0 && envelope.hasError) this.#unreadable.hearNameless("it names no request");
     const number = numberAt(line, envelope.idStart, envelope.idEnd);
     const waiting = this.#calls.get(number);
     if (waiting === undefined) {
       this.#whispers.laid(number);
       this.#own.answered(number, envelope, line);
+      this.#unreadable.answered(number);
       return release();
     }
     this.#drop(number);
@@ -229,17 +218,29 @@ export class Upstream implements WireEvents {
     const edits = [{ start: envelope.idStart, end: envelope.idEnd, text: call.params.clientId }];
     const result = envelope.hasError ? 0 : envelope.resultStart;
     call.answer(line, edits, release, this.isStateless && result > 0 ? undefined : result);
+    this.#unreadable.answered(number);
   }
 
-  /** Only an answer has somebody who waits for it; anything else that is too long is dropped. */
-  #tooLong(envelope: Envelope, line: Buffer, release: () => void): void {
-    const { server, messageBytesMax } = this.#params;
-    const message = `MCP server ${JSON.stringify(server)} sent ${line.length} bytes; limits.messageBytesMax is ${messageBytesMax}`;
-    const number = envelope.kind === "response" ? numberAt(line, envelope.idStart, envelope.idEnd) : Number.NaN;
+  /** There will be no answer that can be read. */
+  #fail(number: number, fault: RpcFault): void {
     const waiting = this.#calls.get(number);
     this.#drop(number);
-    if (waiting === undefined) this.#noise.drop(this.runId, message);
-    else waiting.call.fail({ code: rpcCode.unavailable, message, reason: "run_limit" });
+    this.#whispers.laid(number);
+    if (waiting === undefined) this.#own.refuse(number, fault.message);
+    else {
+      waiting.call.params.onAnswer?.(errorBody(waiting.call.params.clientId, fault), true);
+      waiting.call.fail(fault);
+    }
+    this.#unreadable.answered(number);
+  }
+
+  /** An answer has somebody who waits for it, and a question the server; anything else that is too long is dropped. */
+  #tooLong(envelope: Envelope, line: Buffer, release: () => void): void {
+    const fault = tooLong(this.server, line.length, this.#params.messageBytesMax);
+    const id = line.toString("latin1", envelope.idStart, envelope.idEnd);
+    if (envelope.kind === "request") this.#unreadable.refuse(id, fault.message);
+    else if (envelope.kind === "notification") this.#unreadable.drop(fault.message);
+    else this.#fail(numberAt(line, envelope.idStart, envelope.idEnd), fault);
     release();
   }
 
@@ -261,10 +262,8 @@ export class Upstream implements WireEvents {
   }
 
   #timeOut(call: PendingCall): void {
-    const { server, requestTimeoutMs } = this.#params;
-    const message = `MCP server ${JSON.stringify(server)} gave no answer within mcpServers.${server}.requestTimeoutMs = ${requestTimeoutMs}`;
     this.abandon(call, "timeout");
-    call.fail({ code: rpcCode.timeout, message, reason: "run_ended" });
+    call.fail(timedOut(this.server, this.#params.requestTimeoutMs, this.#unreadable.dropped));
   }
 
   /** Gives a call up that the server may still be working on. */

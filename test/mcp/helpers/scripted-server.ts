@@ -11,6 +11,10 @@ export type Step =
   | { say: unknown }
   /** Text as it stands; no newline is added. */
   | { write: string }
+  /** The same in base64, for bytes that are no text; nothing is put in. */
+  | { bytes: string }
+  /** So many characters, without a newline. */
+  | { fill: number }
   | { answer: unknown }
   /** An answer of so many characters. */
   | { big: number }
@@ -57,6 +61,8 @@ function hear(key: "method" | "id", value: unknown): Promise<void> {
 async function perform(step: Step, request: Message): Promise<void> {
   if ("say" in step) say(fill(step.say, request));
   else if ("write" in step) process.stdout.write(step.write.replaceAll("$id", String(request.id)));
+  else if ("bytes" in step) process.stdout.write(Buffer.from(step.bytes, "base64"));
+  else if ("fill" in step) process.stdout.write("x".repeat(step.fill));
   else if ("answer" in step) say({ jsonrpc: "2.0", id: request.id, result: step.answer });
   else if ("big" in step) say({ jsonrpc: "2.0", id: request.id, result: { text: "x".repeat(step.big) } });
   else if ("hear" in step) await hear(...step.hear);

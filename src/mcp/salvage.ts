@@ -1,0 +1,159 @@
+/**
+ * What can still be had from a line that is no message: whole messages that stand in it beside other text, and whose answer
+ * or question it would have been. Each byte is looked at a few times at most.
+ */
+import { isUtf8 } from "node:buffer";
+import { EnvelopeError, readEnvelope } from "./envelope.ts";
+import { JsonCursor, JsonSyntaxError } from "./json.ts";
+
+/** Messages that are taken out of one line. */
+const messagesMax = 64;
+/** Bytes that are looked at in search of one: so often the whole line, and so many more. */
+const looksMax = 4;
+const lookBytesMin = 64 * 1024;
+/** Ids that are remembered of one broken message. */
+const idsMax = 8;
+/** Longer keys and ids are none that matter. */
+const wordBytesMax = 64;
+
+const quote = 0x22;
+const backslash = 0x5c;
+const objectOpen = 0x7b;
+const objectClose = 0x7d;
+const arrayOpen = 0x5b;
+const arrayClose = 0x5d;
+const comma = 0x2c;
+const colon = 0x3a;
+
+export interface Salvaged {
+  /** Whole messages, in order. */
+  messages: Buffer[];
+  /** There is other text, too. */
+  hasNoise: boolean;
+  /** It was to be an answer; `ids` as they stand in it. */
+  answer: { ids: string[] } | undefined;
+  /** It was to be a request, with this id. */
+  request: string | undefined;
+}
+
+const cursor = new JsonCursor();
+
+export function salvage(line: Buffer): Salvaged {
+  const found: Salvaged = { messages: [], hasNoise: false, answer: undefined, request: undefined };
+  let at = 0;
+  let lookBytes = looksMax * line.length + lookBytesMin;
+  while (lookBytes > 0 && found.messages.length < messagesMax) {
+    const start = line.indexOf(objectOpen, at);
+    if (start === -1) break;
+    found.hasNoise ||= holdsText(line, at, start);
+    const end = messageEnd(line, start);
+    if (end !== undefined) {
+      found.messages.push(line.subarray(start, end));
+      at = end;
+      continue;
+    }
+    found.hasNoise = true;
+    lookBytes -= 2 * (line.length - start);
+    const broken = skim(line, start);
+    // What stands inside a broken message is a part of it.
+    if (isMessage(broken)) return { ...found, ...described(broken) };
+    at = start + 1;
+  }
+  found.hasNoise ||= holdsText(line, at, line.length);
+  return found;
+}
+
+/** Where the JSON-RPC message that begins here ends. */
+function messageEnd(line: Buffer, start: number): number | undefined {
+  cursor.reset(line);
+  cursor.at = start;
+  try {
+    cursor.value();
+    const end = cursor.at;
+    readEnvelope(line.subarray(start, end));
+    return end;
+  } catch (thrown) {
+    if (thrown instanceof JsonSyntaxError || thrown instanceof EnvelopeError) return undefined;
+    throw thrown;
+  } finally {
+    cursor.release();
+  }
+}
+
+/** Commas and brackets between messages are a batch. */
+function holdsText(line: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    const byte = line[at]!;
+    if (byte > 0x20 && byte !== comma && byte !== arrayOpen && byte !== arrayClose) return true;
+  }
+  return false;
+}
+
+interface Skimmed {
+  keys: Set<string>;
+  ids: string[];
+}
+
+/** The members of an object whose text need not be JSON: control bytes, any depth, an end that is missing. */
+function skim(line: Buffer, start: number): Skimmed {
+  const skimmed: Skimmed = { keys: new Set(), ids: [] };
+  let [depth, key, isKeyNext] = [0, "", false];
+  for (let at = start; at < line.length; at++) {
+    const byte = line[at]!;
+    if (byte === quote) {
+      const end = stringEnd(line, at);
+      const isShort = end - at <= wordBytesMax;
+      if (depth === 1 && isKeyNext) {
+        key = isShort ? line.toString("latin1", at + 1, end) : "";
+        isKeyNext = false;
+      } else if (depth === 1 && isShort) noteValue(skimmed, key, line.toString("latin1", at, end + 1));
+      at = end;
+    } else if (byte === objectOpen || byte === arrayOpen) {
+      if (++depth === 1) isKeyNext = true;
+    } else if (byte === objectClose || byte === arrayClose) {
+      if (--depth === 0) break;
+    } else if (depth !== 1) continue;
+    else if (byte === comma) [key, isKeyNext] = ["", true];
+    else if (byte === colon) skimmed.keys.add(key);
+    else if (key === "id" && (byte === 0x2d || (byte >= 0x30 && byte <= 0x39))) {
+      const number = /^[-+.\deE]*/.exec(line.toString("latin1", at, at + wordBytesMax))?.[0] ?? "";
+      noteValue(skimmed, key, number);
+      at += number.length - 1;
+    }
+  }
+  return skimmed;
+}
+
+function noteValue({ ids }: Skimmed, key: string, value: string): void {
+  if (key === "id" && ids.length < idsMax && !ids.includes(value)) ids.push(value);
+}
+
+/** Of the closing quote, or of the end of the line. */
+function stringEnd(line: Buffer, start: number): number {
+  let at = start + 1;
+  while (at < line.length && line[at] !== quote) at += line[at] === backslash ? 2 : 1;
+  return Math.min(at, line.length);
+}
+
+/** A line of a log may be an object, too. */
+function isMessage({ keys, ids }: Skimmed): boolean {
+  return keys.has("jsonrpc") || (ids.length > 0 && (keys.has("result") || keys.has("error")));
+}
+
+function described({ keys, ids }: Skimmed): Pick<Salvaged, "answer" | "request"> {
+  if (keys.has("method")) return { answer: undefined, request: ids.length === 1 ? ids[0] : undefined };
+  return { answer: { ids }, request: undefined };
+}
+
+const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
+
+/** Without a byte order mark: some programs begin with one, and JSON has none. */
+export function withoutMark(bytes: Buffer): Buffer {
+  return bytes[0] === 0xef && bytes.subarray(0, 3).equals(byteOrderMark) ? bytes.subarray(3) : bytes;
+}
+
+/** The line as text that every client can read: bytes that are not UTF-8 become U+FFFD, as in most readers. */
+export function asText(line: Buffer): Buffer {
+  const bare = withoutMark(line);
+  return isUtf8(bare) ? bare : Buffer.from(bare.toString("utf8"));
+}

@@ -1,0 +1,44 @@
+/** What a remote server's session shows of itself: in the headers of our requests, in its first answer, and at its end. */
+import type { OutgoingHttpHeaders } from "node:http";
+import type { Clock } from "../../clock.ts";
+import { exchange } from "./exchange.ts";
+
+/** Of an answer to `initialize`, where its version is looked for. */
+const introductionBytesMax = 256 * 1024;
+/** Time for a remote server to take note that its session is over. */
+const farewellMs = 2000;
+
+export interface RemoteSession {
+  id: string | undefined;
+  /** Known since the answer to `initialize`. */
+  version: string | undefined;
+}
+
+/** `own`: the config's. */
+export function headersOf(
+  { id, version }: RemoteSession,
+  method: "POST" | "GET" | "DELETE",
+  own: OutgoingHttpHeaders | undefined,
+): OutgoingHttpHeaders {
+  return {
+    accept: method === "GET" ? "text/event-stream" : "application/json, text/event-stream",
+    ...(method === "POST" ? { "content-type": "application/json" } : {}),
+    ...(id === undefined ? {} : { "mcp-session-id": id }),
+    ...(version === undefined ? {} : { "mcp-protocol-version": version }),
+    ...own,
+  };
+}
+
+export function versionIn(data: Buffer): string | undefined {
+  return /"protocolVersion"\s*:\s*"([0-9-]{10})"/.exec(data.toString("latin1", 0, introductionBytesMax))?.[1];
+}
+
+/** Resolves when the server took note, or has had its time. */
+export function sayGoodbye(url: URL, headers: OutgoingHttpHeaders, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const parts = { method: "DELETE" as const, url, headers, messageBytesMax: 4096, clock };
+    const request = exchange(parts, { onEvent: (_, release) => release(), onEnd: () => resolve() });
+    const late = clock.after(farewellMs, () => request.destroy());
+    request.once("close", () => late.clear());
+  });
+}
