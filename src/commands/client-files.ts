@@ -81,7 +81,7 @@ export interface ChangeWords {
   keepBackup: boolean;
   json: boolean;
   /** Done once it is agreed to, before the first file is written. */
-  before?: () => Promise<void>;
+  before?: () => Promise<void> | void;
 }
 
 /** Returns the exit code: 0 written, or nothing to write; 1 nobody agreed. */

@@ -6,6 +6,8 @@ export interface CommandContext {
   json: boolean;
   /** The gateway to speak to; else the one of the state directory. */
   url?: string;
+  /** The system that servers would be started on; this one's, unless a test says otherwise. */
+  platform?: NodeJS.Platform;
   /** The bearer token; else the one in the state directory. */
   token?: string;
 }

@@ -5,6 +5,7 @@ import { takeBack, writeOwnConfig, type OwnConfig } from "../config/clients/own-
 import type { RawServer } from "../config/clients/import.ts";
 import { checkConfig, servedName } from "../config/load.ts";
 import { plainText } from "../plain-text.ts";
+import { requirePlatform } from "../contain/probe.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { ConfigChange } from "../keeper/protocol/messages.ts";
 import type { CommandContext } from "./context.ts";
@@ -28,6 +29,20 @@ export function describeChange(change: ConfigChange): string[] {
   const waiting = `needs \`holdfast restart --all\`: ${needsRestart.join(", ")}`;
   const lacking = unavailable.map(({ name, problem }) => `unavailable: ${name}: ${problem}`);
   return [words.join("; "), ...lacking, ...(needsRestart.length === 0 ? [] : [waiting])];
+}
+
+/** What is left to people on a system that holds no process trees. */
+export const whatWorks =
+  "what works here: `holdfast connect` prints how a client reaches a gateway on a Linux machine, and every command takes its --url";
+
+/** Throws where no gateway can run: servers that are written into its config would never start. */
+export function requireHere({ platform }: CommandContext): void {
+  try {
+    requirePlatform(platform);
+  } catch (cause) {
+    const { code, message } = asHoldfastError(cause);
+    throw new HoldfastError(code, `${message}; nothing was written; ${whatWorks}`, { cause });
+  }
 }
 
 /**

@@ -13,7 +13,7 @@ import { HoldfastError } from "../errors.ts";
 import { plainText } from "../plain-text.ts";
 import type { ConfigChange } from "../keeper/protocol/messages.ts";
 import type { CommandContext } from "./context.ts";
-import { describeChange, warnOfLacking, writeAndReload } from "./reload.ts";
+import { describeChange, requireHere, warnOfLacking, writeAndReload } from "./reload.ts";
 import { openClientFiles, type FileChoice } from "./client-files.ts";
 import { findKeeper, urlsOf } from "./running-keeper.ts";
 import { count, printJson, printLines } from "./print.ts";
@@ -64,6 +64,7 @@ export async function addServer(
   const isOwn = isWayIn(options.command) && !options.command.some((word) => word === "--state" || word === "--url");
   if (isOwn || (url !== undefined && leadsTo(url, urlsOf(context.state))))
     throw usage(`add: ${url ?? options.command.join(" ")} leads to this gateway, which cannot be its own server`);
+  requireHere(context);
   if (name === "") throw usage("add: a server needs a name");
   const config = readOwnConfig(file);
   if (Object.hasOwn(config.servers, name))
@@ -168,6 +169,7 @@ export async function importFiles(
   choice: FileChoice,
   dryRun: boolean,
 ): Promise<number> {
+  if (!dryRun) requireHere(context);
   const sources = openClientFiles(choice);
   const config = readOwnConfig(file);
   const gateway = urlsOf(context.state);

@@ -6,7 +6,9 @@ import { changeServers, readOwnConfig } from "../config/clients/own-config.ts";
 import { unwrapDocument } from "../config/clients/unwrap.ts";
 import { stdioOf, wrapDocument, type Change } from "../config/clients/wrap.ts";
 import { readDocument } from "../config/clients/document.ts";
-import { HoldfastError } from "../errors.ts";
+import { requirePlatform } from "../contain/probe.ts";
+import { refusalOf } from "../contain/trial.ts";
+import { asHoldfastError, HoldfastError } from "../errors.ts";
 import {
   carryOut,
   openClientFiles,
@@ -16,7 +18,7 @@ import {
   type FileChoice,
 } from "./client-files.ts";
 import type { CommandContext } from "./context.ts";
-import { warnOfLacking, writeAndReload } from "./reload.ts";
+import { requireHere, warnOfLacking, whatWorks, writeAndReload } from "./reload.ts";
 import { holdfastWords } from "./own-installation.ts";
 
 export interface WrapOptions extends FileChoice, Consent {
@@ -38,7 +40,25 @@ export async function wrap(context: CommandContext, options: WrapOptions, place:
     source,
     change: named(source, () => wrapDocument(source.document, prefix)),
   }));
-  return carryOut(planned, options, { done: "wrapped", keepBackup: true, json: context.json });
+  const words = { done: "wrapped", keepBackup: true, json: context.json };
+  return carryOut(planned, options, { ...words, before: () => assertHolds(context, prefix) });
+}
+
+/** A config in which no server starts is worse than one whose servers leak. */
+function assertHolds({ platform }: CommandContext, prefix: readonly string[]): void {
+  try {
+    requirePlatform(platform);
+    const refusal = refusalOf([...prefix, "run", "--"]);
+    if (refusal === undefined) return;
+    throw new HoldfastError("unsupported_platform", refusal.replace(/^holdfast: /, ""));
+  } catch (cause) {
+    const { code, message } = asHoldfastError(cause);
+    throw new HoldfastError(
+      code,
+      `\`holdfast run\` does not work here, so no server would start; nothing was changed: ${message}; ${whatWorks}`,
+      { cause },
+    );
+  }
 }
 
 export async function unwrap(context: CommandContext, options: FileChoice & Consent): Promise<number> {
@@ -80,6 +100,7 @@ async function wrapByGateway(
   place: OwnPlace,
   files: readonly ClientFile[],
 ): Promise<number> {
+  requireHere(context);
   await new GatewayClient(context).call("gateway.status", {});
   const own = readOwnConfig(place.configFile);
   const words = [...holdfastWords(), ...(place.stateOption === undefined ? [] : ["--state", place.stateOption]), "mcp"];

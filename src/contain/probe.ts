@@ -14,9 +14,9 @@ export interface Probed {
 }
 
 /** Throws where no tier is built, before anything is opened or written. */
-export function requirePlatform(): void {
-  if (process.platform === "linux") return;
-  const message = `Holdfast has no containment for ${process.platform} yet: it runs on Linux, and there it can prove what it ends`;
+export function requirePlatform(platform: NodeJS.Platform = process.platform): void {
+  if (platform === "linux") return;
+  const message = `Holdfast has no containment for ${platform} yet: it runs on Linux, and there it can prove what it ends`;
   throw new HoldfastError("unsupported_platform", message);
 }
 
