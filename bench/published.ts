@@ -10,7 +10,8 @@ import { bestTier } from "../test/helpers/tiers.ts";
 import { until } from "../test/helpers/until.ts";
 import { casesIn, type Case } from "../test/servers/helpers/cases.ts";
 import { raise } from "../test/servers/helpers/children.ts";
-import { findChromium, installServers, openPlace, startedBy, type Launch } from "../test/servers/helpers/published.ts";
+import { findProgram } from "../test/helpers/needs.ts";
+import { installServers, openPlace, startedBy, type Launch } from "../test/servers/helpers/published.ts";
 import { machineLine, megabytes } from "./machine.ts";
 
 const children = 50;
@@ -42,7 +43,7 @@ async function costs(): Promise<(string | number)[][]> {
   const { found } = await installServers();
   await using home = new Home(bestTier());
   await using place = await openPlace(home);
-  const chromium = findChromium();
+  const chromium = findProgram("chromium");
   const cases = Object.values(casesIn(place, chromium)).filter(
     ({ name }) => name !== "browser" || chromium !== undefined,
   );

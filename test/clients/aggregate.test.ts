@@ -12,14 +12,14 @@ import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { waitForZero } from "../helpers/pids.ts";
 import { asConfig, everything, filesystem } from "../helpers/servers.ts";
-import { root, tiersToTest } from "../helpers/tiers.ts";
+import { anyTier, root } from "../helpers/tiers.ts";
 import { Codex } from "./helpers/codex.ts";
 import { installClients } from "./helpers/install.ts";
 import { boundMs, Place } from "./helpers/place.ts";
 
 leavesNothing();
 const { clients, skip } = await installClients();
-const [tier = "subreaper"] = tiersToTest();
+const tier = anyTier();
 const echo = { name: "everything__echo", arguments: { message: "hold" } };
 const info = { name: "sdk-client", version: "1.0.0" };
 

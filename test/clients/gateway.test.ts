@@ -6,7 +6,7 @@ import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { readListed, waitForListed, waitForZero } from "../helpers/pids.ts";
 import { asConfig, everything, stubborn } from "../helpers/servers.ts";
-import { tiersToTest } from "../helpers/tiers.ts";
+import { anyTier } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
 import { Codex } from "./helpers/codex.ts";
 import { installClients } from "./helpers/install.ts";
@@ -14,7 +14,7 @@ import { NoStreamRelay } from "./helpers/no-stream.ts";
 import { boundMs, Place } from "./helpers/place.ts";
 
 const { clients, skip } = await installClients();
-const [tier = "subreaper"] = tiersToTest();
+const tier = anyTier();
 const stop = { stdinGraceMs: 200, termGraceMs: 200 };
 const shortLeaseMs = 1500;
 /** Longer than any test: what ends before it was not ended by it. */

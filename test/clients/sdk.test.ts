@@ -9,12 +9,12 @@ import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { waitForZero } from "../helpers/pids.ts";
 import { asConfig, everything } from "../helpers/servers.ts";
-import { tiersToTest } from "../helpers/tiers.ts";
+import { anyTier } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
 import { NoStreamRelay } from "./helpers/no-stream.ts";
 import { boundMs } from "./helpers/place.ts";
 
-const [tier = "subreaper"] = tiersToTest();
+const tier = anyTier();
 const idleLeaseMs = 1000;
 const echo = { name: "echo", arguments: { message: "hold" } };
 const info = { name: "sdk-client", version: "1.0.0" };

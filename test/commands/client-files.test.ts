@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { chmodSync, mkdirSync, readFileSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { holdfast, livesInItsOwnHome, mainFile, path, put, read, stdio } from "../helpers/own-home.ts";
 import { root } from "../helpers/tiers.ts";
@@ -69,7 +70,7 @@ describe("holdfast wrap", () => {
     assert.deepEqual(readdirSync(path("project")), [".mcp.json"]);
   });
 
-  it("asks at a terminal, and only a yes writes", () => {
+  it("asks at a terminal, and only a yes writes", { skip: needs("script") }, () => {
     const file = put("project/.mcp.json", { mcpServers: stdio("x") });
     const before = read("project/.mcp.json");
     for (const [answer, isWritten] of [

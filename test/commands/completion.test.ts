@@ -5,10 +5,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { root } from "../helpers/tiers.ts";
 
-const env = { PATH: "/usr/bin:/bin", HOME: "/nonexistent" };
+const env = { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent" };
 let directory = "";
 
 function play(program: string, words: string[]): string {
@@ -19,11 +20,9 @@ function play(program: string, words: string[]): string {
 }
 
 const script = (shell: string) => join(directory, `holdfast.${shell}`);
-const missing = (shell: string) =>
-  spawnSync(shell, ["-c", "true"], { env }).status === 0 ? false : `this machine has no ${shell}`;
 
 /** What each shell offers for the last of the words. */
-const offers: Record<string, (words: string[]) => string[]> = {
+const offers: Record<"bash" | "fish" | "zsh", (words: string[]) => string[]> = {
   bash: (words) => {
     const array = words.map((word) => `'${word}'`).join(" ");
     const lines = `. ${script("bash")}; COMP_WORDS=(${array}); COMP_CWORD=${words.length - 1}; _holdfast; printf '%s\n' "\${COMPREPLY[@]}"`;
@@ -56,12 +55,12 @@ describe("holdfast completion", () => {
   });
   after(() => rmSync(directory, { recursive: true }));
 
-  for (const [shell, offer] of Object.entries(offers)) {
+  for (const shell of ["bash", "fish", "zsh"] as const) {
     it(
       `${shell}: offers commands, their own commands, options and the values of options`,
-      { skip: missing(shell) },
+      { skip: needs(shell) },
       () => {
-        const at = (...words: string[]) => offer(["holdfast", ...words]);
+        const at = (...words: string[]) => offers[shell](["holdfast", ...words]);
         const has = (offered: string[], ...wanted: string[]) => {
           for (const word of wanted) assert.ok(offered.includes(word), `${word} in ${offered.join(" ")}`);
         };

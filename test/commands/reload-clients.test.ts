@@ -11,6 +11,7 @@ import { ToolListChangedNotificationSchema } from "@modelcontextprotocol/sdk/typ
 import { runsOf } from "../helpers/crowd.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
+import { needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { bestTier, root } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
@@ -66,22 +67,26 @@ describe("a reload of the config", { timeout: 120_000 }, () => {
     await client.close();
   });
 
-  it("is not what SIGHUP means to a gateway on a terminal: it ends, as its terminal does", async () => {
-    await using another = new Home(bestTier());
-    another.configure({});
-    const words = [process.execPath, main, "gateway", "--state", another.stateDir, "--config", another.configFile];
-    const terminal = spawn("script", ["-qec", words.join(" "), "/dev/null"], {
-      stdio: ["ignore", "pipe", "inherit"],
-      env: { PATH: process.env["PATH"], HOME: another.directory },
-    });
-    let said = "";
-    terminal.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
-    const closed = once(terminal, "close");
-    await until("it listens", () => said.includes("listens on"), { boundMs });
-    const { pid } = JSON.parse(readFileSync(join(another.stateDir, "keeper.json"), "utf8")) as { pid: number };
-    process.kill(pid, "SIGHUP");
-    await closed;
-    assert.match(said, /stopping on SIGHUP/);
-    assert.equal(terminal.exitCode, 0);
-  });
+  it(
+    "is not what SIGHUP means to a gateway on a terminal: it ends, as its terminal does",
+    { skip: needs("script") },
+    async () => {
+      await using another = new Home(bestTier());
+      another.configure({});
+      const words = [process.execPath, main, "gateway", "--state", another.stateDir, "--config", another.configFile];
+      const terminal = spawn("script", ["-qec", words.join(" "), "/dev/null"], {
+        stdio: ["ignore", "pipe", "inherit"],
+        env: { PATH: process.env["PATH"], HOME: another.directory },
+      });
+      let said = "";
+      terminal.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
+      const closed = once(terminal, "close");
+      await until("it listens", () => said.includes("listens on"), { boundMs });
+      const { pid } = JSON.parse(readFileSync(join(another.stateDir, "keeper.json"), "utf8")) as { pid: number };
+      process.kill(pid, "SIGHUP");
+      await closed;
+      assert.match(said, /stopping on SIGHUP/);
+      assert.equal(terminal.exitCode, 0);
+    },
+  );
 });

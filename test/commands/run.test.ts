@@ -7,6 +7,7 @@ import { buffer, text } from "node:stream/consumers";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { readUntil } from "../helpers/fence.ts";
+import { needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive, readListed, settle, statOf, waitForZero } from "../helpers/pids.ts";
 import { fixture } from "../helpers/servers.ts";
@@ -89,7 +90,7 @@ describe("holdfast run is transparent", { timeout: 120_000 }, () => {
     }
   });
 
-  it("at a terminal ^C reaches the command once, and the command decides", async () => {
+  it("at a terminal ^C reaches the command once, and the command decides", { skip: needs("script") }, async () => {
     await using wrapped = new Wrapped();
     // Counts what it hears and ends with the count when it is told to.
     const program = join(wrapped.directory, "count.mjs");

@@ -6,14 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { findProgram } from "../../src/config/program.ts";
+import { needs, needsRoot } from "../helpers/needs.ts";
 import { root } from "../helpers/tiers.ts";
-
-const isRoot = process.getuid?.() === 0;
 
 describe("a program", () => {
   it(
     "is found behind a directory that is private, by one whom a capability leads through",
-    { skip: isRoot ? false : "only root can give the capability" },
+    { skip: needsRoot("the capability to read everything") || needs("setpriv") },
     () => {
       const directory = mkdtempSync(join(tmpdir(), "holdfast-test-"));
       try {

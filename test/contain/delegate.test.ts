@@ -6,7 +6,7 @@ import { describe, it } from "node:test";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { giveTo, tiersToTest } from "../helpers/tiers.ts";
+import { giveTo, tierSkip } from "../helpers/tiers.ts";
 
 /** A user's machine with the two commands of systemd as given. */
 function imitate(home: Home, systemctl: string): Record<string, string> {
@@ -26,9 +26,8 @@ function imitate(home: Home, systemctl: string): Record<string, string> {
   return { PATH: `${bin}:${process.env["PATH"] ?? ""}`, XDG_RUNTIME_DIR: runtime };
 }
 
-describe("a delegated scope", { timeout: 60_000, concurrency: 2 }, () => {
+describe("a delegated scope", { timeout: 60_000, concurrency: 2, skip: tierSkip("subreaper") }, () => {
   leavesNothing();
-  if (!tiersToTest().includes("subreaper")) return;
 
   it("is asked for once, by the gateway's own pid, and what it gives is taken", async () => {
     await using home = new Home("subreaper");

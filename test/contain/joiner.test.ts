@@ -8,16 +8,16 @@ import { basename, join } from "node:path";
 import { after, describe, it } from "node:test";
 import { installProgram, programImage } from "../../src/contain/programs.ts";
 import { Fence, readUntil } from "../helpers/fence.ts";
+import { needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive, killWhatIsLeft, readListed, settle } from "../helpers/pids.ts";
 import { fixture } from "../helpers/servers.ts";
-import { cgroupMount, tiersToTest, tierProblem } from "../helpers/tiers.ts";
+import { cgroupMount, tierSkip } from "../helpers/tiers.ts";
 
 const boundMs = 10_000;
 
-describe("the joiner", { timeout: 60_000 }, () => {
+describe("the joiner", { timeout: 60_000, skip: tierSkip("cgroup") }, () => {
   leavesNothing();
-  if (!tiersToTest().includes("cgroup")) return;
   const directory = mkdtempSync(join(tmpdir(), "holdfast-joiner-"));
   const leaf = join(cgroupMount()?.own ?? "", basename(directory));
   mkdirSync(leaf);
@@ -26,23 +26,22 @@ describe("the joiner", { timeout: 60_000 }, () => {
     rmSync(directory, { recursive: true });
   });
 
-  it("is tested where there is a cgroup to join", () => assert.equal(tierProblem("cgroup"), undefined));
-
   const natively = [installProgram(directory, "joiner")];
   const foreign = join(directory, "foreign");
   writeFileSync(foreign, programImage("arm64", "joiner") ?? "", { mode: 0o755 });
   // qemu knows no clone3, so there the joiner joins by writing, as under a seccomp filter.
-  const ways: [string, string[]][] = [["by birth", natively]];
-  if (spawnSync("qemu-aarch64-static", ["-version"]).error === undefined)
-    ways.push(["by writing, on arm64 under qemu", ["qemu-aarch64-static", foreign]]);
-  for (const [way, [command = "", ...args]] of ways) {
+  const ways: [string, string[], string | false][] = [
+    ["by birth", natively, false],
+    ["by writing, on arm64 under qemu", ["qemu-aarch64-static", foreign], needs("qemu-aarch64-static")],
+  ];
+  for (const [way, [command = "", ...args], skip] of ways) {
     const joined = (...words: string[]) => spawnSync(command, [...args, leaf, ...words], { encoding: "utf8" });
 
-    it(`puts the command into the cgroup ${way}`, () => {
+    it(`puts the command into the cgroup ${way}`, { skip }, () => {
       assert.match(joined("/bin/cat", "/proc/self/cgroup").stdout, new RegExp(`^0::.*/${basename(leaf)}$`, "m"));
     });
 
-    it(`${way}, ends as the command ended: by code or by signal`, () => {
+    it(`${way}, ends as the command ended: by code or by signal`, { skip }, () => {
       assert.equal(joined("/bin/sh", "-c", "exit 7").status, 7);
       for (const signal of ["KILL", "TERM", "SEGV", "INT"] as const)
         assert.equal(joined("/bin/sh", "-c", `kill -${signal} $$`).signal, `SIG${signal}`);
@@ -50,7 +49,7 @@ describe("the joiner", { timeout: 60_000 }, () => {
       assert.equal(joined("/etc/passwd").status, 126);
     });
 
-    it(`${way}, starts nothing when there is no cgroup to join: 125`, () => {
+    it(`${way}, starts nothing when there is no cgroup to join: 125`, { skip }, () => {
       const { status, stdout } = spawnSync(command, [...args, `${leaf}/nowhere`, "/bin/echo", "started"]);
       assert.deepEqual([status, String(stdout)], [125, ""]);
     });

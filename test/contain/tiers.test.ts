@@ -4,8 +4,9 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { findCgroupMounts, findOwnCgroup } from "../../src/contain/cgroup-mount.ts";
+import { needs, needsNamespace } from "../helpers/needs.ts";
 import { fixture } from "../helpers/servers.ts";
-import { launchOn, tiersToTest } from "../helpers/tiers.ts";
+import { launchOn, tierSkip } from "../helpers/tiers.ts";
 
 interface Found {
   tier: string;
@@ -29,32 +30,29 @@ function tierAfter(prepare: string): Found {
 const cgroup2 = "m=$(awk '/ - cgroup2 /{print $5; exit}' /proc/self/mountinfo)";
 
 describe("the tier that a machine gives", { timeout: 120_000 }, () => {
-  it("is cgroup where cgroup v2 can be written, wherever it is mounted (hybrid)", () => {
-    if (!tiersToTest().includes("cgroup")) return;
+  const skip = tierSkip("cgroup") || needsNamespace("mount") || needs("awk", "mount");
+  it("is cgroup where cgroup v2 can be written, wherever it is mounted (hybrid)", { skip }, () => {
     assert.deepEqual(tierAfter("true"), { tier: "cgroup", refused: [], code: 0, left: 0 });
     // As on a machine with v2 only, and on WSL2: the file system is /sys/fs/cgroup itself.
     const unified = tierAfter("mount -t tmpfs none /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup");
     assert.deepEqual(unified, { tier: "cgroup", refused: [], code: 0, left: 0 });
   });
 
-  it("is subreaper where cgroupfs is read-only, as in most containers, and the reason is said", () => {
-    if (!tiersToTest().includes("cgroup")) return;
+  it("is subreaper where cgroupfs is read-only, as in most containers, and the reason is said", { skip }, () => {
     const found = tierAfter(`${cgroup2}; mount -o remount,bind,ro "$m"`);
     assert.equal(found.tier, "subreaper");
     assert.match(found.refused.join(), /read-only/i);
     assert.deepEqual([found.code, found.left], [0, 0]);
   });
 
-  it("is subreaper where there is cgroup v1 only", () => {
-    if (!tiersToTest().includes("cgroup")) return;
+  it("is subreaper where there is cgroup v1 only", { skip }, () => {
     const found = tierAfter(`${cgroup2}; umount "$m"`);
     assert.equal(found.tier, "subreaper");
     assert.match(found.refused.join(), /not mounted/);
     assert.deepEqual([found.code, found.left], [0, 0]);
   });
 
-  it("is subreaper for a user without rights, and leaves no half-made fence", () => {
-    if (!tiersToTest().includes("subreaper")) return;
+  it("is subreaper for a user without rights, and leaves no half-made fence", { skip: tierSkip("subreaper") }, () => {
     const { prefix, identity, env } = launchOn("subreaper");
     const [command, ...rest] = [...prefix, process.execPath, fixture("print-tier.ts")];
     const { stdout, stderr } = spawnSync(command, rest, {

@@ -12,11 +12,11 @@ import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { readListed } from "../helpers/pids.ts";
 import { asConfig, everything, fixture } from "../helpers/servers.ts";
-import { bestTier, cgroupMount, tierProblem } from "../helpers/tiers.ts";
+import { bestTier, cgroupMount, tierSkip } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
 import { Machine, machineProblem } from "./helpers/machine.ts";
 
-const skip = machineProblem() ?? false;
+const skip = machineProblem();
 const quick = { all: false, willReap: false };
 
 /**
@@ -43,7 +43,7 @@ const treeOf = (report: Report, pid: number | undefined) => report.trees.find(({
 describe("the doctor and who holds a server without speaking to it", { skip }, () => {
   leavesNothing();
 
-  const unitProblem = tierProblem("cgroup") ?? false;
+  const unitProblem = tierSkip("cgroup");
   it(
     "leaves the main process of a systemd unit alone, and ends what systemd was only handed",
     { skip: unitProblem },

@@ -15,7 +15,7 @@ import { fixture } from "../helpers/servers.ts";
 import { Machine, machineProblem, type Planned } from "./helpers/machine.ts";
 
 const stub = fixture("doctor/mcp-stub.sh");
-const skip = machineProblem() ?? false;
+const skip = machineProblem();
 
 describe("the doctor leaves nothing and", { skip }, () => {
   leavesNothing();

@@ -18,6 +18,7 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isLive, pidsByEnvironment, statOf } from "./pids.ts";
+import { findProgram } from "./needs.ts";
 import { until } from "./until.ts";
 
 const boundMs = 20_000;
@@ -97,7 +98,7 @@ export class FarSide implements AsyncDisposable {
     for (const name of ["host", "key"])
       run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(directory, name)]);
     this.#writeFiles(sshd);
-    const words = [...prefix, "/usr/sbin/sshd", "-D", "-e", "-f", join(directory, "sshd_config")];
+    const words = [...prefix, findProgram("sshd") ?? "sshd", "-D", "-e", "-f", join(directory, "sshd_config")];
     this.#daemon = spawn(words[0]!, words.slice(1), { stdio: ["ignore", "ignore", "ignore"], detached: true });
   }
 

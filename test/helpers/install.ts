@@ -1,6 +1,7 @@
 /**
- * Published programs that tests drive, installed once per version and user into a directory outside the tree and found again
- * by later runs. Their install scripts are not run.
+ * Published programs that tests drive: 768 MB, so they are installed only when asked for by HOLDFAST_TEST_PUBLISHED=1 or
+ * HOLDFAST_TEST_STRICT=1, into a directory outside the tree where later runs find them: HOLDFAST_TEST_CACHE, by default
+ * holdfast-tests in the user's cache directory. Their install scripts are not run.
  */
 import { spawnSync } from "node:child_process";
 import {
@@ -13,7 +14,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { isLive, statOf } from "./pids.ts";
 import { until } from "./until.ts";
@@ -41,12 +42,20 @@ const installBoundMs = 240_000;
 export const unreachable =
   /\b(?:ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT)\b/;
 
+/** Where later runs find what was downloaded for tests. */
+export function testCache(): string {
+  const { HOLDFAST_TEST_CACHE: named, XDG_CACHE_HOME: caches } = process.env;
+  return named || join(caches || join(homedir(), ".cache"), "holdfast-tests");
+}
+
+const isStrict = process.env["HOLDFAST_TEST_STRICT"] === "1";
+const isAskedFor = isStrict || process.env["HOLDFAST_TEST_PUBLISHED"] === "1";
+
 function cacheDirectory({ name, source }: Wanted<unknown>): string {
   const { dependencies } = JSON.parse(readFileSync(join(source, "package.json"), "utf8")) as {
     dependencies: Record<string, string>;
   };
-  const versions = Object.values(dependencies).join("-");
-  return join(tmpdir(), `holdfast-${name}-${process.getuid?.() ?? 0}-${versions}`);
+  return join(testCache(), `${name}-${Object.values(dependencies).join("-")}`);
 }
 
 function findIn<T>(directory: string, { find }: Wanted<T>): T | undefined {
@@ -58,6 +67,7 @@ function findIn<T>(directory: string, { find }: Wanted<T>): T | undefined {
 /** Installs beside and renames: whoever finds the directory finds all of it. Returns npm's last words when it fails. */
 function install<T>(directory: string, wanted: Wanted<T>): string | undefined {
   const fresh = mkdtempSync(`${directory}.`);
+  process.stderr.write(`installing the published ${wanted.name} for the tests into ${directory} …\n`);
   try {
     for (const file of files) copyFileSync(join(wanted.source, file), join(fresh, file));
     const words = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
@@ -114,12 +124,15 @@ function holderOf(lock: string): string[] {
   }
 }
 
-/**
- * What is wanted, or the reason to skip. Under CI something missing is a failure, for a promise that is never tested is no
- * promise; only a registry that cannot be reached from there is nobody's defect.
- */
+/** What is wanted, or the reason to skip. In strict mode what is missing is a failure: an untested promise is no promise. */
 export async function installOutside<T>(wanted: Wanted<T>): Promise<Installed<T>> {
   const directory = cacheDirectory(wanted);
+  if (!isAskedFor && findIn(directory, wanted) === undefined)
+    return {
+      found: undefined,
+      skip: `the published ${wanted.name} are not installed (HOLDFAST_TEST_PUBLISHED=1 downloads them)`,
+    };
+  mkdirSync(testCache(), { recursive: true });
   const problem = await alone(`${directory}.lock`, () =>
     findIn(directory, wanted) === undefined ? install(directory, wanted) : undefined,
   );
@@ -127,6 +140,6 @@ export async function installOutside<T>(wanted: Wanted<T>): Promise<Installed<T>
   if (found !== undefined) return { found, skip: false };
   const why = (problem ?? "the directory for them is another user's").slice(0, 200);
   const skip = `the ${wanted.name} are not installed: ${why}`;
-  if (process.env["CI"] === "true" && !unreachable.test(problem ?? "")) throw new Error(skip);
+  if (isStrict) throw new Error(skip);
   return { found: undefined, skip };
 }

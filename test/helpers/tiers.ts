@@ -1,11 +1,13 @@
 /**
  * The two containment tiers of Linux, and how a test gets each of them on one machine: `cgroup` is what root has where
- * cgroup v2 is writable, `subreaper` is what an unprivileged user has. A tier that cannot be had fails the test: a skipped
- * tier would look like a held promise. HOLDFAST_TEST_TIERS names the only tiers to test where a machine has no more.
+ * cgroup v2 is writable, `subreaper` is what an unprivileged user has. What a tier holds is skipped, with the reason, where
+ * the machine does not give it, or where HOLDFAST_TEST_TIERS names the other one.
  */
 import { spawnSync } from "node:child_process";
 import { accessSync, chownSync, constants, readFileSync } from "node:fs";
+import { it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { isRoot } from "./needs.ts";
 
 export type TierName = "cgroup" | "subreaper";
 const allTiers: TierName[] = ["cgroup", "subreaper"];
@@ -14,16 +16,34 @@ export const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** The user that owns nothing on any system. */
 const nobody = 65534;
-const isRoot = process.getuid?.() === 0;
 
-/** The tiers that this run is to test. */
-export function tiersToTest(): TierName[] {
+/** The tiers that HOLDFAST_TEST_TIERS names; all of them without it. */
+function namedTiers(): TierName[] {
   const named = process.env["HOLDFAST_TEST_TIERS"];
   if (named === undefined || named === "") return allTiers;
   const names = named.split(",").map((name) => name.trim());
   const unknown = names.filter((name) => !allTiers.some((tier) => tier === name));
   if (unknown.length > 0) throw new Error(`HOLDFAST_TEST_TIERS: no such tier: ${unknown.join(", ")}`);
   return allTiers.filter((tier) => names.includes(tier));
+}
+
+/** Why tests of this tier are skipped here; false when they are not. */
+export function tierSkip(tier: TierName): string | false {
+  if (!namedTiers().includes(tier)) return "HOLDFAST_TEST_TIERS names another tier";
+  return tierProblem(tier) ?? false;
+}
+
+const toldTiers = new Set<TierName>();
+
+/** The tiers to test here. Each other one becomes a skipped test of the file, once, so that it is not passed over in silence. */
+export function tiersToTest(): TierName[] {
+  for (const tier of allTiers) {
+    const skip = tierSkip(tier);
+    if (skip === false || toldTiers.has(tier)) continue;
+    toldTiers.add(tier);
+    it(`on the ${tier} tier`, { skip });
+  }
+  return allTiers.filter((tier) => tierSkip(tier) === false);
 }
 
 /** Where cgroup v2 is mounted, and this process's own group there; undefined without cgroup v2. */
@@ -46,12 +66,12 @@ function isWritable(path: string): boolean {
   }
 }
 
-/** Why this machine cannot give the tier, in words for whoever reads the failed test; undefined when it can. */
+/** Why this machine cannot give the tier; undefined when it can. */
 export function tierProblem(tier: TierName): string | undefined {
   const group = cgroupMount();
   const hasCgroup = group !== undefined && isWritable(group.own);
   if (tier === "cgroup" && !hasCgroup)
-    return "the cgroup tier needs a writable cgroup v2 (run as root, or in a delegated unit); to test without it set HOLDFAST_TEST_TIERS=subreaper";
+    return "the cgroup tier needs a writable cgroup v2: run as root, or in a delegated unit";
   return undefined;
 }
 
@@ -90,6 +110,11 @@ export function launchOn(tier: TierName): TierLaunch {
 /** Gives a path to the user that the tier runs as. */
 export function giveTo(tier: TierName, path: string): void {
   if (tier === "subreaper" && isRoot) chownSync(path, nobody, nobody);
+}
+
+/** The first of the tiers to test, for a test that needs no more than one. */
+export function anyTier(): TierName {
+  return tierSkip("cgroup") === false ? "cgroup" : "subreaper";
 }
 
 /** The tier that a gateway started here by hand would choose. */

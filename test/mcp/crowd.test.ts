@@ -9,11 +9,11 @@ import { Home } from "../helpers/home.ts";
 import { McpClient } from "../helpers/mcp-client.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { fixture } from "../helpers/servers.ts";
-import { tiersToTest } from "../helpers/tiers.ts";
+import { anyTier } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
 
 leavesNothing();
-const [tier = "subreaper"] = tiersToTest();
+const tier = anyTier();
 const boundMs = 20_000;
 const stop = { stdinGraceMs: 500, termGraceMs: 500 };
 

@@ -5,6 +5,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
 import { describe, it } from "node:test";
+import { needsSshd } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { boundMs, Place } from "../ssh/place.ts";
 import { until } from "../helpers/until.ts";
@@ -49,7 +50,7 @@ class Remote implements AsyncDisposable {
   }
 }
 
-describe("servers of other machines when the front died", { timeout: 120_000 }, () => {
+describe("servers of other machines when the front died", { timeout: 120_000, skip: needsSshd() }, () => {
   leavesNothing();
 
   it("behind ssh they go on, own and pooled; a remote one gets a new session with the next call, and hears the log level", async () => {

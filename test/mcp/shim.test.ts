@@ -11,14 +11,14 @@ import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { fixture } from "../helpers/servers.ts";
-import { root, tiersToTest } from "../helpers/tiers.ts";
+import { anyTier, root } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
 import { actorFile } from "./helpers/assembled.ts";
 import { connect } from "./helpers/peers.ts";
 
 leavesNothing();
 const boundMs = 15_000;
-const [tier = "subreaper"] = tiersToTest();
+const tier = anyTier();
 const light = { command: "sh", args: [fixture("light-server.sh")] };
 /** Knows no sessions. */
 const s = { command: process.execPath, args: [fixture("stateless-server.ts")] };

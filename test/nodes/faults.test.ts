@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, describe, it } from "node:test";
 import { Home } from "../helpers/home.ts";
+import { needs, needsNamespace } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive, readListed, survivorsOf } from "../helpers/pids.ts";
 import { bestTier, giveTo } from "../helpers/tiers.ts";
@@ -17,15 +18,14 @@ import { agreeMs, boundMs, counted, Place, shortLeaseMs } from "./helpers/place.
 
 leavesNothing();
 
-const isRoot = process.getuid?.() === 0;
-const needsRoot = isRoot ? false : "network namespaces need root";
+const skip = needsNamespace("net") || needs("ip", "nsenter");
 const withinMs = shortLeaseMs + agreeMs;
 /** Gives a keeper a clock that SIGURG moves. */
 const flags = ["--import", new URL("../fixtures/jumping-clock.mjs", import.meta.url).href];
 const signal = (name: NodeJS.Signals, pids: number[]) => pids.forEach((pid) => process.kill(pid, name));
 
 describe("nodes and their gateways in trouble", { timeout: 150_000, concurrency: 3 }, () => {
-  describe("nothing is lost within the lease:", { concurrency: 3, skip: needsRoot }, () => {
+  describe("nothing is lost within the lease:", { concurrency: 3, skip }, () => {
     let place: Place;
     before(async () => {
       place = await Place.make({ wires: true });
@@ -81,7 +81,7 @@ describe("nodes and their gateways in trouble", { timeout: 150_000, concurrency:
     });
   });
 
-  describe("nothing is left past the lease:", { concurrency: 1, skip: needsRoot }, () => {
+  describe("nothing is left past the lease:", { concurrency: 1, skip }, () => {
     let place: Place;
     before(async () => {
       place = await Place.make({ wires: true, leaseMs: shortLeaseMs });

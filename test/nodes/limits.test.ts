@@ -19,6 +19,7 @@ import { KnownRuns } from "../../src/nodes/node/known-runs.ts";
 import { plainText } from "../../src/plain-text.ts";
 import { backgroundSpec } from "../helpers/background-spec.ts";
 import { ManualClock } from "../helpers/manual-clock.ts";
+import { needsNamespace } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { SmallDisk } from "../helpers/small-disk.ts";
 import { FarAway } from "./helpers/far-away.ts";
@@ -177,31 +178,34 @@ describe("a name that looks like an id", () => {
 });
 
 describe("a gateway whose disk is full", () => {
-  it("lets in whom it knows, and says of a decision that it cannot be put on record", (t) => {
-    if (process.getuid?.() !== 0) return t.skip("a disk of its own needs root");
-    const directory = mkdtempSync(join(tmpdir(), "holdfast-roster-"));
-    using disk = new SmallDisk(directory, 1024);
-    const book = new NodesBook(openNodesDatabase(disk.directory, () => {}));
-    const clock = new ManualClock();
-    const roster = new Roster(book, clock);
-    const about = { version: "", platform: "", arch: "", tier: "", hostname: "" };
-    const one = { id: "1234567890abcdef".repeat(2), publicKey: "k", name: "one", about, invite: null };
-    roster.meet(one);
-    roster.approve("one");
-    disk.fill();
-    clock.advance(3_600_000);
-    assert.equal(roster.meet({ ...one, about: { ...about, version: "2" } }).state, "approved");
-    assert.equal(roster.get(one.id)?.about.version, "2");
-    const unwritten = { code: "state_unusable", message: /has room/ };
-    assert.throws(() => roster.revoke("one"), unwritten);
-    assert.throws(() => roster.invite(1000, null), unwritten);
-    assert.equal(roster.get(one.id)?.state, "approved");
-    disk.empty();
-    assert.equal(roster.revoke("one").state, "revoked");
-    book.close();
-    disk[Symbol.dispose]();
-    rmSync(directory, { recursive: true });
-  });
+  it(
+    "lets in whom it knows, and says of a decision that it cannot be put on record",
+    { skip: needsNamespace("mount") },
+    () => {
+      const directory = mkdtempSync(join(tmpdir(), "holdfast-roster-"));
+      using disk = new SmallDisk(directory, 1024);
+      const book = new NodesBook(openNodesDatabase(disk.directory, () => {}));
+      const clock = new ManualClock();
+      const roster = new Roster(book, clock);
+      const about = { version: "", platform: "", arch: "", tier: "", hostname: "" };
+      const one = { id: "1234567890abcdef".repeat(2), publicKey: "k", name: "one", about, invite: null };
+      roster.meet(one);
+      roster.approve("one");
+      disk.fill();
+      clock.advance(3_600_000);
+      assert.equal(roster.meet({ ...one, about: { ...about, version: "2" } }).state, "approved");
+      assert.equal(roster.get(one.id)?.about.version, "2");
+      const unwritten = { code: "state_unusable", message: /has room/ };
+      assert.throws(() => roster.revoke("one"), unwritten);
+      assert.throws(() => roster.invite(1000, null), unwritten);
+      assert.equal(roster.get(one.id)?.state, "approved");
+      disk.empty();
+      assert.equal(roster.revoke("one").state, "revoked");
+      book.close();
+      disk[Symbol.dispose]();
+      rmSync(directory, { recursive: true });
+    },
+  );
 });
 
 describe("runs of a node that is away for good", () => {

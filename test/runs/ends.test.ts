@@ -10,7 +10,7 @@ import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { readListed, settle, survivorsOf, type Listed } from "../helpers/pids.ts";
 import { fixture } from "../helpers/servers.ts";
-import { tiersToTest, type TierName } from "../helpers/tiers.ts";
+import { type TierName, tierSkip } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
 import type { ParamsOf } from "../../src/gateway/api/index.ts";
 
@@ -84,7 +84,7 @@ function homeFor(tier: TierName): Home {
 }
 
 for (const tier of ["cgroup", "subreaper"] as const) {
-  const skip = tiersToTest().includes(tier) ? false : "HOLDFAST_TEST_TIERS names another tier";
+  const skip = tierSkip(tier);
   describe(`terminals on the ${tier} tier`, { timeout: 120_000, skip }, () => {
     leavesNothing();
 

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { OutputRing } from "../../src/keeper/background/output-ring.ts";
 import { SmallDisk } from "../helpers/small-disk.ts";
+import { needsNamespace } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 
 class Place implements Disposable {
@@ -80,26 +81,29 @@ describe("the output of a run", () => {
     assert.match(readFileSync(place.file, "utf8"), /^a file of somebody else's/);
   });
 
-  it("loses what a full disk does not take, says so to its readers, and keeps the rest, also after the end", (t) => {
-    if (process.getuid?.() !== 0) return t.skip("a disk of its own needs root");
-    using place = new Place();
-    using disk = new SmallDisk(place.directory, 64);
-    const ring = OutputRing.create(join(disk.directory, "out"), 1024 * 1024);
-    const whole = numbered(0, 100_000);
-    for (let at = 0; at < whole.length; at += 10_000) ring.write(whole.subarray(at, at + 10_000));
-    const first = ring.read(0, whole.length);
-    const kept = first.bytes.length;
-    assert.ok(kept > 50_000 && kept < 65_536, `${kept} bytes are kept`);
-    assert.ok(first.bytes.equals(whole.subarray(0, kept)));
-    assert.deepEqual(ring.read(kept, 10), { offset: 100_000, bytes: Buffer.alloc(0), printed: 100_000 });
-    disk.grow(256);
-    const later = numbered(100_000, 50_000);
-    ring.write(later);
-    ring.close();
-    const again = OutputRing.open(join(disk.directory, "out"));
-    assert.ok(again?.read(0, 150_000).bytes.equals(whole.subarray(0, kept)));
-    assert.equal(again!.read(kept, 150_000).offset, 100_000);
-    assert.ok(again!.read(kept, 150_000).bytes.equals(later));
-    again!.close();
-  });
+  it(
+    "loses what a full disk does not take, says so to its readers, and keeps the rest, also after the end",
+    { skip: needsNamespace("mount") },
+    () => {
+      using place = new Place();
+      using disk = new SmallDisk(place.directory, 64);
+      const ring = OutputRing.create(join(disk.directory, "out"), 1024 * 1024);
+      const whole = numbered(0, 100_000);
+      for (let at = 0; at < whole.length; at += 10_000) ring.write(whole.subarray(at, at + 10_000));
+      const first = ring.read(0, whole.length);
+      const kept = first.bytes.length;
+      assert.ok(kept > 50_000 && kept < 65_536, `${kept} bytes are kept`);
+      assert.ok(first.bytes.equals(whole.subarray(0, kept)));
+      assert.deepEqual(ring.read(kept, 10), { offset: 100_000, bytes: Buffer.alloc(0), printed: 100_000 });
+      disk.grow(256);
+      const later = numbered(100_000, 50_000);
+      ring.write(later);
+      ring.close();
+      const again = OutputRing.open(join(disk.directory, "out"));
+      assert.ok(again?.read(0, 150_000).bytes.equals(whole.subarray(0, kept)));
+      assert.equal(again!.read(kept, 150_000).offset, 100_000);
+      assert.ok(again!.read(kept, 150_000).bytes.equals(later));
+      again!.close();
+    },
+  );
 });

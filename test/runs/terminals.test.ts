@@ -6,16 +6,17 @@ import { after, before, describe, it } from "node:test";
 import { Background } from "../helpers/background.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
+import { needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { until } from "../helpers/until.ts";
-import { giveTo, root, tiersToTest } from "../helpers/tiers.ts";
+import { giveTo, root, tierSkip } from "../helpers/tiers.ts";
 
 const holdfast = [process.execPath, join(root, "dist/main.js")];
 
 leavesNothing();
 
 for (const tier of ["cgroup", "subreaper"] as const) {
-  const skip = tiersToTest().includes(tier) ? false : "HOLDFAST_TEST_TIERS names another tier";
+  const skip = tierSkip(tier);
   describe(`programs in terminals on the ${tier} tier`, { timeout: 120_000, skip }, () => {
     let home: Home;
     let gateway: Gateway;
@@ -92,7 +93,7 @@ for (const tier of ["cgroup", "subreaper"] as const) {
     // What these need of Holdfast is the same on both tiers.
     if (tier !== "cgroup") return;
 
-    it("vi edits a file", async () => {
+    it("vi edits a file", { skip: needs("vi") }, async () => {
       const id = await open(["vi", "-u", "NONE", "-N", "-c", "set showmode", "note.txt"]);
       await shows(id, "note.txt");
       // What is typed while it still starts may be thrown away.
@@ -119,14 +120,14 @@ for (const tier of ["cgroup", "subreaper"] as const) {
       assert.equal(readFileSync(join(directory, "note.txt"), "utf8"), "wo words\n");
     });
 
-    it("top draws, and ends by its key", async () => {
+    it("top draws, and ends by its key", { skip: needs("top") }, async () => {
       const id = await open(["top", "-d", "1"]);
       await shows(id, /PID .*COMMAND/);
       await keys(id, "q");
       assert.equal((await background.ended(id)).exitCode, 0);
     });
 
-    it("a python prompt computes, and is ended in the middle of it", async () => {
+    it("a python prompt computes, and is ended in the middle of it", { skip: needs("python3") }, async () => {
       const id = await open(["python3", "-q"]);
       await shows(id, ">>>");
       await type(id, "6 * 7");
@@ -138,7 +139,7 @@ for (const tier of ["cgroup", "subreaper"] as const) {
       await gone(id);
     });
 
-    it("tmux inside a run leaves no server behind", async () => {
+    it("tmux inside a run leaves no server behind", { skip: needs("tmux") }, async () => {
       const id = await open(["tmux", "-L", "holdfast-test", "-f", "/dev/null", "new-session", "-s", "inner"]);
       await shows(id, "[inner]");
       await type(id, "echo in-$((1 + 1))");

@@ -8,25 +8,19 @@ import { after, before, describe, it } from "node:test";
 import type { RunView } from "../../src/keeper/protocol/messages.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
+import { findProgram, needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive, statOf } from "../helpers/pids.ts";
 import { bestTier } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
 import { raise } from "./helpers/children.ts";
 import { casesIn, type Case } from "./helpers/cases.ts";
-import {
-  findChromium,
-  installServers,
-  openPlace,
-  processesNaming,
-  startedBy,
-  type Launch,
-} from "./helpers/published.ts";
+import { installServers, openPlace, processesNaming, startedBy, type Launch } from "./helpers/published.ts";
 
 leavesNothing();
 const boundMs = 60_000;
 const { found, skip } = await installServers();
-const chromium = findChromium();
+const chromium = findProgram("chromium");
 /** A session that nobody spoke to for so long is over; every request of a test is within it. */
 const idleLeaseMs = 2000;
 
@@ -95,7 +89,7 @@ describe("published servers", { skip, timeout: 240_000 }, () => {
 
     it(
       "browser: a page is opened in a dozen processes; none of them is left, nor is the profile",
-      { skip: chromium === undefined && "this machine has no chromium" },
+      { skip: needs("chromium") },
       async () => {
         const profiles = () => readdirSync(place.temporary).filter((name) => name.includes("_profile-"));
         const browsers = () => processesNaming(place.temporary).filter(({ command }) => command.includes("chromium"));

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { runCommand } from "../helpers/gateway.ts";
+import { needsSshd } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { survivorsOf, waitForListed, waitForZero } from "../helpers/pids.ts";
 import { stubborn } from "../helpers/servers.ts";
@@ -17,7 +18,7 @@ interface Started {
 
 const exec = { enabled: true, allowHosts: ["ssh:far"] };
 
-describe("a background command on a far side", { timeout: 120_000, concurrency: 3 }, () => {
+describe("a background command on a far side", { skip: needsSshd(), timeout: 120_000, concurrency: 3 }, () => {
   leavesNothing();
 
   it("has its words, input, output and exit code, and reads the end of its input when it has none", async () => {

@@ -7,10 +7,11 @@ import { FarSide, type FarSideOptions } from "../helpers/far-side.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import type { McpClient } from "../helpers/mcp-client.ts";
+import { needs, needsNamespace, needsSshd } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { survivorsOf, waitForListed, waitForZero } from "../helpers/pids.ts";
 import { everything, filesystem, stubborn } from "../helpers/servers.ts";
-import { tiersToTest, type TierName } from "../helpers/tiers.ts";
+import { tierSkip, type TierName } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
 import { endSession } from "./place.ts";
 
@@ -188,15 +189,15 @@ const losses: Loss[] = [
   },
 ];
 
-describe("a far side is empty when", { timeout: 280_000, concurrency: 3 }, () => {
+describe("a far side is empty when", { skip: needsSshd(), timeout: 280_000, concurrency: 3 }, () => {
   leavesNothing();
   for (const { name, options, lose, withinMs, reason, mend } of losses) {
     for (const [tier, farTier] of [
       ["cgroup", "cgroup"],
       ["subreaper", "subreaper"],
     ] as const) {
-      if (!tiersToTest().includes(tier)) continue;
-      it(`${name}; far tier ${farTier}`, async (t) => {
+      const skip = tierSkip(tier) || (options?.wire === true && (needsNamespace("net") || needs("ip", "nsenter")));
+      it(`${name}; far tier ${farTier}`, { skip }, async (t) => {
         await using scene = await Scene.set(tier, farTier, options);
         assert.equal(survivorsOf(scene.home.pidFile).length, 7);
         await lose(scene);
@@ -208,7 +209,7 @@ describe("a far side is empty when", { timeout: 280_000, concurrency: 3 }, () =>
     }
   }
 
-  it("a session ends, before the client hears that it did", async () => {
+  it("a session ends, before the client hears that it did", { skip: tierSkip("cgroup") }, async () => {
     await using scene = await Scene.set("cgroup", "subreaper");
     // The good servers are other sessions'.
     await endSession(scene.client, scene.home.pidFile, ["everything", "filesystem"]);

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { McpClient } from "../helpers/mcp-client.ts";
+import { needsSshd } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { readListed, survivorsOf, waitForListed } from "../helpers/pids.ts";
 import { everything, fixture, stubborn } from "../helpers/servers.ts";
@@ -32,7 +33,7 @@ function logins(place: Place): string[] {
     .filter((line) => line !== "" && line !== "sleep 1");
 }
 
-describe("a connection to a far side", { timeout: 240_000, concurrency: 3 }, () => {
+describe("a connection to a far side", { skip: needsSshd(), timeout: 240_000, concurrency: 3 }, () => {
   leavesNothing();
 
   it("leaves alone what runs on the same machine by another name", async () => {

@@ -4,12 +4,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { FarSideOptions } from "../helpers/far-side.ts";
+import { needsSshd } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { Place } from "./place.ts";
 
 describe(
   "what is wrong with a far side is said, and nothing is left half-started",
-  { timeout: 240_000, concurrency: 3 },
+  { skip: needsSshd(), timeout: 240_000, concurrency: 3 },
   () => {
     leavesNothing();
     const cases: [string, FarSideOptions, (place: Place) => Record<string, string>, RegExp][] = [

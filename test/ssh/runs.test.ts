@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { findProgram, needs, needsSshd } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { survivorsOf, waitForListed, waitForZero } from "../helpers/pids.ts";
 import { asConfig, everything, fixture, stubborn } from "../helpers/servers.ts";
@@ -12,7 +13,7 @@ import { boundMs, endSession, Place } from "./place.ts";
 
 const echoOf = (answer: { result?: unknown }) => JSON.stringify(answer.result);
 
-describe("a server on a far side", { timeout: 240_000, concurrency: 3 }, () => {
+describe("a server on a far side", { skip: needsSshd(), timeout: 240_000, concurrency: 3 }, () => {
   leavesNothing();
 
   it("gets its arguments, environment and directory as they are written, and nothing of them is in what ssh is told", async () => {
@@ -124,12 +125,9 @@ describe("a server on a far side", { timeout: 240_000, concurrency: 3 }, () => {
     }
   });
 
-  for (const [shell, line] of [
-    ["bash", "/bin/bash"],
-    ["dash", "/bin/dash"],
-    ["fish", "/usr/bin/fish"],
-  ] as const) {
-    it(`works whatever the login shell is: ${shell}`, async () => {
+  for (const shell of ["bash", "dash", "fish"] as const) {
+    it(`works whatever the login shell is: ${shell}`, { skip: needs(shell) }, async () => {
+      const line = findProgram(shell);
       // sshd runs a forced command by the login shell's -c; this one hands the words on as that shell would get them.
       await using place = await Place.make({ sshd: [`ForceCommand exec ${line} -c "$SSH_ORIGINAL_COMMAND"`] });
       const { command, args } = stubborn(place.home.pidFile);
@@ -141,11 +139,10 @@ describe("a server on a far side", { timeout: 240_000, concurrency: 3 }, () => {
     });
   }
 
-  for (const shell of ["/bin/bash", "/bin/busybox"]) {
-    const isThere = existsSync(shell) || existsSync(`/usr${shell}`);
-    it(`works whatever sh is: ${shell}`, { skip: isThere ? false : "not on this machine" }, async () => {
+  for (const shell of ["bash", "busybox"] as const) {
+    it(`works whatever sh is: ${shell}`, { skip: needs(shell) }, async () => {
       const bin = mkdtempSync(join(tmpdir(), "holdfast-sh-"));
-      symlinkSync(existsSync(shell) ? shell : `/usr${shell}`, join(bin, "sh"));
+      symlinkSync(findProgram(shell) ?? shell, join(bin, "sh"));
       await using place = await Place.make({
         sshd: [`ForceCommand PATH=${bin}:$PATH; exec sh -c "$SSH_ORIGINAL_COMMAND"`],
       });
@@ -160,7 +157,7 @@ describe("a server on a far side", { timeout: 240_000, concurrency: 3 }, () => {
   }
 });
 
-describe("the environment on a far side", { timeout: 240_000 }, () => {
+describe("the environment on a far side", { skip: needsSshd() || needs("bash", "dash"), timeout: 240_000 }, () => {
   leavesNothing();
 
   // The login shell, with what its rc files start, is the user's own affair: bash -p hands on functions without taking them, dash options without obeying.
@@ -220,7 +217,7 @@ describe("the environment on a far side", { timeout: 240_000 }, () => {
   });
 });
 
-describe("a gateway that comes back", { timeout: 240_000, concurrency: 2 }, () => {
+describe("a gateway that comes back", { skip: needsSshd(), timeout: 240_000, concurrency: 2 }, () => {
   leavesNothing();
 
   it("ends on the far side what a life before left there, and says so", async () => {

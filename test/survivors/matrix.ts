@@ -4,13 +4,13 @@ import { describe, test } from "node:test";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { play, scenarios } from "../helpers/scenarios.ts";
 import { everything, stubborn } from "../helpers/servers.ts";
-import { tiersToTest, type TierName } from "../helpers/tiers.ts";
+import { type TierName, tierSkip } from "../helpers/tiers.ts";
 
 /** One scenario with its start, its sessions and its end. */
 const scenarioBoundMs = 60_000;
 
 export function nobodySurvivesOn(tier: TierName): void {
-  const skip = tiersToTest().includes(tier) ? false : "HOLDFAST_TEST_TIERS names another tier";
+  const skip = tierSkip(tier);
   describe(`nobody outlives its owner on the ${tier} tier`, { skip, concurrency: 3 }, () => {
     leavesNothing();
     for (const scenario of scenarios) {

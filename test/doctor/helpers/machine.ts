@@ -2,16 +2,17 @@
  * A machine that holds nothing but what a test plants: a pid namespace with its own /proc. The doctor that runs in it cannot
  * see, and so cannot touch, anything else of the machine that the tests run on; when it is disposed of, the kernel ends all of it.
  */
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { needs, needsNamespace } from "../../helpers/needs.ts";
 import type { Report } from "../../../src/doctor/examine.ts";
 import type { Reaped } from "../../../src/doctor/reap.ts";
 import { readListed, type Listed } from "../../helpers/pids.ts";
 import { fixture } from "../../helpers/servers.ts";
-import { root } from "../../helpers/tiers.ts";
+import { launchOn, root } from "../../helpers/tiers.ts";
 import { until } from "../../helpers/until.ts";
 
 export interface Planned {
@@ -27,11 +28,17 @@ export interface Outcome {
 
 const boundMs = 20_000;
 
-/** Why there can be no such machine here; undefined when there can. */
-export function machineProblem(): string | undefined {
-  if (process.getuid?.() !== 0) return "a pid namespace with its own /proc needs root";
-  const { status, stderr } = spawnSync("unshare", ["--pid", "--fork", "--mount-proc", "true"], { encoding: "utf8" });
-  return status === 0 ? undefined : `no pid namespace here: ${stderr.trim()}`;
+/** Why there can be no such machine here; false when there can. */
+export function machineProblem(): string | false {
+  return needsNamespace("pid") || needs("nsenter");
+}
+
+/** The words that make a command that of the user that owns nothing. */
+export function becomeNobody(): string[] {
+  const { prefix, identity } = launchOn("subreaper");
+  return prefix.length > 0
+    ? prefix
+    : ["setpriv", `--reuid=${identity.uid}`, `--regid=${identity.gid}`, "--clear-groups"];
 }
 
 export class Machine {

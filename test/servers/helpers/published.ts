@@ -146,11 +146,6 @@ async function smallPage(title: string): Promise<AsyncDisposable & { url: string
   };
 }
 
-/** Debian's browser; undefined where it is not installed. */
-export function findChromium(): string | undefined {
-  return ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((file) => existsSync(file));
-}
-
 /** Live processes that name the place in their command line or their environment. */
 export function processesNaming(place: string): { pid: number; command: string }[] {
   return readdirSync("/proc")
