@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import type { CommandContext } from "./commands/context.ts";
 import { addRuns } from "./commands/register-runs.ts";
-import { port } from "./commands/option-values.ts";
+import { port, whole } from "./commands/option-values.ts";
 import { addNode } from "./commands/register-node.ts";
 import { addMcp } from "./commands/register-mcp.ts";
 import { addNodes } from "./commands/register-nodes.ts";
@@ -234,6 +234,15 @@ function addDoctor(program: Command, onDone: (code: number) => void): void {
       const { doctor } = await import("./commands/doctor.ts");
       const { state, json = false } = command.optsWithGlobals<GlobalOptions>();
       onDone(await doctor({ ...own, state: resolve(state), json }));
+    });
+  program
+    .command("selftest")
+    .description("play attacks and every end of an owner on this machine, and say what was held; needs no gateway")
+    .option("--time-limit <s>", "seconds for all of it; what was not played by then counts as failed", whole, 55)
+    .action(async (own: { timeLimit: number }, command: Command) => {
+      const { selftest } = await import("./commands/selftest.ts");
+      const { json = false } = command.optsWithGlobals<GlobalOptions>();
+      onDone(await selftest({ timeLimitSeconds: own.timeLimit, json }));
     });
 }
 

@@ -10,7 +10,7 @@ import { readUntil } from "../helpers/fence.ts";
 import { needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive, readListed, settle, statOf, waitForZero } from "../helpers/pids.ts";
-import { fixture } from "../helpers/servers.ts";
+import { attackScript, fixture } from "../helpers/servers.ts";
 import { tiersToTest } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
 import { exitOf, guardOf, main, wrapper, Wrapped } from "../helpers/wrapped.ts";
@@ -178,7 +178,7 @@ describe("holdfast run leaves nothing", { timeout: 120_000, concurrency: 3 }, ()
       state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
       const afterMs = round < 4 ? 400 : (state >>> 8) % 160;
       await using wrapped = new Wrapped();
-      const attack = ["bash", fixture("attack.sh"), "cleared-double-fork", wrapped.pidFile, "-"];
+      const attack = ["bash", attackScript, "cleared-double-fork", wrapped.pidFile, "-"];
       const host = wrapped.start("bash", [
         fixture("wrapped-host.sh"),
         wrapped.pidFile,

@@ -5,12 +5,11 @@ import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { Fence, readUntil } from "../helpers/fence.ts";
 import { needs, needsNamespace, needsRoot } from "../helpers/needs.ts";
+import { attackScript } from "../helpers/servers.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { killWhatIsLeft, readListed, settle, statOf } from "../helpers/pids.ts";
 import { tiersToTest, type TierName } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
-
-const attack = fileURLToPath(new URL("../fixtures/attack.sh", import.meta.url));
 
 /** Name, processes at least, and the tiers on which it can be tried. */
 const attacks: [name: string, processes: number, only?: TierName][] = [
@@ -47,7 +46,7 @@ for (const tier of tiersToTest()) {
       if (only !== undefined && only !== tier) continue;
       it(`that hides by: ${name}`, { timeout: 60_000, skip: attackSkip(name) }, async () => {
         await using fence = new Fence(tier);
-        const [container, { child }] = await fence.run("bash", [attack, name, fence.pidFile, fence.launcher]);
+        const [container, { child }] = await fence.run("bash", [attackScript, name, fence.pidFile, fence.launcher]);
         assert.ok(child.stdout !== null);
         await readUntil(child.stdout, "ready");
         assert.ok(readListed(fence.pidFile).length >= processes, `only ${readListed(fence.pidFile).length} listed`);

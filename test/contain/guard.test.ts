@@ -15,7 +15,7 @@ import { Fence, readUntil } from "../helpers/fence.ts";
 import { findProgram, needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { killWhatIsLeft, readListed, settle, waitForZero } from "../helpers/pids.ts";
-import { fixture } from "../helpers/servers.ts";
+import { attackScript, fixture } from "../helpers/servers.ts";
 
 const hidden = ["setsid", "cleared", "cleared-double-fork", "deaf", "own-subreaper"];
 const boundMs = 10_000;
@@ -25,7 +25,7 @@ describe("the keeper takes over for a guard", { timeout: 120_000 }, () => {
   for (const name of hidden) {
     it(`that is killed alone: a tree that hides by ${name} is still its run's, and is ended with it`, async () => {
       await using fence = new Fence("subreaper");
-      const attack = [fixture("attack.sh"), name, fence.pidFile, fence.launcher];
+      const attack = [attackScript, name, fence.pidFile, fence.launcher];
       const [container, { child, leaderExit }] = await fence.run("bash", attack);
       await readUntil(child.stdout!, "ready");
       // Another run beside it, which must not be touched.
@@ -43,7 +43,7 @@ describe("the keeper takes over for a guard", { timeout: 120_000 }, () => {
 
   it("that is stopped: the tree ends without waiting for it, and so does the guard", async () => {
     await using fence = new Fence("subreaper");
-    const [container, { child }] = await fence.run("bash", [fixture("attack.sh"), "cleared", fence.pidFile, "-"]);
+    const [container, { child }] = await fence.run("bash", [attackScript, "cleared", fence.pidFile, "-"]);
     await readUntil(child.stdout!, "ready");
     process.kill(child.pid ?? 0, "SIGSTOP");
     assert.deepEqual(await container.end(boundMs), []);
@@ -65,7 +65,7 @@ class Guarded implements AsyncDisposable {
     writeFileSync(this.pidFile, "");
     const { launcher, executor } = installGuardPrograms(this.directory);
     const marker = `/guardtest/${process.pid.toString(36)}${Math.trunc(performance.now() * 1000).toString(36)}`;
-    const command = ["bash", fixture("attack.sh"), name, this.pidFile, launcher];
+    const command = ["bash", attackScript, name, this.pidFile, launcher];
     const shell = [findProgram(program) ?? program, ...applet];
     const words = [...shell, scriptPath("guard.sh"), scriptPath("tree.sh"), executor, marker, ...command];
     const environment = { PATH: process.env["PATH"] ?? "", HOLDFAST_RUN: marker };
@@ -136,7 +136,7 @@ it(
     await using fence = new Fence("subreaper");
     const owner = spawn(
       process.execPath,
-      [fixture("fence-host.ts"), fence.directory, "bash", fixture("attack.sh"), "cleared", fence.pidFile, "-"],
+      [fixture("fence-host.ts"), fence.directory, "bash", attackScript, "cleared", fence.pidFile, "-"],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     registerChild(owner);

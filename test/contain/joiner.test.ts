@@ -11,7 +11,7 @@ import { Fence, readUntil } from "../helpers/fence.ts";
 import { needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive, killWhatIsLeft, readListed, settle } from "../helpers/pids.ts";
-import { fixture } from "../helpers/servers.ts";
+import { attackScript, fixture } from "../helpers/servers.ts";
 import { cgroupMount, tierSkip } from "../helpers/tiers.ts";
 
 const boundMs = 10_000;
@@ -84,12 +84,7 @@ describe("the joiner", { timeout: 60_000, skip: tierSkip("cgroup") }, () => {
   ] as const) {
     it(`${what} alone, strands nothing`, async () => {
       await using fence = new Fence("cgroup");
-      const [container, { child, leaderExit }] = await fence.run("bash", [
-        fixture("attack.sh"),
-        "cleared",
-        fence.pidFile,
-        "-",
-      ]);
+      const [container, { child, leaderExit }] = await fence.run("bash", [attackScript, "cleared", fence.pidFile, "-"]);
       await readUntil(child.stdout!, "ready");
       process.kill(child.pid ?? 0, signal);
       if (signal === "SIGKILL") assert.equal((await leaderExit).signal, signal);

@@ -14,7 +14,7 @@ import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { killWhatIsLeft, waitForZero } from "../helpers/pids.ts";
-import { fixture } from "../helpers/servers.ts";
+import { attackScript } from "../helpers/servers.ts";
 import { root, tiersToTest } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
 
@@ -34,11 +34,7 @@ describe("limits of a run", { timeout: 120_000, concurrency: 3 }, () => {
   leavesNothing();
   for (const tier of tiersToTest()) {
     for (const [what, limits, words] of [
-      [
-        "forks past its processes",
-        { processesMax: 50 },
-        (file: string) => ["bash", fixture("attack.sh"), "wide", file, "-"],
-      ],
+      ["forks past its processes", { processesMax: 50 }, (file: string) => ["bash", attackScript, "wide", file, "-"]],
       ["eats past its memory", { memoryBytesMax: 150_000_000 }, () => [process.execPath, ...glutton(200_000_000)]],
     ] as const) {
       it(`on the ${tier} tier a server that ${what} is ended whole, as limit-exceeded, and its caller is told`, async () => {
@@ -70,7 +66,7 @@ describe("limits of a run", { timeout: 120_000, concurrency: 3 }, () => {
 describe("holdfast run with limits", { timeout: 120_000 }, () => {
   leavesNothing();
   for (const [what, options, words] of [
-    ["processes", ["--limit-pids", "50"], (file: string) => ["bash", fixture("attack.sh"), "wide", file, "-"]],
+    ["processes", ["--limit-pids", "50"], (file: string) => ["bash", attackScript, "wide", file, "-"]],
     ["memory", ["--limit-memory", "150000000"], () => [process.execPath, ...glutton(200_000_000)]],
   ] as const) {
     it(`ends a tree that exceeds its ${what}, and says so on stderr`, async () => {

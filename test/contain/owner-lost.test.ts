@@ -12,7 +12,7 @@ import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { killWhatIsLeft, readListed, rememberList, settle, statOf } from "../helpers/pids.ts";
-import { fixture } from "../helpers/servers.ts";
+import { attackScript } from "../helpers/servers.ts";
 import { giveTo, root, tiersToTest, type TierName } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
 
@@ -66,7 +66,7 @@ async function play(
   writeFileSync(launcher, programImage(process.arch, "launcher") ?? "", { mode: 0o755 });
   try {
     const mcpServers = Object.fromEntries(
-      names.map((name) => [name, { command: "bash", args: [fixture("attack.sh"), name, fileOf(name), launcher] }]),
+      names.map((name) => [name, { command: "bash", args: [attackScript, name, fileOf(name), launcher] }]),
     );
     // All of them at once: none answers, so each would keep the next one waiting.
     home.configure({ mcpServers, stop: { stdinGraceMs: 100, termGraceMs: 100 }, limits: { startsMax: names.length } });

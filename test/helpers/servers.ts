@@ -13,6 +13,9 @@ export interface Server {
   processes: number;
 }
 
+/** Part of the product, which plays it on its user's machine. */
+export const attackScript = join(root, "src/selftest/attack.sh");
+
 export const fixture = (name: string) => join(root, "test/fixtures", name);
 const packaged = (path: string) => createRequire(import.meta.url).resolve(`@modelcontextprotocol/${path}`);
 export const everythingFile = () => packaged("server-everything/dist/index.js");

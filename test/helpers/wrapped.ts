@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readUntil } from "./fence.ts";
 import { killWhatIsLeft, statOf } from "./pids.ts";
-import { fixture } from "./servers.ts";
+import { attackScript } from "./servers.ts";
 import { bestTier, cgroupMount, root, type TierName } from "./tiers.ts";
 import { until } from "./until.ts";
 
@@ -44,7 +44,7 @@ export class Wrapped implements AsyncDisposable {
   /** A tree that hides in the named way, wrapped; resolves when it is there. */
   async attack(name: string, options: string[] = []): Promise<ChildProcess> {
     const child = this.run(
-      ["bash", fixture("attack.sh"), name, this.pidFile, join(this.directory, "holdfast/bin/launcher")],
+      ["bash", attackScript, name, this.pidFile, join(this.directory, "holdfast/bin/launcher")],
       options,
     );
     await readUntil(child.stdout!, "ready");

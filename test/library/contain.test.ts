@@ -11,7 +11,7 @@ import { contain, HoldfastError } from "../../src/index.ts";
 import { readUntil } from "../helpers/fence.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { killWhatIsLeft, readListed, settle, statOf, waitForZero } from "../helpers/pids.ts";
-import { fixture } from "../helpers/servers.ts";
+import { attackScript, fixture } from "../helpers/servers.ts";
 import { until } from "../helpers/until.ts";
 import { programDirectory } from "../../src/contain/programs.ts";
 
@@ -27,7 +27,7 @@ class Place implements AsyncDisposable {
   }
 
   attack(name: string): string[] {
-    return ["bash", fixture("attack.sh"), name, this.pidFile, join(programDirectory(), "launcher")];
+    return ["bash", attackScript, name, this.pidFile, join(programDirectory(), "launcher")];
   }
 
   async host(name: string, env: Record<string, string> = {}): Promise<ChildProcess> {

@@ -33,8 +33,10 @@ const below: Record<string, string[]> = {
     "keeper/protocol",
     "nodes",
     "oauth",
+    "selftest",
     "sessions",
   ],
+  selftest: ["client", "contain", "keeper"],
   gateway: ["keeper/protocol", "mcp", "nodes", "ownership", "runs", "sessions"],
   nodes: ["keeper/protocol"],
   client: ["gateway", "keeper/protocol", "sessions"],
@@ -73,7 +75,7 @@ const frontRooms = new Set([
   "nodes",
   "keeper/protocol",
 ]);
-const startingRooms = new Set(["contain", "keeper"]);
+const startingRooms = new Set(["contain", "keeper", "selftest"]);
 
 const isTypeScript = (path: string) => path.endsWith(".ts");
 const inSource = (path: string) => path.startsWith("src/") && isTypeScript(path);

@@ -1,0 +1,102 @@
+/** `holdfast selftest`: plays attacks and the ends of owners on this machine, and prints what was held. */
+import { release } from "node:os";
+import { requirePlatform } from "../contain/probe.ts";
+import { selftest as play, type SelftestOptions } from "../selftest/selftest.ts";
+import { isBroken, tierNames, type Result, type Verdict } from "../selftest/types.ts";
+import { version } from "../version.ts";
+import { printJson, printLines } from "./print.ts";
+
+export interface SelftestCommand {
+  json: boolean;
+  /** The time for all of it. */
+  timeLimitSeconds: number;
+}
+
+/** The end of a long reason says less than its beginning. */
+const reasonLengthMax = 160;
+
+/** Resolves with 0 when everything was held, else with 1; 130 when it was interrupted. `open`: what is tested instead, for tests. */
+export async function selftest(options: SelftestCommand, open?: SelftestOptions["open"]): Promise<number> {
+  requirePlatform();
+  const stopping = new AbortController();
+  const stop = () => stopping.abort();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, stop);
+  const began = performance.now();
+  try {
+    const results = await play({
+      boundMs: options.timeLimitSeconds * 1000,
+      signal: stopping.signal,
+      onResult: (result) => process.stderr.write(`${describeOne(result)}\n`),
+      ...(open === undefined ? {} : { open }),
+    });
+    const isHeld = results.some(({ verdict }) => verdict === "held") && !results.some(isBroken);
+    const ms = Math.round(performance.now() - began);
+    if (options.json) printJson({ version, kernel: release(), isRoot: isRoot(), isHeld, ms, results });
+    else printLines(describeAll(results, isHeld, ms));
+    return isHeld ? 0 : 1;
+  } catch (cause) {
+    if (!stopping.signal.aborted) throw cause;
+    process.stderr.write("interrupted; nothing was left behind\n");
+    return 130;
+  } finally {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.off(signal, stop);
+  }
+}
+
+const isRoot = () => process.getuid?.() === 0;
+
+function describeVerdict({ verdict, left, processes, ms }: Result): string {
+  const words: Record<Verdict, string> = {
+    held: `held, ${ms} ms`,
+    "best effort": `${left.length} of ${processes} left (best effort)`,
+    left: `LEFT ${left.length} of ${processes}`,
+    failed: "FAILED",
+    "not available": "not available",
+  };
+  return words[verdict];
+}
+
+function describeOne(result: Result): string {
+  const { kind, name, tier, reason } = result;
+  const what = kind === "attack" ? `a process hides by ${name}` : `the owner ends by ${name}`;
+  const why = reason === undefined ? "" : `: ${reason.slice(0, reasonLengthMax)}`;
+  return `${tier}, ${what}: ${describeVerdict(result)}${why}`;
+}
+
+function table(rows: readonly string[][]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]) => `| ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(" | ")} |`;
+  const rule = `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`;
+  const [head = [], ...rest] = rows.map(line);
+  return [String(head), rule, ...rest];
+}
+
+function describeKind(results: readonly Result[], kind: Result["kind"], title: string): string[] {
+  const own = results.filter((result) => result.kind === kind);
+  const names = [...new Set(own.map(({ name }) => name))];
+  const cell = (name: string, tier: string) => {
+    const found = own.find((result) => result.name === name && result.tier === tier);
+    return found === undefined ? "" : describeVerdict(found);
+  };
+  return table([[title, ...tierNames], ...names.map((name) => [name, ...tierNames.map((tier) => cell(name, tier))])]);
+}
+
+function describeAll(results: readonly Result[], isHeld: boolean, ms: number): string[] {
+  const reasons = results.filter(({ reason }) => reason !== undefined);
+  const byReason = Map.groupBy(reasons, ({ reason, verdict, tier }) => `${tier}, ${verdict}: ${reason}`);
+  const verdict = isHeld
+    ? "Held: nothing was left that the tiers of this machine guarantee to end."
+    : "NOT HELD: see the rows in capitals; please report them with this output.";
+  return [
+    `holdfast ${version}, Linux ${release()} ${process.arch}, Node.js ${process.versions.node}, ${isRoot() ? "root" : "an ordinary user"}; ${(ms / 1000).toFixed(1)} s`,
+    "",
+    ...describeKind(results, "attack", "a process hides by"),
+    "",
+    ...describeKind(results, "end", "its owner ends by"),
+    "",
+    ...[...byReason].map(
+      ([reason, of]) => `${reason.slice(0, reasonLengthMax)} (${of.map(({ name }) => name).join("; ")})`,
+    ),
+    verdict,
+  ];
+}

@@ -1,0 +1,154 @@
+/** Trees that hide in every known way, each ended in a container of its own on one tier. */
+import { randomBytes } from "node:crypto";
+import { accessSync, constants, mkdirSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import type { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { baseEnvironment } from "../contain/environment.ts";
+import { openContainment, type Probed } from "../contain/probe.ts";
+import { installProgram } from "../contain/programs.ts";
+import { sweepOwner } from "../contain/sweep.ts";
+import type { Container, Containment } from "../contain/types.ts";
+import { killListed, readListed, settle } from "./listed.ts";
+import type { Result, Stage, TierName } from "./types.ts";
+
+interface Attack {
+  /** As attack.sh knows it. */
+  name: string;
+  title: string;
+  only?: TierName;
+  /** Needs root's rights. */
+  isRoots?: boolean;
+  /** Programs besides a shell and the usual small ones. */
+  programs?: string[];
+}
+
+export const attacks: readonly Attack[] = [
+  { name: "group", title: "a process group of its own" },
+  { name: "setsid", title: "a session of its own" },
+  { name: "double-fork", title: "a double fork" },
+  { name: "cleared", title: "an empty environment" },
+  { name: "cleared-double-fork", title: "both of these" },
+  { name: "disowned", title: "nohup and disown" },
+  { name: "own-subreaper", title: "a subreaper of its own" },
+  { name: "stopped", title: "a stopped process" },
+  { name: "deaf", title: "ignored signals" },
+  { name: "chain", title: "a chain of forks that goes on" },
+  { name: "zombie-parent", title: "dead children that nobody waits for" },
+  { name: "holds-stdout", title: "the main process leaving first" },
+  { name: "pid-namespace", title: "a pid namespace", isRoots: true, programs: ["unshare"] },
+  { name: "other-uid", title: "another user's rights", isRoots: true, programs: ["setpriv"] },
+  { name: "frozen", title: "a frozen cgroup of its own", only: "cgroup", programs: ["awk"] },
+];
+
+const script = fileURLToPath(new URL("attack.sh", import.meta.url));
+const endBoundMs = 5000;
+const readyBoundMs = 10_000;
+const settleBoundMs = 1000;
+/** What this very program, killed at the wrong moment, leaves behind sleeps for so long and no longer. */
+export const leftBehindSeconds = 120;
+
+export const lateReason = "not played within the time limit (--time-limit)";
+
+/** Replaced by tests, to see that a container which ends nothing is found out. */
+export type Open = (ownerId: string, epoch: number, directory: string, only?: TierName) => Probed;
+
+function isOnPath(program: string): boolean {
+  return (process.env["PATH"] ?? "").split(delimiter).some((directory) => {
+    try {
+      accessSync(join(directory, program), constants.X_OK);
+      return true;
+    } catch {
+      return false; // not here
+    }
+  });
+}
+
+function whyNot({ only, isRoots, programs = [] }: Attack, tier: TierName): string | undefined {
+  if (only !== undefined && only !== tier) return `only on the ${only} tier`;
+  if (isRoots === true && process.getuid?.() !== 0) return "needs root";
+  const missing = ["bash", ...programs].filter((program) => !isOnPath(program));
+  return missing.length === 0 ? undefined : `no ${missing.join(", ")} on PATH`;
+}
+
+/** Resolves when the tree says that all of it is there. */
+async function isReady(stdout: Readable | null): Promise<void> {
+  let text = "";
+  const late = AbortSignal.timeout(readyBoundMs);
+  const stop = () => stdout?.destroy(new Error(`the tree was not there within ${readyBoundMs / 1000} s`));
+  late.addEventListener("abort", stop, { once: true });
+  try {
+    for await (const chunk of stdout?.iterator({ destroyOnReturn: false }) ?? []) {
+      text += String(chunk);
+      if (text.includes("ready")) return;
+    }
+    throw new Error("the tree ended before it was there");
+  } finally {
+    late.removeEventListener("abort", stop);
+  }
+}
+
+async function playOne(
+  container: Container,
+  name: string,
+  place: string,
+): Promise<Omit<Result, "kind" | "name" | "tier">> {
+  const file = join(place, `${name}.pids`);
+  writeFileSync(file, "");
+  const launcher = installProgram(place, "launcher");
+  try {
+    const args = [script, name, file, launcher, String(leftBehindSeconds)];
+    const { child } = await container.spawn({ command: "bash", args, env: baseEnvironment(), stderr: "ignore" });
+    await isReady(child.stdout);
+    const began = performance.now();
+    const unended = await container.end(endBoundMs);
+    const survivors = await settle(file, settleBoundMs, []);
+    const ms = Math.round(performance.now() - began);
+    const left = survivors.map(({ role }) => role);
+    const isHeld = left.length === 0 && unended.length === 0;
+    if (left.length === 0) left.push(...unended.map(({ pid }) => `pid ${pid}`));
+    return { verdict: isHeld ? "held" : "left", processes: readListed(file).length, left, ms };
+  } catch (cause) {
+    await container.end(endBoundMs);
+    return { verdict: "failed", processes: 0, left: [], ms: 0, reason: (cause as Error).message };
+  } finally {
+    await killListed(file);
+  }
+}
+
+/** Plays every attack on one tier, one after the other: each of them is a race, and the processors are to be its own. */
+export async function playAttacks(tier: TierName, stage: Stage, open: Open = openContainment): Promise<void> {
+  const place = join(stage.directory, `attacks-${tier}`);
+  mkdirSync(place);
+  const ownerId = randomBytes(8).toString("hex");
+  let containment: Containment | undefined;
+  let reason: string | undefined;
+  try {
+    containment = open(ownerId, 1, place, tier).containment;
+  } catch (cause) {
+    reason = (cause as Error).message;
+  }
+  let count = 0;
+  try {
+    for (const attack of attacks) {
+      stage.signal.throwIfAborted();
+      const says = { kind: "attack" as const, name: attack.title, tier };
+      const why = whyNot(attack, tier) ?? reason;
+      const nothing = { processes: 0, left: [], ms: 0 };
+      if (containment === undefined || why !== undefined) {
+        stage.onResult({ ...says, ...nothing, verdict: "not available", reason: why ?? "no containment" });
+      } else if (performance.now() > stage.deadline) {
+        stage.onResult({ ...says, ...nothing, verdict: "failed", reason: lateReason });
+      } else {
+        count += 1;
+        const container = containment.create(`r1-${count.toString(16).padStart(8, "0")}`);
+        stage.onResult({ ...says, ...(await playOne(container, attack.name, place)) });
+      }
+    }
+  } finally {
+    if (containment !== undefined) {
+      await sweepOwner(ownerId, () => false, endBoundMs);
+      containment.close();
+    }
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * The processes of a case, from the list that they write themselves. Whether they live is read from /proc here, and not
+ * asked of what is tested.
+ */
+import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import { signalProcess } from "../contain/signals.ts";
+
+export interface Listed {
+  pid: number;
+  startTime: string;
+  role: string;
+}
+
+/** How long nothing may be added to a list that is being counted: a chain of processes may still grow. */
+const quietMs = 15;
+const lookMs = 5;
+
+export function readListed(file: string): Listed[] {
+  return readFileSync(file, "latin1")
+    .split("\n")
+    .filter((line) => /^\d+ \d+ \S+$/.test(line))
+    .map((line) => {
+      const [pid = "", startTime = "", role = ""] = line.split(" ");
+      return { pid: Number(pid), startTime, role };
+    });
+}
+
+function isLive({ pid, startTime }: Listed): boolean {
+  try {
+    const line = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
+    return fields[0] !== "Z" && fields[0] !== "X" && fields[19] === startTime;
+  } catch {
+    return false; // there is no such process
+  }
+}
+
+const survivorsOf = (file: string): Listed[] => readListed(file).filter(isLive);
+
+/** Waits until nobody of the list lives, the excused ones aside; resolves with those who do after `boundMs`. */
+export async function settle(file: string, boundMs: number, excused: readonly string[]): Promise<Listed[]> {
+  const end = performance.now() + boundMs;
+  let quietSince = performance.now();
+  let count = 0;
+  for (;;) {
+    const listed = readListed(file);
+    if (listed.length !== count) quietSince = performance.now();
+    count = listed.length;
+    const survivors = listed.filter(isLive);
+    const isOver = survivors.every(({ role }) => excused.includes(role));
+    if ((isOver && performance.now() - quietSince >= quietMs) || performance.now() > end) return survivors;
+    await delay(lookMs);
+  }
+}
+
+/** Ends what a case left behind. A chain may go on while it is killed, hence the rounds. */
+export async function killListed(file: string): Promise<void> {
+  for (let round = 0; round < 50; round += 1) {
+    const survivors = survivorsOf(file);
+    if (survivors.length === 0) return;
+    for (const survivor of survivors) signalProcess(survivor, "SIGKILL");
+    await delay(lookMs);
+  }
+}

@@ -1,0 +1,217 @@
+/** A gateway of the self-test's own: started, killed and started again in one state directory, spoken to as clients do. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { GatewayClient } from "../client/rpc.ts";
+import { tokenOf } from "../client/address.ts";
+import { baseEnvironment } from "../contain/environment.ts";
+import { guardVariable } from "../contain/subreaper.ts";
+import { registerChild } from "../contain/own-children.ts";
+import { allPids, readEnvironment, readProcess, type ProcessInfo } from "../contain/processes.ts";
+import { signalProcess } from "../contain/signals.ts";
+import { untilTrue } from "../contain/wait.ts";
+import { readKeeperRecord, statePaths, type KeeperRecord } from "../keeper/state-directory.ts";
+import { leftBehindSeconds } from "./attacks.ts";
+import type { TierName } from "./types.ts";
+
+const main = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url));
+const server = fileURLToPath(new URL("server.sh", import.meta.url));
+/** The server itself and its five helpers. */
+export const serverProcesses = 6;
+
+/** A start takes half a second on a quiet machine. */
+const startBoundMs = 20_000;
+const stopBoundMs = 15_000;
+const requestBoundMs = 15_000;
+const graces = { stdinGraceMs: 100, termGraceMs: 200 };
+
+/** One client's session with the server, over streamable HTTP. */
+export interface Session {
+  delete(): Promise<void>;
+}
+
+export class OwnGateway {
+  readonly tier: TierName;
+  /** Where the server lists its processes. */
+  readonly listFile: string;
+  readonly #state: string;
+  readonly #config: string;
+  readonly #client: GatewayClient;
+  #child: ChildProcess | undefined;
+  readonly #directory: string;
+  readonly #compileCache: string;
+  #said = "";
+
+  constructor(directory: string, tier: TierName, idleLeaseMs: number | undefined) {
+    mkdirSync(directory);
+    this.#directory = directory;
+    this.tier = tier;
+    this.listFile = join(directory, "pids");
+    this.#state = join(directory, "state");
+    this.#compileCache = join(dirname(directory), "compile-cache");
+    this.#config = join(directory, "holdfast.json");
+    this.#client = new GatewayClient({ state: this.#state });
+    writeFileSync(this.listFile, "");
+    const command = { command: "/bin/sh", args: [server, this.listFile, String(leftBehindSeconds)] };
+    const session = idleLeaseMs === undefined ? {} : { idleLeaseMs };
+    writeFileSync(this.#config, JSON.stringify({ port: 0, mcpServers: { server: command }, session, stop: graces }));
+  }
+
+  /** Of the keeper, while it lives. */
+  get record(): KeeperRecord | undefined {
+    const record = readKeeperRecord(statePaths(this.#state));
+    return record !== undefined && readProcess(record.pid)?.startTime === record.startTime ? record : undefined;
+  }
+
+  get isRunning(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Throws when it does not serve in time, with what it said last. */
+  async start(): Promise<void> {
+    if (this.isRunning) return;
+    // A dozen starts of one program: what the first of them compiled serves the others.
+    const own = { HOLDFAST_TIER: this.tier, NODE_COMPILE_CACHE: this.#compileCache, TMPDIR: this.#directory };
+    const env = { ...baseEnvironment(), ...own };
+    const words = [main, "gateway", "--state", this.#state, "--config", this.#config];
+    const child = spawn(process.execPath, words, { env, stdio: ["ignore", "ignore", "pipe"] });
+    registerChild(child);
+    this.#child = child;
+    this.#said = "";
+    child.stderr.on("data", (chunk: Buffer) => (this.#said = (this.#said + String(chunk)).slice(-2000)));
+    await this.#untilServes(() => true);
+  }
+
+  /** Until a gateway serves of which the test is true. */
+  async #untilServes(isMeant: (record: KeeperRecord) => boolean): Promise<KeeperRecord> {
+    const end = performance.now() + startBoundMs;
+    while (performance.now() < end && this.isRunning) {
+      const { record } = this;
+      if (record !== undefined && isMeant(record) && (await this.#client.isReady())) return record;
+      await untilTrue(() => !this.isRunning, 20);
+    }
+    const how = this.isRunning ? `does not serve within ${startBoundMs / 1000} s` : "ended at its start";
+    throw new Error(`the gateway ${how}: ${this.#said.trim().split("\n").at(-1) ?? ""}`);
+  }
+
+  /** A session whose server and all its helpers are there. */
+  async open(): Promise<Session> {
+    writeFileSync(this.listFile, "");
+    const address = `${this.#client.url}/mcp/server`;
+    const headers = {
+      authorization: `Bearer ${tokenOf({ state: this.#state })}`,
+      accept: "application/json, text/event-stream",
+      "content-type": "application/json",
+    };
+    const params = {
+      protocolVersion: "2025-06-18",
+      capabilities: {},
+      clientInfo: { name: "holdfast-selftest", version: "1" },
+    };
+    const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params });
+    const signal = AbortSignal.timeout(requestBoundMs);
+    const answer = await fetch(address, { method: "POST", headers, body, signal });
+    const said = await answer.text();
+    const id = answer.headers.get("mcp-session-id");
+    if (!answer.ok || id === null) throw new Error(`no session: HTTP ${answer.status} ${said.slice(0, 200)}`);
+    return {
+      async delete() {
+        const ending = AbortSignal.timeout(requestBoundMs);
+        const ended = await fetch(address, {
+          method: "DELETE",
+          headers: { ...headers, "mcp-session-id": id },
+          signal: ending,
+        });
+        await ended.arrayBuffer();
+        if (!ended.ok) throw new Error(`DELETE was answered with ${ended.status}`);
+      },
+    };
+  }
+
+  /** What an operator does. */
+  async endSessions(): Promise<void> {
+    for (const { id } of await this.#client.call("session.list", {})) await this.#client.call("session.end", { id });
+  }
+
+  async restartAll(): Promise<void> {
+    const { epoch } = this.#signalKeeper("SIGUSR2");
+    await this.#untilServes((record) => record.epoch > epoch);
+  }
+
+  async killFront(): Promise<void> {
+    const { front } = this.#processes();
+    signalProcess(front, "SIGKILL");
+    await this.#untilServes((record) => record.front.pid !== front.pid);
+  }
+
+  /** In one instant: all are stopped first, so that none of them sees another die and acts on it. */
+  async kill(who: "keeper" | "keeper and front" | "all"): Promise<void> {
+    const { keeper, front, guardian } = this.#processes();
+    const others = who === "all" ? [front, guardian, ...this.#guards()] : who === "keeper" ? [] : [front];
+    for (const signal of ["SIGSTOP", "SIGKILL"] as const)
+      for (const target of [keeper, ...others]) signalProcess(target, signal);
+    await this.#ended();
+    const rest = [front, guardian];
+    const isGone = () => rest.every(({ pid, startTime }) => readProcess(pid)?.startTime !== startTime);
+    if (!(await untilTrue(isGone, stopBoundMs))) throw new Error("the front or the guardian outlived the keeper");
+  }
+
+  /** SIGTERM, and its end. Does nothing where none runs; what does not end is killed. */
+  async stop(): Promise<void> {
+    if (!this.isRunning) return;
+    this.#child?.kill("SIGTERM");
+    try {
+      await this.#ended();
+    } catch (cause) {
+      this.#child?.kill("SIGKILL");
+      await this.#ended();
+      throw cause;
+    }
+  }
+
+  async #ended(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || !this.isRunning) return;
+    const signal = AbortSignal.timeout(stopBoundMs);
+    await once(child, "exit", { signal }).catch((cause: unknown) => {
+      throw new Error(`the gateway did not end within ${stopBoundMs / 1000} s`, { cause });
+    });
+  }
+
+  #signalKeeper(signal: NodeJS.Signals): KeeperRecord {
+    const { record } = this;
+    if (record === undefined) throw new Error("the gateway is gone");
+    signalProcess(record, signal);
+    return record;
+  }
+
+  #processes(): Record<"keeper" | "front" | "guardian", ProcessInfo> {
+    const { record } = this;
+    const [keeper, front, guardian] = [record?.pid, record?.front.pid, record?.guardian.pid].map((pid) =>
+      pid === undefined ? undefined : readProcess(pid),
+    );
+    if (keeper === undefined || front === undefined || guardian === undefined)
+      throw new Error("keeper, front or guardian is gone");
+    return { keeper, front, guardian };
+  }
+
+  /** The shells around this gateway's runs, on the tier that has them. */
+  #guards(): ProcessInfo[] {
+    const keeper = this.record?.pid;
+    return allPids()
+      .filter((pid) => {
+        const environment = readEnvironment(pid);
+        return environment?.includes(`${guardVariable}=`) === true && isBelow(pid, keeper);
+      })
+      .map(readProcess)
+      .filter((info) => info !== undefined);
+  }
+}
+
+function isBelow(pid: number, ancestor: number | undefined): boolean {
+  let parent = readProcess(pid)?.ppid;
+  while (parent !== undefined && parent > 1 && parent !== ancestor) parent = readProcess(parent)?.ppid;
+  return parent === ancestor;
+}
