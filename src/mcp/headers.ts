@@ -4,6 +4,9 @@ import type { IncomingMessage } from "node:http";
 /** Protocol revisions of the session era, newest first. */
 export const sessionVersions = ["2025-11-25", "2025-06-18", "2025-03-26"];
 
+/** Older ones, which are offered to nobody, but which an old server may choose. */
+export const olderVersions = ["2024-11-05", "2024-10-07"];
+
 /** The stateless revision: no sessions, what must be known of a client is in each request. */
 export const statelessVersion = "2026-07-28";
 

@@ -123,6 +123,13 @@ export class Assembly {
 
   /** The `result` of `initialize`. */
   async introduce(): Promise<InitializeResult> {
+    const told = await this.#introduction();
+    // The client names it in each request from now on.
+    if (!this.session.ended) this.session.agreeOn(told.protocolVersion);
+    return told;
+  }
+
+  async #introduction(): Promise<InitializeResult> {
     const { protocolVersion } = this.#parts.introduction;
     const [only] = this.seats;
     if (!this.isPrefixed && only !== undefined) return spokenIn(protocolVersion, (await only.learn()).initialize);

@@ -87,7 +87,7 @@ export class Door {
     if (wrongHead !== undefined) return deny(wrongHead);
     const open = sessionIdOf(request) === undefined ? undefined : this.#find(visit);
     if (open === null) return;
-    const problem = versionProblem(request, undefined);
+    const problem = versionProblem(request, this.#agreed(visit, open));
     if (problem !== undefined) return deny(invalid(400, problem));
     // The session is present from here until the response is done, also while a slow body comes in.
     if (open !== undefined) response.once("close", open.session.lease.hold());
@@ -160,6 +160,13 @@ export class Door {
     }
   }
 
+  /** The revision that was told to the client: a server that stands alone has chosen it. */
+  #agreed(visit: Visit, open: Assembly | undefined): string | undefined {
+    const scope = open === undefined ? scopeOf(visit.request) : undefined;
+    const named = typeof scope === "string" ? this.#scoped(visit, scope) : open;
+    return named?.session.protocolVersion ?? undefined;
+  }
+
   #scoped({ caller, selection }: Visit, scope: string): Assembly | undefined {
     return this.#parts.hub.scoped(scopeKey(caller.id, selection, scope));
   }
@@ -223,7 +230,7 @@ export class Door {
     if (!accepts(request, "text/event-stream")) return deny(invalid(406, "Accept must name text/event-stream"));
     const open = this.#find(visit);
     if (open === null) return;
-    const problem = versionProblem(request, undefined);
+    const problem = versionProblem(request, this.#agreed(visit, open));
     if (problem !== undefined) return deny(invalid(400, problem));
     if (open.client.streaming) return deny(invalid(409, "this session has its stream open already"));
     response.once("close", open.session.lease.hold());

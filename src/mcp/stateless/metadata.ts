@@ -2,7 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Envelope } from "../envelope.ts";
 import { headerText } from "../header-values.ts";
-import { allVersions, sessionVersions, statelessVersion } from "../headers.ts";
+import { allVersions, olderVersions, sessionVersions, statelessVersion } from "../headers.ts";
 import { rpcCode } from "../json-rpc.ts";
 import { refusal } from "../refusals.ts";
 import type { Refusal } from "../reply.ts";
@@ -40,7 +40,7 @@ const understood = new Map<string, Metadata>();
 /** The header names the revision without sessions, or one that nobody here knows and no session has agreed on. */
 export function namesStateless(request: IncomingMessage): boolean {
   const { "mcp-protocol-version": version, "mcp-session-id": session } = request.headers;
-  if (typeof version !== "string" || sessionVersions.includes(version)) return false;
+  if (typeof version !== "string" || sessionVersions.includes(version) || olderVersions.includes(version)) return false;
   return version === statelessVersion || session === undefined;
 }
 

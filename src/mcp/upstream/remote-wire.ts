@@ -193,7 +193,7 @@ export class RemoteWire implements Wire {
         this.#isSse = true;
         this.#post(envelope, line);
       },
-      (thrown: Error) => this.#answerFor(id, `${problem}; tried as \`"type": "sse"\`, too: it ${thrown.message}`),
+      (thrown: Error) => this.#answerFor(id, `${problem}; tried as \`"type": "sse"\`, too: ${thrown.message}`),
     );
   }
 
