@@ -19,6 +19,8 @@ export async function restart(context: CommandContext, options: { all: boolean }
   else
     printLines([
       `${options.all ? "the gateway" : "the front"} is new: ${found.url}, epoch ${found.epoch}, front pid ${found.front.pid}`,
+      // What could not be ended is named; all of it is in `status`.
+      ...(options.all ? found.reconciled.filter((line) => line.includes("is still not over")) : []),
     ]);
   return 0;
 }

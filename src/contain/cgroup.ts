@@ -5,7 +5,7 @@
  */
 import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { join } from "node:path";
 import { HoldfastError } from "../errors.ts";
 import { environmentEntries, type ImageFormat } from "./command-image.ts";
 import { ownCgroupDirectory } from "./cgroup-mount.ts";
@@ -18,7 +18,16 @@ import { shell } from "./shell.ts";
 import { killAll, signalProcess } from "./signals.ts";
 import { imageDescriptor, spawnDetached } from "./spawning.ts";
 import { guardVariable } from "./subreaper.ts";
-import type { ContainedProcess, Container, Containment, LeaderExit, SpawnRequest } from "./types.ts";
+import { leftProcess } from "./sweep.ts";
+import type {
+  ContainedProcess,
+  Container,
+  Containment,
+  LeaderExit,
+  LeftProcess,
+  SpawnRequest,
+  Swept,
+} from "./types.ts";
 import { untilTrue } from "./wait.ts";
 
 /** Where there is no joiner for the processor: joins the leaf, then becomes the executor. */
@@ -119,7 +128,10 @@ class CgroupContainer implements Container {
   }
 
   end(boundMs: number): Promise<ProcessInfo[]> {
-    this.#ending ??= this.#end(boundMs);
+    this.#ending ??= this.#end(boundMs).then((left) => {
+      if (left.length > 0) this.#ending = undefined; // no proof yet: whoever asks again has it looked at again
+      return left;
+    });
     return this.#ending;
   }
 
@@ -217,15 +229,17 @@ export class CgroupContainment implements Containment {
     return new CgroupContainer(join(this.#fence, "runs", runId), this.#ownerId, runId, this.#programs);
   }
 
-  async sweep(boundMs: number): Promise<string[]> {
-    const words: string[] = [];
+  async sweep(boundMs: number): Promise<Swept> {
+    const swept: Swept = { ended: [], left: [] };
     const prefix = `holdfast-${this.#ownerId}.`;
     for (const name of readdirSync(this.#base)) {
       const directory = join(this.#base, name);
       if (!name.startsWith(prefix) || directory === this.#fence || directory === this.guardian.home) continue;
-      words.push(...(await endFence(directory, boundMs)));
+      const { ended, left } = await endFence(directory, boundMs);
+      swept.ended.push(...ended);
+      swept.left.push(...left);
     }
-    return words;
+    return swept;
   }
 
   close(): void {
@@ -255,11 +269,24 @@ export class CgroupContainment implements Containment {
 }
 
 /** Ends what another epoch left under its fence. */
-async function endFence(directory: string, boundMs: number): Promise<string[]> {
-  const left = subtree(directory).flatMap((each) => pidsIn(each).map((pid) => ({ pid, leaf: basename(each) })));
+async function endFence(directory: string, boundMs: number): Promise<Swept> {
+  const before = processesUnder(directory);
   killCgroup(directory);
-  const empty = await untilTrue(() => !isPopulated(directory), boundMs);
+  await untilTrue(() => !isPopulated(directory), boundMs);
   removeCgroup(directory);
-  const words = left.map(({ pid, leaf }) => `ended pid ${pid} in cgroup ${basename(dirname(directory))}/${leaf}`);
-  return empty ? words : [...words, `cgroup ${directory} is still populated`];
+  const left = isPopulated(directory) ? processesUnder(directory) : [];
+  const isLeft = ({ pid, startTime }: LeftProcess) =>
+    left.some((one) => one.pid === pid && one.startTime === startTime);
+  return { ended: before.filter((one) => !isLeft(one)), left };
+}
+
+/** With the run that each belongs to: the directory below `runs`, whatever cgroups of its own it has made in there. */
+function processesUnder(directory: string): LeftProcess[] {
+  return subtree(directory).flatMap((leaf) => {
+    const [kind, run = null] = leaf.slice(directory.length + 1).split("/");
+    return pidsIn(leaf)
+      .map(readProcess)
+      .filter(isAlive)
+      .map((info) => leftProcess(info, kind === "runs" ? run : null));
+  });
 }

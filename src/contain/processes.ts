@@ -185,7 +185,7 @@ export function commandOf(pid: number): string {
 }
 
 /** When a process began, in milliseconds since the epoch (to about 10 ms). */
-export function startedAtOf(info: ProcessInfo): number {
+export function startedAtOf(info: Pick<ProcessInfo, "startTime">): number {
   const uptime = Number((readOrUndefined("/proc/uptime") ?? "0").split(" ")[0]);
   return Math.round(Date.now() - uptime * 1000 + (Number(info.startTime) / ticksPerSecond) * 1000);
 }

@@ -14,7 +14,7 @@ import { installProgram } from "./programs.ts";
 import { scriptPath, shell } from "./shell.ts";
 import { killAll, signalProcess } from "./signals.ts";
 import { spawnDetached } from "./spawning.ts";
-import type { ContainedProcess, Container, Containment, LeaderExit, SpawnRequest } from "./types.ts";
+import type { ContainedProcess, Container, Containment, LeaderExit, SpawnRequest, Swept } from "./types.ts";
 import { untilTrue } from "./wait.ts";
 
 /** Marks guard and watcher themselves, which must not carry the run's marker. */
@@ -114,7 +114,10 @@ export class GuardedContainer implements Container {
   }
 
   end(boundMs: number): Promise<ProcessInfo[]> {
-    this.#ending ??= this.#end(boundMs);
+    this.#ending ??= this.#end(boundMs).then((left) => {
+      if (left.length > 0) this.#ending = undefined; // no proof yet: whoever asks again has it looked at again
+      return left;
+    });
     return this.#ending;
   }
 
@@ -238,8 +241,8 @@ export class SubreaperContainment implements Containment {
     return new GuardedContainer(this.#programs, this.#ownerId, runId, "subreaper");
   }
 
-  async sweep(): Promise<string[]> {
-    return []; // guards and marked processes of other epochs are swept on every tier: see sweep.ts
+  async sweep(): Promise<Swept> {
+    return { ended: [], left: [] }; // guards and marked processes of other epochs are swept on every tier: see sweep.ts
   }
 
   close(): void {

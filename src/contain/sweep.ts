@@ -4,57 +4,86 @@ import { allPids, childrenOf, commandOf, descendantsOf, isAlive, isProvenEmpty }
 import { readEnvironment, readProcess, type ProcessInfo } from "./processes.ts";
 import { killAll, signalProcess } from "./signals.ts";
 import { guardVariable } from "./subreaper.ts";
+import type { LeftProcess, Swept } from "./types.ts";
 import { untilTrue } from "./wait.ts";
 
+export function leftProcess(info: ProcessInfo, run: string | null): LeftProcess {
+  const { pid, startTime, state } = info;
+  return { pid, startTime, run, state, command: commandOf(pid).slice(0, 120) };
+}
+
+interface OldGuard extends ProcessInfo {
+  run: string;
+}
+
 /** Guards and watchers of this owner whose run is not in `spare`. */
-function foreignGuards(ownerId: string, isSpared: (runId: string) => boolean): ProcessInfo[] {
+function foreignGuards(ownerId: string, isSpared: (runId: string) => boolean): OldGuard[] {
   const needle = `${guardVariable}=${ownerId}/`;
-  const found: ProcessInfo[] = [];
+  const found: OldGuard[] = [];
   for (const pid of allPids()) {
     const entry = readEnvironment(pid)
       ?.split("\0")
       .find((each) => each.startsWith(needle));
-    if (entry === undefined || isSpared(entry.slice(needle.length))) continue;
+    const run = entry?.slice(needle.length);
+    if (run === undefined || isSpared(run)) continue;
     const info = readProcess(pid);
-    if (isAlive(info)) found.push(info);
+    if (isAlive(info)) found.push({ ...info, run });
   }
   return found;
 }
 
-function describe(info: ProcessInfo, runId: string): string {
-  return `ended pid ${info.pid} of run ${runId}: ${commandOf(info.pid).slice(0, 120)}`;
-}
-
-/**
- * Ends everything of `ownerId` whose run id `isSpared` does not claim. Says what it ended, and what it could not end
- * within `boundMs`.
- */
+/** Ends everything of `ownerId` whose run id `isSpared` does not claim, as far as that can be done within `boundMs`. Never rejects. */
 export async function sweepOwner(
   ownerId: string,
   isSpared: (runId: string) => boolean,
   boundMs: number,
-): Promise<string[]> {
-  const words: string[] = [];
+): Promise<Swept> {
+  const seen = new Map<string, LeftProcess>();
+  const see = (found: readonly { info: ProcessInfo; run: string }[]) => {
+    for (const { info, run } of found) seen.set(`${info.pid} ${info.startTime}`, leftProcess(info, run));
+  };
   const deadline = performance.now() + boundMs;
   const guards = foreignGuards(ownerId, isSpared);
   const guardPids = new Set(guards.map((guard) => guard.pid));
-  const trees = () => guards.flatMap((guard) => descendantsOf(guard.pid, guardPids)).filter(isAlive);
+  const trees = () =>
+    guards.flatMap(({ pid, run }) =>
+      descendantsOf(pid, guardPids)
+        .filter(isAlive)
+        .map((info) => ({ info, run })),
+    );
   const isEmpty = () =>
     guards.every(({ pid }) => isProvenEmpty(() => childrenOf(pid).filter((child) => !guardPids.has(child))));
-  for (const info of trees()) words.push(describe(info, "of a guard without keeper"));
+  see(trees());
   // The guards go last: as long as they live, the kernel hands them what their trees drop.
   while (!isEmpty() && performance.now() < deadline) {
-    killAll(trees);
+    killAll(() => trees().map(({ info }) => info));
     await untilTrue(isEmpty, 20);
   }
-  for (const guard of guards) signalProcess(guard, "SIGKILL");
-  const marked = () => [...scanMarkers(ownerId)].filter(([runId]) => !isSpared(runId));
-  for (const [runId, members] of marked()) for (const info of members) words.push(describe(info, runId));
-  const strays = () => marked().flatMap(([, members]) => members);
+  see(trees());
+  // One whose tree is not empty stays: it is what ties the rest to this owner.
+  for (const guard of guards)
+    if (isProvenEmpty(() => childrenOf(guard.pid).filter((child) => !guardPids.has(child))))
+      signalProcess(guard, "SIGKILL");
+  const strays = () =>
+    [...scanMarkers(ownerId)].flatMap(([run, members]) =>
+      isSpared(run) ? [] : members.map((info) => ({ info, run })),
+    );
+  see(strays());
   while (strays().length > 0 && performance.now() < deadline) {
-    killAll(strays);
+    killAll(() => strays().map(({ info }) => info));
     await untilTrue(() => strays().length === 0, 50);
   }
-  for (const info of [...trees(), ...strays()]) words.push(`could not end pid ${info.pid} (state ${info.state})`);
-  return words;
+  see(strays());
+  return parted(seen.values());
+}
+
+/** By a last look: what was ended, and what lives all the same. */
+function parted(seen: Iterable<LeftProcess>): Swept {
+  const swept: Swept = { ended: [], left: [] };
+  for (const one of seen) {
+    const now = readProcess(one.pid);
+    if (isAlive(now) && now.startTime === one.startTime) swept.left.push({ ...one, state: now.state });
+    else swept.ended.push(one);
+  }
+  return swept;
 }

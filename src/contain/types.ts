@@ -55,7 +55,7 @@ export interface Container {
   looksEmpty(): boolean;
   /**
    * Kills until empty, proves it, and takes the fence down. Resolves with what could not be ended: an empty list is the
-   * proof. Never rejects; bounded by `boundMs`. A second call joins the first.
+   * proof. Never rejects; bounded by `boundMs`. A call while another is under way joins it; one after it looks again.
    */
   end(boundMs: number): Promise<ProcessInfo[]>;
   /** Whether what carried the run is gone, so that the run may live on where nobody can look. Local fences have none. */
@@ -64,14 +64,33 @@ export interface Container {
   readonly owed?: Promise<void> | undefined;
 }
 
+/** A process that an earlier epoch left. */
+export interface LeftProcess {
+  pid: number;
+  startTime: string;
+  /** Id of its run; null = it belongs to none, a front for example. */
+  run: string | null;
+  /** Letter of /proc/<pid>/stat when it was seen last. */
+  state: string;
+  command: string;
+}
+
+/** What became of what earlier epochs left. */
+export interface Swept {
+  /** Proven gone. */
+  ended: LeftProcess[];
+  /** Could not be ended within the bound. */
+  left: LeftProcess[];
+}
+
 /** Everything of one epoch on one machine: what the guardian must end when the keeper is gone. */
 export interface Containment {
   readonly tier: TierName;
   create(runId: string): Container;
   /** Arguments FENCE and HOME of guardian.sh. */
   readonly guardian: { fence: string; home: string };
-  /** Ends what other epochs of the same owner left in containers; says what it ended. */
-  sweep(boundMs: number): Promise<string[]>;
+  /** Ends what other epochs of the same owner left in containers. Never rejects. */
+  sweep(boundMs: number): Promise<Swept>;
   /** Takes the epoch's own fence down at an orderly end. */
   close(): void;
 }

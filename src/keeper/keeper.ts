@@ -17,6 +17,7 @@ import { Guardian } from "./guardian.ts";
 import { RestartIntensity } from "./intensity.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Log } from "./log.ts";
+import type { LeftoverParts } from "./leftovers.ts";
 import { openKeeper, type Opening } from "./opening.ts";
 import type { ConfigChange } from "./protocol/messages.ts";
 import type { KeeperStatus } from "./protocol/status.ts";
@@ -26,7 +27,6 @@ import { awaitOldGuardian, reconcile, type Reconciled } from "./reconcile.ts";
 import type { Run } from "./run.ts";
 import { RunTable } from "./run-table.ts";
 import { Ending, type KeeperEnd, type KeeperOptions, type RequestedEnd } from "./keeper-life.ts";
-import { TokenWatch } from "./tokens/token-watch.ts";
 import { readKeeperRecord, type StatePaths } from "./state-directory.ts";
 
 export class Keeper {
@@ -38,7 +38,7 @@ export class Keeper {
   readonly #ledger: Ledger;
   readonly #epoch: number;
   readonly #opening: Opening;
-  readonly #tokens: TokenWatch;
+  readonly #earlier: Omit<LeftoverParts, "clock">;
   readonly #guardian: Guardian;
   readonly #front: FrontSupervisor;
   readonly #far: FarRuns;
@@ -46,7 +46,7 @@ export class Keeper {
   readonly #background: BackgroundRuns;
   readonly #figures: Figures;
   readonly #ended = Promise.withResolvers<KeeperEnd>();
-  #reconciled: Reconciled = { words: [], swept: 0, far: [] };
+  #reconciled: Reconciled = { words: [], swept: 0, far: [], left: [] };
   readonly #ending = new Ending();
   readonly #record: RecordWriter;
 
@@ -54,7 +54,7 @@ export class Keeper {
   constructor(options: KeeperOptions) {
     this.#options = options;
     this.config = options.live.config;
-    const opening = openKeeper(options);
+    const opening = openKeeper(options, (tokens) => this.#front.tell({ type: "tokens", tokens }));
     const { paths, ledger, ownerId, epoch, opened, probed, startedAt } = opening;
     this.paths = paths;
     this.#opening = opening;
@@ -62,7 +62,6 @@ export class Keeper {
     this.#epoch = epoch;
     this.#log = opened.log;
     this.refusedTiers = probed.refused;
-    this.#tokens = new TokenWatch(paths, opened.log, (tokens) => this.#front.tell({ type: "tokens", tokens }));
     this.#guardian = this.#makeGuardian();
     const { config } = this;
     const [containment, log] = [probed.containment, opened.log];
@@ -70,6 +69,7 @@ export class Keeper {
     const common = { config, ledger, log, runsDirectory: paths.runs };
     const onChange = (run: Run) => this.#front.tell({ type: "run.state", run: run.summary(), channel: run.channel });
     const mustWatch = () => this.#guardian.mustWatch();
+    this.#earlier = { ledger, containment, ownerId, epoch, log };
     const own = { containment, epoch, ownerId, packagesDirectory: paths.packages, far: this.#far, mustWatch };
     this.#table = new RunTable({ ...common, ...own, onChange });
     this.#background = new BackgroundRuns({ ...common, table: this.#table, node: options.node });
@@ -109,16 +109,11 @@ export class Keeper {
     try {
       const before = readKeeperRecord(this.paths);
       await awaitOldGuardian(before === undefined ? undefined : { ...before.guardian, bootId: before.bootId });
-      this.#reconciled = await reconcile(
-        this.#ledger,
-        this.#opening.probed.containment,
-        this.#opening.ownerId,
-        this.#epoch,
-        this.#log,
-      );
+      this.#reconciled = await reconcile(this.#earlier);
+      this.#table.leftovers.hold(this.#reconciled.left);
       await this.#guardian.start();
       this.#far.sweep(this.#ledger, this.#reconciled.far);
-      this.#tokens.start();
+      this.#opening.tokens.start();
       this.#front.start();
     } catch (thrown) {
       await this.close("shutdown", thrown instanceof HoldfastError ? thrown : undefined);
@@ -163,7 +158,7 @@ export class Keeper {
 
   async #close(reason: "shutdown" | "front-lost"): Promise<void> {
     this.#log.info({ event: "keeper.stopping", reason, error: this.#ending.asked.error?.message });
-    this.#tokens[Symbol.dispose]();
+    this.#opening.tokens[Symbol.dispose]();
     const frontGone = this.#front.close();
     this.#background.close();
     this.#far.stopConnecting();
@@ -260,7 +255,7 @@ export class Keeper {
     // A front after the first takes the port that its clients know.
     const [url] = this.urls;
     const port = url === undefined ? this.config.port : Number(new URL(url).port);
-    const hello = { version, epoch: this.#epoch, frontEpoch: front.epoch, tokens: this.#tokens.grants };
+    const hello = { version, epoch: this.#epoch, frontEpoch: front.epoch, tokens: this.#opening.tokens.grants };
     const config = frontConfig(this.config, port);
     this.#record.certificate = config.tls?.cert ?? null;
     const node = this.#options.node ? { ...this.#options.node.settings, tier: this.tier } : null;

@@ -48,6 +48,8 @@ export interface LedgerRow {
   epoch: number;
   /** The caller's own name for the start; no two rows have the same. */
   requestId: string | null;
+  /** JSON: pid and start time of what could not be ended; null = nothing. No signal is ever sent because of it. */
+  survivors: string | null;
 }
 
 const schema = `
@@ -60,14 +62,14 @@ create table if not exists runs (
   command text not null, command_hash text not null, cwd text, pid integer, start_time text, boot_id text not null,
   process_group integer, container text not null, marker text not null, policy text not null, state text not null,
   started_at integer not null, leader_ended_at integer, ended_at integer, end_reason text, exit_code integer,
-  signal text, epoch integer not null, request_id text, forgotten integer not null default 0
+  signal text, epoch integer not null, request_id text, forgotten integer not null default 0, survivors text
 ) strict;
 create index if not exists runs_open on runs (state) where state <> 'exited';
 ${lostEpochsSchema}
 `;
 
 /** Columns that an older ledger does not have. */
-const laterColumns = ["request_id text", "forgotten integer not null default 0"];
+const laterColumns = ["request_id text", "forgotten integer not null default 0", "survivors text"];
 
 const indexes = `
 create unique index if not exists runs_request on runs (request_id) where request_id is not null;
@@ -77,15 +79,24 @@ create index if not exists runs_forgotten on runs (ended_at) where forgotten = 1
 
 /** Of a change that does not speak of them. */
 const nothing = Object.fromEntries(
-  ["pid", "startTime", "processGroup", "state", "leaderEndedAt", "endedAt", "endReason", "exitCode", "signal"].map(
-    (name) => [name, null],
-  ),
+  [
+    "pid",
+    "startTime",
+    "processGroup",
+    "state",
+    "leaderEndedAt",
+    "endedAt",
+    "endReason",
+    "exitCode",
+    "signal",
+    "survivors",
+  ].map((name) => [name, null]),
 ) as Record<string, null>;
 
 const select = `select id, kind, server, session_id as sessionId, scope_key as scopeKey, host, command, cwd, pid,
   start_time as startTime, boot_id as bootId, process_group as processGroup, container, marker, policy, state,
   started_at as startedAt, leader_ended_at as leaderEndedAt, ended_at as endedAt, end_reason as endReason,
-  exit_code as exitCode, signal, epoch, request_id as requestId from runs`;
+  exit_code as exitCode, signal, epoch, request_id as requestId, survivors from runs`;
 
 export class Ledger {
   readonly #database: DatabaseSync;
@@ -110,7 +121,7 @@ export class Ledger {
        process_group = coalesce($processGroup, process_group), state = coalesce($state, state),
        leader_ended_at = coalesce($leaderEndedAt, leader_ended_at), ended_at = coalesce($endedAt, ended_at),
        end_reason = coalesce($endReason, end_reason), exit_code = coalesce($exitCode, exit_code),
-       signal = coalesce($signal, signal) where id = $id`,
+       signal = coalesce($signal, signal), survivors = coalesce($survivors, survivors) where id = $id`,
     );
     this.#owed = new OwedRows((id, change) => void this.#update.run({ ...nothing, ...change, id }));
     this.#byRequest = this.#database.prepare(`${select} where request_id = ?`);
@@ -154,13 +165,9 @@ export class Ledger {
     this.#owed.put(id, { pid, startTime, processGroup });
   }
 
-  changed({
-    id,
-    state,
-    endReason,
-    leaderEndedAt,
-  }: Pick<LedgerRow, "id" | "state" | "endReason" | "leaderEndedAt">): void {
-    this.#owed.put(id, { state, endReason, leaderEndedAt });
+  changed(row: Pick<LedgerRow, "id" | "state" | "endReason" | "leaderEndedAt" | "survivors">): void {
+    const { id, state, endReason, leaderEndedAt, survivors } = row;
+    this.#owed.put(id, { state, endReason, leaderEndedAt, survivors });
   }
 
   ended(row: Pick<LedgerRow, "id" | "endedAt" | "leaderEndedAt" | "endReason" | "exitCode" | "signal">): void {
@@ -226,6 +233,19 @@ export class Ledger {
   close(): void {
     this.#owed.close();
     this.#database.close();
+  }
+}
+
+/** Rows of runs that are not over, by a look at the file of a keeper that has ended; none while one lives. */
+export function readOpenRows(path: string): LedgerRow[] {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(path, { readOnly: true });
+    return database.prepare(`${select} where state <> 'exited'`).all() as unknown as LedgerRow[];
+  } catch {
+    return []; // none, locked, or of an earlier version: the next start tells
+  } finally {
+    database?.close();
   }
 }
 

@@ -8,8 +8,10 @@ import type { KeeperOptions } from "./keeper-life.ts";
 import type { Ledger } from "./ledger.ts";
 import { openLog, type OpenLog } from "./log.ts";
 import { recordLostEpochs } from "./lost-epochs.ts";
+import type { TokenGrant } from "./protocol/messages.ts";
 import { openStateDirectory, readOrMakeSecret, type StatePaths } from "./state-directory.ts";
 import { takeLedger } from "./take-ledger.ts";
+import { TokenWatch } from "./tokens/token-watch.ts";
 
 /** Held for the front and the guardian, so that both can be started again when runs have taken all other descriptors. */
 const sparesMax = 24;
@@ -25,16 +27,18 @@ export interface Opening {
   readonly startedAt: number;
   readonly crashes: CrashRecords;
   readonly probed: Probed;
+  readonly tokens: TokenWatch;
   /** Of an orderly end: from now on this process may exit as it likes. */
   release(): void;
 }
 
-/** Throws with nothing started. */
-export function openKeeper({ state, live, tier }: KeeperOptions): Opening {
+/** Throws with nothing started. `onTokens` hears all that are good, whenever they are others than before. */
+export function openKeeper({ state, live, tier }: KeeperOptions, onTokens: (tokens: TokenGrant[]) => void): Opening {
   const paths = openStateDirectory(state);
   const ledger = takeLedger(paths, live.config.node.leaseMaxMs);
   const ownerId = readOrMakeSecret(paths.owner, 8);
   const opened = openLog(paths.log);
+  const tokens = new TokenWatch(paths, opened.log, onTokens);
   const startedAt = Date.now();
   const epoch = ledger.beginEpoch(bootId(), process.pid, readProcess(process.pid)?.startTime ?? "", startedAt);
   const crashes = new CrashRecords(paths.crashes, epoch);
@@ -57,5 +61,5 @@ export function openKeeper({ state, live, tier }: KeeperOptions): Opening {
     spareDescriptors[Symbol.dispose]();
     lastWords[Symbol.dispose]();
   };
-  return { paths, ledger, ownerId, opened, epoch, startedAt, crashes, probed, release };
+  return { paths, ledger, ownerId, opened, epoch, startedAt, crashes, probed, tokens, release };
 }

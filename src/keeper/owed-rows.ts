@@ -9,7 +9,16 @@ const retryMs = 1000;
 export type RowChange = Partial<
   Pick<
     LedgerRow,
-    "pid" | "startTime" | "processGroup" | "state" | "leaderEndedAt" | "endedAt" | "endReason" | "exitCode" | "signal"
+    | "pid"
+    | "startTime"
+    | "processGroup"
+    | "state"
+    | "leaderEndedAt"
+    | "endedAt"
+    | "endReason"
+    | "exitCode"
+    | "signal"
+    | "survivors"
   >
 >;
 

@@ -3,11 +3,10 @@
  * what the kernel itself ties to this owner (a fence's name, a guard, a marker), never a pid because a row names it.
  */
 import { bootId, isSameAlive, type ProcessIdentity } from "../contain/processes.ts";
-import { sweepOwner } from "../contain/sweep.ts";
+import type { LeftProcess } from "../contain/types.ts";
 import { untilTrue } from "../contain/wait.ts";
-import type { Containment } from "../contain/types.ts";
-import type { Ledger, LedgerRow } from "./ledger.ts";
-import type { Log } from "./log.ts";
+import type { LedgerRow } from "./ledger.ts";
+import { closeRow, stillLeft, sweepEarlier, type LeftoverParts, type LeftRun } from "./leftovers.ts";
 
 /** Time for an earlier guardian to finish its work before ours begins. */
 const guardianBoundMs = 15_000;
@@ -20,6 +19,8 @@ export interface Reconciled {
   swept: number;
   /** Open rows of far sides: only a look over there can close them. */
   far: LedgerRow[];
+  /** Of these something lives that could not be ended: their rows stay open. */
+  left: LeftRun[];
 }
 
 /** Waits until the guardian of the keeper before us has done its work; it would take our own runs for its own otherwise. */
@@ -27,40 +28,44 @@ export async function awaitOldGuardian(guardian: ProcessIdentity | undefined): P
   if (guardian !== undefined) await untilTrue(() => !isSameAlive(guardian), guardianBoundMs);
 }
 
-export async function reconcile(
-  ledger: Ledger,
-  containment: Containment,
-  ownerId: string,
-  epoch: number,
-  log: Log,
-): Promise<Reconciled> {
+/** Nothing is called ended, and no row is closed, before the proof that it is gone. */
+export async function reconcile(parts: Omit<LeftoverParts, "clock">): Promise<Reconciled> {
+  const { ledger, log } = parts;
   const rows = ledger.open();
-  const words = await containment.sweep(sweepBoundMs);
-  words.push(...(await sweepOwner(ownerId, (runId) => runId.startsWith(`r${epoch}-`), sweepBoundMs)));
-  const swept = words.filter((word) => word.startsWith("ended pid")).length;
+  const { ended, left } = await sweepEarlier(parts, sweepBoundMs);
+  const words = [
+    ...ended.map((one) => `ended pid ${one.pid}${ofRun(one)}: ${one.command}`),
+    ...left.map((one) => `could not end pid ${one.pid} (state ${one.state})${ofRun(one)}: ${one.command}`),
+  ];
   for (const word of words) log.warn({ event: "orphan.swept", what: word });
   const far = rows.filter(({ host }) => host.startsWith("ssh:"));
-  for (const row of rows) if (!far.includes(row)) words.push(closeRow(ledger, row, words));
+  const held: LeftRun[] = [];
+  for (const row of rows) {
+    if (far.includes(row)) continue;
+    const alive = stillLeft(row, left);
+    if (alive.length > 0) held.push({ row, left: alive });
+    words.push(alive.length > 0 ? keep(row, alive) : close(parts, row, ended));
+  }
   for (const id of ledger.trim(Date.now())) log.debug({ event: "history.trimmed", run: id });
-  return { words, swept, far };
+  return { words, swept: ended.length, far, left: held };
 }
 
-/** Closes the row of a run whose keeper is gone; what lived of it has been ended above. */
-function closeRow(ledger: Ledger, row: LedgerRow, words: readonly string[]): string {
+function ofRun({ run }: LeftProcess): string {
+  return run === null ? "" : ` of run ${run}`;
+}
+
+function keep(row: LedgerRow, left: readonly LeftProcess[]): string {
+  const who = left.map(({ pid, state, command }) => `pid ${pid} (state ${state}) ${command}`).join(", ");
+  return `run ${row.id} is still not over: ${who}; its end is tried again`;
+}
+
+/** Closes the row of a run whose keeper is gone and of which nothing is left. */
+function close({ ledger }: Pick<LeftoverParts, "ledger">, row: LedgerRow, ended: readonly LeftProcess[]): string {
   const otherBoot = row.bootId !== bootId();
-  const found = !otherBoot && words.some((word) => word.includes(row.id));
-  const endReason = found ? "orphan-swept" : "keeper-lost";
-  const now = Date.now();
-  ledger.ended({
-    ...row,
-    endedAt: now,
-    leaderEndedAt: row.leaderEndedAt ?? now,
-    endReason,
-    exitCode: null,
-    signal: null,
-  });
-  const survivor = survivorOf(row);
-  if (survivor !== undefined) return survivor;
+  const found = !otherBoot && ended.some(({ run }) => run === row.id);
+  closeRow(ledger, row, found ? "orphan-swept" : "keeper-lost");
+  const stranger = strangerOf(row);
+  if (stranger !== undefined) return stranger;
   const how = otherBoot
     ? "the machine was restarted"
     : found
@@ -70,7 +75,7 @@ function closeRow(ledger: Ledger, row: LedgerRow, words: readonly string[]): str
 }
 
 /** A row may name a process that neither fence nor marker ties to us: that is reported, not signalled. */
-function survivorOf(row: LedgerRow): string | undefined {
+function strangerOf(row: LedgerRow): string | undefined {
   if (row.pid === null || row.startTime === null) return undefined;
   const identity = { pid: row.pid, startTime: row.startTime, bootId: row.bootId };
   if (!isSameAlive(identity)) return undefined;

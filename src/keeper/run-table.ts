@@ -4,52 +4,22 @@ import { join } from "node:path";
 import { isNodeHost, type Config } from "../config/schema.ts";
 import { markerOf, scanMarkersSoon } from "../contain/marker.ts";
 import { bootId } from "../contain/processes.ts";
-import type { TreeLimits } from "../contain/limit-watch.ts";
-import type { Container, Containment, SpawnRequest } from "../contain/types.ts";
+import type { Containment, SpawnRequest } from "../contain/types.ts";
 import { killAll } from "../contain/signals.ts";
 import { HoldfastError } from "../errors.ts";
 import { baseEnvironment } from "../contain/environment.ts";
 import type { FarRuns } from "./far-runs.ts";
 import { ErrorLog } from "./error-log.ts";
 import type { Ledger, LedgerRow } from "./ledger.ts";
+import type { Launch, StartRequest } from "./launch.ts";
+import { Leftovers } from "./leftovers.ts";
 import type { Log } from "./log.ts";
-import type { EndReason, HeldRun, RunKind, RunView } from "./protocol/messages.ts";
+import type { EndReason, HeldRun, RunView } from "./protocol/messages.ts";
 import { Packages } from "./packages/packages.ts";
 import { checkRoom } from "./room.ts";
-import { Run, rowView, type RunParts } from "./run.ts";
+import { Run } from "./run.ts";
+import { rowView } from "./run-view.ts";
 import type { FrontPort } from "./relay.ts";
-
-export interface StartRequest {
-  server: string;
-  sessionId: string;
-  onFrontLoss: "keep" | "kill";
-  blob: string;
-}
-
-/** One run that is to be, of whatever kind. */
-export interface Launch {
-  kind: RunKind;
-  server: string | null;
-  sessionId: string | null;
-  scopeKey: string | null;
-  /** The caller's own name for this start, if there is one. */
-  requestId?: string | null;
-  /** As the record and people see it. */
-  command: string;
-  onFrontLoss: "keep" | "kill";
-  blob: string;
-  limits: TreeLimits;
-  request: SpawnRequest;
-  /** Makes what the run is fed and heard by. `hangUp` tells every process of it that its terminal is gone. */
-  prepare(id: string, hangUp: () => void): Pick<RunParts, "io" | "errorLog" | "keepsDescendants" | "figures">;
-  /** Where it runs, if not here: around the container that holds what is started here. */
-  place?(container: Container, far: FarRuns): { container: Container; host: string };
-  /** Whether the config names another thing by now, or none. */
-  isOutdated?(): boolean;
-  /** It is in the table, and nothing is started yet. */
-  onPrepared?(run: Run): void;
-  onChange?(run: Run): void;
-}
 
 export interface TableParts {
   config: Config;
@@ -76,9 +46,12 @@ export class RunTable {
   #port: FrontPort | undefined;
   /** Of the servers with `resolveNpx`. */
   readonly packages: Packages;
+  /** Runs of earlier epochs that could not be ended yet. */
+  readonly leftovers: Leftovers;
 
   constructor(parts: TableParts) {
     this.#parts = parts;
+    this.leftovers = new Leftovers(parts);
     this.packages = new Packages({
       root: parts.packagesDirectory,
       servers: () => parts.config.mcpServers,
@@ -89,7 +62,7 @@ export class RunTable {
   }
 
   get size(): number {
-    return this.#runs.size;
+    return this.#runs.size + this.leftovers.size;
   }
 
   async start(request: StartRequest): Promise<Run> {
@@ -150,7 +123,7 @@ export class RunTable {
   }
 
   list(all: boolean): RunView[] {
-    const live = this.live().map((run) => run.view());
+    const live = [...this.live().map((run) => run.view()), ...this.leftovers.views()];
     return all ? [...live, ...this.#parts.ledger.history(1000).map(rowView)] : live;
   }
 
@@ -215,11 +188,14 @@ export class RunTable {
     await Promise.all(doomed.map((run) => run.whenEnded() ?? run.stop("front-lost")));
   }
 
-  /** Takes no more, ends all. `hurried` skips the graces. Resolves with what could not be ended. */
+  /** Takes no more, ends all. Resolves with what could not be ended, in this epoch and before it. */
   async close(reason: EndReason): Promise<RunView[]> {
     this.#closed = true;
-    const views = await Promise.all(this.live().map((run) => run.whenEnded() ?? run.stop(reason)));
-    return views.filter((view) => view.survivors.length > 0);
+    this.leftovers[Symbol.dispose]();
+    await Promise.all(this.live().map((run) => run.whenEnded() ?? run.stop(reason)));
+    const left = this.live().filter((run) => run.summary().survivors.length > 0);
+    for (const run of left) run.leave();
+    return [...left.map((run) => run.summary()), ...this.leftovers.views()];
   }
 
   hurry(): void {
@@ -264,6 +240,7 @@ export class RunTable {
       signal: null,
       epoch,
       requestId: launch.requestId ?? null,
+      survivors: null,
     };
     const channel = this.#nextChannel++;
     const onChange = (run: Run) => {

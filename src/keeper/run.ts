@@ -1,45 +1,18 @@
 /** One run: a container, a ledger row and the relay of its stdio, from before the spawn until the proof of empty. */
-import { commandOf, readProcess, startedAtOf, type ProcessInfo } from "../contain/processes.ts";
-import { watchLimits, type TreeLimits } from "../contain/limit-watch.ts";
+import { readProcess, type ProcessInfo } from "../contain/processes.ts";
+import { watchLimits } from "../contain/limit-watch.ts";
 import { signalProcess } from "../contain/signals.ts";
-import type { ContainedProcess, Container, LeaderExit, SpawnRequest } from "../contain/types.ts";
+import type { ContainedProcess, LeaderExit, SpawnRequest } from "../contain/types.ts";
+import { systemClock } from "../clock.ts";
 import { asHoldfastError } from "../errors.ts";
-import type { ErrorLog } from "./error-log.ts";
-import type { Ledger, LedgerRow } from "./ledger.ts";
+import type { LedgerRow } from "./ledger.ts";
 import { transition } from "./lifecycle.ts";
+import { RepeatedEnd } from "./repeated-end.ts";
+import type { RunLaunch, RunParts } from "./run-parts.ts";
+import { rowView, viewProcess } from "./run-view.ts";
 import type { EndReason, ProcessView, RunKind, RunState, RunView } from "./protocol/messages.ts";
 import { LineRelay } from "./relay.ts";
-import type { RunIo } from "./background/run-io.ts";
-import { StopSequence, type StopGraces } from "../contain/stop-sequence.ts";
-
-export interface RunParts {
-  container: Container;
-  ledger: Ledger;
-  /** Of an MCP run: its stderr. */
-  errorLog?: ErrorLog | undefined;
-  /** Of a background run: all its input and output; an MCP run has a relay. */
-  io?: RunIo | undefined;
-  /** What the command left behind lives on until the run is ended; by default it ends with the command. */
-  keepsDescendants?: boolean | undefined;
-  /** What a background run shows of itself besides. */
-  figures?: (() => Partial<RunView>) | undefined;
-  graces: StopGraces;
-  limits: TreeLimits;
-  now: () => number;
-  onExcess: (run: Run, what: string) => void;
-  onChange: (run: Run) => void;
-}
-
-interface RunLaunch {
-  onFrontLoss: "keep" | "kill";
-  blob: string;
-  isOutdated?(): boolean;
-}
-
-function viewProcess(info: ProcessInfo): ProcessView {
-  const { pid, ppid, state, rssBytes } = info;
-  return { pid, ppid, state, rssBytes, startedAt: startedAtOf(info), command: commandOf(pid) };
-}
+import { StopSequence } from "../contain/stop-sequence.ts";
 
 export class Run {
   readonly channel: number;
@@ -57,6 +30,8 @@ export class Run {
   #hurried = false;
   #limitWatch: Disposable | undefined;
   #stopping: Promise<RunView> | undefined;
+  /** Set while something is left that could not be ended. */
+  #again: RepeatedEnd | undefined;
 
   constructor(channel: number, row: LedgerRow, parts: RunParts, launch: RunLaunch) {
     this.channel = channel;
@@ -115,11 +90,14 @@ export class Run {
     });
   }
 
-  /** Ends the run; the first reason stands. Resolves on proof of empty, or with the survivors named in the view. */
+  /**
+   * Ends the run; the first reason stands. Resolves on proof of empty, or with the survivors named in the view. Asked again
+   * it joins, and shortens no grace; once it has resolved with survivors it looks again.
+   */
   stop(reason: EndReason): Promise<RunView> {
-    if (this.#stopping !== undefined) this.#hurry();
+    if (this.state === "exited") return Promise.resolve(this.summary());
     this.#stopping ??= this.#stop(reason);
-    return this.#stopping;
+    return this.#again === undefined ? this.#stopping : this.#lookAgain(this.#again);
   }
 
   /** Ends without the graces. */
@@ -202,20 +180,61 @@ export class Run {
     );
     if (this.#hurried) this.#sequence.hurry();
     const left = await this.#sequence.run();
-    this.#survivors = left.map(viewProcess);
-    // The leader's exit event may come a turn after the kernel's "empty"; its code belongs into the row.
-    if (this.#process !== undefined && left.length === 0) this.#leaderExit ??= await this.#process.leaderExit;
-    await io?.drained();
     const { owed } = this.#parts.container;
-    if (owed === undefined) this.#finalize();
-    else this.#lose(owed);
+    if (owed !== undefined) this.#lose(owed, left);
+    else await this.#settle(left);
     return this.summary();
   }
 
   /** Nobody can look where the run was, so it is not exited; it is once a later look has proven that nothing is left. */
-  #lose(owed: Promise<void>): void {
+  #lose(owed: Promise<void>, left: ProcessInfo[]): void {
+    this.#noteSurvivors(left);
     this.#enter("lost");
-    void owed.then(() => this.#finalize()); // never rejects
+    void owed.then(() => this.#settle(left)); // never rejects
+  }
+
+  /** Nothing left: it is exited. Else it stays `stopping`, on record with what is left, and its end is tried again. */
+  async #settle(left: ProcessInfo[]): Promise<void> {
+    const { container, io, clock = systemClock } = this.#parts;
+    if (left.length === 0) {
+      // The leader's exit event may come a turn after the kernel's "empty"; its code belongs into the row.
+      if (this.#process !== undefined) this.#leaderExit ??= await this.#process.leaderExit;
+      await io?.drained();
+      this.#survivors = [];
+      return this.#finalize();
+    }
+    this.#noteSurvivors(left);
+    if (this.state === "lost") this.#enter("stopping");
+    this.#parts.ledger.changed(this.#row);
+    this.#parts.onChange(this);
+    this.#again = new RepeatedEnd({
+      clock,
+      attempt: (boundMs) => container.end(boundMs),
+      onLeft: (still) => {
+        this.#noteSurvivors(still);
+        this.#parts.onChange(this);
+      },
+      onGone: () => {
+        this.#again = undefined;
+        return this.#settle([]);
+      },
+    });
+  }
+
+  #noteSurvivors(left: ProcessInfo[]): void {
+    this.#survivors = left.map(viewProcess);
+    this.#row.survivors =
+      left.length === 0 ? null : JSON.stringify(left.map(({ pid, startTime }) => ({ pid, startTime })));
+  }
+
+  async #lookAgain(again: RepeatedEnd): Promise<RunView> {
+    await again.ask();
+    return this.summary();
+  }
+
+  /** The keeper ends: what is left is on record, and the next start goes on with it. */
+  leave(): void {
+    this.#again?.[Symbol.dispose]();
   }
 
   #leaderEnded(exit: LeaderExit): void {
@@ -253,11 +272,6 @@ export class Run {
     const { ledger, errorLog, io, now } = this.#parts;
     errorLog?.close();
     io?.close();
-    if (this.#survivors.length > 0) {
-      // Not empty, so not exited: the row stays open, names them, and the next reconcile looks again.
-      this.#parts.onChange(this);
-      return;
-    }
     Object.assign(this.#row, {
       endedAt: now(),
       exitCode: this.#leaderExit?.code ?? null,
@@ -273,27 +287,4 @@ export class Run {
     this.#parts.ledger.changed(this.#row);
     this.#parts.onChange(this);
   }
-}
-
-/** A row as `ps` shows it, without its processes. */
-export function rowView(row: LedgerRow): RunView {
-  const { id, kind, server, sessionId, scopeKey, host, state, pid, startedAt, endedAt, leaderEndedAt, command, cwd } =
-    row;
-  const { endReason, exitCode, signal } = row;
-  const told = {
-    id,
-    kind,
-    server,
-    sessionId,
-    scopeKey,
-    host,
-    state,
-    pid,
-    startedAt,
-    endedAt,
-    leaderEndedAt,
-    command,
-    cwd,
-  };
-  return { ...told, endReason, exitCode, signal, background: null, survivors: [], processes: [] };
 }

@@ -17,7 +17,10 @@ export class OwnedRun implements Owned {
 
   /** Resolves when the run's container is empty; rejects with `survivors` when something in it cannot be ended, with `host_unreachable` when nobody can look. */
   close(reason: EndReason): Promise<void> {
-    this.#closing ??= this.#close(reason);
+    this.#closing ??= this.#close(reason).catch((thrown: unknown) => {
+      this.#closing = undefined; // not proven gone: whoever asks again has it looked at again
+      throw thrown;
+    });
     return this.#closing;
   }
 

@@ -38,6 +38,7 @@ export class FarContainer implements Container {
   #link: FarLink | undefined;
   #ending: Promise<ProcessInfo[]> | undefined;
   #owed: Promise<void> | undefined;
+  #isReleased = false;
 
   constructor(parts: FarParts) {
     this.#parts = parts;
@@ -101,17 +102,23 @@ export class FarContainer implements Container {
   }
 
   end(boundMs: number): Promise<ProcessInfo[]> {
-    this.#ending ??= this.#end(boundMs);
+    this.#ending ??= this.#end(boundMs).then((left) => {
+      if (left.length > 0) this.#ending = undefined; // no proof yet: whoever asks again has it looked at again
+      return left;
+    });
     return this.#ending;
   }
 
   async #end(boundMs: number): Promise<ProcessInfo[]> {
     const { hosts, local } = this.#parts;
+    // Of the far side `owed` knows from the first time on.
+    if (this.#isReleased) return local.end(boundMs);
     const link = this.#link;
     const left = await link?.end(this.runId, boundMs);
     const here = await local.end(boundMs);
     if (link === undefined) return here;
     hosts.release(link);
+    this.#isReleased = true;
     // Unknown or not empty: only a later look over there can say that it is.
     if (left !== "") this.#owed = this.#prove(link);
     return here;

@@ -89,7 +89,9 @@ describe("starts with a request id", () => {
     new Ledger(path).close();
     const database = new DatabaseSync(path);
     database.exec("drop index runs_request; drop index runs_kept; drop index runs_forgotten");
-    database.exec("alter table runs drop column request_id; alter table runs drop column forgotten");
+    database.exec(
+      "alter table runs drop column request_id; alter table runs drop column forgotten; alter table runs drop column survivors",
+    );
     database.exec(`insert into runs values ('r1-1', 'exec', null, null, null, 'local', 'true', '', null, null, null, 'b',
       null, 'c', 'm', 'kill', 'exited', 1, 2, 2, 'exited', 0, null, 1)`);
     database.close();
@@ -155,26 +157,53 @@ describe("a lease", () => {
 describe("an end", () => {
   leavesNothing();
 
-  it("that is asked again under its number joins, and leaves the command its grace; another one cuts it short", async () => {
-    await using office = new Office({ ...config, stop: { stdinGraceMs: 100, termGraceMs: 20_000 } });
-    const start = async (goodbyeSeconds: number) => {
-      const script = `trap 'echo term; sleep ${goodbyeSeconds}; exit 5' TERM; echo ready; while :; do sleep 0.05; done`;
-      const { id } = await office.call("exec.start", spec(["sh", "-c", script]));
-      await until("it is ready", async () => (await read(office, id, "stdout")).includes("ready"), { boundMs: 10_000 });
-      return id;
-    };
-    const end = (run: string, nth: number) =>
-      office.call("exec.end", { run, reason: "cancelled", hurried: false, nth });
-    const [polite, hurried] = await Promise.all([start(0.5), start(1000)]);
-    const ends = [end(polite, 1), end(hurried, 1)];
-    await until("it is told", async () => (await read(office, polite, "stdout")).includes("term"), { boundMs: 10_000 });
-    ends.push(end(polite, 1));
-    await until("it is told", async () => (await read(office, hurried, "stdout")).includes("term"), {
-      boundMs: 10_000,
-    });
-    ends.push(end(hurried, 2));
-    const codes = (await Promise.all(ends)).map(({ exitCode, signal }) => exitCode ?? signal);
-    assert.deepEqual(codes, [5, "SIGKILL", 5, "SIGKILL"]);
+  /** A command that needs so long for its goodbye, in a keeper that gives it 20 s. */
+  const polite = async (office: Office, goodbyeSeconds: number) => {
+    const script = `trap 'echo term; sleep ${goodbyeSeconds}; exit 5' TERM; echo ready; while :; do sleep 0.05; done`;
+    const { id } = await office.call("exec.start", spec(["sh", "-c", script]));
+    await until("it is ready", async () => (await read(office, id, "stdout")).includes("ready"), { boundMs: 10_000 });
+    return id;
+  };
+  const isTold = (office: Office, id: string) =>
+    until("it is told", async () => (await read(office, id, "stdout")).includes("term"), { boundMs: 10_000 });
+  const slow = { ...config, stop: { stdinGraceMs: 100, termGraceMs: 20_000 } };
+
+  it("that is asked for again and again, under whatever number, leaves the command its grace", async () => {
+    await using office = new Office(slow);
+    const run = await polite(office, 1.5);
+    const end = (reason: "cancelled" | "session-ended", nth?: number) =>
+      office.call("exec.end", { run, reason, hurried: false, ...(nth === undefined ? {} : { nth }) });
+    const ends = [end("session-ended")];
+    await isTold(office, run);
+    // As a front does that finds a run of a session which is gone, and a gateway that asks a node over one link after another.
+    for (const nth of [undefined, undefined, 1, 2, 3]) {
+      ends.push(end(nth === undefined ? "session-ended" : "cancelled", nth));
+    }
+    const views = await Promise.all(ends);
+    assert.deepEqual(
+      new Set(views.map(({ exitCode, signal, endReason }) => `${exitCode} ${signal} ${endReason}`)),
+      new Set(["5 null session-ended"]),
+    );
+  });
+
+  it("that is hurried cuts the grace short, whether it comes first or while another is under way", async () => {
+    await using office = new Office(slow);
+    const runs = [await polite(office, 1000), await polite(office, 1000)];
+    const end = (run: string, hurried: boolean) => office.call("exec.end", { run, reason: "cancelled", hurried });
+    const [later = "", first = ""] = runs;
+    const ends = [end(later, false)];
+    await isTold(office, later);
+    ends.push(end(later, true), end(first, true));
+    for (const { signal } of await Promise.all(ends)) assert.equal(signal, "SIGKILL");
+  });
+
+  it("of a run whose removal is asked for while it ends leaves the command its grace, too", async () => {
+    await using office = new Office(slow);
+    const run = await polite(office, 0.5);
+    const end = office.call("exec.end", { run, reason: "cancelled", hurried: false });
+    await isTold(office, run);
+    await office.call("exec.remove", { run, end: true });
+    assert.equal((await end).exitCode, 5);
   });
 });
 

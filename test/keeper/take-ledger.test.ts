@@ -68,7 +68,15 @@ describe("the ledger that a keeper takes", () => {
     const end = { endedAt: 1000, leaderEndedAt: null, endReason: "exited", exitCode: 0, signal: null } as const;
     const what = { id: "r1-1", kind: "exec", command: "true", requestId: "n1-a", startedAt: 1, epoch: 1 } as const;
     const whose = { server: null, sessionId: null, scopeKey: null, host: "local", cwd: null, policy: "keep" };
-    const where = { pid: null, startTime: null, bootId: "b", processGroup: null, container: "c", marker: "m" };
+    const where = {
+      pid: null,
+      startTime: null,
+      bootId: "b",
+      processGroup: null,
+      container: "c",
+      marker: "m",
+      survivors: null,
+    };
     ledger.intend({ ...what, ...whose, ...where, ...end, state: "starting" });
     ledger.ended({ ...end, id: "r1-1" });
     ledger.forget("r1-1", 1000 + 3_659_000);

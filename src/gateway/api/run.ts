@@ -89,6 +89,7 @@ export const runApi = {
     errors: [
       "exec_disabled",
       "exec_refused",
+      "guardian_down",
       "run_limit",
       "node_unknown",
       "node_absent",

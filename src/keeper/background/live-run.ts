@@ -1,4 +1,5 @@
 /** One live background run: its spec, its output and when it was last used. */
+import { constants } from "node:os";
 import type { Config } from "../../config/schema.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { EndReason, RunView } from "../protocol/messages.ts";
@@ -40,7 +41,6 @@ export class LiveRun {
   growing: string | null = null;
   /** Bytes of input that were taken so far. */
   inputBytes = 0;
-  #endsHeard = 0;
   readonly #outputs: { stdout: RunOutput; stderr: RunOutput | null };
   readonly #over = Promise.withResolvers<RunView>();
   readonly #watchdog: Watchdog;
@@ -116,12 +116,16 @@ export class LiveRun {
     return this.#outputs[stream];
   }
 
-  /** One that was asked before, over a link that was lost since, joins the end that is under way. */
-  end(reason: EndReason, hurried: boolean, nth: number | undefined): Promise<RunView> {
-    const isRepeat = nth !== undefined && nth <= this.#endsHeard;
-    this.#endsHeard = Math.max(this.#endsHeard, nth ?? 0);
-    if (hurried) return this.run.kill(reason);
-    return (isRepeat ? this.run.whenEnded() : undefined) ?? this.run.stop(reason);
+  /** Joins an end that is under way; only `hurried` shortens a grace. */
+  end(reason: EndReason, hurried: boolean): Promise<RunView> {
+    return hurried ? this.run.kill(reason) : this.run.stop(reason);
+  }
+
+  /** Throws `invalid_params` with nothing sent. */
+  signal(signal: string, to: "all" | "command"): void {
+    if (!Object.hasOwn(constants.signals, signal))
+      throw new HoldfastError("invalid_params", `no signal ${signal}; write it as SIGINT or SIGTERM`);
+    this.run.signal(signal as NodeJS.Signals, to);
   }
 
   noteInput(): void {

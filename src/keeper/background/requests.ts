@@ -4,7 +4,7 @@ import type { Ledger, LedgerRow } from "../ledger.ts";
 import { requestsMax, type BackgroundSpec, type RequestedRun } from "../protocol/background.ts";
 import type { RunView } from "../protocol/messages.ts";
 import type { LiveRun } from "./live-run.ts";
-import { rowView } from "../run.ts";
+import { rowView } from "../run-view.ts";
 
 interface Starting {
   command: string;

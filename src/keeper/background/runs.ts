@@ -1,6 +1,5 @@
 /** Background commands and terminals of one keeper: started by the rules of the config, fed, read, waited for and ended. */
 import { rmSync } from "node:fs";
-import { constants } from "node:os";
 import { join } from "node:path";
 import type { Config } from "../../config/schema.ts";
 import { HoldfastError } from "../../errors.ts";
@@ -18,8 +17,10 @@ import {
   type RequestedRun,
 } from "../protocol/background.ts";
 import type { RunView } from "../protocol/messages.ts";
-import type { Launch, RunTable } from "../run-table.ts";
-import { rowView, type Run } from "../run.ts";
+import type { Launch } from "../launch.ts";
+import type { RunTable } from "../run-table.ts";
+import type { Run } from "../run.ts";
+import { rowView } from "../run-view.ts";
 import { Admission } from "./admission.ts";
 import type { AskPerson } from "./consent.ts";
 import { GrowthWatch } from "./growth.ts";
@@ -134,16 +135,15 @@ export class BackgroundRuns {
   }
 
   signal({ run, signal, to }: Params<"exec.signal">): null {
-    const live = this.#liveRun(run);
-    if (!Object.hasOwn(constants.signals, signal))
-      throw new HoldfastError("invalid_params", `no signal ${signal}; write it as SIGINT or SIGTERM`);
-    live.run.signal(signal as NodeJS.Signals, to);
+    this.#liveRun(run).signal(signal, to);
     return null;
   }
 
   /** Also for a run that is ended already: then it is told as it ended. */
-  async end({ run, reason, hurried, nth }: Params<"exec.end">): Promise<RunView> {
-    return this.#live.get(run)?.end(reason, hurried, nth) ?? this.#ended(run);
+  async end({ run, reason, hurried }: Params<"exec.end">): Promise<RunView> {
+    return (
+      this.#live.get(run)?.end(reason, hurried) ?? (await this.#parts.table.leftovers.end(run)) ?? this.#ended(run)
+    );
   }
 
   async wait({ run, waitMs }: Params<"exec.wait">): Promise<RunView> {
@@ -174,6 +174,8 @@ export class BackgroundRuns {
       const { survivors } = await live.run.stop("cancelled");
       if (survivors.length > 0) throw unendable(run, survivors);
     }
+    const earlier = (await this.#parts.table.leftovers.end(run))?.survivors ?? [];
+    if (earlier.length > 0) throw unendable(run, earlier);
     this.#ended(run);
     this.#forget(run);
     return null;
@@ -249,6 +251,7 @@ export class BackgroundRuns {
       ({ spec }) => spec.sessionId === sessionId && spec.scopeKey === scopeKey,
     );
     const views = await Promise.all(old.map(({ run }) => run.stop("scope-replaced")));
+    views.push(...(await this.#parts.table.leftovers.endScope(sessionId, scopeKey)));
     for (const { id, survivors } of views) if (survivors.length > 0) throw unendable(id, survivors);
     return views.map(({ id }) => id);
   }
@@ -263,7 +266,7 @@ export class BackgroundRuns {
   #ended(id: string): RunView {
     const row = this.#parts.ledger.find(id);
     if (row === undefined || row.kind === "mcp") throw unknownRun(id, this.#parts.config.exec);
-    return rowView(row);
+    return this.#parts.table.leftovers.find(id) ?? rowView(row);
   }
 
   #readEnded({ run: id, stream, offset, bytesMax }: Params<"exec.read">): OutputView {

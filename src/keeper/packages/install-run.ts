@@ -4,7 +4,7 @@ import type { RunIo } from "../background/run-io.ts";
 import type { ErrorLog } from "../error-log.ts";
 import type { RunView } from "../protocol/messages.ts";
 import type { Run } from "../run.ts";
-import type { Launch } from "../run-table.ts";
+import type { Launch } from "../launch.ts";
 
 /** However slow the network is. */
 const installMsMax = 5 * 60_000;

@@ -10,7 +10,7 @@ import type { ErrorLog } from "../error-log.ts";
 import type { Log } from "../log.ts";
 import type { LaunchView } from "../protocol/launches.ts";
 import type { Run } from "../run.ts";
-import type { Launch } from "../run-table.ts";
+import type { Launch } from "../launch.ts";
 import { beginInstallation, type Installation } from "./install-run.ts";
 import { reasonNearby } from "./nearby.ts";
 import { readNpxWords, type NpxRequest } from "./npx-words.ts";

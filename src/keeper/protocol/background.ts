@@ -124,8 +124,9 @@ export interface BackgroundRequests {
   /** To every process of the run, or to its command only. */
   "exec.signal": { params: { run: string; signal: string; to: "all" | "command" }; result: null };
   /**
-   * `hurried`: without the graces. Another end, while one is under way, skips what is left of them; but for one whose number
-   * (`nth`, from 1, the asker counts them per run) was heard before: that one joins. Resolves when the run is over.
+   * `hurried`: without the graces, or what is left of them. Any other end joins one that is under way, and looks again at
+   * what could not be ended. `nth`, which gateways of earlier versions send, says nothing any longer. Resolves when the run is
+   * over, or with its survivors.
    */
   "exec.end": {
     params: { run: string; reason: EndReason; hurried: boolean; nth?: number | undefined };

@@ -1,0 +1,170 @@
+/**
+ * Runs of earlier epochs of which something lives that could not be ended. Their rows stay open and are shown; their end is
+ * tried again while this keeper lives, and by the next one.
+ */
+import { systemClock, type Clock } from "../clock.ts";
+import { bootId, commandOf, isSameAlive, readEnvironment, readProcess, startedAtOf } from "../contain/processes.ts";
+import { sweepOwner } from "../contain/sweep.ts";
+import type { Containment, LeftProcess } from "../contain/types.ts";
+import { readOpenRows, type Ledger, type LedgerRow } from "./ledger.ts";
+import type { Log } from "./log.ts";
+import type { ProcessView, RunView } from "./protocol/messages.ts";
+import { RepeatedEnd } from "./repeated-end.ts";
+import { rowView, viewProcess } from "./run-view.ts";
+import type { StatePaths } from "./state-directory.ts";
+
+export interface LeftRun {
+  row: LedgerRow;
+  left: LeftProcess[];
+}
+
+export interface LeftoverParts {
+  ledger: Ledger;
+  containment: Containment;
+  ownerId: string;
+  epoch: number;
+  log: Log;
+  clock?: Clock;
+}
+
+export class Leftovers implements Disposable {
+  readonly #parts: LeftoverParts;
+  readonly #runs = new Map<string, LeftRun>();
+  #again: RepeatedEnd | undefined;
+
+  constructor(parts: LeftoverParts) {
+    this.#parts = parts;
+  }
+
+  get size(): number {
+    return this.#runs.size;
+  }
+
+  /** What the start could not end. */
+  hold(runs: readonly LeftRun[]): void {
+    for (const run of runs) this.#runs.set(run.row.id, run);
+    if (this.#runs.size === 0) return;
+    this.#again = new RepeatedEnd({
+      clock: this.#parts.clock ?? systemClock,
+      attempt: (boundMs) => this.#attempt(boundMs),
+      onLeft: () => {},
+      onGone: () => {},
+    });
+  }
+
+  /** As `ps` shows them. */
+  views(): RunView[] {
+    return [...this.#runs.values()].map(viewOf);
+  }
+
+  find(id: string): RunView | undefined {
+    const run = this.#runs.get(id);
+    return run && viewOf(run);
+  }
+
+  /** Tries to end it now; resolves with it as it is then, undefined when it is none of these. */
+  async end(id: string): Promise<RunView | undefined> {
+    if (!this.#runs.has(id)) return undefined;
+    await this.#again?.ask();
+    const row = this.#parts.ledger.find(id);
+    return this.find(id) ?? (row && rowView(row));
+  }
+
+  /** Tries to end those under a scope key; resolves with them as they are then. */
+  async endScope(sessionId: string | null, scopeKey: string | null): Promise<RunView[]> {
+    const runs = [...this.#runs.values()].filter(({ row }) => row.sessionId === sessionId && row.scopeKey === scopeKey);
+    const views = await Promise.all(runs.map(({ row }) => this.end(row.id)));
+    return views.filter((view) => view !== undefined);
+  }
+
+  [Symbol.dispose](): void {
+    this.#again?.[Symbol.dispose]();
+  }
+
+  async #attempt(boundMs: number): Promise<LeftRun[]> {
+    const { ledger, log } = this.#parts;
+    const swept = await sweepEarlier(this.#parts, boundMs);
+    for (const [id, run] of this.#runs) {
+      run.left = stillLeft(run.row, swept.left);
+      if (run.left.length > 0) continue;
+      this.#runs.delete(id);
+      closeRow(ledger, run.row, "orphan-swept");
+      log.warn({ event: "orphan.swept", what: `closed run ${id}: what was left of it has gone` });
+    }
+    return [...this.#runs.values()];
+  }
+}
+
+/** For the command line, when no keeper lives: runs on this machine that the last one could not end, and of which something lives. */
+export function readLeftovers({ ledger }: StatePaths): LeftRun[] {
+  return readOpenRows(ledger).flatMap((row) => {
+    const left = row.host === "local" ? stillLeft(row, []) : [];
+    return left.length === 0 ? [] : [{ row, left }];
+  });
+}
+
+/** Ends what no run of this epoch is, as far as it can be ended. */
+export async function sweepEarlier(
+  { containment, ownerId, epoch }: Pick<LeftoverParts, "containment" | "ownerId" | "epoch">,
+  boundMs: number,
+): Promise<{ ended: LeftProcess[]; left: LeftProcess[] }> {
+  const fenced = await containment.sweep(boundMs);
+  const marked = await sweepOwner(ownerId, (runId) => runId.startsWith(`r${epoch}-`), boundMs);
+  return { ended: [...fenced.ended, ...marked.ended], left: [...fenced.left, ...marked.left] };
+}
+
+/**
+ * What lives of a row's run: what the sweep could not end, what the keeper before had on record as left, and the process that
+ * was spawned for it where nobody may see whose it is (it became another user's).
+ */
+export function stillLeft(row: LedgerRow, left: readonly LeftProcess[]): LeftProcess[] {
+  if (row.bootId !== bootId()) return [];
+  const found = new Map(left.filter(({ run }) => run === row.id).map((one) => [one.pid, one]));
+  const hidden = row.pid !== null && row.startTime !== null && readEnvironment(row.pid) === undefined;
+  const known = hidden ? [{ pid: row.pid ?? 0, startTime: row.startTime ?? "" }] : [];
+  for (const { pid, startTime } of [...survivorsOf(row), ...known]) {
+    if (found.has(pid) || !isSameAlive({ pid, startTime, bootId: row.bootId })) continue;
+    const state = readProcess(pid)?.state ?? "?";
+    found.set(pid, { pid, startTime, run: row.id, state, command: commandOf(pid) });
+  }
+  return [...found.values()];
+}
+
+/** As the keeper before wrote it down; a row that was tampered with names nobody. */
+function survivorsOf({ survivors }: LedgerRow): { pid: number; startTime: string }[] {
+  try {
+    const parsed = JSON.parse(survivors ?? "[]") as unknown;
+    if (!Array.isArray(parsed)) return [];
+    return (parsed as { pid?: unknown; startTime?: unknown }[]).flatMap((one) =>
+      typeof one?.pid === "number" && typeof one.startTime === "string"
+        ? [{ pid: one.pid, startTime: one.startTime }]
+        : [],
+    );
+  } catch {
+    return []; // not our writing
+  }
+}
+
+export function closeRow(ledger: Ledger, row: LedgerRow, endReason: "orphan-swept" | "keeper-lost"): void {
+  const now = Date.now();
+  ledger.ended({
+    ...row,
+    endedAt: now,
+    leaderEndedAt: row.leaderEndedAt ?? now,
+    endReason: row.endReason ?? endReason,
+    exitCode: null,
+    signal: null,
+  });
+}
+
+function viewOf({ row, left }: LeftRun): RunView {
+  const processes = left.map(viewLeft);
+  return { ...rowView(row), state: "stopping", processes, survivors: processes };
+}
+
+function viewLeft(left: LeftProcess): ProcessView {
+  const { pid, state, command } = left;
+  const info = readProcess(pid);
+  if (info !== undefined) return viewProcess(info);
+  return { pid, ppid: 0, state, rssBytes: 0, startedAt: startedAtOf(left), command };
+}

@@ -1,0 +1,32 @@
+/** Runs and processes as the API shows them. */
+import { commandOf, startedAtOf, type ProcessInfo } from "../contain/processes.ts";
+import type { LedgerRow } from "./ledger.ts";
+import type { ProcessView, RunView } from "./protocol/messages.ts";
+
+export function viewProcess(info: ProcessInfo): ProcessView {
+  const { pid, ppid, state, rssBytes } = info;
+  return { pid, ppid, state, rssBytes, startedAt: startedAtOf(info), command: commandOf(pid) };
+}
+
+/** A row as `ps` shows it, without its processes. */
+export function rowView(row: LedgerRow): RunView {
+  const { id, kind, server, sessionId, scopeKey, host, state, pid, startedAt, endedAt, leaderEndedAt, command, cwd } =
+    row;
+  const { endReason, exitCode, signal } = row;
+  const told = {
+    id,
+    kind,
+    server,
+    sessionId,
+    scopeKey,
+    host,
+    state,
+    pid,
+    startedAt,
+    endedAt,
+    leaderEndedAt,
+    command,
+    cwd,
+  };
+  return { ...told, endReason, exitCode, signal, background: null, survivors: [], processes: [] };
+}
