@@ -56,7 +56,7 @@ function liveFronts(keeper: number): number[] {
     .filter((pid) => statOf(pid)?.ppid === keeper && commandLine(pid).includes("gateway/main"));
 }
 
-describe("restarts that overlap", { timeout: 120_000 }, () => {
+describe("restarts that overlap", { timeout: 300_000 }, () => {
   leavesNothing();
 
   const ways: Record<string, (gateway: Gateway) => Promise<unknown>> = {

@@ -52,7 +52,7 @@ function limitProcesses(pid: number, uid: number, soft: string): string {
   return before;
 }
 
-describe("a keeper at the limit of open files", { timeout: 120_000 }, () => {
+describe("a keeper at the limit of open files", { timeout: 240_000 }, () => {
   leavesNothing();
 
   for (const tier of tiersToTest()) {
@@ -106,7 +106,7 @@ describe("a keeper at the limit of open files", { timeout: 120_000 }, () => {
   });
 });
 
-describe("a keeper that may start no more processes", { timeout: 120_000 }, () => {
+describe("a keeper that may start no more processes", { timeout: 240_000 }, () => {
   leavesNothing();
 
   // Of the tiers only the one of an ordinary user is subject to that limit.
