@@ -51,6 +51,7 @@ export const errorCodes = {
   keys_invalid: "no such key",
   request_refused: "the keeper refuses what the front asked",
   gateway_unreachable: "no gateway answers",
+  answer_late: "the gateway did not answer within the client's own limit; it may still carry the call out",
   gateway_busy: "the gateway is stopping",
   host_unreachable: "the far side of an ssh run cannot be reached or used",
   gateway_lost: "the front lost its keeper",

@@ -54,13 +54,49 @@ function isNode(state: string, node: string): HoldfastError {
   );
 }
 
-/** Says besides, as far as the state directory tells it, that the gateway died there. */
+/** What the system says of a connection that did not come about, for people. */
+const reasons = new Map([
+  ["ECONNREFUSED", "nothing listens there"],
+  ["ENOTFOUND", "no host has that name"],
+  ["EAI_AGAIN", "the name of the host could not be looked up"],
+  ["ECONNRESET", "the connection was closed before an answer came"],
+  ["UND_ERR_SOCKET", "the connection was closed before an answer came"],
+  ["EPIPE", "the connection was closed before an answer came"],
+  ["ETIMEDOUT", "the connection attempt timed out"],
+  ["UND_ERR_CONNECT_TIMEOUT", "the connection attempt timed out"],
+  ["EHOSTUNREACH", "the host cannot be reached"],
+  ["ENETUNREACH", "the network cannot be reached"],
+]);
+
+interface Failure {
+  code?: unknown;
+  message?: string;
+  cause?: Failure;
+  errors?: Failure[];
+}
+
+function reasonOf(failure: Failure): string {
+  const below = failure.cause ?? failure.errors?.[0];
+  const known = typeof failure.code === "string" ? reasons.get(failure.code) : undefined;
+  if (known !== undefined) return known;
+  return below === undefined || below === failure ? (failure.message ?? String(failure)) : reasonOf(below);
+}
+
+/** No connection came about. Also says, as far as the state directory tells it, that the gateway died there. */
 export function unreachable(url: string, cause: unknown, address?: GatewayAddress): HoldfastError {
-  const { code, cause: below } = cause as { code?: string; cause?: { code?: string; message?: string } };
   const died = address === undefined ? undefined : describeDeath(address);
   return new HoldfastError(
     "gateway_unreachable",
-    `no gateway answers at ${url} (${code ?? below?.code ?? below?.message ?? String(cause)}); ${died ?? "start one with `holdfast gateway`"}`,
+    `no gateway answers at ${url} (${reasonOf(cause as Failure)}); ${died ?? "start one with `holdfast gateway`, or correct --url"}`,
+    { cause },
+  );
+}
+
+/** The gateway is there, and the client's own patience is over. */
+export function late(url: string, what: string, limitMs: number, cause?: unknown): HoldfastError {
+  return new HoldfastError(
+    "answer_late",
+    `${url}: no answer to ${what} within ${limitMs / 1000} s, the limit of this command; it may still be carried out. \`holdfast status\` says whether the gateway answers at all`,
     { cause },
   );
 }

@@ -130,8 +130,9 @@ export class HoldfastClient implements AsyncDisposable {
         await this.#resume(socket);
         return socket;
       } catch (thrown) {
-        const isFinal = !(thrown instanceof HoldfastError) || thrown.code !== "gateway_unreachable";
-        if (isFinal || performance.now() > deadline) throw thrown;
+        const isPassing =
+          thrown instanceof HoldfastError && ["gateway_unreachable", "answer_late"].includes(thrown.code);
+        if (!isPassing || performance.now() > deadline) throw thrown;
       }
     }
   }

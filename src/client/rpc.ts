@@ -3,7 +3,7 @@ import { HoldfastError } from "../errors.ts";
 import { GatheredBytes } from "../gathered-bytes.ts";
 import type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";
 import { fetchTrusting, trustOf } from "./trust.ts";
-import { knownCode, tokenOf, unreachable, urlOf, type GatewayAddress } from "./address.ts";
+import { knownCode, late, tokenOf, unreachable, urlOf, type GatewayAddress } from "./address.ts";
 
 /** Ending a session may take the whole stop sequence, as the config has it. */
 const callMsMax = 60_000;
@@ -13,6 +13,13 @@ const answerBytesMax = 64 * 1024 * 1024;
 interface RpcResponse {
   result?: unknown;
   error?: { message: string; data?: { code?: string } };
+}
+
+export interface CallOptions {
+  /** How long to wait for the answer, in milliseconds; a minute by default. */
+  limitMs?: number;
+  /** Ends the wait at once; the call is then `gateway_unreachable`. */
+  signal?: AbortSignal | undefined;
 }
 
 export class GatewayClient {
@@ -27,13 +34,25 @@ export class GatewayClient {
     return urlOf(this.#address);
   }
 
-  /** Throws HoldfastError with the gateway's code, `gateway_unreachable` (also when `signal` aborted it) or `unauthorized`. */
-  async call<N extends MethodName>(method: N, params: ParamsOf<N>, signal?: AbortSignal): Promise<ResultOf<N>> {
+  /** Throws HoldfastError with the gateway's code, `gateway_unreachable`, `answer_late` (`limitMs` are over) or `unauthorized`. */
+  async call<N extends MethodName>(
+    method: N,
+    params: ParamsOf<N>,
+    { limitMs = callMsMax, signal: given }: CallOptions = {},
+  ): Promise<ResultOf<N>> {
     const { url } = this;
     const body = JSON.stringify({ jsonrpc: "2.0", id: this.#nextId++, method, params });
     const headers = { authorization: `Bearer ${tokenOf(this.#address)}`, "content-type": "application/json" };
-    const response = await this.#reach(`${url}/rpc`, { method: "POST", headers, body }, signal);
+    const bound = AbortSignal.timeout(limitMs);
+    const signal = given === undefined ? bound : AbortSignal.any([given, bound]);
+    const isLate = () => bound.aborted && given?.aborted !== true;
+    const response = await this.#reach(`${url}/rpc`, { method: "POST", headers, body, signal }).catch(
+      (thrown: unknown) => {
+        throw isLate() ? late(url, method, limitMs, thrown) : thrown;
+      },
+    );
     const answer = await readAnswer(response);
+    if (!("result" in answer) && answer.error === undefined && isLate()) throw late(url, method, limitMs, bound.reason);
     if (answer.error === undefined && response.ok && "result" in answer) return answer.result as ResultOf<N>;
     const message =
       answer.error?.message ?? `HTTP ${response.status} instead of an answer; is this a Holdfast gateway?`;
@@ -43,7 +62,8 @@ export class GatewayClient {
   /** Whether the gateway takes work now. */
   async isReady(): Promise<boolean> {
     try {
-      const response = await this.#reach(`${this.url}/readyz`, {});
+      const signal = AbortSignal.timeout(callMsMax);
+      const response = await this.#reach(`${this.url}/readyz`, { signal });
       await response.body?.cancel();
       return response.ok;
     } catch {
@@ -51,12 +71,10 @@ export class GatewayClient {
     }
   }
 
-  async #reach(url: string, init: RequestInit, signal?: AbortSignal): Promise<Response> {
-    const late = AbortSignal.timeout(callMsMax);
+  async #reach(url: string, init: RequestInit): Promise<Response> {
     try {
-      const asked = { ...init, signal: signal === undefined ? late : AbortSignal.any([signal, late]) };
-      if (!url.startsWith("https:")) return await fetch(url, asked);
-      return await fetchTrusting(url, asked, trustOf(this.#address.state, url));
+      if (!url.startsWith("https:")) return await fetch(url, init);
+      return await fetchTrusting(url, init, trustOf(this.#address.state, url));
     } catch (cause) {
       throw unreachable(this.url, cause, this.#address);
     }

@@ -3,12 +3,14 @@ import type { ConnectionOptions } from "node:tls";
 import { WebSocket } from "ws";
 import { HoldfastError } from "../errors.ts";
 import type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";
-import { knownCode, unreachable } from "./address.ts";
+import { knownCode, late, unreachable } from "./address.ts";
 
 const subprotocol = "holdfast.v1";
 /** The gateway answers within so long, or the connection is given up. */
 const pingMs = 15_000;
 const openMsMax = 10_000;
+/** As ws says it. */
+const handshakeTimedOut = "Opening handshake has timed out";
 /** Longest message of a gateway. */
 const messageBytesMax = 64 * 1024 * 1024;
 
@@ -73,7 +75,8 @@ export class GatewaySocket {
       };
       const failed = (cause: Error) => {
         ws.off("open", opened);
-        reject(unreachable(url, cause));
+        const isLate = cause.message === handshakeTimedOut;
+        reject(isLate ? late(url, "the WebSocket's handshake", openMsMax, cause) : unreachable(url, cause));
       };
       ws.once("open", opened).once("error", failed);
       ws.once("unexpected-response", (request, response) => {

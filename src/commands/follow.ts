@@ -43,7 +43,7 @@ export async function follow(client: GatewayClient, id: string, options: FollowO
       viewer: options.viewer,
       pace: options.pace ?? false,
     };
-    const piece = await patiently(() => client.call("run.log", params, options.signal), options.signal);
+    const piece = await patiently(() => client.call("run.log", params, { signal: options.signal }), options.signal);
     const bytes = Buffer.from(piece.bytes, "base64");
     if (piece.offset > offset && offset >= 0) options.onSkipped?.(piece.offset - offset);
     offset = piece.nextOffset;
@@ -61,7 +61,8 @@ export async function patiently<T>(call: () => Promise<T>, signal?: AbortSignal)
     try {
       return await call();
     } catch (thrown) {
-      const passes = thrown instanceof HoldfastError && ["gateway_unreachable", "gateway_busy"].includes(thrown.code);
+      const passes =
+        thrown instanceof HoldfastError && ["gateway_unreachable", "gateway_busy", "answer_late"].includes(thrown.code);
       if (!passes || signal?.aborted === true || Date.now() > deadline) throw thrown;
       await new Promise((resolve) => setTimeout(resolve, reconnectEveryMs));
     }

@@ -18,7 +18,7 @@ export async function growingRuns(state: string): Promise<GrowingRun[] | null> {
   try {
     if (findKeeper(state) === undefined) return null;
     const client = new GatewayClient({ state });
-    const runs = await client.call("run.list", {}, AbortSignal.timeout(answerMsMax));
+    const runs = await client.call("run.list", {}, { limitMs: answerMsMax });
     return runs.flatMap(({ id, command, background }) =>
       background === null || background.growing === null ? [] : [{ id, command, what: background.growing }],
     );

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GatewayClient } from "../client/rpc.ts";
+import { HoldfastError } from "../errors.ts";
 import { statePaths } from "../keeper/state-directory.ts";
 import { plainText } from "../plain-text.ts";
 import type { CommandContext } from "./context.ts";
@@ -55,13 +56,19 @@ async function stderrOnNode(client: GatewayClient, id: string): Promise<string> 
   return Buffer.from(bytes, "base64").toString("utf8");
 }
 
-export async function mcpProbe(context: CommandContext, server: string): Promise<number> {
+export async function mcpProbe(context: CommandContext, server: string, limitMs: number): Promise<number> {
   const client = new GatewayClient(context);
-  const found = await client.call("mcp.probe", { server }).catch(async (thrown: unknown) => {
+  const found = await client.call("mcp.probe", { server }, { limitMs }).catch(async (thrown: unknown) => {
     const words = await lastStderr(context, client, server).catch(() => []); // the failure itself is what is told
     if (words.length > 0)
       process.stderr.write(`${server} wrote to stderr:\n${words.map((line) => `  ${plainText(line)}\n`).join("")}`);
-    throw thrown;
+    if (!(thrown instanceof HoldfastError) || thrown.code !== "answer_late") throw thrown;
+    const hint = `mcpServers.${server}.connectionTimeoutMs is its own limit, --timeout this command's`;
+    throw new HoldfastError(
+      "answer_late",
+      `MCP server ${JSON.stringify(server)} has not come up within ${limitMs / 1000} s; it hangs, or waits to be started (${hint}). \`holdfast mcp status\` and \`holdfast ps\` show it`,
+      { cause: thrown },
+    );
   });
   if (context.json) {
     printJson(found);

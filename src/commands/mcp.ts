@@ -5,7 +5,7 @@
  */
 import { createConnection, isIP, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
-import { tokenOf, unreachable, urlOf, type GatewayAddress } from "../client/address.ts";
+import { late, tokenOf, unreachable, urlOf, type GatewayAddress } from "../client/address.ts";
 import { trustOf } from "../client/trust.ts";
 import { becomePump } from "../contain/become-pump.ts";
 import { programDirectory } from "../contain/programs.ts";
@@ -64,8 +64,9 @@ function open(url: URL, trust: ConnectionOptions, address: GatewayAddress): Prom
     const socket = isTls
       ? connectTls({ host, port, servername: isIP(host) === 0 ? host : "", ...trust })
       : createConnection({ host, port });
-    const fail = (cause: Error) => reject(unreachable(url.origin, cause, address));
-    socket.setTimeout(answerMs, () => socket.destroy(new Error(`no answer within ${answerMs} ms`)));
+    const fail = (cause: Error) =>
+      reject(cause instanceof HoldfastError ? cause : unreachable(url.origin, cause, address));
+    socket.setTimeout(answerMs, () => socket.destroy(late(url.origin, "the connection of `holdfast mcp`", answerMs)));
     socket.once("error", fail).once(isTls ? "secureConnect" : "connect", () => resolve(socket));
   });
 }
@@ -83,14 +84,14 @@ async function accepted(socket: Socket, url: URL): Promise<void> {
     else if (isWhole && head.includes("}")) refused(messageOf(head));
   };
   const end = () => refused(messageOf(head));
-  socket.on("data", take).once("end", end).once("close", end);
+  socket.on("data", take).once("error", reject).once("end", end).once("close", end);
   try {
     await promise;
   } catch (error) {
     socket.destroy();
     throw error;
   } finally {
-    socket.off("data", take).off("end", end).off("close", end).setTimeout(0);
+    socket.off("data", take).off("error", reject).off("end", end).off("close", end).setTimeout(0);
     socket.pause();
   }
 }

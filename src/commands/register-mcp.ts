@@ -42,9 +42,10 @@ export function addMcp(program: Command, context: ContextOf, onDone: (code: numb
     .command("probe")
     .description("start one server for a look at what it offers, and end it")
     .argument("<name>")
-    .action(async (name: string, _: object, command: Command) => {
+    .option("--timeout <seconds>", "time for the server; its own limits come first", seconds, 600)
+    .action(async (name: string, { timeout }: { timeout: number }, command: Command) => {
       const { mcpProbe } = await import("./mcp-servers.ts");
-      onDone(await mcpProbe(context(command), name));
+      onDone(await mcpProbe(context(command), name, timeout * 1000));
     });
   servers
     .command("refresh")

@@ -1,7 +1,7 @@
 /** `holdfast restart`: a new front, or with `--all` everything anew under the same pid. */
 import { noGateway } from "../client/address.ts";
 import { GatewayClient } from "../client/rpc.ts";
-import { HoldfastError } from "../errors.ts";
+import { HoldfastError, type ErrorCode } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
 import { printJson, printLines } from "./print.ts";
 import { findKeeper, isSame, signalKeeper, waitFor } from "./running-keeper.ts";
@@ -25,6 +25,9 @@ export async function restart(context: CommandContext, options: { all: boolean }
   return 0;
 }
 
+/** What a gateway that is being replaced says, or fails to say. */
+const passing = new Set<ErrorCode>(["gateway_unreachable", "gateway_busy", "answer_late"]);
+
 async function restartFront(client: GatewayClient): Promise<void> {
   const before = await client.call("gateway.status", {});
   await client.call("gateway.restart", { all: false });
@@ -33,8 +36,7 @@ async function restartFront(client: GatewayClient): Promise<void> {
       return (await client.call("gateway.status", {})).front.pid !== before.front.pid && (await client.isReady());
     } catch (thrown) {
       // Between the two fronts nobody answers, or the old one says that it is on its way out.
-      if (thrown instanceof HoldfastError && (thrown.code === "gateway_unreachable" || thrown.code === "gateway_busy"))
-        return false;
+      if (thrown instanceof HoldfastError && passing.has(thrown.code)) return false;
       throw thrown;
     }
   };

@@ -87,13 +87,24 @@ async function initialize(upstream: Upstream, introduction: Introduction, boundM
   // A stateless client need not say who it is; `initialize` must.
   const clientInfo = { name: "unnamed", version: "0", ...introduction.clientInfo };
   const given = { ...introduction, protocolVersion: asked, clientInfo };
-  const result = (await upstream.ask("initialize", given, boundMs)) as Partial<InitializeResult> | undefined;
+  const asking = upstream.ask("initialize", given, boundMs).catch((thrown: unknown) => {
+    throw namingLimit(thrown, upstream.server, boundMs);
+  });
+  const result = (await asking) as Partial<InitializeResult> | undefined;
   if (typeof result?.protocolVersion !== "string")
     throw refused(upstream.server, new Error("answered initialize without a protocolVersion"));
   upstream.say({ jsonrpc: "2.0", method: "notifications/initialized" });
   const { protocolVersion, capabilities = {}, serverInfo = {}, instructions } = result;
   const rest = typeof instructions === "string" ? { instructions } : {};
   return { protocolVersion, capabilities, serverInfo, ...rest };
+}
+
+/** Which limit a server's silence has reached, as it is called in the config. */
+function namingLimit(thrown: unknown, server: string, boundMs: number): unknown {
+  const within = ` within ${boundMs} ms`;
+  if (!(thrown instanceof Error) || thrown instanceof RefusedError || !thrown.message.includes(within)) return thrown;
+  const key = `mcpServers.${server}.connectionTimeoutMs`;
+  return new Error(thrown.message.replace(within, `${within} (${key})`), { cause: thrown });
 }
 
 interface Discovered extends Partial<InitializeResult> {
