@@ -10,6 +10,8 @@ import { follow, print } from "./follow.ts";
 export interface AttachOptions {
   /** As `C-]`; that is the default. */
   detachKey: string | undefined;
+  /** See `FollowOptions`. */
+  caller?: string | undefined;
 }
 
 /** Back to what a shell expects: main screen, visible cursor, no mouse, no bracketed paste, plain keys and colours. */
@@ -59,7 +61,14 @@ export async function attachTo(client: GatewayClient, run: RunView, options: Att
   };
   const feeding = feed(client, id, isPty, { intercept });
   try {
-    const over = follow(client, id, { offset, follow: true, viewer: true, signal: leaving.signal, onBytes: print });
+    const over = follow(client, id, {
+      offset,
+      follow: true,
+      viewer: true,
+      caller: options.caller,
+      signal: leaving.signal,
+      onBytes: print,
+    });
     over.catch(() => {}); // leaving ends it in the middle of a wait; every other failure is the race's
     const first = await Promise.race([over, leave.promise]);
     if (first !== "left") return first;

@@ -11,6 +11,7 @@ import { describeEnd } from "./describe-run.ts";
 import { feed } from "./feed.ts";
 import { follow, print, printError } from "./follow.ts";
 import { LiveLine } from "./live-line.ts";
+import { bePresentIfThereIsRoom } from "./presence.ts";
 import { printJson } from "./print.ts";
 
 export interface ExecOptions {
@@ -35,21 +36,31 @@ export interface ExecOptions {
   interrupt?: "end";
   /** Print nothing but the result, at the end, as one object. */
   collect?: boolean;
+  /** The session that stands for this process; without it one is opened. */
+  caller?: string;
 }
 
 export async function exec(context: CommandContext, argv: string[], options: ExecOptions): Promise<number> {
   const client = new GatewayClient(context);
   const collected = options.collect === true ? new Collected() : undefined;
   const isTerminal = options.pty && process.stdin.isTTY && process.stdout.isTTY && collected === undefined;
-  const run = await client.call("run.start", startParams(argv, options));
+  // Who attaches may leave, and its run goes on; who waits for a command must not be outlived by it.
+  const waits = !options.background && (!isTerminal || options.caller !== undefined);
+  await using own =
+    waits && options.caller === undefined ? await bePresentIfThereIsRoom(context, "holdfast exec") : undefined;
+  const caller = waits ? (options.caller ?? own?.id) : undefined;
+  const run = await client.call("run.start", {
+    ...startParams(argv, options),
+    ...(caller === undefined ? {} : { caller }),
+  });
   if (options.background) {
     if (context.json) printJson(run);
     else tellStarted(run.id);
     return 0;
   }
   const ended = isTerminal
-    ? await attachTo(client, run, { detachKey: undefined })
-    : await stay(client, run, options, collected);
+    ? await attachTo(client, run, { detachKey: undefined, caller })
+    : await stay(client, run, { ...options, caller }, collected);
   if (ended === "unread") return 128 + constants.signals.SIGPIPE;
   if (collected !== undefined) printJson({ run: ended, ...collected.result });
   if (ended.state !== "exited") return 0; // detached
@@ -125,7 +136,7 @@ function untilUnread(): Promise<"unread"> {
 async function stay(
   client: GatewayClient,
   run: RunView,
-  { pty: isPty, interrupt }: ExecOptions,
+  { pty: isPty, interrupt, caller }: Pick<ExecOptions, "pty" | "interrupt"> & { caller: string | undefined },
   collected: Collected | undefined,
 ): Promise<RunView | "unread"> {
   const line = new LiveLine(run);
@@ -152,6 +163,7 @@ async function stay(
         follow: true,
         viewer: true,
         pace: true,
+        caller,
         signal: leaving.signal,
         onBytes: (bytes) => {
           line.printed(bytes, stream);

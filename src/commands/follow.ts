@@ -19,6 +19,8 @@ export interface FollowOptions {
   viewer: boolean;
   /** The run is to wait for us. */
   pace?: boolean;
+  /** The session that stands for us: once it is gone without its end, the run ends. */
+  caller?: string | undefined;
   /** Ends it, in the middle of a wait too. */
   signal?: AbortSignal;
   /** Of a run whose streams are apart; stdout by default, which is all where they are merged. */
@@ -42,6 +44,7 @@ export async function follow(client: GatewayClient, id: string, options: FollowO
       waitMs: options.follow ? waitMs : 0,
       viewer: options.viewer,
       pace: options.pace ?? false,
+      ...(options.caller === undefined ? {} : { caller: options.caller }),
     };
     const piece = await patiently(() => client.call("run.log", params, { signal: options.signal }), options.signal);
     const bytes = Buffer.from(piece.bytes, "base64");

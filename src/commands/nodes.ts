@@ -1,16 +1,14 @@
 /** `holdfast nodes`: who may be a node of this gateway, and a command on one of them. */
 import { networkInterfaces } from "node:os";
-import { HoldfastClient } from "../client/client.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import { HoldfastError } from "../errors.ts";
 import type { ResultOf } from "../gateway/api/index.ts";
 import type { CommandContext } from "./context.ts";
 import { describeBackground } from "./describe-run.ts";
 import { exec, type ExecOptions } from "./exec.ts";
-import { reconnectBoundMs } from "./follow.ts";
+import { bePresent } from "./presence.ts";
 import { count, duration, printJson, printLines, time } from "./print.ts";
 import { parseExpiry } from "./tokens.ts";
-import { version } from "../version.ts";
 
 type Node = ResultOf<"node.list">[number];
 
@@ -22,9 +20,6 @@ export interface InviteOptions {
 }
 
 export type RunOptions = Pick<ExecOptions, "pty" | "cwd" | "env" | "timeout">;
-
-/** How long a run lives on over there when this command died without a word. */
-const ownerLeaseMs = 10_000;
 
 export async function listNodes(context: CommandContext, which: "all" | "pending"): Promise<number> {
   const nodes = await new GatewayClient(context).call(which === "all" ? "node.list" : "node.pending", {});
@@ -85,8 +80,8 @@ export async function inviteNode(context: CommandContext, options: InviteOptions
 }
 
 /**
- * The run belongs to a session that this command holds: should it be killed, the run ends when the lease of that session is
- * over. So nothing stays over there that nobody waits for.
+ * The run belongs to a session that this command holds. Should this process be killed, its socket is gone at once, and the run
+ * ends within 2 s; should the gateway lose it in another way, when the lease of that session is over.
  */
 export async function runOnNode(
   context: CommandContext,
@@ -94,16 +89,9 @@ export async function runOnNode(
   argv: string[],
   options: RunOptions,
 ): Promise<number> {
-  // No longer than its output is asked for again: without either nothing is to be waited for.
-  await using client = await HoldfastClient.connect({ ...context, reconnectMs: reconnectBoundMs });
-  const session = await client.openSession({ client: { name: "holdfast nodes run", version }, leaseMs: ownerLeaseMs });
-  try {
-    const own = { host: node, session: session.id, interrupt: "end", collect: context.json } as const;
-    return await exec(context, argv, { ...plain, ...options, ...own });
-  } finally {
-    // Nothing is in it any more; a gateway that is gone has ended it, too.
-    await client.endSession(session.id).catch(() => {});
-  }
+  await using caller = await bePresent(context, "holdfast nodes run");
+  const own = { host: node, session: caller.id, caller: caller.id, interrupt: "end", collect: context.json } as const;
+  return await exec(context, argv, { ...plain, ...options, ...own });
 }
 
 const plain = {

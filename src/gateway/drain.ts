@@ -1,6 +1,7 @@
 /** The front's way out, in order: doors shut, calls answered, streams closed, sockets gone. Bounded at every step. */
 import type { McpEndpoint } from "../mcp/endpoint.ts";
 import type { Nodes } from "../nodes/gateway/nodes.ts";
+import type { RunService } from "../runs/service.ts";
 import type { SessionSet } from "../sessions/set.ts";
 import type { Connections } from "./connections/connections.ts";
 import type { HttpFace } from "./server.ts";
@@ -19,6 +20,7 @@ export interface DrainParts {
   sessions: SessionSet;
   mcp: McpEndpoint;
   nodes: Pick<Nodes, "endRuns" | "close">;
+  runs: Pick<RunService, "close">;
   /** Undefined until the sockets are open. */
   webSockets: () => WebSocketEndpoint | undefined;
 }
@@ -38,9 +40,10 @@ export class Drain {
   }
 
   async #run(reason: string): Promise<void> {
-    const { face, connections, sessions, mcp, nodes, webSockets } = this.#parts;
+    const { face, connections, sessions, mcp, nodes, runs, webSockets } = this.#parts;
     const boundMs = reason === "restart" ? restartBoundMs : connections.limits.drainMs;
     face.drain();
+    runs.close();
     mcp.closeStreams(reason !== "restart");
     webSockets()?.drain(boundMs);
     // When only the front is replaced, the keeper ends the runs after us: there is nothing to wait for.

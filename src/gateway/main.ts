@@ -89,7 +89,7 @@ async function serve(link: KeeperLink): Promise<void> {
   });
   const mcp = new McpEndpoint({ link, hub, door, gate, sessions, clock, log });
   const follower = new ConfigFollower({ link, clock, take: (news) => mcp.reload(news) });
-  const drain = new Drain({ face, connections, sessions, mcp, nodes, webSockets: () => face.webSockets });
+  const drain = new Drain({ face, connections, sessions, mcp, nodes, runs, webSockets: () => face.webSockets });
   link.onDrain((reason) => void drain.run(reason).then(() => process.exit(0)));
   const grants = new Grants(link.hello.tokens, (socket) =>
     connectionOf(socket)?.close("revoked", connections.time.now),

@@ -155,7 +155,11 @@ export class HttpFace {
     this.#parts.announce(isMcp ? `${request.method} /mcp` : path);
     if (isMetrics) return this.#answerMetrics(service.metrics, request, response, headers);
     if (!isMcp) {
-      const caller = { id: grant.id, scopes: grant.scopes, peer: undefined };
+      const lost = new AbortController();
+      response.once("close", () => {
+        if (!response.writableFinished) lost.abort();
+      });
+      const caller = { id: grant.id, scopes: grant.scopes, peer: undefined, lost: lost.signal };
       return service.rpc.handle(request, response, headers, caller);
     }
     return service.mcp.handle(server, request, response, headers, grant);

@@ -13,6 +13,7 @@ export class Lease {
   #holders = 0;
   #timer: Timer | undefined;
   readonly #above: Lease | undefined;
+  readonly #leftListeners = new Set<() => void>();
   #ended = false;
 
   /** `seenAt`: when somebody was last seen, if that was before this lease was made. Who holds it holds `above`, too. */
@@ -41,8 +42,16 @@ export class Lease {
       leaveAbove?.();
       this.#holders--;
       this.lastSeenAt = this.#clock.now();
-      if (this.#holders === 0 && this.#timer === undefined) this.#arm(this.#idleMs);
+      if (this.#holders > 0) return;
+      if (this.#timer === undefined) this.#arm(this.#idleMs);
+      for (const listener of this.#leftListeners) listener();
     };
+  }
+
+  /** `listener` runs whenever the last holder leaves. Returns what takes it off again. */
+  whenLeft(listener: () => void): () => void {
+    this.#leftListeners.add(listener);
+    return () => void this.#leftListeners.delete(listener);
   }
 
   end(): void {

@@ -12,6 +12,8 @@ export interface InvokeOptions extends StartOptions {
   outputBytesMax: number;
   /** The caller gave it up: it is ended. */
   signal?: AbortSignal;
+  /** The caller is gone: it is ended, without its graces. */
+  lost?: AbortSignal | undefined;
 }
 
 export interface Invoked {
@@ -25,12 +27,15 @@ export interface Invoked {
 
 /** Throws what `start` throws, and `node_lost`. A command that was given up is ended before this resolves. */
 export async function invoke(runs: RunService, options: InvokeOptions, starter: Starter): Promise<Invoked> {
-  const { input, waitMs, outputBytesMax, signal, ...start } = options;
+  const { input, waitMs, outputBytesMax, signal, lost, ...start } = options;
   const { id } = await runs.start({ ...start, streams: "apart", stdin: input !== undefined }, starter);
   const gaveUp = Promise.withResolvers<"gave-up">();
   const giveUp = () => gaveUp.resolve("gave-up");
   signal?.addEventListener("abort", giveUp, { once: true });
   if (signal?.aborted === true) giveUp();
+  const lose = () => void runs.endLost(id);
+  lost?.addEventListener("abort", lose, { once: true });
+  if (lost?.aborted === true) lose();
   try {
     // A command that ends without reading its input has not failed by that.
     if (input !== undefined) await runs.write(id, input, true).catch(() => {});
@@ -41,5 +46,6 @@ export async function invoke(runs: RunService, options: InvokeOptions, starter: 
     return { run, stdout: stdout.bytes, stderr: stderr.bytes, stdoutBytes, stderrBytes };
   } finally {
     signal?.removeEventListener("abort", giveUp);
+    lost?.removeEventListener("abort", lose);
   }
 }

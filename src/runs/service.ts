@@ -15,6 +15,7 @@ import type { Owned } from "../ownership/scope.ts";
 import { mayAct, type Asker } from "../sessions/owner.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionSet } from "../sessions/set.ts";
+import { Callers } from "./callers.ts";
 import { bytesOfKeys } from "./keys.ts";
 import type { OutputPiece, OutputPlace } from "./output-piece.ts";
 import { RunOwners } from "./owners.ts";
@@ -59,6 +60,7 @@ export class RunService {
   readonly #sessions: SessionSet;
   readonly #owners: RunOwners;
   readonly #tokenStarts: TokenStarts;
+  readonly #callers: Callers;
   readonly #held = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -69,6 +71,7 @@ export class RunService {
     const end = (run: string) => this.end(run, "scope-replaced", false);
     this.#tokenStarts = new TokenStarts({ link, log, owners, end });
     this.screens = new Screens(link);
+    this.#callers = new Callers(link);
   }
 
   /** Once the sessions of an earlier front are there again: takes over what belongs to them, ends what belongs to nobody. */
@@ -81,6 +84,18 @@ export class RunService {
 
   close(): void {
     clearInterval(this.#timer);
+    this.#callers.close();
+  }
+
+  /** The run is for somebody who waits, and whom this session stands for; when its connection is gone, the run ends within 2 s. */
+  watchCaller(run: string, sessionId: string, asker: Asker): void {
+    const session = this.#sessions.find(sessionId, asker);
+    if (session !== undefined) this.#callers.watch(run, session, () => this.wait(run, 2_000_000_000));
+  }
+
+  /** Its caller is gone: SIGTERM at once, and what is left after a second is killed. Never rejects. */
+  endLost(run: string): Promise<void> {
+    return this.#callers.endLost(run);
   }
 
   /**

@@ -21,6 +21,12 @@ const place = {
   printed: z.int().describe("bytes printed by the run so far"),
 };
 
+const caller = z
+  .string()
+  .max(128)
+  .optional()
+  .describe("a session of the caller's on a WebSocket: when that is gone without its end, the run ends within 2 s");
+
 const startParams = z.strictObject({
   kind: z.enum(["exec", "pty"]).default("exec"),
   command: z.string().min(1).optional().describe("a line for /bin/sh; else `argv`"),
@@ -36,6 +42,7 @@ const startParams = z.strictObject({
   scopeKey: z.string().min(1).max(256).optional(),
   replaceExistingScope: z.boolean().default(false).describe("first end what runs under the same session and scope key"),
   background: z.boolean().default(true).describe("false: somebody waits for it, see `pace`"),
+  caller,
   streams: z
     .enum(["merged", "apart"])
     .default("merged")
@@ -115,6 +122,7 @@ export const runApi = {
       waitMs,
       viewer: z.boolean().default(false).describe("somebody looks on: that counts as use"),
       pace: z.boolean().default(false).describe("a run in the foreground (`background: false`) waits for this reader"),
+      caller,
     }),
     result: z.object({ ...place, bytes: z.string().describe("base64") }),
     errors: ["run_unknown", "node_absent", "node_lost"],

@@ -7,6 +7,8 @@ import type { Asker } from "../../sessions/owner.ts";
 export interface Caller extends Asker {
   /** The WebSocket that the call came over; undefined over HTTP. Always there in a method whose transport is `websocket`. */
   peer: Peer | undefined;
+  /** Aborted when the connection of this call is gone before its answer. */
+  lost: AbortSignal;
 }
 
 /** The other end of a WebSocket, for methods that go on speaking after their answer. */

@@ -20,7 +20,7 @@ export function nodeHandlers(
     },
     "node.invoke": async ({ node, stdin, ...start }, caller) => {
       const input = stdin === undefined ? undefined : Buffer.from(stdin);
-      const invocation = { ...start, input, host: nodes.nameOf(node) };
+      const invocation = { ...start, input, host: nodes.nameOf(node), lost: caller.lost };
       const { stdout, stderr, ...rest } = await invoke(runs, invocation, { asker: caller });
       return { ...rest, stdout: stdout.toString("utf8"), stderr: stderr.toString("utf8") };
     },

@@ -16,9 +16,14 @@ type OfOneRun = Exclude<MethodsOf<"run">, "run.list" | "run.start">;
 export function runHandlers(link: Keeper, runs: RunService, sessions: SessionSet): NamespaceHandlers<"run"> {
   return {
     "run.list": async ({ all }, caller) => showRuns(await link.ask("run.list", { all }), sessions, caller),
-    "run.start": (params, caller) => runs.start(params, { asker: caller }),
+    "run.start": async ({ caller: session, yieldMs, ...params }, caller) => {
+      const run = await runs.start(params, { asker: caller });
+      if (session !== undefined) runs.watchCaller(run.id, session, caller);
+      return yieldMs === 0 ? run : runs.wait(run.id, yieldMs);
+    },
     ...ownersOnly(runs, {
-      "run.log": async ({ id, ...options }) => {
+      "run.log": async ({ id, caller: session, ...options }, caller) => {
+        if (session !== undefined) runs.watchCaller(id, session, caller);
         const { base64, ...place } = await runs.readEncoded(id, options);
         return { ...place, bytes: base64 };
       },
@@ -48,7 +53,7 @@ function ownersOnly(runs: RunService, handlers: RunHandlers): RunHandlers {
   const guarded = Object.entries(handlers).map(([name, handle]) => {
     const guard = (params: { id: string }, caller: Asker) => {
       runs.mustBeOf(caller, params.id);
-      return (handle as (params: object) => unknown)(params);
+      return (handle as (params: object, caller: Asker) => unknown)(params, caller);
     };
     return [name, guard];
   });

@@ -87,7 +87,9 @@ export class WebSocketPeer implements Peer, Judged {
   }
 
   #admit({ id, scopes }: Grant): void {
-    this.#caller = { id, scopes, peer: this };
+    const lost = new AbortController();
+    this.onGone(() => lost.abort());
+    this.#caller = { id, scopes, peer: this, lost: lost.signal };
     this.#parts.connection.open();
   }
 
