@@ -18,13 +18,17 @@ export interface StdioParts {
   door: LineDoor;
 }
 
+/** All servers, or the one that is named. Many a client writes an address with a slash at its end. */
+export const mcpPath = /^\/mcp(?:\/([A-Za-z0-9_-]{1,64}))?\/?$/;
+
 export function isStdioUpgrade(request: IncomingMessage): boolean {
   return request.headers.upgrade?.toLowerCase() === "holdfast-stdio" && serverOf(request) !== null;
 }
 
 /** The server that the path names; undefined for all of them, null for another path. */
 function serverOf({ url = "" }: IncomingMessage): string | undefined | null {
-  const match = /^\/mcp(?:\/([A-Za-z0-9_-]{1,64}))?(?:\?|$)/.exec(url);
+  const query = url.indexOf("?");
+  const match = mcpPath.exec(query === -1 ? url : url.slice(0, query));
   return match === null ? null : match[1];
 }
 

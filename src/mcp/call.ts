@@ -1,16 +1,18 @@
 /**
  * One request of a client that waits for its answer, and the HTTP response that will carry it.
  *
- *   waiting ──answer──▶ done (application/json)
+ *   waiting ──answer──▶ done (application/json, or text/event-stream for a client that takes nothing else)
  *      │
  *      └──tell or a long wait──▶ streaming (text/event-stream) ──answer──▶ done
  *
+ * A client that takes JSON alone never gets a stream: what would ride on its call goes to its session, or nowhere.
  * From any state the client may go away: `onGone` runs once, and what comes later is dropped.
  */
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Timer } from "../clock.ts";
 import type { TokenScope } from "../keeper/protocol/messages.ts";
 import { EventStream } from "./event-stream.ts";
+import { replyForm, type ReplyForm } from "./headers.ts";
 import { errorBody, type RpcFault } from "./json-rpc.ts";
 import { eventHead, eventTail, splice, spliceText, type Edit } from "./splice.ts";
 import type { Changes, Round } from "./stateless/round.ts";
@@ -45,6 +47,7 @@ export class Call implements Round {
   /** Armed by the owner; cleared when the call is done. */
   deadline: Timer | undefined;
   readonly #response: ServerResponse;
+  readonly #form: ReplyForm;
   #stream: EventStream | undefined;
   #done = false;
   #release: (() => void) | undefined;
@@ -53,6 +56,7 @@ export class Call implements Round {
   constructor(params: CallParams, response: ServerResponse, onGone: (call: Call) => void) {
     this.params = params;
     this.#response = response;
+    this.#form = replyForm(response.req.headers.accept) ?? "either";
     response.once("close", () => {
       this.#release?.();
       const wasDone = this.#done;
@@ -65,8 +69,13 @@ export class Call implements Round {
     return this.#done;
   }
 
+  get takesMessages(): boolean {
+    return this.#form !== "json";
+  }
+
   /** A message that rides on this call's answer: progress, a log line, a question of the server. */
   tell(line: Buffer, edits: Edit[], release: () => void): void {
+    if (!this.takesMessages) return release();
     this.#streaming().send(splice(line, edits, eventHead, eventTail), release);
   }
 
@@ -74,18 +83,19 @@ export class Call implements Round {
   beat(now: number, waitMsMax: number): void {
     if (this.#done) return;
     if (this.#stream !== undefined) this.#stream.beat(now);
-    else if (now - this.params.startedAt >= waitMsMax) this.#streaming().flush();
+    else if (this.takesMessages && now - this.params.startedAt >= waitMsMax) this.#streaming().flush();
   }
 
   /** The server's answer, with its id replaced by the client's. `status` holds while no stream is open. */
   answer(line: Buffer, edits: Edit[], release: () => void, _result?: number, status = 200): void {
     if (this.#done) return release();
-    if (this.#stream === undefined) {
+    if (this.#isPlain(status)) {
       this.#end(line.length <= textBytesMax ? spliceText(line, edits) : splice(line, edits), release, status);
     } else {
-      this.#stream.send(splice(line, edits, eventHead, eventTail), release);
+      const stream = this.#streaming();
+      stream.send(splice(line, edits, eventHead, eventTail), release);
       this.#finish();
-      this.#stream.end();
+      stream.end();
     }
   }
 
@@ -95,7 +105,7 @@ export class Call implements Round {
     const body = errorBody(this.params.clientId, fault);
     // An initialize that failed leaves no session behind, and clients keep the id that they were given.
     delete this.params.headers["mcp-session-id"];
-    if (this.#stream === undefined) this.#end(body, () => {}, status);
+    if (this.#isPlain(status)) this.#end(body, () => {}, status);
     else this.answer(body, [], () => {});
   }
 
@@ -119,9 +129,10 @@ export class Call implements Round {
   /** The client cancelled the call: by the protocol it gets no answer, only the end of the response. */
   dismiss(): void {
     if (this.#done) return;
-    const stream = this.#streaming();
     this.#finish();
-    stream.end();
+    if (this.takesMessages) return this.#streaming().end();
+    this.#response.writeHead(202, { "content-length": 0, ...this.params.headers });
+    this.#response.end();
   }
 
   #end(body: Buffer | string, release: () => void, status = 200): void {
@@ -135,6 +146,11 @@ export class Call implements Round {
     response.end(body, "latin1");
     if ((response.socket?.writableLength ?? 0) < socketBytesMax) release();
     else this.#release = release;
+  }
+
+  /** Whether the answer is a body of JSON. What is refused with a status always is. */
+  #isPlain(status: number): boolean {
+    return this.#stream === undefined && (this.#form !== "events" || status !== 200);
   }
 
   #streaming(): EventStream {

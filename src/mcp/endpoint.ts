@@ -13,19 +13,21 @@ import type { Hub } from "./aggregate/hub.ts";
 import { refusesSessions } from "./stateless/results.ts";
 import { clientOf, readIntroduction } from "./aggregate/introduction.ts";
 import { adoptSessions } from "./adoption.ts";
+import { batchVersion } from "./batch.ts";
 import { Call, type CallParams } from "./call.ts";
 import type { Envelope } from "./envelope.ts";
 import { EventStream } from "./event-stream.ts";
-import { accepts, parentOf, scopeOf, sessionIdOf, versionProblem } from "./headers.ts";
+import { acceptsEvents, parentOf, scopeOf, sessionIdOf, versionProblem } from "./headers.ts";
 import { endSession } from "./end-session.ts";
 import { rpcCode } from "./json-rpc.ts";
+import { relayBatch, type BatchParams } from "./joined-batch.ts";
 import { McpSession } from "./mcp-session.ts";
 import type { StartGate } from "./pool/start-gate.ts";
 import { Pulse } from "./pulse.ts";
 import { Relay } from "./relay.ts";
 import type { RunBlob } from "./run-blob.ts";
 import { namesStateless } from "./stateless/metadata.ts";
-import { receive, headProblem } from "./receive.ts";
+import { headProblem, receiveAny } from "./receive.ts";
 import { invalid, refusal, slowServer, unavailable, unknownSession } from "./refusals.ts";
 import { refuse, type Refusal } from "./reply.ts";
 
@@ -73,10 +75,7 @@ export class McpEndpoint {
     // What could not be had may be there by now: whoever begins looks again.
     if (sessionIdOf(request) === undefined) await hub.recheck(name);
     const server = name === undefined ? undefined : hub.server(name);
-    const isAlone = scopeOf(request) === undefined && !namesStateless(request);
-    const isOpen = hub.get(sessionIdOf(request) ?? "") !== undefined;
-    const isAssembled = server === undefined || isOpen || hub.manages(server) || !isAlone;
-    const selection = isAssembled ? hub.select(name) : undefined;
+    const selection = server !== undefined && this.#isJoined(request, server) ? undefined : hub.select(name);
     if (selection !== undefined) return door.handle({ request, response, selection, headers, caller });
     if (server === undefined || hub.select(name) === undefined) {
       const { code, message } = hub.whyNot(name ?? "");
@@ -98,6 +97,18 @@ export class McpEndpoint {
         return refuse(request, response, { ...no, headers: { allow: "GET, POST, DELETE" } });
       }
     }
+  }
+
+  /**
+   * Whether the request is for a session that is joined to one process, or may begin one. A session stays what it was when it
+   * began, whatever has been learnt of its server since.
+   */
+  #isJoined(request: IncomingMessage, server: Server): boolean {
+    const { hub } = this.#parts;
+    if (namesStateless(request)) return false;
+    const id = sessionIdOf(request) ?? "";
+    if (this.#open.has(id)) return true;
+    return scopeOf(request) === undefined && hub.get(id) === undefined && !hub.manages(server);
   }
 
   /** Gives the sessions of the front before their servers back; to be awaited before anybody calls. */
@@ -148,9 +159,12 @@ export class McpEndpoint {
     // The session is present from here until the response is done, also while a slow body comes in.
     const leave = open?.session.lease.hold() ?? (() => {});
     response.once("close", leave);
-    const received = await receive(request, response, this.#parts.link.hello.config.messageBytesMax);
+    const { messageBytesMax } = this.#parts.link.hello.config;
+    const received = await receiveAny(request, response, messageBytesMax, open?.negotiated === batchVersion);
     if (received === "gone") return;
     if ("fault" in received) return deny(received);
+    const params: BatchParams = (relay, each, text) => this.#callParams(relay, each, text, headers);
+    if ("batch" in received) return relayBatch(visit, open, received.batch, params);
     const { envelope, body } = received;
     const { hub } = this.#parts;
     // The config may have been read anew while the body came in.
@@ -252,14 +266,16 @@ export class McpEndpoint {
   // ── GET: the client listens ──
 
   #get(visit: Visit): void {
-    const { request, response, headers } = visit;
+    const { request, response, headers, caller } = visit;
     const deny = (no: Refusal) => refuse(request, response, { ...no, headers });
-    if (!accepts(request, "text/event-stream")) return deny(invalid(406, "Accept must name text/event-stream"));
+    if (!acceptsEvents(request)) return deny(invalid(406, "Accept must name text/event-stream"));
     const open = this.#find(visit);
     if (open === null) return;
     const problem = versionProblem(request, open.negotiated);
     if (problem !== undefined) return deny(invalid(400, problem));
-    if (open.relay.streaming) return deny(invalid(409, "this session has its stream open already"));
+    // An admin who looks on takes nothing from the client whose session it is.
+    if (open.relay.streaming && open.session.tokenId !== caller.id)
+      return deny(invalid(409, "this session's client has its stream open already"));
     response.once("close", open.session.lease.hold());
     const stream = new EventStream(response, headers);
     stream.flush();

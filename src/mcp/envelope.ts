@@ -119,7 +119,7 @@ function refuseOther(first: number): never {
   if (first === -1) cursor.fail("an empty message");
   const what =
     first === arrayOpen
-      ? "batches are not part of MCP since 2025-06-18: send one message at a time"
+      ? "batches belong to sessions of revision 2025-03-26: send one message at a time"
       : "not a JSON object";
   throw new EnvelopeError(-32600, what);
 }

@@ -57,6 +57,12 @@ export class EventStream {
     this.#response.flushHeaders();
   }
 
+  /** Another stream of the same client takes its place. Whatever waits here would hold the server up until the network gives in. */
+  replace(): void {
+    if (this.#owed.length > 0) this.#response.socket?.resetAndDestroy();
+    else this.end();
+  }
+
   end(): void {
     if (this.open) this.#response.end();
   }

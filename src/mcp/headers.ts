@@ -13,26 +13,44 @@ export const statelessVersion = "2026-07-28";
 /** All that is served here, newest first. */
 export const allVersions = [statelessVersion, ...sessionVersions];
 
+/** In what form a client takes the answer to a request: as JSON, as a stream of events, or in whichever is handier. */
+export type ReplyForm = "json" | "events" | "either";
+
 const both = "application/json, text/event-stream";
 
-/** Whether the client takes all of these media types. No Accept header means "anything". */
-export function accepts(request: IncomingMessage, ...types: string[]): boolean {
-  const { accept } = request.headers;
-  if (accept === undefined || accept === both) return true;
-  const ranges = accept
-    .split(",")
-    .map(mediaRange)
-    .filter((range) => range !== "");
-  return types.every((type) => {
-    const [family] = type.split("/");
-    return ranges.includes(type) || ranges.includes(`${family}/*`) || ranges.includes("*/*");
-  });
+/** By an Accept header. Undefined: the client takes neither. No header, and an empty one, mean "anything". */
+export function replyForm(accept: string | undefined): ReplyForm | undefined {
+  if (accept === undefined || accept === both || accept.trim() === "") return "either";
+  const ranges = accept.split(",").map(mediaRange);
+  const [json, events] = [takes(ranges, "application/json"), takes(ranges, "text/event-stream")];
+  if (json) return events ? "either" : "json";
+  return events ? "events" : undefined;
 }
 
-/** The media type of one part of an Accept header; empty when the client rules it out with q=0. */
-function mediaRange(part: string): string {
-  const [type = "", ...parameters] = part.split(";").map((word) => word.trim().toLowerCase());
-  return parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter)) ? "" : type;
+/** Whether the client listens to a stream of events. */
+export function acceptsEvents({ headers }: IncomingMessage): boolean {
+  const form = replyForm(headers.accept);
+  return form === "events" || form === "either";
+}
+
+interface MediaRange {
+  type: string;
+  isRefused: boolean;
+}
+
+/** The most exact range that covers the type decides; `q=0` rules out. */
+function takes(ranges: MediaRange[], type: string): boolean {
+  const [family = ""] = type.split("/");
+  for (const range of [type, `${family}/*`, "*/*"]) {
+    const found = ranges.filter((each) => each.type === range);
+    if (found.length > 0) return found.some(({ isRefused }) => !isRefused);
+  }
+  return false;
+}
+
+function mediaRange(part: string): MediaRange {
+  const [type = "", ...parameters] = part.split(";").map((each) => each.trim().toLowerCase());
+  return { type, isRefused: parameters.some((parameter) => /^q\s*=\s*0(\.0*)?$/.test(parameter)) };
 }
 
 export function isJson(request: IncomingMessage): boolean {

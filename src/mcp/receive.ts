@@ -1,9 +1,10 @@
 /** Takes one message out of a POST: media types, length, UTF-8, JSON, JSON-RPC. */
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { isBatch, readBatch } from "./batch.ts";
 import { readBody } from "./body.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "./envelope.ts";
-import { accepts, isJson } from "./headers.ts";
+import { isJson, replyForm } from "./headers.ts";
 import { invalid, refusal, unavailable } from "./refusals.ts";
 import type { Refusal } from "./reply.ts";
 
@@ -12,11 +13,13 @@ export interface Received {
   body: Buffer;
 }
 
+export interface ReceivedBatch {
+  batch: Received[];
+}
+
 /** Why the request's head is not that of a message, or undefined. */
 export function headProblem(request: IncomingMessage): Refusal | undefined {
   if (!isJson(request)) return invalid(415, "Content-Type must be application/json");
-  if (!accepts(request, "application/json", "text/event-stream"))
-    return invalid(406, "Accept must name application/json and text/event-stream");
   return undefined;
 }
 
@@ -26,6 +29,16 @@ export async function receive(
   response: ServerResponse,
   messageBytesMax: number,
 ): Promise<Received | Refusal | "gone"> {
+  return (await receiveAny(request, response, messageBytesMax, false)) as Received | Refusal | "gone";
+}
+
+/** As `receive`, for a session whose revision may have batches. */
+export async function receiveAny(
+  request: IncomingMessage,
+  response: ServerResponse,
+  messageBytesMax: number,
+  takesBatches: boolean,
+): Promise<Received | ReceivedBatch | Refusal | "gone"> {
   const body = await readBody(request, response, messageBytesMax);
   if (body === "gone") return "gone";
   if (body === "too-large")
@@ -33,9 +46,18 @@ export async function receive(
   if (body === "no-room") return unavailable("too many large messages at one time; try again", "gateway_busy");
   try {
     if (!isUtf8(body)) throw new EnvelopeError(-32700, "not JSON: the text is not UTF-8");
-    return { envelope: readEnvelope(body), body };
+    const batch = takesBatches && isBatch(body) ? readBatch(body) : undefined;
+    const messages = batch ?? [{ envelope: readEnvelope(body), body }];
+    // Nothing else is answered with a body.
+    const isAnswered = messages.some(({ envelope }) => envelope.kind === "request");
+    if (isAnswered && replyForm(request.headers.accept) === undefined) return unacceptable();
+    return batch === undefined ? messages[0]! : { batch };
   } catch (thrown) {
     if (!(thrown instanceof EnvelopeError)) throw thrown;
     return refusal(400, thrown.fault, "invalid_params", thrown.message);
   }
+}
+
+function unacceptable(): Refusal {
+  return invalid(406, "Accept rules out both forms of an answer; name application/json or text/event-stream");
 }

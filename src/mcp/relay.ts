@@ -4,7 +4,7 @@
  * call in flight if there is exactly one, else to the client's stream, else it waits in the outbox.
  */
 import type { LinkedRun, RunEvents, SentIds } from "../keeper/protocol/linked-run.ts";
-import type { Call } from "./call.ts";
+import type { PatientCall as Call } from "./aggregate/client-side.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "./envelope.ts";
 import type { EventStream } from "./event-stream.ts";
 import { errorBody, type RpcFault } from "./json-rpc.ts";
@@ -109,8 +109,9 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
     return true;
   }
 
-  /** The client listens; what waited is sent first. The caller has checked that no other stream is open. */
+  /** The client listens; what waited is sent first. A stream that is open already is let go. */
   listen(stream: EventStream): void {
+    this.#stream?.replace();
     this.#stream = stream;
     for (const event of this.#outbox.take()) stream.send(event, () => {});
   }
@@ -230,11 +231,8 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
   }
 
   #tell(line: Buffer, edits: Edit[], release: () => void, question: Question | undefined): void {
-    if (this.#calls.size === 1) {
-      const [call] = this.#calls.values();
-      call!.tell(line, edits, release);
-      return;
-    }
+    const [first] = this.#calls.values();
+    if (this.#calls.size === 1 && first!.takesMessages !== false) return first!.tell(line, edits, release);
     const event = splice(line, edits, eventHead, eventTail);
     if (this.streaming) return this.#stream!.send(event, release);
     this.#outbox.add(event, question, this.#params.clock.now());

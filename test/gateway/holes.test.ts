@@ -220,7 +220,15 @@ describe("the front door", () => {
     assert.equal((await ask("/", {})).status, 404);
     assert.equal((await ask("/mcpx", { method: "POST", body })).status, 404);
     assert.match((await ask("/mcp", { method: "POST", body })).text, /a session begins with an initialize request/);
-    assert.equal((await ask("/mcp/s/", { method: "POST", body })).status, 404);
+    for (const path of ["/mcp//", "/mcp/s//", "/mcp/s/x", "//mcp", "/mcp/%2f"])
+      assert.equal((await ask(path, { method: "POST", body })).status, 404, path);
+    for (const path of ["/mcp/", "/mcp/?x=/", "/mcp/s/"])
+      assert.match((await ask(path, { method: "POST", body })).text, /a session begins with an initialize/, path);
+    for (const path of ["/mcp/", "/mcp/s/"]) {
+      const upgrade = `GET ${path} HTTP/1.1\r\nHost: localhost:${port()}\r\nConnection: Upgrade\r\nUpgrade: holdfast-stdio\r\n`;
+      const head = `${upgrade}Authorization: Bearer ${token}\r\n\r\n\x04`;
+      assert.match(await sendRaw(keeper.url, head), /^HTTP\/1\.1 101 /, path);
+    }
     assert.equal((await ask("/mcp/..%2frpc", { method: "POST", body })).status, 404);
     const unknown = await ask("/mcp/nosuch", { method: "POST", body });
     assert.equal(unknown.status, 404);
@@ -235,7 +243,7 @@ describe("the front door", () => {
       415,
     );
     assert.equal(
-      (await ask("/mcp/s", { method: "POST", body, headers: { ...good, accept: "application/json" } })).status,
+      (await ask("/mcp/s", { method: "POST", body, headers: { ...good, accept: "text/html, image/*" } })).status,
       406,
     );
     assert.equal((await ask("/mcp/s", { headers: { ...good, accept: "application/json" } })).status, 406);

@@ -258,24 +258,6 @@ describe("a session", { concurrency: 3 }, () => {
     assert.equal((await talk.steps([{ answer: "unharmed" }])).messages[0]?.result, "unharmed");
   });
 
-  it("has one stream at a time, and a new one after the old is gone", async () => {
-    const { keeper, talk } = await startTalk();
-    await using _ = keeper;
-    const first = await talk.listen();
-    assert.match(first.response.headers["content-type"] ?? "", /^text\/event-stream/);
-    assert.equal((await talk.listen()).response.statusCode, 409);
-    first[Symbol.dispose]();
-    const second = await until(
-      "a second stream",
-      async () => {
-        const stream = await talk.listen();
-        return stream.response.statusCode === 200 ? stream : undefined;
-      },
-      { boundMs: 5000 },
-    );
-    second[Symbol.dispose]();
-  });
-
   it("speaks the revision that its server chose, even one that is older than we know", async () => {
     const { keeper, talk } = await startTalk({ version: "2024-11-05" });
     await using _ = keeper;

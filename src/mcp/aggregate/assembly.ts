@@ -6,6 +6,7 @@ import type { Clock } from "../../clock.ts";
 import type { FrontServer } from "../../keeper/protocol/messages.ts";
 import { logDefect, type Log } from "../../log.ts";
 import type { Session } from "../../sessions/session.ts";
+import { batchVersion } from "../batch.ts";
 import type { OwnTools } from "../tools/own-tools.ts";
 import type { Envelope } from "../envelope.ts";
 import { rpcCode, type RpcFault } from "../json-rpc.ts";
@@ -120,6 +121,11 @@ export class Assembly {
   }
 
   // ── what is known of the servers ──
+
+  /** Its client speaks the one revision that has batches. */
+  get takesBatches(): boolean {
+    return this.#parts.introduction.protocolVersion === batchVersion;
+  }
 
   /** The `result` of `initialize`. */
   async introduce(): Promise<InitializeResult> {

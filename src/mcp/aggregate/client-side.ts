@@ -15,6 +15,8 @@ export interface Listening {
   send(message: Buffer, release: () => void): void;
   beat(now: number): void;
   end(): void;
+  /** Ends it for another one, without waiting for a client that may be gone. */
+  replace?(): void;
 }
 
 /** What stands around a message on the way to the client. */
@@ -46,6 +48,7 @@ export class ClientSide implements Party, Beating {
   readonly #outbox: Outbox;
   #stream: Listening | undefined;
   #onQuiet: () => void = () => {};
+  #isDeaf = false;
 
   constructor(clock: Clock, framing: Framing) {
     this.#clock = clock;
@@ -111,7 +114,9 @@ export class ClientSide implements Party, Beating {
 
   // ── the client's stream ──
 
+  /** One that listens already is let go: its client came back over another connection. */
   listen(stream: Listening): void {
+    this.#stream?.replace?.();
     this.#stream = stream;
     for (const event of this.#outbox.take()) stream.send(event, () => {});
   }
@@ -127,7 +132,7 @@ export class ClientSide implements Party, Beating {
   /** Says something of our own, on the client's stream or else on a call of its that waits. */
   say(message: object): void {
     const line = Buffer.from(JSON.stringify(message));
-    const waiting = [...this.#calls.keys()].find((call) => !call.done);
+    const waiting = [...this.#calls.keys()].find((call) => !call.done && call.takesMessages !== false);
     if (this.streaming || waiting === undefined) this.hear(line, [], () => {}, undefined);
     else waiting.tell(line, [], () => {});
   }
@@ -150,7 +155,16 @@ export class ClientSide implements Party, Beating {
     release();
   }
 
+  /** It says nothing any more, so nobody waits for its answers. */
+  becomeDeaf(): void {
+    this.#isDeaf = true;
+    const asked = [...this.#questions.values()];
+    this.#questions.clear();
+    for (const question of asked) question.upstream.refuse(question);
+  }
+
   ask(question: UpstreamQuestion): boolean {
+    if (this.#isDeaf) return false;
     if (this.#questions.size >= questionsMax) return false;
     this.#questions.set(question.number, question);
     return true;

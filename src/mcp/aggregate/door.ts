@@ -5,13 +5,14 @@ import { asHoldfastError } from "../../errors.ts";
 import type { Asker } from "../../sessions/owner.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { SessionSet } from "../../sessions/set.ts";
+import { overHttp, serveBatch } from "../batch.ts";
 import { Call, type CallParams } from "../call.ts";
 import type { Envelope } from "../envelope.ts";
 import { EventStream } from "../event-stream.ts";
-import { accepts, parentOf, scopeOf, sessionIdOf, sessionVersions, versionProblem } from "../headers.ts";
+import { acceptsEvents, parentOf, scopeOf, sessionIdOf, sessionVersions, versionProblem } from "../headers.ts";
 import { endSession } from "../end-session.ts";
 import { rpcCode } from "../json-rpc.ts";
-import { headProblem, receive, type Received } from "../receive.ts";
+import { headProblem, receiveAny, type Received } from "../receive.ts";
 import { invalid, refusal, slowServer, unavailable, unknownSession } from "../refusals.ts";
 import { refuse, type Refusal } from "../reply.ts";
 import { answerText, downFault } from "./answers.ts";
@@ -91,9 +92,10 @@ export class Door {
     if (problem !== undefined) return deny(invalid(400, problem));
     // The session is present from here until the response is done, also while a slow body comes in.
     if (open !== undefined) response.once("close", open.session.lease.hold());
-    const received = await receive(request, response, this.#parts.messageBytesMax);
+    const received = await receiveAny(request, response, this.#parts.messageBytesMax, open?.takesBatches ?? false);
     if (received === "gone") return;
     if ("status" in received) return deny(received);
+    if ("batch" in received) return open === undefined ? undefined : this.#passAll(visit, open, received.batch);
     if (open !== undefined) return this.#pass(visit, open, received);
     // The config may have been read anew while the body came in.
     const { label } = visit.selection;
@@ -106,6 +108,19 @@ export class Door {
     if (scope === null) return deny(badScope());
     if (scope !== undefined) return this.#inScope(now, scope, received);
     await this.initialize(now, received);
+  }
+
+  #passAll(visit: Visit, open: Assembly, messages: Received[]): void {
+    const { request, response, headers } = visit;
+    if (open.session.ended) return refuse(request, response, { ...unknownSession(), headers });
+    const batch = serveBatch(messages, overHttp(response, headers), {
+      params: (envelope, body) => this.#callParams(visit, envelope, body),
+      request: (call, envelope, body) => open.request(call, envelope, body),
+      other: (envelope, body) =>
+        void (envelope.kind === "response" ? open.respond(envelope, body) : open.notify(envelope, body)),
+      done: (call) => open.client.done(call),
+    });
+    response.once("close", () => batch.leave((call) => open.client.abandon(call)));
   }
 
   #pass(visit: Visit, open: Assembly, { envelope, body }: Received): void {
@@ -225,14 +240,16 @@ export class Door {
   // ── GET: the client listens ──
 
   #get(visit: Visit): void {
-    const { request, response, headers } = visit;
+    const { request, response, headers, caller } = visit;
     const deny = (no: Refusal) => refuse(request, response, { ...no, headers });
-    if (!accepts(request, "text/event-stream")) return deny(invalid(406, "Accept must name text/event-stream"));
+    if (!acceptsEvents(request)) return deny(invalid(406, "Accept must name text/event-stream"));
     const open = this.#find(visit);
     if (open === null) return;
     const problem = versionProblem(request, this.#agreed(visit, open));
     if (problem !== undefined) return deny(invalid(400, problem));
-    if (open.client.streaming) return deny(invalid(409, "this session has its stream open already"));
+    // An admin who looks on takes nothing from the client whose session it is.
+    if (open.client.streaming && open.session.tokenId !== caller.id)
+      return deny(invalid(409, "this session's client has its stream open already"));
     response.once("close", open.session.lease.hold());
     const stream = new EventStream(response, headers);
     stream.flush();

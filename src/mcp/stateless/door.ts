@@ -12,7 +12,7 @@ import type { Selection } from "../aggregate/hub.ts";
 import { clientOf } from "../aggregate/introduction.ts";
 import { notOffered } from "../aggregate/seats.ts";
 import { Call } from "../call.ts";
-import { parentOf, scopeOf, statelessVersion } from "../headers.ts";
+import { acceptsEvents, parentOf, scopeOf, statelessVersion } from "../headers.ts";
 import { rpcCode } from "../json-rpc.ts";
 import { headProblem, receive, type Received } from "../receive.ts";
 import { invalid, refusal, unavailable } from "../refusals.ts";
@@ -71,6 +71,8 @@ export class StatelessDoor {
     const id = envelope.kind === "request" ? { id: body.toString("latin1", envelope.idStart, envelope.idEnd) } : {};
     const deny = (no: Refusal) => refuse(request, response, { ...no, headers, ...id });
     if (envelope.kind === "response") return deny(invalid(400, "a client sends no responses in this revision"));
+    if (envelope.method === "subscriptions/listen" && !acceptsEvents(request))
+      return deny(invalid(406, "Accept must name text/event-stream: what is listened to is a stream"));
     const metadata = readMetadata(request, envelope, body);
     if ("status" in metadata) return deny(metadata);
     const none = removedProblem(envelope.method);

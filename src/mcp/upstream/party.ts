@@ -11,6 +11,8 @@ export interface PendingCall {
   readonly params: CallParams;
   deadline: Timer | undefined;
   readonly done: boolean;
+  /** False: its client takes nothing but the answer, so what would ride on it goes to the session. */
+  readonly takesMessages?: boolean;
   /** A message that belongs to this call: progress, a log line, a question. */
   tell(line: Buffer, edits: Edit[], release: () => void): void;
   /** `result`: where the result's object begins; 0: there is an error in place of it; undefined: it needs no change. */

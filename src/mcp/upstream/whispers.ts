@@ -93,7 +93,7 @@ export class Whispers {
     const text = String(question.number);
     const edits: Edit[] = [{ start: envelope.idStart, end: envelope.idEnd, text }];
     if (hasToken) edits.push({ start: envelope.tokenStart, end: envelope.tokenEnd, text });
-    if (concerned !== undefined) concerned.call.tell(line, edits, release);
+    if (concerned !== undefined && concerned.call.takesMessages !== false) concerned.call.tell(line, edits, release);
     else this.#pass(party, line, edits, release, question);
   }
 
@@ -151,7 +151,8 @@ export class Whispers {
 
   #pass(party: Party, line: Buffer, edits: Edit[], release: () => void, question: UpstreamQuestion | undefined): void {
     const [first] = this.#calls.values();
-    if (this.#calls.size === 1 && first !== undefined) first.call.tell(line, edits, release);
+    const isAlone = this.#calls.size === 1 && first !== undefined;
+    if (isAlone && first.call.takesMessages !== false) first.call.tell(line, edits, release);
     else party.hear(line, edits, release, question);
   }
 
