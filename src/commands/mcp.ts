@@ -9,6 +9,7 @@ import { late, tokenOf, unreachable, urlOf, type GatewayAddress } from "../clien
 import { trustOf } from "../client/trust.ts";
 import { becomePump } from "../contain/become-pump.ts";
 import { programDirectory } from "../contain/programs.ts";
+import { endOfInput } from "../end-of-input.ts";
 import { HoldfastError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
 
@@ -104,16 +105,26 @@ function messageOf(head: string): string {
   return line === "" ? "the gateway closed the connection" : line;
 }
 
-/** The pump in Node: 0 when the client ended, 1 when the gateway did. */
+/** How often a client whose input ended is looked for: here nothing tells that its other end is gone, too. */
+const clientLookMs = 250;
+
+/** The pump in Node: 0 when the client ended, 1 when the gateway did. The end of stdin is a half-close, as in the pump. */
 function copy(socket: Socket): Promise<number> {
   return new Promise((resolve) => {
+    const client = process.ppid;
+    let look: NodeJS.Timeout | undefined;
     const end = (code: number) => {
+      clearInterval(look);
       socket.destroy();
       resolve(code);
     };
-    process.stdin.once("end", () => end(0)).once("error", () => end(0));
+    const endInput = () => {
+      socket.write(Buffer.of(endOfInput));
+      look = setInterval(() => process.ppid !== client && end(0), clientLookMs);
+    };
+    process.stdin.once("end", endInput).once("error", () => end(0));
     process.stdout.once("error", () => end(0));
-    socket.once("close", () => end(1)).on("error", () => {}); // "close" follows
+    socket.once("close", () => end(look === undefined ? 1 : 0)).on("error", () => {}); // "close" follows
     process.stdin.pipe(socket, { end: false });
     socket.pipe(process.stdout, { end: false });
   });

@@ -1,9 +1,10 @@
 /** The little programs, as the machine runs them; the joiner has a file of its own. */
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { Duplex } from "node:stream";
+import { text as readText } from "node:stream/consumers";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
@@ -78,44 +79,95 @@ describe("the pump", () => {
     ["here", [native], false],
     ["on arm64, by qemu", ["qemu-aarch64-static", foreign], needs("qemu-aarch64-static")],
   ] as const) {
-    it(`carries both ways whole while both are busy, and ends with its stdin (${name})`, { skip }, async () => {
-      const [command = "", ...args] = words;
-      const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit", "pipe"] });
-      const socket = child.stdio[3] as Duplex;
-      const size = 2_000_000;
-      const read = (from: NodeJS.EventEmitter) =>
-        new Promise<number>((resolve) => {
-          let bytes = 0;
-          from.on("data", (chunk: Buffer) => {
-            bytes += chunk.length;
-            if (bytes >= size) resolve(bytes);
+    it(
+      `carries both ways whole while both are busy, and ends when the other side does (${name})`,
+      { skip },
+      async () => {
+        using pump = new Pump(words);
+        const size = 2_000_000;
+        const read = (from: NodeJS.EventEmitter) =>
+          new Promise<number>((resolve) => {
+            let bytes = 0;
+            from.on("data", (chunk: Buffer) => {
+              bytes += chunk.length;
+              if (bytes >= size) resolve(bytes);
+            });
           });
-        });
-      const both = Promise.all([read(socket), read(child.stdout!)]);
-      child.stdin!.write(Buffer.alloc(size, "u"));
-      socket.write(Buffer.alloc(size, "d"));
-      assert.deepEqual(await both, [size, size]);
-      const ended = once(child, "exit");
-      child.stdin!.end();
-      assert.deepEqual(await ended, [0, null]);
-      socket.destroy();
+        const both = Promise.all([read(pump.socket), read(pump.child.stdout!)]);
+        pump.child.stdin!.write(Buffer.alloc(size, "u"));
+        pump.socket.write(Buffer.alloc(size, "d"));
+        assert.deepEqual(await both, [size, size]);
+        pump.socket.destroy();
+        assert.deepEqual(await pump.exit, [1, null]);
+      },
+    );
+
+    it(
+      `tells the end of stdin by one byte behind the rest, and goes on until the other side ends (${name})`,
+      { skip },
+      async () => {
+        using pump = new Pump(words);
+        pump.child.stdin!.end("question\n");
+        let heard = "";
+        for await (const chunk of pump.socket.iterator({ destroyOnReturn: false })) {
+          heard += String(chunk);
+          if (heard.includes("\x04")) break;
+        }
+        assert.equal(heard, "question\n\x04");
+        const answer = readText(pump.child.stdout!);
+        pump.socket.end("answer\n");
+        assert.equal(await answer, "answer\n");
+        assert.deepEqual(await pump.exit, [0, null]);
+      },
+    );
+
+    it(`ends at once when nobody reads its stdout, before and after the end of stdin (${name})`, { skip }, async () => {
+      for (const isEnded of [false, true]) {
+        using pump = new Pump(words);
+        pump.child.stdin!.write("question\n");
+        await once(pump.socket, "data");
+        if (isEnded) {
+          pump.child.stdin!.end();
+          assert.equal(String((await once(pump.socket, "data"))[0]), "\x04");
+        }
+        assert.equal(pump.child.exitCode, null, "it goes on");
+        pump.child.stdout!.destroy();
+        assert.deepEqual(await pump.exit, [0, null]);
+      }
     });
   }
 
-  it("ends with 1 when the other side does, and with 0 when stdin ends although that takes nothing", async () => {
-    const first = spawn(native, [], { stdio: ["pipe", "ignore", "inherit", "pipe"] });
-    (first.stdio[3] as Duplex).destroy();
-    assert.deepEqual(await once(first, "exit"), [1, null]);
-    const stuck = spawn(native, [], { stdio: ["pipe", "ignore", "inherit", "pipe"] });
-    stuck.stdin!.on("error", () => {}); // it ends with what we wrote unread
-    stuck.stdin!.write(Buffer.alloc(4_000_000));
-    await once(stuck.stdin!, "drain", { signal: AbortSignal.timeout(300) }).catch(() => {}); // nobody reads: it never comes
-    const ended = once(stuck, "exit");
-    stuck.stdin!.destroy();
-    assert.deepEqual(await ended, [0, null]);
-    (stuck.stdio[3] as Duplex).destroy();
+  it("ends with its client although the other side takes nothing", async () => {
+    using stuck = new Pump([native]);
+    stuck.socket.pause();
+    stuck.child.stdin!.write(Buffer.alloc(4_000_000));
+    await once(stuck.child.stdin!, "drain", { signal: AbortSignal.timeout(300) }).catch(() => {}); // nobody reads: it never comes
+    stuck.child.stdin!.destroy();
+    stuck.child.stdout!.destroy();
+    assert.deepEqual(await stuck.exit, [0, null]);
   });
 });
+
+class Pump implements Disposable {
+  readonly child: ChildProcess;
+  readonly exit: Promise<unknown[]>;
+
+  constructor(words: Iterable<string>) {
+    const [command = "", ...args] = words;
+    this.child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit", "pipe"] });
+    this.exit = once(this.child, "exit");
+    for (const end of [this.child.stdin!, this.child.stdout!, this.socket]) end.on("error", () => {}); // it may end first
+  }
+
+  get socket(): Duplex {
+    return this.child.stdio[3] as Duplex;
+  }
+
+  [Symbol.dispose](): void {
+    this.child.kill("SIGKILL");
+    for (const end of [this.child.stdin!, this.child.stdout!, this.socket]) end.destroy();
+  }
+}
 
 it("the programs exist for x64 and arm64, under 600 bytes each", () => {
   for (const arch of ["x64", "arm64"]) {

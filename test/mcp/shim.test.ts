@@ -229,7 +229,10 @@ describe("holdfast mcp", { timeout: 60_000 }, () => {
       method: "tools/call",
       params: { name: "s__wait", ...meta() },
     });
-    for (const { child } of [client, other]) child.stdin!.end(`${call}\n`);
+    for (const { child } of [client, other]) {
+      child.stdin!.write(`${call}\n`);
+      child.kill("SIGTERM");
+    }
     await empty();
   });
 

@@ -1,6 +1,7 @@
 /** A call of a client that speaks lines over one socket, and what that client listens on: the same socket. */
 import type { Duplex } from "node:stream";
 import type { Timer } from "../../clock.ts";
+import type { BatchCarrier } from "../batch.ts";
 import type { CallParams } from "../call.ts";
 import { queuedBytesMax, stallMsMax } from "../event-stream.ts";
 import { errorBody, type RpcFault } from "../json-rpc.ts";
@@ -79,8 +80,10 @@ export class LineCall implements PatientCall {
 
   answer(line: Buffer, edits: Edit[], release: () => void): void {
     if (this.done) return release();
-    this.#finish();
+    this.done = true;
     this.#stream.answer(splice(line, edits, lineFraming.head, lineFraming.tail), release);
+    // The last of all: a client whose input ended is let go once its last call is done.
+    this.#finish();
   }
 
   fail(fault: RpcFault): void {
@@ -101,4 +104,16 @@ export class LineCall implements PatientCall {
     this.deadline?.clear();
     this.#onDone(this);
   }
+}
+
+/** The answers of a batch: one line, or each its own once a server says something on the way. */
+export function overLine(stream: LineStream): BatchCarrier {
+  const each = (message: Buffer, release: () => void) =>
+    stream.answer(splice(message, [], lineFraming.head, lineFraming.tail), release);
+  return {
+    each,
+    whole: (text) => void (text !== undefined && each(text, () => {})),
+    beat: () => {},
+    end: () => {},
+  };
 }

@@ -1,14 +1,18 @@
 /**
  * MCP as lines over one socket: what `holdfast mcp` connects a stdio client with. A session begins with `initialize`, or
  * stands for a client that keeps none; it ends with the socket, at once and exactly, for the kernel closes the socket
- * however its process ends.
+ * however its process ends. The end of its input alone is told by a byte: then what it asked for is answered first.
  */
 import type { Duplex } from "node:stream";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
 import { GatheredBytes } from "../../gathered-bytes.ts";
+import type { Timer } from "../../clock.ts";
+import { endOfInput } from "../../end-of-input.ts";
 import type { Asker } from "../../sessions/owner.ts";
 import type { SessionSet } from "../../sessions/set.ts";
+import { isBatch, readBatch, serveBatch } from "../batch.ts";
 import type { CallParams } from "../call.ts";
+import type { Received } from "../receive.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";
 import { statelessVersion } from "../headers.ts";
 import { errorBody, rpcCode } from "../json-rpc.ts";
@@ -17,11 +21,13 @@ import type { Assembly } from "./assembly.ts";
 import type { Selection } from "./hub.ts";
 import { clientOf, readIntroduction } from "./introduction.ts";
 import { notOffered } from "./seats.ts";
-import { LineCall, LineStream, lineFraming } from "./line-call.ts";
+import { LineCall, LineStream, lineFraming, overLine } from "./line-call.ts";
 import { saysStateless, StatelessLines } from "../stateless/lines.ts";
 import { StatelessService, type ServiceParts } from "../stateless/service.ts";
 
 const newline = 0x0a;
+/** How long what is in flight may take once the client has said its last word. */
+const answersMsMax = 60_000;
 
 export interface LineDoorParts extends ServiceParts {
   sessions: SessionSet;
@@ -71,6 +77,8 @@ class Guest {
   /** The era of the connection is that of its first request; who only asked what is served may still choose. */
   #open: Assembly | undefined;
   #stateless: StatelessLines | undefined;
+  /** Set from the end of its input on. */
+  #patience: Timer | undefined;
 
   constructor(parts: LineDoorParts, service: StatelessService, socket: Duplex, coming: Coming) {
     this.#parts = parts;
@@ -85,6 +93,16 @@ class Guest {
   }
 
   take(chunk: Buffer): void {
+    if (this.#patience !== undefined) return; // it said that nothing more comes
+    const isLast = chunk.at(-1) === endOfInput;
+    this.#takeLines(isLast ? chunk.subarray(0, -1) : chunk);
+    if (!isLast) return;
+    // A last line need not have its end.
+    if (this.#begun.length > 0) this.#hear(this.#begun.take());
+    this.#finish();
+  }
+
+  #takeLines(chunk: Buffer): void {
     let from = 0;
     for (let at = chunk.indexOf(newline); at !== -1; at = chunk.indexOf(newline, from)) {
       this.#begun.add(chunk.subarray(from, at));
@@ -97,12 +115,27 @@ class Guest {
 
   /** The client is gone. */
   leave(): void {
+    this.#patience?.clear();
     void this.#open?.session.close("session-ended"); // what cannot be ended is logged by the session set
     this.#stateless?.leave();
     this.#socket.destroy();
   }
 
+  /** Nothing more comes from the client: what it asked for is answered, then its session ends, and the connection. */
+  #finish(): void {
+    const [open, stateless] = [this.#open, this.#stateless];
+    this.#patience = this.#parts.clock.after(answersMsMax, () => this.leave());
+    open?.client.becomeDeaf();
+    if (open !== undefined) return open.client.whenQuiet(() => void open.session.close("session-ended"));
+    if (stateless === undefined) return this.#stream.end();
+    stateless.whenQuiet(() => {
+      stateless.leave();
+      this.#stream.end();
+    });
+  }
+
   #hear(line: Buffer): void {
+    if (this.#open?.takesBatches === true && isBatch(line)) return this.#hearAll(this.#open, line);
     let envelope: Envelope;
     try {
       if (line.length > this.#parts.messageBytesMax) throw new EnvelopeError(-32_600, this.#tooLong());
@@ -130,9 +163,26 @@ class Guest {
     else this.#open.notify(envelope, line);
   }
 
+  #hearAll(open: Assembly, line: Buffer): void {
+    let messages: Received[];
+    try {
+      messages = readBatch(line);
+    } catch (thrown) {
+      if (!(thrown instanceof EnvelopeError)) throw thrown;
+      return this.#refuseLine(thrown.fault, thrown.message, false);
+    }
+    serveBatch(messages, overLine(this.#stream), {
+      params: (envelope, body) => this.#callParams(envelope, body),
+      request: (call, envelope, body) => open.request(call, envelope, body),
+      other: (envelope, body) =>
+        void (envelope.kind === "response" ? open.respond(envelope, body) : open.notify(envelope, body)),
+      done: (call) => open.client.done(call),
+    });
+  }
+
   #begin(envelope: Envelope, line: Buffer): void {
     if (envelope.kind !== "request") return; // nothing can be meant by it yet
-    const call = new LineCall(this.#callParams(envelope, line), this.#stream, () => {});
+    const call = new LineCall(this.#callParams(envelope, line), this.#stream, (done) => this.#open?.client.done(done));
     if (envelope.method === "ping") return call.answer(pong(call.params.clientId), [], () => {});
     if (envelope.method !== "initialize") {
       const message = `a session begins with an initialize request; revision ${statelessVersion} has none, but names itself in each request's _meta`;
@@ -155,6 +205,7 @@ class Guest {
       session.lease.hold();
       session.onEnd(() => this.#stream.end());
       open.client.listen(this.#stream);
+      open.client.begin(call);
       void this.#introduce(open, call);
     } catch (thrown) {
       const { message, code } = asHoldfastError(thrown);

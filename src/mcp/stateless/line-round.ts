@@ -9,15 +9,29 @@ export class LineRound implements Round {
   readonly #id: string;
   readonly #stream: LineStream;
   readonly #onOver: () => void;
+  readonly #onStream: () => void;
   #onGone: () => void;
   #isOver = false;
+  /** Its answer is a stream of changes, which ends with its client. */
+  isStream = false;
 
-  /** `onOver` runs in every case, `onGone` only when the client left it. */
-  constructor(params: CallParams, stream: LineStream, onGone: () => void, onOver: () => void) {
+  constructor(
+    params: CallParams,
+    stream: LineStream,
+    events: {
+      /** The client left it. */
+      onGone: () => void;
+      /** In every case. */
+      onOver: () => void;
+      /** Its answer is a stream from now on. */
+      onStream: () => void;
+    },
+  ) {
     this.#id = params.clientId;
     this.#stream = stream;
-    this.#onGone = onGone;
-    this.#onOver = onOver;
+    this.#onGone = events.onGone;
+    this.#onOver = events.onOver;
+    this.#onStream = events.onStream;
   }
 
   tell(line: Buffer, edits: Edit[], release: () => void): void {
@@ -26,8 +40,10 @@ export class LineRound implements Round {
 
   answer(line: Buffer, edits: Edit[], release: () => void): void {
     if (this.#isOver) return release();
-    this.#over();
+    this.#isOver = true;
     this.tell(line, edits, release);
+    // The last of all: a client whose input ended is let go once its last request is over.
+    this.#over();
   }
 
   fail(fault: RpcFault): void {
@@ -44,6 +60,8 @@ export class LineRound implements Round {
 
   takeStream(onGone: () => void): Changes {
     this.#onGone = onGone;
+    this.isStream = true;
+    this.#onStream();
     return {
       send: (message) => this.tell(message, [], () => {}),
       beat: (now) => this.beat(now),

@@ -45,6 +45,7 @@ export class StatelessLines {
   /** Rounds that have no answer yet, by the client's ids. */
   readonly #rounds = new Map<string, LineRound>();
   #isChosen = false;
+  #onQuiet: () => void = () => {};
 
   constructor(parts: LinesParts) {
     this.#parts = parts;
@@ -79,6 +80,16 @@ export class StatelessLines {
     }
   }
 
+  /** `action` runs as soon as every request has its answer; what is listened to has none. */
+  whenQuiet(action: () => void): void {
+    this.#onQuiet = action;
+    this.#lookAround();
+  }
+
+  #lookAround(): void {
+    if ([...this.#rounds.values()].every(({ isStream }) => isStream)) this.#onQuiet();
+  }
+
   /** The client is gone, or is another than it seemed. */
   leave(): void {
     for (const [key, open] of this.#faces) this.#close(key, open);
@@ -104,9 +115,11 @@ export class StatelessLines {
 
   #round(params: CallParams, onGone: () => void): LineRound {
     const { clientId } = params;
-    const round = new LineRound(params, this.#parts.stream, onGone, () => {
+    const onOver = () => {
       if (this.#rounds.get(clientId) === round) this.#rounds.delete(clientId);
-    });
+      this.#lookAround();
+    };
+    const round = new LineRound(params, this.#parts.stream, { onGone, onOver, onStream: () => this.#lookAround() });
     this.#rounds.set(clientId, round);
     return round;
   }
