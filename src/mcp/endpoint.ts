@@ -219,11 +219,7 @@ export class McpEndpoint {
     const clientId = body.toString("latin1", envelope.idStart, envelope.idEnd);
     let session;
     try {
-      const given = {
-        client: clientOf(readIntroduction(body)),
-        server: server.name,
-        parentId: parentOf(request),
-      };
+      const given = { client: clientOf(readIntroduction(body)), server: server.name, parentId: parentOf(request) };
       session = this.#parts.sessions.open(given, caller);
     } catch (thrown) {
       const error = asHoldfastError(thrown);

@@ -81,14 +81,8 @@ export class Assembly {
     this.client.rootsOf = () => this.roots.now;
     const make = (server: FrontServer) => this.#seat(server);
     this.#seats = new SeatSet(parts.servers, { session, log: parts.log, make });
-    this.offer = new Offer({
-      seats: this.#seats,
-      isPrefixed: parts.isPrefixed,
-      session,
-      client: this.client,
-      clock,
-      log: parts.log,
-    });
+    const { isPrefixed, log } = parts;
+    this.offer = new Offer({ seats: this.#seats, isPrefixed, session, client, clock, log });
     this.#router = new Router(this, parts.tools);
     this.memory = new Memory(this, introduction);
     pulse.add(this.client);
