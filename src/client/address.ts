@@ -79,7 +79,7 @@ function reasonOf(failure: Failure): string {
   const below = failure.cause ?? failure.errors?.[0];
   const known = typeof failure.code === "string" ? reasons.get(failure.code) : undefined;
   if (known !== undefined) return known;
-  return below === undefined || below === failure ? (failure.message ?? String(failure)) : reasonOf(below);
+  return below === undefined || below === failure ? (failure.message ?? "for an unknown reason") : reasonOf(below);
 }
 
 /** No connection came about. Also says, as far as the state directory tells it, that the gateway died there. */
