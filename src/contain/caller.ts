@@ -19,6 +19,10 @@ export function ownArguments(count: number): Buffer[] {
   return count === 0 ? [] : pieces("/proc/self/cmdline").slice(-count);
 }
 
+/** What Node shows for bytes that are not UTF-8; how many of them differs between its decoders. */
+const unreadable = /\uFFFD+/g;
+const shown = (text: string) => text.replaceAll(unreadable, "\uFFFD");
+
 /**
  * The environment as this process has it now: entries that it was started with keep their bytes, order and duplicates, and
  * what was changed in process.env since is as it is there.
@@ -30,16 +34,19 @@ export function ownEnvironment(): Buffer[] {
   const kept = pieces("/proc/self/environ").filter((entry) => {
     const text = entry.toString();
     const at = text.indexOf("=", 1);
-    // Node shows no variable for an entry without a name, or without a "=".
-    if (at === -1) return true;
     const name = text.slice(0, at);
-    if (seen.has(name)) return !changed.has(name);
+    // Node has no variable for an entry without a "=", and cannot look up a name that it cannot show.
+    if (at === -1 || name.includes("\uFFFD")) return true;
+    if (!seen.has(name) && shown(now.get(name) ?? "\0") !== shown(text.slice(at + 1))) changed.add(name);
     seen.add(name);
-    if (now.get(name) !== text.slice(at + 1)) changed.add(name);
     return !changed.has(name);
   });
-  const added = [...now].filter(([name]) => changed.has(name) || !seen.has(name));
-  return [...kept, ...added.map(([name, value]) => Buffer.from(`${name}=${value ?? ""}`))];
+  const added = [...now].flatMap(([name, value]) =>
+    value === undefined || name.includes("\uFFFD") || (seen.has(name) && !changed.has(name))
+      ? []
+      : [Buffer.from(`${name}=${value}`)],
+  );
+  return [...kept, ...added];
 }
 
 /** The signals that a program may be told to ignore by its caller, except those that shells ignore for themselves. */
