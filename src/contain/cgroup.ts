@@ -177,7 +177,6 @@ function fenceName(ownerId: string, epoch: number): string {
 
 export class CgroupContainment implements Containment {
   readonly tier = "cgroup";
-  readonly guardian: { fence: string; home: string };
   readonly #ownerId: string;
   readonly #base: string;
   readonly #fence: string;
@@ -186,6 +185,7 @@ export class CgroupContainment implements Containment {
   /** What this epoch has given to whose children, from the top. */
   readonly #delegated: [string, string[]][] = [];
   readonly #controllers: ControllerNames;
+  readonly #home: string;
 
   private constructor(
     base: string,
@@ -200,7 +200,7 @@ export class CgroupContainment implements Containment {
     this.#base = base;
     this.#fence = join(base, fenceName(ownerId, epoch));
     // Outside of the fence, which it kills; not the base, which may hold no process while its children have controllers.
-    this.guardian = { fence: this.#fence, home: `${this.#fence}-guardian` };
+    this.#home = `${this.#fence}-guardian`;
   }
 
   /**
@@ -225,6 +225,11 @@ export class CgroupContainment implements Containment {
     }
   }
 
+  get guardian(): Containment["guardian"] {
+    const given = this.#delegated.find(([directory]) => directory === this.#base)?.[1] ?? [];
+    return { fence: this.#fence, home: this.#home, controllers: given };
+  }
+
   create(runId: string): Container {
     return new CgroupContainer(join(this.#fence, "runs", runId), this.#ownerId, runId, this.#programs);
   }
@@ -234,7 +239,7 @@ export class CgroupContainment implements Containment {
     const prefix = `holdfast-${this.#ownerId}.`;
     for (const name of readdirSync(this.#base)) {
       const directory = join(this.#base, name);
-      if (!name.startsWith(prefix) || directory === this.#fence || directory === this.guardian.home) continue;
+      if (!name.startsWith(prefix) || directory === this.#fence || directory === this.#home) continue;
       const { ended, left } = await endFence(directory, boundMs);
       swept.ended.push(...ended);
       swept.left.push(...left);
@@ -244,7 +249,7 @@ export class CgroupContainment implements Containment {
 
   close(): void {
     for (const [directory, names] of this.#delegated.toReversed()) withdrawControllers(directory, names);
-    removeCgroup(this.guardian.home);
+    removeCgroup(this.#home);
     try {
       writeFileSync(join(this.#base, "cgroup.procs"), String(process.pid));
     } catch {
@@ -255,7 +260,7 @@ export class CgroupContainment implements Containment {
 
   #enter(): void {
     const runs = join(this.#fence, "runs");
-    for (const directory of [this.#fence, join(this.#fence, "self"), runs, this.guardian.home]) {
+    for (const directory of [this.#fence, join(this.#fence, "self"), runs, this.#home]) {
       // Not recursive: that would tell of a read-only file system as a missing directory.
       if (!existsSync(directory)) mkdirSync(directory);
     }

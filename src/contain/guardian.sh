@@ -1,9 +1,11 @@
-# The keeper's guardian: sh guardian.sh TREE_SH MARKER FENCE HOME
+# The keeper's guardian: sh guardian.sh TREE_SH MARKER FENCE HOME [CONTROLLER]...
 # Stdin is the keeper's life pipe: it hears "front <pid> <start time>" and "done"; its end of file means that the
 # keeper is gone, and then everything of this epoch is ended: the cgroup FENCE at once (or "-"), then what is marked.
-# HOME is the cgroup that this shell moves to ("-": none), so that killing the fence does not end it.
+# HOME is the cgroup that this shell moves to ("-": none), so that killing the fence does not end it. A CONTROLLER was given
+# to the children of the cgroup above by the keeper.
 . "$1"
 marker=$2 fence=$3 home=$4
+shift 4
 trap '' TERM INT HUP QUIT USR1 USR2 PIPE
 cd /
 [ "$home" = - ] || echo $$ >"$home/cgroup.procs" || exit 3
@@ -33,7 +35,12 @@ if [ -n "$front" ]; then
   [ "$start" = "$front_start" ] && kill -KILL "$front" 2>/dev/null
 fi
 end_marked "$marker"
-# A run may have made groups of its own inside its leaf.
-[ "$fence" = - ] || find "$fence" -depth -type d -exec rmdir {} + 2>/dev/null
-[ "$home" = - ] || { echo $$ >"${home%/*}/cgroup.procs" && rmdir "$home"; } 2>/dev/null
+# Nobody comes after this shell, so the cgroups of the epoch go now; its own one, too. A cgroup whose children have
+# controllers takes no process.
+[ "$fence" = - ] || remove_group "$fence"
+if [ "$home" != - ]; then
+  above=${home%/*}
+  for controller; do echo "-$controller" >"$above/cgroup.subtree_control"; done 2>/dev/null
+  echo $$ >"$above/cgroup.procs" && remove_group "$home"
+fi 2>/dev/null
 exit 0

@@ -45,12 +45,14 @@ export const machineCode: Record<string, { machine: number; programs: Record<Pro
         "83f8fe bf7e000000 7502 ffc7 b8e7000000 0f05", // exit_group(eax == -ENOENT ? 127 : 126)
       ].join(" "),
       sentinel: [
-        "48b80500000001000000 50 b009 50", // struct pollfd { 9, POLLIN }, { 5, POLLIN }
+        "488b5c2410 48b80500000001000000 50 b009 50", // rbx = argv[1]; struct pollfd { 9, POLLIN }, { 5, POLLIN }
         "b807000000 4889e7 be02000000 baffffffff 0f05 83f8fc 74e7", // poll(…, 2, -1), again on EINTR
         "66837c240e00 7522", // descriptor 5: over all of the next two lines
         "686f6e650a c64424ff67", // "gone\n"
-        "b801000000 bf08000000 488d7424ff ba05000000 0f05 eb16", // write(8, …, 5)
+        "b801000000 bf08000000 488d7424ff ba05000000 0f05 eb3e", // write(8, …, 5)
         "6a31 b801000000 bf03000000 4889e6 ba01000000 0f05", // descriptor 5: write(3, "1", 1)
+        "bde8030000 4889df b854000000 0f05 83f8f0 7514", // ebp = 1000; rmdir(rbx), and while that is EBUSY
+        "31ff 31f6 ba0a000000 b807000000 0f05 ffcd 75dd", // poll(0, 0, 10), again, ebp times
         "31ff b8e7000000 0f05", // exit_group(0)
       ].join(" "),
     },
@@ -92,13 +94,15 @@ export const machineCode: Record<string, { machine: number; programs: Record<Pro
         "b100081f d2800fc0 54000041 91000400 d2800bc8 d4000001", // exit_group
       ].join(" "),
       sentinel: [
-        "d10083ff d2800120 f2c00020 d28000a1 f2c00021 a90007e0", // struct pollfd { 9, POLLIN }, { 5, POLLIN }
+        "f9400bf3 d2800014 d10083ff d2800120 f2c00020 d28000a1 f2c00021 a90007e0", // x19 = argv[1]; x20 = 0; struct pollfd { 9, POLLIN }, { 5, POLLIN }
         "910003e0 d2800041 d2800002 d2800003 d2800004 d2800928 d4000001 b100101f 54ffff00", // ppoll, again on EINTR
         "79401fe1 35000101", // descriptor 5: over all of the next two lines
         "d28dece0 f2acadc0 f2c00140 f9000be0", // "gone\n"
-        "d2800100 d28000a2 14000005", // to descriptor 8
-        "d2800620 f9000be0 d2800060 d2800022", // descriptor 5: "1" to descriptor 3
-        "910043e1 d2800808 d4000001", // write
+        "d2800100 d28000a2 14000006", // to descriptor 8
+        "d2807d14 d2800620 f9000be0 d2800060 d2800022", // descriptor 5: x20 = 1000; "1" to descriptor 3
+        "910043e1 d2800808 d4000001 d292d009 f2a01309 a90027ff", // write; a timespec of 10 ms
+        "b40001d4 92800c60 aa1303e1 d2804002 d2800468 d4000001 b100401f 540000e1", // x20 times: unlinkat(AT_FDCWD, x19, AT_REMOVEDIR), and while that is EBUSY
+        "910003e0 d2800001 d2800ca8 d4000001 d1000694 17fffff3", // nanosleep
         "d2800000 d2800bc8 d4000001", // exit_group(0)
       ].join(" "),
     },

@@ -15,7 +15,8 @@
  * pump: copies stdin to descriptor 3 and back to stdout (machine-code-pump.ts).
  *
  * sentinel: sleeps until descriptor 9 or 5 is readable (a pidfd is, when its process ends); for 9 it writes "gone\n" to
- * descriptor 8, for 5 it writes "1" to descriptor 3, where that is open: the cgroup.kill of what is to end then.
+ * descriptor 8, for 5 it writes "1" to descriptor 3, where that is open: the cgroup.kill of what is to end then; and it
+ * removes the directory argv[1], which is that cgroup, as soon as the kernel lets it (10 s at most).
  */
 import {
   accessSync,

@@ -11,12 +11,12 @@ grace=$1 terminal=$2 deaf=$3
 shift 3
 
 # Sleeps until the caller ends and says so to the guard. Ends with this process, so that the life line ends then too, and
-# kills the cgroup first: it is no shell, so whoever kills every shell there is has not killed it.
+# kills the cgroup first and takes it down: it is no shell, so whoever kills every shell there is has not killed it.
 # It must not end by the signals that it is there to outlast.
 stand_watch() {
   trap '' TERM INT HUP QUIT
   if [ "$group" = - ]; then stroke=/dev/null; else stroke=$group/cgroup.kill; fi
-  exec "$sentinel" 3>"$stroke" 6<&- 7<&-
+  exec "$sentinel" "$group" 3>"$stroke" 6<&- 7<&-
 }
 stand_watch </dev/null >/dev/null 2>&1 &
 sentinels=$!

@@ -228,7 +228,7 @@ export class GuardedContainer implements Container {
 
 export class SubreaperContainment implements Containment {
   readonly tier = "subreaper";
-  readonly guardian = { fence: "-", home: "-" };
+  readonly guardian = { fence: "-", home: "-", controllers: [] };
   readonly #ownerId: string;
   readonly #programs: GuardPrograms;
 

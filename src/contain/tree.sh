@@ -138,6 +138,18 @@ end_group() {
     rounds=$((rounds + 1))
     [ $rounds -lt 100 ] || sleep 0.01
   done
-  # A run may have made groups of its own inside.
-  rmdir "$1" || find "$1" -depth -type d -exec rmdir {} +
+  remove_group "$1"
+} 2>/dev/null
+
+# remove_group GROUP: takes an empty cgroup down. It may be busy for a moment after its last process has ended, and a run
+# may have made groups of its own inside. Returns 1 when it stays.
+remove_group() {
+  tries=0
+  while [ $tries -lt 100 ]; do
+    rmdir "$1" || find "$1" -depth -type d -exec rmdir {} +
+    [ -d "$1" ] || return 0
+    tries=$((tries + 1))
+    sleep 0.02
+  done
+  return 1
 } 2>/dev/null

@@ -87,8 +87,8 @@ export interface Swept {
 export interface Containment {
   readonly tier: TierName;
   create(runId: string): Container;
-  /** Arguments FENCE and HOME of guardian.sh. */
-  readonly guardian: { fence: string; home: string };
+  /** Arguments FENCE, HOME and CONTROLLER... of guardian.sh. */
+  readonly guardian: { fence: string; home: string; controllers: readonly string[] };
   /** Ends what other epochs of the same owner left in containers. Never rejects. */
   sweep(boundMs: number): Promise<Swept>;
   /** Takes the epoch's own fence down at an orderly end. */

@@ -22,6 +22,8 @@ export interface GuardianParts {
   marker: string;
   fence: string;
   home: string;
+  /** What the keeper has given to the children of the cgroup above. */
+  controllers?: readonly string[];
   crashes: CrashRecords;
   /** The program that runs guardian.sh; by default the system's shell. */
   shell?: string | undefined;
@@ -112,8 +114,8 @@ export class Guardian {
   }
 
   #spawn(onEnd: (end: HelperEnd) => void): GuardianLife {
-    const { marker, fence, home, shell = "/bin/sh" } = this.#parts;
-    const args = [scriptPath("guardian.sh"), scriptPath("tree.sh"), marker, fence, home];
+    const { marker, fence, home, controllers = [], shell = "/bin/sh" } = this.#parts;
+    const args = [scriptPath("guardian.sh"), scriptPath("tree.sh"), marker, fence, home, ...controllers];
     const child = spareDescriptors.lend(() =>
       spawn(shell, args, {
         windowsHide: true,

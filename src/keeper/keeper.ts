@@ -191,11 +191,9 @@ export class Keeper {
   }
 
   #makeGuardian(): Guardian {
-    const { fence, home } = this.#opening.probed.containment.guardian;
     return new Guardian({
       marker: markerOf(this.#opening.ownerId, `r${this.#epoch}-`),
-      fence,
-      home,
+      ...this.#opening.probed.containment.guardian,
       crashes: this.#opening.crashes,
       onRestart: () => {
         this.#log.warn({ event: "guardian.restarted", pid: this.#guardian.pid });

@@ -67,18 +67,33 @@ describe("holdfast run in a cgroup", { timeout: 60_000, skip: tierSkip("cgroup")
     assert.equal(existsSync(leaf), false);
   });
 
-  for (const what of ["both shells but the watcher", "every shell"]) {
-    it(`ends a tree with a cleared environment when ${what} is killed at once`, async () => {
+  type Role = "run" | "guard" | "watcher" | "sentinel";
+  const deaths: [string, Role[]][] = [
+    ["both shells but the watcher", ["run", "guard"]],
+    ["every shell", ["run", "guard", "watcher"]],
+    ["the process that the caller knows", ["run"]],
+    ["the guard", ["guard"]],
+    ["the guard and its watcher", ["guard", "watcher"]],
+    ["that process and the sentinel", ["run", "sentinel"]],
+  ];
+  for (const [what, roles] of deaths) {
+    it(`ends a tree with a cleared environment when ${what} is killed at once, and the cgroup is taken down`, async () => {
       await using wrapped = new Wrapped("cgroup");
       const child = await wrapped.attack("cleared-double-fork");
       const known = child.pid ?? 0;
-      const shells = ownBelow(known).filter(({ command }) => command.includes("run-guard.sh"));
+      const below = ownBelow(known);
+      const shells = below.filter(({ command }) => command.includes("run-guard.sh")).map(({ pid }) => pid);
       assert.equal(shells.length, 2, "guard and watcher");
       // The watcher is the younger one of the two: it was started by the guard.
-      const guard = Math.min(...shells.map(({ pid }) => pid));
-      killAtOnce([known, ...(what === "every shell" ? shells.map(({ pid }) => pid) : [guard])]);
+      const pids: Record<Role, number> = {
+        run: known,
+        guard: Math.min(...shells),
+        watcher: Math.max(...shells),
+        sentinel: below.find(({ command }) => command.includes("/sentinel "))?.pid ?? 0,
+      };
+      killAtOnce(roles.map((role) => pids[role]));
       await waitForZero(wrapped.pidFile, boundMs);
-      if (what === "every shell") await sweep(wrapped);
+      await until("the cgroup is taken down", () => groupsOf(known).length === 0, { boundMs });
     });
   }
 
