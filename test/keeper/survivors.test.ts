@@ -141,7 +141,7 @@ describe("a run that cannot be ended", () => {
   const containmentLeaving = (left: () => LeftProcess[], ended: LeftProcess[] = []): Containment => ({
     tier: "subreaper",
     create: () => new StubbornContainer(),
-    guardian: { fence: "-", home: "-" },
+    guardian: { fence: "-", home: "-", controllers: [] },
     sweep: async () => ({ ended, left: left() }),
     close() {},
   });
