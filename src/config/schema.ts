@@ -72,6 +72,8 @@ const fileSchema = z.strictObject({
       runsMax: z.int().min(1).max(100_000).default(2000),
       /** MCP servers between their spawn and their answer to `initialize`, at one time; the next ones wait. */
       startsMax: z.int().min(1).max(1000).default(4),
+      /** How long a session waits for MCP servers that do not answer, for `initialize` and all its lists together. */
+      listMs: milliseconds.min(1).default(2000),
       messageBytesMax: z
         .int()
         .min(1024)

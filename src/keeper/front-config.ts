@@ -19,7 +19,7 @@ export function drainBoundMs({ connections }: Config): number {
 export function frontConfig(config: Config, port: number): FrontConfig {
   const { bind, session, allowedOrigins, allowedHosts, limits, connections, tools, nodes } = config;
   const servers = frontServers(config);
-  const { messageBytesMax, startsMax, questionMs } = limits;
+  const { messageBytesMax, startsMax, listMs, questionMs } = limits;
   // Whoever made this config has seen to it; a mistake there must not become an open door here.
   if (needsCertificate(config)) throw new HoldfastError("internal", "a bind past loopback without a certificate");
   const tls = config.tls === undefined ? null : currentTls(config.tls);
@@ -32,6 +32,7 @@ export function frontConfig(config: Config, port: number): FrontConfig {
     allowedHosts,
     messageBytesMax,
     startsMax,
+    listMs,
     questionMs,
     connections,
     tls,

@@ -59,6 +59,7 @@ describe("the config", () => {
       limits: {
         runsMax: 2000,
         startsMax: 4,
+        listMs: 2000,
         messageBytesMax: 16_777_216,
         questionMs: 600_000,
         frontRestartsMax: 10,

@@ -9,10 +9,11 @@ import type { AddressInfo } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { Breaker } from "../../src/mcp/pool/breaker.ts";
 import { StartGate } from "../../src/mcp/pool/start-gate.ts";
-import type { FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
+import type { FrontServer } from "../../src/keeper/protocol/messages.ts";
+import type { FakeKeeper, FakeServer } from "../gateway/helpers/fake-keeper.ts";
 import { ManualClock } from "../helpers/manual-clock.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { actor, heardOf, join as enter, namesOf, startFront, startsOf } from "./helpers/assembled.ts";
+import { actor, heardOf, join as enter, namesOf, startFront as startAnyFront, startsOf } from "./helpers/assembled.ts";
 import { scripted, Talk } from "./helpers/talk.ts";
 
 leavesNothing();
@@ -34,6 +35,10 @@ exec cat >/dev/null`,
 };
 const exiting = { command: "sh", args: ["-c", "exit 3"] };
 const named = (name: string) => `${name}__do`;
+
+/** With the limit as it is by default. */
+const startFront = (servers: Record<string, FakeServer>, settings: Record<string, Partial<FrontServer>> = {}) =>
+  startAnyFront(servers, settings, { listMs: budgetMs });
 
 async function timed<T>(action: () => Promise<T>): Promise<[T, number]> {
   const began = performance.now();

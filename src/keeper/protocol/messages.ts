@@ -178,6 +178,8 @@ export interface FrontConfig {
   messageBytesMax: number;
   /** MCP servers that may be starting at one time. */
   startsMax: number;
+  /** How long a session waits for servers that do not answer, for `initialize` and all its lists together, in milliseconds. */
+  listMs: number;
   /** Times of nodes, in milliseconds; each is explained in docs/config.md. */
   nodes: { leaseMs: number; beatMs: number; pendingMs: number };
   /** Holdfast's own tools on `/mcp`: the scope that a token needs for them; false = off. `exec` is `process` too. */

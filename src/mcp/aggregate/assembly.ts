@@ -53,6 +53,7 @@ export interface AssemblyParts {
   clock: Clock;
   pulse: Pulse;
   log: Log;
+  listMs: number;
 }
 
 export class Assembly {
@@ -81,8 +82,8 @@ export class Assembly {
     this.client.rootsOf = () => this.roots.now;
     const make = (server: FrontServer) => this.#seat(server);
     this.#seats = new SeatSet(parts.servers, { session, log: parts.log, make });
-    const { isPrefixed, log } = parts;
-    this.offer = new Offer({ seats: this.#seats, isPrefixed, session, client, clock, log });
+    const { isPrefixed, log, listMs } = parts;
+    this.offer = new Offer({ seats: this.#seats, isPrefixed, session, client, clock, log, listMs });
     this.#router = new Router(this, parts.tools);
     this.memory = new Memory(this, introduction);
     pulse.add(this.client);

@@ -197,7 +197,8 @@ export class Hub {
     const isStateless = introduction.protocolVersion === statelessVersion;
     const client = isStateless ? new StatelessSide(clock) : new ClientSide(clock, framing);
     const lacking = () => this.#lacking;
-    const shared = { lacking, starter, pool, catalog, numbers, clock, log, tools, pulse: this.#pulse };
+    const { listMs } = this.#parts.link.hello.config;
+    const shared = { lacking, starter, pool, catalog, numbers, clock, log, tools, pulse: this.#pulse, listMs };
     const assembly = new Assembly({ ...selection, session, introduction, client, isCrowd, ...shared });
     this.#open.set(session.id, assembly);
     session.onEnd(() => this.#open.delete(session.id));

@@ -10,12 +10,6 @@ import { merge, type Merged, type Part } from "./merge.ts";
 import { splitName } from "./names.ts";
 import type { SeatSet } from "./seats.ts";
 
-/**
- * How long a session waits for servers that must be started, for its `initialize` and all its lists together; the ones that
- * come later are told as a changed list.
- */
-const patienceMsMax = 2000;
-
 export interface OfferParts {
   seats: SeatSet;
   isPrefixed: boolean;
@@ -23,18 +17,24 @@ export interface OfferParts {
   client: ClientSide;
   clock: Clock;
   log: Log;
+  /**
+   * How long the session waits for servers that must be started, for its `initialize` and all its lists together; the ones that
+   * come later are told as a changed list.
+   */
+  listMs: number;
 }
 
 export class Offer {
   readonly #parts: OfferParts;
   /** What the client was shown last, to tell it when there is something else. */
   #shown: Merged | undefined;
-  #patienceMs = patienceMsMax;
+  #patienceMs: number;
   /** Servers whose lists are on their way. */
   readonly #learning = new Map<Seat, Promise<void>>();
 
   constructor(parts: OfferParts) {
     this.#parts = parts;
+    this.#patienceMs = parts.listMs;
   }
 
   /** What is known in time; servers are started for it. One that fails is left out, and said so in the log. */
@@ -141,7 +141,7 @@ export class Offer {
 
   #goOnWithout({ name, breaker }: Seat): void {
     if (breaker.isSilent || !breaker.waitedInVain()) return;
-    const error = `no answer within ${patienceMsMax} ms; lists go on without it and change when it answers`;
+    const error = `no answer within limits.listMs = ${this.#parts.listMs}; lists go on without it and change when it answers`;
     this.#parts.log("mcp.unlisted", { server: name, error });
   }
 

@@ -171,6 +171,8 @@ export class FakeKeeper implements AsyncDisposable {
       allowedHosts: [],
       messageBytesMax: 16 * 1024 * 1024,
       startsMax: 4,
+      // Longer than any start takes on a busy machine.
+      listMs: 20_000,
       nodes: { leaseMs: 30_000, beatMs: 2000, pendingMs: 600_000 },
       questionMs: 600_000,
       tools: { exec: false, sessions: false, status: false, nodes: false },
