@@ -116,7 +116,9 @@ export function run(words: readonly string[]): number {
     process.stderr.write(`holdfast run: ${wrong.problem}\n`);
     return wrong.code;
   }
+  // The bytes of the arguments are read where Linux has them; elsewhere becomeGuard says that there is no fence.
+  const isLinux = process.platform === "linux";
   const { termGraceMs, killWith, limits, command, argumentCount } = options;
-  const [bytes = Buffer.from(command), ...args] = ownArguments(argumentCount + 1);
+  const [bytes = Buffer.from(command), ...args] = isLinux ? ownArguments(argumentCount + 1) : [];
   return becomeGuard({ command: bytes, args, termGraceMs, killWith, limits, programDirectory: programDirectory() });
 }

@@ -59,7 +59,7 @@ describe("the tier that a machine gives", { timeout: 120_000 }, () => {
       encoding: "utf8",
       cwd: "/",
       ...identity,
-      env: { ...process.env, ...env },
+      env: { ...process.env, ...env, TMPDIR: "/tmp" }, // one that this user may write, too
     });
     const found = JSON.parse(stdout || stderr) as Found;
     assert.equal(found.tier, "subreaper");

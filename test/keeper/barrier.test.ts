@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, it } from "node:test";
+import { after, describe, it } from "node:test";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
@@ -35,11 +36,16 @@ function listeningSockets(pid: number): number {
 describe("the barrier between front and keeper", { timeout: 60_000 }, () => {
   leavesNothing();
 
+  const never = join(tmpdir(), `holdfast-never-${process.pid}`);
+  after(() => rmSync(never, { force: true }));
   const attempts: [string, string][] = [
     ["start a process", 'require("node:child_process").spawnSync("true"); console.log("done")'],
     ["start a worker", 'new (require("node:worker_threads").Worker)("1", { eval: true }); console.log("done")'],
     ["load an addon", `require(${JSON.stringify(join(root, "node_modules/koffi"))}).load(null); console.log("done")`],
-    ["write outside its directory", 'require("node:fs").writeFileSync("/tmp/holdfast-never", ""); console.log("done")'],
+    [
+      "write outside its directory",
+      `require("node:fs").writeFileSync(${JSON.stringify(never)}, ""); console.log("done")`,
+    ],
   ];
   it("Node itself refuses front code that would start a process, a worker, an addon, or write elsewhere", async () => {
     await using home = new Home(bestTier());
