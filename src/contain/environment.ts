@@ -1,4 +1,4 @@
-/** The environment that a run gets: a clean base and what its config adds. Nothing of the gateway's own is passed on. */
+/** The environment that a run gets: a clean base and what its config adds. Nothing else of the gateway's own is passed on. */
 
 /** What a program needs to find itself at home; secrets live elsewhere. */
 const passedOn = [
@@ -16,9 +16,35 @@ const passedOn = [
   "USER",
 ];
 
+/** How programs reach the network from here: proxies, certificate authorities, and npm's own words for both. */
+const network = [
+  ...["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"].flatMap((name) => [name, name.toLowerCase()]),
+  "SSL_CERT_FILE",
+  "SSL_CERT_DIR",
+  "NODE_EXTRA_CA_CERTS",
+  "NODE_USE_ENV_PROXY",
+  "NODE_USE_SYSTEM_CA",
+  "REQUESTS_CA_BUNDLE",
+  "CURL_CA_BUNDLE",
+  "GIT_SSL_CAINFO",
+  "PIP_CERT",
+  "npm_config_registry",
+  "npm_config_proxy",
+  "npm_config_https_proxy",
+  "npm_config_noproxy",
+  "npm_config_cafile",
+];
+
+/** The names of those proxy variables that are set. A value may hold a password, so it is never shown. */
+export function proxiesIn(environment: Readonly<Record<string, string | undefined>>): string[] {
+  return Object.keys(environment).filter(
+    (name) => /^(?:(?:https?|all)_proxy|npm_config_(?:https_)?proxy)$/i.test(name) && environment[name] !== "",
+  );
+}
+
 export function baseEnvironment(source: NodeJS.ProcessEnv = process.env): Record<string, string> {
   const base: Record<string, string> = {};
-  for (const name of passedOn) {
+  for (const name of [...passedOn, ...network]) {
     const value = source[name];
     if (value !== undefined) base[name] = value;
   }

@@ -1,4 +1,5 @@
 /** What the front may know of the config: no command, no argument, no environment, but of servers that nodes run. */
+import { basename } from "node:path";
 import { hash } from "node:crypto";
 import { isNodeHost, type AnyServer, type Config } from "../config/schema.ts";
 import { unreadableServer } from "../config/server.ts";
@@ -6,6 +7,7 @@ import { needsCertificate, writtenName } from "../config/load.ts";
 import { HoldfastError } from "../errors.ts";
 import { currentTls } from "../config/tls.ts";
 import type { FrontConfig, FrontServer } from "./protocol/messages.ts";
+import { baseEnvironment, proxiesIn } from "../contain/environment.ts";
 
 /** A front that drains has its own bounds; it is killed when it is this much later than they say. */
 const drainSlackMs = 2000;
@@ -66,9 +68,26 @@ function frontServer(name: string, server: AnyServer): FrontServer {
   }
   const { command, args, cwd, env, host, hostFallback, sshGuard, resolveNpx, limits } = server;
   const fingerprint = fingerprintOf([command, args, cwd ?? null, sorted(env), host, sshGuard, resolveNpx]);
-  if (!isNodeHost(host)) return { ...common, kind: "stdio", fingerprint };
+  if (!isNodeHost(host)) {
+    const timeoutHint = host === "local" ? downloadHint(command, env) : undefined;
+    return { ...common, kind: "stdio", fingerprint, ...(timeoutHint === undefined ? {} : { timeoutHint }) };
+  }
   const node = { host, fallback: hostFallback ?? null, argv: [command, ...args], cwd: cwd ?? null, env, limits };
   return { ...common, kind: "stdio", fingerprint, node };
+}
+
+/** Programs that fetch what they run from a registry. */
+const downloaders = /^(?:npx|npm|pnpm|pnpx|yarn|bunx|uvx|uv|pipx|deno)$/;
+
+/** What may be wrong when a server that is downloaded at its start does not answer; undefined for others. */
+export function downloadHint(command: string, env: Record<string, string>): string | undefined {
+  const program = basename(command);
+  if (!downloaders.test(program)) return undefined;
+  const proxies = proxiesIn({ ...baseEnvironment(), ...env });
+  const what = `${program} may still be downloading, or cannot reach its registry`;
+  return proxies.length > 0
+    ? `${what}; it was given ${proxies.join(", ")}: check that this proxy answers`
+    : `${what}; no proxy variable is set: where the network needs one, set HTTPS_PROXY where the gateway is started, or in "env" of this server`;
 }
 
 const sorted = (values: Record<string, string>) => Object.entries(values).toSorted(([a], [b]) => (a < b ? -1 : 1));

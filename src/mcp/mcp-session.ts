@@ -186,10 +186,10 @@ export class McpSession implements Pick<RunEvents, "onEnd" | "onState"> {
 
   #armConnectionTimeout(call: Call): void {
     const { server, clock } = this.#parts;
-    const { name, connectionTimeoutMs } = server;
+    const { name, connectionTimeoutMs, timeoutHint } = server;
     if (connectionTimeoutMs === 0) return;
     const key = `mcpServers.${name}.connectionTimeoutMs`;
-    const message = `MCP server ${JSON.stringify(name)} did not answer initialize within ${key} = ${connectionTimeoutMs}`;
+    const message = `MCP server ${JSON.stringify(name)} did not answer initialize within ${key} = ${connectionTimeoutMs}${timeoutHint === undefined ? "" : `; ${timeoutHint}`}`;
     call.deadline = clock.after(connectionTimeoutMs, () => this.#endCall(call, message + this.relay.dropped));
   }
 

@@ -126,6 +126,8 @@ export interface FrontServer {
   maxLifetimeMs: number;
   /** Equal for two servers only if command, arguments, directory and environment are, or address and headers. */
   fingerprint: string;
+  /** Said with its timeout: what may be wrong with a program that downloads what it runs. */
+  timeoutHint?: string;
   /** Of a remote server, which the front speaks to itself: its address, and what is sent with each request. */
   url?: string;
   headers?: Record<string, string>;

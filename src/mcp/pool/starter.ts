@@ -250,7 +250,9 @@ export class Starter {
       return await greet(upstream, introduction, boundMs, era);
     } catch (thrown) {
       if (upstream.closed && era === "unknown") this.#brittle.add(key);
-      throw thrown;
+      const isLate = thrown instanceof Error && thrown.message.includes(`within ${boundMs} ms`);
+      if (!isLate || server.timeoutHint === undefined) throw thrown;
+      throw new Error(`${thrown.message}; ${server.timeoutHint}`, { cause: thrown });
     }
   }
 
