@@ -31,7 +31,11 @@ export class LostAnswers {
   lost(numbers: number[], why: string): void {
     const waiting = this.#open.numbers();
     const group = new Set(numbers.length === 0 ? waiting : waiting.filter((each) => numbers.includes(each)));
-    if (group.size === 0) return; // of a call that was given up
+    if (group.size === 0) {
+      // Of a call that was given up: it is over now, too.
+      for (const number of numbers) this.#open.fail(number, why);
+      return;
+    }
     this.#groups.push({ why, numbers: group });
     if (this.#groups.length > groupsMax) this.#groups.shift();
     this.#settle();

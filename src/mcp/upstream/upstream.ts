@@ -163,10 +163,10 @@ export class Upstream implements WireEvents {
 
   /** A session is over: its calls are given up, and what the server asked it is refused. */
   leave(party: Party): void {
-    this.#whispers.parties.delete(party);
     for (const { call, party: owner } of this.#calls.values())
       if (owner === party) this.abandon(call, "the session ended");
     for (const question of this.#whispers.questionsTo(party)) this.refuse(question);
+    this.#whispers.forget(party);
   }
 
   // ── from the server ──

@@ -7,13 +7,14 @@ import type { SentIds } from "../../keeper/protocol/linked-run.ts";
 import type { Envelope } from "../envelope.ts";
 import type { Numbers } from "../numbers.ts";
 import { flatten, splice, type Edit } from "../splice.ts";
-import type { Party, UpstreamQuestion, Waiting } from "./party.ts";
+import { nobody, type Party, type UpstreamQuestion, type Waiting } from "./party.ts";
 import type { Upstream } from "./upstream.ts";
 import { unheard } from "./words.ts";
 import type { Legacy } from "./wire.ts";
 
-/** Ghosts that are remembered; with more, nobody is asked any more. */
+/** Abandoned calls that are remembered with their sessions, and further ones by their numbers; past those nobody is asked. */
 const ghostsMax = 1000;
+const namelessMax = 100_000;
 
 export interface WhispersParams {
   shared: boolean;
@@ -30,8 +31,9 @@ export class Whispers {
   /** Everybody who holds this server. */
   readonly parties = new Set<Party>();
   readonly #questions = new Map<string, { question: UpstreamQuestion; party: Party }>();
-  /** More ghosts than are remembered: from then on nobody is known to be alone. */
-  #crowded = false;
+  /** While there are any, nobody is known to be alone. */
+  readonly #nameless = new Set<number>();
+  #isOverrun = false;
 
   constructor(
     params: WhispersParams,
@@ -48,19 +50,26 @@ export class Whispers {
   }
 
   get ghosts(): number {
-    return this.#ghosts.size;
+    return this.#ghosts.size + this.#nameless.size + (this.#isOverrun ? 1 : 0);
   }
 
   /** A call was given up, and the server may still be working on it. */
   haunt(number: number, party: Party): void {
     if (!this.#params.shared) return;
     if (this.#ghosts.size < ghostsMax) this.#ghosts.set(number, party);
-    else this.#crowded = true;
+    else if (this.#nameless.size < namelessMax) this.#nameless.add(number);
+    else this.#isOverrun = true;
   }
 
   /** A call that was given up got its answer after all. Until then a front after this one must know of it. */
   laid(number: number): void {
-    if (this.#ghosts.delete(number)) this.#legacy()?.closed(number);
+    if (this.#ghosts.delete(number) || this.#nameless.delete(number)) this.#legacy()?.closed(number);
+  }
+
+  /** A session is over: what the server may still do for it is nobody's, and keeps nothing of it. */
+  forget(party: Party): void {
+    this.parties.delete(party);
+    for (const [number, owner] of this.#ghosts) if (owner === party) this.#ghosts.set(number, nobody);
   }
 
   /** `again`: the front before may have asked its client, who is not asked twice. `about`: the call that it belongs to. */
@@ -80,7 +89,7 @@ export class Whispers {
     const meant = about === undefined ? this.#listener() : concerned?.party;
     const party = again ? undefined : meant;
     if (party === undefined) {
-      this.#send(unheard(serverId, again ? undefined : refusal(this.#calls.size + this.#ghosts.size)));
+      this.#send(unheard(serverId, again ? undefined : refusal(this.#calls.size + this.ghosts)));
       return release();
     }
     const question = { number: this.#params.numbers.next(), serverId, serverToken, upstream: this.#upstream };
@@ -146,7 +155,7 @@ export class Whispers {
     if (!this.#params.shared) return [...this.parties][0];
     const concerned = new Set([...this.#calls.values()].map(({ party }) => party).concat([...this.#ghosts.values()]));
     const [only] = concerned;
-    return concerned.size === 1 && this.#calls.size > 0 && !this.#crowded ? only : undefined;
+    return concerned.size === 1 && this.#calls.size > 0 && this.ghosts === this.#ghosts.size ? only : undefined;
   }
 
   #pass(party: Party, line: Buffer, edits: Edit[], release: () => void, question: UpstreamQuestion | undefined): void {
