@@ -127,7 +127,8 @@ export class ContainedStdioTransport implements AsyncDisposable {
     this.close().catch((error: unknown) => this.onerror?.(error as Error));
   }
 
-  #deliver(line: string): void {
+  #deliver(text: string): void {
+    const line = text.replace(/^\uFEFF/, "");
     if (line.trim() === "") return;
     let message: unknown;
     try {

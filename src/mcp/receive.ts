@@ -7,6 +7,7 @@ import { EnvelopeError, readEnvelope, type Envelope } from "./envelope.ts";
 import { isJson, replyForm } from "./headers.ts";
 import { invalid, refusal, unavailable } from "./refusals.ts";
 import type { Refusal } from "./reply.ts";
+import { withoutMark } from "./salvage.ts";
 
 export interface Received {
   envelope: Envelope;
@@ -39,11 +40,12 @@ export async function receiveAny(
   messageBytesMax: number,
   takesBatches: boolean,
 ): Promise<Received | ReceivedBatch | Refusal | "gone"> {
-  const body = await readBody(request, response, messageBytesMax);
-  if (body === "gone") return "gone";
-  if (body === "too-large")
+  const read = await readBody(request, response, messageBytesMax);
+  if (read === "gone") return "gone";
+  if (read === "too-large")
     return invalid(413, `the message is longer than limits.messageBytesMax = ${messageBytesMax} bytes`);
-  if (body === "no-room") return unavailable("too many large messages at one time; try again", "gateway_busy");
+  if (read === "no-room") return unavailable("too many large messages at one time; try again", "gateway_busy");
+  const body = withoutMark(read);
   try {
     if (!isUtf8(body)) throw new EnvelopeError(-32700, "not JSON: the text is not UTF-8");
     const batch = takesBatches && isBatch(body) ? readBatch(body) : undefined;

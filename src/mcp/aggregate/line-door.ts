@@ -16,6 +16,7 @@ import type { Received } from "../receive.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";
 import { statelessVersion } from "../headers.ts";
 import { errorBody, rpcCode } from "../json-rpc.ts";
+import { withoutMark } from "../salvage.ts";
 import { downFault } from "./answers.ts";
 import type { Assembly } from "./assembly.ts";
 import type { Selection } from "./hub.ts";
@@ -134,7 +135,8 @@ class Guest {
     });
   }
 
-  #hear(line: Buffer): void {
+  #hear(bytes: Buffer): void {
+    const line = withoutMark(bytes);
     if (this.#open?.takesBatches === true && isBatch(line)) return this.#hearAll(this.#open, line);
     let envelope: Envelope;
     try {
