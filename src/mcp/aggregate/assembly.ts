@@ -127,6 +127,8 @@ export class Assembly {
     const told = await this.#introduction();
     // The client names it in each request from now on.
     if (!this.session.ended) this.session.agreeOn(told.protocolVersion);
+    // A single server's lists go to the client as they are.
+    if (!this.isPrefixed) this.offer.show();
     return told;
   }
 

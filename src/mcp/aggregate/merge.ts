@@ -3,10 +3,13 @@ import type { ServerFacts } from "../pool/catalog.ts";
 import type { Item, ListName } from "../upstream/handshake.ts";
 import { fits, readable } from "./entries.ts";
 import { mirroredParams, type MirroredParam } from "../mirrored-params.ts";
+import { repairSchema } from "./schemas.ts";
 import { NameBook, type NamedItem } from "./names.ts";
 
 /** Characters of instructions in all; each server gets an equal share of it at least. */
 const instructionsMax = 16 * 1024;
+/** What was left out, as far as it is told. */
+const unlistedMax = 50;
 /** Merged views that are kept; sessions with the same servers share one. */
 const viewsMax = 32;
 
@@ -102,7 +105,11 @@ function build(given: Part[], isPrefixed: boolean): Merged {
 /** One server's facts without the entries for which clients would refuse the lists of all. */
 function sift({ server, facts }: Part, unlisted: Merged["unlisted"]): ServerFacts {
   const keep = (name: ListName) => {
-    const kept = readable(name, facts.lists[name]);
+    const found = readable(name, facts.lists[name]);
+    const kept =
+      name === "tools"
+        ? found.map((tool) => repaired(server, tool, unlisted)).filter((tool) => tool !== undefined)
+        : found;
     const left = facts.lists[name].length - kept.length;
     const why = "they are not what the protocol asks for, or the same again";
     if (left > 0)
@@ -116,6 +123,18 @@ function sift({ server, facts }: Part, unlisted: Merged["unlisted"]): ServerFact
     resourceTemplates: keep("resourceTemplates"),
   };
   return { ...facts, lists };
+}
+
+/** A tool whose schemas everybody can read; undefined: they cannot be looked through. */
+function repaired(server: string, tool: Item, unlisted: Merged["unlisted"]): Item | undefined {
+  const given = ["inputSchema", "outputSchema"].filter((key) => tool[key] !== undefined);
+  const schemas = given.map((key) => [key, repairSchema(tool[key], key)] as const);
+  if (schemas.some(([, schema]) => schema === undefined)) return undefined;
+  const places = schemas.flatMap(([, schema]) => schema?.places ?? []);
+  if (places.length === 0) return tool;
+  const error = `tool ${JSON.stringify(tool["name"])}: ${places.join(", ")} left out, which JSON Schema does not allow as written`;
+  if (unlisted.length < unlistedMax) unlisted.push({ server, error });
+  return { ...tool, ...Object.fromEntries(schemas.map(([key, schema]) => [key, schema?.schema])) };
 }
 
 function each(parts: Part[], list: ListName): [server: string, item: Item][] {

@@ -6,6 +6,7 @@ import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync 
 import { join } from "node:path";
 import type { Log } from "../../log.ts";
 import type { InitializeResult, Lists } from "../upstream/handshake.ts";
+import { isObject } from "../upstream/words.ts";
 import { makeDirectory } from "../../make-directory.ts";
 
 /** Files in the directory; the ones that were not written for longest go first. */
@@ -80,6 +81,8 @@ export class Catalog {
       const stored = JSON.parse(readFileSync(join(this.#directory, `${key}.json`), "utf8")) as Stored;
       if (stored.format !== format) return undefined;
       const { initialize, lists, learnedAt } = stored;
+      const { capabilities, serverInfo } = initialize;
+      if (!isObject(capabilities) || !isObject(serverInfo)) return undefined;
       const isWhole = typeof initialize.protocolVersion === "string" && Object.values(lists).every(Array.isArray);
       return isWhole ? { id: this.#nextId++, initialize, lists, learnedAt } : undefined;
     } catch {

@@ -94,9 +94,14 @@ async function initialize(upstream: Upstream, introduction: Introduction, boundM
   if (typeof result?.protocolVersion !== "string")
     throw refused(upstream.server, new Error("answered initialize without a protocolVersion"));
   upstream.say({ jsonrpc: "2.0", method: "notifications/initialized" });
-  const { protocolVersion, capabilities = {}, serverInfo = {}, instructions } = result;
+  const { protocolVersion, instructions } = result;
   const rest = typeof instructions === "string" ? { instructions } : {};
-  return { protocolVersion, capabilities, serverInfo, ...rest };
+  return {
+    protocolVersion,
+    capabilities: objectOr(result.capabilities),
+    serverInfo: objectOr(result.serverInfo),
+    ...rest,
+  };
 }
 
 /** Which limit a server's silence has reached, as it is called in the config. */
@@ -123,9 +128,9 @@ async function discover(upstream: Upstream, introduction: Introduction, boundMs:
   const versions = result?.supportedVersions;
   if (!Array.isArray(versions) || !versions.includes(statelessVersion))
     throw new Error(`answered server/discover without revision ${statelessVersion}`);
-  const { capabilities = {}, instructions } = result ?? {};
-  const named = result?._meta?.["io.modelcontextprotocol/serverInfo"];
-  const serverInfo = typeof named === "object" && named !== null ? (named as Record<string, unknown>) : {};
+  const capabilities = objectOr(result?.capabilities);
+  const instructions = result?.instructions;
+  const serverInfo = objectOr(result?._meta?.["io.modelcontextprotocol/serverInfo"]);
   const rest = typeof instructions === "string" ? { instructions } : {};
   return {
     protocolVersion: statelessVersion,
@@ -133,6 +138,10 @@ async function discover(upstream: Upstream, introduction: Introduction, boundMs:
     serverInfo: { name: upstream.server, version: "", ...serverInfo },
     ...rest,
   };
+}
+
+function objectOr(value: unknown): Record<string, unknown> {
+  return isObject(value) ? value : {};
 }
 
 function refused(server: string, cause: unknown): HoldfastError {

@@ -2,7 +2,8 @@
  * An MCP server for tests of many servers and many clients. What it offers is in its arguments; its tools bring about what a
  * test needs: asking the client, telling, hanging, ending. Usage: node actor-server.ts NAME [TOOL...]
  * Every tool of any name: {"ask": method} asks the caller and answers with what came back, {"say": message} says it first,
- * {"wait": name} answers once a call with {"go": name} came, {"exit": code} ends, {"list": [tool...]} changes the list of tools.
+ * {"wait": name} answers once a call with {"go": name} came, {"exit": code} ends, {"list": [tool...]} changes the list of tools,
+ * {"prompts": [name...]} and {"resources": [uri...]} those.
  * With a tool "!" it refuses to list them, with "~" there is always another page, "^" becomes
  * "grown" while it is still asked for its lists.
  */
@@ -15,6 +16,8 @@ interface Given {
   go?: string;
   exit?: number;
   list?: string[];
+  prompts?: string[];
+  resources?: string[];
 }
 
 interface Message {
@@ -30,6 +33,7 @@ const asked = new Map<number, (message: Message) => void>();
 const waiting = new Map<string, () => void>();
 const heard: Message[] = [];
 let nextId = 1;
+let [prompts, resources] = [["greet"], [`memo://${serverName}`, "memo://both"]];
 /** A subscription to memo://refused is answered once a call with {"go": "refuse"} came, and then at once. */
 let refuses = false;
 
@@ -43,7 +47,19 @@ function ask(method: string): Promise<Message> {
   return new Promise((resolve) => asked.set(id, resolve));
 }
 
-async function act({ ask: question, say: words, wait, go, exit, list }: Given): Promise<string> {
+function change({ prompts: otherPrompts, resources: otherResources }: Given): void {
+  if (otherPrompts !== undefined) {
+    prompts = otherPrompts;
+    say({ jsonrpc: "2.0", method: "notifications/prompts/list_changed" });
+  }
+  if (otherResources === undefined) return;
+  resources = otherResources;
+  say({ jsonrpc: "2.0", method: "notifications/resources/list_changed" });
+}
+
+async function act(given: Given): Promise<string> {
+  const { ask: question, say: words, wait, go, exit, list } = given;
+  change(given);
   if (words !== undefined) say(words);
   if (exit !== undefined) process.exit(exit);
   if (go === "refuse") refuses = true;
@@ -71,9 +87,9 @@ function listed(method: string): unknown {
         tools[0] = "grown";
         say({ jsonrpc: "2.0", method: "notifications/tools/list_changed" });
       }
-      return { prompts: [{ name: "greet" }] };
+      return { prompts: prompts.map((name) => ({ name })) };
     case "resources/list":
-      return { resources: [`memo://${serverName}`, "memo://both"].map((uri) => ({ uri, name: uri })) };
+      return { resources: resources.map((uri) => ({ uri, name: uri })) };
     case "resources/templates/list":
       return { resourceTemplates: [{ uriTemplate: `note://${serverName}/{id}`, name: "note" }] };
     default:
