@@ -119,7 +119,9 @@ export class StatelessLines {
       if (this.#rounds.get(clientId) === round) this.#rounds.delete(clientId);
       this.#lookAround();
     };
-    const round = new LineRound(params, this.#parts.stream, { onGone, onOver, onStream: () => this.#lookAround() });
+    // What is listened to must have begun, to be told its end.
+    const onStream = () => queueMicrotask(() => this.#lookAround());
+    const round = new LineRound(params, this.#parts.stream, { onGone, onOver, onStream });
     this.#rounds.set(clientId, round);
     return round;
   }
