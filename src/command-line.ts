@@ -171,7 +171,7 @@ function addClients(program: Command, context: ContextOf, onDone: (code: number)
   program
     .command("restart")
     .description("replace the front")
-    .option("--all", "end every run, then start the whole gateway anew", false)
+    .option("--all", "end every run, then start the whole gateway again", false)
     .action(async (own: { all: boolean }, command: Command) => {
       const { restart } = await import("./commands/restart.ts");
       onDone(await restart(context(command), own));

@@ -16,7 +16,7 @@ export function urlOf({ state, url }: GatewayAddress): string {
   if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? ""))
     throw new HoldfastError(
       "usage",
-      `${JSON.stringify(url)} is no address of a gateway; one looks like http://127.0.0.1:4653`,
+      `${JSON.stringify(url)} is not the address of a gateway; one looks like http://127.0.0.1:4653`,
     );
   const record = readJson(join(state, "keeper.json")) as { url?: string; node?: string | null } | undefined;
   if (url === undefined && typeof record?.node === "string") throw isNode(state, record.node);

@@ -122,7 +122,7 @@ function describePlan({ source, change }: PlannedChange, { done }: ChangeWords):
 async function agree({ json }: ChangeWords): Promise<boolean> {
   if (!stdin.isTTY || !stdout.isTTY || json) {
     process.stderr.write(
-      "holdfast: nothing was written: there is nobody to ask; --yes writes it, --dry-run only looks\n",
+      "holdfast: nothing was written: there is no terminal to ask at; --yes writes it, --dry-run only looks\n",
     );
     return false;
   }

@@ -58,7 +58,7 @@ function headline(trees: readonly TreeView[], view: View, paint: Paint): string[
   const advice = view.willReap
     ? ""
     : ` ${paint("`holdfast doctor --reap`", bold)} ends ${orphans.length === 1 ? "it" : "them"}.`;
-  const what = `${count(orphans.length, "tree")} nobody owns: ${figures(orphans)}.`;
+  const what = `${count(orphans.length, "tree")} without an owner: ${figures(orphans)}.`;
   return [`${paint(what, red)}${advice}`, ...(others === "" ? [] : [others])];
 }
 

@@ -19,7 +19,7 @@ export async function logs(
       follow: options.follow,
       viewer: options.follow,
       onBytes: stream === "stdout" ? print : printError,
-      onSkipped: (bytes) => process.stderr.write(`\nholdfast: ${bytes} bytes are not kept any more\n`),
+      onSkipped: (bytes) => process.stderr.write(`\nholdfast: ${bytes} bytes are no longer kept\n`),
     });
   await Promise.all([read("stdout"), read("stderr")]);
   return 0;

@@ -49,7 +49,7 @@ export async function mcpLogout(context: CommandContext, name: string): Promise<
   const wasThere = hasFile(file);
   const isWithdrawn = await logOut(file);
   if (context.json) printLines([JSON.stringify({ server: name, wasLoggedIn: wasThere, isWithdrawn })]);
-  else if (!wasThere) printLines([`nobody was logged in at ${name}`]);
+  else if (!wasThere) printLines([`there was no login at ${name}`]);
   else
     printLines([
       isWithdrawn
@@ -81,7 +81,7 @@ function remoteOf(file: string, name: string): RemoteConfig {
   if (lack !== undefined) throw new HoldfastError("config_invalid", `${file}: ${lack.problem}`);
   if (server === undefined) throw new HoldfastError("server_unknown", `${file} has no server ${name}`);
   if (!("url" in server))
-    throw new HoldfastError("usage", `mcp login: ${name} is no remote server, nobody logs in there`);
+    throw new HoldfastError("usage", `mcp login: ${name} is not a remote server, so there is no login`);
   const hasHeader = Object.keys(server.headers).some((header) => header.toLowerCase() === "authorization");
   if (server.oauth === false || server.bearerTokenEnv !== undefined || hasHeader)
     throw new HoldfastError(

@@ -92,7 +92,7 @@ export async function mcpRefresh(context: CommandContext, server: string | undef
   const lines = Object.entries(refreshed).map(([name, packages]) =>
     packages.length === 0
       ? `${name}: nothing is installed`
-      : `${name}: the next start installs ${packages.join(" ")} anew`,
+      : `${name}: the next start installs ${packages.join(" ")} again`,
   );
   printLines(lines.length === 0 ? ["no such server has resolveNpx"] : lines);
   return 0;

@@ -105,11 +105,14 @@ function checkLists({ allowCommand = [], allowDirectory = [] }: NodeOptions): vo
   const path = process.env["PATH"] ?? "/usr/bin:/bin";
   const noProgram = allowCommand.find((command) => findProgram(command, "/", path) === undefined);
   if (noProgram !== undefined)
-    throw new HoldfastError("usage", `--allow-command: ${noProgram} is no program in the PATH; write its full path`);
+    throw new HoldfastError("usage", `--allow-command: ${noProgram} is not a program in the PATH; write its full path`);
   const isDirectory = (directory: string) => statSync(directory, { throwIfNoEntry: false })?.isDirectory() ?? false;
   const noDirectory = allowDirectory.find((directory) => !isDirectory(directory));
   if (noDirectory !== undefined)
-    throw new HoldfastError("usage", `--allow-directory: ${noDirectory} is no directory; make it or correct the path`);
+    throw new HoldfastError(
+      "usage",
+      `--allow-directory: ${noDirectory} is not a directory; make it or correct the path`,
+    );
 }
 
 function makeSettings(
@@ -162,7 +165,7 @@ function readName(given: string | undefined): string {
   const form = "letters, digits, - and _ (at most 64; the first a letter or digit; not `local`)";
   throw new HoldfastError(
     "usage",
-    `${source} ${JSON.stringify(name)} is no name for a node: ${form}; give another with --name`,
+    `${source} ${JSON.stringify(name)} is not a name for a node: ${form}; give another with --name`,
   );
 }
 

@@ -26,7 +26,7 @@ export function addMcp(program: Command, context: ContextOf, onDone: (code: numb
   addServerCommands(servers, context, onDone);
   servers
     .command("reload")
-    .description("have the running gateway read its config anew; servers that are as they were go on")
+    .description("have the running gateway read its config again; unchanged servers go on")
     .action(async (_: object, command: Command) => {
       const { mcpReload } = await import("./reload.ts");
       onDone(await mcpReload(context(command)));
@@ -49,7 +49,7 @@ export function addMcp(program: Command, context: ContextOf, onDone: (code: numb
     });
   servers
     .command("refresh")
-    .description("have the next start install anew what resolveNpx runs without npx")
+    .description("have the next start install again what resolveNpx runs without npx")
     .argument("[name]")
     .action(async (name: string | undefined, _: object, command: Command) => {
       const { mcpRefresh } = await import("./mcp-servers.ts");

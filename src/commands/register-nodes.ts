@@ -81,7 +81,7 @@ function addInviteAndRun(nodes: Command, context: ContextOf, onDone: OnDone): vo
     .argument("<node>", nodeWords)
     .argument("<command...>", "program and arguments, after --")
     .option("--pty", "in a terminal", false)
-    .option("--cwd <directory>", "over there (default: the node's home directory)")
+    .option("--cwd <directory>", "on the node (default: the node's home directory)")
     .option("--env <name=value>", "add a variable; may be given more than once", collect, [])
     .option("--timeout <ms>", "end it after so long", whole)
     .action(async (node: string, argv: string[], own: RunOptions, command: Command) => {

@@ -61,6 +61,6 @@ async function restartAll(context: CommandContext, client: GatewayClient): Promi
     const now = findKeeper(context.state);
     return now !== undefined && now.epoch > before.epoch && (await client.isReady());
   };
-  if (await waitFor("the gateway to start anew", isNew, allMsMax)) return;
+  if (await waitFor("the gateway to start again", isNew, allMsMax)) return;
   throw new HoldfastError("gateway_unreachable", `no new start within ${allMsMax / 1000} s; see ${context.state}/log`);
 }

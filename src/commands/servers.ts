@@ -60,7 +60,7 @@ export async function addServer(
     throw usage("add: --env and --cwd go with a command");
   if (type !== undefined && url === undefined) throw usage("add: --type goes with --url");
   if (url !== undefined && !url.includes("${") && !/^https?:$/.test(URL.parse(url)?.protocol ?? ""))
-    throw usage(`add: ${url} is no http or https URL`);
+    throw usage(`add: ${url} is not an http or https URL`);
   const isOwn = isWayIn(options.command) && !options.command.some((word) => word === "--state" || word === "--url");
   if (isOwn || (url !== undefined && leadsTo(url, urlsOf(context.state))))
     throw usage(`add: ${url ?? options.command.join(" ")} leads to this gateway, which cannot be its own server`);
@@ -188,7 +188,7 @@ export async function importFiles(
   for (const { source, servers } of found) {
     const all = plan.all.filter(({ path }) => servers.some((one) => one.path === path));
     printLines([source.read.file, ...all.flatMap((one) => describeImported(one, plan.present.includes(one)))]);
-    if (hasInputs(source.document.root)) printLines(["  inputs: not taken over; a gateway has nobody to ask"]);
+    if (hasInputs(source.document.root)) printLines(["  inputs: not taken over; a gateway has no person to ask"]);
   }
   const done = dryRun ? "nothing was written (--dry-run)" : `${file}: ${count(plan.added.length, "server")} added`;
   printLines([`${done}, ${plan.present.length} there already, ${plan.refused.length} refused`, ...taken(reloaded)]);

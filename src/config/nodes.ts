@@ -16,6 +16,6 @@ export const nodesSchema = z
   })
   .refine(({ leaseMs, beatMs }) => leaseMs >= beatsPerLeaseMin * beatMs, {
     path: ["leaseMs"],
-    error: `is at least ${beatsPerLeaseMin} times nodes.beatMs: a beat that comes late is no loss`,
+    error: `must be at least ${beatsPerLeaseMin} times nodes.beatMs, so that a late heartbeat is not taken for a loss`,
   })
   .prefault({});

@@ -106,7 +106,7 @@ const fileSchema = z.strictObject({
     })
     .refine(({ heartbeatMs, heartbeatTimeoutMs }) => heartbeatTimeoutMs >= 2 * heartbeatMs, {
       path: ["heartbeatTimeoutMs"],
-      error: "is at least twice ssh.heartbeatMs: one that comes late is no loss",
+      error: "must be at least twice ssh.heartbeatMs, so that a late heartbeat is not taken for a loss",
     })
     .prefault({}),
   nodes: nodesSchema,

@@ -51,7 +51,7 @@ function findFarEnd(look: Look, pid: number, descriptor: Descriptor, near: reado
 
 function farEndOfPipe(look: Look, pid: number, descriptor: Descriptor, near: readonly number[]): FarEnd {
   const own = look.pipeEnds(pid, descriptor.number);
-  if (own.reads === own.writes) return { state: "unknown", why: "its pipe is open both ways, or was closed meanwhile" };
+  if (own.reads === own.writes) return { state: "unknown", why: "its pipe is open both ways, or was just closed" };
   const wanted = own.reads ? "write" : "read";
   const isOther = ({ kind, inode, number }: Descriptor, holder: number) =>
     kind === "pipe" && inode === descriptor.inode && look.pipeEnds(holder, number)[own.reads ? "writes" : "reads"];

@@ -29,9 +29,9 @@ interface StdioEnd {
 }
 
 function describeEnd({ name, far }: StdioEnd): string {
-  if (far.state === "closed") return `${name}: nobody holds the other end`;
+  if (far.state === "closed") return `${name}: no process holds the other end`;
   if (far.state === "unknown") return `${name}: ${far.why}`;
-  if (far.holders.length === 0) return `${name}: the other end is held, by nobody who can be seen`;
+  if (far.holders.length === 0) return `${name}: the other end is held, by a process that cannot be seen`;
   return `${name}: the other end is held by pid ${far.holders.slice(0, 5).join(", ")}${far.holders.length > 5 ? ", …" : ""}`;
 }
 

@@ -17,7 +17,7 @@ export interface TierView {
 }
 
 const guarantees: Record<TierName, string> = {
-  cgroup: "every process of a run ends with its owner, however it hides and whoever is killed",
+  cgroup: "every process of a run ends with its owner, however it hides and whatever is killed",
   subreaper: "the same, unless guard and keeper are killed in one instant",
 };
 

@@ -132,7 +132,7 @@ export async function reap(agreed: readonly TreeView[]): Promise<Reaped> {
   for (const [name, { root, command }] of wanted) {
     const known = spared.get(name);
     const why =
-      known ?? (isSameAlive(root) ? "it is not proven any more that its owner is dead" : "it has ended by itself");
+      known ?? (isSameAlive(root) ? "it is no longer proven that its owner is dead" : "it has ended by itself");
     reaped.spared.push({ pid: root.pid, command, why });
   }
   return reaped;

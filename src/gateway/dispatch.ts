@@ -3,13 +3,12 @@ import type { z } from "zod";
 import { asHoldfastError, type ErrorCode } from "../errors.ts";
 import { rpcCode } from "../mcp/json-rpc.ts";
 import type { MethodSpec } from "./api/define.ts";
+import { describeIssues, plainIssue } from "../plain-issues.ts";
 import { api, type MethodName } from "./api/index.ts";
 import type { AllHandlers, Caller } from "./methods/handlers.ts";
 
 /** Calls in one batch. */
 const batchMax = 50;
-/** Problems of one call's parameters that are told. */
-const problemsMax = 5;
 
 type Id = string | number | null;
 type Outcome = { result: unknown } | { error: { code: number; message: string; data: { code: ErrorCode } } };
@@ -96,7 +95,7 @@ export class Dispatcher {
     }
     if (spec.transport === "websocket" && caller.peer === undefined)
       return fault(rpcCode.unavailable, "websocket_only", `${method} works on a WebSocket only: connect to /ws`);
-    const checked = spec.params.safeParse(params);
+    const checked = spec.params.safeParse(params, { error: plainIssue });
     if (!checked.success) return fault(rpcCode.invalidParams, "invalid_params", problemsOf(checked.error));
     this.#parts.announce(`rpc ${method}`);
     try {
@@ -118,11 +117,7 @@ function rpcCodeOf(code: ErrorCode): number {
 }
 
 function problemsOf(error: z.ZodError): string {
-  const problems = error.issues.slice(0, problemsMax).map(({ path, message }) => {
-    const place = path.map(String).join(".");
-    return place === "" ? message : `${place}: ${message}`;
-  });
-  return `bad parameters: ${problems.join("; ")}`;
+  return `invalid parameters: ${describeIssues(error.issues).join("; ")}`;
 }
 
 function fault(code: number, reason: ErrorCode, message: string): Outcome {

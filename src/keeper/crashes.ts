@@ -131,7 +131,7 @@ export function recordLastWords(crashes: CrashRecords, log: Pick<Log, "fatal">):
   };
   const threw = (thrown: unknown, origin: string) => {
     const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-    const rejected = origin === "unhandledRejection" ? " (a promise that nobody awaited)" : "";
+    const rejected = origin === "unhandledRejection" ? " (a promise that was not awaited)" : "";
     record({ why: "threw", detail: `${stack.split("\n", 1)[0]}${rejected}` }, stack);
   };
   const exits = (exitCode: number) => {

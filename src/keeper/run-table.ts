@@ -137,7 +137,7 @@ export class RunTable {
     for (const [id, processes] of await scanMarkersSoon(ownerId)) {
       if (this.#runs.has(id) || far.holds(id) || !id.startsWith(`r${epoch}-`)) continue;
       for (const { pid } of processes)
-        log.warn({ event: "orphan.swept", what: `ended pid ${pid} of run ${id}, which is not held any more` });
+        log.warn({ event: "orphan.swept", what: `ended pid ${pid} of run ${id}, which is no longer held` });
       killAll(() => processes);
     }
   }

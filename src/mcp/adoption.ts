@@ -51,13 +51,13 @@ export async function adoptSessions(parts: AdoptionParts): Promise<void> {
 /** Why the run cannot be adopted; undefined = it was. */
 async function adopt(held: HeldRun, parts: AdoptionParts, resumed: Set<Session>): Promise<string | undefined> {
   const blob = readBlob(held.blob);
-  if (blob === undefined) return "nobody heard its answer to initialize, or it was to end";
+  if (blob === undefined) return "its answer to initialize was not heard, or it was to end";
   if (blob.seat !== undefined) {
     await parts.hub.adopt(held, blob);
     return undefined;
   }
   const session = parts.sessions.get(held.run.sessionId ?? "");
-  if (session === undefined) return "its session is not known any more";
+  if (session === undefined) return "its session is no longer known";
   if (session.server !== held.run.server) return "its session is on another server";
   await parts.resume(session, held, blob);
   resumed.add(session);

@@ -114,7 +114,7 @@ export class JsonCursor {
   #escape(start: number): number {
     const kind = this.#bytes[start + 1];
     if (kind !== 0x75) {
-      if (kind === undefined || !escapes.has(kind)) this.fail("a bad escape");
+      if (kind === undefined || !escapes.has(kind)) this.fail("an invalid escape");
       return start + 2;
     }
     for (let at = start + 2; at < start + 6; at++) if (!isHex(this.#bytes[at])) this.fail("a bad \\u escape");
@@ -148,7 +148,7 @@ export class JsonCursor {
   #digits(start: number): number {
     let at = start;
     while (isDigit(this.#bytes[at])) at++;
-    if (at === start) this.fail("a bad number");
+    if (at === start) this.fail("an invalid number");
     return at;
   }
 

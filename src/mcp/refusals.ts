@@ -27,6 +27,6 @@ export function slowServer(server: string): Refusal["fault"] {
 
 /** For a client that comes back to a call which waits nowhere; to run it afresh would be to run it twice. */
 export function unknownState(): Refusal["fault"] {
-  const message = "params.requestState is unknown here or has expired; send the request anew without it";
+  const message = "params.requestState is unknown here or has expired; send the request again without it";
   return { code: rpcCode.invalidParams, message, reason: "invalid_params" };
 }

@@ -73,7 +73,7 @@ export class Bearer {
   /** The server wants a login, whatever we sent. Returns the words for whoever asked. */
   wanted(): string {
     const had = this.#accessToken() !== undefined;
-    return this.#lost(had ? "does not take our token any more, and wants a login" : "wants a login").message;
+    return this.#lost(had ? "no longer takes our token, and wants a login" : "wants a login").message;
   }
 
   /** The server took a request. */
@@ -84,7 +84,7 @@ export class Bearer {
   async #refresh(credentials: Credentials): Promise<string> {
     const { refreshToken, accessToken, metadata, resource, client, authorizationServer, expiresAt } = credentials;
     if (refreshToken === null) {
-      throw this.#lost("does not take our token any more, and there is none to renew it with");
+      throw this.#lost("no longer takes our token, and there is none to renew it with");
     }
     const sdk = await loadSdk();
     try {

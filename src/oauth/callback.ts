@@ -77,7 +77,7 @@ export class Callback implements AsyncDisposable {
   async wait(state: string, boundMs: number): Promise<Answer> {
     this.#state = state;
     const timer = setTimeout(() => {
-      const message = `nobody came back from the browser within ${Math.round(boundMs / 1000)} s; --timeout waits longer`;
+      const message = `the browser did not come back within ${Math.round(boundMs / 1000)} s; --timeout waits longer`;
       this.#answer.reject(new HoldfastError("login_failed", message));
     }, boundMs);
     try {

@@ -112,7 +112,7 @@ function describe(server: string, thrown: unknown, sdk: Sdk): HoldfastError {
   if (sdk.OAuthError.isInstance(thrown)) return fail(`its authorization server said ${plainCode(thrown.code)}`);
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   if (/does not support dynamic client registration/.test(message))
-    return fail("its authorization server registers nobody by itself; set oauth.clientId in the config");
+    return fail("its authorization server does not register clients by itself; set oauth.clientId in the config");
   const cause = thrown instanceof Error && thrown.cause instanceof Error ? ` (${thrown.cause.message})` : "";
   return fail(`${message.slice(0, 300)}${cause}`.replaceAll(/[^\x20-\x7e]/g, "?"));
 }

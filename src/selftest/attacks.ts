@@ -34,7 +34,7 @@ export const attacks: readonly Attack[] = [
   { name: "stopped", title: "a stopped process" },
   { name: "deaf", title: "ignored signals" },
   { name: "chain", title: "a chain of forks that goes on" },
-  { name: "zombie-parent", title: "dead children that nobody waits for" },
+  { name: "zombie-parent", title: "dead children without a parent that waits" },
   { name: "holds-stdout", title: "the main process leaving first" },
   { name: "pid-namespace", title: "a pid namespace", isRoots: true, programs: ["unshare"] },
   { name: "other-uid", title: "another user's rights", isRoots: true, programs: ["setpriv"] },

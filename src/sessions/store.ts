@@ -80,7 +80,7 @@ export class SessionStore {
     } catch (thrown) {
       if (!(thrown instanceof OtherFormError) && faultOf(thrown) !== "broken")
         return SessionStore.#inMemory(path, keeperEpoch, log, thrown);
-      log("session.store_lost", { path, error: String(thrown), hint: "begun anew: older sessions are not resumed" });
+      log("session.store_lost", { path, error: String(thrown), hint: "begun again: older sessions are not resumed" });
     }
     try {
       for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true });

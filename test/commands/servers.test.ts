@@ -157,7 +157,7 @@ describe("the servers of holdfast.json", () => {
       [["add", "a", "--", "x"], 2, /has a server a already/],
       [["add", "", "--", "x"], 2, /a server needs a name/],
       [["add", "b"], 2, /either a command after --, or --url/],
-      [["add", "b", "--url", "example.com/mcp"], 2, /example\.com\/mcp is no http or https URL/],
+      [["add", "b", "--url", "example.com/mcp"], 2, /example\.com\/mcp is not an http or https URL/],
       [["add", "b", "--type", "sse", "--", "x"], 2, /--type goes with --url/],
       [["add", "b", "--", "holdfast", "mcp"], 2, /holdfast mcp leads to this gateway, which cannot be its own server/],
       [["add", "b", "npx", "-y", "x"], 2, /unknown option '-y'\n\(a command's own options come after --/],

@@ -143,7 +143,7 @@ describe("holdfast doctor", { skip }, () => {
     const lines = stdout.split("\n");
     assert.match(
       lines[0] ?? "",
-      /^2 trees nobody owns: 4 processes, [\d.]+ MB\. `holdfast doctor --reap` ends them\.$/,
+      /^2 trees without an owner: 4 processes, [\d.]+ MB\. `holdfast doctor --reap` ends them\.$/,
     );
     assert.match(stdout, /! pid \d+ holds 6 copies of one command/);
     assert.match(stdout, /^ {2}idle {8}6 copies/m);

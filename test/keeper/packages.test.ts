@@ -203,7 +203,7 @@ describe("resolveNpx", { timeout: 120_000 }, () => {
     await first.delete();
     publish("pooled", "1.1.0");
     const refreshed = await runCommand(home, ["mcp", "refresh", "pooled"]);
-    assert.match(refreshed.stdout, /pooled: the next start installs pooled anew/);
+    assert.match(refreshed.stdout, /pooled: the next start installs pooled again/);
     const second = await opened("pooled");
     assert.deepEqual(await statusOf("pooled").then(({ packages }) => packages), ["pooled@1.1.0"]);
     await second.delete();

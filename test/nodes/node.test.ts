@@ -49,7 +49,7 @@ describe("holdfast node run", { timeout: 120_000, concurrency: 4 }, () => {
     await using node = new NodeProcess(gateway.url, [...lists, "--ask", "on-miss"], { config: quick });
     const caller = await gateway.arrived();
     const rule =
-      /exec_refused: sh \(.*sh\) is not in the node's allowCommands \(true, cat\); nobody can be asked: the node has no terminal/;
+      /exec_refused: sh \(.*sh\) is not in the node's allowCommands \(true, cat\); there is no person to ask: the node has no terminal/;
     await assert.rejects(caller.start("n1-a", ["sh", "-c", "true"], { cwd: "/tmp" }), rule);
     const place = /exec_refused: cwd: \/usr is in none of the node's allowDirectories \(\/tmp\)/;
     await assert.rejects(caller.start("n1-b", ["true"], { cwd: "/usr" }), place);

@@ -115,11 +115,11 @@ describe("a node's way in", { timeout: 120_000, concurrency: 3 }, () => {
       [["--host", "h", "--port", "0"], 2, /a port is 1 to 65535/],
       [["--host", "h", "--ask", "maybe"], 2, /off, on-miss/],
       [["--host", "h", "--fingerprint", "12"], 2, /--fingerprint is 64 hex digits/],
-      [["--host", "h", "--name", "two words"], 2, /--name "two words" is no name for a node/],
-      [["--host", "h", "--name", "local"], 2, /is no name/],
+      [["--host", "h", "--name", "two words"], 2, /--name "two words" is not a name for a node/],
+      [["--host", "h", "--name", "local"], 2, /is not a name/],
       [["--host", "h", "--lease-max", "100"], 2, /--lease-max 100: at least 500 ms/],
-      [["--host", "h", "--allow-command", "no-such"], 2, /--allow-command: no-such is no program/],
-      [["--host", "h", "--allow-directory", "/no/such"], 2, /--allow-directory: \/no\/such is no directory/],
+      [["--host", "h", "--allow-command", "no-such"], 2, /--allow-command: no-such is not a program/],
+      [["--host", "h", "--allow-directory", "/no/such"], 2, /--allow-directory: \/no\/such is not a directory/],
     ];
     const said = await Promise.all(wrong.map(([words]) => runCommand(home, ["node", "run", ...words], 30_000, state)));
     for (const [index, [words, code, text]] of wrong.entries()) {

@@ -84,7 +84,7 @@ describe("the way to the gateway", () => {
       code: "gateway_unreachable",
       message: /^wss:.*does not speak TLS/,
     });
-    await assert.rejects(dial({ port }), { code: "gateway_unreachable", message: /answered 404: it is no gateway/ });
+    await assert.rejects(dial({ port }), { code: "gateway_unreachable", message: /answered 404: it is not a gateway/ });
     await using secret = await FakeGateway.open({ tls });
     await assert.rejects(dial({ port: secret.port }), { message: /if it has a certificate, give its --fingerprint/ });
     plain.closeAllConnections();

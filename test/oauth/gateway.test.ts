@@ -128,7 +128,7 @@ describe("a gateway in front of a server that wants a login", { timeout: 60_000 
     assert.deepEqual([code, stdout], [0, "logged out at far\n"]);
     assert.ok(server.revoked.includes(token));
     assert.match(await call("far"), /wants a login/);
-    assert.match((await runCommand(home, ["mcp", "logout", "far"])).stdout, /nobody was logged in/);
+    assert.match((await runCommand(home, ["mcp", "logout", "far"])).stdout, /there was no login/);
   });
 
   it("has no token in any file but the one for it, nor in what it prints", async () => {

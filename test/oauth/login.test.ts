@@ -157,12 +157,12 @@ describe("a login", { timeout: 60_000 }, () => {
     await failsWith(denied, /said no \(access_denied\)/);
     await failsWith(
       stage.login(async () => {}, { boundMs: 50 }),
-      /nobody came back/,
+      /the browser did not come back/,
     );
     let address = "";
     await failsWith(
       stage.login(async (shown) => void (address = shown), { boundMs: 50 }),
-      /nobody came back/,
+      /the browser did not come back/,
     );
     const elsewhere = new URL(address);
     const back = new URL(elsewhere.searchParams.get("redirect_uri")!);

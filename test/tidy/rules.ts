@@ -1,5 +1,6 @@
 /** The rules of the house that a program can hold. Each finds its breaches in one file, and has a sample that breaks it. */
 import { posix } from "node:path";
+import { idiomsOf } from "./idioms.ts";
 
 export interface SourceFile {
   /** From the root of the project, with forward slashes. */
@@ -262,6 +263,15 @@ const formRules: Rule[] = [
     samples: [
       { path: "test/a.test.ts", text: 'it.skip("a", () => {});\n' },
       { path: "test/a.test.ts", text: 'it("a", { skip: true }, () => {});\n' },
+    ],
+  },
+  {
+    name: "what a person reads is plain English: no negated nouns, no private idioms",
+    applies: inSource,
+    breaches: ({ text }) => idiomsOf(text),
+    samples: [
+      { path: "src/a.ts", text: 'fail("x is no program");\n' },
+      { path: "src/a.ts", text: "say(`nobody has ${it} any more`);\n" },
     ],
   },
   {

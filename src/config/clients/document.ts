@@ -81,7 +81,7 @@ function readTree(file: string, text: string, language: Language): { root: Node;
   try {
     if (language === "json") {
       const root = readJson5(text);
-      if (root.kind !== "object") throw new SyntaxProblem("the file is no object", root.start);
+      if (root.kind !== "object") throw new SyntaxProblem("the file is not an object", root.start);
       return { root, sections: [] };
     }
     meaningOf(text, language);

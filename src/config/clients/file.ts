@@ -47,7 +47,7 @@ export function readWhole(file: string): ReadFile {
   try {
     const target = realpathSync(file);
     const info = statSync(target);
-    if (!info.isFile()) throw problem("it is no regular file");
+    if (!info.isFile()) throw problem("it is not a regular file");
     if (info.size > bytesMax)
       throw problem(`it has ${info.size} bytes, more than ${bytesMax}: no client's config is that large`);
     const bytes = readFileSync(target);
@@ -55,7 +55,7 @@ export function readWhole(file: string): ReadFile {
     return { file, target, text, bytes };
   } catch (cause) {
     if (cause instanceof HoldfastError) throw cause;
-    if (cause instanceof TypeError) throw problem("it is no UTF-8 text", cause);
+    if (cause instanceof TypeError) throw problem("it is not UTF-8 text", cause);
     throw problem(cause instanceof Error ? cause.message : String(cause), cause);
   }
 }
@@ -67,7 +67,7 @@ function unwritable(file: string, why: string, cause?: unknown): HoldfastError {
 function changed(file: string): HoldfastError {
   return new HoldfastError(
     "client_config_changed",
-    `${file} was changed by another program meanwhile; its change is kept and ours was not made; try again`,
+    `${file} was changed by another program; its change is kept and ours was not made; try again`,
   );
 }
 

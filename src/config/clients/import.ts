@@ -38,13 +38,13 @@ export function importServers(
   gateway: readonly string[] = [],
 ): Imported[] {
   const meaning = meaningOf(document.text, document.language);
-  const odd = document.oddEntries.map((path) => ({ path, refused: "it is no object" }));
+  const odd = document.oddEntries.map((path) => ({ path, refused: "it is not an object" }));
   const found = document.entries.map(({ path }) => ({ path, refused: undefined }));
   return [...found, ...odd].map(({ path, refused }) => {
     const name = path.at(-1) ?? "";
     if (refused !== undefined) return { name, path, refused, notes: [] };
     const raw = at(meaning, path);
-    if (!isRecord(raw)) return { name, path, refused: "it is no object", notes: [] };
+    if (!isRecord(raw)) return { name, path, refused: "it is not an object", notes: [] };
     const taken = importServer(raw, document.file, client ?? (document.language === "toml" ? "codex" : undefined));
     const url = taken.server?.["url"];
     if (typeof url === "string" && leadsTo(url, gateway))

@@ -61,7 +61,7 @@ class Reader {
     word.lastIndex = start;
     const [text = ""] = word.exec(this.#text) ?? [];
     if (!scalar.test(text))
-      throw this.#problem(text === "" ? "a value is missing" : `${text.slice(0, 40)} is no value`);
+      throw this.#problem(text === "" ? "a value is missing" : `${text.slice(0, 40)} is not a value`);
     this.#at += text.length;
     return { kind: "other", value: scalarOf(text), start, end: this.#at };
   }

@@ -84,7 +84,7 @@ class Reader {
     for (const part of parts) {
       const { value } = this.#memberAt(table, part, () => ({ kind: "object", members: [], ...part }));
       const next = value.kind === "array" ? value.items.at(-1) : value;
-      if (next?.kind !== "object") throw this.#problem(`${part.name} is no table`);
+      if (next?.kind !== "object") throw this.#problem(`${part.name} is not a table`);
       table = next;
     }
     return table;

@@ -41,9 +41,10 @@ export function stdioOf(entry: Entry): Stdio | string {
       ? "it has no command"
       : "it is a remote server, nothing to hold here";
   const args = memberOf(entry.node, "args");
-  if (command.value.kind !== "string") return "its command is no text";
+  if (command.value.kind !== "string") return "its command is not text";
   const list = args === undefined ? [] : valueOf(args.value);
-  if (!Array.isArray(list) || !list.every((word) => typeof word === "string")) return "its args are no list of texts";
+  if (!Array.isArray(list) || !list.every((word) => typeof word === "string"))
+    return "its args are not a list of texts";
   return { words: { command: command.value.value, args: list }, command, args };
 }
 
@@ -83,7 +84,7 @@ export function wrapDocument(document: Document, prefix: readonly string[]): Cha
   const findings: Finding[] = document.oddEntries.map((path) => ({
     name: fullName(path),
     state: "left",
-    note: "it is no object",
+    note: "it is not an object",
   }));
   const expected: [string[], Words][] = [];
   for (const entry of document.entries) {

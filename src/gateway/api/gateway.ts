@@ -50,7 +50,7 @@ const statusShape = z
       .array(
         z.object({
           host: z.string(),
-          tier: z.string().nullable().describe("containment over there; null before it was reached"),
+          tier: z.string().nullable().describe("containment on that machine; null before it was reached"),
           connections: z.int(),
           runs: z.int(),
           sweeping: z.boolean().describe("owed a look at what a lost connection or an earlier life left"),
@@ -88,7 +88,7 @@ export const gatewayApi = {
     errors: [],
   }),
   "gateway.restart": method({
-    summary: "Replaces the front, or with `all` ends every run and starts everything anew.",
+    summary: "Replaces the front, or with `all` ends every run and starts everything again.",
     scope: "admin",
     params: z.strictObject({ all: z.boolean().default(false) }),
     result: z.null(),

@@ -43,7 +43,7 @@ export const mcpApi = {
     errors: [],
   }),
   "mcp.refresh": method({
-    summary: "What `resolveNpx` has installed is installed anew by the next start of its server.",
+    summary: "What `resolveNpx` has installed is installed again by the next start of its server.",
     scope: "run",
     params: z.strictObject({ server: z.string().nullable().default(null).describe("null = every server") }),
     result: z.record(z.string(), z.array(z.string())).describe("packages by server; none where nothing is installed"),
@@ -65,7 +65,7 @@ export const mcpApi = {
   }),
   "mcp.reload": method({
     summary:
-      "Reads the config anew; a server that something is missing for is unavailable, anything else that is wrong refuses the whole. Its MCP servers are taken at once; the answer comes when those that are not offered any more are gone, after 30 s at most.",
+      "Reads the config again; a server that something is missing for is unavailable, any other mistake refuses the whole. Its MCP servers are taken at once; the answer comes when those that are no longer offered are gone, after 30 s at most.",
     scope: "admin",
     params: z.strictObject({}),
     result: changeShape,

@@ -31,7 +31,7 @@ const backgroundShape = z
     size: z.object({ columns: z.int(), rows: z.int() }).nullable().describe("of a terminal"),
     growing: z.string().nullable().describe("set when its number of processes keeps growing: which command, how often"),
   })
-  .meta({ id: "Background", title: "What a live background run shows besides" });
+  .meta({ id: "Background", title: "What a live background run also shows" });
 backgroundShape satisfies z.ZodType<BackgroundView>;
 
 export const runShape = z

@@ -29,6 +29,6 @@ export function eventsHandlers(bus: EventBus, sessions: SessionSet): NamespaceHa
 function gap(bus: EventBus): HoldfastError {
   return new HoldfastError(
     "gap",
-    `events after that one are not kept any more; read the present state anew and subscribe without \`after\` (now at ${bus.stream} ${bus.last})`,
+    `events after that one are no longer kept; read the present state again and subscribe without \`after\` (now at ${bus.stream} ${bus.last})`,
   );
 }

@@ -14,7 +14,7 @@ const shownMax = 1500;
 const why: Record<Exclude<PersonAnswer, "yes">, string> = {
   no: "the person at the node's terminal said no",
   late: "the person at the node's terminal did not answer in time",
-  nobody: "nobody can be asked: the node has no terminal",
+  nobody: "there is no person to ask: the node has no terminal",
 };
 
 /** The lists do not allow it, and nothing else is wrong with it: the only refusal that a person may overrule. */

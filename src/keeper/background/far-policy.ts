@@ -16,7 +16,7 @@ export function resolveFar(spec: BackgroundSpec, rules: ExecRules): Resolved {
   if (rules.allowCommands !== undefined && !rules.allowCommands.includes(command))
     throw refused(`${command} is not, in these very words, in exec.allowCommands (${rules.allowCommands.join(", ")})`);
   if (cwd !== null && (!isAbsolute(cwd) || cwd.includes("\0")))
-    throw invalid(`cwd: ${JSON.stringify(cwd)} is no absolute path`);
+    throw invalid(`cwd: ${JSON.stringify(cwd)} is not an absolute path`);
   for (const name of Object.keys(env)) {
     const problem = remoteVariableProblem(name);
     if (problem !== undefined) throw invalid(problem);
@@ -33,7 +33,7 @@ function checkHost({ host, kind, descendants, limits }: BackgroundSpec, rules: E
     throw refused(`host ${JSON.stringify(host)} is not in exec.allowHosts, ${allowed}`);
   }
   if (rules.allowDirectories !== undefined)
-    throw refused(`exec.allowDirectories is set, and nobody can hold it on ${host}; leave one of the two out`);
+    throw refused(`exec.allowDirectories is set, and cannot be enforced on ${host}; remove one of the two`);
   if (kind === "pty") throw invalid(`${host}: a terminal on another machine is not there; start it as kind exec`);
   if (descendants !== "reap") throw invalid(`${host}: on another machine what a command leaves behind ends with it`);
   if (Object.values(limits).some((limit) => limit !== undefined))

@@ -87,7 +87,7 @@ function checkEnvironment(env: Record<string, string>, rules: ExecRules): void {
     bytes += Buffer.byteLength(name) + Buffer.byteLength(value) + 2;
     if (name === "" || name.includes("=") || name.includes("\0") || value.includes("\0"))
       throw invalid(
-        `env: ${JSON.stringify(name.slice(0, 64))} is no variable: a name has no "=", and neither has a NUL`,
+        `env: ${JSON.stringify(name.slice(0, 64))} is not a variable: a name has no "=", and neither has a NUL`,
       );
     if (name === markerVariable || name === guardVariable) throw invalid(`env: ${name} is Holdfast's own`);
     if (rules.allowCommands !== undefined && steering.some((pattern) => pattern.test(name)))
@@ -108,8 +108,9 @@ function terminalDefaults(spec: BackgroundSpec, base: Record<string, string>): R
 }
 
 function resolveDirectory(cwd: string, rules: ExecRules): string {
-  if (!isAbsolute(cwd) || cwd.includes("\0")) throw invalid(`cwd: ${JSON.stringify(cwd)} is no absolute path`);
-  if (!(statSync(cwd, { throwIfNoEntry: false })?.isDirectory() ?? false)) throw invalid(`cwd: ${cwd} is no directory`);
+  if (!isAbsolute(cwd) || cwd.includes("\0")) throw invalid(`cwd: ${JSON.stringify(cwd)} is not an absolute path`);
+  if (!(statSync(cwd, { throwIfNoEntry: false })?.isDirectory() ?? false))
+    throw invalid(`cwd: ${cwd} is not a directory`);
   const { allowDirectories } = rules;
   if (allowDirectories === undefined) return cwd;
   // Links are followed on both sides: a link inside an allowed directory is no way out of it.

@@ -115,7 +115,7 @@ export class Packages {
     for (const { waiters } of this.#shared.values())
       for (const waiter of waiters)
         if (waiter.server === server && waiter.sessionId === sessionId)
-          waiter.leave(new HoldfastError("run_ended", `nobody wants ${server} for session ${sessionId} any more`));
+          waiter.leave(new HoldfastError("run_ended", `session ${sessionId} no longer wants ${server}`));
   }
 
   /**

@@ -47,7 +47,7 @@ export interface BackgroundSpec {
   limits: { processesMax?: number | undefined; memoryBytesMax?: number | undefined };
 }
 
-/** What a live background run shows besides. Times are milliseconds since the epoch. */
+/** What a live background run also shows. Times are milliseconds since the epoch. */
 export interface BackgroundView {
   /** See BackgroundSpec. */
   request: string | null;

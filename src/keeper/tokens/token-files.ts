@@ -113,7 +113,7 @@ function readRecord(file: string, name: string): TokenRecord {
 }
 
 function unusable(file: string, cause: unknown): HoldfastError {
-  const message = `${file} is no token of Holdfast; revoke it with \`holdfast tokens revoke\`, or remove the file`;
+  const message = `${file} is not a token of Holdfast; revoke it with \`holdfast tokens revoke\`, or remove the file`;
   return new HoldfastError("state_unusable", message, { cause });
 }
 
@@ -132,7 +132,7 @@ function namesIn(paths: StatePaths): string[] {
   if (!isOurs || (info.mode & 0o022) !== 0)
     throw new HoldfastError(
       "file_exposed",
-      `${paths.tokens} is not a directory of this user alone (chmod 700 it, or remove it and add the tokens anew)`,
+      `${paths.tokens} is not a directory of this user alone (chmod 700 it, or remove it and add the tokens again)`,
     );
   return spareDescriptors
     .look(() => readdirSync(paths.tokens))

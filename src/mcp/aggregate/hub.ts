@@ -260,7 +260,7 @@ export class Hub {
     const { run } = held;
     if (isPooledRun(run)) return this.pool.resume(held, blob);
     const assembly = this.#open.get(run.sessionId ?? "");
-    if (assembly === undefined) throw new HoldfastError("session_unknown", "its session is not known any more");
+    if (assembly === undefined) throw new HoldfastError("session_unknown", "its session is no longer known");
     const seat = assembly.seats.find(({ name }) => name === run.server);
     if (seat === undefined) throw new HoldfastError("server_unknown", "its server is not offered");
     return seat.resume(held, blob);

@@ -144,7 +144,7 @@ export class Pool {
   /** Takes over a server of the front before this one; who holds it has taken hold again. Rejects with why that cannot be done. */
   async resume(held: HeldRun, blob: RunBlob): Promise<void> {
     const entry = this.#entries.get(held.run.sessionId?.slice(keyPrefix.length) ?? "");
-    if (entry === undefined) throw new HoldfastError("session_unknown", "no session holds it any more");
+    if (entry === undefined) throw new HoldfastError("session_unknown", "no session holds it");
     if (entry.running?.usable === true || entry.starting !== undefined)
       throw new HoldfastError("run_unknown", "another server stands in its place");
     entry.starting = this.#starter.resume(this.#order(entry), held, blob).finally(() => {

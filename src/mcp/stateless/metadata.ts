@@ -127,7 +127,7 @@ function understand(meta: object): Metadata | Refusal {
   const clientInfo = all[`${prefix}clientInfo`];
   const logLevel = all[`${prefix}logLevel`];
   if (logLevel !== undefined && !isLevel(logLevel))
-    return malformed(`params._meta["${prefix}logLevel"] is no log level`);
+    return malformed(`params._meta["${prefix}logLevel"] is not a log level`);
   const isRest = ([key]: [string, unknown]) => !ownKeys.includes(key) && key !== "progressToken";
   const rest = Object.fromEntries(Object.entries(all).filter(isRest));
   return {

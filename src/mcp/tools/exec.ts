@@ -1,5 +1,6 @@
 /** The tool `exec`: a command or terminal for an agent, with the parameter names that agents know from OpenClaw. */
 import { z } from "zod";
+import { describeIssues, plainIssue } from "../../plain-issues.ts";
 import { asHoldfastError } from "../../errors.ts";
 import type { RunView } from "../../keeper/protocol/messages.ts";
 import type { RunService } from "../../runs/service.ts";
@@ -35,8 +36,8 @@ export function execTool(runs: RunService): OwnTool {
       "Run a shell command. What takes longer than yieldMs goes on in the background: use `process` with its sessionId. It ends with your session.",
     inputSchema: z.toJSONSchema(parameters),
     async call(args, caller) {
-      const checked = parameters.safeParse(args ?? {});
-      if (!checked.success) return errorResult(z.prettifyError(checked.error));
+      const checked = parameters.safeParse(args ?? {}, { error: plainIssue });
+      if (!checked.success) return errorResult(describeIssues(checked.error.issues).join("; "));
       try {
         return await perform(runs, checked.data, caller);
       } catch (thrown) {

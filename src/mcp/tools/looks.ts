@@ -1,5 +1,6 @@
 /** The tools `sessions` and `status`: what the gateway holds, for an agent to read. They change nothing. */
 import { z } from "zod";
+import { describeIssues, plainIssue } from "../../plain-issues.ts";
 import { asHoldfastError } from "../../errors.ts";
 import type { Keeper } from "../../runs/keeper.ts";
 import { shortId } from "../../sessions/owner.ts";
@@ -37,8 +38,8 @@ function looking(
     inputSchema: z.toJSONSchema(nothing),
     annotations: { readOnlyHint: true },
     async call(args, { session }) {
-      const checked = nothing.safeParse(args ?? {});
-      if (!checked.success) return errorResult(z.prettifyError(checked.error));
+      const checked = nothing.safeParse(args ?? {}, { error: plainIssue });
+      if (!checked.success) return errorResult(describeIssues(checked.error.issues).join("; "));
       try {
         const found = await look(session.id);
         return textResult(JSON.stringify(found, null, 1), found);

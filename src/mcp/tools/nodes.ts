@@ -1,5 +1,6 @@
 /** The tool `nodes`: what other machines there are, and a command on one of them. */
 import { z } from "zod";
+import { describeIssues, plainIssue } from "../../plain-issues.ts";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
 import type { Nodes, NodeView } from "../../nodes/gateway/nodes.ts";
 import { invoke, type Invoked } from "../../runs/invoke.ts";
@@ -19,7 +20,7 @@ const parameters = z.strictObject({
     .describe("status: all nodes; describe: one node and its runs; run: a command there"),
   node: z.string().optional().describe("Name or id of the node; needed for all but status"),
   command: z.string().min(1).optional().describe("run: shell command"),
-  workdir: z.string().optional().describe("run: directory over there; absolute"),
+  workdir: z.string().optional().describe("run: directory on the node; absolute"),
   env: z.record(z.string(), z.string()).optional().describe("run: variables to add"),
   stdin: z.string().optional().describe("run: all of its input"),
   timeoutSeconds: z
@@ -44,8 +45,8 @@ export function nodesTool({ nodes, runs }: NodesToolParts): OwnTool {
       "Run a shell command on another machine that is connected to this gateway (action run), or see which there are (status, describe). A command ends with your session.",
     inputSchema: z.toJSONSchema(parameters),
     async call(args, caller) {
-      const checked = parameters.safeParse(args ?? {});
-      if (!checked.success) return errorResult(z.prettifyError(checked.error));
+      const checked = parameters.safeParse(args ?? {}, { error: plainIssue });
+      if (!checked.success) return errorResult(describeIssues(checked.error.issues).join("; "));
       const asked = checked.data;
       try {
         if (asked.action === "status") return status(nodes.list());

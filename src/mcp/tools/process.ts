@@ -1,5 +1,6 @@
 /** The tool `process`: what an agent does with its background runs, with the action names that agents know from OpenClaw. */
 import { z } from "zod";
+import { describeIssues, plainIssue } from "../../plain-issues.ts";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
 import type { Keeper } from "../../runs/keeper.ts";
 import type { RunView } from "../../keeper/protocol/messages.ts";
@@ -43,8 +44,8 @@ export function processTool({ runs, link }: ProcessToolParts): OwnTool {
     description: `Manage commands that exec left in the background: ${actions.join(", ")}.`,
     inputSchema: z.toJSONSchema(parameters),
     async call(args, caller) {
-      const checked = parameters.safeParse(args ?? {});
-      if (!checked.success) return errorResult(z.prettifyError(checked.error));
+      const checked = parameters.safeParse(args ?? {}, { error: plainIssue });
+      if (!checked.success) return errorResult(describeIssues(checked.error.issues).join("; "));
       const asked = checked.data;
       try {
         const all = await link.ask("run.list", { all: true });

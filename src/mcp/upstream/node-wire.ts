@@ -233,7 +233,7 @@ export class NodeWire implements Wire {
     const { server, host } = this.#params;
     const isNode = code.startsWith("node_") || code === "run_unknown";
     const remedy = isNode
-      ? `; the next call starts it anew when node ${host} is back (\`holdfast nodes list\`), or elsewhere if mcpServers.${server.name}.hostFallback says so`
+      ? `; the next call starts it again when node ${host} is back (\`holdfast nodes list\`), or elsewhere if mcpServers.${server.name}.hostFallback says so`
       : "";
     this.#tellClosed(
       `MCP server ${JSON.stringify(server.name)} on node ${host} is lost: ${message}${remedy}`,

@@ -178,7 +178,7 @@ export class Whispers {
 
 function refusal(concerned: number): string {
   const why = concerned === 0 ? "no call is in flight" : "several sessions have calls in flight";
-  return `this server is shared (share: "pool") and ${why}, so nobody can be asked on its behalf`;
+  return `this server is shared (share: "pool") and ${why}, so no client can be asked on its behalf`;
 }
 
 function decode(bytes: Buffer, start: number, end: number): string {

@@ -43,7 +43,7 @@ export function openNodesDatabase(directory: string, log: Log, lockWaitMs?: numb
     if (thrown instanceof HoldfastError) throw thrown;
     const isBroken = faultOf(thrown) === "broken";
     const hint = isBroken
-      ? "set aside; nodes are to be approved anew with `holdfast nodes pending` and `approve`"
+      ? "set aside; nodes are to be approved again with `holdfast nodes pending` and `approve`"
       : "left as it is, and nodes are known in memory only; make room or give the right, and restart";
     log("node.store_lost", { path, error: String(thrown), hint });
     if (!isBroken) return openAt(":memory:");

@@ -1,5 +1,6 @@
 /** One welcome connection to a node: questions and their answers, its lease renewed with every beat, its silence noticed. */
 import { HoldfastError } from "../../errors.ts";
+import { describeIssues, plainIssue } from "../../plain-issues.ts";
 import { replyShapes } from "../protocol/shapes.ts";
 import { frameBytesMax, type NodeRequestName, type NodeRequests, type NodeWord } from "../protocol/words.ts";
 import { inTime } from "./in-time.ts";
@@ -90,10 +91,10 @@ export class NodeLink {
     if (asked === undefined) throw new Error(`an answer to no question (${message.id})`);
     this.#asked.delete(message.id);
     if (message.type === "refusal") return asked.reject(new HoldfastError(message.code, printable(message.message)));
-    const read = replyShapes[asked.name].safeParse(message.result);
+    const read = replyShapes[asked.name].safeParse(message.result, { error: plainIssue });
     if (!read.success) {
       asked.reject(new LinkLost("the answer has not its form"));
-      throw new Error(`an answer to ${asked.name} that is none: ${read.error.issues[0]?.message ?? ""}`);
+      throw new Error(`an answer to ${asked.name} of the wrong form: ${describeIssues(read.error.issues).join("; ")}`);
     }
     asked.resolve(read.data as never);
   }

@@ -124,7 +124,7 @@ export class Reception {
     const [oldest] =
       same.length >= pendingPerAddressMax ? same : this.#pending.size >= pendingMax ? this.#pending.keys() : [];
     oldest?.end("crowded", "too many wait to be approved");
-    const late = () => visit.end("auth-timeout", "nobody approved it in time; it may come again");
+    const late = () => visit.end("auth-timeout", "it was not approved in time; it may come again");
     this.#pending.set(visit, setTimeout(late, this.#parts.times.pendingMs).unref());
   }
 

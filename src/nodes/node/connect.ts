@@ -123,7 +123,7 @@ function explain(error: Error & { code?: string }, where: string, target: Target
   }
   const status = /^Unexpected server response: (\d+)/.exec(message)?.[1];
   if (status !== undefined)
-    return unreachable(`${where} answered ${status}: it is no gateway, or one that takes no nodes`, error);
+    return unreachable(`${where} answered ${status}: it is not a gateway, or one that takes no nodes`, error);
   if (usesTls(target) && /EPROTO|WRONG_VERSION/.test(`${code} ${message}`))
     return unreachable(
       `${where} does not speak TLS: it is not the gateway's port, or it listens on loopback only`,

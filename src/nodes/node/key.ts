@@ -24,7 +24,7 @@ export class NodeKey {
     } catch {
       // Said below, without a word of what is in the file.
     }
-    const advice = "remove it to get a new one, which the gateway has to approve anew";
+    const advice = "remove it to get a new one, which the gateway has to approve again";
     throw new HoldfastError("state_unusable", `${path} does not hold an Ed25519 key; ${advice}`);
   }
 

@@ -99,7 +99,7 @@ describe("a config file of a client", () => {
       const inode = statSync(path("config"), { throwIfNoEntry: false })?.ino;
       if (how === "renamed over by the same bytes") replaceFile(read, "after"); // nothing of theirs is lost
       else {
-        throwsCode(() => replaceFile(read, "after"), "client_config_changed", /meanwhile/);
+        throwsCode(() => replaceFile(read, "after"), "client_config_changed", /by another program/);
         assert.equal(statSync(path("config"), { throwIfNoEntry: false })?.ino, inode, "not even for a moment");
       }
       assert.deepEqual(readdirSync(directory), names);
@@ -125,7 +125,7 @@ describe("a config file of a client", () => {
     truncateSync(path("huge"), 65 * 1024 * 1024);
     throwsCode(() => readWhole(path("huge")), "client_config_unreadable", /68157440 bytes/);
     writeFileSync(path("latin1"), Buffer.from([0x7b, 0xe4, 0x7d]));
-    throwsCode(() => readWhole(path("latin1")), "client_config_unreadable", /no UTF-8/);
+    throwsCode(() => readWhole(path("latin1")), "client_config_unreadable", /not UTF-8/);
     throwsCode(() => readWhole(directory), "client_config_unreadable", /no regular file/);
     throwsCode(() => readWhole(path("none")), "client_config_unreadable", /ENOENT/);
     symlinkSync("nowhere", path("dangling"));

@@ -136,13 +136,13 @@ describe("wrap and unwrap", () => {
     const { findings, after } = wrapDocument(read(json.file, text, json.path), ["holdfast"]);
     const said = Object.fromEntries(findings.map(({ name, state, note }) => [name.slice(11), `${state}: ${note}`]));
     assert.deepEqual(said, {
-      none: "left: it is no object",
+      none: "left: it is not an object",
       way: "left: it is a way into a gateway, nothing to hold here",
       web: "left: it is a remote server, nothing to hold here",
       shell: "left: cmd is a Windows shell, and Holdfast does not hold trees on Windows yet",
       far: "changed: ssh: the local side is held, what runs on the other machine is not",
       off: "changed: disabled in the client",
-      odd: "left: its args are no list of texts",
+      odd: "left: its args are not a list of texts",
       line: "left: its command is a whole command line; write the program into command and the rest into args",
       path: "changed: undefined",
     });
