@@ -231,3 +231,9 @@ export function unendable(id: string, survivors: RunView["survivors"]): Holdfast
   const who = survivors.map(({ pid, state, command }) => `pid ${pid} (${state}) ${command}`).join(", ");
   return new HoldfastError("survivors", `run ${id} could not be ended: ${who}`);
 }
+
+/** Its host cannot be asked whether anything of it is left. */
+export function unproven(id: string, host: string): HoldfastError {
+  const remedy = "nothing was started; try again when the host answers";
+  return new HoldfastError("host_unreachable", `run ${id} on ${host} is not known to be gone; ${remedy}`);
+}

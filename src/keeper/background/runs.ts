@@ -25,7 +25,7 @@ import { Admission } from "./admission.ts";
 import type { AskPerson } from "./consent.ts";
 import { GrowthWatch } from "./growth.ts";
 import { Lanes } from "../../lanes.ts";
-import { makeLive, unendable, type LiveRun } from "./live-run.ts";
+import { makeLive, unendable, unproven, type LiveRun } from "./live-run.ts";
 import { OutputRing } from "./output-ring.ts";
 import { pieceOf } from "./output.ts";
 import { unknownRun, type Resolved } from "./policy.ts";
@@ -253,6 +253,7 @@ export class BackgroundRuns {
     const views = await Promise.all(old.map(({ run }) => run.stop("scope-replaced")));
     views.push(...(await this.#parts.table.leftovers.endScope(sessionId, scopeKey)));
     for (const { id, survivors } of views) if (survivors.length > 0) throw unendable(id, survivors);
+    for (const { id, state, host } of views) if (state === "lost") throw unproven(id, host);
     return views.map(({ id }) => id);
   }
 

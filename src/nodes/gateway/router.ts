@@ -59,8 +59,7 @@ export class Router implements Pick<KeeperLink, "ask"> {
     if (!spec.replaceExistingScope || scopeKey === null) return launch();
     const inScope = (run: RunView) =>
       run.state !== "exited" && run.sessionId === sessionId && run.scopeKey === scopeKey;
-    // The keeper sees to what runs here; the key is the caller's, wherever he used it.
-    if (isHere && !this.#far.views().some(inScope)) return launch();
+    // One lock for the key on all hosts: two starts under it never overlap. The keeper ends what runs here, or over ssh.
     return this.#lanes.pass(JSON.stringify([sessionId, scopeKey]), async () => {
       const elsewhere = isHere ? [] : (await this.#local.ask("run.list", { all: false })).filter(inScope);
       for (const { id } of [...elsewhere, ...this.#far.views().filter(inScope)]) await this.#replace(id);
@@ -69,8 +68,11 @@ export class Router implements Pick<KeeperLink, "ask"> {
   }
 
   async #replace(run: string): Promise<void> {
-    const { survivors } = await this.ask("exec.end", { run, reason: "scope-replaced", hurried: false });
+    const { survivors, state, host } = await this.ask("exec.end", { run, reason: "scope-replaced", hurried: false });
     const who = survivors.map(({ pid, state, command }) => `pid ${pid} (${state}) ${command}`).join(", ");
     if (survivors.length > 0) throw new HoldfastError("survivors", `run ${run} could not be ended: ${who}`);
+    if (state === "exited") return;
+    const remedy = "nothing was started; try again when the host answers";
+    throw new HoldfastError("host_unreachable", `run ${run} on ${host} is not known to be gone; ${remedy}`);
   }
 }
