@@ -68,10 +68,11 @@ export class Router implements Pick<KeeperLink, "ask"> {
   }
 
   async #replace(run: string): Promise<void> {
-    const { survivors, state, host } = await this.ask("exec.end", { run, reason: "scope-replaced", hurried: false });
+    const ended = await this.ask("exec.end", { run, reason: "scope-replaced", hurried: false });
+    const { survivors, host } = ended;
     const who = survivors.map(({ pid, state, command }) => `pid ${pid} (${state}) ${command}`).join(", ");
     if (survivors.length > 0) throw new HoldfastError("survivors", `run ${run} could not be ended: ${who}`);
-    if (state === "exited") return;
+    if (ended.state === "exited") return;
     const remedy = "nothing was started; try again when the host answers";
     throw new HoldfastError("host_unreachable", `run ${run} on ${host} is not known to be gone; ${remedy}`);
   }
