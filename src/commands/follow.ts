@@ -59,14 +59,14 @@ export async function follow(client: GatewayClient, id: string, options: FollowO
 
 /** Again while the front is being replaced: the offset says where we were. */
 export async function patiently<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-  const deadline = Date.now() + reconnectBoundMs;
+  const deadline = performance.now() + reconnectBoundMs;
   for (;;) {
     try {
       return await call();
     } catch (thrown) {
       const passes =
         thrown instanceof HoldfastError && ["gateway_unreachable", "gateway_busy", "answer_late"].includes(thrown.code);
-      if (!passes || signal?.aborted === true || Date.now() > deadline) throw thrown;
+      if (!passes || signal?.aborted === true || performance.now() > deadline) throw thrown;
       await new Promise((resolve) => setTimeout(resolve, reconnectEveryMs));
     }
   }

@@ -8,10 +8,10 @@ const quietMs = 3000;
 const everyMs = 1000;
 
 export class LiveLine {
-  readonly #began = Date.now();
+  readonly #began = performance.now();
   readonly #timer: NodeJS.Timeout | undefined;
   #run: RunView;
-  #lastPrinted = Date.now();
+  #lastPrinted = performance.now();
   #bytes = 0;
   #atLineStart = true;
   #shown = false;
@@ -30,7 +30,7 @@ export class LiveLine {
   printed(bytes: Buffer, stream: "stdout" | "stderr" = "stdout"): void {
     this.#hide();
     this.#bytes += bytes.length;
-    this.#lastPrinted = Date.now();
+    this.#lastPrinted = performance.now();
     if (process[stream].isTTY) this.#atLineStart = bytes.at(-1) === 10;
   }
 
@@ -40,10 +40,10 @@ export class LiveLine {
   }
 
   #draw(): void {
-    const silentMs = Date.now() - this.#lastPrinted;
+    const silentMs = performance.now() - this.#lastPrinted;
     if (silentMs < quietMs || !this.#atLineStart) return;
     const { id, state } = this.#run;
-    const text = `${state} for ${duration(Date.now() - this.#began)}, ${size(this.#bytes)} printed, silent for ${duration(silentMs)}  (run ${id})`;
+    const text = `${state} for ${duration(performance.now() - this.#began)}, ${size(this.#bytes)} printed, silent for ${duration(silentMs)}  (run ${id})`;
     process.stderr.write(`\r\x1b[K${text}`);
     this.#shown = true;
   }

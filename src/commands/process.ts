@@ -89,12 +89,12 @@ const operations: Record<string, Operation> = {
     await client.call("run.remove", { id });
   },
   async wait({ client, id, options, json }) {
-    const deadline = options.wait === undefined ? Number.POSITIVE_INFINITY : Date.now() + options.wait;
+    const deadline = options.wait === undefined ? Number.POSITIVE_INFINITY : performance.now() + options.wait;
     for (;;) {
-      const waitMs = Math.max(0, Math.min(waitMsMax, deadline - Date.now()));
+      const waitMs = Math.ceil(Math.max(0, Math.min(waitMsMax, deadline - performance.now())));
       const run = await client.call("run.wait", { id, waitMs });
       if (run.state === "exited") return tellEnd(run, json);
-      if (Date.now() >= deadline) throw new HoldfastError("run_alive", `run ${id} has not ended`);
+      if (performance.now() >= deadline) throw new HoldfastError("run_alive", `run ${id} has not ended`);
     }
   },
 };

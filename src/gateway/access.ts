@@ -106,7 +106,7 @@ export class Access {
   }
 
   #refuse(socket: Socket): Denial {
-    const waitMs = this.#throttle.failed(socket.remoteAddress, Date.now());
+    const waitMs = this.#throttle.failed(socket.remoteAddress, performance.now());
     if (waitMs === 0) return { status: 401, message: "the bearer token is wrong" };
     const retryAfterS = Math.ceil(waitMs / 1000);
     return {

@@ -3,7 +3,7 @@ import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { EventFields } from "../events.ts";
 import { writePrivate } from "../private-file.ts";
-import { say, type Log } from "./log.ts";
+import { say } from "./log.ts";
 import type { CrashView } from "./protocol/messages.ts";
 
 const tailBytesMax = 64 * 1024;
@@ -111,42 +111,6 @@ function namesIn(directory: string): string[] {
   } catch {
     return []; // no gateway has run here
   }
-}
-
-/**
- * Puts on record what this process itself does to end: an exception that nobody caught, and an exit before the orderly end,
- * whoever called for it. The process ends as ever. Disposed of at the orderly end.
- */
-export function recordLastWords(crashes: CrashRecords, log: Pick<Log, "fatal">): Disposable {
-  const keeper = { who: "keeper", pid: process.pid } as const;
-  let isRecorded = false;
-  const record = (crash: Pick<CrashView, "why" | "detail"> & { exitCode?: number }, stack: string) => {
-    isRecorded = true;
-    const { file } = crashes.record({ ...keeper, ...crash }, stack);
-    try {
-      log.fatal({ event: "keeper.crashed", why: crash.why, detail: crash.detail ?? "", file });
-    } catch {
-      // The log's disk is full, or the log is what failed; the record is there.
-    }
-  };
-  const threw = (thrown: unknown, origin: string) => {
-    const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-    const rejected = origin === "unhandledRejection" ? " (a promise that was not awaited)" : "";
-    record({ why: "threw", detail: `${stack.split("\n", 1)[0]}${rejected}` }, stack);
-  };
-  const exits = (exitCode: number) => {
-    if (isRecorded) return;
-    const detail = `the process exited with code ${exitCode} before its orderly end`;
-    record({ why: "died", detail, exitCode }, new Error(detail).stack ?? "");
-  };
-  process.on("uncaughtExceptionMonitor", threw);
-  process.on("exit", exits);
-  return {
-    [Symbol.dispose]() {
-      process.off("uncaughtExceptionMonitor", threw);
-      process.off("exit", exits);
-    },
-  };
 }
 
 /** A front's crash as the log has it. */

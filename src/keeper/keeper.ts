@@ -1,6 +1,6 @@
 /** One life of the keeper: opens what it owns in order, and closes it in the reverse order. */
 import { setImmediate } from "node:timers/promises";
-import { HoldfastError } from "../errors.ts";
+import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { Config } from "../config/schema.ts";
 import { markerOf } from "../contain/marker.ts";
 import type { TierName } from "../contain/types.ts";
@@ -19,7 +19,7 @@ import type { Ledger } from "./ledger.ts";
 import type { Log } from "./log.ts";
 import type { LeftoverParts } from "./leftovers.ts";
 import { openKeeper, type Opening } from "./opening.ts";
-import type { ConfigChange } from "./protocol/messages.ts";
+import type { ConfigChange, RunView } from "./protocol/messages.ts";
 import type { KeeperStatus } from "./protocol/status.ts";
 import type { NodeFinish } from "./protocol/node.ts";
 import { RecordWriter } from "./record-writer.ts";
@@ -156,7 +156,19 @@ export class Keeper {
     return this.#ending.request({ error, ...end }, () => this.#close(reason));
   }
 
+  /** Never rejects: who waits for the end of this life must hear of it, whatever went wrong on the way. */
   async #close(reason: "shutdown" | "front-lost"): Promise<void> {
+    try {
+      const survivors = await this.#closeInOrder(reason);
+      this.#ended.resolve({ survivors, ...this.#ending.asked });
+    } catch (thrown) {
+      this.#opening.lastWords.failed(thrown);
+      const error = this.#ending.asked.error ?? asHoldfastError(thrown);
+      this.#ended.resolve({ survivors: [], ...this.#ending.asked, error });
+    }
+  }
+
+  async #closeInOrder(reason: "shutdown" | "front-lost"): Promise<RunView[]> {
     this.#log.info({ event: "keeper.stopping", reason, error: this.#ending.asked.error?.message });
     this.#opening.tokens[Symbol.dispose]();
     const frontGone = this.#front.close();
@@ -175,7 +187,7 @@ export class Keeper {
     this.#opening.opened.close();
     await setImmediate(); // a stop that was signalled during these last steps is heard before everything starts again
     this.#opening.release();
-    this.#ended.resolve({ survivors, ...this.#ending.asked });
+    return survivors;
   }
 
   #makeRecord({ live, node }: KeeperOptions): RecordWriter {

@@ -7,6 +7,7 @@ import { chmodSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { HoldfastError } from "../errors.ts";
 import { lostEpochsSchema, selectLostEpochs } from "./lost-epochs.ts";
+import { say } from "./log.ts";
 import { OwedRows } from "./owed-rows.ts";
 import { requestMemoryMs } from "./protocol/background.ts";
 import type { EndReason, RunKind, RunState } from "./protocol/messages.ts";
@@ -130,11 +131,17 @@ export class Ledger {
   /** Begins a life of the keeper and returns its number. */
   beginEpoch(bootId: string, pid: number, startTime: string, now: number): number {
     const sql = "insert into epochs (boot_id, pid, start_time, started_at) values (?, ?, ?, ?)";
-    return Number(this.#database.prepare(sql).run(bootId, pid, startTime, now).lastInsertRowid);
+    try {
+      return Number(this.#database.prepare(sql).run(bootId, pid, startTime, now).lastInsertRowid);
+    } catch (cause) {
+      const message = `the ledger cannot be written (${String(cause)}); see that the state directory has room and can be written`;
+      throw new HoldfastError("state_unusable", message, { cause });
+    }
   }
 
+  /** Never throws: on a full disk it is owed like the rows of runs. */
   endEpoch(epoch: number, now: number): void {
-    this.#database.prepare("update epochs set ended_at = ? where epoch = ?").run(now, epoch);
+    this.#owed.do(() => void this.#database.prepare("update epochs set ended_at = ? where epoch = ?").run(now, epoch));
   }
 
   /** Earlier lives without an end, but for those that were noticed before; the present one is among them. */
@@ -143,7 +150,8 @@ export class Ledger {
   }
 
   noticeLost(epoch: number, now: number): void {
-    this.#database.prepare("insert or ignore into lost_epochs (epoch, noticed_at) values (?, ?)").run(epoch, now);
+    const sql = "insert or ignore into lost_epochs (epoch, noticed_at) values (?, ?)";
+    this.#owed.do(() => void this.#database.prepare(sql).run(epoch, now));
   }
 
   /** Writes the row of a run that does not exist yet. Nothing is spawned before this returned. Throws `state_unusable`. */
@@ -230,9 +238,14 @@ export class Ledger {
     return old.map(({ id }) => id);
   }
 
+  /** Never throws: what the disk does not take at last is lost, and the next start says so of what it finds. */
   close(): void {
     this.#owed.close();
-    this.#database.close();
+    try {
+      this.#database.close();
+    } catch (thrown) {
+      say(`the ledger could not be closed in order (${String(thrown)})`);
+    }
   }
 }
 

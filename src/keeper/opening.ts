@@ -3,7 +3,8 @@ import { closeAllOnExec } from "../contain/ffi.ts";
 import { openContainment, type Probed } from "../contain/probe.ts";
 import { bootId, readProcess } from "../contain/processes.ts";
 import { spareDescriptors } from "../contain/spare-descriptors.ts";
-import { CrashRecords, recordLastWords } from "./crashes.ts";
+import { CrashRecords } from "./crashes.ts";
+import { recordLastWords, type LastWords } from "./last-words.ts";
 import type { KeeperOptions } from "./keeper-life.ts";
 import type { Ledger } from "./ledger.ts";
 import { openLog, type OpenLog } from "./log.ts";
@@ -28,6 +29,7 @@ export interface Opening {
   readonly crashes: CrashRecords;
   readonly probed: Probed;
   readonly tokens: TokenWatch;
+  readonly lastWords: LastWords;
   /** Of an orderly end: from now on this process may exit as it likes. */
   release(): void;
 }
@@ -61,5 +63,5 @@ export function openKeeper({ state, live, tier }: KeeperOptions, onTokens: (toke
     spareDescriptors[Symbol.dispose]();
     lastWords[Symbol.dispose]();
   };
-  return { paths, ledger, ownerId, opened, epoch, startedAt, crashes, probed, tokens, release };
+  return { paths, ledger, ownerId, opened, epoch, startedAt, crashes, probed, tokens, lastWords, release };
 }

@@ -27,6 +27,7 @@ export class OwedRows {
   readonly #write: (id: string, change: RowChange) => void;
   /** By run, oldest first. */
   readonly #owed = new Map<string, RowChange>();
+  readonly #others: (() => void)[] = [];
   #retry: NodeJS.Timeout | undefined;
 
   /** `write` throws what the disk says. */
@@ -45,6 +46,12 @@ export class OwedRows {
     return owed === undefined ? row : { ...row, ...owed };
   }
 
+  /** The same for what is no run's row: one write, which comes after all that is owed already. */
+  do(write: () => void): void {
+    this.#others.push(write);
+    this.#pay();
+  }
+
   /** A last try. */
   close(): void {
     this.#pay();
@@ -52,17 +59,21 @@ export class OwedRows {
   }
 
   #pay(): void {
-    for (const [id, change] of this.#owed) {
-      try {
+    try {
+      for (const [id, change] of this.#owed) {
         this.#write(id, change);
-      } catch (thrown) {
-        if (this.#retry === undefined)
-          say(`the ledger cannot be written (${String(thrown)}); what runs goes on, and is written once there is room`);
-        else clearTimeout(this.#retry);
-        this.#retry = setTimeout(() => this.#pay(), retryMs).unref();
-        return;
+        this.#owed.delete(id);
       }
-      this.#owed.delete(id);
+      for (let next = this.#others[0]; next !== undefined; next = this.#others[0]) {
+        next();
+        this.#others.shift();
+      }
+    } catch (thrown) {
+      if (this.#retry === undefined)
+        say(`the ledger cannot be written (${String(thrown)}); what runs goes on, and is written once there is room`);
+      else clearTimeout(this.#retry);
+      this.#retry = setTimeout(() => this.#pay(), retryMs).unref();
+      return;
     }
     clearTimeout(this.#retry);
     this.#retry = undefined;

@@ -33,6 +33,7 @@ export interface CallParams {
   headers: OutgoingHttpHeaders;
   /** HTTP status of an answer of our own; once a session stands, a failed call is an answer like any other: 200. */
   failStatus: number;
+  /** On the monotonic clock. */
   startedAt: number;
   /** What a server of the session era gets in place of a stateless client's `_meta`; one byte per character. */
   sessionMeta?: string;

@@ -204,7 +204,7 @@ export class McpEndpoint {
       startsTask: envelope.hasTask,
       headers,
       failStatus: 200,
-      startedAt: this.#parts.clock.now(),
+      startedAt: this.#parts.clock.monotonic(),
     };
   }
 

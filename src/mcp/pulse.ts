@@ -32,7 +32,7 @@ export class Pulse {
   #arm(): void {
     this.#timer = this.#clock.after(pulseMs, () => {
       this.#timer = undefined;
-      const now = this.#clock.now();
+      const now = this.#clock.monotonic();
       for (const member of this.#members) member.beat(now);
       if (this.#members.size > 0) this.#arm();
     });

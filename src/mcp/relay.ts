@@ -235,7 +235,7 @@ export class Relay implements Pick<RunEvents, "onLine">, Beating {
     if (this.#calls.size === 1 && first!.takesMessages !== false) return first!.tell(line, edits, release);
     const event = splice(line, edits, eventHead, eventTail);
     if (this.streaming) return this.#stream!.send(event, release);
-    this.#outbox.add(event, question, this.#params.clock.now());
+    this.#outbox.add(event, question, this.#params.clock.monotonic());
     release();
   }
 

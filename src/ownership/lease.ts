@@ -14,6 +14,8 @@ export class Lease {
   #timer: Timer | undefined;
   readonly #above: Lease | undefined;
   readonly #leftListeners = new Set<() => void>();
+  /** As `lastSeenAt`, on the monotonic clock: whoever sets the wall clock ends nothing and keeps nothing. */
+  #quietSince: number;
   #ended = false;
 
   /** `seenAt`: when somebody was last seen, if that was before this lease was made. Who holds it holds `above`, too. */
@@ -23,7 +25,8 @@ export class Lease {
     this.#idleMs = idleMs;
     this.#onExpired = onExpired;
     this.lastSeenAt = seenAt;
-    this.#arm(seenAt + idleMs - clock.now());
+    this.#quietSince = clock.monotonic() - Math.max(0, clock.now() - seenAt);
+    this.#arm(this.#quietSince + idleMs - clock.monotonic());
   }
 
   get holders(): number {
@@ -33,7 +36,7 @@ export class Lease {
   /** Somebody is present. The returned function says that they left; calling it twice counts once. */
   hold(): () => void {
     this.#holders++;
-    this.lastSeenAt = this.#clock.now();
+    this.#seen();
     const leaveAbove = this.#above?.hold();
     let left = false;
     return () => {
@@ -41,7 +44,7 @@ export class Lease {
       left = true;
       leaveAbove?.();
       this.#holders--;
-      this.lastSeenAt = this.#clock.now();
+      this.#seen();
       if (this.#holders > 0) return;
       if (this.#timer === undefined) this.#arm(this.#idleMs);
       for (const listener of this.#leftListeners) listener();
@@ -52,6 +55,11 @@ export class Lease {
   whenLeft(listener: () => void): () => void {
     this.#leftListeners.add(listener);
     return () => void this.#leftListeners.delete(listener);
+  }
+
+  #seen(): void {
+    this.lastSeenAt = this.#clock.now();
+    this.#quietSince = this.#clock.monotonic();
   }
 
   end(): void {
@@ -66,7 +74,7 @@ export class Lease {
     this.#timer = this.#clock.after(ms, () => {
       this.#timer = undefined;
       if (this.#holders > 0) return;
-      const leftMs = this.lastSeenAt + this.#idleMs - this.#clock.now();
+      const leftMs = this.#quietSince + this.#idleMs - this.#clock.monotonic();
       if (leftMs > 0) return this.#arm(leftMs);
       this.end();
       this.#onExpired();

@@ -212,22 +212,22 @@ export class RunService {
 
   /** Resolves when the run is over, or after `waitMs` with its state as it is then. */
   async wait(run: string, waitMs: number): Promise<RunView> {
-    const deadline = Date.now() + waitMs;
+    const deadline = performance.now() + waitMs;
     for (;;) {
-      const restMs = Math.max(0, deadline - Date.now());
+      const restMs = Math.ceil(Math.max(0, deadline - performance.now()));
       const view = await this.#link.ask("exec.wait", { run, waitMs: Math.min(restMs, waitMsMax) });
-      if (view.state === "exited" || Date.now() >= deadline) return view;
+      if (view.state === "exited" || performance.now() >= deadline) return view;
     }
   }
 
   /** As `wait`, with the last bytes of each stream. */
   async outcome(run: string, waitMs: number, bytesMax: number): Promise<RunOutcome> {
-    const deadline = Date.now() + waitMs;
+    const deadline = performance.now() + waitMs;
     for (;;) {
-      const restMs = Math.max(0, deadline - Date.now());
+      const restMs = Math.ceil(Math.max(0, deadline - performance.now()));
       const asked = { run, waitMs: Math.min(restMs, waitMsMax), bytesMax: Math.min(bytesMax, readBytesMax) };
       const { run: view, stdout, stderr } = await this.#link.ask("exec.outcome", asked);
-      if (view.state === "exited" || Date.now() >= deadline)
+      if (view.state === "exited" || performance.now() >= deadline)
         return { run: view, stdout: decoded(stdout), stderr: decoded(stderr) };
     }
   }

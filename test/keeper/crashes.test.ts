@@ -61,7 +61,8 @@ describe("crashes", { timeout: 60_000 }, () => {
     const directory = mkdtempSync(join(tmpdir(), "holdfast-crashes-"));
     try {
       const source = `
-        import { CrashRecords, recordLastWords } from ${JSON.stringify(join(root, "src/keeper/crashes.ts"))};
+        import { CrashRecords } from ${JSON.stringify(join(root, "src/keeper/crashes.ts"))};
+        import { recordLastWords } from ${JSON.stringify(join(root, "src/keeper/last-words.ts"))};
         recordLastWords(new CrashRecords(process.argv[1], 4), { fatal() {} });
         setTimeout(() => { throw new Error("out of ideas"); }, 1);`;
       const child = spawn(process.execPath, ["--input-type=module", "-e", source, directory], { stdio: "ignore" });

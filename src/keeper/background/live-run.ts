@@ -44,7 +44,8 @@ export class LiveRun {
   readonly #outputs: { stdout: RunOutput; stderr: RunOutput | null };
   readonly #over = Promise.withResolvers<RunView>();
   readonly #watchdog: Watchdog;
-  readonly #startedAt = Date.now();
+  /** Of a start, input or a look, on the monotonic clock: a wall clock that jumps is no silence. */
+  #activeAt = performance.now();
   #run: Run | undefined;
   #lease: RunLease | undefined;
   #viewers = 0;
@@ -130,6 +131,7 @@ export class LiveRun {
 
   noteInput(): void {
     this.#lastInputAt = Date.now();
+    this.#activeAt = performance.now();
   }
 
   /** Whoever it lives for is there. False: it has no lease. */
@@ -145,12 +147,13 @@ export class LiveRun {
       await output.next(waitMs);
     } finally {
       if (viewer) this.#viewers -= 1;
-      if (viewer) this.#lastViewedAt = Date.now();
+      if (viewer) this.noteView();
     }
   }
 
   noteView(): void {
     this.#lastViewedAt = Date.now();
+    this.#activeAt = performance.now();
   }
 
   /** Throws `invalid_params` with nothing changed. */
@@ -208,8 +211,8 @@ export class LiveRun {
   }
 
   #lastActivityAt(): number {
-    if (this.#viewers > 0) return Date.now();
-    return Math.max(this.#startedAt, this.#lastOutputAt() ?? 0, this.#lastInputAt ?? 0, this.#lastViewedAt ?? 0);
+    if (this.#viewers > 0) return performance.now();
+    return Math.max(this.#activeAt, ...this.#streams().map(({ lastActivityAt }) => lastActivityAt));
   }
 }
 

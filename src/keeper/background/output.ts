@@ -11,7 +11,10 @@ export interface Tap {
 
 export class RunOutput {
   readonly ring: OutputRing;
+  /** When something was printed last, in milliseconds since the epoch. */
   lastAt: number | null = null;
+  /** The same on the monotonic clock; 0 = nothing yet. */
+  lastActivityAt = 0;
   #pace: Pace | undefined;
   #more: PromiseWithResolvers<void> | undefined;
 
@@ -34,6 +37,7 @@ export class RunOutput {
   write(chunk: Buffer): void {
     this.ring.write(chunk);
     this.lastAt = Date.now();
+    this.lastActivityAt = performance.now();
     this.#pace?.printedMore();
     this.wake();
   }

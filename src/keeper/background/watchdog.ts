@@ -16,7 +16,7 @@ export class Watchdog implements Disposable {
   readonly #onOver: (reason: EndReason) => void;
   readonly #timers = new Map<keyof WatchdogLimits, NodeJS.Timeout>();
 
-  /** `lastActivityAt`: milliseconds since the epoch of the last sign of use; asked when the silence might be over its limit. */
+  /** `lastActivityAt`: when the last sign of use was, on the monotonic clock in milliseconds; asked when the silence might be over its limit. */
   constructor(limits: WatchdogLimits, lastActivityAt: () => number, onOver: (reason: EndReason) => void) {
     this.#limits = limits;
     this.#lastActivityAt = lastActivityAt;
@@ -40,7 +40,7 @@ export class Watchdog implements Disposable {
 
   /** One timer for the whole life: it is set again from the last activity instead of with each one. */
   #listen(): void {
-    const restMs = this.#lastActivityAt() + this.#limits.noOutputTimeoutMs - Date.now();
+    const restMs = this.#lastActivityAt() + this.#limits.noOutputTimeoutMs - performance.now();
     if (restMs <= 0) this.#onOver("no-output");
     else this.#arm("noOutputTimeoutMs", restMs, () => this.#listen());
   }

@@ -143,7 +143,8 @@ export class Packages {
     const { key } = order;
     const { server, sessionId } = wish;
     const failure = this.#failures.get(key);
-    if (failure !== undefined && failure.until > Date.now()) throw new HoldfastError("spawn_failed", failure.why);
+    if (failure !== undefined && failure.until > performance.now())
+      throw new HoldfastError("spawn_failed", failure.why);
     let shared = this.#shared.get(key);
     if (shared === undefined) this.#shared.set(key, (shared = this.#install(server, order)));
     const { waiters, installation, done } = shared;
@@ -193,7 +194,7 @@ export class Packages {
     const began = performance.now();
     const failed = (why: string, forMs = failedMs) => {
       const what = `npm could not install ${words.packages.join(" ")}: ${why}`;
-      this.#failures.set(key, { until: Date.now() + forMs, why: what });
+      this.#failures.set(key, { until: performance.now() + forMs, why: what });
       return new HoldfastError("spawn_failed", what);
     };
     const { view, said } = await over.catch((cause: unknown) => {

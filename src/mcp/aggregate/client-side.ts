@@ -151,7 +151,7 @@ export class ClientSide implements Party, Beating {
   hear(line: Buffer, edits: Edit[], release: () => void, question: UpstreamQuestion | undefined): void {
     const event = splice(line, edits, this.#framing.head, this.#framing.tail);
     if (this.streaming) return this.#stream?.send(event, release);
-    this.#outbox.add(event, question, this.#clock.now());
+    this.#outbox.add(event, question, this.#clock.monotonic());
     release();
   }
 

@@ -147,7 +147,7 @@ export class Door {
       startsTask: envelope.hasTask,
       headers,
       failStatus: 200,
-      startedAt: this.#parts.clock.now(),
+      startedAt: this.#parts.clock.monotonic(),
       scopes: caller.scopes,
     };
   }

@@ -234,7 +234,7 @@ class Guest {
       startsTask: envelope.hasTask,
       headers: {},
       failStatus: 200,
-      startedAt: this.#parts.clock.now(),
+      startedAt: this.#parts.clock.monotonic(),
       scopes: this.#coming.caller.scopes,
     };
   }

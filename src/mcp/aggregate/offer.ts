@@ -131,12 +131,12 @@ export class Offer {
 
   async #wait(learnt: Promise<unknown>): Promise<void> {
     const { clock } = this.#parts;
-    const began = clock.now();
+    const began = clock.monotonic();
     const late = Promise.withResolvers<void>();
     const timer = clock.after(this.#patienceMs, late.resolve);
     await Promise.race([learnt, late.promise]);
     timer.clear();
-    this.#patienceMs -= clock.now() - began;
+    this.#patienceMs -= clock.monotonic() - began;
   }
 
   #goOnWithout({ name, breaker }: Seat): void {

@@ -100,7 +100,7 @@ export class Breaker {
 
   /** Resolves when a start may be tried, soon; rejects with `server_down` when not. */
   async admit(): Promise<void> {
-    const waitMs = this.#notBefore - this.#clock.now();
+    const waitMs = this.#notBefore - this.#clock.monotonic();
     if (waitMs > patienceMs || (this.state === "open" && this.#trying)) throw this.#refusal(Math.max(waitMs, 0));
     if (this.state === "open") this.#trying = true;
     if (waitMs > 0) await new Promise<void>((resolve) => this.#clock.after(waitMs, resolve));
@@ -112,7 +112,7 @@ export class Breaker {
     this.#last = outcome;
     this.#failures++;
     const ms = this.#failures >= failuresMax ? openMs : backOffMs * 2 ** (this.#failures - 1);
-    this.#notBefore = this.#clock.now() + ms;
+    this.#notBefore = this.#clock.monotonic() + ms;
   }
 
   /** The start was given up by us, which says nothing about the server. */

@@ -103,7 +103,7 @@ function forgetAll(parts: ListenParts, { resourceSubscriptions = [] }: Filter): 
 /** Asks a server as the client itself would in the session era. False: it refuses. */
 function ask({ open, numbers, clock }: ListenParts, method: string, uri: string): Promise<boolean> {
   const body = Buffer.from(JSON.stringify({ jsonrpc: "2.0", id: 1, method, params: { uri } }));
-  const call = new SilentCall(numbers.next(), clock.now(), (silent) => open.client.done(silent));
+  const call = new SilentCall(numbers.next(), clock.monotonic(), (silent) => open.client.done(silent));
   open.request(call, readEnvelope(body), body);
   return call.answered;
 }

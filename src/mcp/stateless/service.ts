@@ -143,7 +143,7 @@ export class StatelessService {
       startsTask: false,
       headers,
       failStatus: 200,
-      startedAt: this.#parts.clock.now(),
+      startedAt: this.#parts.clock.monotonic(),
       scopes,
       sessionMeta: sessionMeta(metadata, hasToken ? number : undefined),
     };

@@ -1,0 +1,46 @@
+/** Whatever ends a keeper by its own hand leaves a record: an exception, a rejection, an exit. */
+import type { CrashRecords } from "./crashes.ts";
+import type { Log } from "./log.ts";
+import type { CrashView } from "./protocol/messages.ts";
+
+export interface LastWords extends Disposable {
+  /** Puts on record what was caught, and the process goes on to its end. */
+  failed(thrown: unknown): void;
+}
+
+/**
+ * Puts on record what this process itself does to end: an exception that nobody caught, and an exit before the orderly end,
+ * whoever called for it. The process ends as ever. Disposed of at the orderly end.
+ */
+export function recordLastWords(crashes: CrashRecords, log: Pick<Log, "fatal">): LastWords {
+  const keeper = { who: "keeper", pid: process.pid } as const;
+  let isRecorded = false;
+  const record = (crash: Pick<CrashView, "why" | "detail"> & { exitCode?: number }, stack: string) => {
+    isRecorded = true;
+    const { file } = crashes.record({ ...keeper, ...crash }, stack);
+    try {
+      log.fatal({ event: "keeper.crashed", why: crash.why, detail: crash.detail ?? "", file });
+    } catch {
+      // The log's disk is full, or the log is what failed; the record is there.
+    }
+  };
+  const threw = (thrown: unknown, origin: string) => {
+    const stack = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    const rejected = origin === "unhandledRejection" ? " (a promise that was not awaited)" : "";
+    record({ why: "threw", detail: `${stack.split("\n", 1)[0]}${rejected}` }, stack);
+  };
+  const exits = (exitCode: number) => {
+    if (isRecorded) return;
+    const detail = `the process exited with code ${exitCode} before its orderly end`;
+    record({ why: "died", detail, exitCode }, new Error(detail).stack ?? "");
+  };
+  process.on("uncaughtExceptionMonitor", threw);
+  process.on("exit", exits);
+  return {
+    failed: (thrown) => threw(thrown, "uncaughtException"),
+    [Symbol.dispose]() {
+      process.off("uncaughtExceptionMonitor", threw);
+      process.off("exit", exits);
+    },
+  };
+}
