@@ -98,6 +98,20 @@ it(
     assert.match(refused.stderr, /node press is pending, not approved; `holdfast nodes approve` lets it in/);
     const taken = await holdfast(home, "nodes", "approve", "press", "--name", "mill");
     assert.match(taken.stderr, /another node has the name mill; give this one another with --name/);
+    await using namesake = new NodeProcess(url, ["--name", "mill", ...words.slice(2)], { config: quick });
+    await namesake.reaches("pending");
+    for (const verb of ["approve", "reject", "forget"]) {
+      const unclear = await holdfast(home, "nodes", verb, "mill");
+      assert.equal(unclear.code, 1, verb);
+      assert.match(
+        unclear.stderr,
+        /2 nodes are called mill: [0-9a-f]{12} \((approved|pending)\), [0-9a-f]{12} \((approved|pending)\); name the one you mean by its id/,
+      );
+    }
+    const both = JSON.parse(await good(home, "nodes", "list", "--json")) as NodeView[];
+    const unwanted = both.find(({ name, state }) => name === "mill" && state === "pending")?.id ?? "";
+    assert.equal(await good(home, "nodes", "reject", unwanted.slice(0, 12)), "mill is rejected\n");
+    assert.equal(await good(home, "nodes", "forget", unwanted), "mill is forgotten\n");
     assert.equal(await good(home, "nodes", "approve", "press"), "press is approved\n");
     await press.reaches("connected");
     assert.equal(await good(home, "nodes", "rename", "press", "loom"), `${waiting?.id} is called loom now\n`);

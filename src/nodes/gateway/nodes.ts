@@ -130,8 +130,9 @@ export class Nodes {
 
   /** One that is not approved, with the records of what it ran. Throws `node_approved`. Returns it as it was. */
   forget(word: string): NodeView {
-    const was = this.#view(this.#roster.find(word));
-    const { id, name } = this.#roster.forget(word);
+    const forgotten = this.#roster.forget(word);
+    const { id, name } = forgotten;
+    const was = this.#view(forgotten);
     this.#parts.log("node.forgotten", { node: id, name });
     this.#reception.forgotten(id);
     for (const run of this.#runs.of(id)) {

@@ -74,6 +74,15 @@ export class Roster {
     throw new HoldfastError("node_unknown", `${why}; ${remedy}`);
   }
 
+  /** As `find`, for a decision about one node: several of that name, whatever their states, are told apart by their ids. */
+  #mustMean(word: string): KnownNode {
+    const named = this.#nodes.has(word) ? [] : this.all.filter(({ name }) => name === word);
+    if (named.length < 2) return this.find(word);
+    const each = named.map(({ id, state }) => `${id.slice(0, 12)} (${state})`).join(", ");
+    const message = `${named.length} nodes are called ${word}: ${each}; name the one you mean by its id`;
+    throw new HoldfastError("node_unknown", message);
+  }
+
   /** The approved node of that name: names are one of a kind among those that are approved. */
   approved(name: string): KnownNode | undefined {
     return this.all.find((node) => node.name === name && node.state === "approved");
@@ -124,14 +133,14 @@ export class Roster {
 
   /** `name`: another one than it wants. Throws `node_unknown`, and `node_name_taken` with what to do. */
   approve(word: string, name?: string): KnownNode {
-    const node = this.find(word);
+    const node = this.#mustMean(word);
     const named = { ...node, name: checkName(name ?? node.name) };
     this.#mustBeFree(named);
     return this.#decide(named, "approved");
   }
 
   reject(word: string): KnownNode {
-    return this.#decide(this.find(word), "rejected");
+    return this.#decide(this.#mustMean(word), "rejected");
   }
 
   revoke(word: string): KnownNode {
@@ -140,7 +149,7 @@ export class Roster {
 
   /** What was decided about it is gone too: a stranger, should it come again. Throws `node_approved`. */
   forget(word: string): KnownNode {
-    const node = this.find(word);
+    const node = this.#mustMean(word);
     if (node.state === "approved") {
       const remedy = "`holdfast nodes revoke` ends what runs there and puts it out; then it can be forgotten";
       throw new HoldfastError("node_approved", `node ${node.name} is approved; ${remedy}`);
@@ -154,7 +163,7 @@ export class Roster {
   }
 
   rename(word: string, name: string): KnownNode {
-    const node = { ...this.find(word), name: checkName(name) };
+    const node = { ...this.#mustMean(word), name: checkName(name) };
     if (node.state === "approved") this.#mustBeFree(node);
     return this.#write(node, true);
   }
