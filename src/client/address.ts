@@ -66,6 +66,8 @@ const reasons = new Map([
   ["UND_ERR_CONNECT_TIMEOUT", "the connection attempt timed out"],
   ["EHOSTUNREACH", "the host cannot be reached"],
   ["ENETUNREACH", "the network cannot be reached"],
+  // The fetch standard's own words for a port of another protocol, such as 1 or 6000.
+  ["bad port", "the fetch standard forbids that port; have the gateway listen on another one"],
 ]);
 
 interface Failure {
@@ -77,7 +79,7 @@ interface Failure {
 
 function reasonOf(failure: Failure): string {
   const below = failure.cause ?? failure.errors?.[0];
-  const known = typeof failure.code === "string" ? reasons.get(failure.code) : undefined;
+  const known = reasons.get(typeof failure.code === "string" ? failure.code : (failure.message ?? ""));
   if (known !== undefined) return known;
   return below === undefined || below === failure ? (failure.message ?? "for an unknown reason") : reasonOf(below);
 }

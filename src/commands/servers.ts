@@ -9,9 +9,11 @@ import { coverWords } from "../config/clients/secrets.ts";
 import type { ClientName } from "../config/clients/places.ts";
 import { checkConfig, parseConfig, servedName, writtenName } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
+import { parseServer } from "../config/server.ts";
 import { HoldfastError } from "../errors.ts";
 import { plainText } from "../plain-text.ts";
 import type { ConfigChange } from "../keeper/protocol/messages.ts";
+import { describeIssues } from "../plain-issues.ts";
 import type { CommandContext } from "./context.ts";
 import { describeChange, requireHere, warnOfLacking, writeAndReload } from "./reload.ts";
 import { openClientFiles, type FileChoice } from "./client-files.ts";
@@ -75,6 +77,8 @@ export async function addServer(
     url === undefined
       ? { command, args, ...(options.env.length > 0 ? { env } : {}), ...(cwd === undefined ? {} : { cwd }) }
       : { ...(type === undefined ? {} : { type }), url, ...(options.header.length > 0 ? { headers } : {}) };
+  const checked = parseServer(server);
+  if ("issues" in checked) throw usage(`add: ${describeIssues(checked.issues).join("; ")}`);
   return change(context, config, [[name, server]], `${file}: added ${name}`);
 }
 

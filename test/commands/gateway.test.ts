@@ -90,7 +90,19 @@ describe(
 
     it("wrong usage is exit code 2", async () => {
       await using home = new Home(bestTier());
-      for (const words of [["gateway", "--port", "x"], ["nonsense"], ["sessions", "end"]]) {
+      const mistakes = [
+        ["gateway", "--port", "x"],
+        ["gateway", "--nonsense"],
+        ["nonsense"],
+        ["sessions", "end"],
+        ["mcp", "nonsense"],
+        ["add", "x", "--url", "http://x", "--header", "b@d: y"],
+        ["add", "x", "--url", "nonsense"],
+        ["completion", "tcsh"],
+        ["tokens", "add", "x", "--scopes", "nonsense"],
+        ["run", "--nonsense"],
+      ];
+      for (const words of mistakes) {
         assert.equal((await runCommand(home, words)).code, 2, words.join(" "));
       }
     });

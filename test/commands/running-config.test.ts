@@ -22,7 +22,7 @@ describe("the config that the running gateway reads", { timeout: 120_000 }, () =
     const text = () => readFileSync(home.configFile, "utf8");
     const empty = text();
     const refused = await holdfast("mcp", "add", "bad", "--url", "http://x", "--header", "b@d: x");
-    assert.equal(refused.code, 1);
+    assert.equal(refused.code, 2);
     assert.match(refused.stderr, /"b@d" is not the name of a header/);
     assert.equal(text(), empty);
 

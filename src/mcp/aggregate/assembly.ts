@@ -133,8 +133,7 @@ export class Assembly {
   }
 
   async #introduction(): Promise<InitializeResult> {
-    const { protocolVersion } = this.#parts.introduction;
-    const [only] = this.seats;
+    const [{ protocolVersion }, only] = [this.#parts.introduction, this.seats[0]];
     if (!this.isPrefixed && only !== undefined) return spokenIn(protocolVersion, (await only.learn()).initialize);
     const merged = await this.offer.merged();
     const missing = { isPartial: this.offer.isPartial, lacking: this.#parts.lacking() };
