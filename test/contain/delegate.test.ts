@@ -27,26 +27,30 @@ function imitate(home: Home, systemctl: string): Record<string, string> {
   return { PATH: `${bin}:${process.env["PATH"] ?? ""}`, XDG_RUNTIME_DIR: runtime };
 }
 
-describe("a delegated scope", { timeout: 60_000, concurrency: 2, skip: tierSkip("subreaper") }, () => {
-  leavesNothing();
+describe(
+  "a delegated scope",
+  { timeout: 60_000, concurrency: 2, skip: tierSkip("subreaper") || needsRoot("a user of its own") },
+  () => {
+    leavesNothing();
 
-  // Without root the tier is told by a variable, and who was told one asks for no other.
-  it(
-    "is asked for once, by the gateway's own pid, and what it gives is taken",
-    { skip: needsRoot("a user of its own") },
-    async () => {
+    // Without root the tier is told by a variable, and who was told one asks for no other.
+    it(
+      "is asked for once, by the gateway's own pid, and what it gives is taken",
+      { skip: needsRoot("a user of its own") },
+      async () => {
+        await using home = new Home("subreaper");
+        await using gateway = await Gateway.start(home, [], imitate(home, "echo degraded; exit 1"));
+        const lines = readFileSync(join(home.directory, "asked"), "utf8").trim().split("\n");
+        assert.equal(lines.length, 1, "the imitation delegates nothing, and is not asked again");
+        assert.match(lines[0] ?? "", new RegExp(`^${gateway.pids.keeper} --user --scope .*Delegate=yes -- .*gateway`));
+      },
+    );
+
+    it("is done without when the manager does not answer: the start goes on after the bound", async () => {
       await using home = new Home("subreaper");
-      await using gateway = await Gateway.start(home, [], imitate(home, "echo degraded; exit 1"));
-      const lines = readFileSync(join(home.directory, "asked"), "utf8").trim().split("\n");
-      assert.equal(lines.length, 1, "the imitation delegates nothing, and is not asked again");
-      assert.match(lines[0] ?? "", new RegExp(`^${gateway.pids.keeper} --user --scope .*Delegate=yes -- .*gateway`));
-    },
-  );
-
-  it("is done without when the manager does not answer: the start goes on after the bound", async () => {
-    await using home = new Home("subreaper");
-    await using gateway = await Gateway.start(home, [], imitate(home, "exec sleep 1000"));
-    assert.ok(gateway.startMs >= 2000, `the manager was given its time (${gateway.startMs} ms)`);
-    assert.equal(readFileSync(join(home.directory, "asked"), "utf8"), "");
-  });
-});
+      await using gateway = await Gateway.start(home, [], imitate(home, "exec sleep 1000"));
+      assert.ok(gateway.startMs >= 2000, `the manager was given its time (${gateway.startMs} ms)`);
+      assert.equal(readFileSync(join(home.directory, "asked"), "utf8"), "");
+    });
+  },
+);
