@@ -1,7 +1,8 @@
 /** The state directory: what is in it, who may read it, and the record by which the command line finds a gateway. */
 import { randomBytes } from "node:crypto";
-import { chmodSync, lstatSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import { HoldfastError } from "../errors.ts";
 import { say } from "./log.ts";
 import { createPrivate, readPrivateFile, writePrivate } from "../private-file.ts";
@@ -49,6 +50,19 @@ export interface KeeperRecord {
   guardian: { pid: number; startTime: string };
 }
 
+const pid = z.int().min(1);
+/** What must be there for a record to name a process; fields of other versions may be missing or more. */
+const recordShape = z.looseObject({
+  pid,
+  startTime: z.string(),
+  bootId: z.string(),
+  epoch: z.int(),
+  url: z.string(),
+  urls: z.array(z.string()),
+  front: z.looseObject({ pid: z.int().min(0) }),
+  guardian: z.looseObject({ pid: z.int().min(0), startTime: z.string() }),
+});
+
 export function statePaths(root: string): StatePaths {
   return {
     root,
@@ -72,11 +86,13 @@ export function statePaths(root: string): StatePaths {
 export function openStateDirectory(root: string): StatePaths {
   const paths = statePaths(root);
   try {
-    const { tokens, crashes, runs, log, bin, ssh, packages, front } = paths;
+    const { tokens, crashes, runs, log, bin, ssh, packages, front, tls } = paths;
     assertOurs(root);
     for (const directory of [root, tokens, crashes, runs, log, bin, ssh, packages, front]) {
       makeDirectory(directory);
+      assertOwnDirectory(directory);
     }
+    if (existsSync(tls)) assertOwnDirectory(tls);
     chmodSync(root, 0o700);
     return paths;
   } catch (cause) {
@@ -92,14 +108,32 @@ const ownNames =
 
 /** It is made private and filled, which a directory that is something else already must not be: a home, /tmp, a checkout. */
 function assertOurs(root: string): void {
-  const info = lstatSync(root, { throwIfNoEntry: false });
-  if (info === undefined) return;
-  if (process.getuid !== undefined && info.uid !== process.getuid()) throw new Error("it belongs to another user");
+  const link = lstatSync(root, { throwIfNoEntry: false });
+  if (link === undefined) return;
+  if (process.getuid !== undefined && link.uid !== process.getuid()) throw new Error("it belongs to another user");
+  assertOwnDirectory(root);
+  const info = statSync(root);
   const names = readdirSync(root);
   if (names.includes("owner")) return;
   const other = names.find((name) => !ownNames.test(name) && name !== "lost+found");
   if (other !== undefined) throw new Error(`it has something else in it (${other})`);
   if ((info.mode & 0o1000) !== 0) throw new Error("it is a directory that all users write to");
+}
+
+/**
+ * A link may stand for a directory, on a larger disk for one, if it is this user's own and leads to one that is this user's
+ * own and that nobody else may write. Another user's link could lead to another place at any time.
+ */
+function assertOwnDirectory(path: string): void {
+  const uid = process.getuid?.();
+  const link = lstatSync(path);
+  const info = link.isSymbolicLink() ? statSync(path) : link;
+  if (!info.isDirectory()) throw new Error(`${path} is not a directory`);
+  if (uid === undefined) return;
+  if (link.uid !== uid) throw new Error(`${path} is ${link.isSymbolicLink() ? "a link " : ""}of another user`);
+  if (info.uid !== uid) throw new Error(`${path} leads to a directory of another user`);
+  if (link.isSymbolicLink() && (info.mode & 0o022) !== 0)
+    throw new Error(`${path} leads to a directory that others may write (chmod 700 it)`);
 }
 
 /** Reads a secret of ours, or makes it at first start. What is not a plain file of this user alone is refused. */
@@ -128,7 +162,9 @@ export function writeKeeperRecord(paths: StatePaths, record: KeeperRecord): void
 
 export function readKeeperRecord(paths: StatePaths): KeeperRecord | undefined {
   try {
-    return JSON.parse(readFileSync(paths.keeperRecord, "utf8")) as KeeperRecord;
+    const parsed = recordShape.safeParse(JSON.parse(readFileSync(paths.keeperRecord, "utf8")));
+    // Anything else in that file names no gateway, and must stop none.
+    return parsed.success ? (parsed.data as unknown as KeeperRecord) : undefined;
   } catch {
     return undefined; // no gateway has run here, or it ended in order
   }

@@ -75,7 +75,8 @@ export async function runCommand(
 
 function readKeeperFile(home: Home): KeeperFile | undefined {
   try {
-    return JSON.parse(readFileSync(join(home.stateDir, "keeper.json"), "utf8")) as KeeperFile;
+    const file = JSON.parse(readFileSync(join(home.stateDir, "keeper.json"), "utf8")) as KeeperFile | null;
+    return file?.front === undefined ? undefined : file;
   } catch {
     return undefined; // not there yet, or being written
   }

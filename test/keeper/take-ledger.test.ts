@@ -37,7 +37,10 @@ async function held(forMs: number, use: (paths: StatePaths, holderPid: number) =
 }
 
 function recordKeeper(paths: StatePaths, pid: number, startTime: string): void {
-  writeFileSync(paths.keeperRecord, JSON.stringify({ pid, startTime, url: "http://127.0.0.1:4653" }));
+  const url = "http://127.0.0.1:4653";
+  const helpers = { front: { pid: 1 }, guardian: { pid: 1, startTime: "1" } };
+  const record = { pid, startTime, bootId: "b", epoch: 1, url, urls: [url], ...helpers };
+  writeFileSync(paths.keeperRecord, JSON.stringify(record));
 }
 
 describe("the ledger's lock", () => {
