@@ -64,7 +64,7 @@ class SpareDescriptors implements Disposable {
 export const spareDescriptors = new SpareDescriptors();
 
 /** Of this process (EMFILE) or of the whole machine (ENFILE). */
-export function isOutOfDescriptors(thrown: unknown): boolean {
+function isOutOfDescriptors(thrown: unknown): boolean {
   const { code } = thrown as NodeJS.ErrnoException;
   return code === "EMFILE" || code === "ENFILE";
 }

@@ -44,6 +44,9 @@ export interface Member {
 /** How the command itself ended. A shell stands between: a code above 128 that names a signal is told as the signal. */
 export type Exit = LeaderExit;
 
+/** For each attempt after the first, in milliseconds. */
+const againBoundMs = 2000;
+
 /** Trees of this process that are not proven empty yet, oldest first. */
 const living = new Set<Contained>();
 
@@ -59,14 +62,14 @@ export class Contained implements AsyncDisposable {
   readonly stderr: Readable | null;
   /** Resolves when the command itself has ended; what it left behind is being ended then. Never rejects. */
   readonly exited: Promise<Exit>;
-  /** Resolves when no process of the tree is left. Rejects with `survivors` when some could not be ended. */
+  /** Resolves when no process of the tree is left. Rejects with `survivors` when the first attempt could not end some. */
   readonly empty: Promise<void>;
   readonly #container: Container;
   readonly #sequence: StopSequence;
   readonly #empty = Promise.withResolvers<void>();
-  #stopping: Promise<void> | undefined;
-  /** Whether the host asked for the end; what the command's own end began is not hurried by the first call. */
-  #asked = false;
+  /** The attempt to end the tree that is under way, or the one that left nothing. */
+  #attempt: Promise<void> | undefined;
+  #sequenceIsOver = false;
 
   /** For contain() only. */
   constructor(container: Container, contained: ContainedProcess, options: ContainOptions) {
@@ -76,7 +79,7 @@ export class Contained implements AsyncDisposable {
     ({ stdin: this.stdin, stdout: this.stdout, stderr: this.stderr } = child);
     this.exited = contained.leaderExit;
     this.empty = this.#empty.promise;
-    this.empty.catch(() => {}); // a host that does not ask is not to die of it: stop() tells the same
+    this.empty.catch(() => {}); // hosts that do not ask must not crash; stop() tells the same
     this.stdin?.on("error", () => {}); // the command closed its stdin or ended; `exited` tells
     let leaderEnded = false;
     const graces = { stdinGraceMs: options.stdinGraceMs ?? 2000, termGraceMs: options.termGraceMs ?? 3000 };
@@ -89,13 +92,14 @@ export class Contained implements AsyncDisposable {
     living.add(this);
     void this.exited.then(() => {
       leaderEnded = true;
-      return this.#begin();
+      begin();
     });
-    const onAbort = () => void this.#begin();
+    const begin = () => void this.stop().catch(() => {}); // `empty` carries the outcome
+    const onAbort = begin;
     options.signal?.addEventListener("abort", onAbort, { once: true });
     // A signal may outlive many trees.
     void this.empty.catch(() => {}).finally(() => options.signal?.removeEventListener("abort", onAbort));
-    if (options.signal?.aborted === true) void this.#begin();
+    if (options.signal?.aborted === true) begin();
   }
 
   /** Live processes of the tree now, asked of the kernel. */
@@ -105,40 +109,34 @@ export class Contained implements AsyncDisposable {
 
   /**
    * Ends the tree: end of stdin, SIGTERM, kill, each after its grace. Resolves on proof that nothing is left; rejects with
-   * `survivors` when something could not be ended. Idempotent; a second call skips what is left of the graces.
+   * `survivors` when something could not be ended. Asked again it joins the attempt under way, and shortens no grace; after
+   * an attempt that left something it kills and looks again.
    */
   stop(): Promise<void> {
-    if (this.#asked) this.#sequence.hurry();
-    this.#asked = true;
-    void this.#begin();
-    return this.empty;
+    this.#attempt ??= this.#end();
+    return this.#attempt;
   }
 
-  /** Ends the tree without the graces. */
+  /** Ends the tree without the graces, or without what is left of them. Otherwise like `stop`. */
   kill(): Promise<void> {
     this.#sequence.hurry();
-    void this.#begin();
-    return this.empty;
+    return this.stop();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await (this.#asked ? this.empty : this.stop());
-  }
-
-  /** Never rejects: `empty` carries the outcome. */
-  #begin(): Promise<void> {
-    this.#stopping ??= this.#end();
-    return this.#stopping;
+    await this.stop();
   }
 
   async #end(): Promise<void> {
-    const left = await this.#sequence.run();
+    const left = await (this.#sequenceIsOver ? this.#container.end(againBoundMs) : this.#sequence.run());
+    this.#sequenceIsOver = true;
     if (left.length > 0) {
+      this.#attempt = undefined;
       const who = left.map(({ pid, state }) => `${pid} (state ${state})`).join(", ");
-      this.#empty.reject(
-        new HoldfastError("survivors", `could not end pid ${who}; it may belong to another user or hang in the kernel`),
-      );
-      return;
+      const message = `could not end pid ${who}; it may belong to another user or hang in the kernel`;
+      const error = new HoldfastError("survivors", message);
+      this.#empty.reject(error);
+      throw error;
     }
     await this.exited;
     living.delete(this);

@@ -92,9 +92,15 @@ export class ContainedStdioTransport implements AsyncDisposable {
     });
   }
 
-  /** Ends the server's whole tree. Resolves on proof that nothing is left; the same promise each time. */
+  /**
+   * Ends the server's whole tree. Resolves on proof that nothing is left: the same promise each time, but after a failure,
+   * which is `survivors`: then it looks again.
+   */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= this.#close().catch((error: unknown) => {
+      this.#closing = undefined;
+      throw error;
+    });
     return this.#closing;
   }
 

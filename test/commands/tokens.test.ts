@@ -248,7 +248,7 @@ describe("tokens", { timeout: 90_000 }, () => {
     assert.deepEqual((await gateway.rpc("gateway.status")) !== undefined, true, "and the gateway serves on");
     writeFileSync(join(home.stateDir, "tokens/forged.json"), "{}", { mode: 0o600 });
     const { stdout } = await runCommand(home, ["tokens", "list"]);
-    assert.match(stdout, /refused: .*forged\.json is no token/);
+    assert.match(stdout, /refused: .*forged\.json is not a token/);
   });
 
   it("the first token's file is refused too when it is a link, by the gateway and by the command line", async () => {

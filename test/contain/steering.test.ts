@@ -93,7 +93,7 @@ describe("a variable of the command", { timeout: 400_000 }, () => {
       for (const way of ways.filter((each) => !each.endsWith("terminal"))) {
         const { printed, said, env, status } = start(shell, way, odd, ["/usr/bin/env", "-0"]);
         const got = printed.split("\0").filter((entry) => entry !== "" && !entry.startsWith("HOLDFAST_RUN="));
-        const given = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+        const given = Object.entries(env).map(([key, value]) => `${key}=${value}`);
         assert.deepEqual(got.toSorted(), given.toSorted(), `${way}: ${said}`);
         assert.equal(status, 0);
       }

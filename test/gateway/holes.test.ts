@@ -232,7 +232,7 @@ describe("the front door", () => {
     assert.equal((await ask("/mcp/..%2frpc", { method: "POST", body })).status, 404);
     const unknown = await ask("/mcp/nosuch", { method: "POST", body });
     assert.equal(unknown.status, 404);
-    assert.match(unknown.text, /nosuch.*not in the config.*there is: s/);
+    assert.match(unknown.text, /nosuch.*not in the config.*available servers: s/);
     const wrongMethod = await ask("/rpc", {});
     assert.deepEqual([wrongMethod.status, wrongMethod.headers.allow], [405, "POST"]);
     const put = await ask("/mcp/s", { method: "PUT", body });

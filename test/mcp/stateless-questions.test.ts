@@ -97,7 +97,7 @@ describe("a client of revision 2026-07-28 whose server wants to know something",
     await until("the other call is there", async () => (await talk.text("heard")).includes('"wait":"crowd"'), {
       boundMs,
     });
-    assert.match(await talk.text("do", given), /refused: .*nobody can be asked/);
+    assert.match(await talk.text("do", given), /refused: .*no client can be asked/);
     await talk.text("do", { go: "crowd" });
     assert.match(textIn(await other.answer), /^a:/);
     // In a scope they are one client's.

@@ -230,7 +230,7 @@ describe("the tools exec and process", { timeout: 60_000 }, () => {
 
   it("says what is wrong with what it is asked", async () => {
     assert.match(textOf(await exec({})), /command/);
-    assert.match(textOf(await exec({ command: "true", workdir: "/not/there" })), /no directory/);
+    assert.match(textOf(await exec({ command: "true", workdir: "/not/there" })), /not a directory/);
     assert.match(textOf(await act("dance")), /action/);
     assert.match(textOf(await act("poll")), /no session named/);
   });

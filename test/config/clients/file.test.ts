@@ -126,7 +126,7 @@ describe("a config file of a client", () => {
     throwsCode(() => readWhole(path("huge")), "client_config_unreadable", /68157440 bytes/);
     writeFileSync(path("latin1"), Buffer.from([0x7b, 0xe4, 0x7d]));
     throwsCode(() => readWhole(path("latin1")), "client_config_unreadable", /not UTF-8/);
-    throwsCode(() => readWhole(directory), "client_config_unreadable", /no regular file/);
+    throwsCode(() => readWhole(directory), "client_config_unreadable", /not a regular file/);
     throwsCode(() => readWhole(path("none")), "client_config_unreadable", /ENOENT/);
     symlinkSync("nowhere", path("dangling"));
     throwsCode(() => readWhole(path("dangling")), "client_config_unreadable", /ENOENT/);
