@@ -159,7 +159,7 @@ describe("holdfast exec, process, logs, ps", { timeout: 90_000 }, () => {
   it("what is wrong is said in one line, with exit code 1 or 2", async () => {
     for (const [words, code, message] of [
       [["exec", "--", "no-such-program"], 1, /no-such-program: no such program/],
-      [["exec", "--cwd", "/not/there", "--", "true"], 1, /cwd: \/not\/there is no directory/],
+      [["exec", "--cwd", "/not/there", "--", "true"], 1, /cwd: \/not\/there is not a directory/],
       [["exec", "--env", "NOVALUE", "--", "true"], 2, /NAME=VALUE/],
       [["exec", "--timeout", "soon", "--", "true"], 2, /whole number/],
       [["exec", "--host", "moon", "--", "true"], 1, /no node "moon"; `holdfast nodes list`/],

@@ -93,14 +93,14 @@ describe("the policy", () => {
   });
 
   const bad: [string, Partial<BackgroundSpec>, RegExp][] = [
-    ["a directory that is not there", { cwd: "/nowhere/at/all" }, /^cwd: \/nowhere\/at\/all is no directory/],
-    ["a relative directory", { cwd: "tmp" }, /no absolute path/],
+    ["a directory that is not there", { cwd: "/nowhere/at/all" }, /^cwd: \/nowhere\/at\/all is not a directory/],
+    ["a relative directory", { cwd: "tmp" }, /not an absolute path/],
     ["a command with a NUL", { argv: ["echo", "a\0b"] }, /NUL/],
     ["an empty command", { argv: [""] }, /empty/],
     ["10,000 columns", { kind: "pty", size: { columns: 10_000, rows: 24 } }, /1 to 1000 columns .* not 10000 × 24/],
     ["an environment of 10 MB", { env: { BIG: "x".repeat(10_000_000) } }, /env is 10000005 bytes long/],
     ["a command of 10 MB", { argv: ["echo", "x".repeat(10_000_000)] }, /command is \d+ bytes long/],
-    ["a variable that is none", { env: { "A=B": "1" } }, /no variable/],
+    ["a variable that is none", { env: { "A=B": "1" } }, /not a variable/],
     ["our own marker", { env: { HOLDFAST_RUN: "/x/y" } }, /Holdfast's own/],
   ];
   for (const [name, given, message] of bad) {

@@ -79,7 +79,7 @@ describe("a background command on a far side", { skip: needsSshd(), timeout: 120
     await refusal({ env: { PATH: place.home.directory } }, /PATH may not be set/);
     await refusal({ kind: "pty" }, /a terminal on another machine is not there/);
     await refusal({ limits: { processesMax: 3 } }, /on this machine only/);
-    await refusal({ cwd: "somewhere" }, /no absolute path/);
+    await refusal({ cwd: "somewhere" }, /not an absolute path/);
     assert.deepEqual(place.far.clients(), []);
     assert.deepEqual(await gateway.rpc("run.list", { all: true }), []);
   });
