@@ -91,6 +91,14 @@ describe("the config", () => {
     assert.equal(loadConfig(file).port, 1234);
   });
 
+  it("may begin with a byte order mark, as editors of Windows write it", () => {
+    for (const text of ['{ "port": 1234 }', '// the port\r\n{\r\n\t"port": 1234,\r\n}\r\n', '\n{ "port": 1234 }']) {
+      write(`\uFEFF${text}`);
+      assert.equal(loadConfig(file).port, 1234, JSON.stringify(text));
+    }
+    assertTells(refusal("\uFEFF"), file);
+  });
+
   it("has remote servers by their url, with headers and a bearer token from the environment", () => {
     process.env["HOLDFAST_CONFIG_TEST"] = "secret";
     try {

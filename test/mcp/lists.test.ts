@@ -178,7 +178,8 @@ describe("a server that says less of itself than it must", { timeout: 60_000 }, 
       const rpc = new Talk(`${keeper.url}/rpc`);
       const { messages } = await rpc.request("mcp.probe", { server: "far" });
       assert.deepEqual(messages[0]?.result?.["tools"], [], JSON.stringify(messages));
-      assert.equal(typeof messages[0]?.result?.["serverInfo"], "object");
+      // Neither null nor a list: `holdfast mcp probe` reads its name.
+      assert.equal(Object.prototype.toString.call(messages[0]?.result?.["serverInfo"]), "[object Object]");
       const talk = await join(keeper, "/mcp/far");
       assert.equal(await callText(talk, "plain"), "plain");
       await talk.delete();
