@@ -18,12 +18,12 @@ export const plainHelp: HelpConfiguration = {
 export function addHints(program: Command, path = ""): void {
   for (const command of program.commands) {
     const own = `${path} ${command.name()}`.trim();
-    const hint = ownHints[own] ?? `holdfast ${own} --help shows what there is`;
+    const hint = ownHints[own] ?? `see \`holdfast ${own} --help\``;
     command.showHelpAfterError(`(${hint})`);
     if (command.commands.length === 0)
       command.addHelpText(
         "after",
-        "\nBesides: --state, --config, --json, --url, --token, as `holdfast --help` has them",
+        "\nGlobal options: --state, --config, --json, --url, --token (see `holdfast --help`)",
       );
     addHints(command, own);
   }

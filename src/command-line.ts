@@ -73,7 +73,7 @@ function makeProgram(onDone: (code: number) => void): Command {
     )
     // No default and no env here: commander would print a token from the environment in --help.
     .addOption(new Option("--token <token>", "bearer token (default: HOLDFAST_TOKEN, else <state>/token)"))
-    .showHelpAfterError("(holdfast --help shows what there is)");
+    .showHelpAfterError("(see `holdfast --help`)");
   const context = (command: Command) => {
     const options = command.optsWithGlobals<GlobalOptions>();
     const token = options.token ?? process.env["HOLDFAST_TOKEN"];

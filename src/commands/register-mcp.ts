@@ -18,7 +18,7 @@ export function addMcp(program: Command, context: ContextOf, onDone: (code: numb
       const [word] = command.args;
       if (word !== undefined) {
         const known = command.commands.map((one) => one.name()).join(", ");
-        command.error(`error: unknown command 'mcp ${word}'; there is: ${known}`);
+        command.error(`error: unknown command 'mcp ${word}'; known: ${known}`);
       }
       const { mcp } = await import("./mcp.ts");
       onDone(await mcp(context(command), options));
@@ -83,6 +83,6 @@ function addLogin(servers: Command, context: ContextOf, onDone: (code: number) =
 
 function seconds(text: string): number {
   const value = Number(text);
-  if (!(value >= 1 && value <= 86_400)) throw new InvalidArgumentError("seconds are 1 to 86400.");
+  if (!(value >= 1 && value <= 86_400)) throw new InvalidArgumentError("It takes seconds, from 1 to 86400.");
   return value;
 }

@@ -73,10 +73,7 @@ function parseScopes(text: string): TokenScope[] {
   const words = text.split(",").map((word) => word.trim());
   for (const word of words)
     if (!tokenScopes.some((scope) => scope === word))
-      throw new HoldfastError(
-        "usage",
-        `--scopes: no scope ${JSON.stringify(word)}; there is: ${tokenScopes.join(", ")}`,
-      );
+      throw new HoldfastError("usage", `--scopes: no scope ${JSON.stringify(word)}; known: ${tokenScopes.join(", ")}`);
   return words as TokenScope[];
 }
 

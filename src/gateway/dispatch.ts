@@ -85,7 +85,7 @@ export class Dispatcher {
   async #perform({ method, params }: RpcCall, caller: Caller): Promise<Outcome> {
     if (!isMethod(method)) {
       const known = Object.keys(api).join(", ");
-      const message = `no method ${JSON.stringify(method.slice(0, 100))}; there is: ${known}`;
+      const message = `no method ${JSON.stringify(method.slice(0, 100))}; known: ${known}`;
       return fault(rpcCode.methodUnknown, "method_unknown", message);
     }
     const spec: MethodSpec = api[method];

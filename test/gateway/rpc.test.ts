@@ -91,7 +91,7 @@ describe("/rpc", () => {
   it("names the parameter that is wrong, and the method that is not there", async () => {
     assert.match((await call("run.list", { al: true })).error?.message ?? "", /invalid parameters: unknown key al;/);
     assert.match((await call("session.end", { id: 5 })).error?.message ?? "", /id: expected text, found a number/);
-    assert.match((await call("no.such")).error?.message ?? "", /no method "no\.such"; there is: gateway\.status, /);
+    assert.match((await call("no.such")).error?.message ?? "", /no method "no\.such"; known: gateway\.status, /);
   });
 
   it("names Holdfast's own code beside the number", async () => {

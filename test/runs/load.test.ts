@@ -134,7 +134,10 @@ describe("background runs under load", { timeout: 120_000 }, () => {
       [() => background.call("run.clear", { id: run.id }), /has not ended/],
       [() => background.call("run.start", { argv: ["true"], command: "true" }), /either command .* or argv/],
       [() => background.call("run.start", { argv: ["true"], sessionId: "nobody" }), /no session nobody/],
-      [() => background.call("run.start", { argv: ["true"], cwd: "/not/there" }), /cwd: \/not\/there is not a directory/],
+      [
+        () => background.call("run.start", { argv: ["true"], cwd: "/not/there" }),
+        /cwd: \/not\/there is not a directory/,
+      ],
       [() => background.call("run.write", { id: run.id, data: "!", encoding: "base64" }), /not base64/],
     ];
     for (const [call, message] of cases) await assert.rejects(call(), message);

@@ -127,7 +127,7 @@ export class Packages {
     if (server !== null && servers[server] === undefined)
       throw new HoldfastError(
         "server_unknown",
-        `no server named ${JSON.stringify(server)} in the config; there is: ${Object.keys(servers).join(", ") || "none"}`,
+        `no server named ${JSON.stringify(server)} in the config; known: ${Object.keys(servers).join(", ") || "none"}`,
       );
     const refreshed: Record<string, string[]> = {};
     for (const [name, config] of Object.entries(servers)) {
