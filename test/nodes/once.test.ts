@@ -112,7 +112,7 @@ describe("a node's way in", { timeout: 120_000, concurrency: 3 }, () => {
     const state = join(home.directory, "fresh");
     const wrong: [string[], number, RegExp][] = [
       [["--port", "1"], 2, /required option '--host/],
-      [["--host", "h", "--port", "0"], 2, /a port is 1 to 65535/],
+      [["--host", "h", "--port", "0"], 2, /A port is a whole number from 1 to 65535/],
       [["--host", "h", "--ask", "maybe"], 2, /off, on-miss/],
       [["--host", "h", "--fingerprint", "12"], 2, /--fingerprint is 64 hex digits/],
       [["--host", "h", "--name", "two words"], 2, /--name "two words" is not a name for a node/],
