@@ -1,5 +1,4 @@
 /** The command line as commander knows it: names, options, help. Commands are imported when they are called. */
-import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import type { CommandContext } from "./commands/context.ts";
@@ -10,6 +9,7 @@ import { addMcp } from "./commands/register-mcp.ts";
 import { addNodes } from "./commands/register-nodes.ts";
 import { addHints, plainHelp } from "./command-help.ts";
 import { addConfigCommands } from "./config-commands.ts";
+import { homeDirectory } from "./home-directory.ts";
 import { version } from "./version.ts";
 
 interface GlobalOptions {
@@ -30,7 +30,7 @@ interface GatewayFlags {
 
 /** `$XDG_STATE_HOME/holdfast`, `~/.local/state/holdfast` by default. */
 function defaultState(): string {
-  return join(process.env["XDG_STATE_HOME"] || join(homedir(), ".local", "state"), "holdfast");
+  return join(process.env["XDG_STATE_HOME"] || join(homeDirectory(), ".local", "state"), "holdfast");
 }
 
 /** A variable that is set to nothing names no directory and no file; `resolve` would make the current directory of it. */

@@ -29,9 +29,9 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { homedir } from "node:os";
 import { basename, isAbsolute, join } from "node:path";
 import { HoldfastError } from "../errors.ts";
+import { homeDirectory } from "../home-directory.ts";
 import { makeDirectory } from "../make-directory.ts";
 import { inheritDescriptor, memoryFile } from "./ffi.ts";
 import { machineCode, type ProgramName } from "./machine-code.ts";
@@ -76,7 +76,7 @@ export function programImage(arch: string, name: ProgramName): Buffer | undefine
 
 /** A private directory of this user, outside any state directory: the programs are written once and found by every host. */
 export function programDirectory(): string {
-  return join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "holdfast", "bin");
+  return join(process.env["XDG_CACHE_HOME"] || join(homeDirectory(), ".cache"), "holdfast", "bin");
 }
 
 /** Programs that no directory would take, by directory and name: descriptors that stay open as long as this process. */

@@ -78,6 +78,19 @@ describe("a home", { timeout: 300_000 }, () => {
     assert.deepEqual([stdout, stderr, status], ["held\n", "", 0]);
   });
 
+  it("that no variable and no user database knows is not needed by any command", () => {
+    if (process.getuid?.() !== 0) return;
+    const { prefix, env } = launchOn("subreaper");
+    if (prefix.length > 0) return; // a private checkout, which a stranger cannot read
+    const { XDG_CACHE_HOME: _cache, XDG_STATE_HOME: _state, HOME: _home, ...own } = process.env;
+    const stranger = { uid: 54321, gid: 54321, cwd: "/", env: { ...own, ...env }, encoding: "utf8" } as const;
+    for (const words of [["run", "--", "echo", "held"], ["wrap", "--dry-run"], ["tokens", "list"], ["--version"]]) {
+      const { stdout, stderr } = spawnSync(process.execPath, [main, ...words], { ...stranger, timeout: boundMs });
+      assert.doesNotMatch(stderr, /defect|homedir/, words.join(" "));
+      if (words[0] === "run") assert.equal(stdout, "held\n", stderr);
+    }
+  });
+
   it("on procfs is refused by a gateway that was told to keep its state there, and does not hang it", () => {
     const config = join(root, "examples/holdfast.json");
     for (const state of ["/proc/holdfast", "/proc/self/a/b/c", "/sys/holdfast", "/etc/passwd/state"]) {

@@ -1,6 +1,6 @@
 /** Where each client keeps its MCP servers: which files, and under which keys of them. */
-import { homedir } from "node:os";
 import { basename, join } from "node:path";
+import { homeDirectory } from "../../home-directory.ts";
 
 export const clientNames = ["claude", "codex", "cursor", "vscode", "copilot", "openclaw", "gemini"] as const;
 export type ClientName = (typeof clientNames)[number];
@@ -39,7 +39,7 @@ export function serversPaths(client: ClientName | undefined, file: string): Serv
 /** The files that a client would read here, those that are not there included, the user's own first. */
 export function clientFiles(client: ClientName, surroundings: Surroundings): string[] {
   const { env, directory } = surroundings;
-  const home = env["HOME"] || homedir();
+  const home = env["HOME"] || homeDirectory();
   const local = (...parts: string[]) => join(directory, ...parts);
   const settings = settingsDirectory(home, surroundings);
   const files: Record<ClientName, () => string[]> = {

@@ -1,6 +1,5 @@
 /** What may be started in the background: the config's rules, and everything about a spec that only this machine can tell. */
 import { realpathSync, statSync } from "node:fs";
-import { homedir } from "node:os";
 import { isAbsolute, sep } from "node:path";
 import { findProgram } from "../../config/program.ts";
 import type { Config } from "../../config/schema.ts";
@@ -8,6 +7,7 @@ import { baseEnvironment } from "../../contain/environment.ts";
 import { guardVariable } from "../../contain/subreaper.ts";
 import { markerVariable } from "../../contain/marker.ts";
 import { HoldfastError } from "../../errors.ts";
+import { homeDirectory } from "../../home-directory.ts";
 import { specLimits, type BackgroundSpec } from "../protocol/background.ts";
 import { PolicyMiss } from "./consent.ts";
 import { resolveFar } from "./far-policy.ts";
@@ -55,7 +55,7 @@ export function resolveSpec(spec: BackgroundSpec, rules: ExecRules, base = baseE
   // Before the lists: whoever may overrule those is not asked about this.
   checkEnvironment(spec.env, rules);
   if (spec.host !== "local") return resolveFar(spec, rules);
-  const cwd = resolveDirectory(spec.cwd ?? base["HOME"] ?? homedir(), rules);
+  const cwd = resolveDirectory(spec.cwd ?? base["HOME"] ?? homeDirectory(), rules);
   const env = { ...base, ...terminalDefaults(spec, base), ...spec.env };
   const program = programOf(command, cwd, env["PATH"] ?? "/usr/bin:/bin");
   if (rules.allowCommands === undefined) return { command, args, cwd, env, host: "local" };
