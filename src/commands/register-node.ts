@@ -19,7 +19,8 @@ export interface NodeFlags {
 
 function port(text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 65_535) throw new InvalidArgumentError("A port is a whole number from 1 to 65535.");
+  if (!Number.isInteger(value) || value < 1 || value > 65_535)
+    throw new InvalidArgumentError("A port is a whole number from 1 to 65535.");
   return value;
 }
 

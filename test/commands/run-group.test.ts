@@ -1,7 +1,8 @@
 /** `holdfast run` where it may make a cgroup: whoever of its own processes dies, one that is left strikes; and where it may not. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { text } from "node:stream/consumers";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -9,7 +10,7 @@ import { readUntil } from "../helpers/fence.ts";
 import { needsNamespace } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { settle, survivorsOf, waitForZero } from "../helpers/pids.ts";
-import { cgroupMount, launchOn, tierSkip } from "../helpers/tiers.ts";
+import { cgroupMount, giveTo, launchOn, tierSkip } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
 import { exitOf, groupsOf, main, ownBelow, wrapper, Wrapped } from "../helpers/wrapped.ts";
 
@@ -132,7 +133,10 @@ describe("holdfast run in a cgroup", { timeout: 60_000, skip: tierSkip("cgroup")
 describe("holdfast run without a cgroup", { timeout: 60_000 }, () => {
   leavesNothing();
 
-  it("works all the same for a user who may make none, and says why when it is told to have one", () => {
+  it("works all the same for a user who may make none, and says why when it is told to have one", (t) => {
+    const cache = mkdtempSync(join(tmpdir(), "holdfast-cache-"));
+    t.after(() => rmSync(cache, { recursive: true, force: true }));
+    giveTo("subreaper", cache);
     const { prefix, identity, env } = launchOn("subreaper");
     const [command = "", ...rest] = [...prefix, ...wrapper];
     const words = ["--", "sh", "-c", "tail -n 1 /proc/self/cgroup; exit 5"];
@@ -141,7 +145,7 @@ describe("holdfast run without a cgroup", { timeout: 60_000 }, () => {
         encoding: "utf8",
         cwd: "/",
         ...identity,
-        env: { ...process.env, ...env, XDG_CACHE_HOME: "/tmp/holdfast-cache-of-nobody", HOLDFAST_TIER: tier },
+        env: { ...process.env, ...env, XDG_CACHE_HOME: cache, HOLDFAST_TIER: tier },
       });
     const without = asUser("");
     assert.equal(without.status, 5, without.stderr);
