@@ -139,7 +139,7 @@ export function parseConfig(file: string, text: string): Config {
     const { line, column, message } = read.problem;
     throw new HoldfastError("config_invalid", `${file}, line ${line}, column ${column}: ${message}`);
   }
-  const parsed = configSchema.safeParse(read.value ?? {}, { error: plainIssue });
+  const parsed = configSchema.safeParse(read.value, { error: plainIssue });
   if (parsed.success) return parsed.data;
   const lines = describeIssues(parsed.error.issues).map((line) => `${file}: ${line}; see docs/config.md`);
   throw new HoldfastError("config_invalid", lines.join("\n"));

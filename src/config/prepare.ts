@@ -96,6 +96,14 @@ function checkProgram(preparation: Preparation, { host, hostFallback, ...server 
 function prepareRemote(preparation: Preparation, server: RemoteConfig): void {
   server.url = preparation.expand(server.url, "url");
   preparation.expandAll(server.headers, "headers");
+  for (const [name, value] of Object.entries(server.headers))
+    // What node:http takes for a header's value.
+    if (/[^\t\x20-\x7e\x80-\xff]/.test(value))
+      preparation.fail(
+        ["headers", name],
+        "holds a character that no header may have",
+        "write it in one line of Latin-1",
+      );
   const { protocol } = URL.parse(server.url) ?? {};
   if (preparation.problems.length === 0 && protocol !== "http:" && protocol !== "https:")
     preparation.fail(["url"], `${server.url} is not an http or https URL`, "write it in full");

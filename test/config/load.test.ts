@@ -210,6 +210,16 @@ describe("a wrong config is refused with file, key and remedy", () => {
     assertTells(refusal('{ "port": "4653" }'), "port: ", "expected a whole number", 'found "4653"');
   });
 
+  it("a file that holds something other than an object", () => {
+    for (const [text, found] of [
+      ["null", "null"],
+      ["[]", "a list"],
+      ['"{}"', "text"],
+      ["7", "a number"],
+    ] as const)
+      assertTells(refusal(text), `expected an object, found ${found}`, "docs/config.md");
+  });
+
   it("a value out of bounds", () => {
     assertTells(refusal('{ "port": 99999 }'), "port: ", "99999 is too large; the maximum is 65535");
     assertTells(
