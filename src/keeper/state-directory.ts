@@ -91,6 +91,7 @@ export function openStateDirectory(root: string): StatePaths {
     for (const directory of [root, tokens, crashes, runs, log, bin, ssh, packages, front]) {
       makeDirectory(directory);
       assertOwnDirectory(directory);
+      assertOwnLinks(directory);
     }
     if (existsSync(tls)) assertOwnDirectory(tls);
     chmodSync(root, 0o700);
@@ -134,6 +135,17 @@ function assertOwnDirectory(path: string): void {
   if (info.uid !== uid) throw new Error(`${path} leads to a directory of another user`);
   if (link.isSymbolicLink() && (info.mode & 0o022) !== 0)
     throw new Error(`${path} leads to a directory that others may write (chmod 700 it)`);
+}
+
+/** A file in it may be a link only if this user made it: what others lead elsewhere would be read, or written to, there. */
+function assertOwnLinks(directory: string): void {
+  const uid = process.getuid?.();
+  if (uid === undefined) return;
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    if (!entry.isSymbolicLink()) continue;
+    const path = join(directory, entry.name);
+    if (lstatSync(path).uid !== uid) throw new Error(`${path} is a link of another user`);
+  }
 }
 
 /** Reads a secret of ours, or makes it at first start. What is not a plain file of this user alone is refused. */

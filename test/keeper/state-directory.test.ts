@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { chmodSync, lchownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync, chownSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { openStateDirectory, readKeeperRecord, statePaths } from "../../src/keeper/state-directory.ts";
 import { Gateway } from "../helpers/gateway.ts";
@@ -84,6 +84,18 @@ describe("a link in place of the state directory or a folder of it", { skip: nee
       openStateDirectory(root);
     });
   }
+
+  it("is refused when it is another user's and stands for a file", () => {
+    for (const file of ["ledger.sqlite", "front/nodes.db", "log/holdfast.log", "runs/r1-1.out", "tokens/ci.json"]) {
+      const root = join(place, file.replace("/", "-"));
+      mkdirSync(dirname(join(root, file)), { recursive: true, mode: 0o700 });
+      link(join(place, "elsewhere"), join(root, file), nobody);
+      assert.throws(() => openStateDirectory(root), { code: "state_unusable", message: /link of another user/ });
+      rmSync(join(root, file));
+      link(join(place, "elsewhere"), join(root, file), 0);
+      openStateDirectory(root);
+    }
+  });
 
   it("is refused when a folder is another user's without any link, or no folder", () => {
     const root = join(place, "state");
