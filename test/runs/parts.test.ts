@@ -57,8 +57,10 @@ describe("the policy", () => {
   it("refuses variables that steer shells, loaders and runtimes while it names commands, in a config and on a node", () => {
     const names = "BASH_ENV ENV SHELLOPTS BASHOPTS PS4 PROMPT_COMMAND IFS CDPATH LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT";
     const more = "GLIBC_TUNABLES NODE_OPTIONS NODE_PATH PYTHONPATH PYTHONSTARTUP PERL5OPT RUBYOPT JAVA_TOOL_OPTIONS";
+    const helpers = "GIT_SSH_COMMAND GIT_EXTERNAL_DIFF GIT_CONFIG_COUNT LESSOPEN MAKEFLAGS";
+    const loaders = "DOTNET_STARTUP_HOOKS npm_config_node_options npm_config_script_shell OPENSSL_CONF OPENSSL_MODULES";
     const odd = ["BASH_FUNC_exec%%", "BASH_FUNC_ls()", "BASH_FUNC_a b%%"];
-    for (const name of [...names.split(" "), ...more.split(" "), ...odd]) {
+    for (const name of [...names.split(" "), ...more.split(" "), ...`${helpers} ${loaders}`.split(" "), ...odd]) {
       const given = { argv: ["ls"], env: { [name]: "() { /usr/bin/id; builtin exit; }" } };
       for (const section of ["exec", "node"] as const) {
         const lists = { ...rules({ allowCommands: ["ls"] }), section };

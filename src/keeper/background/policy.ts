@@ -29,8 +29,8 @@ export interface Resolved {
 }
 
 /**
- * Variables by which a program that is allowed would load or run another one: of shells, of the dynamic loader, and of
- * language runtimes. Not a whole list: a guard rail, no sandbox.
+ * Variables by which a program that is allowed would load or run another one: of shells, of the dynamic loader, of
+ * language runtimes, and of git, less, make, npm and OpenSSL. Not a whole list: a guard rail, no sandbox.
  */
 const steering = [
   /^BASH_FUNC_/, // a function for bash, in either spelling: "%%" or "()" at the end
@@ -38,6 +38,8 @@ const steering = [
   /^(?:LD_.*|GLIBC_TUNABLES|GCONV_PATH|MALLOC_CONF|DYLD_.*)$/,
   /^(?:NODE_OPTIONS|NODE_PATH|PYTHON(?:PATH|HOME|STARTUP|INSPECT|BREAKPOINT)|PERL5?(?:LIB|OPT|DB)|RUBY(?:LIB|OPT))$/,
   /^(?:JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS|CLASSPATH|LUA_(?:INIT|PATH|CPATH).*|GEM_(?:HOME|PATH)|PHPRC)$/,
+  /^(?:GIT_(?:SSH|SSH_COMMAND|PROXY_COMMAND|EXTERNAL_DIFF|ASKPASS|EXEC_PATH|CONFIG.*)|LESS(?:OPEN|CLOSE)|(?:GNU)?MAKEFLAGS)$/,
+  /^(?:npm_config_(?:node_options|script_shell)|OPENSSL_(?:CONF|ENGINES|MODULES)|DOTNET_STARTUP_HOOKS)$/i,
 ];
 
 const isOff = 'background runs are off; set "exec": {"enabled": true} in the config, then `holdfast restart --all`';
