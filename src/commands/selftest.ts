@@ -1,6 +1,7 @@
 /** `holdfast selftest`: plays attacks and the ends of owners on this machine, and prints what was held. */
 import { release } from "node:os";
 import { requirePlatform } from "../contain/probe.ts";
+import { lateReason } from "../selftest/attacks.ts";
 import { selftest as play, type SelftestOptions } from "../selftest/selftest.ts";
 import { isBroken, tierNames, type Result, type Verdict } from "../selftest/types.ts";
 import { version } from "../version.ts";
@@ -14,6 +15,9 @@ export interface SelftestCommand {
 
 /** The end of a long reason says less than its beginning. */
 const reasonLengthMax = 160;
+
+/** A reason that holds for more rows than this is printed with their number; their names would fill the screen. */
+const namedRowsMax = 6;
 
 /** Resolves with 0 when everything was held, else with 1; 130 when it was interrupted. `open`: what is tested instead, for tests. */
 export async function selftest(options: SelftestCommand, open?: SelftestOptions["open"]): Promise<number> {
@@ -81,12 +85,18 @@ function describeKind(results: readonly Result[], kind: Result["kind"], title: s
   return table([[title, ...tierNames], ...names.map((name) => [name, ...tierNames.map((tier) => cell(name, tier))])]);
 }
 
+function conclusion(results: readonly Result[], isHeld: boolean): string {
+  if (isHeld) return "Held: nothing was left that the tiers of this machine guarantee to end.";
+  const broken = results.filter(isBroken);
+  if (broken.length === 0) return "Nothing was tried: this machine can play none of the rows, for the reasons above.";
+  if (broken.every(({ reason }) => reason === lateReason))
+    return "NOT FINISHED: so far nothing was left that the tiers guarantee to end; a larger --time-limit leaves time for the other rows.";
+  return "NOT HELD: see the rows in capitals; please report them with this output.";
+}
+
 function describeAll(results: readonly Result[], isHeld: boolean, ms: number): string[] {
   const reasons = results.filter(({ reason }) => reason !== undefined);
   const byReason = Map.groupBy(reasons, ({ reason, verdict, tier }) => `${tier}, ${verdict}: ${reason}`);
-  const verdict = isHeld
-    ? "Held: nothing was left that the tiers of this machine guarantee to end."
-    : "NOT HELD: see the rows in capitals; please report them with this output.";
   return [
     `holdfast ${version}, Linux ${release()} ${process.arch}, Node.js ${process.versions.node}, ${isRoot() ? "root" : "an ordinary user"}; ${(ms / 1000).toFixed(1)} s`,
     "",
@@ -95,8 +105,9 @@ function describeAll(results: readonly Result[], isHeld: boolean, ms: number): s
     ...describeKind(results, "end", "its owner ends by"),
     "",
     ...[...byReason].map(
-      ([reason, of]) => `${reason.slice(0, reasonLengthMax)} (${of.map(({ name }) => name).join("; ")})`,
+      ([reason, of]) =>
+        `${reason.slice(0, reasonLengthMax)} (${of.length > namedRowsMax ? `${of.length} rows` : of.map(({ name }) => name).join("; ")})`,
     ),
-    verdict,
+    conclusion(results, isHeld),
   ];
 }

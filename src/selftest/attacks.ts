@@ -116,15 +116,23 @@ async function playOne(
   }
 }
 
-/** Plays every attack on one tier, one after the other: each of them is a race, and the processors are to be its own. */
-export async function playAttacks(tier: TierName, stage: Stage, open: Open = openContainment): Promise<void> {
+/**
+ * Plays every attack on one tier, one after the other: each of them is a race, and the processors are to be its own.
+ * `problem`: why the machine does not give the tier; then nothing is played.
+ */
+export async function playAttacks(
+  tier: TierName,
+  stage: Stage,
+  open: Open = openContainment,
+  problem?: string,
+): Promise<void> {
   const place = join(stage.directory, `attacks-${tier}`);
   mkdirSync(place);
   const ownerId = randomBytes(8).toString("hex");
   let containment: Containment | undefined;
-  let reason: string | undefined;
+  let reason = problem;
   try {
-    containment = open(ownerId, 1, place, tier).containment;
+    if (problem === undefined) containment = open(ownerId, 1, place, tier).containment;
   } catch (cause) {
     reason = (cause as Error).message;
   }

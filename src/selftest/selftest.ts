@@ -46,7 +46,7 @@ export async function selftest(options: SelftestOptions): Promise<Result[]> {
   try {
     for (const tier of tierNames) {
       const reason = problemOf(tier, directory, open);
-      await playAttacks(tier, stage, open);
+      await playAttacks(tier, stage, open, reason);
       if (reason === undefined) {
         await playEnds(tier, stage);
         continue;

@@ -77,7 +77,9 @@ describe("holdfast selftest", { timeout: 300_000, skip: needs("bash") }, () => {
       assert.match(stdout, /an ordinary user/);
       assert.match(stdout, /^\| a session of its own +\| not available +\| held, \d+ ms +\|$/m);
       assert.match(stdout, /^\| kill -9 of the keeper +\| not available +\| held, \d+ ms +\|$/m);
-      assert.match(stdout, /^cgroup, not available: no cgroup tier here/m);
+      const why = stdout.match(/^cgroup, not available: no cgroup tier here.*$/gm) ?? [];
+      assert.equal(why.length, 1, stdout);
+      assert.match(why.join(), / \(\d+ rows\)$/, "one reason, without a list of all the rows that it holds for");
       assert.match(stdout, /^Held: /m);
       await leftNothing();
     },
@@ -107,8 +109,24 @@ describe("holdfast selftest", { timeout: 300_000, skip: needs("bash") }, () => {
     const { status, stdout } = play([process.execPath, entry, "selftest", "--time-limit", "0"]);
     assert.equal(status, 1);
     assert.match(stdout, /^\| a session of its own .*\| FAILED/m);
-    assert.match(stdout, /subreaper, failed: not played within the time limit \(--time-limit\)/);
+    assert.match(stdout, /^subreaper, failed: not played within the time limit \(--time-limit\) \(\d+ rows\)$/m);
   });
+
+  it(
+    "asks for more time, not for a report, when nothing but time was missing",
+    { skip: !isRoot && "needs root" },
+    () => {
+      const { prefix, identity, env } = launchOn("subreaper");
+      const given = { ...identity, env };
+      for (const seconds of ["0", "1"]) {
+        const words = [...prefix, process.execPath, entry, "selftest", "--time-limit", seconds];
+        const { status, stdout } = play(words, given);
+        assert.equal(status, 1, stdout);
+        assert.match(stdout, /^NOT FINISHED: .*--time-limit/m);
+        assert.doesNotMatch(stdout, /report/);
+      }
+    },
+  );
 
   it("that is interrupted ends what it started and exits with 130", async () => {
     const child = spawn(process.execPath, [entry, ...patient], {
