@@ -148,7 +148,7 @@ type ContextOf = (command: Command) => CommandContext;
 function addClients(program: Command, context: ContextOf, onDone: (code: number) => void): void {
   program
     .command("status")
-    .description("what the gateway is, holds and went through")
+    .description("the gateway's state: containment, memory, sessions, runs, crashes")
     .action(async (_: object, command: Command) => {
       const { status } = await import("./commands/status.ts");
       onDone(await status(context(command)));
@@ -170,7 +170,7 @@ function addClients(program: Command, context: ContextOf, onDone: (code: number)
     });
   program
     .command("restart")
-    .description("replace the front")
+    .description("replace the front; sessions and their servers go on")
     .option("--all", "end every run, then start the whole gateway again", false)
     .action(async (own: { all: boolean }, command: Command) => {
       const { restart } = await import("./commands/restart.ts");
@@ -194,10 +194,12 @@ function addClients(program: Command, context: ContextOf, onDone: (code: number)
 }
 
 function addTokens(program: Command, context: ContextOf, onDone: (code: number) => void): void {
-  const tokens = program.command("tokens").description("who may call the gateway, and what; works without one, too");
+  const tokens = program
+    .command("tokens")
+    .description("who may call the gateway, and with which rights; works without a gateway");
   tokens
     .command("add")
-    .description("make a token and print it, this once")
+    .description("make a token and print it; it is shown only once")
     .argument("<name>", "small letters, digits and -")
     .option("--scopes <list>", "read, run, admin; admin includes the others", "run")
     .option("--expires <when>", "90s, 30m, 12h, 30d, or a date (default: never)")
@@ -225,9 +227,11 @@ function addTokens(program: Command, context: ContextOf, onDone: (code: number) 
 function addDoctor(program: Command, onDone: (code: number) => void): void {
   program
     .command("doctor")
-    .description("what leaks on this machine: every MCP server tree of any host, and whose it is; changes nothing")
-    .option("--port <n>", "the sockets of this local TCP port too, with the process at each end", port)
-    .option("--all", "every tree with all that was found out about it", false)
+    .description(
+      "what leaks on this machine: every MCP server tree of any host, and whose it is; changes nothing without --reap",
+    )
+    .option("--port <n>", "also show the sockets of this local TCP port, with the process at each end", port)
+    .option("--all", "show every tree with everything known about it", false)
     .option("--reap", "end the trees whose owner is proven dead, after asking", false)
     .option("--yes", "with --reap: do not ask", false)
     .action(async (own: { port?: number; all: boolean; reap: boolean; yes: boolean }, command: Command) => {
@@ -237,8 +241,10 @@ function addDoctor(program: Command, onDone: (code: number) => void): void {
     });
   program
     .command("selftest")
-    .description("play attacks and every end of an owner on this machine, and say what was held; needs no gateway")
-    .option("--time-limit <s>", "seconds for all of it; what was not played by then counts as failed", whole, 55)
+    .description(
+      "try attacks and every way an owner can end on this machine, and report what was held; needs no gateway",
+    )
+    .option("--time-limit <s>", "seconds for the whole test; what has not run by then counts as failed", whole, 55)
     .action(async (own: { timeLimit: number }, command: Command) => {
       const { selftest } = await import("./commands/selftest.ts");
       const { json = false } = command.optsWithGlobals<GlobalOptions>();
@@ -247,7 +253,7 @@ function addDoctor(program: Command, onDone: (code: number) => void): void {
 }
 
 function addSessions(program: Command, context: ContextOf, onDone: (code: number) => void): void {
-  const sessions = program.command("sessions").description("clients' stays");
+  const sessions = program.command("sessions").description("list and end the sessions of clients");
   sessions
     .command("list")
     .description("every open session")

@@ -45,7 +45,7 @@ export function openClientFiles({ file, client }: FileChoice): ClientFile[] {
     return found.filter((one, index) => found.findIndex(({ read }) => read.target === one.read.target) === index);
   throw new HoldfastError(
     "client_config_unreadable",
-    `no config of ${client ?? "a known client"} is there; looked for ${looked.map(({ path }) => path).join(", ")}; name the file instead`,
+    `found no config of ${client ?? "a known client"}; looked for ${looked.map(({ path }) => path).join(", ")}; name the file instead`,
   );
 }
 

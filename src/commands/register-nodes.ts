@@ -14,11 +14,11 @@ export function addNodes(program: Command, context: ContextOf, onDone: OnDone): 
   const load = () => import("./nodes.ts");
   nodes
     .command("list")
-    .description("every node that is known")
+    .description("every known node")
     .action(async (_: object, command: Command) => onDone(await (await load()).listNodes(context(command), "all")));
   nodes
     .command("pending")
-    .description("nodes that wait to be approved")
+    .description("nodes that wait for approval")
     .action(async (_: object, command: Command) => onDone(await (await load()).listNodes(context(command), "pending")));
   nodes
     .command("describe")
@@ -31,7 +31,7 @@ export function addNodes(program: Command, context: ContextOf, onDone: OnDone): 
     .command("approve")
     .description("let a node run things from now on")
     .argument("<node>", nodeWords)
-    .option("--name <name>", "call it so (default: as it wants)")
+    .option("--name <name>", "its name here (default: the one it asks for)")
     .action(async (node: string, own: { name?: string }, command: Command) => {
       onDone(await (await load()).approveNode(context(command), node, own.name));
     });
@@ -54,7 +54,7 @@ export function addNodes(program: Command, context: ContextOf, onDone: OnDone): 
     });
   nodes
     .command("rename")
-    .description("call a node something else")
+    .description("give a node another name")
     .argument("<node>", nodeWords)
     .argument("<name>", "letters, digits, - and _")
     .action(async (node: string, name: string, _: object, command: Command) => {
@@ -83,7 +83,7 @@ function addInviteAndRun(nodes: Command, context: ContextOf, onDone: OnDone): vo
     .option("--pty", "in a terminal", false)
     .option("--cwd <directory>", "on the node (default: the node's home directory)")
     .option("--env <name=value>", "add a variable; may be given more than once", collect, [])
-    .option("--timeout <ms>", "end it after so long", whole)
+    .option("--timeout <ms>", "end it after this time", whole)
     .action(async (node: string, argv: string[], own: RunOptions, command: Command) => {
       const { runOnNode } = await import("./nodes.ts");
       onDone(await runOnNode(context(command), node, argv, own));

@@ -18,19 +18,19 @@ export function addRuns(program: Command, context: ContextOf, onDone: OnDone): v
   addProcess(program, context, onDone);
   program
     .command("attach")
-    .description("a run's terminal on this one; C-] leaves it, and it goes on")
+    .description("show a run's terminal here; C-] detaches, and the run goes on")
     .argument("<run>", "as `process list` shows it")
-    .option("--detach-key <key>", "a key with Ctrl, as C-] (the default) or C-a")
+    .option("--detach-key <key>", "a key with Ctrl, such as C-a (default: C-])")
     .action(async (id: string, own: { detachKey?: string }, command: Command) => {
       const { attach } = await import("./attach.ts");
       onDone(await attach(context(command), id, { detachKey: own.detachKey }));
     });
   program
     .command("logs")
-    .description("what a run printed; also after its end")
+    .description("print the output of a run, also after its end")
     .argument("<run>", "as `process list --all` shows it")
     .option("-f, --follow", "wait for more until the run is over", false)
-    .option("--tail <bytes>", "only so many bytes from the end", whole)
+    .option("--tail <bytes>", "only this many bytes from the end", whole)
     .action(async (id: string, own: { follow: boolean; tail?: number }, command: Command) => {
       const { logs } = await import("./logs.ts");
       onDone(await logs(context(command), id, own));
@@ -42,26 +42,30 @@ function addExec(program: Command, context: ContextOf, onDone: OnDone): void {
     .command("exec")
     .description("run a command that the gateway holds; needs exec.enabled in the config")
     .argument("<command...>", "program and arguments, after --")
-    .option("--background", "print the run's id and leave", false)
+    .option("--background", "print the run's id and return at once", false)
     .option("--pty", "in a terminal", false)
-    .option("--scope <key>", "a name of yours for it")
+    .option("--scope <key>", "a name that you choose for the run")
     .option("--replace", "first end what runs under the same scope", false)
-    .option("--timeout <ms>", "end it after so long", whole)
-    .option("--no-output-timeout <ms>", "end it when it is silent for so long; 0 = never", whole)
-    .option("--max-lifetime <ms>", "end it, and what it left behind, after so long", whole)
-    .addOption(new Option("--on-front-loss <what>", "when the front dies").choices(["keep", "kill"]).default("keep"))
-    .option("--keep <ms>", "how long it lives on without any front", whole)
+    .option("--timeout <ms>", "end it after this time", whole)
+    .option("--no-output-timeout <ms>", "end it when it prints nothing for this time; 0 = never", whole)
+    .option("--max-lifetime <ms>", "end it and everything it left behind after this time", whole)
     .addOption(
-      new Option("--descendants <what>", "what the command leaves behind")
+      new Option("--on-front-loss <what>", "what happens to it when the front dies")
+        .choices(["keep", "kill"])
+        .default("keep"),
+    )
+    .option("--keep <ms>", "how long it goes on without a front", whole)
+    .addOption(
+      new Option("--descendants <what>", "what happens to processes that the command leaves behind")
         .choices(["reap", "keep-until-scope-ends"])
         .default("reap"),
     )
     .option("--host <name>", "where to run it: a node, or ssh:user@host if exec.allowHosts names it", "local")
-    .option("--cwd <directory>", "default: where you are")
+    .option("--cwd <directory>", "working directory (default: the current one)")
     .option("--env <name=value>", "add a variable; may be given more than once", collect, [])
-    .option("--session <id>", "it ends with this session")
-    .option("--limit-pids <n>", "end it when it has more processes", whole)
-    .option("--limit-memory <bytes>", "end it when it holds more memory", whole)
+    .option("--session <id>", "end it with this session")
+    .option("--limit-pids <n>", "end it when it has more processes than this", whole)
+    .option("--limit-memory <bytes>", "end it when it uses more memory than this", whole)
     .action(async (argv: string[], own: ExecOptions, command: Command) => {
       const { exec } = await import("./exec.ts");
       onDone(await exec(context(command), argv, own));
@@ -69,11 +73,11 @@ function addExec(program: Command, context: ContextOf, onDone: OnDone): void {
 }
 
 function addProcess(program: Command, context: ContextOf, onDone: OnDone): void {
-  const group = program.command("process").description("background runs");
+  const group = program.command("process").description("list, read, control and end background runs");
   group
     .command("list")
-    .description("those that live")
-    .option("--all", "ended ones too", false)
+    .description("background runs that have not ended")
+    .option("--all", "ended runs too", false)
     .action(async (own: ProcessOptions, command: Command) => {
       const { processList } = await import("./process.ts");
       onDone(await processList(context(command), own));
@@ -93,11 +97,11 @@ function addProcess(program: Command, context: ContextOf, onDone: OnDone): void 
     });
   };
   add("poll", "its state and its output as text")
-    .option("--offset <n>", "from this byte on; negative: so many before the end", offset)
-    .option("--wait <ms>", "wait so long for more", whole)
+    .option("--offset <n>", "from this byte on; negative: this many before the end", offset)
+    .option("--wait <ms>", "wait this long for more", whole)
     .option("--screen", "what its terminal shows");
   add("log", "its output, at most --limit bytes of it")
-    .option("--offset <n>", "from this byte on; negative: so many before the end", offset)
+    .option("--offset <n>", "from this byte on; negative: this many before the end", offset)
     .option("--limit <bytes>", "default: 65536", whole);
   add("write", "send text to it", "[text...]")
     .option("--hex", "the text is pairs of hex digits")
@@ -110,5 +114,5 @@ function addProcess(program: Command, context: ContextOf, onDone: OnDone): void 
   add("kill", "end it; done when nothing of it is left").option("--now", "without the graces");
   add("clear", "forget it; it must have ended");
   add("remove", "end it if it lives, and forget it");
-  add("wait", "until nothing of it is left").option("--wait <ms>", "at most so long", whole);
+  add("wait", "until nothing of it is left").option("--wait <ms>", "at most this long", whole);
 }
