@@ -1,6 +1,7 @@
 /** `holdfast exec -- COMMAND…`: a command that the gateway holds: its tree cannot outlive it unnoticed, its output is kept. */
 import { constants } from "node:os";
 import { GatewayClient } from "../client/rpc.ts";
+import { areReadable } from "../contain/caller.ts";
 import { HoldfastError } from "../errors.ts";
 import type { ParamsOf } from "../gateway/api/index.ts";
 import type { RunView } from "../keeper/protocol/messages.ts";
@@ -41,6 +42,7 @@ export interface ExecOptions {
 }
 
 export async function exec(context: CommandContext, argv: string[], options: ExecOptions): Promise<number> {
+  refuseUnreadable([...argv, ...options.env, options.cwd ?? "", options.scope ?? ""]);
   const client = new GatewayClient(context);
   const collected = options.collect === true ? new Collected() : undefined;
   const isTerminal = options.pty && process.stdin.isTTY && process.stdout.isTTY && collected === undefined;
@@ -67,6 +69,16 @@ export async function exec(context: CommandContext, argv: string[], options: Exe
   if (!["exited", "signaled"].includes(ended.endReason ?? "exited"))
     process.stderr.write(`holdfast: run ${ended.id} ${describeEnd(ended)}\n`);
   return exitCodeOf(ended);
+}
+
+/** A gateway is told in JSON, which has text only: other bytes would reach the command as U+FFFD. */
+export function refuseUnreadable(words: string[]): void {
+  if (areReadable(words)) return;
+  const remedy = "put it into a file or a script; `holdfast run` passes all bytes on";
+  throw new HoldfastError(
+    "usage",
+    `the command holds bytes that are not UTF-8 text, which a gateway cannot be told; ${remedy}`,
+  );
 }
 
 /** A script gets the id on stdout and nothing else. */

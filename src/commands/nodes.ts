@@ -5,7 +5,7 @@ import { HoldfastError } from "../errors.ts";
 import type { ResultOf } from "../gateway/api/index.ts";
 import type { CommandContext } from "./context.ts";
 import { describeBackground } from "./describe-run.ts";
-import { exec, type ExecOptions } from "./exec.ts";
+import { exec, refuseUnreadable, type ExecOptions } from "./exec.ts";
 import { bePresent } from "./presence.ts";
 import { count, duration, printJson, printLines, time } from "./print.ts";
 import { parseExpiry } from "./tokens.ts";
@@ -89,6 +89,7 @@ export async function runOnNode(
   argv: string[],
   options: RunOptions,
 ): Promise<number> {
+  refuseUnreadable([...argv, ...options.env, options.cwd ?? ""]);
   await using caller = await bePresent(context, "holdfast nodes run");
   const own = { host: node, session: caller.id, caller: caller.id, interrupt: "end", collect: context.json } as const;
   return await exec(context, argv, { ...plain, ...options, ...own });

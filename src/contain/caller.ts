@@ -1,4 +1,5 @@
 /** What this process was given by its caller, as the bytes it was: Node shows what is not UTF-8 as U+FFFD. */
+import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 
@@ -17,6 +18,16 @@ function pieces(path: string): Buffer[] {
 /** The last `count` arguments of this process. */
 export function ownArguments(count: number): Buffer[] {
   return count === 0 ? [] : pieces("/proc/self/cmdline").slice(-count);
+}
+
+/** Whether these arguments of this process are what it was given: Node shows U+FFFD for bytes that are not UTF-8. */
+export function areReadable(words: string[]): boolean {
+  if (!words.some((word) => word.includes("\uFFFD"))) return true;
+  try {
+    return isUtf8(readFileSync("/proc/self/cmdline"));
+  } catch {
+    return true; // no procfs: nobody can tell
+  }
 }
 
 /** What Node shows for bytes that are not UTF-8; how many of them differs between its decoders. */
