@@ -67,7 +67,12 @@ function isOnPath(program: string): boolean {
 function whyNot({ only, isRoots, programs = [] }: Attack, tier: TierName): string | undefined {
   if (only !== undefined && only !== tier) return `only on the ${only} tier`;
   if (isRoots === true && process.getuid?.() !== 0) return "needs root";
-  const missing = ["bash", ...programs].filter((program) => !isOnPath(program));
+  return missingOnPath(["bash", ...programs]);
+}
+
+/** Names the programs that are not on PATH; undefined when all are. */
+export function missingOnPath(programs: readonly string[]): string | undefined {
+  const missing = programs.filter((program) => !isOnPath(program));
   return missing.length === 0 ? undefined : `no ${missing.join(", ")} on PATH`;
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { openContainment } from "../contain/probe.ts";
-import { playAttacks, type Open } from "./attacks.ts";
+import { missingOnPath, playAttacks, type Open } from "./attacks.ts";
 import { endTitles, playEnds } from "./ends.ts";
 import { tierNames, type Result, type Stage, type TierName } from "./types.ts";
 
@@ -18,6 +18,9 @@ export interface SelftestOptions {
   /** The containment under test. */
   open?: Open;
 }
+
+/** What server.sh calls. */
+const serverPrograms = ["sh", "setsid", "nohup", "env", "grep", "sleep"];
 
 /** Why the machine does not give the tier; undefined where it does. */
 function problemOf(tier: TierName, directory: string, open: Open): string | undefined {
@@ -47,13 +50,14 @@ export async function selftest(options: SelftestOptions): Promise<Result[]> {
     for (const tier of tierNames) {
       const reason = problemOf(tier, directory, open);
       await playAttacks(tier, stage, open, reason);
-      if (reason === undefined) {
+      const endsReason = reason ?? missingOnPath(serverPrograms);
+      if (endsReason === undefined) {
         await playEnds(tier, stage);
         continue;
       }
       const nothing = { processes: 0, left: [], ms: 0 };
       for (const name of endTitles)
-        stage.onResult({ kind: "end", name, tier, ...nothing, verdict: "not available", reason });
+        stage.onResult({ kind: "end", name, tier, ...nothing, verdict: "not available", reason: endsReason });
     }
     return results;
   } finally {

@@ -128,6 +128,15 @@ describe("holdfast selftest", { timeout: 300_000, skip: needs("bash") }, () => {
     },
   );
 
+  it("names the programs that it misses, and takes none of what needs them for a failure", () => {
+    const { status, stdout, stderr } = play([process.execPath, entry, ...patient], { env: { PATH: place } });
+    assert.equal(status, 1, stderr);
+    assert.match(stdout, /not available: no bash on PATH/);
+    assert.match(stdout, /not available: no sh, setsid, nohup, env, grep, sleep on PATH/);
+    assert.match(stdout, /^Nothing was tried: /m);
+    assert.doesNotMatch(stdout, /FAILED/);
+  });
+
   it("that is interrupted ends what it started and exits with 130", async () => {
     const child = spawn(process.execPath, [entry, ...patient], {
       cwd: "/",
