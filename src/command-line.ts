@@ -244,7 +244,7 @@ function addDoctor(program: Command, onDone: (code: number) => void): void {
     .description(
       "try attacks and every way an owner can end on this machine, and report what was held; needs no gateway",
     )
-    .option("--time-limit <s>", "seconds for the whole test; what has not run by then counts as failed", whole, 55)
+    .option("--time-limit <s>", "seconds for the whole test; what has not run by then counts as failed", whole, 120)
     .action(async (own: { timeLimit: number }, command: Command) => {
       const { selftest } = await import("./commands/selftest.ts");
       const { json = false } = command.optsWithGlobals<GlobalOptions>();
