@@ -3,7 +3,16 @@
  * it starts; the shells stay outside. It adds to their walking what walking cannot give: one stroke that ends everything,
  * whoever of the shells is left to strike, and the kernel's own word for empty.
  */
-import { accessSync, constants, mkdirSync, readFileSync, readdirSync, readlinkSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  rmdirSync,
+  statSync,
+} from "node:fs";
 import { join } from "node:path";
 import { ownCgroupDirectory } from "./cgroup-mount.ts";
 import { killCgroup, removeCgroup } from "./cgroup-tree.ts";
@@ -23,15 +32,30 @@ function nameOf(pid: number): string {
   return `${prefix}${pid}.${readProcess(pid)?.startTime ?? 0}.${pidNamespace()}`;
 }
 
-/** Takes down what runs left whose every process was killed in the same instant; says nothing of other namespaces' runs. */
+/** An empty leaf of another pid namespace is somebody's who is about to be born in it, or it is left over: then it stays. */
+const strangersMs = 600_000;
+
+/** Removes it if it has been empty for long: all of a container may be killed in one instant, and nobody is left in there. */
+function removeStrangers(leaf: string): void {
+  const made = statSync(leaf, { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
+  if (Date.now() - made < strangersMs) return;
+  try {
+    rmdirSync(leaf);
+  } catch {
+    // Somebody lives in it.
+  }
+}
+
+/** Takes down what runs left whose every process was killed in the same instant; ends nothing of other namespaces' runs. */
 function sweepDeadRuns(directory: string): void {
   const namespace = pidNamespace();
   for (const name of readdirSync(directory)) {
     if (!name.startsWith(prefix)) continue;
     const [pid = "", startTime, where] = name.slice(prefix.length).split(".");
     const owner = readProcess(Number(pid));
-    if (where !== namespace || (isAlive(owner) && owner.startTime === startTime)) continue;
     const leaf = join(directory, name);
+    if (where !== namespace) removeStrangers(leaf);
+    if (where !== namespace || (isAlive(owner) && owner.startTime === startTime)) continue;
     killCgroup(leaf);
     removeCgroup(leaf); // what is dying still stays for the next sweep
   }

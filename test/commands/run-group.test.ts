@@ -1,7 +1,16 @@
 /** `holdfast run` where it may make a cgroup: whoever of its own processes dies, one that is left strikes; and where it may not. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { text } from "node:stream/consumers";
 import { join } from "node:path";
@@ -127,6 +136,16 @@ describe("holdfast run in a cgroup", { timeout: 60_000, skip: tierSkip("cgroup")
     assert.equal(survivorsOf(wrapped.pidFile).length, living);
     child.kill("SIGKILL");
     await waitForZero(wrapped.pidFile, boundMs);
+  });
+
+  it("takes down what another pid namespace left long ago, and leaves what one just made", async () => {
+    await using wrapped = new Wrapped("cgroup");
+    const [old = "", fresh = ""] = ["2.1.1", "3.1.1"].map((name) => join(place, `holdfast-run-${name}`));
+    for (const leaf of [old, fresh]) mkdirSync(leaf);
+    utimesSync(old, 0, Date.now() / 1000 - 3600);
+    assert.equal(await exitOf(wrapped.run(["true"])), 0);
+    assert.deepEqual([existsSync(old), existsSync(fresh)], [false, true]);
+    rmdirSync(fresh);
   });
 });
 
