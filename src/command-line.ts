@@ -9,6 +9,7 @@ import { addMcp } from "./commands/register-mcp.ts";
 import { addNodes } from "./commands/register-nodes.ts";
 import { addHints, plainHelp } from "./command-help.ts";
 import { addConfigCommands } from "./config-commands.ts";
+import { HoldfastError } from "./errors.ts";
 import { homeDirectory } from "./home-directory.ts";
 import { version } from "./version.ts";
 
@@ -190,7 +191,18 @@ function addClients(program: Command, context: ContextOf, onDone: (code: number)
   addDoctor(program, onDone);
   addMcp(program, context, onDone);
   // Taken by main.ts before this parser; here for --help only.
-  program.command("run").description("run a command whose tree cannot outlive its caller: holdfast run -- COMMAND…");
+  program
+    .command("run")
+    .description("run a command whose tree cannot outlive its caller: holdfast run -- COMMAND…")
+    .argument("[words...]")
+    .allowUnknownOption()
+    .action(() => {
+      // main.ts takes every other `run`, so a global option stands before this one.
+      throw new HoldfastError(
+        "usage",
+        "run takes no global options: holdfast run [OPTION]... -- COMMAND [ARGUMENT]...",
+      );
+    });
 }
 
 function addTokens(program: Command, context: ContextOf, onDone: (code: number) => void): void {

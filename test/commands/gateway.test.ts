@@ -101,6 +101,8 @@ describe(
         ["completion", "tcsh"],
         ["tokens", "add", "x", "--scopes", "nonsense"],
         ["run", "--nonsense"],
+        ["--json", "run", "--", "true"],
+        ["--state", "/nowhere", "run", "--", "sh", "-c", "exit 0"],
       ];
       for (const words of mistakes) {
         assert.equal((await runCommand(home, words)).code, 2, words.join(" "));

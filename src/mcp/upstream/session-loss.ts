@@ -1,4 +1,4 @@
-/** How a remote server says that it has forgotten our session: by 404 as the protocol has it, or in words of its own. */
+/** How a remote server says that it has forgotten our session: by 404 as the protocol has it, by 410, or in words of its own. */
 import type { Envelope } from "../envelope.ts";
 import type { RemoteSession } from "./remote-session.ts";
 
@@ -16,7 +16,7 @@ const saysSoAlone =
 
 /** Whether a refusal with this status and these words is about our session. One without an id shows by its version that it had begun. */
 export function refusesSession({ id, version }: RemoteSession, status: number | undefined, words: string): boolean {
-  if (status === 404 && id !== undefined) return true;
+  if ((status === 404 || status === 410) && id !== undefined) return true;
   return (id ?? version) !== undefined && statuses.has(status ?? 0) && saysSo.test(words);
 }
 

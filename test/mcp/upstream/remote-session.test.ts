@@ -101,6 +101,7 @@ describe("a remote server that has forgotten our session", { timeout: 60_000 }, 
     "400 and the words of the SDK": ({ reply }) =>
       reply(400, "application/json", error(-32_000, "Bad Request: No valid session ID provided")),
     "404 and nothing else": ({ reply }) => reply(404, "text/plain", ""),
+    "410 and nothing else": ({ reply }) => reply(410, "text/plain", "Gone"),
     "400 and plain words": ({ reply }) => reply(400, "text/plain", "Invalid or expired session"),
     "400: not initialized": ({ reply }) =>
       reply(400, "application/json", error(-32_000, "Bad Request: Server not initialized")),
