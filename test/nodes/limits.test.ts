@@ -65,8 +65,8 @@ describe("the person at a node's terminal", () => {
   });
 
   it("sees which variables there are, and not their values", async () => {
-    const { asked } = await ask({ env: { GIT_SSH: "secret" } }, { allowCommands: [] });
-    assert.match(asked.join(""), /with the variables GIT_SSH\n/);
+    const { asked } = await ask({ env: { API_KEY: "secret" } }, { allowCommands: [] });
+    assert.match(asked.join(""), /with the variables API_KEY\n/);
     assert.doesNotMatch(asked.join(""), /secret/);
   });
 
