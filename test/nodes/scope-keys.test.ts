@@ -5,6 +5,7 @@ import type { RunView } from "../../src/keeper/protocol/messages.ts";
 import { Background } from "../helpers/background.ts";
 import type { Gateway } from "../helpers/gateway.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { needsSshd } from "../helpers/needs.ts";
 import { Place } from "../ssh/place.ts";
 import { NodeProcess } from "./helpers/node-process.ts";
 
@@ -12,7 +13,7 @@ leavesNothing();
 
 const rounds = 2;
 
-describe("a scope key of a gateway with a node and an ssh host", { timeout: 240_000 }, () => {
+describe("a scope key of a gateway with a node and an ssh host", { timeout: 240_000, skip: needsSshd() }, () => {
   let place: Place;
   let gateway: Gateway;
   let runs: Background;

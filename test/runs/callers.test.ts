@@ -9,6 +9,7 @@ import { Gateway, mainFile, spawnOnTier } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive } from "../helpers/pids.ts";
+import { needsSshd } from "../helpers/needs.ts";
 import { bestTier } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
 import { NodeProcess } from "../nodes/helpers/node-process.ts";
@@ -79,7 +80,7 @@ describe("a caller that is killed", { timeout: 240_000 }, () => {
     });
   }
 
-  it("takes a command over ssh with it", async () => {
+  it("takes a command over ssh with it", { skip: needsSshd() }, async () => {
     await using place = await Place.make();
     const gateway = await place.serve({}, { exec: { enabled: true, allowHosts: ["ssh:far"] } });
     const child = call(place.home, ["exec", "--host", "ssh:far", "--", "sh", "-c", polite]);
