@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { isUnheard, unheardInodes } from "../../src/gateway/connections/unheard.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { until } from "../helpers/until.ts";
 
 leavesNothing();
 
@@ -20,11 +21,20 @@ describe("a client that acknowledges nothing", () => {
     const [first, second] = [net.connect(port, "127.0.0.1"), net.connect(port, "127.0.0.1")];
     await Promise.all([once(first, "connect"), once(second, "connect")]);
     try {
-      // The machine's own table, in which the first of the two has been sent the same six times, and the second five.
-      const lines = readFileSync("/proc/net/tcp", "latin1").split("\n");
-      const resent = ({ localPort = 0 }: net.Socket, times: string) => {
+      // The machine's own table, in which the first of the two has been sent the same six times, and the second five. It is
+      // not read in one instant: where other sockets come and go, a line can be missing from one look.
+      let lines: string[] = [];
+      const lineOf = ({ localPort = 0 }: net.Socket) => {
         const end = `:${localPort.toString(16).toUpperCase().padStart(4, "0")}`;
-        const at = lines.findIndex((line) => line.trim().split(/\s+/)[1]?.endsWith(end) === true);
+        return lines.findIndex((line) => line.trim().split(/\s+/)[1]?.endsWith(end) === true);
+      };
+      const look = () => {
+        lines = readFileSync("/proc/net/tcp", "latin1").split("\n");
+        return lineOf(first) >= 0 && lineOf(second) >= 0;
+      };
+      await until("both are in the table", look, { boundMs: 5000 });
+      const resent = (socket: net.Socket, times: string) => {
+        const at = lineOf(socket);
         lines[at] = lines[at]!.trim().split(/\s+/).with(6, times).join(" ");
       };
       resent(first, "00000006");
