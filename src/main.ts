@@ -9,14 +9,14 @@ if (problem !== undefined) {
   );
   process.exit(1);
 }
-const { reportFailure } = await import("./report.ts");
+const { reportFailure } = await import("./cli/report.ts");
 try {
   if (process.argv[2] === "run") {
     // Not through the option parser: a wrapper around every server of every client must start fast.
-    const { run } = await import("./commands/run.ts");
+    const { run } = await import("./cli/run.ts");
     process.exitCode = run(process.argv.slice(3));
   } else {
-    const { runCommandLine } = await import("./command-line.ts");
+    const { runCommandLine } = await import("./cli/command-line.ts");
     process.exitCode = await runCommandLine(process.argv);
   }
 } catch (thrown) {

@@ -6,7 +6,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { examine, type Report } from "../../src/doctor/examine.ts";
-import { describeReport } from "../../src/commands/doctor-report.ts";
+import { describeReport } from "../../src/cli/doctor-report.ts";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";

@@ -89,7 +89,7 @@ describe("holdfast selftest", { timeout: 300_000, skip: needs("bash") }, () => {
     // A containment that starts what it is told to, and takes it for ended without ending it.
     const rigged = `
       import { openContainment } from ${JSON.stringify(join(root, "src/contain/probe.ts"))};
-      import { selftest } from ${JSON.stringify(join(root, "src/commands/selftest.ts"))};
+      import { selftest } from ${JSON.stringify(join(root, "src/cli/selftest.ts"))};
       const open = (...args) => {
         const probed = openContainment(args[0], args[1], args[2], "subreaper");
         const { containment } = probed;

@@ -24,7 +24,7 @@ const longFiles: Record<string, string> = {};
 
 /** Which rooms a room may import from: all of them stand below it. Every room may import itself and the loose files of src/. */
 const below: Record<string, string[]> = {
-  commands: [
+  cli: [
     "client",
     "config",
     "contain",
@@ -56,13 +56,13 @@ const below: Record<string, string[]> = {
 };
 
 /** Imports that are for the shape of an answer only, and must not load what makes it. */
-const typesOnly = new Set(["client gateway", "client sessions", "commands gateway", "commands sessions"]);
+const typesOnly = new Set(["client gateway", "client sessions", "cli gateway", "cli sessions"]);
 
 /** Loose files of src/ that are doors into the house: nobody imports them but who is named. */
 const doors: Record<string, string[]> = {
   "src/main.ts": [],
   "src/index.ts": [],
-  "src/command-line.ts": ["src/main.ts"],
+  "src/cli/command-line.ts": ["src/main.ts"],
 };
 
 const frontRooms = new Set([
@@ -142,9 +142,9 @@ const importRules: Rule[] = [
     samples: [
       { path: "src/mcp/a.ts", text: 'import { Ledger } from "../keeper/ledger.ts";\n' },
       { path: "src/contain/a.ts", text: 'import {\n  Run,\n  type RunParts,\n} from "../keeper/run.ts";\n' },
-      { path: "src/keeper/a.ts", text: 'const { run } = await import("../commands/run.ts");\n' },
+      { path: "src/keeper/a.ts", text: 'const { run } = await import("../cli/run.ts");\n' },
       { path: "src/client/a.ts", text: 'import { HttpFace } from "../gateway/server.ts";\n' },
-      { path: "src/keeper/a.ts", text: 'import { runCommandLine } from "../command-line.ts";\n' },
+      { path: "src/keeper/a.ts", text: 'import { runCommandLine } from "../cli/command-line.ts";\n' },
     ],
   },
   {
@@ -165,7 +165,7 @@ const importRules: Rule[] = [
     name: "only contain and keeper start processes",
     applies: (path) => inSource(path) && !startingRooms.has(roomOf(path)),
     breaches: ({ text }) => matches(text, /"(node:)?child_process"/g, "imports node:child_process"),
-    samples: [{ path: "src/commands/a.ts", text: 'import { spawn } from "node:child_process";\n' }],
+    samples: [{ path: "src/cli/a.ts", text: 'import { spawn } from "node:child_process";\n' }],
   },
   {
     name: "nothing is loaded before the version check",
@@ -179,7 +179,7 @@ const importRules: Rule[] = [
     ],
     samples: [
       { path: "src/main.ts", text: 'import { join } from "node:path";\nprocess.exit(1);\n' },
-      { path: "src/main.ts", text: 'await import("./report.ts");\nprocess.exit(1);\n' },
+      { path: "src/main.ts", text: 'await import("./cli/report.ts");\nprocess.exit(1);\n' },
       { path: "src/require-node.ts", text: 'import { HoldfastError } from "./errors.ts";\n' },
       { path: "src/node-version.ts", text: 'import "./node-version.ts";\n' },
     ],

@@ -1,6 +1,6 @@
 /** What a person sees of an error: one line and what to do; a stack only for a defect of ours. */
-import { HoldfastError } from "./errors.ts";
-import { plainText } from "./plain-text.ts";
+import { HoldfastError } from "../errors.ts";
+import { plainText } from "../plain-text.ts";
 
 /** Writes the message to stderr and returns the exit code: 2 for wrong usage, else 1. */
 export function reportFailure(thrown: unknown): 1 | 2 {

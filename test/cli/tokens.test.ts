@@ -13,7 +13,7 @@ import {
 import http from "node:http";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { addTokenCommand, revokeTokenCommand } from "../../src/commands/tokens.ts";
+import { addTokenCommand, revokeTokenCommand } from "../../src/cli/tokens.ts";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { exchange, open } from "../helpers/http.ts";

@@ -1,17 +1,17 @@
 /** The command line as commander knows it: names, options, help. Commands are imported when they are called. */
 import { join, resolve } from "node:path";
 import { Command, CommanderError, Option } from "commander";
-import type { CommandContext } from "./commands/context.ts";
-import { addRuns } from "./commands/register-runs.ts";
-import { port, whole } from "./commands/option-values.ts";
-import { addNode } from "./commands/register-node.ts";
-import { addMcp } from "./commands/register-mcp.ts";
-import { addNodes } from "./commands/register-nodes.ts";
-import { addHints, plainHelp } from "./command-help.ts";
-import { addConfigCommands } from "./config-commands.ts";
-import { HoldfastError } from "./errors.ts";
-import { homeDirectory } from "./home-directory.ts";
-import { version } from "./version.ts";
+import type { CommandContext } from "./context.ts";
+import { addRuns } from "./register-runs.ts";
+import { port, whole } from "./option-values.ts";
+import { addNode } from "./register-node.ts";
+import { addMcp } from "./register-mcp.ts";
+import { addNodes } from "./register-nodes.ts";
+import { addHints, plainHelp } from "./help.ts";
+import { addConfigCommands } from "./register-clients.ts";
+import { HoldfastError } from "../errors.ts";
+import { homeDirectory } from "../home-directory.ts";
+import { version } from "../version.ts";
 
 interface GlobalOptions {
   state: string;
@@ -88,7 +88,7 @@ function makeProgram(onDone: (code: number) => void): Command {
   addGateway(program, onDone);
   addNode(program, async (own, command) => {
     becomeKeeper();
-    const { node } = await import("./commands/node.ts");
+    const { node } = await import("./node.ts");
     const { state: given, config, json = false } = command.optsWithGlobals<GlobalOptions>();
     // A node that has no state directory of its own named must not take the gateway's of this machine.
     const isDefault = command.parent?.parent?.getOptionValueSource("state") === "default";
@@ -112,7 +112,7 @@ function addGateway(program: Command, onDone: (code: number) => void): void {
     .option("--strict", "refuse a config in which a server is unavailable (missing program, directory, variable)")
     .action(async (own: GatewayFlags, command: Command) => {
       becomeKeeper();
-      const { gateway, findConfig } = await import("./commands/gateway.ts");
+      const { gateway, findConfig } = await import("./gateway.ts");
       const options = command.optsWithGlobals<GlobalOptions>();
       const state = resolve(options.state);
       onDone(
@@ -151,7 +151,7 @@ function addClients(program: Command, context: ContextOf, onDone: (code: number)
     .command("status")
     .description("the gateway's state: containment, memory, sessions, runs, crashes")
     .action(async (_: object, command: Command) => {
-      const { status } = await import("./commands/status.ts");
+      const { status } = await import("./status.ts");
       onDone(await status(context(command)));
     });
   program
@@ -159,14 +159,14 @@ function addClients(program: Command, context: ContextOf, onDone: (code: number)
     .description("the ownership tree: session, run, processes")
     .option("--all", "ended runs too", false)
     .action(async (own: { all: boolean }, command: Command) => {
-      const { ps } = await import("./commands/ps.ts");
+      const { ps } = await import("./ps.ts");
       onDone(await ps(context(command), own));
     });
   program
     .command("stop")
     .description("end the gateway in order and wait until it is gone; works without a front")
     .action(async (_: object, command: Command) => {
-      const { stop } = await import("./commands/stop.ts");
+      const { stop } = await import("./stop.ts");
       onDone(await stop(context(command)));
     });
   program
@@ -174,14 +174,14 @@ function addClients(program: Command, context: ContextOf, onDone: (code: number)
     .description("replace the front; sessions and their servers go on")
     .option("--all", "end every run, then start the whole gateway again", false)
     .action(async (own: { all: boolean }, command: Command) => {
-      const { restart } = await import("./commands/restart.ts");
+      const { restart } = await import("./restart.ts");
       onDone(await restart(context(command), own));
     });
   program
     .command("crashes")
     .description("what died, when and why; works without a gateway")
     .action(async (_: object, command: Command) => {
-      const { crashes } = await import("./commands/crashes.ts");
+      const { crashes } = await import("./crashes.ts");
       onDone(await crashes(context(command)));
     });
   addSessions(program, context, onDone);
@@ -216,14 +216,14 @@ function addTokens(program: Command, context: ContextOf, onDone: (code: number) 
     .option("--scopes <list>", "read, run, admin; admin includes the others", "run")
     .option("--expires <when>", "90s, 30m, 12h, 30d, or a date (default: never)")
     .action(async (name: string, own: { scopes: string; expires?: string }, command: Command) => {
-      const { addTokenCommand } = await import("./commands/tokens.ts");
+      const { addTokenCommand } = await import("./tokens.ts");
       onDone(await addTokenCommand(context(command), name, own));
     });
   tokens
     .command("list")
     .description("every token, without its secret")
     .action(async (_: object, command: Command) => {
-      const { listTokens } = await import("./commands/tokens.ts");
+      const { listTokens } = await import("./tokens.ts");
       onDone(await listTokens(context(command)));
     });
   tokens
@@ -231,7 +231,7 @@ function addTokens(program: Command, context: ContextOf, onDone: (code: number) 
     .description("end a token; its connections are closed at once")
     .argument("<name>", "as `tokens list` shows it")
     .action(async (name: string, _: object, command: Command) => {
-      const { revokeTokenCommand } = await import("./commands/tokens.ts");
+      const { revokeTokenCommand } = await import("./tokens.ts");
       onDone(await revokeTokenCommand(context(command), name));
     });
 }
@@ -247,7 +247,7 @@ function addDoctor(program: Command, onDone: (code: number) => void): void {
     .option("--reap", "end the trees whose owner is proven dead, after asking", false)
     .option("--yes", "with --reap: do not ask", false)
     .action(async (own: { port?: number; all: boolean; reap: boolean; yes: boolean }, command: Command) => {
-      const { doctor } = await import("./commands/doctor.ts");
+      const { doctor } = await import("./doctor.ts");
       const { state, json = false } = command.optsWithGlobals<GlobalOptions>();
       onDone(await doctor({ ...own, state: resolve(state), json }));
     });
@@ -258,7 +258,7 @@ function addDoctor(program: Command, onDone: (code: number) => void): void {
     )
     .option("--time-limit <s>", "seconds for the whole test; what has not run by then counts as failed", whole, 120)
     .action(async (own: { timeLimit: number }, command: Command) => {
-      const { selftest } = await import("./commands/selftest.ts");
+      const { selftest } = await import("./selftest.ts");
       const { json = false } = command.optsWithGlobals<GlobalOptions>();
       onDone(await selftest({ timeLimitSeconds: own.timeLimit, json }));
     });
@@ -270,7 +270,7 @@ function addSessions(program: Command, context: ContextOf, onDone: (code: number
     .command("list")
     .description("every open session")
     .action(async (_: object, command: Command) => {
-      const { listSessions } = await import("./commands/sessions.ts");
+      const { listSessions } = await import("./sessions.ts");
       onDone(await listSessions(context(command)));
     });
   sessions
@@ -278,7 +278,7 @@ function addSessions(program: Command, context: ContextOf, onDone: (code: number
     .description("end a session and all it owns; done when nothing of it is left")
     .argument("<id>", "as `sessions list` shows it")
     .action(async (id: string, _: object, command: Command) => {
-      const { endSession } = await import("./commands/sessions.ts");
+      const { endSession } = await import("./sessions.ts");
       onDone(await endSession(context(command), id));
     });
 }

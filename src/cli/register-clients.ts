@@ -1,9 +1,9 @@
 /** The part of the command line that changes config files, the clients' and Holdfast's own. */
 import { resolve } from "node:path";
 import { Option, type Command } from "commander";
-import type { CommandContext } from "./commands/context.ts";
-import { addServerCommands, ownFile } from "./commands/register-servers.ts";
-import { clientNames, type ClientName } from "./config/clients/places.ts";
+import type { CommandContext } from "./context.ts";
+import { addServerCommands, ownFile } from "./register-servers.ts";
+import { clientNames, type ClientName } from "../config/clients/places.ts";
 
 type ContextOf = (command: Command) => CommandContext;
 type Done = (code: number) => void;
@@ -33,7 +33,7 @@ export function addConfigCommands(program: Command, context: ContextOf, onDone: 
     .description("print the line for each client that leads it to the gateway")
     .addOption(clientOption())
     .action(async ({ client }: Choice, command: Command) => {
-      const { connect } = await import("./commands/connect.ts");
+      const { connect } = await import("./connect.ts");
       onDone(connect(context(command), client, stateOption(context(command), command)));
     });
   program
@@ -41,7 +41,7 @@ export function addConfigCommands(program: Command, context: ContextOf, onDone: 
     .description("print a completion script for a shell")
     .argument("<shell>", "bash, zsh or fish")
     .action(async (shell: string, _: object, command: Command) => {
-      const { completion, shells } = await import("./commands/completion.ts");
+      const { completion, shells } = await import("./completion.ts");
       const known = shells.find((one) => one === shell);
       if (known === undefined)
         command.error(`error: there is no completion for ${shell}; there is for ${shells.join(", ")}`);
@@ -62,7 +62,7 @@ function addWrap(program: Command, context: ContextOf, onDone: Done): void {
     .option("--dry-run", "show the change, write nothing")
     .option("--gateway", "move the servers to the gateway and leave one entry that leads there")
     .action(async (file: string | undefined, own: Choice, command: Command) => {
-      const { wrap } = await import("./commands/wrap.ts");
+      const { wrap } = await import("./wrap.ts");
       const here = context(command);
       const place = { configFile: await ownFile(here, command), stateOption: stateOption(here, command) };
       onDone(await wrap(here, { ...chosen(file, own), gateway: own.gateway ?? false }, place));
@@ -75,7 +75,7 @@ function addWrap(program: Command, context: ContextOf, onDone: Done): void {
     .option("--yes", "write without asking")
     .option("--dry-run", "show the change, write nothing")
     .action(async (file: string | undefined, own: Choice, command: Command) => {
-      const { unwrap } = await import("./commands/wrap.ts");
+      const { unwrap } = await import("./wrap.ts");
       onDone(await unwrap(context(command), chosen(file, own)));
     });
 }
@@ -97,7 +97,7 @@ function addTransfer(program: Command, context: ContextOf, onDone: Done): void {
     .addOption(clientOption())
     .option("--dry-run", "say what would be taken over, write nothing")
     .action(async (file: string | undefined, own: Choice, command: Command) => {
-      const { importFiles } = await import("./commands/servers.ts");
+      const { importFiles } = await import("./servers.ts");
       const here = context(command);
       onDone(await importFiles(here, await ownFile(here, command), chosen(file, own), own.dryRun ?? false));
     });
@@ -106,7 +106,7 @@ function addTransfer(program: Command, context: ContextOf, onDone: Done): void {
     .description("print the servers of holdfast.json in a client's form")
     .addOption(clientOption().makeOptionMandatory())
     .action(async ({ client }: { client: ClientName }, command: Command) => {
-      const { exportTo } = await import("./commands/servers.ts");
+      const { exportTo } = await import("./servers.ts");
       onDone(exportTo(await ownFile(context(command), command), client));
     });
 }
