@@ -7,11 +7,11 @@ import { crashShape, time } from "./shapes.ts";
 
 const processFigures = z.object({ pid: z.int(), rssBytes: z.int() });
 const restartedProcess = z.object({
-  pid: z.int().describe("0: none lives at this moment"),
+  pid: z.int().describe("0: none alive"),
   rssBytes: z.int(),
   restarts: z.int(),
   state: z.enum(["idle", "starting", "serving", "draining", "gone"]),
-  problem: z.string().nullable().describe("why the system started none the last time; null: it did"),
+  problem: z.string().nullable().describe("why the last start failed, or null"),
 });
 
 /** The shape of `status --json`. */
@@ -36,59 +36,57 @@ const statusShape = z
     front: restartedProcess,
     guardian: restartedProcess,
     sessions: z.int(),
-    unavailableServers: z.array(unavailableShape).describe("servers of the config that something is missing for"),
-    nodes: z
-      .object({
-        connected: z.int(),
-        absent: z.int().describe("approved, and not here"),
-        pending: z.int().describe("wait to be approved"),
-        runs: z.int().describe("live ones on nodes"),
-      })
-      .describe("other machines that offer to run things"),
-    runs: z.int().describe("alive now, on this machine"),
+    unavailableServers: z.array(unavailableShape).describe("configured servers that cannot start, and why"),
+    nodes: z.object({
+      connected: z.int(),
+      absent: z.int().describe("approved, not connected"),
+      pending: z.int().describe("waiting for approval"),
+      runs: z.int().describe("live runs on nodes"),
+    }),
+    runs: z.int().describe("live runs on this machine"),
     hosts: z
       .array(
         z.object({
           host: z.string(),
-          tier: z.string().nullable().describe("containment on that machine; null before it was reached"),
+          tier: z.string().nullable().describe("null before the first connection"),
           connections: z.int(),
           runs: z.int(),
-          sweeping: z.boolean().describe("owed a look at what a lost connection or an earlier life left"),
+          sweeping: z.boolean().describe("still to be checked for processes of lost connections"),
         }),
       )
-      .describe("far sides of ssh runs"),
-    orphansSwept: z.int().describe("found and ended by this start"),
-    reconciled: z.array(z.string()).describe("what the start found, in words"),
+      .describe("ssh hosts"),
+    orphansSwept: z.int().describe("processes of earlier lives, ended by this start"),
+    reconciled: z.array(z.string()).describe("what this start found"),
     crashes: z.array(crashShape),
     startedAt: time,
   })
-  .meta({ id: "Status", title: "What runs, and how well it is held" });
+  .meta({ id: "Status", title: "State of the gateway" });
 statusShape satisfies z.ZodType<GatewayStatus>;
 
 export const gatewayApi = {
   "gateway.status": method({
-    summary: "What runs, how well it is held, and what went wrong.",
+    summary: "State of the gateway.",
     scope: "read",
     params: z.strictObject({}),
     result: statusShape,
     errors: [],
   }),
   "gateway.ping": method({
-    summary: "Says back what it was told, to see that the gateway answers and how fast.",
+    summary: "Echoes `data`.",
     scope: "read",
     params: z.strictObject({ data: z.string().max(65_536).default("") }),
     result: z.object({ data: z.string() }),
     errors: [],
   }),
   "gateway.stop": method({
-    summary: "Ends the gateway in order; the answer comes before the end.",
+    summary: "Stops the gateway in order; answers first.",
     scope: "admin",
     params: z.strictObject({}),
     result: z.null(),
     errors: [],
   }),
   "gateway.restart": method({
-    summary: "Replaces the front, or with `all` ends every run and starts everything again.",
+    summary: "Replaces the front. `all` ends every run and restarts everything.",
     scope: "admin",
     params: z.strictObject({ all: z.boolean().default(false) }),
     result: z.null(),

@@ -8,49 +8,49 @@ const serverShape = z.object({
   kind: z.enum(["stdio", "http", "sse"]),
   share: z.enum(["session", "pool"]),
   enabled: z.boolean(),
-  problem: z.string().nullable().describe("why it cannot be had as things are, and what to do; null = it can"),
-  breaker: z.enum(["closed", "waiting", "open"]).describe("closed: it may be started at once"),
-  failures: z.int().describe("in a row, since it last answered a call"),
+  problem: z.string().nullable().describe("why it cannot start, and the remedy; null = available"),
+  breaker: z.enum(["closed", "waiting", "open"]).describe("closed: may start at once"),
+  failures: z.int().describe("in a row"),
   lastFailure: z.string().nullable(),
-  poolHolders: z.int().describe("sessions that hold a pooled process of it"),
+  poolHolders: z.int().describe("sessions that share its pooled process"),
   poolRuns: z.array(z.string()).describe("ids of its pooled runs"),
-  packages: z.array(z.string()).describe("with versions: what `resolveNpx` runs without npx; empty = nothing yet"),
-  notices: z.array(z.string()).describe("what is not as the config wants it, in words, with what to do"),
+  packages: z.array(z.string()).describe("installed by `resolveNpx`, with versions"),
+  notices: z.array(z.string()).describe("deviations from the config, with the remedy"),
 });
 
 const names = z.array(z.string());
 
 /** Of the servers of the config that cannot be had as things are. */
-export const unavailableShape = z.object({ name: z.string(), problem: z.string().describe("why, and what to do") });
+export const unavailableShape = z.object({ name: z.string(), problem: z.string().describe("reason and remedy") });
 
 const changeShape = z.object({
   added: names,
   removed: names,
-  changed: names.describe("new processes take their calls; the old ones end, at the latest with their last call"),
-  unchanged: names.describe("their processes and sessions go on"),
-  needsRestart: names.describe("keys that `holdfast restart --all` takes, such as `port` or `limits.runsMax`"),
-  unavailable: z.array(unavailableShape).describe("servers that something is missing for; the others are served"),
+  changed: names.describe("new calls go to new processes; old ones end with their last call"),
+  unchanged: names.describe("processes and sessions continue"),
+  needsRestart: names.describe("keys that need `holdfast restart --all`, such as `port`"),
+  unavailable: z.array(unavailableShape).describe("servers that cannot start; the others are served"),
 });
 changeShape satisfies z.ZodType<ConfigChange>;
 
 export const mcpApi = {
   "mcp.status": method({
     summary:
-      "Every MCP server of the config, and how its last starts went. Starts nothing; looks again at servers that were unavailable.",
+      "Every configured MCP server and how its last starts went. Starts nothing; checks unavailable servers again.",
     scope: "read",
     params: z.strictObject({}),
     result: z.array(serverShape),
     errors: [],
   }),
   "mcp.refresh": method({
-    summary: "What `resolveNpx` has installed is installed again by the next start of its server.",
+    summary: "The next start of a server reinstalls its `resolveNpx` packages.",
     scope: "run",
-    params: z.strictObject({ server: z.string().nullable().default(null).describe("null = every server") }),
-    result: z.record(z.string(), z.array(z.string())).describe("packages by server; none where nothing is installed"),
+    params: z.strictObject({ server: z.string().nullable().default(null).describe("null = all") }),
+    result: z.record(z.string(), z.array(z.string())).describe("packages by server"),
     errors: ["server_unknown"],
   }),
   "mcp.probe": method({
-    summary: "Starts one server in a session of its own, asks it what it offers, and ends both.",
+    summary: "Starts a server in its own session, lists what it offers, and ends both.",
     scope: "run",
     params: z.strictObject({ server: z.string() }),
     result: z.object({
@@ -65,7 +65,7 @@ export const mcpApi = {
   }),
   "mcp.reload": method({
     summary:
-      "Reads the config again; a server that something is missing for is unavailable, any other mistake refuses the whole. Its MCP servers are taken at once; the answer comes when those that are no longer offered are gone, after 30 s at most.",
+      "Reloads `mcpServers` from the config. A server that cannot start becomes unavailable; any other mistake rejects the whole file. Answers when removed servers are gone, after at most 30 s.",
     scope: "admin",
     params: z.strictObject({}),
     result: changeShape,

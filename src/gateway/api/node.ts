@@ -5,43 +5,43 @@ import type { NodeView } from "../../nodes/gateway/nodes.ts";
 import { method } from "./define.ts";
 import { runShape, time } from "./shapes.ts";
 
-const node = z.string().min(1).max(64).describe("its name, its id, or the first letters of its id");
+const node = z.string().min(1).max(64).describe("name, id or prefix of the id");
 const name = z.string().min(1).max(64).describe("letters, digits, - and _");
 
 const nodeShape = z
   .object({
-    id: z.string().describe("of its key: first 32 hex digits of the SHA-256"),
+    id: z.string().describe("first 32 hex digits of its key's SHA-256"),
     name: z.string(),
     state: z.enum(["pending", "approved", "rejected", "revoked"]),
-    connected: z.boolean().describe("here now, and has said what it runs"),
-    waiting: z.boolean().describe("a connection of it waits to be approved"),
-    once: z.boolean().describe("takes one run and ends"),
+    connected: z.boolean().describe("connected, and has reported its runs"),
+    waiting: z.boolean().describe("a connection is waiting for approval"),
+    once: z.boolean().describe("takes one run, then exits"),
     about: z
       .object({ version: z.string(), platform: z.string(), arch: z.string(), tier: z.string(), hostname: z.string() })
-      .describe("what it says of itself"),
-    address: z.string().nullable().describe("from which it is connected"),
-    createdAt: time.describe("when its key was seen first; ms since 1970"),
+      .describe("as reported by the node"),
+    address: z.string().nullable().describe("of its connection"),
+    createdAt: time.describe("when its key was first seen"),
     decidedAt: time.nullable(),
-    lastSeenAt: time.describe("to the minute; ms since 1970"),
+    lastSeenAt: time.describe("to the minute"),
     connectedAt: time.nullable(),
-    roundTripMs: z.number().nullable().describe("of the last beat, to its keeper and back"),
-    runs: z.int().describe("live ones of this gateway"),
+    roundTripMs: z.number().nullable().describe("of the last heartbeat, including its keeper"),
+    runs: z.int().describe("live runs of this gateway"),
   })
-  .meta({ id: "Node", title: "Another machine that offers to run things" });
+  .meta({ id: "Node", title: "Another machine that runs things for this gateway" });
 nodeShape satisfies z.ZodType<NodeView>;
 
 const day = 24 * 3_600_000;
 
 export const nodeApi = {
   "node.list": method({
-    summary: "Every node that is known, whatever was decided about it.",
+    summary: "Every known node.",
     scope: "read",
     params: z.strictObject({}),
     result: z.array(nodeShape),
     errors: [],
   }),
   "node.describe": method({
-    summary: "One node, with the runs that it has for this gateway.",
+    summary: "One node and its runs for this gateway.",
     scope: "read",
     params: z.strictObject({ node }),
     result: z.object({ node: nodeShape, runs: z.array(runShape) }),
@@ -49,28 +49,24 @@ export const nodeApi = {
   }),
   "node.invoke": method({
     summary:
-      "Runs a command on a node and answers with its result; after `waitMs` with what there is, and the run goes on (`run.wait`, `run.log`).",
+      "Runs a command on a node and answers with its result, or after `waitMs` with the output so far; the run then continues (`run.wait`, `run.log`).",
     scope: "run",
     params: z.strictObject({
       node,
-      command: z.string().min(1).optional().describe("a line for /bin/sh; else `argv`"),
+      command: z.string().min(1).optional().describe("a line for /bin/sh; or use `argv`"),
       argv: z.array(z.string()).min(1).max(10_000).optional().describe("program and arguments"),
-      cwd: z.string().max(4096).optional().describe("absolute; the node's home directory by default"),
-      env: z.record(z.string(), z.string()).default({}).describe("added to the node's clean base"),
-      stdin: z
-        .string()
-        .max(specLimits.inputBytesMax)
-        .optional()
-        .describe("all of its input; at its end at once without it"),
-      sessionId: z.string().max(128).optional().describe("the run ends with this session of the caller's"),
-      timeoutMs: z.int().min(0).max(2_147_483_647).default(0).describe("for the command; 0 = none"),
+      cwd: z.string().max(4096).optional().describe("absolute; default: the node's home directory"),
+      env: z.record(z.string(), z.string()).default({}).describe("added to the node's base environment"),
+      stdin: z.string().max(specLimits.inputBytesMax).optional().describe("the whole input; default: empty"),
+      sessionId: z.string().max(128).optional().describe("one of the caller's sessions, with which the run ends"),
+      timeoutMs: z.int().min(0).max(2_147_483_647).default(0).describe("of the command; 0 = unlimited"),
       waitMs: z.int().min(0).max(600_000).default(30_000),
       outputBytesMax: z
         .int()
         .min(1)
         .max(256 * 1024)
         .default(64 * 1024)
-        .describe("given of each stream, from its end"),
+        .describe("of each stream, from its end"),
     }),
     result: z.object({
       run: runShape,
@@ -90,29 +86,28 @@ export const nodeApi = {
     ],
   }),
   "node.pending": method({
-    summary: "Nodes that wait to be approved.",
+    summary: "Nodes waiting for approval.",
     scope: "read",
     params: z.strictObject({}),
     result: z.array(nodeShape),
     errors: [],
   }),
   "node.approve": method({
-    summary: "Lets a node run things from now on; one that waits is in at once.",
+    summary: "Approves a node; one that is waiting is connected at once.",
     scope: "admin",
     params: z.strictObject({ node, name: name.optional() }),
     result: nodeShape,
     errors: ["node_unknown", "node_name_taken"],
   }),
   "node.reject": method({
-    summary: "Refuses a node, now and when it comes again.",
+    summary: "Rejects a node, now and in future.",
     scope: "admin",
     params: z.strictObject({ node }),
     result: nodeShape,
     errors: ["node_unknown"],
   }),
   "node.revoke": method({
-    summary:
-      "Takes an approval back: what runs there is ended, as far as that is soon done, and its connection with it.",
+    summary: "Revokes an approval: ends the node's runs (3 s at most), then its connection.",
     scope: "admin",
     params: z.strictObject({ node }),
     result: nodeShape,
@@ -120,24 +115,24 @@ export const nodeApi = {
   }),
   "node.forget": method({
     summary:
-      "Takes a node that is not approved off the list, with the records of what it ran; should it come again, it is a new one. Answers with what it was.",
+      "Deletes an unapproved node and the records of its runs; it counts as new if it returns. Answers with the deleted node.",
     scope: "admin",
     params: z.strictObject({ node }),
     result: nodeShape,
     errors: ["node_unknown", "node_approved"],
   }),
   "node.rename": method({
-    summary: "Gives a node another name; what it runs is shown under it from now on.",
+    summary: "Renames a node.",
     scope: "admin",
     params: z.strictObject({ node, name }),
     result: nodeShape,
     errors: ["node_unknown", "node_name_taken"],
   }),
   "node.invite": method({
-    summary: "A secret that lets one new node in without being approved, once.",
+    summary: "Makes a secret that approves one new node, once.",
     scope: "admin",
     params: z.strictObject({
-      name: name.optional().describe("that the node gets, whatever it wants to be called"),
+      name: name.optional().describe("overrides the name that the node asks for"),
       validMs: z
         .int()
         .min(1000)
@@ -145,7 +140,7 @@ export const nodeApi = {
         .default(day),
     }),
     result: z.object({
-      invite: z.string().describe("the secret; only its digest is kept"),
+      invite: z.string().describe("the secret; only its digest is stored"),
       expiresAt: time,
       urls: z.array(z.string()).describe("where the gateway listens"),
       fingerprint: z.string().describe("SHA-256 of the gateway's certificate, hex; empty without TLS"),

@@ -12,51 +12,54 @@ const waitMs = z.int().min(0).max(waitMsMax).default(0);
 const offset = z
   .int()
   .default(0)
-  .describe("of the first byte wanted, counted from the first one ever printed; negative: so many before the end");
+  .describe("first byte wanted, counted from the run's first output; negative: from the end");
 /** Where the piece is; `offset` is larger than asked when what was asked for is not kept any more. */
 const place = {
   run: runShape,
-  offset: z.int().describe("of the first byte given"),
-  nextOffset: z.int().describe("where to go on"),
-  printed: z.int().describe("bytes printed by the run so far"),
+  offset: z.int().describe("of the first byte returned"),
+  nextOffset: z.int().describe("where to continue"),
+  printed: z.int().describe("bytes printed so far"),
 };
 
 const caller = z
   .string()
   .max(128)
   .optional()
-  .describe("a session of the caller's on a WebSocket: when that is gone without its end, the run ends within 2 s");
+  .describe("one of the caller's WebSocket sessions; if its connection is lost, the run ends within 2 s");
 
 const startParams = z.strictObject({
   kind: z.enum(["exec", "pty"]).default("exec"),
-  command: z.string().min(1).optional().describe("a line for /bin/sh; else `argv`"),
+  command: z.string().min(1).optional().describe("a line for /bin/sh; or use `argv`"),
   argv: z.array(z.string()).min(1).max(10_000).optional().describe("program and arguments"),
-  cwd: z.string().max(4096).optional().describe("absolute; the gateway's home directory by default"),
+  cwd: z.string().max(4096).optional().describe("absolute; default: the gateway's home directory"),
   host: z
     .string()
     .max(256)
     .default("local")
-    .describe("`local`, `ssh:…` as `exec.allowHosts` of the config names it, or the name of a node"),
-  env: z.record(z.string(), z.string()).default({}).describe("added to the clean base"),
-  sessionId: z.string().max(128).optional().describe("the run ends with this session of the caller's"),
+    .describe("`local`, an `ssh:…` host of `exec.allowHosts`, or a node's name"),
+  env: z.record(z.string(), z.string()).default({}).describe("added to the base environment"),
+  sessionId: z.string().max(128).optional().describe("one of the caller's sessions, with which the run ends"),
   scopeKey: z.string().min(1).max(256).optional(),
-  replaceExistingScope: z.boolean().default(false).describe("first end what runs under the same session and scope key"),
-  background: z.boolean().default(true).describe("false: somebody waits for it, see `pace`"),
+  replaceExistingScope: z.boolean().default(false).describe("first end the runs with the same session and scope key"),
+  background: z.boolean().default(true).describe("false: a caller is waiting, see `pace`"),
   caller,
   streams: z
     .enum(["merged", "apart"])
     .default("merged")
-    .describe("of kind exec: stderr into stdout as it comes, or to be read by itself"),
-  yieldMs: milliseconds.default(0).describe("answer when the run is over, or after so many ms"),
-  timeoutMs: milliseconds.default(0).describe("for the command; 0 = none"),
-  noOutputTimeoutMs: milliseconds.optional().describe("without output, input or a viewer; 0 = none"),
-  maxLifetimeMs: milliseconds.default(0).describe("for the whole run; 0 = none"),
+    .describe("exec only: stderr merged into stdout, or readable separately"),
+  yieldMs: milliseconds.default(0).describe("answer at the end of the run, or after this time"),
+  timeoutMs: milliseconds.default(0).describe("of the command; 0 = unlimited"),
+  noOutputTimeoutMs: milliseconds.optional().describe("without output, input or a viewer; 0 = never"),
+  maxLifetimeMs: milliseconds.default(0).describe("of the whole run; 0 = unlimited"),
   onFrontLoss: z.enum(["keep", "kill"]).default("keep"),
-  keepMs: milliseconds.optional().describe("how long it lives on without any front"),
-  descendants: z.enum(["reap", "keep-until-scope-ends"]).default("reap").describe("what the command leaves behind"),
+  keepMs: milliseconds.optional().describe("how long it survives without a front"),
+  descendants: z
+    .enum(["reap", "keep-until-scope-ends"])
+    .default("reap")
+    .describe("processes that the command leaves behind"),
   columns: size.columns.default(80),
   rows: size.rows.default(24),
-  stdin: z.boolean().default(true).describe("false: an `exec` run reads the end of its input at once"),
+  stdin: z.boolean().default(true).describe("false: an exec run gets an empty stdin"),
   limits: z
     .strictObject({
       processesMax: z.int().min(1).optional(),
@@ -72,24 +75,23 @@ const screenShape = z
   .object({
     columns: z.int(),
     rows: z.int(),
-    lines: z.array(z.string()).describe("from top to bottom"),
+    lines: z.array(z.string()).describe("top to bottom"),
     cursor: z.object({ column: z.int(), row: z.int() }).describe("from 0"),
-    alternate: z.boolean().describe("the program has the whole screen for itself"),
-    offset: z.int().describe("what was printed up to here is drawn"),
+    alternate: z.boolean().describe("the program uses the alternate screen"),
+    offset: z.int().describe("output drawn so far"),
   })
-  .meta({ id: "Screen", title: "What a person would see on the terminal now" });
+  .meta({ id: "Screen", title: "What the terminal shows now" });
 
 export const runApi = {
   "run.list": method({
-    summary:
-      "The live runs with their processes; with `all` the ended ones that are remembered, too. The ids of sessions that are not the caller's are cut short.",
+    summary: "Live runs with their processes; `all` adds ended runs. Other callers' session ids are truncated.",
     scope: "read",
     params: z.strictObject({ all: z.boolean().default(false) }),
     result: z.array(runShape),
     errors: [],
   }),
   "run.start": method({
-    summary: "Starts a command or a terminal; a refusal has started nothing.",
+    summary: "Starts a command or a terminal. After an error nothing was started.",
     scope: "run",
     params: startParams,
     result: runShape,
@@ -108,11 +110,11 @@ export const runApi = {
     ],
   }),
   "run.log": method({
-    summary: "A piece of a run's output, as bytes; waits up to `waitMs` when there is nothing at `offset` yet.",
+    summary: "Reads a run's output as bytes; waits up to `waitMs` while there is none at `offset`.",
     scope: "run",
     params: z.strictObject({
       id,
-      stream: z.enum(["stdout", "stderr"]).default("stdout").describe("stderr: of a run whose streams are apart"),
+      stream: z.enum(["stdout", "stderr"]).default("stdout").describe("stderr: of runs with separate streams"),
       offset,
       bytesMax: z
         .int()
@@ -120,8 +122,8 @@ export const runApi = {
         .max(256 * 1024)
         .default(64 * 1024),
       waitMs,
-      viewer: z.boolean().default(false).describe("somebody looks on: that counts as use"),
-      pace: z.boolean().default(false).describe("a run in the foreground (`background: false`) waits for this reader"),
+      viewer: z.boolean().default(false).describe("counts as activity"),
+      pace: z.boolean().default(false).describe("a foreground run (`background: false`) waits for this reader"),
       caller,
     }),
     result: z.object({ ...place, bytes: z.string().describe("base64") }),
@@ -129,7 +131,7 @@ export const runApi = {
   }),
   "run.poll": method({
     summary:
-      "A run's state and its new output as text without escape sequences, cut where a character and a sequence end; with `screen` what its terminal shows.",
+      "A run's state and its new output as text without escape sequences, cut at the end of a character and sequence; `screen` adds what its terminal shows.",
     scope: "run",
     params: z.strictObject({ id, offset, waitMs, screen: z.boolean().default(false) }),
     result: z.object({ ...place, text: z.string(), screen: screenShape.nullable() }),
@@ -142,17 +144,12 @@ export const runApi = {
       id,
       data: z.string().max(specLimits.inputBytesMax * 2),
       encoding: z.enum(["text", "base64"]).default("text"),
-      end: z
-        .boolean()
-        .default(false)
-        .describe("close stdin after it; a terminal is sent C-d instead, by `run.sendKeys`"),
+      end: z.boolean().default(false).describe("close stdin afterwards; send a terminal C-d by `run.sendKeys` instead"),
       at: z
         .int()
         .min(0)
         .optional()
-        .describe(
-          "offset of the first byte in all of the run's input: what was taken before is dropped, a gap refused",
-        ),
+        .describe("offset of the first byte in the run's whole input: duplicates are dropped, gaps refused"),
     }),
     result: z.null(),
     errors: ["run_unknown", "run_ended", "node_lost", "input_full", "input_gap"],
@@ -172,28 +169,28 @@ export const runApi = {
     errors: ["run_unknown", "run_ended", "node_lost", "input_full"],
   }),
   "run.paste": method({
-    summary: "Pastes text, bracketed when the program asked for that.",
+    summary: "Pastes text, bracketed if the program asked for that.",
     scope: "run",
     params: z.strictObject({ id, text, bracketed: z.boolean().optional() }),
     result: z.null(),
     errors: ["run_unknown", "run_ended", "node_lost", "input_full"],
   }),
   "run.resize": method({
-    summary: "Gives a terminal another size.",
+    summary: "Resizes a terminal.",
     scope: "run",
     params: z.strictObject({ id, ...size }),
     result: z.null(),
     errors: ["run_unknown", "run_ended", "node_lost"],
   }),
   "run.signal": method({
-    summary: "Sends a signal to every process of a run, or to its command only.",
+    summary: "Signals every process of a run, or only its command.",
     scope: "run",
     params: z.strictObject({ id, signal: z.string().max(16), to: z.enum(["all", "command"]).default("all") }),
     result: z.null(),
     errors: ["run_unknown", "run_ended", "node_lost"],
   }),
   "run.kill": method({
-    summary: "Ends a run; answers when nothing of it is left. `now`: without the graces.",
+    summary: "Ends a run and answers when no process is left. `now` skips the grace periods.",
     scope: "run",
     params: z.strictObject({ id, now: z.boolean().default(false) }),
     result: runShape,
@@ -207,14 +204,14 @@ export const runApi = {
     errors: ["run_unknown", "run_alive"],
   }),
   "run.remove": method({
-    summary: "Ends a run if it lives, then forgets it and its output.",
+    summary: "Ends a run if necessary, then forgets it and its output.",
     scope: "run",
     params: z.strictObject({ id }),
     result: z.null(),
     errors: ["run_unknown", "node_lost", "survivors"],
   }),
   "run.wait": method({
-    summary: "Answers when the tree is gone (never on the command's exit alone), or after `waitMs`.",
+    summary: "Answers when the whole tree is gone, or after `waitMs`.",
     scope: "run",
     params: z.strictObject({ id, waitMs: z.int().min(0).max(waitMsMax).default(waitMsMax) }),
     result: runShape,

@@ -1,4 +1,4 @@
-/** `session.*`: clients' stays. */
+/** `session.*`: clients and what they own. */
 import { z } from "zod";
 import { method } from "./define.ts";
 import { sessionShape } from "./shapes.ts";
@@ -10,14 +10,14 @@ const nameMax = 100;
 export const sessionApi = {
   "session.open": method({
     summary:
-      "Opens a session that this connection holds. When the connection is gone the session lives on for its lease, within which another connection may resume it; then it ends with all it owns.",
+      "Opens a session held by this connection. After a disconnect it can be resumed within its lease; then it ends with all it owns.",
     scope: "run",
     transport: "websocket",
     params: z.strictObject({
       client: z
         .strictObject({ name: z.string().max(nameMax), version: z.string().max(nameMax) })
         .default({ name: "", version: "" }),
-      parentId: z.string().nullable().default(null).describe("the session of the caller's that this one ends with"),
+      parentId: z.string().nullable().default(null).describe("one of the caller's sessions, with which this one ends"),
       leaseMs: z.int().min(100).max(leaseMsMax).default(leaseMsDefault),
     }),
     result: sessionShape,
@@ -25,7 +25,7 @@ export const sessionApi = {
   }),
   "session.resume": method({
     summary:
-      "Holds a session of the caller's that was opened with `session.open` over this connection. Events that were missed come with `events.subscribe {after}`.",
+      "Resumes one of the caller's sessions on this connection. `events.subscribe {after}` brings missed events.",
     scope: "run",
     transport: "websocket",
     params: z.strictObject({ id: z.string() }),
@@ -33,14 +33,14 @@ export const sessionApi = {
     errors: ["session_unknown"],
   }),
   "session.list": method({
-    summary: "Every open session. The ids of sessions that are not the caller's are cut short.",
+    summary: "Every open session. Other callers' session ids are truncated.",
     scope: "read",
     params: z.strictObject({}),
     result: z.array(sessionShape),
     errors: [],
   }),
   "session.end": method({
-    summary: "Ends a session of the caller's and all it owns; answers when nothing of it is left.",
+    summary: "Ends one of the caller's sessions and all it owns; answers when that is gone.",
     scope: "run",
     params: z.strictObject({ id: z.string() }),
     result: z.null(),
