@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from "node:http";
 import { isIPv4, isIPv6, type Socket } from "node:net";
+import type { Clock } from "../clock.ts";
 import type { Grant, Grants } from "./grants.ts";
 import type { Throttle } from "./throttle.ts";
 
@@ -20,6 +21,7 @@ const singleLengths = new Set([...singleHeaders.keys()].map((name) => name.lengt
 const knownHostsMax = 64;
 
 export interface AccessParams {
+  clock: Clock;
   grants: Grants;
   throttle: Throttle;
   allowedHosts: string[];
@@ -41,6 +43,7 @@ export const needsRead: Denial = { status: 403, message: '/metrics needs a token
 export const needsRun: Denial = { status: 403, message: 'MCP servers need a token with the scope "run"' };
 
 export class Access {
+  readonly #clock: Clock;
   readonly #grants: Grants;
   readonly #throttle: Throttle;
   readonly #hosts: Set<string>;
@@ -50,6 +53,7 @@ export class Access {
   readonly #proven = new WeakMap<Socket, { authorization: string; grant: Grant }>();
 
   constructor(params: AccessParams) {
+    this.#clock = params.clock;
     this.#grants = params.grants;
     this.#throttle = params.throttle;
     const names = ["localhost", ...params.addresses.map(canonicalAddress)];
@@ -106,7 +110,7 @@ export class Access {
   }
 
   #refuse(socket: Socket): Denial {
-    const waitMs = this.#throttle.failed(socket.remoteAddress, performance.now());
+    const waitMs = this.#throttle.failed(socket.remoteAddress, this.#clock.monotonic());
     if (waitMs === 0) return { status: 401, message: "the bearer token is wrong" };
     const retryAfterS = Math.ceil(waitMs / 1000);
     return {

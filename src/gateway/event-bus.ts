@@ -1,5 +1,6 @@
 /** Lifecycle events of this front: numbered, kept for a while for those who come back, handed to those who listen. */
-import { randomBytes } from "node:crypto";
+import type { Clock } from "../clock.ts";
+import type { Sources } from "../random.ts";
 
 interface BusEvent {
   /** Counts up by one from 1, in this stream. */
@@ -23,7 +24,8 @@ const keptShare = 7 / 8;
 
 export class EventBus {
   /** Names this numbering: a new front counts anew, and a number of the old one must not be taken for its own. */
-  readonly stream = randomBytes(9).toString("base64url");
+  readonly stream: string;
+  readonly #clock: Clock;
   readonly #eventsMax: number;
   readonly #charactersMax: number;
   /** The newest events; the one with number `seq` stands at `seq - #firstSeq`. */
@@ -32,7 +34,9 @@ export class EventBus {
   #characters = 0;
   readonly #listeners = new Set<(kept: KeptEvent) => void>();
 
-  constructor(eventsMax = eventsMaxDefault, charactersMax = charactersMaxDefault) {
+  constructor({ clock, random }: Sources, eventsMax = eventsMaxDefault, charactersMax = charactersMaxDefault) {
+    this.#clock = clock;
+    this.stream = random.bytes(9).toString("base64url");
     this.#eventsMax = eventsMax;
     this.#charactersMax = charactersMax;
   }
@@ -44,7 +48,7 @@ export class EventBus {
 
   /** Returns the event's number. `data` must be plain JSON and must not be changed afterwards. */
   publish(name: string, data: object): number {
-    const event = { seq: this.last + 1, name, at: Date.now(), data };
+    const event = { seq: this.last + 1, name, at: this.#clock.now(), data };
     const kept = { event, json: JSON.stringify(event) };
     this.#kept.push(kept);
     this.#characters += kept.json.length;

@@ -1,9 +1,11 @@
 /** Hands one subscriber the events from where it was: at its own pace, out of what the bus keeps, with no queue of its own. */
+import type { Clock } from "../clock.ts";
 import type { EventBus, KeptEvent } from "./event-bus.ts";
 import type { Peer } from "./methods/handlers.ts";
 
 export interface FeedParts {
   bus: EventBus;
+  clock: Clock;
   peer: Peer;
   /** Undefined: every event. */
   names: ReadonlySet<string> | undefined;
@@ -30,7 +32,7 @@ export class EventFeed {
 
   /** What is kept already goes out after the answer to the subscription. */
   start(): void {
-    setImmediate(() => this.#wake());
+    this.#parts.clock.soon(() => this.#wake());
   }
 
   end(): void {

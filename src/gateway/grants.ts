@@ -1,6 +1,7 @@
 /** The tokens that are good now, as the keeper tells them: who a token is, what it may do, and which connections it holds. */
 import { hash, timingSafeEqual } from "node:crypto";
 import type { Socket } from "node:net";
+import type { Clock } from "../clock.ts";
 import { tokenScopes, type TokenGrant, type TokenScope } from "../keeper/protocol/messages.ts";
 
 const everyScope: ReadonlySet<TokenScope> = new Set(tokenScopes);
@@ -21,10 +22,12 @@ interface KnownGrant extends Grant {
 
 export class Grants {
   readonly #known = new Map<string, KnownGrant>();
+  readonly #clock: Clock;
   readonly #onEnded: (socket: Socket) => void;
 
   /** `onEnded` gets each connection whose token is no longer good, and is to end it at once. */
-  constructor(grants: TokenGrant[], onEnded: (socket: Socket) => void) {
+  constructor(grants: TokenGrant[], clock: Clock, onEnded: (socket: Socket) => void) {
+    this.#clock = clock;
     this.#onEnded = onEnded;
     for (const grant of grants) this.#known.set(grant.id, know(grant));
   }
@@ -51,13 +54,13 @@ export class Grants {
     const digest = hash("sha256", token, "buffer");
     let found: KnownGrant | undefined;
     for (const grant of this.#known.values()) if (timingSafeEqual(digest, grant.digest)) found = grant;
-    return found !== undefined && isGood(found) ? found : undefined;
+    return found !== undefined && this.#isGood(found) ? found : undefined;
   }
 
   /** Whether a grant that was found earlier is still good. */
   stillGood(grant: Grant): boolean {
     const known = this.#known.get(grant.id);
-    return known === grant && isGood(known);
+    return known === grant && this.#isGood(known);
   }
 
   /** The connection lives by this grant from now on: it ends when the token does. */
@@ -66,6 +69,10 @@ export class Grants {
     if (sockets === undefined || sockets.has(socket)) return;
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
+  }
+
+  #isGood({ expiresAt }: KnownGrant): boolean {
+    return expiresAt === Number.POSITIVE_INFINITY || this.#clock.now() < expiresAt;
   }
 }
 
@@ -79,8 +86,4 @@ function know({ id, name, digest, scopes, expiresAt }: TokenGrant): KnownGrant {
     expiresAt: expiresAt ?? Number.POSITIVE_INFINITY,
     sockets: new Set(),
   };
-}
-
-function isGood({ expiresAt }: KnownGrant): boolean {
-  return expiresAt === Number.POSITIVE_INFINITY || Date.now() < expiresAt;
 }

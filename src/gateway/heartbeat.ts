@@ -1,19 +1,22 @@
 /** Tells the keeper that this process turns, and what it last began: a front that hangs cannot say so any more. */
+import type { Clock, Timer } from "../clock.ts";
 import type { KeeperLink } from "../keeper/protocol/link.ts";
 
 const beatMs = 1000;
 
 export class Heartbeat {
   readonly #link: KeeperLink;
-  readonly #timer: NodeJS.Timeout;
+  readonly #clock: Clock;
+  readonly #timer: Timer;
   #lastMethod = "start";
-  #lastBeat = performance.now();
+  #lastBeat: number;
   #lagMs = 0;
 
-  constructor(link: KeeperLink) {
+  constructor(link: KeeperLink, clock: Clock) {
     this.#link = link;
-    this.#timer = setInterval(() => this.#beat(), beatMs);
-    this.#timer.unref();
+    this.#clock = clock;
+    this.#lastBeat = clock.monotonic();
+    this.#timer = clock.every(beatMs, () => this.#beat());
   }
 
   /** The longest that the loop was late since this was asked last, in milliseconds. */
@@ -24,7 +27,7 @@ export class Heartbeat {
   }
 
   #beat(): void {
-    const now = performance.now();
+    const now = this.#clock.monotonic();
     this.#lagMs = Math.max(this.#lagMs, now - this.#lastBeat - beatMs);
     this.#lastBeat = now;
     this.#link.heartbeat(this.#lastMethod);
@@ -38,6 +41,6 @@ export class Heartbeat {
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+    this.#timer.clear();
   }
 }

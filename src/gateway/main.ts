@@ -2,7 +2,7 @@
  * Entry of the gateway front: the process that speaks to the network. Started by the keeper, without the right to start
  * anything itself; when its keeper is gone it ends at once, for it owns nothing that could outlive it.
  */
-import { systemClock } from "../clock.ts";
+import { systemSources } from "../random.ts";
 import { asHoldfastError } from "../errors.ts";
 import { isLifecycleName } from "../events.ts";
 import { KeeperLink } from "../keeper/protocol/link.ts";
@@ -58,20 +58,20 @@ async function main(): Promise<void> {
 
 async function serve(link: KeeperLink): Promise<void> {
   const { config, epoch, frontDir } = link.hello;
-  const bus = new EventBus();
+  const { clock, random } = systemSources;
+  const bus = new EventBus(systemSources);
   const log: Log = (event, fields) => {
     stderrLog(event, fields);
     if (isLifecycleName(event)) bus.publish(event, fields);
   };
-  const heartbeat = new Heartbeat(link);
+  const heartbeat = new Heartbeat(link, clock);
   const announce = (method: string) => heartbeat.announce(method);
-  const connections = new Connections(config.connections);
+  const connections = new Connections(config.connections, clock);
   tellClosed(connections, log);
   const face = new HttpFace(config.bind.length, config.tls, { connections, announce, log });
   const scope = new Scope("gateway");
-  const clock = systemClock;
   const store = SessionStore.open(frontDir, epoch, log);
-  const sessions = new SessionSet(scope, clock, config.session, log, store);
+  const sessions = new SessionSet(scope, systemSources, config.session, log, store);
   const gate = new StartGate(config.startsMax);
   const fingerprint = config.tls === null ? "" : fingerprintOf(config.tls.cert);
   const parts = { config: config.nodes, directory: frontDir, epoch, version: link.hello.version, fingerprint };
@@ -80,18 +80,12 @@ async function serve(link: KeeperLink): Promise<void> {
   const tools = ownTools(config.tools, { link: nodes.router, runs, sessions, nodes });
   const hub = new Hub({ link, nodes: nodes.servers, sessions, scope, gate, tools, clock, log });
   const { messageBytesMax, questionMs } = config;
-  const door = new Door({
-    hub,
-    sessions,
-    clock,
-    messageBytesMax,
-    questionMs,
-  });
+  const door = new Door({ hub, sessions, clock, random, messageBytesMax, questionMs });
   const mcp = new McpEndpoint({ link, hub, door, gate, sessions, clock, log });
   const follower = new ConfigFollower({ link, clock, take: (news) => mcp.reload(news) });
   const drain = new Drain({ face, connections, sessions, mcp, nodes, runs, webSockets: () => face.webSockets });
   link.onDrain((reason) => void drain.run(reason).then(() => process.exit(0)));
-  const grants = new Grants(link.hello.tokens, (socket) =>
+  const grants = new Grants(link.hello.tokens, clock, (socket) =>
     connectionOf(socket)?.close("revoked", connections.time.now),
   );
   link.onEvent(({ name, data }) => bus.publish(name, data));
@@ -108,6 +102,7 @@ async function serve(link: KeeperLink): Promise<void> {
   const scheme = config.tls === null ? ("http" as const) : ("https" as const);
   const { port, addresses, urls } = await listenAll(face.servers, { ...config, scheme }, log);
   const access = new Access({
+    clock,
     grants,
     throttle,
     addresses,
@@ -117,12 +112,12 @@ async function serve(link: KeeperLink): Promise<void> {
     allowedOrigins: config.allowedOrigins,
   });
   const dispatcher = new Dispatcher({
-    handlers: allHandlers({ link, sessions, urls, bus, runs, hub, nodes, follower }),
+    handlers: allHandlers({ link, sessions, urls, bus, runs, hub, nodes, follower, clock }),
     announce,
   });
   const webSockets = new WebSocketEndpoint({ connections, access, dispatcher });
   const nodeSockets = new NodeEndpoint({ connections, nodes });
-  const lines = new LineDoor({ hub, sessions, clock, messageBytesMax, questionMs });
+  const lines = new LineDoor({ hub, sessions, clock, random, messageBytesMax, questionMs });
   const stdio = new StdioEndpoint({ connections, access, hub, door: lines });
   const metrics = new Metrics({ link, connections, heartbeat, throttle, nodes, sessionKinds: () => sessions.kinds });
   face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher), webSockets, stdio, nodes: nodeSockets, metrics });

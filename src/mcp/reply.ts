@@ -1,5 +1,6 @@
 /** Answers over plain `node:http` that end well even when the request's body has not been read. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { systemClock } from "../clock.ts";
 import { errorBody, type RpcFault } from "./json-rpc.ts";
 
 /** How long, and how much, of an unwanted body is read and dropped so that the client can read our answer. */
@@ -60,7 +61,7 @@ function hasBody(request: IncomingMessage): boolean {
 function linger(request: IncomingMessage, response: ServerResponse): void {
   let dropped = 0;
   const finish = () => {
-    clearTimeout(timer);
+    timer.clear();
     request.off("data", drop).off("end", finish).off("close", finish);
     response.end();
   };
@@ -68,8 +69,7 @@ function linger(request: IncomingMessage, response: ServerResponse): void {
     dropped += chunk.length;
     if (dropped > lingerBytesMax) finish();
   };
-  const timer = setTimeout(finish, lingerMs);
-  timer.unref();
+  const timer = systemClock.after(lingerMs, finish);
   request.on("data", drop).once("end", finish).once("close", finish);
   request.on("error", () => {}); // the client went away: "close" follows
 }

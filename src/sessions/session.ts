@@ -1,5 +1,5 @@
 /** One client's stay: owns what was started for it. Ended once, for one reason, by whoever is first. */
-import { randomBytes } from "node:crypto";
+import type { Sources } from "../random.ts";
 import type { Clock } from "../clock.ts";
 import type { EndReason } from "../keeper/protocol/messages.ts";
 import { Lease } from "../ownership/lease.ts";
@@ -144,11 +144,12 @@ export class Session implements Owned {
 export function newRecord(
   params: SessionParams,
   tokenId: string | null,
-  now: number,
+  { clock, random }: Sources,
   idleLeaseMs: number,
 ): SessionRecord {
+  const now = clock.now();
   return {
-    id: randomBytes(24).toString("base64url"),
+    id: random.bytes(24).toString("base64url"),
     kind: params.kind ?? "mcp",
     clientName: params.client.name,
     clientVersion: params.client.version,

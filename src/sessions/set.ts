@@ -1,5 +1,6 @@
 /** All sessions of this gateway, with a cap: found by id, owned by their parent or the gateway, written down for the next front. */
-import type { Clock, Timer } from "../clock.ts";
+import type { Sources } from "../random.ts";
+import type { Timer } from "../clock.ts";
 import { HoldfastError } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { EndReason } from "../keeper/protocol/messages.ts";
@@ -25,7 +26,7 @@ export class SessionSet {
   /** What the store holds of each session's presence, so that only changes are written. */
   readonly #written = new Map<Session, { lastSeenAt: number; held: boolean }>();
   readonly #scope: Scope;
-  readonly #clock: Clock;
+  readonly #sources: Sources;
   readonly #limits: SessionLimits;
   readonly #log: Log;
   readonly #store: SessionStore | undefined;
@@ -35,10 +36,10 @@ export class SessionSet {
   #onEmpty: (() => void) | undefined;
 
   /** Without a store the sessions end with this process. */
-  constructor(scope: Scope, clock: Clock, limits: SessionLimits, log: Log, store?: SessionStore) {
+  constructor(scope: Scope, sources: Sources, limits: SessionLimits, log: Log, store?: SessionStore) {
     // Sessions do not need each other: one stubborn tree must not hold up the end of the rest.
     this.#scope = scope.child("sessions", { independent: true });
-    this.#clock = clock;
+    this.#sources = sources;
     this.#limits = limits;
     this.#log = log;
     this.#store = store;
@@ -63,7 +64,7 @@ export class SessionSet {
       const advice = "end some (`holdfast sessions list`, `holdfast sessions end ID`) or raise the limit in the config";
       throw new HoldfastError("session_limit", `session.sessionsMax = ${sessionsMax} sessions are open; ${advice}`);
     }
-    const record = newRecord(params, asker?.id ?? null, this.#clock.now(), idleLeaseMs);
+    const record = newRecord(params, asker?.id ?? null, this.#sources, idleLeaseMs);
     if (record.parentId !== null) this.#checkParent(record.parentId, asker);
     this.#store?.add(record);
     const session = this.#adopt(record);
@@ -84,7 +85,7 @@ export class SessionSet {
         this.#store?.remove(id);
         continue;
       }
-      const now = this.#clock.now();
+      const now = this.#sources.clock.now();
       // Who was present when the front died was seen until then; for the rest the row may be `flushMs` behind.
       const seenAt = held === 1 ? now : Math.min(now, lastSeenAt + flushMs);
       restored.push(this.#adopt({ ...record, lastSeenAt: seenAt }));
@@ -123,7 +124,7 @@ export class SessionSet {
   empty(boundMs: number): Promise<void> {
     if (this.#sessions.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = this.#clock.after(boundMs, resolve);
+      const timer = this.#sources.clock.after(boundMs, resolve);
       this.#onEmpty = () => {
         timer.clear();
         resolve();
@@ -176,7 +177,7 @@ export class SessionSet {
 
   #adopt(record: SessionRecord): Session {
     const parent = this.#sessions.get(record.parentId ?? "");
-    const session = new Session(record, this.#clock, this.#events, parent);
+    const session = new Session(record, this.#sources.clock, this.#events, parent);
     this.#sessions.set(session.id, session);
     if (this.#store !== undefined) {
       this.#written.set(session, { lastSeenAt: record.lastSeenAt, held: record.held === 1 });
@@ -190,7 +191,7 @@ export class SessionSet {
   }
 
   #armFlush(): Timer {
-    return this.#clock.after(flushMs, () => {
+    return this.#sources.clock.after(flushMs, () => {
       this.flush();
       this.#flushTimer = this.#armFlush();
     });

@@ -1,6 +1,7 @@
 /** Events are numbered without a hole, kept within bounds, and a reader who missed some is told so. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { systemSources } from "../../src/random.ts";
 import { EventBus } from "../../src/gateway/event-bus.ts";
 
 const numbers = (found: ReturnType<EventBus["since"]>) =>
@@ -8,7 +9,7 @@ const numbers = (found: ReturnType<EventBus["since"]>) =>
 
 describe("the event bus", () => {
   it("numbers from 1 and gives back what came after a number", () => {
-    const bus = new EventBus();
+    const bus = new EventBus(systemSources);
     assert.equal(bus.last, 0);
     assert.deepEqual(bus.since(0), []);
     for (const n of [1, 2, 3]) assert.equal(bus.publish("a", { n }), n);
@@ -20,7 +21,7 @@ describe("the event bus", () => {
   });
 
   it("says gap for what is forgotten and for what never was", () => {
-    const bus = new EventBus(16);
+    const bus = new EventBus(systemSources, 16);
     for (let n = 1; n <= 100; n++) bus.publish("a", { n });
     assert.equal(bus.since(0), "gap");
     assert.equal(bus.since(80), "gap");
@@ -31,7 +32,7 @@ describe("the event bus", () => {
   });
 
   it("is bounded in characters too, also by one event that is too large", () => {
-    const bus = new EventBus(1000, 1000);
+    const bus = new EventBus(systemSources, 1000, 1000);
     for (let n = 1; n <= 50; n++) bus.publish("a", { text: "x".repeat(100) });
     const kept = [...Array(50).keys()].map((seq) => bus.since(seq)).find((found) => found !== "gap") ?? [];
     const characters = (kept as { json: string }[]).reduce((sum, { json }) => sum + json.length, 0);
@@ -44,7 +45,7 @@ describe("the event bus", () => {
   });
 
   it("hands each event to who listens then, until they leave", () => {
-    const bus = new EventBus();
+    const bus = new EventBus(systemSources);
     const heard: number[] = [];
     bus.publish("a", {});
     const leave = bus.subscribe(({ event }) => heard.push(event.seq));

@@ -14,7 +14,7 @@ export class ManualClock implements Clock {
     return this.#now;
   }
 
-  /** Somebody sets the wall clock, forward or back. */
+  /** Sets the wall clock forward or back. */
   setWallClock(byMs: number): void {
     this.#setBy += byMs;
   }
@@ -25,12 +25,40 @@ export class ManualClock implements Clock {
     return { clear: () => void this.#timers.delete(timer) };
   }
 
-  /** Timers that are set and not yet due: a suite that is done has none. */
+  every(ms: number, action: () => void): Timer {
+    const again = () => {
+      timer = this.after(ms, again);
+      action();
+    };
+    let timer = this.after(ms, again);
+    return { clear: () => timer.clear() };
+  }
+
+  soon(action: () => void): Timer {
+    return this.after(0, action);
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted === true) return reject(new DOMException("This operation was aborted", "AbortError"));
+      const abort = () => {
+        timer.clear();
+        reject(new DOMException("This operation was aborted", "AbortError"));
+      };
+      const timer = this.after(ms, () => {
+        signal?.removeEventListener("abort", abort);
+        resolve();
+      });
+      signal?.addEventListener("abort", abort, { once: true });
+    });
+  }
+
+  /** Timers that are not yet due: a finished suite has none. */
   get pending(): number {
     return this.#timers.size;
   }
 
-  /** Moves on, firing what becomes due in order, also what that sets anew. */
+  /** Moves on and fires what becomes due in order, including timers set on the way. */
   advance(ms: number): void {
     const end = this.#now + ms;
     for (;;) {

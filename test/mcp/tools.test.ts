@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { systemClock } from "../../src/clock.ts";
+import { systemSources } from "../../src/random.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { BackgroundRuns } from "../../src/keeper/background/runs.ts";
 import { FarRuns } from "../../src/keeper/far-runs.ts";
@@ -86,7 +86,12 @@ class House implements AsyncDisposable {
       recheck: never,
       figures: never,
     });
-    this.sessions = new SessionSet(new Scope("test"), systemClock, { idleLeaseMs: 60_000, sessionsMax: 10 }, () => {});
+    this.sessions = new SessionSet(
+      new Scope("test"),
+      systemSources,
+      { idleLeaseMs: 60_000, sessionsMax: 10 },
+      () => {},
+    );
     this.link = {
       ask: <N extends FrontRequestName>(name: N, params: FrontRequests[N]["params"]) => this.#ask(name, params),
     };
@@ -216,7 +221,12 @@ describe("the tools exec and process", { timeout: 60_000 }, () => {
     const lost = house.open();
     const orphan = idOf(await exec({ command: "sleep 1000", background: true }, lost));
     // Another front takes over, and does not know the session.
-    const sessions = new SessionSet(new Scope("next"), systemClock, { idleLeaseMs: 60_000, sessionsMax: 10 }, () => {});
+    const sessions = new SessionSet(
+      new Scope("next"),
+      systemSources,
+      { idleLeaseMs: 60_000, sessionsMax: 10 },
+      () => {},
+    );
     const known = { get: (id: string) => (id === session.id ? session : sessions.get(id)) } as SessionSet;
     const next = new RunService(house.link, known, () => {});
     next.begin();

@@ -5,6 +5,7 @@ import { createServer, request, type IncomingMessage, type ServerResponse } from
 import type { AddressInfo } from "node:net";
 import { Duplex } from "node:stream";
 import { describe, it } from "node:test";
+import { systemRandom } from "../../src/random.ts";
 import type { Hub } from "../../src/mcp/aggregate/hub.ts";
 import { LineStream } from "../../src/mcp/aggregate/line-call.ts";
 import { LineDoor } from "../../src/mcp/aggregate/line-door.ts";
@@ -123,6 +124,7 @@ describe("waiting", () => {
       sessions: {} as SessionSet,
       hub: { numbers: new Numbers(1) } as Hub,
       clock: new ManualClock(),
+      random: systemRandom,
       messageBytesMax: 2e6,
       questionMs: 0,
     };

@@ -1,6 +1,7 @@
 /** Sessions end once, for one reason, with all they own; and there are never more than the cap. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { systemRandom } from "../../src/random.ts";
 import { HoldfastError } from "../../src/errors.ts";
 import type { EndReason } from "../../src/keeper/protocol/messages.ts";
 import { Scope } from "../../src/ownership/scope.ts";
@@ -14,7 +15,7 @@ function make(limits = { idleLeaseMs: 1000, sessionsMax: 3 }) {
   const clock = new ManualClock();
   const root = new Scope("gateway");
   const logged: string[] = [];
-  const set = new SessionSet(root, clock, limits, (event) => void logged.push(event));
+  const set = new SessionSet(root, { clock, random: systemRandom }, limits, (event) => void logged.push(event));
   return {
     clock,
     root,

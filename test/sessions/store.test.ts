@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { systemRandom } from "../../src/random.ts";
 import type { EndReason } from "../../src/keeper/protocol/messages.ts";
 import { Scope } from "../../src/ownership/scope.ts";
 import { SessionSet } from "../../src/sessions/set.ts";
@@ -37,7 +38,10 @@ describe("session store", () => {
     for (const store of stores.splice(0)) store.close();
     const store = SessionStore.open(at, keeperEpoch, (event) => void logged.push(event));
     stores.push(store);
-    return { store, set: new SessionSet(new Scope("gateway"), clock, limits, () => {}, store) };
+    return {
+      store,
+      set: new SessionSet(new Scope("gateway"), { clock, random: systemRandom }, limits, () => {}, store),
+    };
   }
 
   it("gives the next front the same sessions: id, client, parent, times, lease, revision", () => {

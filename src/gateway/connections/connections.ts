@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
+import type { Clock, Timer } from "../../clock.ts";
 import {
   Connection,
   connectionOf,
@@ -33,17 +34,19 @@ export class Connections {
   readonly #unproven = new Map<string, Set<Connection>>();
   readonly #states = new Map<ConnectionState, number>(connectionStates.map((state) => [state, 0]));
   readonly #closedListeners: ((connection: Connection) => void)[] = [];
-  #ticking: NodeJS.Timeout | undefined;
+  readonly #clock: Clock;
+  #ticking: Timer | undefined;
   #onEmpty: (() => void) | undefined;
   #nextLook = 0;
 
-  constructor(limits: ConnectionLimits, descriptors = descriptorLimit()) {
+  constructor(limits: ConnectionLimits, clock: Clock, descriptors = descriptorLimit()) {
     this.limits = limits;
+    this.#clock = clock;
     this.softMax = Math.min(limits.max, Math.floor(descriptors * descriptorShare));
     const { headMs, authMs, closingMs, slowMs, heartbeatGraceMs } = limits;
     const shortest = Math.min(headMs, authMs, closingMs, slowMs, heartbeatGraceMs);
     this.#tickMs = Math.min(tickMsMax, Math.max(tickMsMin, shortest / ticksPerDeadline));
-    this.time = new LoopTime(this.#tickMs);
+    this.time = new LoopTime(this.#tickMs, clock);
   }
 
   get size(): number {
@@ -84,11 +87,11 @@ export class Connections {
   drained(boundMs: number): Promise<void> {
     if (this.#all.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
+      const timer = this.#clock.after(boundMs, () => {
         for (const connection of this.#all) if (connection.kind === "http") connection.reset();
-      }, boundMs);
+      });
       this.#onEmpty = () => {
-        clearTimeout(timer);
+        timer.clear();
         resolve();
       };
     });
@@ -96,7 +99,7 @@ export class Connections {
 
   #accept(socket: Socket): void {
     if (this.#all.size === 0) this.time.resume();
-    this.#ticking ??= setInterval(() => this.#tick(), this.#tickMs).unref();
+    this.#ticking ??= this.#clock.every(this.#tickMs, () => this.#tick());
     const connection = new Connection(socket, this.limits, this.time.now, (one, before) => this.#moved(one, before));
     this.#all.add(connection);
     this.#count("accepted", 1);
@@ -127,7 +130,7 @@ export class Connections {
     this.closes.set(reason, (this.closes.get(reason) ?? 0) + 1);
     for (const listener of this.#closedListeners) listener(connection);
     if (this.#all.size > 0) return;
-    clearInterval(this.#ticking);
+    this.#ticking?.clear();
     this.#ticking = undefined;
     this.#onEmpty?.();
   }

@@ -1,11 +1,12 @@
 /** `events.*`: one feed per connection, out of the bus. */
+import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import type { EventBus } from "../event-bus.ts";
 import { EventFeed } from "../event-feed.ts";
 import { peerOf, type NamespaceHandlers, type Peer } from "./handlers.ts";
 
-export function eventsHandlers(bus: EventBus, sessions: SessionSet): NamespaceHandlers<"events"> {
+export function eventsHandlers(bus: EventBus, sessions: SessionSet, clock: Clock): NamespaceHandlers<"events"> {
   const feeds = new WeakMap<Peer, EventFeed>();
   return {
     "events.subscribe": ({ names, after = bus.last, stream = bus.stream }, caller) => {
@@ -14,7 +15,7 @@ export function eventsHandlers(bus: EventBus, sessions: SessionSet): NamespaceHa
       feeds.get(peer)?.end();
       const show = (id: string) => sessions.show(id, caller);
       const wanted = names === undefined ? undefined : new Set<string>(names);
-      const feed = new EventFeed({ bus, peer, names: wanted, after, show });
+      const feed = new EventFeed({ bus, clock, peer, names: wanted, after, show });
       feeds.set(peer, feed);
       feed.start();
       return { stream: bus.stream, last: bus.last };

@@ -1,4 +1,5 @@
 /** What the API can do: the handlers of every namespace in one table. */
+import type { Clock } from "../../clock.ts";
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
 import type { Hub } from "../../mcp/aggregate/hub.ts";
 import type { ConfigFollower } from "../../mcp/reload.ts";
@@ -23,15 +24,17 @@ export interface MethodParts {
   hub: Hub;
   nodes: Nodes;
   follower: ConfigFollower;
+  clock: Clock;
 }
 
-export function allHandlers({ link, sessions, urls, bus, runs, hub, nodes, follower }: MethodParts): AllHandlers {
+export function allHandlers(parts: MethodParts): AllHandlers {
+  const { link, sessions, urls, bus, runs, hub, nodes, follower, clock } = parts;
   return {
     ...gatewayHandlers(link, sessions, urls, nodes, hub),
     ...runHandlers(nodes.router, runs, sessions),
     ...nodeHandlers(nodes, runs, sessions, urls),
     ...sessionHandlers(sessions),
     ...mcpHandlers(hub, follower),
-    ...eventsHandlers(bus, sessions),
+    ...eventsHandlers(bus, sessions, clock),
   };
 }

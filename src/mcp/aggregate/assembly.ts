@@ -258,13 +258,13 @@ export class Assembly {
   // ── the servers ──
 
   #seat(server: FrontServer): Seat {
-    const { session, introduction, isCrowd, starter, pool, catalog } = this.#parts;
+    const { session, introduction, isCrowd, starter, pool, catalog, clock } = this.#parts;
     const onFresh = (seat: Seat, running: RunningServer) => this.#refresh(seat, running);
     const onFacts = () => this.offer.changed();
     const onHold = () => this.memory.write();
     const heard = { onFresh, onFacts, onHold };
     const party = this.client;
-    const parts = { server, session, party, introduction, isCrowd, starter, pool, catalog, roots: this.roots };
+    const parts = { server, session, party, introduction, isCrowd, starter, pool, catalog, clock, roots: this.roots };
     return new Seat({ ...parts, ...heard });
   }
 

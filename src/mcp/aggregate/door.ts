@@ -1,5 +1,6 @@
 /** `/mcp`, and `/mcp/<server>` where sessions share or servers come and go: streamable HTTP of the session era. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Random } from "../../random.ts";
 import type { Clock } from "../../clock.ts";
 import { asHoldfastError } from "../../errors.ts";
 import type { Asker } from "../../sessions/owner.ts";
@@ -27,6 +28,7 @@ export interface DoorParts {
   hub: Hub;
   sessions: SessionSet;
   clock: Clock;
+  random: Random;
   messageBytesMax: number;
   /** How long a call waits for a client that has no session and was asked something. */
   questionMs: number;

@@ -238,7 +238,7 @@ export class Hub {
     await this.recheck(name);
     const [server] = this.select(name)?.servers ?? [];
     if (server === undefined) throw this.whyNot(name);
-    return probeServer(server, this.#parts.sessions, this.starter);
+    return probeServer(server, this.#parts.sessions, this.starter, this.#parts.clock);
   }
 
   // ── after a front before this one ──

@@ -1,4 +1,5 @@
 /** Looks at the configured servers: as they stand, and by starting one for the look alone. */
+import type { Clock } from "../../clock.ts";
 import type { LaunchView } from "../../keeper/protocol/launches.ts";
 import type { FrontServer } from "../../keeper/protocol/messages.ts";
 import type { SessionSet } from "../../sessions/set.ts";
@@ -54,8 +55,13 @@ export interface Probed {
 }
 
 /** Rejects with why the server cannot be had. Nothing of the look is left. */
-export async function probeServer(server: FrontServer, sessions: SessionSet, starter: Starter): Promise<Probed> {
-  const began = performance.now();
+export async function probeServer(
+  server: FrontServer,
+  sessions: SessionSet,
+  starter: Starter,
+  clock: Clock,
+): Promise<Probed> {
+  const began = clock.monotonic();
   const client = { name: "holdfast mcp probe", version };
   const session = sessions.open({ client, server: server.name }, null);
   const leave = session.lease.hold();
@@ -75,7 +81,7 @@ export async function probeServer(server: FrontServer, sessions: SessionSet, sta
     const { serverInfo, protocolVersion } = initialize;
     const names = (items: Item[], key: string) => items.map((item) => String(item[key]));
     const lists = { tools: names(tools, "name"), prompts: names(prompts, "name"), resources: names(resources, "uri") };
-    return { serverInfo, protocolVersion, ...lists, ms: Math.round(performance.now() - began) };
+    return { serverInfo, protocolVersion, ...lists, ms: Math.round(clock.monotonic() - began) };
   } finally {
     leave();
     await session.close("session-ended");

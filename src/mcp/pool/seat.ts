@@ -1,5 +1,6 @@
 /** One session's place at one server: cold until it is needed, then a process of its own or a hold on a pooled one. */
 import { hash } from "node:crypto";
+import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { EndReason, FrontServer, HeldRun } from "../../keeper/protocol/messages.ts";
 import type { Session } from "../../sessions/session.ts";
@@ -34,6 +35,7 @@ export interface SeatParts {
   pool: Pool;
   catalog: Catalog;
   roots: ClientRoots;
+  clock: Clock;
   /** A server was started that knows nothing of what the session told the one before it. */
   onFresh: (seat: Seat, running: RunningServer) => void;
   onFacts: () => void;
@@ -235,7 +237,7 @@ export class Seat {
     const { upstream, initialize } = running;
     try {
       const lists = await learnLists(upstream, initialize.capabilities);
-      this.#ownFacts = this.#parts.catalog.loose({ initialize, lists, learnedAt: Date.now() });
+      this.#ownFacts = this.#parts.catalog.loose({ initialize, lists, learnedAt: this.#parts.clock.now() });
       this.#parts.onFacts();
     } catch {
       // The server ended meanwhile, or does not tell them: the lists that were known before hold again.

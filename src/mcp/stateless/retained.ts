@@ -2,7 +2,8 @@
  * Calls whose client was asked something. The `requestState` under which it comes back is random, good for one round, and
  * means nothing but the place in this book: nothing in it can be changed or made up.
  */
-import { hash, randomBytes } from "node:crypto";
+import { hash } from "node:crypto";
+import type { Random } from "../../random.ts";
 import { canonical } from "../pool/pool.ts";
 import type { StatelessCall } from "./stateless-call.ts";
 
@@ -13,13 +14,18 @@ const mark = "holdfast.";
 
 export class Retained {
   readonly #calls = new Map<string, StatelessCall>();
+  readonly #random: Random;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
 
   get hasRoom(): boolean {
     return this.#calls.size < callsMax;
   }
 
   keep(call: StatelessCall): string {
-    const state = mark + randomBytes(18).toString("base64url");
+    const state = mark + this.#random.bytes(18).toString("base64url");
     this.#calls.set(state, call);
     return state;
   }

@@ -1,5 +1,6 @@
 /** Serves the requests of stateless clients, whatever carried them: each becomes a call of the session that stands for its client. */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
+import type { Random } from "../../random.ts";
 import type { Clock } from "../../clock.ts";
 import type { TokenScope } from "../../keeper/protocol/messages.ts";
 import { downFault } from "../aggregate/answers.ts";
@@ -28,6 +29,7 @@ const removed = new Set(["initialize", "ping", "logging/setLevel", "resources/su
 export interface ServiceParts {
   hub: Hub;
   clock: Clock;
+  random: Random;
   /** How long a call waits for its client, who was asked something. */
   questionMs: number;
 }
@@ -53,10 +55,11 @@ export function removedProblem(method: string): Refusal | undefined {
 
 export class StatelessService {
   readonly #parts: ServiceParts;
-  readonly #retained = new Retained();
+  readonly #retained: Retained;
 
   constructor(parts: ServiceParts) {
     this.#parts = parts;
+    this.#retained = new Retained(parts.random);
   }
 
   /** `begin` makes what carries the answer; `deny` refuses without a round. */

@@ -167,10 +167,10 @@ async function learnList(upstream: Upstream, name: ListName): Promise<Item[]> {
   const items: Item[] = [];
   let cursor: string | undefined;
   let bytes = 0;
-  const began = performance.now();
+  const began = upstream.clock.monotonic();
   for (let page = 0; page < pagesMax && items.length < itemsMax && bytes < listBytesMax; page++) {
     const params = cursor === undefined ? {} : { cursor };
-    const leftMs = began + listMs - performance.now();
+    const leftMs = began + listMs - upstream.clock.monotonic();
     if (leftMs <= 0) return items;
     let result: Record<string, unknown> | undefined;
     try {
