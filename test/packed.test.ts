@@ -40,8 +40,13 @@ describe("the packed package", () => {
     const { paths } = tarball;
     assert.ok(paths.length < filesMax, `${paths.length} files`);
     const targets = [...Object.values(manifest.bin), ...Object.values(manifest.exports).flatMap(Object.values)];
-    const scripts = readdirSync(join(root, "src/contain")).filter((name) => name.endsWith(".sh"));
-    const wanted = [...targets, ...scripts.map((name) => `lib/contain/${name}`), "lib/ssh/far.sh", "docs/cli.md"];
+    const scripts = readdirSync(join(root, "src/platform/linux")).filter((name) => name.endsWith(".sh"));
+    const wanted = [
+      ...targets,
+      ...scripts.map((name) => `lib/platform/linux/${name}`),
+      "lib/ssh/far.sh",
+      "docs/cli.md",
+    ];
     for (const path of [...wanted, "README.md", "LICENSE", "CHANGELOG.md", "packaging/holdfast.service"])
       assert.ok(paths.includes(path.replace(/^\.\//, "")), path);
     const strangers = paths.filter((path) => /^(?:src|test|demo|bench|scripts|dist)\/|\.map$|\.built$/.test(path));

@@ -26,7 +26,7 @@ const otherPages = ["clients", "api", "benchmarks", "errors", "events"];
 
 describe("the house is tidy", () => {
   it("and all of it is looked at", () => {
-    for (const room of ["src/contain", "src/gateway", "test/helpers", "bench", "docs"]) {
+    for (const room of ["src/platform", "src/gateway", "test/helpers", "bench", "docs"]) {
       assert.ok(
         files.some(({ path }) => path.startsWith(`${room}/`)),
         room,

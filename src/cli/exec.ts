@@ -1,7 +1,7 @@
 /** `holdfast exec -- COMMAND…`: a command that the gateway holds: its tree cannot outlive it unnoticed, its output is kept. */
 import { constants } from "node:os";
 import { GatewayClient } from "../client/rpc.ts";
-import { areReadable } from "../contain/caller.ts";
+import { areReadable } from "../platform/linux/caller.ts";
 import { HoldfastError } from "../errors.ts";
 import type { ParamsOf } from "../gateway/api/index.ts";
 import type { RunView } from "../keeper/protocol/messages.ts";

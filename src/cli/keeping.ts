@@ -1,6 +1,6 @@
 /** What every command has in common whose process becomes a keeper: its signals, its tier, its end. */
-import { readProcess } from "../contain/processes.ts";
-import type { TierName } from "../contain/types.ts";
+import { readProcess } from "../platform/linux/processes.ts";
+import type { TierName } from "../platform/types.ts";
 import { constants } from "node:os";
 import { HoldfastError } from "../errors.ts";
 import type { KeeperEnd } from "../keeper/keeper-life.ts";

@@ -1,10 +1,10 @@
 /** `holdfast run -- <command>`: parsed by hand, so that the wrapper starts fast and the command's own options stay its own. */
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { becomeGuard } from "../contain/become-guard.ts";
-import { ownArguments } from "../contain/caller.ts";
-import type { TreeLimits } from "../contain/limit-watch.ts";
-import { programDirectory } from "../contain/programs.ts";
+import { becomeGuard } from "../platform/linux/become-guard.ts";
+import { ownArguments } from "../platform/linux/caller.ts";
+import type { TreeLimits } from "../platform/limit-watch.ts";
+import { programDirectory } from "../platform/linux/programs.ts";
 import { HoldfastError } from "../errors.ts";
 
 /** The MCP SDK kills the pid it knows 2 s after its SIGTERM; ours must be over before. */

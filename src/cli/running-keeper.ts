@@ -1,6 +1,6 @@
 /** The keeper of a state directory as a process: found by its record, and never confused with one that took over its pid. */
 import { setTimeout as delay } from "node:timers/promises";
-import { bootId, readProcess } from "../contain/processes.ts";
+import { bootId, readProcess } from "../platform/linux/processes.ts";
 import { HoldfastError } from "../errors.ts";
 import { readKeeperRecord, statePaths, type KeeperRecord } from "../keeper/state-directory.ts";
 

@@ -6,8 +6,8 @@ import { changeServers, readOwnConfig } from "../config/clients/own-config.ts";
 import { unwrapDocument } from "../config/clients/unwrap.ts";
 import { stdioOf, wrapDocument, type Change } from "../config/clients/wrap.ts";
 import { readDocument } from "../config/clients/document.ts";
-import { requirePlatform } from "../contain/probe.ts";
-import { refusalOf } from "../contain/trial.ts";
+import { requirePlatform } from "../platform/linux/probe.ts";
+import { refusalOf } from "../platform/linux/trial.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import {
   carryOut,

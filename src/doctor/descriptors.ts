@@ -1,7 +1,7 @@
 /** What a process holds open, as /proc/<pid>/fd names it. Nothing of it is read or written. */
 import { constants, closeSync, lstatSync, openSync, readdirSync, readlinkSync } from "node:fs";
-import { hasHungUp } from "../contain/ffi.ts";
-import { isAlive, readProcess } from "../contain/processes.ts";
+import { hasHungUp } from "../platform/linux/ffi.ts";
+import { isAlive, readProcess } from "../platform/linux/processes.ts";
 
 export interface Descriptor {
   number: number;

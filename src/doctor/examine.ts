@@ -1,7 +1,7 @@
 /** The whole examination: one look at the machine, put into the report that `doctor` prints. Changes nothing. */
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { startedAtOf, type ProcessIdentity } from "../contain/processes.ts";
+import { startedAtOf, type ProcessIdentity } from "../platform/linux/processes.ts";
 import { judgeAll, type Judgement, type Verdict } from "./judge.ts";
 import { findLeftovers, type Leftover } from "./leftovers.ts";
 import { cpuMsNow, Look, type Seen } from "./look.ts";

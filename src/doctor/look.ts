@@ -3,7 +3,7 @@
  * so that judging one tree costs what that tree costs, and so that all judgements of one look rest on the same facts.
  */
 import { readFileSync, readlinkSync, statSync } from "node:fs";
-import { allPids, bootId, childrenOf, isAlive, readProcess, type ProcessInfo } from "../contain/processes.ts";
+import { allPids, bootId, childrenOf, isAlive, readProcess, type ProcessInfo } from "../platform/linux/processes.ts";
 import { pipeEndsOf, readDescriptor, readDescriptors, type Descriptor, type Unreadable } from "./descriptors.ts";
 import type { FarEnd } from "./far-ends.ts";
 import { readTcpSockets, type TcpSocket } from "./tcp-sockets.ts";

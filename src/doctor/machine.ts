@@ -2,8 +2,8 @@
 import { accessSync, constants, existsSync } from "node:fs";
 import { release } from "node:os";
 import { dirname, join } from "node:path";
-import { ownCgroupDirectory } from "../contain/cgroup-mount.ts";
-import type { TierName } from "../contain/types.ts";
+import { ownCgroupDirectory } from "../platform/linux/cgroup-mount.ts";
+import type { TierName } from "../platform/types.ts";
 
 export interface TierView {
   tier: TierName;

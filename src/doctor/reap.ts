@@ -2,9 +2,9 @@
  * Ends trees whose owner is proven dead. What was shown and agreed to is only a list of identities: each tree is looked at and
  * judged anew right before its first signal, and is left alone when the proof does not hold any more.
  */
-import { descendantsOf, isAlive, isSameAlive, readProcess, type ProcessInfo } from "../contain/processes.ts";
-import { killAll } from "../contain/signals.ts";
-import { untilTrue } from "../contain/wait.ts";
+import { descendantsOf, isAlive, isSameAlive, readProcess, type ProcessInfo } from "../platform/linux/processes.ts";
+import { killAll } from "../platform/linux/signals.ts";
+import { untilTrue } from "../platform/wait.ts";
 import type { TreeView } from "./examine.ts";
 import { judge, judgeAll } from "./judge.ts";
 import { Look } from "./look.ts";

@@ -1,6 +1,6 @@
 /** The keeper's runs on far sides: their containers, and the looks that are owed to hosts of earlier lives. */
-import { baseEnvironment } from "../contain/environment.ts";
-import type { Container, Containment } from "../contain/types.ts";
+import { baseEnvironment } from "../platform/environment.ts";
+import type { Container, Containment } from "../platform/types.ts";
 import type { Config, ServerConfig } from "../config/schema.ts";
 import { parseHost, readDestination } from "../ssh/destination.ts";
 import { FarContainer } from "../ssh/far-container.ts";

@@ -1,7 +1,7 @@
 /** What the keeper counts, for `status` and for metrics. Nothing here is done more often than it is asked for, but for one count an end. */
 import type { LifecycleEvent } from "../events.ts";
-import { descriptorUse } from "../contain/spare-descriptors.ts";
-import { readProcess } from "../contain/processes.ts";
+import { descriptorUse } from "../platform/linux/spare-descriptors.ts";
+import { readProcess } from "../platform/linux/processes.ts";
 import { version } from "../version.ts";
 import type { FrontSupervisor } from "./front.ts";
 import type { Guardian } from "./guardian.ts";

@@ -7,7 +7,7 @@ import { needsCertificate, writtenName } from "../config/load.ts";
 import { HoldfastError } from "../errors.ts";
 import { currentTls } from "../config/tls.ts";
 import type { FrontConfig, FrontServer } from "./protocol/messages.ts";
-import { baseEnvironment, proxiesIn } from "../contain/environment.ts";
+import { baseEnvironment, proxiesIn } from "../platform/environment.ts";
 
 /** A front that drains has its own bounds; it is killed when it is this much later than they say. */
 const drainSlackMs = 2000;

@@ -1,9 +1,9 @@
 /** Keeps one guardian alive: the sh that ends everything of this epoch when the keeper is gone. */
 import { spawn, type ChildProcess } from "node:child_process";
-import { registerChild } from "../contain/own-children.ts";
-import { readProcess } from "../contain/processes.ts";
-import { spareDescriptors } from "../contain/spare-descriptors.ts";
-import { scriptPath, shellEnvironment } from "../contain/shell.ts";
+import { registerChild } from "../platform/linux/own-children.ts";
+import { readProcess } from "../platform/linux/processes.ts";
+import { spareDescriptors } from "../platform/linux/spare-descriptors.ts";
+import { scriptPath, shellEnvironment } from "../platform/linux/shell.ts";
 import { HoldfastError } from "../errors.ts";
 import { StreamTail, type CrashRecords } from "./crashes.ts";
 import { RestartIntensity } from "./intensity.ts";

@@ -1,5 +1,5 @@
 /** What one life of a keeper begins with, and how it ends. */
-import type { TierName } from "../contain/types.ts";
+import type { TierName } from "../platform/types.ts";
 import type { HoldfastError } from "../errors.ts";
 import type { AskPerson } from "./background/consent.ts";
 import type { Keeper } from "./keeper.ts";

@@ -2,8 +2,8 @@
 import { setImmediate } from "node:timers/promises";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { Config } from "../config/schema.ts";
-import { markerOf } from "../contain/marker.ts";
-import type { TierName } from "../contain/types.ts";
+import { markerOf } from "../platform/linux/marker.ts";
+import type { TierName } from "../platform/types.ts";
 import { version } from "../version.ts";
 import { BackgroundRuns } from "./background/runs.ts";
 import { drainBoundMs, frontConfig } from "./front-config.ts";

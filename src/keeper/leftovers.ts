@@ -3,9 +3,16 @@
  * tried again while this keeper lives, and by the next one.
  */
 import { systemClock, type Clock } from "../clock.ts";
-import { bootId, commandOf, isSameAlive, readEnvironment, readProcess, startedAtOf } from "../contain/processes.ts";
-import { sweepOwner } from "../contain/sweep.ts";
-import type { Containment, LeftProcess } from "../contain/types.ts";
+import {
+  bootId,
+  commandOf,
+  isSameAlive,
+  readEnvironment,
+  readProcess,
+  startedAtOf,
+} from "../platform/linux/processes.ts";
+import { sweepOwner } from "../platform/linux/sweep.ts";
+import type { Containment, LeftProcess } from "../platform/types.ts";
 import { readOpenRows, type Ledger, type LedgerRow } from "./ledger.ts";
 import type { Log } from "./log.ts";
 import type { ProcessView, RunView } from "./protocol/messages.ts";

@@ -2,7 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { bootId } from "../contain/processes.ts";
+import { bootId } from "../platform/linux/processes.ts";
 import type { CrashRecords } from "./crashes.ts";
 import type { Ledger, LostEpoch } from "./ledger.ts";
 import type { CrashView } from "./protocol/messages.ts";

@@ -1,8 +1,8 @@
 /** What a keeper takes before it makes anything: state directory, ledger, log, the number of its epoch, containment. */
-import { closeAllOnExec } from "../contain/ffi.ts";
-import { openContainment, type Probed } from "../contain/probe.ts";
-import { bootId, readProcess } from "../contain/processes.ts";
-import { spareDescriptors } from "../contain/spare-descriptors.ts";
+import { closeAllOnExec } from "../platform/linux/ffi.ts";
+import { openContainment, type Probed } from "../platform/linux/probe.ts";
+import { bootId, readProcess } from "../platform/linux/processes.ts";
+import { spareDescriptors } from "../platform/linux/spare-descriptors.ts";
 import { CrashRecords } from "./crashes.ts";
 import { recordLastWords, type LastWords } from "./last-words.ts";
 import type { KeeperOptions } from "./keeper-life.ts";

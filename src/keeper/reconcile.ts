@@ -2,9 +2,9 @@
  * At start: compares what the ledger says with what lives, and leaves nothing of an earlier epoch behind. Signals only
  * what the kernel itself ties to this owner (a fence's name, a guard, a marker), never a pid because a row names it.
  */
-import { bootId, isSameAlive, type ProcessIdentity } from "../contain/processes.ts";
-import type { LeftProcess } from "../contain/types.ts";
-import { untilTrue } from "../contain/wait.ts";
+import { bootId, isSameAlive, type ProcessIdentity } from "../platform/linux/processes.ts";
+import type { LeftProcess } from "../platform/types.ts";
+import { untilTrue } from "../platform/wait.ts";
 import type { LedgerRow } from "./ledger.ts";
 import { closeRow, stillLeft, sweepEarlier, type LeftoverParts, type LeftRun } from "./leftovers.ts";
 

@@ -1,6 +1,6 @@
 /** Writes `<state>/keeper.json`, by which the command line finds the gateway, whenever something that it tells has changed. */
-import { bootId, readProcess } from "../contain/processes.ts";
-import type { TierName } from "../contain/types.ts";
+import { bootId, readProcess } from "../platform/linux/processes.ts";
+import type { TierName } from "../platform/types.ts";
 import { version } from "../version.ts";
 import { removeKeeperRecord, writeKeeperRecord, type StatePaths } from "./state-directory.ts";
 

@@ -1,5 +1,5 @@
 /** Whether there is room for one more run: by the config, and in the keeper's table of open files. */
-import { descriptorUse } from "../contain/spare-descriptors.ts";
+import { descriptorUse } from "../platform/linux/spare-descriptors.ts";
 import { HoldfastError } from "../errors.ts";
 
 /** What the start of one run may need at a time: pipes, the ends for the child, a log, a terminal. */

@@ -1,8 +1,8 @@
 /** What one run is made of. */
 import type { Clock } from "../clock.ts";
-import type { TreeLimits } from "../contain/limit-watch.ts";
-import type { StopGraces } from "../contain/stop-sequence.ts";
-import type { Container } from "../contain/types.ts";
+import type { TreeLimits } from "../platform/limit-watch.ts";
+import type { StopGraces } from "../platform/stop-sequence.ts";
+import type { Container } from "../platform/types.ts";
 import type { RunIo } from "./background/run-io.ts";
 import type { ErrorLog } from "./error-log.ts";
 import type { Ledger } from "./ledger.ts";

@@ -2,12 +2,12 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { isNodeHost, type Config } from "../config/schema.ts";
-import { markerOf, scanMarkersSoon } from "../contain/marker.ts";
-import { bootId } from "../contain/processes.ts";
-import type { Containment, SpawnRequest } from "../contain/types.ts";
-import { killAll } from "../contain/signals.ts";
+import { markerOf, scanMarkersSoon } from "../platform/linux/marker.ts";
+import { bootId } from "../platform/linux/processes.ts";
+import type { Containment, SpawnRequest } from "../platform/types.ts";
+import { killAll } from "../platform/linux/signals.ts";
 import { HoldfastError } from "../errors.ts";
-import { baseEnvironment } from "../contain/environment.ts";
+import { baseEnvironment } from "../platform/environment.ts";
 import type { FarRuns } from "./far-runs.ts";
 import { ErrorLog } from "./error-log.ts";
 import type { Ledger, LedgerRow } from "./ledger.ts";

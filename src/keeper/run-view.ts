@@ -1,5 +1,5 @@
 /** Runs and processes as the API shows them. */
-import { commandOf, startedAtOf, type ProcessInfo } from "../contain/processes.ts";
+import { commandOf, startedAtOf, type ProcessInfo } from "../platform/linux/processes.ts";
 import type { LedgerRow } from "./ledger.ts";
 import type { ProcessView, RunView } from "./protocol/messages.ts";
 

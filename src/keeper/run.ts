@@ -1,8 +1,8 @@
 /** One run: a container, a ledger row and the relay of its stdio, from before the spawn until the proof of empty. */
-import { readProcess, type ProcessInfo } from "../contain/processes.ts";
-import { watchLimits } from "../contain/limit-watch.ts";
-import { signalProcess } from "../contain/signals.ts";
-import type { ContainedProcess, LeaderExit, SpawnRequest } from "../contain/types.ts";
+import { readProcess, type ProcessInfo } from "../platform/linux/processes.ts";
+import { watchLimits } from "../platform/limit-watch.ts";
+import { signalProcess } from "../platform/linux/signals.ts";
+import type { ContainedProcess, LeaderExit, SpawnRequest } from "../platform/types.ts";
 import { systemClock } from "../clock.ts";
 import { asHoldfastError } from "../errors.ts";
 import type { LedgerRow } from "./ledger.ts";
@@ -12,7 +12,7 @@ import type { RunLaunch, RunParts } from "./run-parts.ts";
 import { rowView, viewProcess } from "./run-view.ts";
 import type { EndReason, ProcessView, RunKind, RunState, RunView } from "./protocol/messages.ts";
 import { LineRelay } from "./relay.ts";
-import { StopSequence } from "../contain/stop-sequence.ts";
+import { StopSequence } from "../platform/stop-sequence.ts";
 
 export class Run {
   readonly channel: number;

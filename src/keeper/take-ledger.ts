@@ -1,5 +1,5 @@
 /** Opens the ledger for the keeper's life, or says which gateway has it already. */
-import { readProcess } from "../contain/processes.ts";
+import { readProcess } from "../platform/linux/processes.ts";
 import { HoldfastError } from "../errors.ts";
 import { Ledger } from "./ledger.ts";
 import { requestMemoryMs } from "./protocol/background.ts";

@@ -4,12 +4,12 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Readable, Writable } from "node:stream";
-import { ownEnvironment } from "../contain/caller.ts";
-import { commandOf, startedAtOf, type ProcessInfo } from "../contain/processes.ts";
-import { programDirectory } from "../contain/programs.ts";
-import { StopSequence } from "../contain/stop-sequence.ts";
-import { GuardedContainer, installGuardPrograms } from "../contain/subreaper.ts";
-import type { ContainedProcess, Container, LeaderExit } from "../contain/types.ts";
+import { ownEnvironment } from "../platform/linux/caller.ts";
+import { commandOf, startedAtOf, type ProcessInfo } from "../platform/linux/processes.ts";
+import { programDirectory } from "../platform/linux/programs.ts";
+import { StopSequence } from "../platform/stop-sequence.ts";
+import { GuardedContainer, installGuardPrograms } from "../platform/linux/subreaper.ts";
+import type { ContainedProcess, Container, LeaderExit } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 
 export interface ContainOptions {

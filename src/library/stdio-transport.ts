@@ -3,7 +3,7 @@
  * this one ends the whole tree and resolves `close()` on proof that it is gone. Needs nothing of the SDK at run time.
  */
 import type { Readable } from "node:stream";
-import { baseEnvironment } from "../contain/environment.ts";
+import { baseEnvironment } from "../platform/environment.ts";
 import { HoldfastError } from "../errors.ts";
 import { GatheredBytes } from "../gathered-bytes.ts";
 import { contain, type Contained } from "./contain.ts";

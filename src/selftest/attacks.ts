@@ -4,11 +4,11 @@ import { accessSync, constants, mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { baseEnvironment } from "../contain/environment.ts";
-import { openContainment, type Probed } from "../contain/probe.ts";
-import { installProgram } from "../contain/programs.ts";
-import { sweepOwner } from "../contain/sweep.ts";
-import type { Container, Containment } from "../contain/types.ts";
+import { baseEnvironment } from "../platform/environment.ts";
+import { openContainment, type Probed } from "../platform/linux/probe.ts";
+import { installProgram } from "../platform/linux/programs.ts";
+import { sweepOwner } from "../platform/linux/sweep.ts";
+import type { Container, Containment } from "../platform/types.ts";
 import { killListed, readListed, settle } from "./listed.ts";
 import type { Result, Stage, TierName } from "./types.ts";
 

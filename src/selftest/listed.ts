@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { signalProcess } from "../contain/signals.ts";
+import { signalProcess } from "../platform/linux/signals.ts";
 
 export interface Listed {
   pid: number;

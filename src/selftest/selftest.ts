@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
-import { openContainment } from "../contain/probe.ts";
+import { openContainment } from "../platform/linux/probe.ts";
 import { missingOnPath, playAttacks, type Open } from "./attacks.ts";
 import { endTitles, playEnds } from "./ends.ts";
 import { tierNames, type Result, type Stage, type TierName } from "./types.ts";

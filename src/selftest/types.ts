@@ -1,5 +1,5 @@
 /** What the self-test says: one result for each attack, or way in which an owner ends, on each tier. */
-import type { TierName } from "../contain/types.ts";
+import type { TierName } from "../platform/types.ts";
 
 export type { TierName };
 export const tierNames: readonly TierName[] = ["cgroup", "subreaper"];

@@ -1,7 +1,7 @@
 /** A run on a far side, as the keeper sees it: the ssh that carries its streams, in a local fence, and the tree over there. */
 import { setTimeout as delay } from "node:timers/promises";
-import type { ProcessInfo } from "../contain/processes.ts";
-import type { ContainedProcess, Container, SpawnRequest } from "../contain/types.ts";
+import type { ProcessInfo } from "../platform/linux/processes.ts";
+import type { ContainedProcess, Container, SpawnRequest } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import type { Destination, FarCommand } from "./destination.ts";
 import { awaitGuard, noiseBytesMax } from "./guard-word.ts";

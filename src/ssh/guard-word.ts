@@ -1,5 +1,5 @@
 /** The first word of a run's guard on the far side. It comes on stderr, and goes no further. */
-import type { ContainedProcess } from "../contain/types.ts";
+import type { ContainedProcess } from "../platform/types.ts";
 
 const word = Buffer.from("holdfast-far up\n");
 /** What a login may say before it. */

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Containment } from "../contain/types.ts";
+import type { Containment } from "../platform/types.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { Destination } from "./destination.ts";
 import type { FarTier } from "./guardian-messages.ts";

@@ -4,7 +4,7 @@
  */
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import type { ContainedProcess, Container } from "../contain/types.ts";
+import type { ContainedProcess, Container } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import { BoundedLines } from "./bounded-lines.ts";
 import type { Destination } from "./destination.ts";

@@ -1,7 +1,7 @@
 /** What is sent to the far side, and how: as the first bytes of stdin, so that no word of the user is in a remote argv. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { scriptPath } from "../contain/shell.ts";
+import { scriptPath } from "../platform/linux/shell.ts";
 import { HoldfastError } from "../errors.ts";
 import type { FarCommand } from "./destination.ts";
 import { quote } from "./quote.ts";

@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
-import { openContainment } from "../../src/contain/probe.ts";
-import { installProgram } from "../../src/contain/programs.ts";
-import { sweepOwner } from "../../src/contain/sweep.ts";
-import type { ContainedProcess, Container, Containment, TierName } from "../../src/contain/types.ts";
+import { openContainment } from "../../src/platform/linux/probe.ts";
+import { installProgram } from "../../src/platform/linux/programs.ts";
+import { sweepOwner } from "../../src/platform/linux/sweep.ts";
+import type { ContainedProcess, Container, Containment, TierName } from "../../src/platform/types.ts";
 
 export class Fence implements AsyncDisposable {
   readonly ownerId = randomBytes(8).toString("hex");

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, symlinkSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { spareDescriptors } from "../../src/contain/spare-descriptors.ts";
+import { spareDescriptors } from "../../src/platform/linux/spare-descriptors.ts";
 import { HoldfastError } from "../../src/errors.ts";
 import { CrashRecords } from "../../src/keeper/crashes.ts";
 import { Guardian } from "../../src/keeper/guardian.ts";

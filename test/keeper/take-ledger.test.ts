@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { readProcess } from "../../src/contain/processes.ts";
+import { readProcess } from "../../src/platform/linux/processes.ts";
 import { openStateDirectory, type StatePaths } from "../../src/keeper/state-directory.ts";
 import { takeLedger } from "../../src/keeper/take-ledger.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";

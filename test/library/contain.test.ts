@@ -13,7 +13,7 @@ import { leavesNothing } from "../helpers/no-leaks.ts";
 import { killWhatIsLeft, readListed, settle, statOf, waitForZero } from "../helpers/pids.ts";
 import { attackScript, fixture } from "../helpers/servers.ts";
 import { until } from "../helpers/until.ts";
-import { programDirectory } from "../../src/contain/programs.ts";
+import { programDirectory } from "../../src/platform/linux/programs.ts";
 
 const boundMs = 10_000;
 

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { describe, it } from "node:test";
-import type { ContainedProcess, Container } from "../../src/contain/types.ts";
-import type { ProcessInfo } from "../../src/contain/processes.ts";
+import type { ContainedProcess, Container } from "../../src/platform/types.ts";
+import type { ProcessInfo } from "../../src/platform/linux/processes.ts";
 import { contain, Contained, containedTrees } from "../../src/library/contain.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { readUntil } from "../helpers/fence.ts";

@@ -88,7 +88,7 @@ describe("holdfast selftest", { timeout: 300_000, skip: needs("bash") }, () => {
   it("exits with 1 and names the rows when a container says empty and is not", async () => {
     // A containment that starts what it is told to, and takes it for ended without ending it.
     const rigged = `
-      import { openContainment } from ${JSON.stringify(join(root, "src/contain/probe.ts"))};
+      import { openContainment } from ${JSON.stringify(join(root, "src/platform/linux/probe.ts"))};
       import { selftest } from ${JSON.stringify(join(root, "src/cli/selftest.ts"))};
       const open = (...args) => {
         const probed = openContainment(args[0], args[1], args[2], "subreaper");

@@ -27,7 +27,7 @@ const below: Record<string, string[]> = {
   cli: [
     "client",
     "config",
-    "contain",
+    "platform",
     "doctor",
     "gateway",
     "keeper",
@@ -37,7 +37,7 @@ const below: Record<string, string[]> = {
     "selftest",
     "sessions",
   ],
-  selftest: ["client", "contain", "keeper"],
+  selftest: ["client", "platform", "keeper"],
   gateway: ["keeper/protocol", "mcp", "nodes", "ownership", "runs", "sessions"],
   nodes: ["keeper/protocol"],
   client: ["gateway", "keeper/protocol", "sessions"],
@@ -45,12 +45,12 @@ const below: Record<string, string[]> = {
   runs: ["keeper/protocol", "ownership", "sessions"],
   sessions: ["keeper/protocol", "ownership"],
   ownership: ["keeper/protocol"],
-  keeper: ["config", "contain", "keeper/protocol", "ssh"],
-  ssh: ["contain"],
-  library: ["contain"],
-  doctor: ["contain"],
+  keeper: ["config", "platform", "keeper/protocol", "ssh"],
+  ssh: ["platform"],
+  library: ["platform"],
+  doctor: ["platform"],
   "keeper/protocol": [],
-  contain: [],
+  platform: [],
   config: [],
   oauth: [],
 };
@@ -76,7 +76,7 @@ const frontRooms = new Set([
   "nodes",
   "keeper/protocol",
 ]);
-const startingRooms = new Set(["contain", "keeper", "selftest"]);
+const startingRooms = new Set(["platform", "keeper", "selftest"]);
 
 const isTypeScript = (path: string) => path.endsWith(".ts");
 const inSource = (path: string) => path.startsWith("src/") && isTypeScript(path);
@@ -141,7 +141,7 @@ const importRules: Rule[] = [
     breaches: wrongImports,
     samples: [
       { path: "src/mcp/a.ts", text: 'import { Ledger } from "../keeper/ledger.ts";\n' },
-      { path: "src/contain/a.ts", text: 'import {\n  Run,\n  type RunParts,\n} from "../keeper/run.ts";\n' },
+      { path: "src/platform/a.ts", text: 'import {\n  Run,\n  type RunParts,\n} from "../keeper/run.ts";\n' },
       { path: "src/keeper/a.ts", text: 'const { run } = await import("../cli/run.ts");\n' },
       { path: "src/client/a.ts", text: 'import { HttpFace } from "../gateway/server.ts";\n' },
       { path: "src/keeper/a.ts", text: 'import { runCommandLine } from "../cli/command-line.ts";\n' },
@@ -162,7 +162,7 @@ const importRules: Rule[] = [
     ],
   },
   {
-    name: "only contain and keeper start processes",
+    name: "only platform and keeper start processes",
     applies: (path) => inSource(path) && !startingRooms.has(roomOf(path)),
     breaches: ({ text }) => matches(text, /"(node:)?child_process"/g, "imports node:child_process"),
     samples: [{ path: "src/cli/a.ts", text: 'import { spawn } from "node:child_process";\n' }],

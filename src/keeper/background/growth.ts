@@ -1,5 +1,5 @@
 /** Looks for trees that keep growing, as a worker's does that starts the same helper again and again and never ends one. */
-import { commandOf, type ProcessInfo } from "../../contain/processes.ts";
+import { commandOf, type ProcessInfo } from "../../platform/linux/processes.ts";
 
 /** Trees are looked at so often, in milliseconds. */
 const everyMs = 5000;

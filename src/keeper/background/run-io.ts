@@ -1,8 +1,8 @@
 /** A background run's input and output: what it prints goes to its rings, what is sent to it waits in a bounded queue. */
 import { closeSync, writeSync } from "node:fs";
 import { ReadStream } from "node:tty";
-import type { ContainedProcess, SpawnRequest } from "../../contain/types.ts";
-import { openTerminal, resize, type Terminal, type TerminalSize } from "../../contain/terminal.ts";
+import type { ContainedProcess, SpawnRequest } from "../../platform/types.ts";
+import { openTerminal, resize, type Terminal, type TerminalSize } from "../../platform/linux/terminal.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { BackgroundSpec } from "../protocol/background.ts";
 import type { RunOutput, Tap } from "./output.ts";

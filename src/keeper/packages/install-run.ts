@@ -1,5 +1,5 @@
 /** One installation by npm: a run of the keeper like any other, so it is in the ledger, in a container, and bounded in time. */
-import type { ContainedProcess, SpawnRequest } from "../../contain/types.ts";
+import type { ContainedProcess, SpawnRequest } from "../../platform/types.ts";
 import type { RunIo } from "../background/run-io.ts";
 import type { ErrorLog } from "../error-log.ts";
 import type { RunView } from "../protocol/messages.ts";

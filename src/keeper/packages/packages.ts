@@ -5,7 +5,7 @@
  */
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
 import type { Config, ServerConfig } from "../../config/schema.ts";
-import { baseEnvironment } from "../../contain/environment.ts";
+import { baseEnvironment } from "../../platform/environment.ts";
 import type { ErrorLog } from "../error-log.ts";
 import type { Log } from "../log.ts";
 import type { LaunchView } from "../protocol/launches.ts";

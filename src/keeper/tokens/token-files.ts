@@ -7,7 +7,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { lstatSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { spareDescriptors } from "../../contain/spare-descriptors.ts";
+import { spareDescriptors } from "../../platform/linux/spare-descriptors.ts";
 import { HoldfastError } from "../../errors.ts";
 import { createPrivate, readPrivateFile } from "../../private-file.ts";
 import { tokenScopes, type TokenGrant, type TokenScope } from "../protocol/messages.ts";

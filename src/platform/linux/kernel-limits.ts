@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { TreeLimits } from "./limit-watch.ts";
+import type { TreeLimits } from "../limit-watch.ts";
 
 const controllers = ["memory", "pids"];
 

@@ -6,7 +6,7 @@ import { buffer, text } from "node:stream/consumers";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, describe, it } from "node:test";
-import { installProgram, programImage } from "../../src/contain/programs.ts";
+import { installProgram, programImage } from "../../src/platform/linux/programs.ts";
 import { Fence, readUntil } from "../helpers/fence.ts";
 import { needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";

@@ -14,8 +14,8 @@ import { installProgram } from "./programs.ts";
 import { scriptPath, shell } from "./shell.ts";
 import { killAll, signalProcess } from "./signals.ts";
 import { spawnDetached } from "./spawning.ts";
-import type { ContainedProcess, Container, Containment, LeaderExit, SpawnRequest, Swept } from "./types.ts";
-import { untilTrue } from "./wait.ts";
+import type { ContainedProcess, Container, Containment, LeaderExit, SpawnRequest, Swept } from "../types.ts";
+import { untilTrue } from "../wait.ts";
 
 /** Marks guard and watcher themselves, which must not carry the run's marker. */
 export const guardVariable = "HOLDFAST_GUARD";

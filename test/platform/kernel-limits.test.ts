@@ -8,10 +8,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
-import { delegateControllers, kernelExcess, setKernelLimits } from "../../src/contain/kernel-limits.ts";
-import { excessOf } from "../../src/contain/limit-watch.ts";
-import { scriptPath } from "../../src/contain/shell.ts";
-import type { Container } from "../../src/contain/types.ts";
+import { delegateControllers, kernelExcess, setKernelLimits } from "../../src/platform/linux/kernel-limits.ts";
+import { excessOf } from "../../src/platform/limit-watch.ts";
+import { scriptPath } from "../../src/platform/linux/shell.ts";
+import type { Container } from "../../src/platform/types.ts";
 import { needs } from "../helpers/needs.ts";
 
 class Imitation implements Disposable {

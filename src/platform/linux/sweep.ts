@@ -4,8 +4,8 @@ import { allPids, childrenOf, commandOf, descendantsOf, isAlive, isProvenEmpty }
 import { readEnvironment, readProcess, type ProcessInfo } from "./processes.ts";
 import { killAll, signalProcess } from "./signals.ts";
 import { guardVariable } from "./subreaper.ts";
-import type { LeftProcess, Swept } from "./types.ts";
-import { untilTrue } from "./wait.ts";
+import type { LeftProcess, Swept } from "../types.ts";
+import { untilTrue } from "../wait.ts";
 
 export function leftProcess(info: ProcessInfo, run: string | null): LeftProcess {
   const { pid, startTime, state } = info;

@@ -6,11 +6,11 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:os";
 import { isatty } from "node:tty";
-import { HoldfastError } from "../errors.ts";
+import { HoldfastError } from "../../errors.ts";
 import { ignoredByCaller, ownEnvironment } from "./caller.ts";
 import { environmentEntries, openCommandImage, type Text } from "./command-image.ts";
 import { closeDescriptor, hasHungUp, inheritablePipe, openPidfd, renumber, signalAtParentsEnd } from "./ffi.ts";
-import type { TreeLimits } from "./limit-watch.ts";
+import type { TreeLimits } from "../limit-watch.ts";
 import { markerOf, markerVariable } from "./marker.ts";
 import { pageBytes, readProcess } from "./processes.ts";
 import { installProgram, keepProgramsOverExec, programImage } from "./programs.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { baseEnvironment, proxiesIn } from "../../src/contain/environment.ts";
+import { baseEnvironment, proxiesIn } from "../../src/platform/environment.ts";
 import { downloadHint } from "../../src/keeper/front-config.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";

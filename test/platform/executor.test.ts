@@ -6,11 +6,11 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { text } from "node:stream/consumers";
-import { CgroupContainment } from "../../src/contain/cgroup.ts";
-import { openCommandImage, type Command, type ImageFormat } from "../../src/contain/command-image.ts";
-import { executorScript } from "../../src/contain/executor.ts";
-import { installProgram, programImage } from "../../src/contain/programs.ts";
-import { joinPrograms } from "../../src/contain/probe.ts";
+import { CgroupContainment } from "../../src/platform/linux/cgroup.ts";
+import { openCommandImage, type Command, type ImageFormat } from "../../src/platform/linux/command-image.ts";
+import { executorScript } from "../../src/platform/linux/executor.ts";
+import { installProgram, programImage } from "../../src/platform/linux/programs.ts";
+import { joinPrograms } from "../../src/platform/linux/probe.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { cgroupMount, tiersToTest } from "../helpers/tiers.ts";
 

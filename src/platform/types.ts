@@ -1,8 +1,8 @@
 /** What a tier gives its caller: a fence around one process tree, the means to end it, and the proof that it is empty. */
 import type { ChildProcess } from "node:child_process";
-import type { Environment } from "./command-image.ts";
+import type { Environment } from "./linux/command-image.ts";
 import type { TreeLimits } from "./limit-watch.ts";
-import type { ProcessInfo } from "./processes.ts";
+import type { ProcessInfo } from "./linux/processes.ts";
 
 export type TierName = "cgroup" | "subreaper";
 

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { needs } from "../helpers/needs.ts";
-import { installProgram, programImage } from "../../src/contain/programs.ts";
+import { installProgram, programImage } from "../../src/platform/linux/programs.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "holdfast-programs-"));
 after(() => rmSync(directory, { recursive: true }));

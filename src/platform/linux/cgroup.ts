@@ -6,12 +6,12 @@
 import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { HoldfastError } from "../errors.ts";
+import { HoldfastError } from "../../errors.ts";
 import { environmentEntries, type ImageFormat } from "./command-image.ts";
 import { ownCgroupDirectory } from "./cgroup-mount.ts";
 import { isPopulated, killCgroup, pidsIn, removeCgroup, subtree } from "./cgroup-tree.ts";
 import { delegateControllers, kernelExcess, setKernelLimits, withdrawControllers } from "./kernel-limits.ts";
-import type { TreeLimits } from "./limit-watch.ts";
+import type { TreeLimits } from "../limit-watch.ts";
 import { markerOf, markerVariable, scanMarkersSoon } from "./marker.ts";
 import { childrenOf, isAlive, readProcess, type ProcessInfo } from "./processes.ts";
 import { shell } from "./shell.ts";
@@ -27,8 +27,8 @@ import type {
   LeftProcess,
   SpawnRequest,
   Swept,
-} from "./types.ts";
-import { untilTrue } from "./wait.ts";
+} from "../types.ts";
+import { untilTrue } from "../wait.ts";
 
 /** Where there is no joiner for the processor: joins the leaf, then becomes the executor. */
 const joinScript = 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"';

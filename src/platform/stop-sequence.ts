@@ -1,5 +1,5 @@
 /** The one way to end a run: end stdin, SIGTERM, kill to empty. Every wait is bounded, and a second request shortens it. */
-import type { ProcessInfo } from "./processes.ts";
+import type { ProcessInfo } from "./linux/processes.ts";
 import type { Container } from "./types.ts";
 import { untilTrue } from "./wait.ts";
 

@@ -3,7 +3,7 @@
  * A tree can overshoot between two looks; it is then ended as a whole, stop before kill, so that it cannot outrun its end.
  * Where the kernel holds limits as well (kernel-limits.ts), what it has done is seen by the same look.
  */
-import type { ProcessInfo } from "./processes.ts";
+import type { ProcessInfo } from "./linux/processes.ts";
 import type { Container } from "./types.ts";
 
 export interface TreeLimits {

@@ -17,7 +17,7 @@ import { join } from "node:path";
 import { ownCgroupDirectory } from "./cgroup-mount.ts";
 import { killCgroup, removeCgroup } from "./cgroup-tree.ts";
 import { setKernelLimits } from "./kernel-limits.ts";
-import type { TreeLimits } from "./limit-watch.ts";
+import type { TreeLimits } from "../limit-watch.ts";
 import { isAlive, readProcess } from "./processes.ts";
 
 const prefix = "holdfast-run-";

@@ -3,7 +3,7 @@
  * guard's life line, and the master is close-on-exec from its first moment, so that no other run can keep it open.
  */
 import { closeSync, constants, openSync } from "node:fs";
-import { HoldfastError } from "../errors.ts";
+import { HoldfastError } from "../../errors.ts";
 import { prepareTerminal, resizeTerminal, terminalNumber } from "./ffi.ts";
 
 export interface TerminalSize {

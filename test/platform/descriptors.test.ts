@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
 import { spawn as spawnTerminal } from "@lydell/node-pty";
-import { closeAllOnExec, closeOnExec } from "../../src/contain/ffi.ts";
+import { closeAllOnExec, closeOnExec } from "../../src/platform/linux/ffi.ts";
 import { Fence } from "../helpers/fence.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";

@@ -30,9 +30,9 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, isAbsolute, join } from "node:path";
-import { HoldfastError } from "../errors.ts";
-import { homeDirectory } from "../home-directory.ts";
-import { makeDirectory } from "../make-directory.ts";
+import { HoldfastError } from "../../errors.ts";
+import { homeDirectory } from "../../home-directory.ts";
+import { makeDirectory } from "../../make-directory.ts";
 import { inheritDescriptor, memoryFile } from "./ffi.ts";
 import { machineCode, type ProgramName } from "./machine-code.ts";
 

@@ -1,11 +1,11 @@
 /** Finds the best tier that this machine gives, by trying it, and says why it did not get a better one. */
-import { HoldfastError } from "../errors.ts";
+import { HoldfastError } from "../../errors.ts";
 import { CgroupContainment, type JoinPrograms } from "./cgroup.ts";
 import { executorScript } from "./executor.ts";
 import { installProgram, programImage } from "./programs.ts";
 import { adoptOrphans } from "./own-children.ts";
 import { installGuardPrograms, SubreaperContainment } from "./subreaper.ts";
-import type { Containment, TierName } from "./types.ts";
+import type { Containment, TierName } from "../types.ts";
 
 export interface Probed {
   containment: Containment;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { findCgroupMounts, findOwnCgroup } from "../../src/contain/cgroup-mount.ts";
+import { findCgroupMounts, findOwnCgroup } from "../../src/platform/linux/cgroup-mount.ts";
 import { needs, needsNamespace } from "../helpers/needs.ts";
 import { fixture } from "../helpers/servers.ts";
 import { launchOn, tierSkip } from "../helpers/tiers.ts";

@@ -1,12 +1,12 @@
 /** The one call of child_process.spawn for fenced commands. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync } from "node:fs";
-import { HoldfastError } from "../errors.ts";
+import { HoldfastError } from "../../errors.ts";
 import { openCommandImage, type ImageFormat } from "./command-image.ts";
 import { registerChild } from "./own-children.ts";
 import { shell, shellEnvironment } from "./shell.ts";
 import { takeTerminalScript } from "./terminal.ts";
-import type { SpawnRequest } from "./types.ts";
+import type { SpawnRequest } from "../types.ts";
 
 /** Where the executor finds the image of the command. */
 export const imageDescriptor = 5;

@@ -4,7 +4,7 @@
  * command, and none is in an argv, which everybody may read.
  */
 import { closeSync, writeSync } from "node:fs";
-import { HoldfastError } from "../errors.ts";
+import { HoldfastError } from "../../errors.ts";
 import { memoryFile } from "./ffi.ts";
 
 /** Text is encoded as UTF-8; bytes are passed on as they are. */
