@@ -286,7 +286,7 @@ export class Hub {
   async #relearn(running: RunningServer, factsKey: string): Promise<void> {
     const { upstream, initialize } = running;
     try {
-      const lists = await learnLists(upstream, initialize.capabilities);
+      const lists = await learnLists(upstream, initialize.capabilities, this.#parts.clock);
       this.catalog.put(factsKey, { initialize, lists, learnedAt: this.#parts.clock.now() });
     } catch {
       // The server ended meanwhile, or does not tell them: its next start learns its lists.

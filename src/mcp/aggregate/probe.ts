@@ -77,7 +77,7 @@ export async function probeServer(
       onRun: (id, alive) => void (alive ? session.runs.add(id) : session.runs.delete(id)),
       onListChanged: () => Promise.resolve(),
     });
-    const { tools, prompts, resources } = await learnLists(upstream, initialize.capabilities);
+    const { tools, prompts, resources } = await learnLists(upstream, initialize.capabilities, clock);
     const { serverInfo, protocolVersion } = initialize;
     const names = (items: Item[], key: string) => items.map((item) => String(item[key]));
     const lists = { tools: names(tools, "name"), prompts: names(prompts, "name"), resources: names(resources, "uri") };

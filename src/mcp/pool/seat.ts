@@ -235,9 +235,10 @@ export class Seat {
   /** A server of one session may show lists of its own to it, e.g. after a login. */
   async #relearn(running: RunningServer): Promise<void> {
     const { upstream, initialize } = running;
+    const { clock } = this.#parts;
     try {
-      const lists = await learnLists(upstream, initialize.capabilities);
-      this.#ownFacts = this.#parts.catalog.loose({ initialize, lists, learnedAt: this.#parts.clock.now() });
+      const lists = await learnLists(upstream, initialize.capabilities, clock);
+      this.#ownFacts = this.#parts.catalog.loose({ initialize, lists, learnedAt: clock.now() });
       this.#parts.onFacts();
     } catch {
       // The server ended meanwhile, or does not tell them: the lists that were known before hold again.

@@ -148,7 +148,7 @@ export class Starter {
       this.#settleEra(order, upstream, wire, initialize);
       const isFresh = known !== undefined && clock.now() - known.learnedAt < factsFreshMs;
       if (!isFresh || JSON.stringify(known.initialize) !== JSON.stringify(initialize)) {
-        const lists = await learnLists(upstream, initialize.capabilities).catch((thrown: unknown) => {
+        const lists = await learnLists(upstream, initialize.capabilities, clock).catch((thrown: unknown) => {
           // What was known before may be old, but serves.
           if (known === undefined || upstream.closed) throw thrown;
         });

@@ -1,4 +1,5 @@
 /** What we say to a server on our own account: `initialize`, and the questions for its lists. */
+import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import { version } from "../../version.ts";
 import { rpcCode } from "../json-rpc.ts";
@@ -154,23 +155,27 @@ function refused(server: string, cause: unknown): HoldfastError {
  * Asks for every list that the server's capabilities promise. A list that it refuses after all is empty, but not that of its
  * tools: it would be kept as it is, and nobody who sees no tools ever makes the server tell them.
  */
-export async function learnLists(upstream: Upstream, capabilities: Record<string, unknown>): Promise<Lists> {
+export async function learnLists(
+  upstream: Upstream,
+  capabilities: Record<string, unknown>,
+  clock: Clock,
+): Promise<Lists> {
   const lists: Lists = { tools: [], prompts: [], resources: [], resourceTemplates: [] };
   for (const name of listNames) {
     const capability = name === "resourceTemplates" ? "resources" : name;
-    if (capabilities[capability] !== undefined) lists[name] = await learnList(upstream, name);
+    if (capabilities[capability] !== undefined) lists[name] = await learnList(upstream, name, clock);
   }
   return lists;
 }
 
-async function learnList(upstream: Upstream, name: ListName): Promise<Item[]> {
+async function learnList(upstream: Upstream, name: ListName, clock: Clock): Promise<Item[]> {
   const items: Item[] = [];
   let cursor: string | undefined;
   let bytes = 0;
-  const began = upstream.clock.monotonic();
+  const began = clock.monotonic();
   for (let page = 0; page < pagesMax && items.length < itemsMax && bytes < listBytesMax; page++) {
     const params = cursor === undefined ? {} : { cursor };
-    const leftMs = began + listMs - upstream.clock.monotonic();
+    const leftMs = began + listMs - clock.monotonic();
     if (leftMs <= 0) return items;
     let result: Record<string, unknown> | undefined;
     try {

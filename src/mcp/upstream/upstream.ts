@@ -3,7 +3,6 @@
  * replaced. A server of one session tells that session what it likes; a pooled one speaks besides its answers only to the
  * single caller in flight, and a question that could be meant for another is refused.
  */
-import type { Clock } from "../../clock.ts";
 import type { ErrorCode } from "../../errors.ts";
 import type { SentIds } from "../../keeper/protocol/linked-run.ts";
 import type { HeldIds } from "../../keeper/protocol/messages.ts";
@@ -60,10 +59,6 @@ export class Upstream implements WireEvents {
 
   get server(): string {
     return this.#params.server;
-  }
-
-  get clock(): Clock {
-    return this.#params.clock;
   }
 
   get shared(): boolean {
