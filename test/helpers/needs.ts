@@ -8,6 +8,8 @@ import { delimiter, join } from "node:path";
 
 /** Debian's packages for the programs that tests start. */
 export const packageOf = {
+  "aarch64-linux-gnu-as": "binutils-aarch64-linux-gnu",
+  as: "binutils",
   awk: "mawk",
   bash: "bash",
   busybox: "busybox",

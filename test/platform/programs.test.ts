@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { needs } from "../helpers/needs.ts";
+import { root } from "../helpers/tiers.ts";
 import { installProgram, programImage } from "../../src/platform/linux/programs.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "holdfast-programs-"));
@@ -176,6 +177,19 @@ it("the programs exist for x64 and arm64, under 600 bytes each", () => {
   }
   assert.equal(programImage("mips", "launcher"), undefined);
 });
+
+it(
+  "the committed programs are what their sources assemble to, byte for byte",
+  {
+    skip: needs("as", "aarch64-linux-gnu-as"),
+  },
+  () => {
+    const { status, stderr } = spawnSync(process.execPath, [join(root, "scripts/programs.ts"), "--check"], {
+      encoding: "utf8",
+    });
+    assert.deepEqual([stderr, status], ["", 0]);
+  },
+);
 
 it("the launcher for arm64 runs under qemu", { skip: needs("qemu-aarch64-static") }, () => {
   const image = programImage("arm64", "launcher");
