@@ -1,4 +1,5 @@
 /** `holdfast crashes`: what died, when, why, and how long nobody served. Works with and without a running gateway. */
+import { systemClock } from "../clock.ts";
 import { CrashRecords, readStderr } from "../keeper/crashes.ts";
 import { readLostEpochs } from "../keeper/lost-epochs.ts";
 import type { CrashView } from "../keeper/protocol/messages.ts";
@@ -12,7 +13,7 @@ const shownMax = 50;
 
 export async function crashes(context: CommandContext): Promise<number> {
   const paths = statePaths(context.state);
-  const recorded = new CrashRecords(paths.crashes, 0).list(shownMax);
+  const recorded = new CrashRecords(paths.crashes, 0, systemClock).list(shownMax);
   // A running keeper has put everything on record at its start.
   const unrecorded = findKeeper(context.state) === undefined ? readLostEpochs(paths) : [];
   const known = new Set(recorded.filter(({ who }) => who === "keeper").map(({ epoch }) => epoch));

@@ -1,6 +1,7 @@
 /** `holdfast gateway`: this process becomes the keeper and stays in the foreground. */
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { systemSources } from "../random.ts";
 import { loadConfig, needsCertificate } from "../config/load.ts";
 import { readTls } from "../config/tls.ts";
 import { enterDelegatedScope } from "../platform/linux/delegate.ts";
@@ -47,8 +48,14 @@ export async function gateway(options: GatewayOptions): Promise<number> {
   });
   if (options.tier === undefined) enterDelegatedScope();
   if (live.config.tls?.cert === ownCertificateFiles(options.state).cert)
-    await makeOwnCertificate(options.state, live.config.bind);
-  const keeper = new Keeper({ state: options.state, live, tier: tierOf(options.tier), onListening: welcome });
+    await makeOwnCertificate(options.state, live.config.bind, systemSources);
+  const keeper = new Keeper({
+    sources: systemSources,
+    state: options.state,
+    live,
+    tier: tierOf(options.tier),
+    onListening: welcome,
+  });
   const signals = listenForSignals(keeper, () => reloadOnSignal(keeper));
   try {
     await keeper.start();

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
+import { systemSources } from "../random.ts";
 import { loadConfig } from "../config/load.ts";
 import { findProgram } from "../config/program.ts";
 import type { Config } from "../config/schema.ts";
@@ -58,6 +59,7 @@ export async function node(options: NodeOptions): Promise<number> {
   const settings = makeSettings(options, config, paths, { fingerprint, name });
   using person = new Person(config.node.askMs);
   const keeper = new Keeper({
+    sources: systemSources,
     state: options.state,
     live,
     tier: tierOf(options.tier),

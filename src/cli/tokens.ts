@@ -1,5 +1,6 @@
 /** `holdfast tokens`: who may call, and what. Works on the state directory's files; a running gateway notices at once. */
 import { existsSync } from "node:fs";
+import { systemRandom, systemSources } from "../random.ts";
 import { HoldfastError } from "../errors.ts";
 import { tokenScopes, type TokenScope } from "../keeper/protocol/messages.ts";
 import { statePaths, type StatePaths } from "../keeper/state-directory.ts";
@@ -21,7 +22,7 @@ export async function addTokenCommand(context: CommandContext, name: string, opt
   const expiresAt = options.expires === undefined ? null : parseExpiry(options.expires, now);
   const paths = statePaths(context.state);
   makeDirectory(paths.tokens);
-  const { record, token } = addToken(paths, { name, scopes, expiresAt }, now);
+  const { record, token } = addToken(paths, { name, scopes, expiresAt }, systemSources);
   if (context.json) printJson({ id: record.id, name, scopes: record.scopes, expiresAt, token });
   else {
     process.stderr.write(`token ${name} (${record.scopes.join(", ")}; ${expiry(expiresAt)}); it is shown this once:\n`);
@@ -61,7 +62,7 @@ export async function revokeTokenCommand(context: CommandContext, name: string):
 /** The token that is made at first start; none before it. */
 function first(paths: StatePaths) {
   if (!existsSync(paths.token)) return [];
-  const { id, name, scopes } = readFirstToken(paths);
+  const { id, name, scopes } = readFirstToken(paths, systemRandom);
   return [{ id, name, scopes, createdAt: null, expiresAt: null, expired: false }];
 }
 

@@ -47,7 +47,7 @@ function leaveSignalsToKeeper(): void {
 
 async function main(): Promise<void> {
   leaveSignalsToKeeper();
-  const link = await KeeperLink.open(() => process.exit(1));
+  const link = await KeeperLink.open(systemSources.clock, () => process.exit(1));
   try {
     await serve(link);
   } catch (thrown) {

@@ -1,6 +1,7 @@
 /** What is kept of a helper process that died: exit code, signal, last method and the last 64 KiB of its stderr. */
 import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { Clock } from "../clock.ts";
 import type { EventFields } from "../events.ts";
 import { writePrivate } from "../private-file.ts";
 import { say } from "./log.ts";
@@ -38,19 +39,21 @@ type Crash = Pick<CrashView, "who" | "pid" | "why"> & Partial<Omit<CrashView, "f
 export class CrashRecords {
   readonly #directory: string;
   readonly #epoch: number;
+  readonly #clock: Clock;
   /** Oldest first. */
   readonly #views: CrashView[];
 
   /** Reads what earlier keepers left; `epoch` is the one of the keeper that writes. */
-  constructor(directory: string, epoch: number) {
+  constructor(directory: string, epoch: number, clock: Clock) {
     this.#directory = directory;
     this.#epoch = epoch;
+    this.#clock = clock;
     this.#views = readAll(directory);
   }
 
   /** Writes one crash to a file of its own and returns it as `status` shows it. */
   record(crash: Crash, stderr: string): CrashView {
-    const at = crash.at ?? Date.now();
+    const at = crash.at ?? this.#clock.now();
     const name = `${new Date(at).toISOString().replaceAll(":", "")}-${crash.who}-${crash.pid}.json`;
     const nothing = { epoch: this.#epoch, detail: null, exitCode: null, signal: null, lastMethod: null, downMs: null };
     const view: CrashView = { ...nothing, ...crash, at, file: join(this.#directory, name) };

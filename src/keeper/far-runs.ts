@@ -1,4 +1,5 @@
 /** The keeper's runs on far sides: their containers, and the looks that are owed to hosts of earlier lives. */
+import type { Sources } from "../random.ts";
 import { baseEnvironment } from "../platform/environment.ts";
 import type { Container, Containment } from "../platform/types.ts";
 import type { Config, ServerConfig } from "../config/schema.ts";
@@ -12,7 +13,7 @@ import type { Log } from "./log.ts";
 /** What ssh needs of the keeper's own environment to find the user's keys and agent. */
 const sshVariables = ["SSH_AUTH_SOCK", "KRB5CCNAME", "XDG_RUNTIME_DIR"];
 
-export interface FarRunsParts {
+export interface FarRunsParts extends Sources {
   config: Config;
   containment: Containment;
   ownerId: string;
@@ -95,7 +96,7 @@ export class FarRuns {
     for (const [host, theirs] of Map.groupBy(rows, (row) => row.host)) {
       const destination = readDestination(host);
       void this.#hosts.proof(destination).then(() => {
-        const now = Date.now();
+        const now = this.#parts.clock.now();
         for (const row of theirs) {
           ledger.ended({
             ...row,

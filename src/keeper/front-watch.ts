@@ -2,6 +2,7 @@
  * Notices a front that is alive and does not turn. The silence that counts is the front's own: what the keeper itself was
  * late, and what the machine did not let the front run, is not held against it.
  */
+import type { Clock, Timer } from "../clock.ts";
 
 /** How the kernel sees the front now. */
 export interface FrontSign {
@@ -12,6 +13,7 @@ export interface FrontSign {
 }
 
 export interface WatchParts {
+  clock: Clock;
   /** Silence after which a front is stuck, in milliseconds. 0 = it never is. */
   stuckMs: number;
   /** Undefined where the system does not tell. */
@@ -34,21 +36,21 @@ export class FrontWatch {
   #hasSpoken = false;
   #over = false;
   #cpuMs: number | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #lastTick = performance.now();
+  #timer: Timer | undefined;
+  #lastTick: number;
   /** The latest that a look came, in milliseconds: how late the keeper's own loop was. */
   lagMs = 0;
 
   constructor(parts: WatchParts) {
     this.#parts = parts;
+    this.#lastTick = parts.clock.monotonic();
     this.everyMs = Math.max(100, Math.round(parts.stuckMs / looksPerBound));
   }
 
   start(): void {
     if (this.#parts.stuckMs === 0) return;
-    this.#lastTick = performance.now();
-    this.#timer = setInterval(() => this.tick(), this.everyMs);
-    this.#timer.unref();
+    this.#lastTick = this.#parts.clock.monotonic();
+    this.#timer = this.#parts.clock.every(this.everyMs, () => this.tick());
   }
 
   /** The front said something, whatever it was: its loop turns. */
@@ -63,7 +65,7 @@ export class FrontWatch {
    * what the front said meanwhile may still wait to be read.
    */
   tick(): void {
-    const now = performance.now();
+    const now = this.#parts.clock.monotonic();
     this.lagMs = Math.max(this.lagMs, now - this.#lastTick - this.everyMs);
     this.#lastTick = now;
     if (this.#over) return;
@@ -88,7 +90,7 @@ export class FrontWatch {
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+    this.#timer?.clear();
     this.#timer = undefined;
   }
 }

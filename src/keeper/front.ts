@@ -3,6 +3,7 @@ import { fork, type ChildProcess } from "node:child_process";
 import { extname } from "node:path";
 import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
+import type { Clock, Timer } from "../clock.ts";
 import { registerChild } from "../platform/linux/own-children.ts";
 import { readProcess } from "../platform/linux/processes.ts";
 import { spareDescriptors } from "../platform/linux/spare-descriptors.ts";
@@ -21,6 +22,7 @@ import type { FrontPort } from "./relay.ts";
 import { Supervisor, type Helper, type HelperEnd, type SupervisorState } from "./supervisor.ts";
 
 export interface FrontParts {
+  clock: Clock;
   frontDirectory: string;
   crashes: CrashRecords;
   log: Log;
@@ -84,7 +86,7 @@ export class FrontSupervisor {
   /** Of the front that is to be replaced: its record, and since when nobody serves. */
   #lost: { crash: CrashView; at: number } | undefined;
   /** Runs while no front serves, from the first one's end on. */
-  #keeping: NodeJS.Timeout | undefined;
+  #keeping: Timer | undefined;
   /** What has to end with the fronts that are gone. */
   #settled: Promise<void> = Promise.resolve();
   #epoch = 0;
@@ -94,6 +96,7 @@ export class FrontSupervisor {
     this.#parts = parts;
     this.#supervisor = new Supervisor<FrontLife>({
       spawn: (onEnd) => this.#spawn(onEnd),
+      clock: parts.clock,
       drainBoundMs: parts.drainBoundMs,
       intensity: parts.intensity,
       onStart: (life) => this.#started(life),
@@ -127,12 +130,12 @@ export class FrontSupervisor {
   /** This front serves now: closes the account of the one that crashed before it. */
   serves(): void {
     this.#supervisor.serves();
-    clearTimeout(this.#keeping);
+    this.#keeping?.clear();
     this.#keeping = undefined;
     if (this.#lost === undefined) return;
     const { crash, at } = this.#lost;
     this.#lost = undefined;
-    const downMs = Math.round(performance.now() - at);
+    const downMs = Math.round(this.#parts.clock.monotonic() - at);
     this.#parts.crashes.recovered(crash, downMs);
     this.#parts.log.warn({ event: "front.restarted", pid: this.pid, restarts: this.restarts, downMs });
   }
@@ -152,7 +155,7 @@ export class FrontSupervisor {
 
   /** Ends the front for good. Resolves when it is gone and what had to end with it has. */
   async close(): Promise<void> {
-    clearTimeout(this.#keeping);
+    this.#keeping?.clear();
     await this.#supervisor.close("shutdown");
     await this.#settled;
   }
@@ -218,7 +221,8 @@ export class FrontSupervisor {
       this.#parts.log.error({ event: "front.stuck", pid, silentMs, state, lastMethod: this.lastMethod });
       life.kill();
     };
-    const watch = new FrontWatch({ stuckMs: this.#parts.stuckMs, look: () => readProcess(pid), onStuck });
+    const { clock, stuckMs } = this.#parts;
+    const watch = new FrontWatch({ clock, stuckMs, look: () => readProcess(pid), onStuck });
     child.on("message", () => watch.heard());
     watch.start();
     return watch;
@@ -273,15 +277,15 @@ export class FrontSupervisor {
     const crash = { who: "front" as const, pid, why, detail: stuck, exitCode, signal, lastMethod };
     const view = this.#parts.crashes.record(crash, stderr.text());
     // When fronts die before they serve, nobody served since the first of them.
-    this.#lost = { crash: view, at: this.#lost?.at ?? performance.now() };
+    this.#lost = { crash: view, at: this.#lost?.at ?? this.#parts.clock.monotonic() };
     return view;
   }
 
   #beginKeeping(): void {
     if (this.#supervisor.isClosed) return;
-    const { keepMs } = this.#parts;
+    const { clock, keepMs } = this.#parts;
     const message = `no front served within limits.keepMs = ${keepMs}; see \`holdfast crashes\` and the gateway's log`;
-    this.#keeping ??= setTimeout(() => this.#givenUp(message), keepMs);
+    this.#keeping ??= clock.after(keepMs, () => this.#givenUp(message));
   }
 
   #givenUp(message: string): void {

@@ -1,5 +1,6 @@
 /** Keeps one guardian alive: the sh that ends everything of this epoch when the keeper is gone. */
 import { spawn, type ChildProcess } from "node:child_process";
+import type { Clock } from "../clock.ts";
 import { registerChild } from "../platform/linux/own-children.ts";
 import { readProcess } from "../platform/linux/processes.ts";
 import { spareDescriptors } from "../platform/linux/spare-descriptors.ts";
@@ -18,6 +19,7 @@ const restartWindowMs = 60_000;
 const patienceMs = 2000;
 
 export interface GuardianParts {
+  clock: Clock;
   /** What marks this epoch's runs: `/<owner id>/r<epoch>-`. */
   marker: string;
   fence: string;
@@ -51,6 +53,7 @@ export class Guardian {
     this.#parts = parts;
     this.#supervisor = new Supervisor<GuardianLife>({
       spawn: (onEnd) => this.#spawn(onEnd),
+      clock: parts.clock,
       drainBoundMs: dismissBoundMs,
       intensity: new RestartIntensity(restartsMax, restartWindowMs),
       onStart: (life) => this.#started(life),
@@ -145,10 +148,10 @@ export class Guardian {
     const { child, stderr } = life;
     child.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
     child.stdin?.on("error", () => {}); // it is gone; its exit tells
-    const late = setTimeout(() => life.kill(), readyBoundMs);
-    child.once("exit", () => clearTimeout(late));
+    const late = this.#parts.clock.after(readyBoundMs, () => life.kill());
+    child.once("exit", () => late.clear());
     child.stdout?.once("data", () => {
-      clearTimeout(late);
+      late.clear();
       this.#watches(life);
     });
   }

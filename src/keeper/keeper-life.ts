@@ -1,4 +1,5 @@
 /** What one life of a keeper begins with, and how it ends. */
+import type { Sources } from "../random.ts";
 import type { TierName } from "../platform/types.ts";
 import type { HoldfastError } from "../errors.ts";
 import type { AskPerson } from "./background/consent.ts";
@@ -8,6 +9,7 @@ import type { RunView } from "./protocol/messages.ts";
 import type { NodeProgress, NodeSettings } from "./protocol/node.ts";
 
 export interface KeeperOptions {
+  sources: Sources;
   state: string;
   live: LiveConfig;
   /** Take this tier or fail; undefined = the best there is. */

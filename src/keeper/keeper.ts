@@ -1,5 +1,4 @@
 /** One life of the keeper: opens what it owns in order, and closes it in the reverse order. */
-import { setImmediate } from "node:timers/promises";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { Config } from "../config/schema.ts";
 import { markerOf } from "../platform/linux/marker.ts";
@@ -38,7 +37,7 @@ export class Keeper {
   readonly #ledger: Ledger;
   readonly #epoch: number;
   readonly #opening: Opening;
-  readonly #earlier: Omit<LeftoverParts, "clock">;
+  readonly #earlier: LeftoverParts;
   readonly #guardian: Guardian;
   readonly #front: FrontSupervisor;
   readonly #far: FarRuns;
@@ -64,14 +63,15 @@ export class Keeper {
     this.refusedTiers = probed.refused;
     this.#guardian = this.#makeGuardian();
     const { config } = this;
+    const { clock, random } = options.sources;
     const [containment, log] = [probed.containment, opened.log];
-    this.#far = new FarRuns({ config, containment, ownerId, epoch, directory: paths.ssh, log });
-    const common = { config, ledger, log, runsDirectory: paths.runs };
+    this.#far = new FarRuns({ config, containment, ownerId, epoch, directory: paths.ssh, log, clock, random });
+    const common = { clock, config, ledger, log, runsDirectory: paths.runs };
     const onChange = (run: Run) => this.#front.tell({ type: "run.state", run: run.summary(), channel: run.channel });
     const mustWatch = () => this.#guardian.mustWatch();
-    this.#earlier = { ledger, containment, ownerId, epoch, log };
+    this.#earlier = { ledger, containment, ownerId, epoch, log, clock };
     const own = { containment, epoch, ownerId, packagesDirectory: paths.packages, far: this.#far, mustWatch };
-    this.#table = new RunTable({ ...common, ...own, onChange });
+    this.#table = new RunTable({ ...common, ...own, random, onChange });
     this.#background = new BackgroundRuns({ ...common, table: this.#table, node: options.node });
     this.#front = this.#makeFront();
     this.#record = this.#makeRecord(options);
@@ -180,12 +180,12 @@ export class Keeper {
     // With survivors the guardian must not be told that all is done: it goes on to look for what is marked.
     if (survivors.length === 0) await this.#guardian.dismiss();
     this.#opening.probed.containment.close();
-    this.#ledger.endEpoch(this.#epoch, Date.now());
+    this.#ledger.endEpoch(this.#epoch, this.#options.sources.clock.now());
     this.#ledger.close();
     this.#record.remove();
     this.#log.info({ event: "keeper.ended", survivors: survivors.map(({ id }) => id) });
     this.#opening.opened.close();
-    await setImmediate(); // a stop that was signalled during these last steps is heard before everything starts again
+    await new Promise<void>((resolve) => this.#options.sources.clock.soon(resolve)); // a stop that was signalled during these last steps is heard before everything starts again
     this.#opening.release();
     return survivors;
   }
@@ -204,6 +204,7 @@ export class Keeper {
 
   #makeGuardian(): Guardian {
     return new Guardian({
+      clock: this.#options.sources.clock,
       marker: markerOf(this.#opening.ownerId, `r${this.#epoch}-`),
       ...this.#opening.probed.containment.guardian,
       crashes: this.#opening.crashes,
@@ -236,6 +237,7 @@ export class Keeper {
       restart: (all) => void (all ? this.close("shutdown", undefined, { again: true }) : this.#front.restart()),
     });
     return new FrontSupervisor({
+      clock: this.#options.sources.clock,
       frontDirectory: this.paths.front,
       entry: this.#options.node?.entry,
       crashes: this.#opening.crashes,

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { chmodSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { Clock } from "../clock.ts";
 import { HoldfastError } from "../errors.ts";
 import { lostEpochsSchema, selectLostEpochs } from "./lost-epochs.ts";
 import { say } from "./log.ts";
@@ -108,7 +109,7 @@ export class Ledger {
   readonly #memoryMs: number;
 
   /** `memoryMs`: how long a request id is remembered after its run's end. Throws `state_locked` when another gateway lives on this file, `state_unusable` when it is not a ledger. */
-  constructor(path: string, memoryMs = requestMemoryMs) {
+  constructor(path: string, clock: Clock, memoryMs = requestMemoryMs) {
     this.#memoryMs = memoryMs;
     this.#database = openExclusively(path);
     this.#insert = this.#database.prepare(
@@ -124,7 +125,7 @@ export class Ledger {
        end_reason = coalesce($endReason, end_reason), exit_code = coalesce($exitCode, exit_code),
        signal = coalesce($signal, signal), survivors = coalesce($survivors, survivors) where id = $id`,
     );
-    this.#owed = new OwedRows((id, change) => void this.#update.run({ ...nothing, ...change, id }));
+    this.#owed = new OwedRows(clock, (id, change) => void this.#update.run({ ...nothing, ...change, id }));
     this.#byRequest = this.#database.prepare(`${select} where request_id = ?`);
   }
 

@@ -2,7 +2,7 @@
  * Runs of earlier epochs of which something lives that could not be ended. Their rows stay open and are shown; their end is
  * tried again while this keeper lives, and by the next one.
  */
-import { systemClock, type Clock } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 import {
   bootId,
   commandOf,
@@ -31,7 +31,7 @@ export interface LeftoverParts {
   ownerId: string;
   epoch: number;
   log: Log;
-  clock?: Clock;
+  clock: Clock;
 }
 
 export class Leftovers implements Disposable {
@@ -52,7 +52,7 @@ export class Leftovers implements Disposable {
     for (const run of runs) this.#runs.set(run.row.id, run);
     if (this.#runs.size === 0) return;
     this.#again = new RepeatedEnd({
-      clock: this.#parts.clock ?? systemClock,
+      clock: this.#parts.clock,
       attempt: (boundMs) => this.#attempt(boundMs),
       onLeft: () => {},
       onGone: () => {},
@@ -89,13 +89,13 @@ export class Leftovers implements Disposable {
   }
 
   async #attempt(boundMs: number): Promise<LeftRun[]> {
-    const { ledger, log } = this.#parts;
+    const { ledger, clock, log } = this.#parts;
     const swept = await sweepEarlier(this.#parts, boundMs);
     for (const [id, run] of this.#runs) {
       run.left = stillLeft(run.row, swept.left);
       if (run.left.length > 0) continue;
       this.#runs.delete(id);
-      closeRow(ledger, run.row, "orphan-swept");
+      closeRow(ledger, run.row, "orphan-swept", clock.now());
       log.warn({ event: "orphan.swept", what: `closed run ${id}: what was left of it has gone` });
     }
     return [...this.#runs.values()];
@@ -152,8 +152,7 @@ function survivorsOf({ survivors }: LedgerRow): { pid: number; startTime: string
   }
 }
 
-export function closeRow(ledger: Ledger, row: LedgerRow, endReason: "orphan-swept" | "keeper-lost"): void {
-  const now = Date.now();
+export function closeRow(ledger: Ledger, row: LedgerRow, endReason: "orphan-swept" | "keeper-lost", now: number): void {
   ledger.ended({
     ...row,
     endedAt: now,

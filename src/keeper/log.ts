@@ -1,6 +1,7 @@
 /** The keeper's log: one JSON line an event in <state>/log/keeper.log, and short lines for the person at the terminal. */
 import { join } from "node:path";
 import pino from "pino";
+import type { Clock } from "../clock.ts";
 import { isLifecycleName, type EventName, type LifecycleEvent, type LogEntry } from "../events.ts";
 import { plainText } from "../plain-text.ts";
 import { RotatingFile } from "./rotating-file.ts";
@@ -23,13 +24,13 @@ export interface OpenLog {
 }
 
 /** No worker: lines are written at once, by this process. */
-export function openLog(directory: string, limits = rotation): OpenLog {
+export function openLog(directory: string, clock: Clock, limits = rotation): OpenLog {
   const file = new RotatingFile(join(directory, "keeper.log"), limits);
   const logger = pino({ base: { pid: process.pid } }, file);
   const write = (level: Level) => (entry: LogEntry) => {
     logger[level](entry);
     const { event: name, ...data } = entry;
-    if (isLifecycleName(name)) opened.onLifecycle({ name, at: Date.now(), data } as LifecycleEvent);
+    if (isLifecycleName(name)) opened.onLifecycle({ name, at: clock.now(), data } as LifecycleEvent);
   };
   const opened: OpenLog = {
     log: {

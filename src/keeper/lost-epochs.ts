@@ -20,14 +20,20 @@ export function selectLostEpochs(database: DatabaseSync): LostEpoch[] {
 }
 
 /** For the keeper, before it writes its first line: `epoch` is its own. */
-export function recordLostEpochs(ledger: Ledger, crashes: CrashRecords, paths: StatePaths, epoch: number): void {
+export function recordLostEpochs(
+  ledger: Ledger,
+  crashes: CrashRecords,
+  paths: StatePaths,
+  epoch: number,
+  now: number,
+): void {
   for (const lost of ledger.lostEpochs()) {
     if (lost.epoch === epoch) continue;
     const isKnown = crashes
       .list(Number.POSITIVE_INFINITY)
       .some((view) => view.who === "keeper" && view.epoch === lost.epoch);
     if (!isKnown) crashes.record(crashOf(lost, lastSign(paths, lost)), "");
-    ledger.noticeLost(lost.epoch, Date.now());
+    ledger.noticeLost(lost.epoch, now);
   }
 }
 

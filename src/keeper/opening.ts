@@ -35,22 +35,24 @@ export interface Opening {
 }
 
 /** Throws with nothing started. `onTokens` hears all that are good, whenever they are others than before. */
-export function openKeeper({ state, live, tier }: KeeperOptions, onTokens: (tokens: TokenGrant[]) => void): Opening {
+export function openKeeper(options: KeeperOptions, onTokens: (tokens: TokenGrant[]) => void): Opening {
+  const { state, live, tier, sources } = options;
+  const { clock, random } = sources;
   const paths = openStateDirectory(state);
-  const ledger = takeLedger(paths, live.config.node.leaseMaxMs);
-  const ownerId = readOrMakeSecret(paths.owner, 8);
-  const opened = openLog(paths.log);
-  const tokens = new TokenWatch(paths, opened.log, onTokens);
-  const startedAt = Date.now();
+  const ledger = takeLedger(paths, live.config.node.leaseMaxMs, clock);
+  const ownerId = readOrMakeSecret(paths.owner, 8, random);
+  const opened = openLog(paths.log, clock);
+  const tokens = new TokenWatch(paths, opened.log, sources, onTokens);
+  const startedAt = clock.now();
   const epoch = ledger.beginEpoch(bootId(), process.pid, readProcess(process.pid)?.startTime ?? "", startedAt);
-  const crashes = new CrashRecords(paths.crashes, epoch);
-  recordLostEpochs(ledger, crashes, paths, epoch);
+  const crashes = new CrashRecords(paths.crashes, epoch, clock);
+  recordLostEpochs(ledger, crashes, paths, epoch, startedAt);
   let probed: Probed;
   try {
     probed = openContainment(ownerId, epoch, paths.bin, tier);
   } catch (thrown) {
     // A start that was refused is no crash.
-    ledger.endEpoch(epoch, Date.now());
+    ledger.endEpoch(epoch, clock.now());
     throw thrown;
   }
   const lastWords = recordLastWords(crashes, opened.log);

@@ -1,4 +1,5 @@
 /** What a full disk did not take of the rows of runs: true at once for whoever asks, and written as soon as there is room. */
+import type { Clock, Timer } from "../clock.ts";
 import type { LedgerRow } from "./ledger.ts";
 import { say } from "./log.ts";
 
@@ -24,14 +25,16 @@ export type RowChange = Partial<
 
 /** A keeper that dies before it could write them learns from the kernel what lives; the rest of such a row is `keeper-lost`. */
 export class OwedRows {
+  readonly #clock: Clock;
   readonly #write: (id: string, change: RowChange) => void;
   /** By run, oldest first. */
   readonly #owed = new Map<string, RowChange>();
   readonly #others: (() => void)[] = [];
-  #retry: NodeJS.Timeout | undefined;
+  #retry: Timer | undefined;
 
   /** `write` throws what the disk says. */
-  constructor(write: (id: string, change: RowChange) => void) {
+  constructor(clock: Clock, write: (id: string, change: RowChange) => void) {
+    this.#clock = clock;
     this.#write = write;
   }
 
@@ -55,7 +58,7 @@ export class OwedRows {
   /** A last try. */
   close(): void {
     this.#pay();
-    clearTimeout(this.#retry);
+    this.#retry?.clear();
   }
 
   #pay(): void {
@@ -71,11 +74,11 @@ export class OwedRows {
     } catch (thrown) {
       if (this.#retry === undefined)
         say(`the ledger cannot be written (${String(thrown)}); what runs goes on, and is written once there is room`);
-      else clearTimeout(this.#retry);
-      this.#retry = setTimeout(() => this.#pay(), retryMs).unref();
+      else this.#retry.clear();
+      this.#retry = this.#clock.after(retryMs, () => this.#pay());
       return;
     }
-    clearTimeout(this.#retry);
+    this.#retry?.clear();
     this.#retry = undefined;
   }
 }

@@ -2,11 +2,12 @@
  * The gateway's own certificate, for when it is to be reached from other machines and was given none: made once, used for
  * ever, known by its fingerprint. Node.js can read certificates and sign, but not put one together: that is the library's part.
  */
-import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
+import { generateKeyPairSync, sign } from "node:crypto";
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { isIP } from "node:net";
 import { join } from "node:path";
+import type { Sources } from "../random.ts";
 import { isWildcard } from "../config/load.ts";
 import { readTls, type TlsFiles } from "../config/tls.ts";
 import { HoldfastError } from "../errors.ts";
@@ -25,12 +26,12 @@ export function ownCertificateFiles(state: string): TlsFiles {
 }
 
 /** Makes the pair if it is not there. Throws `state_unusable` when it is there and cannot be used. */
-export async function makeOwnCertificate(state: string, bind: readonly string[]): Promise<void> {
+export async function makeOwnCertificate(state: string, bind: readonly string[], sources: Sources): Promise<void> {
   const { tls } = openStateDirectory(state);
   const files = ownCertificateFiles(state);
   makeDirectory(tls);
   if (!existsSync(files.cert) || !existsSync(files.key)) {
-    const made = await makeCertificate(namesFor(bind));
+    const made = await makeCertificate(namesFor(bind), sources);
     // The key first: a certificate without its key would look finished.
     writePrivate(files.key, made.key);
     writePrivate(files.cert, made.cert);
@@ -50,7 +51,7 @@ function namesFor(bind: readonly string[]): string[] {
 }
 
 /** P-256, self-signed, for a server. PEM. */
-async function makeCertificate(names: string[]): Promise<{ cert: string; key: string }> {
+async function makeCertificate(names: string[], { clock, random }: Sources): Promise<{ cert: string; key: string }> {
   // Loaded for the one start that needs it.
   const [x509, { AsnConvert, OctetString }] = await Promise.all([
     import("@peculiar/asn1-x509"),
@@ -66,10 +67,10 @@ async function makeCertificate(names: string[]): Promise<{ cert: string; key: st
   const alternatives = names.map(
     (one) => new x509.GeneralName(isIP(one) === 0 ? { dNSName: one } : { iPAddress: one }),
   );
-  const now = Date.now();
+  const now = clock.now();
   const content = new x509.TBSCertificate({
     version: x509.Version.v3,
-    serialNumber: positive(randomBytes(16)),
+    serialNumber: positive(random.bytes(16)),
     signature: ecdsaWithSha256,
     issuer: name,
     subject: name,

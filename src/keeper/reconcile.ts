@@ -29,7 +29,7 @@ export async function awaitOldGuardian(guardian: ProcessIdentity | undefined): P
 }
 
 /** Nothing is called ended, and no row is closed, before the proof that it is gone. */
-export async function reconcile(parts: Omit<LeftoverParts, "clock">): Promise<Reconciled> {
+export async function reconcile(parts: LeftoverParts): Promise<Reconciled> {
   const { ledger, log } = parts;
   const rows = ledger.open();
   const { ended, left } = await sweepEarlier(parts, sweepBoundMs);
@@ -46,7 +46,7 @@ export async function reconcile(parts: Omit<LeftoverParts, "clock">): Promise<Re
     if (alive.length > 0) held.push({ row, left: alive });
     words.push(alive.length > 0 ? keep(row, alive) : close(parts, row, ended));
   }
-  for (const id of ledger.trim(Date.now())) log.debug({ event: "history.trimmed", run: id });
+  for (const id of ledger.trim(parts.clock.now())) log.debug({ event: "history.trimmed", run: id });
   return { words, swept: ended.length, far, left: held };
 }
 
@@ -60,10 +60,14 @@ function keep(row: LedgerRow, left: readonly LeftProcess[]): string {
 }
 
 /** Closes the row of a run whose keeper is gone and of which nothing is left. */
-function close({ ledger }: Pick<LeftoverParts, "ledger">, row: LedgerRow, ended: readonly LeftProcess[]): string {
+function close(
+  { ledger, clock }: Pick<LeftoverParts, "ledger" | "clock">,
+  row: LedgerRow,
+  ended: readonly LeftProcess[],
+): string {
   const otherBoot = row.bootId !== bootId();
   const found = !otherBoot && ended.some(({ run }) => run === row.id);
-  closeRow(ledger, row, found ? "orphan-swept" : "keeper-lost");
+  closeRow(ledger, row, found ? "orphan-swept" : "keeper-lost", clock.now());
   const stranger = strangerOf(row);
   if (stranger !== undefined) return stranger;
   const how = otherBoot

@@ -22,9 +22,7 @@ export interface RunParts {
   figures?: (() => Partial<RunView>) | undefined;
   graces: StopGraces;
   limits: TreeLimits;
-  now: () => number;
-  /** Of the tries to end what could not be ended at first. */
-  clock?: Clock;
+  clock: Clock;
   onExcess: (run: Run, what: string) => void;
   onChange: (run: Run) => void;
 }

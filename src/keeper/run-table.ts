@@ -1,6 +1,6 @@
 /** All live runs of one keeper, of whatever kind: starts them, knows them, ends them. */
-import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import type { Sources } from "../random.ts";
 import { isNodeHost, type Config } from "../config/schema.ts";
 import { markerOf, scanMarkersSoon } from "../platform/linux/marker.ts";
 import { bootId } from "../platform/linux/processes.ts";
@@ -21,7 +21,7 @@ import { Run } from "./run.ts";
 import { rowView } from "./run-view.ts";
 import type { FrontPort } from "./relay.ts";
 
-export interface TableParts {
+export interface TableParts extends Sources {
   config: Config;
   containment: Containment;
   ledger: Ledger;
@@ -53,6 +53,8 @@ export class RunTable {
     this.#parts = parts;
     this.leftovers = new Leftovers(parts);
     this.packages = new Packages({
+      clock: parts.clock,
+      random: parts.random,
       root: parts.packagesDirectory,
       servers: () => parts.config.mcpServers,
       log: parts.log,
@@ -204,9 +206,9 @@ export class RunTable {
 
   #prepare(launch: Launch): { run: Run; spawn: SpawnRequest } {
     const { kind, server, sessionId, scopeKey, command, limits, onFrontLoss } = launch;
-    const { containment, ledger, ownerId, epoch, config, log } = this.#parts;
+    const { clock, random, containment, ledger, ownerId, epoch, config, log } = this.#parts;
     // The epoch is in the id, so that a guardian of an older epoch can tell a newer one's runs from its own.
-    const id = `r${epoch}-${randomBytes(4).toString("hex")}`;
+    const id = `r${epoch}-${random.bytes(4).toString("hex")}`;
     const near = containment.create(id);
     const { container, host } = launch.place?.(near, this.#parts.far) ?? { container: near, host: "local" };
     const hangUp = () => {
@@ -232,7 +234,7 @@ export class RunTable {
       marker: markerOf(ownerId, id),
       policy: onFrontLoss,
       state: "starting",
-      startedAt: Date.now(),
+      startedAt: clock.now(),
       leaderEndedAt: null,
       endedAt: null,
       endReason: null,
@@ -248,7 +250,7 @@ export class RunTable {
       launch.onChange?.(run);
     };
     const onExcess = (excessive: Run, what: string) => log.warn({ event: "run.exceeded", run: excessive.id, what });
-    const parts = { ...prepared, container, ledger, graces: config.stop, limits, now: Date.now, onExcess, onChange };
+    const parts = { ...prepared, container, ledger, graces: config.stop, limits, clock, onExcess, onChange };
     const run = new Run(channel, row, parts, launch);
     this.#runs.set(id, run);
     this.#channels.set(channel, run);

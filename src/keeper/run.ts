@@ -3,7 +3,6 @@ import { readProcess, type ProcessInfo } from "../platform/linux/processes.ts";
 import { watchLimits } from "../platform/limit-watch.ts";
 import { signalProcess } from "../platform/linux/signals.ts";
 import type { ContainedProcess, LeaderExit, SpawnRequest } from "../platform/types.ts";
-import { systemClock } from "../clock.ts";
 import { asHoldfastError } from "../errors.ts";
 import type { LedgerRow } from "./ledger.ts";
 import { transition } from "./lifecycle.ts";
@@ -195,7 +194,7 @@ export class Run {
 
   /** Nothing left: it is exited. Else it stays `stopping`, on record with what is left, and its end is tried again. */
   async #settle(left: ProcessInfo[]): Promise<void> {
-    const { container, io, clock = systemClock } = this.#parts;
+    const { container, io, clock } = this.#parts;
     if (left.length === 0) {
       // The leader's exit event may come a turn after the kernel's "empty"; its code belongs into the row.
       if (this.#process !== undefined) this.#leaderExit ??= await this.#process.leaderExit;
@@ -239,7 +238,7 @@ export class Run {
 
   #leaderEnded(exit: LeaderExit): void {
     this.#leaderExit = exit;
-    this.#row.leaderEndedAt = this.#parts.now();
+    this.#row.leaderEndedAt = this.#parts.clock.now();
     if (this.#stopping !== undefined) return;
     // The kernel ends a tree for its memory sooner than any look sees it.
     const excess = this.#parts.container.excess?.();
@@ -269,11 +268,11 @@ export class Run {
   }
 
   #finalize(): void {
-    const { ledger, errorLog, io, now } = this.#parts;
+    const { ledger, errorLog, io, clock } = this.#parts;
     errorLog?.close();
     io?.close();
     Object.assign(this.#row, {
-      endedAt: now(),
+      endedAt: clock.now(),
       exitCode: this.#leaderExit?.code ?? null,
       signal: this.#leaderExit?.signal ?? null,
       state: transition(this.#row.state, "exited"),

@@ -1,8 +1,8 @@
 /** The state directory: what is in it, who may read it, and the record by which the command line finds a gateway. */
-import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import type { Random } from "../random.ts";
 import { HoldfastError } from "../errors.ts";
 import { say } from "./log.ts";
 import { createPrivate, readPrivateFile, writePrivate } from "../private-file.ts";
@@ -149,9 +149,9 @@ function assertOwnLinks(directory: string): void {
 }
 
 /** Reads a secret of ours, or makes it at first start. What is not a plain file of this user alone is refused. */
-export function readOrMakeSecret(path: string, bytes: number): string {
+export function readOrMakeSecret(path: string, bytes: number, random: Random): string {
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined)
-    createPrivate(path, `${randomBytes(bytes).toString("hex")}\n`);
+    createPrivate(path, `${random.bytes(bytes).toString("hex")}\n`);
   const secret = readPrivateFile(path).trim();
   if (!/^[0-9A-Za-z_-]{16,512}$/.test(secret)) {
     throw new HoldfastError(

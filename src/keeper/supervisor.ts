@@ -2,7 +2,7 @@
  * Keeps one helper process of the keeper alive: the front or the guardian. One lives at a time. An exit and a refusal of the
  * operating system to start one are the same event; overlapping requests join; a stop wins over everything.
  */
-import { systemClock, type Clock, type Timer } from "../clock.ts";
+import type { Clock, Timer } from "../clock.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { RestartIntensity } from "./intensity.ts";
 
@@ -53,7 +53,7 @@ export interface SupervisorParts<H extends Helper> {
   drainBoundMs: number;
   /** How many deaths are too many. A refused start is none: it is tried until it succeeds. */
   intensity: RestartIntensity;
-  clock?: Clock;
+  clock: Clock;
   onStart(helper: H): void;
   /** It is gone; `planned` when this supervisor ended it. Runs before another one is started. */
   onEnd(end: HelperEnd, planned: boolean): void;
@@ -87,7 +87,7 @@ export class Supervisor<H extends Helper> {
 
   constructor(parts: SupervisorParts<H>) {
     this.#parts = parts;
-    this.#clock = parts.clock ?? systemClock;
+    this.#clock = parts.clock;
   }
 
   get state(): SupervisorState {

@@ -1,4 +1,5 @@
 /** Opens the ledger for the keeper's life, or says which gateway has it already. */
+import type { Clock } from "../clock.ts";
 import { readProcess } from "../platform/linux/processes.ts";
 import { HoldfastError } from "../errors.ts";
 import { Ledger } from "./ledger.ts";
@@ -10,15 +11,15 @@ const dyingMsMax = 2000;
 const lookEveryMs = 20;
 
 /** `leaseMaxMs`: of a start that may be asked again. Throws `state_locked` with the other gateway's pid and address, or `state_unusable`. */
-export function takeLedger(paths: StatePaths, leaseMaxMs: number): Ledger {
-  const deadline = performance.now() + dyingMsMax;
+export function takeLedger(paths: StatePaths, leaseMaxMs: number, clock: Clock): Ledger {
+  const deadline = clock.monotonic() + dyingMsMax;
   for (;;) {
     try {
-      return new Ledger(paths.ledger, requestMemoryMs + leaseMaxMs);
+      return new Ledger(paths.ledger, clock, requestMemoryMs + leaseMaxMs);
     } catch (thrown) {
       if (!(thrown instanceof HoldfastError) || thrown.code !== "state_locked") throw thrown;
       const other = readKeeperRecord(paths);
-      if (other === undefined || runs(other) || performance.now() >= deadline) throw locked(paths, other, thrown);
+      if (other === undefined || runs(other) || clock.monotonic() >= deadline) throw locked(paths, other, thrown);
     }
     // Nothing else is to happen in this process before the ledger is taken.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, lookEveryMs);

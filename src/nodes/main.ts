@@ -1,12 +1,13 @@
 /** Where a node's front begins: started by its keeper, it dials the gateway, proves itself, and passes on what it is asked. */
 import { once } from "node:events";
+import { systemClock } from "../clock.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import { KeeperLink } from "../keeper/protocol/link.ts";
 import { NodeFront } from "./node/front.ts";
 
 async function main(): Promise<void> {
   // Without its keeper it has nothing to offer, and what it ran is ended by the guardian.
-  const link = await KeeperLink.open(() => process.exit(0));
+  const link = await KeeperLink.open(systemClock, () => process.exit(0));
   const { node: settings } = link.hello;
   if (settings === null) throw new HoldfastError("usage", "this is the front of a node, and its keeper is a gateway's");
   try {

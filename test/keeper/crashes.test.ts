@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { systemClock } from "../../src/clock.ts";
 import { CrashRecords } from "../../src/keeper/crashes.ts";
 import { openLog } from "../../src/keeper/log.ts";
 import type { CrashView } from "../../src/keeper/protocol/messages.ts";
@@ -61,14 +62,15 @@ describe("crashes", { timeout: 60_000 }, () => {
     const directory = mkdtempSync(join(tmpdir(), "holdfast-crashes-"));
     try {
       const source = `
+        import { systemClock } from ${JSON.stringify(join(root, "src/clock.ts"))};
         import { CrashRecords } from ${JSON.stringify(join(root, "src/keeper/crashes.ts"))};
         import { recordLastWords } from ${JSON.stringify(join(root, "src/keeper/last-words.ts"))};
-        recordLastWords(new CrashRecords(process.argv[1], 4), { fatal() {} });
+        recordLastWords(new CrashRecords(process.argv[1], 4, systemClock), { fatal() {} });
         setTimeout(() => { throw new Error("out of ideas"); }, 1);`;
       const child = spawn(process.execPath, ["--input-type=module", "-e", source, directory], { stdio: "ignore" });
       const [code] = (await once(child, "exit")) as [number];
       assert.notEqual(code, 0);
-      const [crash] = new CrashRecords(directory, 5).list(10);
+      const [crash] = new CrashRecords(directory, 5, systemClock).list(10);
       assert.deepEqual([crash?.who, crash?.why, crash?.epoch], ["keeper", "threw", 4]);
       assert.match(crash?.detail ?? "", /out of ideas/);
       assert.match(readFileSync(crash!.file, "utf8"), /\bat /, "the stack is in the record");
@@ -82,7 +84,7 @@ describe("crashes", { timeout: 60_000 }, () => {
     const directory = join(home.stateDir, "crashes");
     mkdirSync(directory);
     giveTo(home.tier, directory);
-    const records = new CrashRecords(directory, 1);
+    const records = new CrashRecords(directory, 1, systemClock);
     const [silent, short, long] = ["", "out of ideas\n", "first\nlast\n"].map((stderr, index) => {
       const view = records.record({ who: "front", why: "died", pid: index + 1, signal: "SIGKILL" }, stderr);
       giveTo(home.tier, view.file);
@@ -101,14 +103,14 @@ describe("crashes", { timeout: 60_000 }, () => {
   it("keeps the newest fifty records and a log of bounded size, newest lines whole", () => {
     const directory = mkdtempSync(join(tmpdir(), "holdfast-crashes-"));
     try {
-      const crashes = new CrashRecords(directory, 1);
+      const crashes = new CrashRecords(directory, 1, systemClock);
       for (let n = 1; n <= 60; n++) crashes.record({ who: "front", why: "died", pid: n, at: n * 1000 }, "");
       assert.equal(readdirSync(directory).length, 50);
       assert.deepEqual(
-        new CrashRecords(directory, 2).list(2).map(({ pid }) => pid),
+        new CrashRecords(directory, 2, systemClock).list(2).map(({ pid }) => pid),
         [60, 59],
       );
-      const opened = openLog(directory, { fileBytesMax: 2000, olderMax: 2 });
+      const opened = openLog(directory, systemClock, { fileBytesMax: 2000, olderMax: 2 });
       for (let n = 0; n < 200; n++) opened.log.info({ event: "run.spawned", run: `r1-${n}` });
       opened.close();
       const logs = readdirSync(directory).filter((name) => name.startsWith("keeper.log"));

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { systemClock } from "../../src/clock.ts";
 import { CrashRecords } from "../../src/keeper/crashes.ts";
 import { FrontSupervisor, type FrontParts } from "../../src/keeper/front.ts";
 import { FrontVoice } from "../../src/keeper/front-voice.ts";
@@ -22,7 +23,12 @@ import { until } from "../helpers/until.ts";
 /** A watch that is ticked by hand, over a front that looks as it is told. */
 function watchOf(look: () => FrontSign | undefined): { watch: FrontWatch; stuck: string[] } {
   const stuck: string[] = [];
-  const watch = new FrontWatch({ stuckMs: 4000, look, onStuck: (_silentMs, state) => stuck.push(state) });
+  const watch = new FrontWatch({
+    clock: systemClock,
+    stuckMs: 4000,
+    look,
+    onStuck: (_silentMs, state) => stuck.push(state),
+  });
   watch.heard();
   return { watch, stuck };
 }
@@ -59,7 +65,7 @@ describe("the judgement", () => {
   it("gives a front that is still loading longer", () => {
     const stuck: string[] = [];
     const look = () => ({ state: "S", cpuMs: 0 });
-    const watch = new FrontWatch({ stuckMs: 4000, look, onStuck: (_, state) => stuck.push(state) });
+    const watch = new FrontWatch({ clock: systemClock, stuckMs: 4000, look, onStuck: (_, state) => stuck.push(state) });
     for (let ms = 0; ms < 29_000; ms += watch.everyMs) watch.tick();
     assert.deepEqual(stuck, []);
     for (let ms = 0; ms < 2000; ms += watch.everyMs) watch.tick();
@@ -72,12 +78,13 @@ describe("a stuck front", { timeout: 60_000 }, () => {
 
   it("that computes for ever is ended, with what it had announced on record", async () => {
     const directory = mkdtempSync(join(tmpdir(), "holdfast-watch-"));
-    const opened = openLog(directory);
+    const opened = openLog(directory, systemClock);
     const crashed = Promise.withResolvers<CrashView | undefined>();
     const parts: FrontParts = {
+      clock: systemClock,
       entry: fileURLToPath(new URL("helpers/busy-front.ts", import.meta.url)),
       frontDirectory: directory,
-      crashes: new CrashRecords(directory, 7),
+      crashes: new CrashRecords(directory, 7, systemClock),
       log: opened.log,
       voice: new FrontVoice(opened),
       intensity: new RestartIntensity(0, 1000),

@@ -6,6 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, symlinkSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { systemClock } from "../../src/clock.ts";
 import { CrashRecords } from "../../src/keeper/crashes.ts";
 import { Ledger } from "../../src/keeper/ledger.ts";
 import { Lease } from "../../src/ownership/lease.ts";
@@ -34,11 +35,12 @@ describe("the last words of a keeper", { timeout: 60_000 }, () => {
   async function lastWordsOf(program: string) {
     const source = `
       import { writeFileSync } from "node:fs";
+      import { systemClock } from ${JSON.stringify(join(root, "src/clock.ts"))};
       import { CrashRecords } from ${JSON.stringify(join(root, "src/keeper/crashes.ts"))};
       import { recordLastWords } from ${JSON.stringify(join(root, "src/keeper/last-words.ts"))};
       const directory = process.argv[1];
       const log = { fatal: (entry) => writeFileSync(directory + "/logged", JSON.stringify(entry)) };
-      const lastWords = recordLastWords(new CrashRecords(directory, 4), log);
+      const lastWords = recordLastWords(new CrashRecords(directory, 4, systemClock), log);
       ${program}`;
     const child = spawn(process.execPath, ["--input-type=module", "-e", source, directory], {
       stdio: "ignore",
@@ -48,9 +50,11 @@ describe("the last words of a keeper", { timeout: 60_000 }, () => {
     const entry = logged
       ? (JSON.parse(readFileSync(join(directory, "logged"), "utf8")) as { event: string })
       : undefined;
-    const crashes = new CrashRecords(directory, 5).list(10).map(({ who, why, epoch, exitCode, detail }) => {
-      return { who, why, epoch, exitCode, detail };
-    });
+    const crashes = new CrashRecords(directory, 5, systemClock)
+      .list(10)
+      .map(({ who, why, epoch, exitCode, detail }) => {
+        return { who, why, epoch, exitCode, detail };
+      });
     return { crashes, event: entry?.event };
   }
 
@@ -97,19 +101,19 @@ describe("a full disk at the end of a keeper", { timeout: 120_000, skip: needsRo
     try {
       using disk = new SmallDisk(directory, 512);
       const path = join(disk.directory, "ledger.sqlite");
-      const ledger = new Ledger(path);
+      const ledger = new Ledger(path, systemClock);
       const epochs = [1, 2].map(() => ledger.beginEpoch("boot", 1, "1", 1));
       disk.fill();
       for (const epoch of epochs) ledger.endEpoch(epoch, 2);
       disk.empty();
       ledger.close();
-      const again = new Ledger(path);
+      const again = new Ledger(path, systemClock);
       assert.deepEqual(again.lostEpochs(), []);
       disk.fill();
       again.noticeLost(1, 3);
       again.close();
       disk.empty();
-      const third = new Ledger(path);
+      const third = new Ledger(path, systemClock);
       disk.fill();
       assert.throws(() => third.beginEpoch("boot", 1, "1", 1), { code: "state_unusable", message: /has room/ });
       third.close();

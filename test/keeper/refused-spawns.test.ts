@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, symlinkSync, unlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { systemClock } from "../../src/clock.ts";
 import { spareDescriptors } from "../../src/platform/linux/spare-descriptors.ts";
 import { HoldfastError } from "../../src/errors.ts";
 import { CrashRecords } from "../../src/keeper/crashes.ts";
@@ -152,11 +153,12 @@ describe("a guardian whose program is missing", { timeout: 60_000 }, () => {
     const restarted = Promise.withResolvers<void>();
     const make = () =>
       new Guardian({
+        clock: systemClock,
         marker: "/no-such-owner/r1-",
         fence: "-",
         home: "-",
         shell,
-        crashes: new CrashRecords(directory, 1),
+        crashes: new CrashRecords(directory, 1, systemClock),
         onRestart: () => restarted.resolve(),
         onRefused: (why) => refused.push(why),
         onGivenUp: (error) => assert.fail(error.message),

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { systemClock } from "../../src/clock.ts";
 import type { BackgroundSpec } from "../../src/keeper/protocol/background.ts";
 import { DatabaseSync } from "node:sqlite";
 import { Ledger } from "../../src/keeper/ledger.ts";
@@ -86,7 +87,7 @@ describe("starts with a request id", () => {
   it("a ledger from before there were request ids is taken over with its rows", async () => {
     await using office = new Office(config);
     const path = join(office.directory, "old.sqlite");
-    new Ledger(path).close();
+    new Ledger(path, systemClock).close();
     const database = new DatabaseSync(path);
     database.exec("drop index runs_request; drop index runs_kept; drop index runs_forgotten");
     database.exec(
@@ -95,7 +96,7 @@ describe("starts with a request id", () => {
     database.exec(`insert into runs values ('r1-1', 'exec', null, null, null, 'local', 'true', '', null, null, null, 'b',
       null, 'c', 'm', 'kill', 'exited', 1, 2, 2, 'exited', 0, null, 1)`);
     database.close();
-    const ledger = new Ledger(path);
+    const ledger = new Ledger(path, systemClock);
     assert.deepEqual([ledger.find("r1-1")?.requestId, ledger.history(5).length], [null, 1]);
     ledger.close();
   });

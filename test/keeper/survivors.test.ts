@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { systemClock } from "../../src/clock.ts";
 import { bootId, readProcess, type ProcessInfo } from "../../src/platform/linux/processes.ts";
 import type { Container, Containment, LeftProcess } from "../../src/platform/types.ts";
 import { Ledger, type LedgerRow } from "../../src/keeper/ledger.ts";
@@ -65,8 +66,8 @@ describe("a run that cannot be ended", () => {
   let opened: OpenLog;
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), "holdfast-survivors-"));
-    ledger = new Ledger(join(directory, "ledger.sqlite"));
-    opened = openLog(directory);
+    ledger = new Ledger(join(directory, "ledger.sqlite"), systemClock);
+    opened = openLog(directory, systemClock);
   });
   afterEach(() => {
     ledger.close();
@@ -79,7 +80,7 @@ describe("a run that cannot be ended", () => {
     const row = rowOf(container.runId);
     const graces = { stdinGraceMs: 0, termGraceMs: 0 };
     const onChange = (run: Run) => void states.push(run.state);
-    const parts = { container, ledger, graces, limits: {}, now: () => 5, clock, onExcess() {}, onChange };
+    const parts = { container, ledger, graces, limits: {}, clock, onExcess() {}, onChange };
     const run = new Run(1, row, parts, { onFrontLoss: "kill", blob: "" });
     return { run, row, states };
   };
@@ -153,7 +154,8 @@ describe("a run that cannot be ended", () => {
     ledger.intend(rowOf("r1-0000000c"));
     let left = [leftOf("r1-0000000a")];
     const containment = containmentLeaving(() => left, [{ ...leftOf("r1-0000000b"), pid: 999_999_998 }]);
-    const parts = { ledger, containment, ownerId: "0123456789abcdef", epoch: 2, log: opened.log };
+    const clock = new ManualClock();
+    const parts = { ledger, containment, ownerId: "0123456789abcdef", epoch: 2, log: opened.log, clock };
     const found = await reconcile(parts);
     assert.deepEqual(
       ledger.open().map(({ id }) => id),
@@ -167,8 +169,7 @@ describe("a run that cannot be ended", () => {
     assert.doesNotMatch(words, new RegExp(`^ended pid ${process.pid} `, "m"));
     assert.equal(ledger.find("r1-0000000b")?.endReason, "orphan-swept");
     assert.equal(ledger.find("r1-0000000c")?.endReason, "keeper-lost");
-    const clock = new ManualClock();
-    const leftovers = new Leftovers({ ...parts, clock });
+    const leftovers = new Leftovers(parts);
     leftovers.hold(found.left);
     assert.deepEqual(
       leftovers.views().map(({ id, state, survivors }) => [id, state, survivors[0]?.pid]),
@@ -199,7 +200,14 @@ describe("a run that cannot be ended", () => {
     ledger.intend(otherBoot);
     ledger.changed({ ...otherBoot, state: "stopping", survivors: alive });
     const containment = containmentLeaving(() => []);
-    const found = await reconcile({ ledger, containment, ownerId: "0123456789abcdef", epoch: 2, log: opened.log });
+    const found = await reconcile({
+      ledger,
+      containment,
+      ownerId: "0123456789abcdef",
+      epoch: 2,
+      log: opened.log,
+      clock: systemClock,
+    });
     const left = cases.filter(([, , isLeft]) => isLeft).map(([id]) => id);
     assert.deepEqual(
       found.left.map(({ row }) => row.id),

@@ -42,7 +42,7 @@ class House implements AsyncDisposable {
   readonly #table: RunTable;
   readonly #background: BackgroundRuns;
   readonly #ledger: Ledger;
-  readonly #log = openLog(this.directory);
+  readonly #log = openLog(this.directory, systemSources.clock);
   readonly #asked = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
   readonly #desk: Desk;
   #next = 1;
@@ -52,12 +52,21 @@ class House implements AsyncDisposable {
     const config = configSchema.parse({ exec: { enabled: true }, stop: { stdinGraceMs: 100, termGraceMs: 300 } });
     const { containment, ownerId } = this.fence;
     const runsDirectory = this.directory;
-    this.#ledger = new Ledger(join(this.directory, "ledger.sqlite"));
+    this.#ledger = new Ledger(join(this.directory, "ledger.sqlite"), systemSources.clock);
     const ledger = this.#ledger;
-    const far = new FarRuns({ config, containment, ownerId, epoch: 1, directory: this.directory, log });
+    const far = new FarRuns({
+      ...systemSources,
+      config,
+      containment,
+      ownerId,
+      epoch: 1,
+      directory: this.directory,
+      log,
+    });
     const [onChange, mustWatch] = [() => {}, () => undefined];
     const directories = { runsDirectory, packagesDirectory: this.directory };
     this.#table = new RunTable({
+      ...systemSources,
       config,
       containment,
       ledger,
@@ -70,7 +79,7 @@ class House implements AsyncDisposable {
       far,
     });
     const table = this.#table;
-    this.#background = new BackgroundRuns({ config, table, ledger, log, runsDirectory });
+    this.#background = new BackgroundRuns({ ...systemSources, config, table, ledger, log, runsDirectory });
     const never = () => assert.fail("not asked for");
     this.#desk = new Desk({
       table,

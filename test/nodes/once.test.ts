@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { spawn as spawnTerminal } from "@lydell/node-pty";
+import { systemSources } from "../../src/random.ts";
 import { readTls } from "../../src/config/tls.ts";
 import { makeOwnCertificate, ownCertificateFiles } from "../../src/keeper/own-certificate.ts";
 import { fingerprintOf, nodeIdOf } from "../../src/nodes/protocol/proof.ts";
@@ -56,7 +57,7 @@ describe("a node's way in", { timeout: 120_000, concurrency: 3 }, () => {
 
   it("over TLS the proof is bound to the pinned certificate, an invitation is said once, and another gateway is not served", async () => {
     const directory = mkdtempSync(join(tmpdir(), "holdfast-node-"));
-    await makeOwnCertificate(directory, ["127.0.0.1"]);
+    await makeOwnCertificate(directory, ["127.0.0.1"], systemSources);
     const pair = readTls(ownCertificateFiles(directory));
     rmSync(directory, { recursive: true });
     const tls = { ...pair, fingerprint: fingerprintOf(pair.cert) };

@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { systemSources } from "../../src/random.ts";
 import { readTls } from "../../src/config/tls.ts";
 import type { NodeFinish } from "../../src/keeper/protocol/node.ts";
 import type { RunView } from "../../src/keeper/protocol/messages.ts";
@@ -41,7 +42,7 @@ describe("the way to the gateway", () => {
   let tls: { cert: string; key: string; fingerprint: string };
   before(async () => {
     directory = mkdtempSync(join(tmpdir(), "holdfast-node-"));
-    await makeOwnCertificate(directory, ["127.0.0.1"]);
+    await makeOwnCertificate(directory, ["127.0.0.1"], systemSources);
     const pair = readTls(ownCertificateFiles(directory));
     tls = { ...pair, fingerprint: fingerprintOf(pair.cert) };
   });

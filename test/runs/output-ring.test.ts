@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { systemClock } from "../../src/clock.ts";
 import { OutputRing } from "../../src/keeper/background/output-ring.ts";
 import { SmallDisk } from "../helpers/small-disk.ts";
 import { needsNamespace } from "../helpers/needs.ts";
@@ -40,7 +41,7 @@ describe("the output of a run", () => {
       using place = new Place();
       const roll = dice(seed);
       const bound = 64 + roll(500);
-      const ring = OutputRing.create(place.file, bound);
+      const ring = OutputRing.create(place.file, bound, systemClock);
       let printed = 0;
       for (let round = 0; round < 60; round += 1) {
         const chunk = numbered(printed, 1 + roll(bound));
@@ -69,13 +70,13 @@ describe("the output of a run", () => {
 
   it("says nothing of a run that printed nothing, and does not take another file for one", () => {
     using place = new Place();
-    const silent = OutputRing.create(place.file, 100);
+    const silent = OutputRing.create(place.file, 100, systemClock);
     assert.deepEqual(silent.read(0, 10).bytes, Buffer.alloc(0));
     silent.close();
     assert.equal(OutputRing.open(place.file), undefined);
     writeFileSync(place.file, "a file of somebody else's, and longer than a header");
     assert.equal(OutputRing.open(place.file), undefined);
-    const blocked = OutputRing.create(place.file, 100);
+    const blocked = OutputRing.create(place.file, 100, systemClock);
     blocked.write(Buffer.from("x"));
     assert.deepEqual(blocked.read(0, 10), { offset: 1, bytes: Buffer.alloc(0), printed: 1 }, "lost, and told so");
     assert.match(readFileSync(place.file, "utf8"), /^a file of somebody else's/);
@@ -87,7 +88,7 @@ describe("the output of a run", () => {
     () => {
       using place = new Place();
       using disk = new SmallDisk(place.directory, 64);
-      const ring = OutputRing.create(join(disk.directory, "out"), 1024 * 1024);
+      const ring = OutputRing.create(join(disk.directory, "out"), 1024 * 1024, systemClock);
       const whole = numbered(0, 100_000);
       for (let at = 0; at < whole.length; at += 10_000) ring.write(whole.subarray(at, at + 10_000));
       const first = ring.read(0, whole.length);

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { systemClock } from "../../src/clock.ts";
 import { GrowthWatch } from "../../src/keeper/background/growth.ts";
 import { Lanes } from "../../src/lanes.ts";
 import { Pace } from "../../src/keeper/background/pace.ts";
@@ -183,6 +184,7 @@ describe("the pace", () => {
     let printed = 0;
     const calls: string[] = [];
     using pace = new Pace({
+      clock: systemClock,
       behindMax: 100,
       readerBoundMs: 200,
       printed: () => printed,
@@ -217,7 +219,7 @@ describe("the watch on growth", () => {
     await until("the steady one is grown", () => steady.members().length === 21, { boundMs: 5000 });
     const told = new Map<string, string>();
     const runs = () => [growing, steady].map((each) => ({ id: each.runId, members: () => each.members() }));
-    using watch = new GrowthWatch({ runs, onGrowing: (id, what) => told.set(id, what) }, 100);
+    using watch = new GrowthWatch({ clock: systemClock, runs, onGrowing: (id, what) => told.set(id, what) }, 100);
     assert.ok(watch);
     await until("it is named", () => told.has(growing.runId), { boundMs: 10_000 });
     assert.match(told.get(growing.runId) ?? "", /^\d+ processes, \d+ of them sleep 1000$/);

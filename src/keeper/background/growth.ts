@@ -1,4 +1,5 @@
 /** Looks for trees that keep growing, as a worker's does that starts the same helper again and again and never ends one. */
+import type { Clock, Timer } from "../../clock.ts";
 import { commandOf, type ProcessInfo } from "../../platform/linux/processes.ts";
 
 /** Trees are looked at so often, in milliseconds. */
@@ -24,6 +25,7 @@ interface History {
 }
 
 export interface GrowthParts {
+  clock: Clock;
   runs: () => Watched[];
   /** `what`: the command that there is most of, and how often. Told again when the tree has doubled. */
   onGrowing: (id: string, what: string) => void;
@@ -32,17 +34,16 @@ export interface GrowthParts {
 export class GrowthWatch implements Disposable {
   readonly #parts: GrowthParts;
   readonly #histories = new Map<string, History>();
-  readonly #timer: NodeJS.Timeout;
+  readonly #timer: Timer;
   #looking = false;
 
   constructor(parts: GrowthParts, lookMs = everyMs) {
     this.#parts = parts;
-    this.#timer = setInterval(() => void this.#look(), lookMs); // never rejects
-    this.#timer.unref();
+    this.#timer = parts.clock.every(lookMs, () => void this.#look()); // never rejects
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+    this.#timer.clear();
   }
 
   async #look(): Promise<void> {
@@ -53,7 +54,7 @@ export class GrowthWatch implements Disposable {
     for (const id of this.#histories.keys()) if (!known.has(id)) this.#histories.delete(id);
     for (const [index, run] of runs.entries()) {
       this.#weigh(run);
-      if (index % sliceMax === sliceMax - 1) await new Promise<void>((resolve) => setImmediate(resolve));
+      if (index % sliceMax === sliceMax - 1) await new Promise<void>((resolve) => this.#parts.clock.soon(resolve));
     }
     this.#looking = false;
   }

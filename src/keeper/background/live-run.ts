@@ -1,5 +1,6 @@
 /** One live background run: its spec, its output and when it was last used. */
 import { constants } from "node:os";
+import type { Clock, Timer } from "../../clock.ts";
 import type { Config } from "../../config/schema.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { EndReason, RunView } from "../protocol/messages.ts";
@@ -25,6 +26,7 @@ const sizesMax = 100;
 const readerBoundMs = 5000;
 
 export interface LiveParts {
+  clock: Clock;
   io: RunIo;
   stdout: RunOutput;
   /** Null: there is one stream. */
@@ -44,18 +46,21 @@ export class LiveRun {
   readonly #outputs: { stdout: RunOutput; stderr: RunOutput | null };
   readonly #over = Promise.withResolvers<RunView>();
   readonly #watchdog: Watchdog;
+  readonly #clock: Clock;
   /** Of a start, input or a look, on the monotonic clock: a wall clock that jumps is no silence. */
-  #activeAt = performance.now();
+  #activeAt: number;
   #run: Run | undefined;
   #lease: RunLease | undefined;
   #viewers = 0;
   #lastViewedAt: number | null = null;
   #lastInputAt: number | null = null;
-  #emptyLook: NodeJS.Timeout | undefined;
-  #lostTimer: NodeJS.Timeout | undefined;
+  #emptyLook: Timer | undefined;
+  #lostTimer: Timer | undefined;
 
   constructor(spec: BackgroundSpec, made: LiveParts) {
     this.spec = spec;
+    this.#clock = made.clock;
+    this.#activeAt = made.clock.monotonic();
     this.io = made.io;
     this.keepMs = made.keepMs;
     this.#outputs = { stdout: made.stdout, stderr: made.stderr };
@@ -67,6 +72,7 @@ export class LiveRun {
     if (spec.kind === "pty") this.sizes.push({ offset: 0, ...spec.size });
     this.#watchdog = new Watchdog(
       made.limits,
+      made.clock,
       () => this.#lastActivityAt(),
       (reason) => this.#end(reason),
     );
@@ -96,7 +102,7 @@ export class LiveRun {
       outputBytes: stdout.ring.printed + (stderr?.ring.printed ?? 0),
       lastOutputAt: this.#lastOutputAt(),
       lastInputAt: this.#lastInputAt,
-      lastViewedAt: this.#viewers > 0 ? Date.now() : this.#lastViewedAt,
+      lastViewedAt: this.#viewers > 0 ? this.#clock.now() : this.#lastViewedAt,
       onFrontLoss,
       keepMs: this.keepMs,
       size: this.io instanceof TerminalIo ? this.io.size : null,
@@ -130,8 +136,8 @@ export class LiveRun {
   }
 
   noteInput(): void {
-    this.#lastInputAt = Date.now();
-    this.#activeAt = performance.now();
+    this.#lastInputAt = this.#clock.now();
+    this.#activeAt = this.#clock.monotonic();
   }
 
   /** Whoever it lives for is there. False: it has no lease. */
@@ -152,8 +158,8 @@ export class LiveRun {
   }
 
   noteView(): void {
-    this.#lastViewedAt = Date.now();
-    this.#activeAt = performance.now();
+    this.#lastViewedAt = this.#clock.now();
+    this.#activeAt = this.#clock.monotonic();
   }
 
   /** Throws `invalid_params` with nothing changed. */
@@ -170,30 +176,30 @@ export class LiveRun {
 
   /** No front any more: the run has `keepMs` until there is one again. */
   frontLost(): void {
-    clearTimeout(this.#lostTimer);
-    this.#lostTimer = setTimeout(() => this.#end("front-lost"), this.keepMs);
+    this.#lostTimer?.clear();
+    this.#lostTimer = this.#clock.after(this.keepMs, () => this.#end("front-lost"));
   }
 
   frontBack(): void {
-    clearTimeout(this.#lostTimer);
+    this.#lostTimer?.clear();
   }
 
   #running(view: RunView): void {
     // Also for a command that was over at once: what it left behind must not outlive whom it was started for.
     const { leaseMs } = this.spec;
-    if (leaseMs > 0) this.#lease ??= new RunLease(leaseMs, () => this.#end("lease-expired"));
+    if (leaseMs > 0) this.#lease ??= new RunLease(leaseMs, this.#clock, () => this.#end("lease-expired"));
     if (view.leaderEndedAt === null) return this.#watchdog.start();
     // The command is gone and left something behind that is kept; the kernel tells nobody when the last of it ends.
     this.#watchdog.commandEnded();
-    this.#emptyLook ??= setInterval(() => this.run.reconcile(), emptyLookMs);
+    this.#emptyLook ??= this.#clock.every(emptyLookMs, () => this.run.reconcile());
   }
 
   #disarm(): void {
     this.#watchdog[Symbol.dispose]();
     this.#lease?.[Symbol.dispose]();
     for (const output of this.#streams()) output.stopPacing();
-    clearInterval(this.#emptyLook);
-    clearTimeout(this.#lostTimer);
+    this.#emptyLook?.clear();
+    this.#lostTimer?.clear();
   }
 
   #end(reason: EndReason): void {
@@ -211,7 +217,7 @@ export class LiveRun {
   }
 
   #lastActivityAt(): number {
-    if (this.#viewers > 0) return performance.now();
+    if (this.#viewers > 0) return this.#clock.monotonic();
     return Math.max(this.#activeAt, ...this.#streams().map(({ lastActivityAt }) => lastActivityAt));
   }
 }
@@ -219,15 +225,16 @@ export class LiveRun {
 /** Throws `spawn_failed` when it needs a terminal and there is none. `fileOf`: where a stream is kept. */
 export function makeLive(
   spec: BackgroundSpec,
-  { exec, fileOf, hangUp }: { exec: Config["exec"]; fileOf: (stream: OutputStream) => string; hangUp: () => void },
+  parts: { clock: Clock; exec: Config["exec"]; fileOf: (stream: OutputStream) => string; hangUp: () => void },
 ): LiveRun {
-  const output = (stream: OutputStream) => new RunOutput(fileOf(stream), exec.outputBytesMax);
+  const { clock, exec, fileOf, hangUp } = parts;
+  const output = (stream: OutputStream) => new RunOutput(fileOf(stream), exec.outputBytesMax, clock);
   const streams = { stdout: output("stdout"), stderr: spec.streams === "apart" ? output("stderr") : null };
-  const io = makeIo(spec, { ...streams, hangUp });
+  const io = makeIo(spec, { ...streams, clock, hangUp });
   const silent = spec.kind === "pty" && spec.background ? exec.noOutputTimeoutMs : 0;
   const { timeoutMs, maxLifetimeMs } = spec;
   const limits = { timeoutMs, maxLifetimeMs, noOutputTimeoutMs: spec.noOutputTimeoutMs ?? silent };
-  return new LiveRun(spec, { io, ...streams, limits, keepMs: spec.keepMs ?? exec.keepMs });
+  return new LiveRun(spec, { clock, io, ...streams, limits, keepMs: spec.keepMs ?? exec.keepMs });
 }
 
 export function unendable(id: string, survivors: RunView["survivors"]): HoldfastError {

@@ -3,6 +3,7 @@
  * A byte's offset is its place in all that was ever printed, so a reader that comes back later goes on where it was.
  */
 import { closeSync, fstatSync, openSync, readSync, rmSync, writeSync } from "node:fs";
+import type { Clock, Timer } from "../../clock.ts";
 
 /** magic u32, bytes of the head u32, bytes of the tail u32, unused u32, then f64 each: bytes printed, begin and end of the gap. */
 const headerBytes = 40;
@@ -33,19 +34,20 @@ export class OutputRing {
   readonly headBytes: number;
   readonly tailBytes: number;
   readonly #path: string;
-  readonly #isWriter: boolean;
+  /** Of the writer. */
+  readonly #clock: Clock | undefined;
   #descriptor: number | undefined;
   #printed: number;
   readonly #gap: Gap;
-  #noting: NodeJS.Immediate | undefined;
+  #noting: Timer | undefined;
 
   /** A fresh one; the file is made with the first byte. `boundBytes` is what is kept: half from the beginning. */
-  static create(path: string, boundBytes: number): OutputRing {
+  static create(path: string, boundBytes: number, clock: Clock): OutputRing {
     const headBytes = Math.floor(boundBytes / 2);
     return new OutputRing(
       path,
       { headBytes, tailBytes: boundBytes - headBytes, printed: 0, gap: { from: 0, to: 0 }, descriptor: undefined },
-      true,
+      clock,
     );
   }
 
@@ -65,16 +67,16 @@ export class OutputRing {
     }
     const geometry = { headBytes: header.readUInt32LE(4), tailBytes: header.readUInt32LE(8) };
     const [printed = 0, from = 0, to = 0] = [0, 8, 16].map((at) => header.readDoubleLE(printedAt + at));
-    return new OutputRing(path, { ...geometry, printed, gap: { from, to }, descriptor }, false);
+    return new OutputRing(path, { ...geometry, printed, gap: { from, to }, descriptor });
   }
 
   private constructor(
     path: string,
     made: { headBytes: number; tailBytes: number; printed: number; gap: Gap; descriptor: number | undefined },
-    isWriter: boolean,
+    clock?: Clock,
   ) {
     this.#path = path;
-    this.#isWriter = isWriter;
+    this.#clock = clock;
     this.headBytes = made.headBytes;
     this.tailBytes = made.tailBytes;
     this.#printed = made.printed;
@@ -93,7 +95,7 @@ export class OutputRing {
 
   /** Never throws for the disk's sake: what a full one does not take is lost, and a reader is sent on behind it. */
   write(chunk: Buffer): void {
-    if (!this.#isWriter) throw new Error("this output is for reading");
+    if (this.#clock === undefined) throw new Error("this output is for reading");
     let done = 0;
     try {
       const descriptor = this.#openToWrite();
@@ -109,7 +111,7 @@ export class OutputRing {
     }
     this.#printed += chunk.length;
     // After the bytes: a keeper that dies in between has printed less, never something else. Once for a burst of them.
-    this.#noting ??= setImmediate(() => this.#notePrinted());
+    this.#noting ??= this.#clock.soon(() => this.#notePrinted());
   }
 
   read(offset: number, bytesMax: number): OutputPiece {
@@ -147,7 +149,7 @@ export class OutputRing {
   }
 
   #notePrinted(): void {
-    clearImmediate(this.#noting);
+    this.#noting?.clear();
     this.#noting = undefined;
     if (this.#descriptor === undefined) return;
     const figures = Buffer.alloc(headerBytes - printedAt);

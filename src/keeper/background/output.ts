@@ -1,4 +1,5 @@
 /** One stream of a run's output: what was printed, who waits for more, and, in the foreground, the reader that sets the pace. */
+import type { Clock } from "../../clock.ts";
 import { readBytesMax, type OutputEnd } from "../protocol/background.ts";
 import { OutputRing } from "./output-ring.ts";
 import { Pace } from "./pace.ts";
@@ -11,6 +12,7 @@ export interface Tap {
 
 export class RunOutput {
   readonly ring: OutputRing;
+  readonly #clock: Clock;
   /** When something was printed last, in milliseconds since the epoch. */
   lastAt: number | null = null;
   /** The same on the monotonic clock; 0 = nothing yet. */
@@ -18,14 +20,16 @@ export class RunOutput {
   #pace: Pace | undefined;
   #more: PromiseWithResolvers<void> | undefined;
 
-  constructor(path: string, boundBytes: number) {
-    this.ring = OutputRing.create(path, boundBytes);
+  constructor(path: string, boundBytes: number, clock: Clock) {
+    this.#clock = clock;
+    this.ring = OutputRing.create(path, boundBytes, clock);
   }
 
   /** From now on nothing is written over that the reader in the foreground has not read. */
   paceBy(tap: Tap, readerBoundMs: number): void {
     const { ring } = this;
     this.#pace = new Pace({
+      clock: this.#clock,
       behindMax: ring.tailBytes / 2,
       readerBoundMs,
       printed: () => ring.printed,
@@ -36,8 +40,8 @@ export class RunOutput {
 
   write(chunk: Buffer): void {
     this.ring.write(chunk);
-    this.lastAt = Date.now();
-    this.lastActivityAt = performance.now();
+    this.lastAt = this.#clock.now();
+    this.lastActivityAt = this.#clock.monotonic();
     this.#pace?.printedMore();
     this.wake();
   }
@@ -51,11 +55,9 @@ export class RunOutput {
   async next(waitMs: number): Promise<void> {
     this.#more ??= Promise.withResolvers();
     const { promise } = this.#more;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, waitMs);
-    });
-    await Promise.race([promise, late]).finally(() => clearTimeout(timer));
+    const late = Promise.withResolvers<void>();
+    const timer = this.#clock.after(waitMs, late.resolve);
+    await Promise.race([promise, late.promise]).finally(() => timer.clear());
   }
 
   /** Whoever waits looks again. */

@@ -2,8 +2,10 @@
  * Holds a run that somebody waits for in the foreground to the pace of that reader, so that none of its output is written
  * over unread. A reader that is gone does not hold it up for long; nobody else who looks on ever does.
  */
+import type { Clock, Timer } from "../../clock.ts";
 
 export interface PaceParts {
+  clock: Clock;
   /** How far the reader may be behind, in bytes. */
   behindMax: number;
   /** A reader that asks for nothing for so long is taken to be gone. */
@@ -18,7 +20,7 @@ export class Pace implements Disposable {
   #readTo = 0;
   #holds = false;
   #readerIsGone = false;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
 
   constructor(parts: PaceParts) {
     this.#parts = parts;
@@ -28,10 +30,10 @@ export class Pace implements Disposable {
     if (this.#holds || this.#readerIsGone || !this.#isFarBehind()) return;
     this.#holds = true;
     this.#parts.pause();
-    this.#timer = setTimeout(() => {
+    this.#timer = this.#parts.clock.after(this.#parts.readerBoundMs, () => {
       this.#readerIsGone = true;
       this.#letGo();
-    }, this.#parts.readerBoundMs);
+    });
   }
 
   /** The reader has all before `offset`. */
@@ -51,7 +53,7 @@ export class Pace implements Disposable {
   }
 
   #letGo(): void {
-    clearTimeout(this.#timer);
+    this.#timer?.clear();
     if (!this.#holds) return;
     this.#holds = false;
     this.#parts.resume();

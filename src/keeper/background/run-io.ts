@@ -1,6 +1,7 @@
 /** A background run's input and output: what it prints goes to its rings, what is sent to it waits in a bounded queue. */
 import { closeSync, writeSync } from "node:fs";
 import { ReadStream } from "node:tty";
+import type { Clock, Timer } from "../../clock.ts";
 import type { ContainedProcess, SpawnRequest } from "../../platform/types.ts";
 import { openTerminal, resize, type Terminal, type TerminalSize } from "../../platform/linux/terminal.ts";
 import { HoldfastError } from "../../errors.ts";
@@ -33,6 +34,7 @@ export interface RunIo {
 }
 
 export interface IoParts {
+  clock: Clock;
   stdout: RunOutput;
   /** Null: what comes there goes to stdout, in the order in which it comes. */
   stderr: RunOutput | null;
@@ -53,11 +55,11 @@ function closeRings({ stdout, stderr }: IoParts): void {
 }
 
 /** Whatever comes first: the event, or the bound. */
-function bounded(done: Promise<void>, boundMs: number): Promise<void> {
+function bounded(clock: Clock, done: Promise<void>, boundMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const late = setTimeout(resolve, boundMs);
+    const late = clock.after(boundMs, resolve);
     void done.then(() => {
-      clearTimeout(late);
+      late.clear();
       resolve();
     });
   });
@@ -117,7 +119,7 @@ export class PipeIo implements RunIo {
   }
 
   drained(): Promise<void> {
-    return bounded(this.#ended, drainBoundMs);
+    return bounded(this.#parts.clock, this.#ended, drainBoundMs);
   }
 
   close(): void {
@@ -139,7 +141,7 @@ export class TerminalIo implements RunIo {
   #closed = false;
   #queue: Buffer[] = [];
   #queuedBytes = 0;
-  #retry: NodeJS.Timeout | undefined;
+  #retry: Timer | undefined;
 
   /** Throws `spawn_failed` when there is no terminal to be had. */
   constructor(parts: IoParts, size: TerminalSize) {
@@ -191,7 +193,7 @@ export class TerminalIo implements RunIo {
   }
 
   drained(): Promise<void> {
-    return bounded(this.#ended, drainBoundMs);
+    return bounded(this.#parts.clock, this.#ended, drainBoundMs);
   }
 
   close(): void {
@@ -213,7 +215,7 @@ export class TerminalIo implements RunIo {
       this.#queuedBytes -= written;
       if (written < next.length) {
         this.#queue[0] = next.subarray(written);
-        this.#retry = setTimeout(() => this.#flush(), retryMs);
+        this.#retry = this.#parts.clock.after(retryMs, () => this.#flush());
         return;
       }
       this.#queue.shift();
@@ -231,7 +233,7 @@ export class TerminalIo implements RunIo {
   }
 
   #drop(): void {
-    clearTimeout(this.#retry);
+    this.#retry?.clear();
     this.#queue = [];
     this.#queuedBytes = 0;
   }

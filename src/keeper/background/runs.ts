@@ -1,6 +1,7 @@
 /** Background commands and terminals of one keeper: started by the rules of the config, fed, read, waited for and ended. */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import type { Clock } from "../../clock.ts";
 import type { Config } from "../../config/schema.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { Ledger } from "../ledger.ts";
@@ -33,6 +34,7 @@ import { commandOf, Requests } from "./requests.ts";
 import { PipeIo } from "./run-io.ts";
 
 export interface BackgroundParts {
+  clock: Clock;
   config: Config;
   table: RunTable;
   ledger: Ledger;
@@ -65,7 +67,7 @@ export class BackgroundRuns {
     const { leaseMaxMs } = parts.config.node;
     this.#admission = new Admission(parts.config.exec, parts.node && { ...parts.node, leaseMaxMs });
     this.#requests = new Requests(parts.ledger, this.#live);
-    this.#growth = new GrowthWatch({ runs: () => parts.table.live(), onGrowing });
+    this.#growth = new GrowthWatch({ clock: parts.clock, runs: () => parts.table.live(), onGrowing });
   }
 
   /** The gateway ends; its runs are the table's to end. */
@@ -149,11 +151,10 @@ export class BackgroundRuns {
   async wait({ run, waitMs }: Params<"exec.wait">): Promise<RunView> {
     const live = this.#live.get(run);
     if (live === undefined) return this.#ended(run);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<RunView>((resolve) => {
-      timer = setTimeout(() => resolve(live.run.summary()), Math.min(waitMs, waitMsMax));
-    });
-    return Promise.race([live.over, late]).finally(() => clearTimeout(timer));
+    const late = Promise.withResolvers<RunView>();
+    const give = () => late.resolve(live.run.summary());
+    const timer = this.#parts.clock.after(Math.min(waitMs, waitMsMax), give);
+    return Promise.race([live.over, late.promise]).finally(() => timer.clear());
   }
 
   async outcome({ run: id, waitMs, bytesMax }: Params<"exec.outcome">): Promise<Outcome> {
@@ -206,10 +207,10 @@ export class BackgroundRuns {
   }
 
   async #launch(spec: BackgroundSpec, resolved: Resolved): Promise<RunView> {
-    const { table, config } = this.#parts;
+    const { clock, table, config } = this.#parts;
     let made: LiveRun | undefined;
     const prepare: Launch["prepare"] = (id, hangUp) => {
-      const live = makeLive(spec, { exec: config.exec, fileOf: (stream) => this.#file(id, stream), hangUp });
+      const live = makeLive(spec, { clock, exec: config.exec, fileOf: (stream) => this.#file(id, stream), hangUp });
       made = live;
       return { io: live.io, keepsDescendants: spec.descendants !== "reap", figures: () => live.figures() };
     };
@@ -287,7 +288,7 @@ export class BackgroundRuns {
   }
 
   #forget(id: string): void {
-    this.#parts.ledger.forget(id, Date.now());
+    this.#parts.ledger.forget(id, this.#parts.clock.now());
     this.#endedSizes.delete(id);
     for (const stream of ["stdout", "stderr"] as const) rmSync(this.#file(id, stream), { force: true });
   }

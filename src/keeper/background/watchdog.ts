@@ -1,4 +1,5 @@
 /** The clocks of one background run: time for the command, for the whole run, and for silence. */
+import type { Clock, Timer } from "../../clock.ts";
 import type { EndReason } from "../protocol/messages.ts";
 
 export interface WatchdogLimits {
@@ -12,13 +13,15 @@ export interface WatchdogLimits {
 
 export class Watchdog implements Disposable {
   readonly #limits: WatchdogLimits;
+  readonly #clock: Clock;
   readonly #lastActivityAt: () => number;
   readonly #onOver: (reason: EndReason) => void;
-  readonly #timers = new Map<keyof WatchdogLimits, NodeJS.Timeout>();
+  readonly #timers = new Map<keyof WatchdogLimits, Timer>();
 
   /** `lastActivityAt`: when the last sign of use was, on the monotonic clock in milliseconds; asked when the silence might be over its limit. */
-  constructor(limits: WatchdogLimits, lastActivityAt: () => number, onOver: (reason: EndReason) => void) {
+  constructor(limits: WatchdogLimits, clock: Clock, lastActivityAt: () => number, onOver: (reason: EndReason) => void) {
     this.#limits = limits;
+    this.#clock = clock;
     this.#lastActivityAt = lastActivityAt;
     this.#onOver = onOver;
   }
@@ -31,21 +34,21 @@ export class Watchdog implements Disposable {
   }
 
   commandEnded(): void {
-    clearTimeout(this.#timers.get("timeoutMs"));
+    this.#timers.get("timeoutMs")?.clear();
   }
 
   [Symbol.dispose](): void {
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const timer of this.#timers.values()) timer.clear();
   }
 
   /** One timer for the whole life: it is set again from the last activity instead of with each one. */
   #listen(): void {
-    const restMs = this.#lastActivityAt() + this.#limits.noOutputTimeoutMs - performance.now();
+    const restMs = this.#lastActivityAt() + this.#limits.noOutputTimeoutMs - this.#clock.monotonic();
     if (restMs <= 0) this.#onOver("no-output");
     else this.#arm("noOutputTimeoutMs", restMs, () => this.#listen());
   }
 
   #arm(which: keyof WatchdogLimits, ms: number, action: () => void): void {
-    if (ms > 0) this.#timers.set(which, setTimeout(action, ms));
+    if (ms > 0) this.#timers.set(which, this.#clock.after(ms, action));
   }
 }

@@ -1,4 +1,5 @@
 /** One installation by npm: a run of the keeper like any other, so it is in the ledger, in a container, and bounded in time. */
+import type { Clock } from "../../clock.ts";
 import type { ContainedProcess, SpawnRequest } from "../../platform/types.ts";
 import type { RunIo } from "../background/run-io.ts";
 import type { ErrorLog } from "../error-log.ts";
@@ -16,6 +17,7 @@ const npmOptions = (
 ).split(" ");
 
 export interface InstallOrder {
+  clock: Clock;
   server: string;
   npm: string;
   packages: string[];
@@ -40,7 +42,7 @@ export function beginInstallation(order: InstallOrder): Installation {
   let run: Run | undefined;
   let errorLog: ErrorLog | undefined;
   let isAbandoned = false;
-  const late = setTimeout(() => void run?.kill("timeout"), installMsMax); // never rejects
+  const late = order.clock.after(installMsMax, () => void run?.kill("timeout")); // never rejects
   // Into the working directory, which has a package.json: with --prefix npm would not find its global config.
   const args = ["install", ...npmOptions, ...options, "--", ...packages];
   const launched = order.launch({
@@ -68,7 +70,7 @@ export function beginInstallation(order: InstallOrder): Installation {
   });
   launched.catch(reject);
   return {
-    over: promise.finally(() => clearTimeout(late)),
+    over: promise.finally(() => late.clear()),
     abandon() {
       isAbandoned = true;
       void run?.kill("cancelled"); // never rejects

@@ -3,6 +3,7 @@
  * whoever needs them first; who comes meanwhile waits for the same installation, which is ended when nobody waits any
  * more. What cannot be done this way is left to npx, and it is said why.
  */
+import type { Sources } from "../../random.ts";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
 import type { Config, ServerConfig } from "../../config/schema.ts";
 import { baseEnvironment } from "../../platform/environment.ts";
@@ -22,7 +23,7 @@ const failedMs = 60_000;
 /** What of a server's environment tells npm where and how to fetch; the rest, its secrets among it, is not for install scripts. */
 const forNpm = /^(npm_config_.*|https?_proxy|no_proxy|all_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|PATH|HOME)$/i;
 
-export interface PackagesParts {
+export interface PackagesParts extends Sources {
   root: string;
   /** By name, as the config has them now. */
   servers: () => Config["mcpServers"];
@@ -72,7 +73,7 @@ export class Packages {
 
   constructor(parts: PackagesParts) {
     this.#parts = parts;
-    this.#store = new PackageStore(parts.root);
+    this.#store = new PackageStore(parts.root, parts);
   }
 
   /** How each server with `resolveNpx` was started last. */
@@ -143,7 +144,7 @@ export class Packages {
     const { key } = order;
     const { server, sessionId } = wish;
     const failure = this.#failures.get(key);
-    if (failure !== undefined && failure.until > performance.now())
+    if (failure !== undefined && failure.until > this.#parts.clock.monotonic())
       throw new HoldfastError("spawn_failed", failure.why);
     let shared = this.#shared.get(key);
     if (shared === undefined) this.#shared.set(key, (shared = this.#install(server, order)));
@@ -153,11 +154,11 @@ export class Packages {
     waiters.add(waiter);
     const { connectionTimeoutMs: ms } = wish.config;
     const late = () => left.reject(tooLate(server, order.words.packages, ms));
-    const timer = ms === 0 ? undefined : setTimeout(late, ms);
+    const timer = ms === 0 ? undefined : this.#parts.clock.after(ms, late);
     try {
       await Promise.race([done, left.promise]);
     } finally {
-      clearTimeout(timer);
+      timer?.clear();
       waiters.delete(waiter);
       if (waiters.size === 0) {
         // Whoever comes now begins anew.
@@ -168,11 +169,11 @@ export class Packages {
   }
 
   #install(server: string, { key, words, npm, env }: Order): Shared {
-    const { launch, makeErrorLog } = this.#parts;
+    const { clock, launch, makeErrorLog } = this.#parts;
     const { packages, options } = words;
     const directory = this.#store.begin();
     const whole = { ...baseEnvironment(), ...env };
-    const order = { server, npm, packages, options, directory, env: whole, launch, makeErrorLog };
+    const order = { clock, server, npm, packages, options, directory, env: whole, launch, makeErrorLog };
     const installation = beginInstallation(order);
     const done = this.#finish(key, server, words, directory, installation).finally(() => {
       if (this.#shared.get(key) === shared) this.#shared.delete(key);
@@ -191,10 +192,10 @@ export class Packages {
     directory: string,
     { over }: Installation,
   ): Promise<void> {
-    const began = performance.now();
+    const began = this.#parts.clock.monotonic();
     const failed = (why: string, forMs = failedMs) => {
       const what = `npm could not install ${words.packages.join(" ")}: ${why}`;
-      this.#failures.set(key, { until: performance.now() + forMs, why: what });
+      this.#failures.set(key, { until: this.#parts.clock.monotonic() + forMs, why: what });
       return new HoldfastError("spawn_failed", what);
     };
     const { view, said } = await over.catch((cause: unknown) => {
@@ -210,7 +211,7 @@ export class Packages {
       findProgram(directory, words, "npx");
       const record = this.#store.commit(key, directory, words.packages);
       this.#failures.delete(key);
-      const ms = Math.round(performance.now() - began);
+      const ms = Math.round(this.#parts.clock.monotonic() - began);
       this.#parts.log.info({ event: "package.installed", server, packages: namesOf(record), ms });
     } catch (thrown) {
       // No later attempt would find more in it.

@@ -2,10 +2,11 @@
  * What was installed, in `<state>/packages/`: a directory per installation and a record that makes it count. A directory
  * without a record is nothing: it is half done, or was replaced, and goes with the next start of the gateway.
  */
-import { hash, randomBytes } from "node:crypto";
+import { hash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import type { Sources } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
 import { readPrivateFile, writePrivate } from "../../private-file.ts";
 import { nameOf, type NpxRequest } from "./npx-words.ts";
@@ -25,10 +26,12 @@ export type PackageRecord = z.output<typeof recordSchema>;
 
 export class PackageStore {
   readonly #root: string;
+  readonly #sources: Sources;
   #isSwept = false;
 
-  constructor(root: string) {
+  constructor(root: string, sources: Sources) {
     this.#root = root;
+    this.#sources = sources;
   }
 
   /** Equal for two servers that may use the same files. */
@@ -69,7 +72,7 @@ export class PackageStore {
 
   /** An empty directory to install into. */
   begin(): string {
-    const directory = join(this.#root, `tmp-${randomBytes(4).toString("hex")}`);
+    const directory = join(this.#root, `tmp-${this.#sources.random.bytes(4).toString("hex")}`);
     mkdirSync(directory, { mode: 0o700 });
     writeFileSync(join(directory, "package.json"), '{ "private": true }\n');
     return directory;
@@ -78,8 +81,8 @@ export class PackageStore {
   /** Makes what was installed count. Throws when something of it is missing. */
   commit(key: string, directory: string, packages: string[]): PackageRecord {
     const versions = Object.fromEntries(packages.map(nameOf).map((name) => [name, versionOf(directory, name)]));
-    const name = `${key}-${randomBytes(4).toString("hex")}`;
-    const record = { packages, directory: name, versions, installedAt: Date.now(), isStale: false };
+    const name = `${key}-${this.#sources.random.bytes(4).toString("hex")}`;
+    const record = { packages, directory: name, versions, installedAt: this.#sources.clock.now(), isStale: false };
     renameSync(directory, join(this.#root, name));
     writePrivate(this.#fileOf(key), `${JSON.stringify(record, null, 2)}\n`);
     return record;

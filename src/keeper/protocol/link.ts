@@ -3,6 +3,7 @@
  * When the channel closes the keeper is gone, and the front ends at once: it owns nothing that could outlive it.
  */
 import { Socket } from "node:net";
+import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { LifecycleEvent } from "../../events.ts";
 import { CreditMeter, SendWindow } from "./flow.ts";
@@ -22,7 +23,9 @@ export class KeeperLink {
   readonly hello: Hello;
   readonly window = new SendWindow();
   /** For LinkedRun only. */
-  readonly words = new Words((words) => this.#pipe.write(words));
+  readonly words: Words;
+  /** For LinkedRun only. */
+  readonly clock: Clock;
   readonly #pipe: Socket;
   readonly #runs = new Map<number, LinkedRun>();
   readonly #asked = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
@@ -42,7 +45,7 @@ export class KeeperLink {
   #onRunState: (run: RunView) => void = () => {};
 
   /** Waits for the keeper's hello. `onLost` runs once when the keeper is gone. */
-  static async open(onLost: () => void): Promise<KeeperLink> {
+  static async open(clock: Clock, onLost: () => void): Promise<KeeperLink> {
     if (process.send === undefined) throw new HoldfastError("usage", "a front is started by its keeper, not by hand");
     process.once("disconnect", onLost);
     const hello = await new Promise<Hello>((resolve) => {
@@ -53,11 +56,13 @@ export class KeeperLink {
       };
       process.on("message", take as NodeJS.MessageListener);
     });
-    return new KeeperLink(hello);
+    return new KeeperLink(hello, clock);
   }
 
-  private constructor(hello: Hello) {
+  private constructor(hello: Hello, clock: Clock) {
     this.hello = hello;
+    this.clock = clock;
+    this.words = new Words(clock, (words) => this.#pipe.write(words));
     this.#pipe = new Socket({ fd: dataDescriptor, readable: true, writable: true });
     const reader = new FrameReader((frame) => this.#route(frame));
     this.#pipe.on("data", (chunk: Buffer) => {
@@ -132,7 +137,7 @@ export class KeeperLink {
         this.#runs.set(channel, linked);
         resolve(linked);
         // Whoever took the run must have it in hand before its lines come: some are answered at once.
-        if (this.#early.has(channel)) setImmediate(() => this.#deliverEarly(channel, linked));
+        if (this.#early.has(channel)) this.clock.soon(() => this.#deliverEarly(channel, linked));
       };
       this.#ask(name, params, register, reject);
     }).finally(() => {
@@ -187,7 +192,7 @@ export class KeeperLink {
     if (this.#sentUnheard === 1 || this.#isGathering) return;
     this.#isGathering = true;
     this.#pipe.cork();
-    setImmediate(() => {
+    this.clock.soon(() => {
       this.#isGathering = false;
       this.#pipe.uncork();
     });

@@ -132,10 +132,9 @@ export class LinkedRun {
   /** For the link only. Runs `action` once the last line was received, or after a bounded wait for it. */
   whenStdoutEnded(action: () => void): void {
     if (this.#stdoutEnded) return action();
-    const late = setTimeout(action, lastLinesMs);
-    late.unref();
+    const late = this.#link.clock.after(lastLinesMs, action);
     this.#onStdoutEnd = () => {
-      clearTimeout(late);
+      late.clear();
       action();
     };
   }

@@ -2,6 +2,7 @@
  * What the front has to tell its keeper about requests and lines, but not at once: empty frames that leave with the next line,
  * or a moment later by themselves. So the keeper's books cost no write of their own while there is traffic.
  */
+import type { Clock, Timer } from "../../clock.ts";
 import { encodeHeader, flags } from "./frames.ts";
 
 /** How long a word may wait for a line to leave with, in milliseconds. */
@@ -10,14 +11,16 @@ const waitMsMax = 50;
 const waitingMax = 256;
 
 export class Words {
+  readonly #clock: Clock;
   readonly #leave: (words: Buffer) => void;
   #waiting: Buffer[] = [];
   /** Lines taken in so far, by channel, where the keeper has not heard of the latest. */
   readonly #lines = new Map<number, number>();
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
 
   /** `leave` writes words that found no line to leave with. */
-  constructor(leave: (words: Buffer) => void) {
+  constructor(clock: Clock, leave: (words: Buffer) => void) {
+    this.#clock = clock;
     this.#leave = leave;
   }
 
@@ -51,12 +54,11 @@ export class Words {
   /** The timer is left running when words leave early: to set it for each would cost more than it saves. */
   #arm(): void {
     if (this.#timer !== undefined) return;
-    this.#timer = setTimeout(() => {
+    this.#timer = this.#clock.after(waitMsMax, () => {
       this.#timer = undefined;
       const words = this.take();
       if (words.length > 0) this.#leave(words);
-    }, waitMsMax);
-    this.#timer.unref();
+    });
   }
 }
 

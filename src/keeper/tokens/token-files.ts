@@ -3,10 +3,11 @@
  * `<state>/tokens/`, which holds a digest and never the token. Files and not a list in one file, so that two commands at
  * the same time cannot lose each other's work.
  */
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { lstatSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import type { Random, Sources } from "../../random.ts";
 import { spareDescriptors } from "../../platform/linux/spare-descriptors.ts";
 import { HoldfastError } from "../../errors.ts";
 import { createPrivate, readPrivateFile } from "../../private-file.ts";
@@ -45,8 +46,8 @@ function digestOf(token: string): string {
 }
 
 /** The first token as a grant: every scope, no end. Makes the file if there is none; throws when it is not ours alone. */
-export function readFirstToken(paths: StatePaths): TokenGrant {
-  const digest = digestOf(readOrMakeSecret(paths.token, secretBytes));
+export function readFirstToken(paths: StatePaths, random: Random): TokenGrant {
+  const digest = digestOf(readOrMakeSecret(paths.token, secretBytes, random));
   return { id: firstToken, name: firstToken, digest, scopes: ["admin"], expiresAt: null };
 }
 
@@ -54,7 +55,7 @@ export function readFirstToken(paths: StatePaths): TokenGrant {
 export function addToken(
   paths: StatePaths,
   wanted: { name: string; scopes: TokenScope[]; expiresAt: number | null },
-  now: number,
+  { clock, random }: Sources,
 ): { record: TokenRecord; token: string } {
   const { name, scopes, expiresAt } = wanted;
   if (!namePattern.test(name) || name === firstToken)
@@ -64,9 +65,9 @@ export function addToken(
     );
   if (namesIn(paths).length >= tokensMax)
     throw new HoldfastError("usage", `there are ${tokensMax} tokens, which is the most; revoke one first`);
-  const token = secretPrefix + randomBytes(secretBytes).toString("base64url");
-  const id = randomBytes(8).toString("hex");
-  const record = { id, name, digest: digestOf(token), scopes: [...new Set(scopes)], createdAt: now, expiresAt };
+  const token = secretPrefix + random.bytes(secretBytes).toString("base64url");
+  const id = random.bytes(8).toString("hex");
+  const record = { id, name, digest: digestOf(token), scopes: [...new Set(scopes)], createdAt: clock.now(), expiresAt };
   if (!createPrivate(fileOf(paths, name), `${JSON.stringify(record, null, 2)}\n`))
     throw new HoldfastError("usage", `there is a token named ${name}; revoke it first, or choose another name`);
   return { record, token };

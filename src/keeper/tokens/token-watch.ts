@@ -1,5 +1,7 @@
 /** The tokens that are good now: read at start, and again whenever the directory changes or one of them expires. */
 import { unwatchFile, watch, watchFile, type FSWatcher } from "node:fs";
+import type { Sources } from "../../random.ts";
+import type { Clock, Timer } from "../../clock.ts";
 import type { Log } from "../log.ts";
 import type { TokenGrant } from "../protocol/messages.ts";
 import type { StatePaths } from "../state-directory.ts";
@@ -7,29 +9,29 @@ import { findTokens, readFirstToken, type TokenRecord } from "./token-files.ts";
 
 /** Where the system gives no notice of changes, the directory is looked at so often. */
 const lookMs = 300;
-/** Longest delay that setTimeout takes. */
-const timerMsMax = 2_147_483_647;
 
 export class TokenWatch {
   readonly #paths: StatePaths;
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #onChange: (grants: TokenGrant[]) => void;
   readonly #first: TokenGrant;
   #good: TokenRecord[];
   #refusals = new Set<string>();
   #watcher: FSWatcher | undefined;
-  #expiry: NodeJS.Timeout | undefined;
+  #expiry: Timer | undefined;
 
   /** Throws for a token file that is not its user's alone: who could have written it decides who may come in. */
-  constructor(paths: StatePaths, log: Log, onChange: (grants: TokenGrant[]) => void) {
+  constructor(paths: StatePaths, log: Log, { clock, random }: Sources, onChange: (grants: TokenGrant[]) => void) {
     this.#paths = paths;
+    this.#clock = clock;
     this.#log = log;
     this.#onChange = onChange;
-    this.#first = readFirstToken(paths);
+    this.#first = readFirstToken(paths, random);
     const { records, refused } = findTokens(paths);
     const [bad] = refused;
     if (bad !== undefined) throw bad.error;
-    this.#good = records.filter(isGood);
+    this.#good = records.filter((record) => this.#isGood(record));
   }
 
   /** As the front is told them: digests, never tokens. */
@@ -62,13 +64,13 @@ export class TokenWatch {
   reload(): void {
     const before = this.#good;
     const { records, refused } = this.#find();
-    this.#good = records.filter(isGood);
+    this.#good = records.filter((record) => this.#isGood(record));
     for (const { id: token, name, scopes, expiresAt } of this.#good)
       if (!before.some(({ id }) => id === token))
         this.#log.info({ event: "token.added", token, name, scopes, expiresAt });
     const ended = before.filter((old) => !this.#good.some(({ id }) => id === old.id));
     for (const record of ended) {
-      const why = isGood(record) ? "revoked" : "expired";
+      const why = this.#isGood(record) ? "revoked" : "expired";
       this.#log.info({ event: "token.ended", token: record.id, name: record.name, why });
     }
     const known = this.#refusals;
@@ -90,21 +92,20 @@ export class TokenWatch {
   }
 
   #awaitExpiry(): void {
-    clearTimeout(this.#expiry);
+    this.#expiry?.clear();
     const times = this.#good.flatMap(({ expiresAt }) => (expiresAt === null ? [] : [expiresAt]));
     if (times.length === 0) return;
-    const ms = Math.min(Math.max(0, Math.min(...times) - Date.now()) + 1, timerMsMax);
-    this.#expiry = setTimeout(() => this.reload(), ms);
-    this.#expiry.unref();
+    const ms = Math.max(0, Math.min(...times) - this.#clock.now()) + 1;
+    this.#expiry = this.#clock.after(ms, () => this.reload());
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#expiry);
+    this.#expiry?.clear();
     this.#watcher?.close();
     unwatchFile(this.#paths.tokens);
   }
-}
 
-function isGood({ expiresAt }: TokenRecord): boolean {
-  return expiresAt === null || expiresAt > Date.now();
+  #isGood({ expiresAt }: TokenRecord): boolean {
+    return expiresAt === null || expiresAt > this.#clock.now();
+  }
 }

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemSources } from "../../../src/random.ts";
 import { configSchema } from "../../../src/config/schema.ts";
 import { BackgroundRuns } from "../../../src/keeper/background/runs.ts";
 import { Desk } from "../../../src/keeper/desk.ts";
@@ -34,8 +35,8 @@ export class Office implements AsyncDisposable {
   /** `directory`: where an office before this one left its ledger, which this one takes over. */
   constructor(given: object = {}, epoch = 1, directory = mkdtempSync(join(tmpdir(), "holdfast-desk-"))) {
     this.directory = directory;
-    this.ledger = new Ledger(join(directory, "ledger.sqlite"));
-    this.#log = openLog(directory);
+    this.ledger = new Ledger(join(directory, "ledger.sqlite"), systemSources.clock);
+    this.#log = openLog(directory, systemSources.clock);
     const { log } = this.#log;
     const config = configSchema.parse({
       ...given,
@@ -43,6 +44,7 @@ export class Office implements AsyncDisposable {
     });
     const { ledger } = this;
     this.table = new RunTable({
+      ...systemSources,
       config,
       containment: this.fence.containment,
       ledger,
@@ -54,6 +56,7 @@ export class Office implements AsyncDisposable {
       mustWatch: () => undefined,
       onChange: () => {},
       far: new FarRuns({
+        ...systemSources,
         config,
         containment: this.fence.containment,
         ownerId: this.fence.ownerId,
@@ -63,7 +66,8 @@ export class Office implements AsyncDisposable {
       }),
     });
     const never = () => assert.fail("not asked for");
-    this.background = new BackgroundRuns({ config, table: this.table, ledger, log, runsDirectory: directory });
+    const { clock } = systemSources;
+    this.background = new BackgroundRuns({ clock, config, table: this.table, ledger, log, runsDirectory: directory });
     this.desk = new Desk({
       table: this.table,
       background: this.background,
