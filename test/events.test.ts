@@ -9,7 +9,7 @@ import { root } from "./helpers/tiers.ts";
 const page = readFileSync(join(root, "docs/events.md"), "utf8");
 
 it("every lifecycle event is on the page, with its meaning, and no other is", () => {
-  const rows = [...page.matchAll(/^\| `([a-z.]+)` \| [^|]* \| ([^|]*) \|$/gm)].map(([, name = "", meaning = ""]) => [
+  const rows = [...page.matchAll(/^- `([a-z.]+)` `[^`]+`: (.*)$/gm)].map(([, name = "", meaning = ""]) => [
     name,
     meaning.split(/[;,:(]/)[0]?.trim(),
   ]);
