@@ -2,7 +2,7 @@
 import type { Report, TreeView } from "../doctor/examine.ts";
 import type { PortEnd, PortView } from "../doctor/ports.ts";
 import type { Reaped } from "../doctor/reap.ts";
-import { count, duration, megabytes } from "./print.ts";
+import { align, count, duration, megabytes } from "./print.ts";
 
 /** Longest command that is shown, in characters. */
 const commandMax = 72;
@@ -108,17 +108,6 @@ function rowsOf(trees: readonly TreeView[], now: number): { cells: string[]; ver
     });
 }
 
-function align(
-  rows: readonly { cells: string[]; verdict: TreeView["verdict"] }[],
-  widths: number[],
-  paint: Paint,
-): string[] {
-  return rows.map(({ cells, verdict }) => {
-    const padded = cells.map((cell, at) => (at === cells.length - 1 ? cell : cell.padEnd(widths[at] ?? 0)));
-    return `  ${paint(padded[0] ?? "", verdictColours[verdict])}  ${padded.slice(1).join("  ")}`;
-  });
-}
-
 function groupByOwner(trees: readonly TreeView[]): TreeView[][] {
   const groups = new Map<string, TreeView[]>();
   for (const tree of trees) {
@@ -131,13 +120,17 @@ function groupByOwner(trees: readonly TreeView[]): TreeView[][] {
 
 function describeTrees({ trees, takenAt }: Report, view: View, paint: Paint): string[] {
   const groups = groupByOwner(trees).map((group) => ({ group, rows: rowsOf(group, takenAt) }));
-  const all = groups.flatMap(({ rows }) => rows);
-  const widths = (all[0]?.cells ?? []).map((_, at) => Math.max(...all.map(({ cells }) => cells[at]?.length ?? 0)));
+  // The columns of all groups stand below each other.
+  const aligned = align(groups.flatMap(({ rows }) => rows.map(({ cells }) => cells))).values();
   return groups.flatMap(({ group, rows }) => {
+    const lines = rows.map(({ verdict }) => {
+      const [first = "", ...rest] = aligned.next().value ?? [];
+      return `  ${paint(first, verdictColours[verdict])}  ${rest.join("  ").trimEnd()}`;
+    });
     const head = [
       `${paint(ownerLine(group), bold)}  ${paint(`${count(group.length, "tree")}, ${figures(group)}`, dim)}`,
     ];
-    const body = view.all ? group.flatMap((tree) => describeTree(tree, takenAt, paint)) : align(rows, widths, paint);
+    const body = view.all ? group.flatMap((tree) => describeTree(tree, takenAt, paint)) : lines;
     // What is unknown says why, once for each reason.
     const reasons = view.all
       ? []

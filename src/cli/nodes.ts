@@ -7,7 +7,7 @@ import type { CommandContext } from "./context.ts";
 import { describeBackground } from "./describe-run.ts";
 import { exec, refuseUnreadable, type ExecOptions } from "./exec.ts";
 import { bePresent } from "./presence.ts";
-import { count, duration, printJson, printLines, time } from "./print.ts";
+import { count, duration, labelled, printJson, printLines, table, time } from "./print.ts";
 import { parseExpiry } from "./tokens.ts";
 
 type Node = ResultOf<"node.list">[number];
@@ -25,7 +25,7 @@ export async function listNodes(context: CommandContext, which: "all" | "pending
   const nodes = await new GatewayClient(context).call(which === "all" ? "node.list" : "node.pending", {});
   if (context.json) printJson(nodes);
   else if (nodes.length === 0) printLines([which === "all" ? noNodes : "no node waits to be approved"]);
-  else printLines(table(nodes));
+  else printLines(nodeTable(nodes));
   return 0;
 }
 
@@ -112,7 +112,7 @@ function tell(context: CommandContext, node: Node, words: (node: Node) => string
   return 0;
 }
 
-function table(nodes: Node[]): string[] {
+function nodeTable(nodes: Node[]): string[] {
   const rows = nodes
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
     .map((node) => [
@@ -124,14 +124,7 @@ function table(nodes: Node[]): string[] {
       String(node.runs),
       node.connected ? "now" : `${duration(Date.now() - node.lastSeenAt)} ago`,
     ]);
-  const all = [["NAME", "STATE", "ID", "SYSTEM", "TIER", "RUNS", "SEEN"], ...rows];
-  const widths = all[0]!.map((_, at) => Math.max(...all.map((row) => row[at]!.length)));
-  return all.map((row) =>
-    row
-      .map((cell, at) => cell.padEnd(widths[at]!))
-      .join("  ")
-      .trimEnd(),
-  );
+  return table([["NAME", "STATE", "ID", "SYSTEM", "TIER", "RUNS", "SEEN"], ...rows]);
 }
 
 function shownState({ state, connected, waiting, once }: Node): string {
@@ -147,11 +140,16 @@ function describe(node: Node): string[] {
       : `connected from ${address} for ${duration(Date.now() - connectedAt)}${roundTripMs === null ? "" : `, a beat takes ${roundTripMs.toFixed(1)} ms`}`;
   return [
     `node ${node.name}  ${shownState(node)}`,
-    `  id           ${node.id}`,
-    `  machine      ${about.hostname}, ${about.platform}-${about.arch}, containment ${about.tier}, holdfast ${about.version}`,
-    `  known since  ${time(node.createdAt)}${node.decidedAt === null ? "" : `, decided ${time(node.decidedAt)}`}`,
-    `  link         ${here}`,
-    `  runs         ${count(node.runs, "live run")}`,
+    ...labelled([
+      ["id", node.id],
+      [
+        "machine",
+        `${about.hostname}, ${about.platform}-${about.arch}, containment ${about.tier}, holdfast ${about.version}`,
+      ],
+      ["known since", `${time(node.createdAt)}${node.decidedAt === null ? "" : `, decided ${time(node.decidedAt)}`}`],
+      ["link", here],
+      ["runs", count(node.runs, "live run")],
+    ]),
   ];
 }
 

@@ -1,4 +1,5 @@
-/** How figures look to people. */
+/** How results look to people: lines, columns and figures; and to programs: JSON. */
+import { createRequire } from "node:module";
 import { plainJson, plainText } from "../plain-text.ts";
 
 export function printJson(value: unknown): void {
@@ -8,6 +9,35 @@ export function printJson(value: unknown): void {
 /** A process may call itself, and a node may say, what it likes: nothing of it steers the terminal. */
 export function printLines(lines: string[]): void {
   process.stdout.write(lines.map((line) => `${plainText(line)}\n`).join(""));
+}
+
+const require = createRequire(import.meta.url);
+
+/** Columns on a terminal. */
+function widthOf(text: string): number {
+  // string-width takes 100 ms to load, which plain ASCII need not wait for.
+  if (/^[ -~]*$/.test(text)) return text.length;
+  const { default: stringWidth } = require("string-width") as typeof import("string-width");
+  return stringWidth(text);
+}
+
+/** Every cell as wide as the widest of its column. */
+export function align(rows: readonly (readonly string[])[]): string[][] {
+  const plain = rows.map((row) => row.map(plainText));
+  const widths: number[] = [];
+  for (const row of plain)
+    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, widthOf(cell));
+  return plain.map((row) => row.map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - widthOf(cell))));
+}
+
+/** Rows as lines, two blanks between the columns. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  return align(rows).map((cells) => cells.join("  ").trimEnd());
+}
+
+/** Indented labels and their values; a row whose label is empty goes on with the one above. */
+export function labelled(rows: readonly (readonly [label: string, value: string])[]): string[] {
+  return table(rows).map((line) => `  ${line}`);
 }
 
 export function megabytes(bytes: number): string {

@@ -5,7 +5,7 @@ import { lateReason } from "../selftest/attacks.ts";
 import { selftest as play, type SelftestOptions } from "../selftest/selftest.ts";
 import { isBroken, tierNames, type Result, type Verdict } from "../selftest/types.ts";
 import { version } from "../version.ts";
-import { printJson, printLines } from "./print.ts";
+import { align, printJson, printLines } from "./print.ts";
 
 export interface SelftestCommand {
   json: boolean;
@@ -67,12 +67,10 @@ function describeOne(result: Result): string {
   return `${tier}, ${what}: ${describeVerdict(result)}${why}`;
 }
 
-function table(rows: readonly string[][]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]) => `| ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(" | ")} |`;
-  const rule = `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`;
-  const [head = [], ...rest] = rows.map(line);
-  return [String(head), rule, ...rest];
+function markdown(rows: readonly string[][]): string[] {
+  const [head = [], ...rest] = align(rows);
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [line(head), `|${head.map((cell) => "-".repeat(cell.length + 2)).join("|")}|`, ...rest.map(line)];
 }
 
 function describeKind(results: readonly Result[], kind: Result["kind"], title: string): string[] {
@@ -82,7 +80,10 @@ function describeKind(results: readonly Result[], kind: Result["kind"], title: s
     const found = own.find((result) => result.name === name && result.tier === tier);
     return found === undefined ? "" : describeVerdict(found);
   };
-  return table([[title, ...tierNames], ...names.map((name) => [name, ...tierNames.map((tier) => cell(name, tier))])]);
+  return markdown([
+    [title, ...tierNames],
+    ...names.map((name) => [name, ...tierNames.map((tier) => cell(name, tier))]),
+  ]);
 }
 
 function conclusion(results: readonly Result[], isHeld: boolean): string {

@@ -18,7 +18,7 @@ import type { CommandContext } from "./context.ts";
 import { describeChange, requireHere, warnOfLacking, writeAndReload } from "./reload.ts";
 import { openClientFiles, type FileChoice } from "./client-files.ts";
 import { findKeeper, urlsOf } from "./running-keeper.ts";
-import { count, printJson, printLines } from "./print.ts";
+import { count, printJson, printLines, table } from "./print.ts";
 
 export interface AddOptions {
   command: string[];
@@ -129,18 +129,8 @@ export async function listServers(context: CommandContext, file: string): Promis
       ...shown(server),
     ];
   });
-  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  printLines(
-    rows.length === 0
-      ? [`${file} has no servers; \`holdfast add NAME -- COMMAND\` makes one`]
-      : rows.map((row) =>
-          row
-            .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-            .join("  ")
-            .trimEnd(),
-        ),
-  );
-  printLines(notes);
+  const none = `${file} has no servers; \`holdfast add NAME -- COMMAND\` adds one`;
+  printLines([...(rows.length === 0 ? [none] : table(rows)), ...notes]);
   return 0;
 }
 

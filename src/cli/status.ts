@@ -4,7 +4,9 @@ import type { GatewayStatus } from "../gateway/api/gateway.ts";
 import type { CrashView } from "../keeper/protocol/messages.ts";
 import type { CommandContext } from "./context.ts";
 import { recordOf, whyOf } from "./crashes.ts";
-import { count, duration, megabytes, printJson, printLines, time } from "./print.ts";
+import { count, duration, labelled, megabytes, printJson, printLines, time } from "./print.ts";
+
+type Row = [label: string, value: string];
 
 /** Crashes shown; the rest is in the crashes directory. */
 const crashesShown = 5;
@@ -20,18 +22,23 @@ function describe(found: GatewayStatus): string[] {
   const { keeper, front, guardian } = found;
   return [
     `holdfast ${found.version} at ${found.urls.join(" and ")}`,
-    `  containment  ${found.tier}`,
-    `  running for  ${duration(Date.now() - found.startedAt)}, epoch ${found.epoch}`,
-    `  keeper       pid ${keeper.pid}, ${megabytes(keeper.rssBytes)}`,
-    `  front        ${describeHelper(front)}`,
-    `  guardian     ${describeHelper(guardian)}`,
-    `  sessions     ${found.sessions}`,
-    `  runs         ${found.runs}`,
-    ...found.unavailableServers.map(({ name, problem }) => `  unavailable  ${name}: ${problem}`),
-    ...describeNodes(found.nodes),
-    ...found.hosts.map(describeHost),
-    `  last start   ${found.orphansSwept === 0 ? "found no orphans" : `found and ended ${count(found.orphansSwept, "orphan")}`}`,
-    ...found.reconciled.map((word) => `                 ${word}`),
+    ...labelled([
+      ["containment", found.tier],
+      ["running for", `${duration(Date.now() - found.startedAt)}, epoch ${found.epoch}`],
+      ["keeper", `pid ${keeper.pid}, ${megabytes(keeper.rssBytes)}`],
+      ["front", describeHelper(front)],
+      ["guardian", describeHelper(guardian)],
+      ["sessions", String(found.sessions)],
+      ["runs", String(found.runs)],
+      ...found.unavailableServers.map(({ name, problem }): Row => ["unavailable", `${name}: ${problem}`]),
+      ...describeNodes(found.nodes),
+      ...found.hosts.map(describeHost),
+      [
+        "last start",
+        found.orphansSwept === 0 ? "found no orphans" : `found and ended ${count(found.orphansSwept, "orphan")}`,
+      ],
+      ...found.reconciled.map((line): Row => ["", `  ${line}`]),
+    ]),
     ...describeCrashes(found.crashes),
   ];
 }
@@ -42,16 +49,16 @@ function describeHelper({ pid, rssBytes, restarts, problem }: GatewayStatus["gua
   return `pid ${pid}, ${megabytes(rssBytes)}${restarted}`;
 }
 
-function describeNodes({ connected, absent, pending, runs }: GatewayStatus["nodes"]): string[] {
+function describeNodes({ connected, absent, pending, runs }: GatewayStatus["nodes"]): Row[] {
   if (connected + absent + pending === 0) return [];
   const waiting = pending === 0 ? "" : `, ${pending} to be approved (holdfast nodes pending)`;
-  return [`  nodes        ${connected} connected, ${absent} absent${waiting}; ${count(runs, "run")}`];
+  return [["nodes", `${connected} connected, ${absent} absent${waiting}; ${count(runs, "run")}`]];
 }
 
-function describeHost({ host, tier, connections, runs, sweeping }: GatewayStatus["hosts"][number]): string {
+function describeHost({ host, tier, connections, runs, sweeping }: GatewayStatus["hosts"][number]): Row {
   const held =
     tier === null ? "not reached yet" : `${tier}, ${count(connections, "connection")}, ${count(runs, "run")}`;
-  return `  host         ${host}: ${held}${sweeping ? "; still to be looked at for what was left there" : ""}`;
+  return ["host", `${host}: ${held}${sweeping ? "; still to be looked at for what was left there" : ""}`];
 }
 
 function describeCrashes(crashes: CrashView[]): string[] {

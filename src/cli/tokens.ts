@@ -6,7 +6,7 @@ import { tokenScopes, type TokenScope } from "../keeper/protocol/messages.ts";
 import { statePaths, type StatePaths } from "../keeper/state-directory.ts";
 import { addToken, findTokens, readFirstToken, revokeToken } from "../keeper/tokens/token-files.ts";
 import type { CommandContext } from "./context.ts";
-import { printJson, printLines, time } from "./print.ts";
+import { printJson, printLines, table, time } from "./print.ts";
 import { makeDirectory } from "../make-directory.ts";
 
 export interface AddOptions {
@@ -44,9 +44,13 @@ export async function listTokens(context: CommandContext): Promise<number> {
   if (context.json) printJson({ tokens, refused: refused.map(({ file, error }) => ({ file, error: error.message })) });
   else
     printLines([
-      ...tokens.map(({ name, scopes, expiresAt, expired }) => {
-        return `${name.padEnd(16)} ${scopes.join(",").padEnd(16)} ${expired ? "expired" : expiry(expiresAt)}`;
-      }),
+      ...table(
+        tokens.map(({ name, scopes, expiresAt, expired }) => [
+          name,
+          scopes.join(","),
+          expired ? "expired" : expiry(expiresAt),
+        ]),
+      ),
       ...refused.map(({ error }) => `refused: ${error.message}`),
     ]);
   return refused.length === 0 ? 0 : 1;

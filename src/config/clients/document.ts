@@ -1,5 +1,6 @@
 /** One client's config file, read: its text, where its servers stand in it, and what the text means. */
 import { parse as parseToml, TomlError } from "smol-toml";
+import { ParseError } from "toml-eslint-parser";
 import { HoldfastError } from "../../errors.ts";
 import { readJsonc } from "../jsonc.ts";
 import { readJson5 } from "./json5.ts";
@@ -87,9 +88,8 @@ function readTree(file: string, text: string, language: Language): { root: Node;
     meaningOf(text, language);
     return locateToml(text);
   } catch (cause) {
-    const isOurs = cause instanceof SyntaxProblem;
-    if (!isOurs && !(cause instanceof TomlError)) throw cause;
-    const line = isOurs ? lineOf(text, cause.offset) : cause.line;
+    const line = problemLine(text, cause);
+    if (line === undefined || !(cause instanceof Error)) throw cause;
     const what = (cause.message.split("\n")[0] ?? "").replace("Invalid TOML document: ", "");
     const form = language === "toml" ? "TOML" : "JSON, with or without comments";
     throw new HoldfastError(
@@ -98,6 +98,13 @@ function readTree(file: string, text: string, language: Language): { root: Node;
       { cause },
     );
   }
+}
+
+/** Undefined for what is not an error of a reader. */
+function problemLine(text: string, thrown: unknown): number | undefined {
+  if (thrown instanceof SyntaxProblem) return lineOf(text, thrown.offset);
+  if (thrown instanceof TomlError) return thrown.line;
+  return thrown instanceof ParseError ? thrown.lineNumber : undefined;
 }
 
 function findContainers(node: Node, path: ServersPath, seen: string[]): Container[] {
