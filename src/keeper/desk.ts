@@ -48,7 +48,7 @@ export class Desk {
         const run = table.adopt(params.run);
         return { channel: run.channel, run: run.summary() };
       },
-      "run.stop": (params) => this.#run(params.run).stop(params.reason),
+      "run.stop": (params) => this.#run(params.run).end(params.reason),
       "run.setBlob": (params) => {
         this.#run(params.run).blob = params.blob;
         return null;

@@ -13,6 +13,14 @@ export interface StartRequest {
   blob: string;
 }
 
+/** What input and output of a run may do to it. */
+interface Stop {
+  /** Tells every process of it that its terminal is gone. */
+  hangUp: () => void;
+  /** Ends it: it was sent more than a line may be. */
+  onExcess: () => void;
+}
+
 /** One run that is to be, of whatever kind. */
 export interface Launch {
   kind: RunKind;
@@ -27,8 +35,8 @@ export interface Launch {
   blob: string;
   limits: TreeLimits;
   request: SpawnRequest;
-  /** Makes what the run is fed and heard by. `hangUp` tells every process of it that its terminal is gone. */
-  prepare(id: string, hangUp: () => void): Pick<RunParts, "io" | "errorLog" | "keepsDescendants" | "figures">;
+  /** Makes what the run is fed and heard by. */
+  prepare(id: string, channel: number, stop: Stop): Pick<RunParts, "io" | "keepsDescendants" | "times">;
   /** Where it runs, if not here: around the container that holds what is started here. */
   place?(container: Container, far: FarRuns): { container: Container; host: string };
   /** Whether the config names another thing by now, or none. */

@@ -3,11 +3,13 @@
  * The front at the other end may die in the middle of a line and be replaced: what it had sent half never reaches the server,
  * what was on its way to it goes to the next one, and while there is none the server's output waits in its own pipe.
  */
-import type { ChildProcess } from "node:child_process";
+import type { ContainedProcess, SpawnRequest } from "../platform/types.ts";
 import { GatheredBytes } from "../gathered-bytes.ts";
 import { flags, pieceBytesMax, writeLine, type Frame } from "./protocol/frames.ts";
 import { lineCostBytes, type CreditMeter, type SendWindow } from "./protocol/flow.ts";
+import type { ErrorLog } from "./error-log.ts";
 import { OpenIds } from "./open-ids.ts";
+import type { RunIo } from "./run-io.ts";
 import { UnheardLines } from "./unheard.ts";
 
 type Pipe = Parameters<typeof writeLine>[0];
@@ -27,11 +29,13 @@ const empty = Buffer.alloc(0);
 /** Longest line from the front that is put together, in bytes; as much as the config lets a message be. */
 const lineBytesMax = 64 * 1024 * 1024;
 
-export class LineRelay {
+export class LineRelay implements RunIo {
+  readonly hasInput = true;
   readonly channel: number;
   readonly openIds = new OpenIds();
-  readonly #child: ChildProcess;
   readonly #onExcess: () => void;
+  readonly #errorLog: ErrorLog | undefined;
+  #child: ContainedProcess["child"] | undefined;
   readonly #unheard = new UnheardLines();
   #port: FrontPort | undefined;
   /** Of a line from the front that is not whole yet. */
@@ -46,11 +50,20 @@ export class LineRelay {
   #hasWaiting = false;
   #outputEnded = false;
 
-  /** `onExcess` runs when the front sends a line without end. */
-  constructor(channel: number, child: ChildProcess, onExcess: () => void) {
+  /** `onExcess` runs when the front sends a line without end; `errorLog` takes the server's stderr. */
+  constructor(channel: number, onExcess: () => void, errorLog?: ErrorLog) {
     this.channel = channel;
-    this.#child = child;
     this.#onExcess = onExcess;
+    this.#errorLog = errorLog;
+  }
+
+  request(): Pick<SpawnRequest, "stdin"> {
+    return {};
+  }
+
+  begin({ child }: Pick<ContainedProcess, "child">): void {
+    this.#child = child;
+    child.stderr?.on("data", (chunk: Buffer) => this.#errorLog?.write(chunk));
     child.stdout?.on("data", (chunk: Buffer) => this.#fromServer(chunk));
     child.stdout?.once("end", () => this.#ended());
     // The server closed its stdin or died: its exit tells, and what was on the way is lost with it.
@@ -74,16 +87,25 @@ export class LineRelay {
   /** The front is gone: nothing is read from the server until another one is attached. */
   detach(): void {
     this.#port = undefined;
-    this.#child.stdout?.pause();
+    this.#child?.stdout?.pause();
     this.#begun.clear();
     this.#skipping ||= this.#midLine;
     this.#midLine = false;
   }
 
-  endStdin(): void {
-    this.#child.stdin?.end();
-    // Nobody reads on for a run that is ending, and a full pipe must not keep it from ending well.
-    this.#child.stdout?.resume();
+  endInput(): void {
+    this.#child?.stdin?.end();
+    // A full pipe must not keep a run that is ending from ending well.
+    this.#child?.stdout?.resume();
+  }
+
+  /** The last lines follow on the data pipe, whenever they come. */
+  drained(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  close(): void {
+    this.#errorLog?.close();
   }
 
   toServer(frame: Frame): void {
@@ -101,12 +123,12 @@ export class LineRelay {
 
   /** Nothing goes out before the line is whole: half of one would make the next line unreadable too. */
   #write(last: Frame): void {
-    const stdin = this.#child.stdin;
+    const stdin = this.#child?.stdin;
     const port = this.#port;
     this.#begun.add(last.bytes);
     const line = this.#begun.take();
     const credit = () => port?.meter.consumed(last.channel, line.length);
-    if (stdin === null || !stdin.writable) return credit();
+    if (stdin === null || stdin === undefined || !stdin.writable) return credit();
     stdin.cork();
     stdin.write(line);
     stdin.write(newlineBytes, credit);
@@ -131,7 +153,7 @@ export class LineRelay {
     }
     this.#sendRest(port, data);
     if (port.window.hasRoom(this.channel)) return;
-    this.#child.stdout?.pause();
+    this.#child?.stdout?.pause();
     this.#resumeIfRoom(port);
   }
 
@@ -162,7 +184,7 @@ export class LineRelay {
     port.window.whenRoom(this.channel, () => {
       if (this.#port !== port) return;
       this.#fromServer(empty);
-      if (port.window.hasRoom(this.channel)) this.#child.stdout?.resume();
+      if (port.window.hasRoom(this.channel)) this.#child?.stdout?.resume();
     });
   }
 

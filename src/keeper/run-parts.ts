@@ -3,28 +3,25 @@ import type { Clock } from "../clock.ts";
 import type { TreeLimits } from "../platform/limit-watch.ts";
 import type { StopGraces } from "../platform/stop-sequence.ts";
 import type { Container } from "../platform/types.ts";
-import type { RunIo } from "./background/run-io.ts";
-import type { ErrorLog } from "./error-log.ts";
 import type { Ledger } from "./ledger.ts";
-import type { RunView } from "./protocol/messages.ts";
-import type { Run } from "./run.ts";
+import type { RunIo } from "./run-io.ts";
+import type { RunTimes } from "./run-timers.ts";
 
-export interface RunParts {
+export interface RunParts<Io extends RunIo = RunIo> {
   container: Container;
   ledger: Ledger;
-  /** Of an MCP run: its stderr. */
-  errorLog?: ErrorLog | undefined;
-  /** Of a background run: all its input and output; an MCP run has a relay. */
-  io?: RunIo | undefined;
+  io: Io;
   /** What the command left behind lives on until the run is ended; by default it ends with the command. */
   keepsDescendants?: boolean | undefined;
-  /** What a background run shows of itself besides. */
-  figures?: (() => Partial<RunView>) | undefined;
+  /** Of a background run; others have no limit of time. */
+  times?: RunTimes | undefined;
   graces: StopGraces;
   limits: TreeLimits;
   clock: Clock;
-  onExcess: (run: Run, what: string) => void;
-  onChange: (run: Run) => void;
+  /** A limit of the tree was exceeded; `what` says which. */
+  onExcess: (what: string) => void;
+  /** The state, or what else is told of the run, has changed. */
+  onChange: () => void;
 }
 
 export interface RunLaunch {

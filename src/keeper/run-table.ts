@@ -19,7 +19,7 @@ import { Packages } from "./packages/packages.ts";
 import { checkRoom } from "./room.ts";
 import { Run } from "./run.ts";
 import { rowView } from "./run-view.ts";
-import type { FrontPort } from "./relay.ts";
+import { LineRelay, type FrontPort } from "./relay.ts";
 
 export interface TableParts extends Sources {
   config: Config;
@@ -92,7 +92,7 @@ export class RunTable {
       request: { command, args, cwd, env },
       place: (container, far) => far.place(container, isNodes ? { ...server, host: "local" } : server),
       isOutdated: () => this.#parts.config.mcpServers[request.server] !== server,
-      prepare: (id) => ({ errorLog: this.#errorLog(id) }),
+      prepare: (id, channel, { onExcess }) => ({ io: new LineRelay(channel, onExcess, this.#errorLog(id)) }),
     });
   }
 
@@ -171,14 +171,14 @@ export class RunTable {
   /** What no front holds and the config does not mean any more is ended; of what a front holds it is told itself. */
   endOutdated(): void {
     for (const run of this.live())
-      if (run.relay?.attached === false && run.isOutdated && run.state === "running") void run.stop("config-changed"); // never rejects
+      if (run.relay?.attached === false && run.isOutdated && run.state === "running") void run.end("config-changed"); // never rejects
   }
 
   /** The front listens: what it has not adopted by now has no owner, and is ended. */
   endUnowned(): void {
     for (const { run } of this.held()) {
       this.#parts.log.warn({ event: "run.unowned", run: run.id, session: run.sessionId });
-      void this.#runs.get(run.id)?.stop("front-lost"); // never rejects
+      void this.#runs.get(run.id)?.end("front-lost"); // never rejects
     }
   }
 
@@ -187,21 +187,21 @@ export class RunTable {
     this.#port = undefined;
     for (const run of this.#runs.values()) run.relay?.detach();
     const doomed = this.live().filter((run) => run.onFrontLoss === "kill" || run.state === "starting");
-    await Promise.all(doomed.map((run) => run.whenEnded() ?? run.stop("front-lost")));
+    await Promise.all(doomed.map((run) => run.whenEnded() ?? run.end("front-lost")));
   }
 
   /** Takes no more, ends all. Resolves with what could not be ended, in this epoch and before it. */
   async close(reason: EndReason): Promise<RunView[]> {
     this.#closed = true;
     this.leftovers[Symbol.dispose]();
-    await Promise.all(this.live().map((run) => run.whenEnded() ?? run.stop(reason)));
+    await Promise.all(this.live().map((run) => run.whenEnded() ?? run.end(reason)));
     const left = this.live().filter((run) => run.summary().survivors.length > 0);
     for (const run of left) run.leave();
     return [...left.map((run) => run.summary()), ...this.leftovers.views()];
   }
 
   hurry(): void {
-    for (const run of this.live()) void run.kill("shutdown");
+    for (const run of this.live()) void run.end("shutdown", true);
   }
 
   #prepare(launch: Launch): { run: Run; spawn: SpawnRequest } {
@@ -211,12 +211,15 @@ export class RunTable {
     const id = `r${epoch}-${random.bytes(4).toString("hex")}`;
     const near = containment.create(id);
     const { container, host } = launch.place?.(near, this.#parts.far) ?? { container: near, host: "local" };
-    const hangUp = () => {
-      container.signal("SIGHUP");
-      // What is stopped cannot hear it before it goes on.
-      container.signal("SIGCONT");
-    };
-    const prepared = launch.prepare(id, hangUp);
+    const channel = this.#nextChannel++;
+    const prepared = launch.prepare(id, channel, {
+      hangUp: () => {
+        container.signal("SIGHUP");
+        // What is stopped cannot hear it before it goes on.
+        container.signal("SIGCONT");
+      },
+      onExcess: () => void run.end("limit-exceeded", true), // never rejects
+    });
     const row: LedgerRow = {
       id,
       kind,
@@ -244,19 +247,18 @@ export class RunTable {
       requestId: launch.requestId ?? null,
       survivors: null,
     };
-    const channel = this.#nextChannel++;
-    const onChange = (run: Run) => {
+    const onChange = () => {
       this.#changed(run);
       launch.onChange?.(run);
     };
-    const onExcess = (excessive: Run, what: string) => log.warn({ event: "run.exceeded", run: excessive.id, what });
-    const parts = { ...prepared, container, ledger, graces: config.stop, limits, clock, onExcess, onChange };
-    const run = new Run(channel, row, parts, launch);
+    const onExcess = (what: string) => log.warn({ event: "run.exceeded", run: id, what });
+    const common = { container, ledger, graces: config.stop, limits, clock, onExcess, onChange };
+    const run = new Run(channel, row, { ...prepared, ...common }, launch);
     this.#runs.set(id, run);
     this.#channels.set(channel, run);
     launch.onPrepared?.(run);
     log.info({ event: "run.intended", run: id, kind, server, session: sessionId });
-    return { run, spawn: { ...launch.request, ...prepared.io?.request() } };
+    return { run, spawn: { ...launch.request, ...prepared.io.request() } };
   }
 
   #errorLog(id: string): ErrorLog {

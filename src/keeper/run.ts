@@ -1,48 +1,63 @@
-/** One run: a container, a ledger row and the relay of its stdio, from before the spawn until the proof of empty. */
-import { readProcess, type ProcessInfo } from "../platform/linux/processes.ts";
+/** One run of whatever kind: a container, a ledger row, its input and output, from before the spawn until the proof of empty. */
+import { constants } from "node:os";
+import type { ProcessInfo } from "../platform/linux/processes.ts";
 import { watchLimits } from "../platform/limit-watch.ts";
 import { signalProcess } from "../platform/linux/signals.ts";
 import type { ContainedProcess, LeaderExit, SpawnRequest } from "../platform/types.ts";
-import { asHoldfastError } from "../errors.ts";
+import { asHoldfastError, HoldfastError } from "../errors.ts";
+import { CaptureIo } from "./background/capture-io.ts";
 import type { LedgerRow } from "./ledger.ts";
-import { transition } from "./lifecycle.ts";
+import { LineRelay } from "./relay.ts";
 import { RepeatedEnd } from "./repeated-end.ts";
 import type { RunLaunch, RunParts } from "./run-parts.ts";
-import { rowView, viewProcess } from "./run-view.ts";
-import type { EndReason, ProcessView, RunKind, RunState, RunView } from "./protocol/messages.ts";
-import { LineRelay } from "./relay.ts";
+import { RunRecord } from "./run-record.ts";
+import { RunTimers } from "./run-timers.ts";
+import { viewProcess } from "./run-view.ts";
+import type { BackgroundView } from "./protocol/background.ts";
+import type { EndReason, RunKind, RunState, RunView } from "./protocol/messages.ts";
 import { StopSequence } from "../platform/stop-sequence.ts";
 
 export class Run {
   readonly channel: number;
-  readonly onFrontLoss: "keep" | "kill";
+  /** Handoff state of the front, for its successor. */
   blob: string;
-  relay: LineRelay | undefined;
+  /** Set when its number of processes keeps growing: which command, how often. */
+  growing: string | null = null;
+  /** Of a background run. */
+  readonly timers: RunTimers | undefined;
   readonly #launch: RunLaunch;
-  readonly #row: LedgerRow;
+  readonly #record: RunRecord;
   readonly #parts: RunParts;
   #process: ContainedProcess | undefined;
+  readonly #ended = Promise.withResolvers<RunView>();
   #leaderExit: LeaderExit | undefined;
-  #survivors: ProcessView[] = [];
   #spawning: Promise<void> = Promise.resolve();
   #sequence: StopSequence | undefined;
   #hurried = false;
   #limitWatch: Disposable | undefined;
-  #stopping: Promise<RunView> | undefined;
+  #ending: Promise<RunView> | undefined;
   /** Set while something is left that could not be ended. */
   #again: RepeatedEnd | undefined;
 
   constructor(channel: number, row: LedgerRow, parts: RunParts, launch: RunLaunch) {
     this.channel = channel;
-    this.#row = row;
+    this.#record = new RunRecord(row, parts.ledger, parts.onChange);
     this.#parts = parts;
-    this.onFrontLoss = launch.onFrontLoss;
     this.blob = launch.blob;
     this.#launch = launch;
+    const { times, clock } = parts;
+    this.timers =
+      times &&
+      new RunTimers(times, {
+        clock,
+        lastActivityAt: () => this.capture?.lastActivityAt ?? 0,
+        onOver: (reason) => void this.end(reason), // never rejects
+        look: () => this.reconcile(),
+      });
   }
 
   get id(): string {
-    return this.#row.id;
+    return this.#record.row.id;
   }
 
   /** The config does not mean it any more. */
@@ -50,20 +65,45 @@ export class Run {
     return this.#launch.isOutdated?.() ?? false;
   }
 
+  get row(): Readonly<LedgerRow> {
+    return this.#record.row;
+  }
+
+  get onFrontLoss(): "keep" | "kill" {
+    return this.#launch.onFrontLoss;
+  }
+
+  /** Of an MCP run. */
+  get relay(): LineRelay | undefined {
+    const { io } = this.#parts;
+    return io instanceof LineRelay ? io : undefined;
+  }
+
+  /** Of a background run. */
+  get capture(): CaptureIo | undefined {
+    const { io } = this.#parts;
+    return io instanceof CaptureIo ? io : undefined;
+  }
+
+  /** Resolves when the tree is gone and the row is closed. */
+  get ended(): Promise<RunView> {
+    return this.#ended.promise;
+  }
+
   get kind(): RunKind {
-    return this.#row.kind;
+    return this.#record.row.kind;
   }
 
   get state(): RunState {
-    return this.#row.state;
+    return this.#record.row.state;
   }
 
   /** Intent first, then the process. A refusal of the system closes the row as `spawn-failed` and is thrown. */
   async start(request: SpawnRequest): Promise<void> {
     try {
-      this.#parts.ledger.intend(this.#row);
+      this.#record.intend();
     } catch (thrown) {
-      await this.stop("spawn-failed");
+      await this.end("spawn-failed");
       throw thrown;
     }
     let refused: unknown;
@@ -76,48 +116,47 @@ export class Run {
     );
     await this.#spawning;
     if (refused !== undefined) {
-      await this.stop("spawn-failed");
+      await this.end("spawn-failed");
       throw asHoldfastError(refused, "spawn_failed");
     }
-    // A stop that came meanwhile has the word.
-    if (this.#stopping !== undefined) return;
-    this.#enter("running");
+    // A concurrent end wins.
+    if (this.#ending !== undefined) return;
+    this.#record.enter("running");
+    this.timers?.start();
+    if (this.#leaderExit !== undefined) this.timers?.commandEnded();
     const { limits, container: watched } = this.#parts;
     this.#limitWatch = watchLimits(watched, limits, (what) => {
-      this.#parts.onExcess(this, what);
-      void this.kill("limit-exceeded"); // never rejects
+      this.#parts.onExcess(what);
+      void this.end("limit-exceeded", true); // never rejects
     });
   }
 
   /**
    * Ends the run; the first reason stands. Resolves on proof of empty, or with the survivors named in the view. Asked again
-   * it joins, and shortens no grace; once it has resolved with survivors it looks again.
+   * it joins, and looks again once it has resolved with survivors. Only `hurried` shortens a grace.
    */
-  stop(reason: EndReason): Promise<RunView> {
+  end(reason: EndReason, hurried = false): Promise<RunView> {
     if (this.state === "exited") return Promise.resolve(this.summary());
-    this.#stopping ??= this.#stop(reason);
-    return this.#again === undefined ? this.#stopping : this.#lookAgain(this.#again);
+    this.#ending ??= this.#end(reason);
+    if (hurried) this.#hurry();
+    return this.#again === undefined ? this.#ending : this.#lookAgain(this.#again);
   }
 
-  /** Ends without the graces. */
-  kill(reason: EndReason): Promise<RunView> {
-    const stopping = this.stop(reason);
-    this.#hurry();
-    return stopping;
-  }
-
-  /** Joins a stop that is under way, without shortening it. */
+  /** Joins an end that is under way, as it is. */
   whenEnded(): Promise<RunView> | undefined {
-    return this.#stopping;
+    return this.#ending;
   }
 
-  /** To every process of the run, or to its command only. Nothing happens when nobody is there. */
-  signal(signal: NodeJS.Signals, to: "all" | "command"): void {
+  /** To every process of the run, or to its command only. Nothing happens when nothing is left. Throws `invalid_params`. */
+  signal(signal: string, to: "all" | "command"): void {
+    if (!Object.hasOwn(constants.signals, signal))
+      throw new HoldfastError("invalid_params", `no signal ${signal}; write it as SIGINT or SIGTERM`);
+    const known = signal as NodeJS.Signals;
     const { container } = this.#parts;
-    // Of a run on another machine nobody here knows the command's pid.
-    if (to === "all" || container.lost !== undefined) return container.signal(signal);
+    // The pid of a command on another machine is not known here.
+    if (to === "all" || container.lost !== undefined) return container.signal(known);
     const command = container.members().find(({ pid }) => pid === this.#process?.leaderPid());
-    if (command !== undefined) signalProcess(command, signal);
+    if (command !== undefined) signalProcess(command, known);
   }
 
   members(): ProcessInfo[] {
@@ -132,13 +171,16 @@ export class Run {
 
   /** The run without its processes: costs no look at the system. */
   summary(): RunView {
-    const figures = this.state === "exited" ? {} : this.#parts.figures?.();
-    return {
-      ...rowView(this.#row),
-      ...figures,
-      pid: this.#process?.leaderPid() ?? this.#row.pid,
-      survivors: this.#survivors,
-    };
+    const view = this.#record.view();
+    return { ...view, background: this.#background(), pid: this.#process?.leaderPid() ?? view.pid };
+  }
+
+  #background(): BackgroundView | null {
+    const { capture } = this;
+    const { times } = this.#parts;
+    if (capture === undefined || times === undefined || this.state === "exited") return null;
+    const { onFrontLoss, growing } = this;
+    return { request: this.row.requestId, ...capture.view(), onFrontLoss, keepMs: times.keepMs, growing };
   }
 
   #hurry(): void {
@@ -148,33 +190,27 @@ export class Run {
 
   #spawned(contained: ContainedProcess): void {
     this.#process = contained;
-    const { child } = contained;
-    const { errorLog, io } = this.#parts;
-    if (io === undefined) {
-      child.stderr?.on("data", (chunk: Buffer) => errorLog?.write(chunk));
-      this.relay = new LineRelay(this.channel, child, () => void this.kill("limit-exceeded"));
-    } else io.begin(contained);
-    const pid = child.pid ?? 0;
-    const info = readProcess(pid);
-    Object.assign(this.#row, { pid, startTime: info?.startTime ?? null, processGroup: info?.processGroup ?? null });
-    this.#parts.ledger.spawned(this.id, pid, info?.startTime ?? "", info?.processGroup ?? 0);
+    this.#parts.io.begin(contained);
+    this.#record.spawned(contained.child.pid ?? 0);
     void contained.leaderExit.then((exit) => this.#leaderEnded(exit)); // never rejects
   }
 
-  async #stop(reason: EndReason): Promise<RunView> {
-    this.#row.endReason = reason;
+  async #end(reason: EndReason): Promise<RunView> {
+    this.#record.row.endReason = reason;
     this.#limitWatch?.[Symbol.dispose]();
-    this.#enter("stopping");
+    this.timers?.[Symbol.dispose]();
+    this.capture?.stopPacing();
+    this.#record.enter("stopping");
     // What is being started cannot be ended yet; the spawn itself is bounded.
     await this.#spawning;
     const { io, graces: given } = this.#parts;
     const graces = { ...given };
-    if (this.#process === undefined || io?.hasInput === false) graces.stdinGraceMs = 0;
+    if (this.#process === undefined || !io.hasInput) graces.stdinGraceMs = 0;
     if (this.#process === undefined) graces.termGraceMs = 0;
     this.#sequence = new StopSequence(
       this.#parts.container,
       graces,
-      () => (io === undefined ? this.relay?.endStdin() : io.endInput()),
+      () => io.endInput(),
       () => this.#leaderExit !== undefined,
     );
     if (this.#hurried) this.#sequence.hurry();
@@ -187,8 +223,8 @@ export class Run {
 
   /** Nobody can look where the run was, so it is not exited; it is once a later look has proven that nothing is left. */
   #lose(owed: Promise<void>, left: ProcessInfo[]): void {
-    this.#noteSurvivors(left);
-    this.#enter("lost");
+    this.#record.noteSurvivors(left);
+    this.#record.enter("lost");
     void owed.then(() => this.#settle(left)); // never rejects
   }
 
@@ -198,32 +234,26 @@ export class Run {
     if (left.length === 0) {
       // The leader's exit event may come a turn after the kernel's "empty"; its code belongs into the row.
       if (this.#process !== undefined) this.#leaderExit ??= await this.#process.leaderExit;
-      await io?.drained();
-      this.#survivors = [];
-      return this.#finalize();
+      await io.drained();
+      io.close();
+      this.#record.exited(this.#leaderExit, clock.now());
+      return this.#ended.resolve(this.summary());
     }
-    this.#noteSurvivors(left);
-    if (this.state === "lost") this.#enter("stopping");
-    this.#parts.ledger.changed(this.#row);
-    this.#parts.onChange(this);
+    this.#record.noteSurvivors(left);
+    if (this.state === "lost") this.#record.enter("stopping");
+    else this.#record.changed();
     this.#again = new RepeatedEnd({
       clock,
       attempt: (boundMs) => container.end(boundMs),
       onLeft: (still) => {
-        this.#noteSurvivors(still);
-        this.#parts.onChange(this);
+        this.#record.noteSurvivors(still);
+        this.#record.changed();
       },
       onGone: () => {
         this.#again = undefined;
         return this.#settle([]);
       },
     });
-  }
-
-  #noteSurvivors(left: ProcessInfo[]): void {
-    this.#survivors = left.map(viewProcess);
-    this.#row.survivors =
-      left.length === 0 ? null : JSON.stringify(left.map(({ pid, startTime }) => ({ pid, startTime })));
   }
 
   async #lookAgain(again: RepeatedEnd): Promise<RunView> {
@@ -238,19 +268,18 @@ export class Run {
 
   #leaderEnded(exit: LeaderExit): void {
     this.#leaderExit = exit;
-    this.#row.leaderEndedAt = this.#parts.clock.now();
-    if (this.#stopping !== undefined) return;
+    this.#record.row.leaderEndedAt = this.#parts.clock.now();
+    if (this.#ending !== undefined) return;
     // The kernel ends a tree for its memory sooner than any look sees it.
     const excess = this.#parts.container.excess?.();
     if (excess !== undefined) {
-      this.#parts.onExcess(this, excess);
-      void this.stop("limit-exceeded");
+      this.#parts.onExcess(excess);
+      void this.end("limit-exceeded");
       return;
     }
     if (this.#parts.keepsDescendants === true && !this.#parts.container.looksEmpty()) {
-      this.#parts.ledger.changed(this.#row);
-      this.#parts.onChange(this);
-      return;
+      if (this.state === "running") this.timers?.commandEnded();
+      return this.#record.changed();
     }
     // What the command left behind ends with it.
     this.#endedByItself(exit);
@@ -258,32 +287,12 @@ export class Run {
 
   /** Before a list is told, and for a tree whose command has ended: a run of which nothing lives is ended. */
   reconcile(): void {
-    if (this.state !== "running" || this.#stopping !== undefined || !this.#parts.container.looksEmpty()) return;
+    if (this.state !== "running" || this.#ending !== undefined || !this.#parts.container.looksEmpty()) return;
     if (this.#leaderExit !== undefined) this.#endedByItself(this.#leaderExit);
   }
 
   #endedByItself(exit: LeaderExit): void {
     const cause = exit.signal === null ? "exited" : "signaled";
-    void this.stop(this.#parts.container.lost === true ? "node-lost" : cause);
-  }
-
-  #finalize(): void {
-    const { ledger, errorLog, io, clock } = this.#parts;
-    errorLog?.close();
-    io?.close();
-    Object.assign(this.#row, {
-      endedAt: clock.now(),
-      exitCode: this.#leaderExit?.code ?? null,
-      signal: this.#leaderExit?.signal ?? null,
-      state: transition(this.#row.state, "exited"),
-    });
-    ledger.ended(this.#row);
-    this.#parts.onChange(this);
-  }
-
-  #enter(state: RunState): void {
-    this.#row.state = transition(this.#row.state, state);
-    this.#parts.ledger.changed(this.#row);
-    this.#parts.onChange(this);
+    void this.end(this.#parts.container.lost === true ? "node-lost" : cause);
   }
 }

@@ -9,6 +9,7 @@ import {
   type OutputStream,
   type OutputView,
 } from "../keeper/protocol/background.ts";
+import { unendable } from "../keeper/protocol/run-errors.ts";
 import type { EndReason, RunView } from "../keeper/protocol/messages.ts";
 import type { Log } from "../log.ts";
 import type { Owned } from "../ownership/scope.ts";
@@ -206,8 +207,7 @@ export class RunService {
   async end(run: string, reason: EndReason, hurried: boolean): Promise<RunView> {
     const view = await this.#link.ask("exec.end", { run, reason, hurried });
     if (view.survivors.length === 0) return view;
-    const who = view.survivors.map(({ pid, state, command }) => `pid ${pid} (${state}) ${command}`).join(", ");
-    throw new HoldfastError("survivors", `run ${run} could not be ended: ${who}`);
+    throw unendable(view);
   }
 
   /** Resolves when the run is over, or after `waitMs` with its state as it is then. */

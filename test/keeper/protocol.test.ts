@@ -128,7 +128,8 @@ describe("a run's lines", () => {
     let credited = 0;
     const meter = new CreditMeter((_channel, bytes) => (credited += bytes));
     const child: unknown = { stdin, stdout };
-    const made = new LineRelay(1, child as ChildProcess, () => {});
+    const made = new LineRelay(1, () => {});
+    made.begin({ child: child as ChildProcess });
     made.attach({ pipe, window, meter });
     return { relay: made, stdout, heard, window, credited: () => credited };
   }

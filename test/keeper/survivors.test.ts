@@ -11,6 +11,7 @@ import { Ledger, type LedgerRow } from "../../src/keeper/ledger.ts";
 import { Leftovers } from "../../src/keeper/leftovers.ts";
 import { openLog, type OpenLog } from "../../src/keeper/log.ts";
 import { reconcile } from "../../src/keeper/reconcile.ts";
+import { LineRelay } from "../../src/keeper/relay.ts";
 import { Run } from "../../src/keeper/run.ts";
 import { ManualClock } from "../helpers/manual-clock.ts";
 import { until } from "../helpers/until.ts";
@@ -79,9 +80,10 @@ describe("a run that cannot be ended", () => {
     const states: string[] = [];
     const row = rowOf(container.runId);
     const graces = { stdinGraceMs: 0, termGraceMs: 0 };
-    const onChange = (run: Run) => void states.push(run.state);
-    const parts = { container, ledger, graces, limits: {}, clock, onExcess() {}, onChange };
-    const run = new Run(1, row, parts, { onFrontLoss: "kill", blob: "" });
+    const onChange = () => void states.push(run.state);
+    const io = new LineRelay(1, () => {});
+    const parts = { container, ledger, io, graces, limits: {}, clock, onExcess() {}, onChange };
+    const run: Run = new Run(1, row, parts, { onFrontLoss: "kill", blob: "" });
     return { run, row, states };
   };
 
@@ -112,7 +114,7 @@ describe("a run that cannot be ended", () => {
     assert.equal(states.at(-1), "exited");
     assert.deepEqual([ledger.open(), ledger.find(run.id)?.endReason], [[], "spawn-failed"]);
     assert.equal(clock.pending, 0);
-    assert.equal((await run.stop("shutdown")).state, "exited");
+    assert.equal((await run.end("shutdown")).state, "exited");
   });
 
   it("is looked at again whenever it is asked, by whomever: one look for those who ask at one time", async () => {
@@ -120,14 +122,14 @@ describe("a run that cannot be ended", () => {
     const { run } = make(container, clock);
     await run.start({ command: "true", args: [], env: {} }).catch(() => {});
     const before = container.ends.length;
-    const views = await Promise.all([run.stop("cancelled"), run.stop("shutdown"), run.kill("timeout")]);
+    const views = await Promise.all([run.end("cancelled"), run.end("shutdown"), run.end("timeout", true)]);
     assert.deepEqual(
       views.map(({ survivors }) => survivors.length),
       [1, 1, 1],
     );
     assert.equal(container.ends.length, before + 1);
     container.left = [];
-    const view = await run.stop("cancelled");
+    const view = await run.end("cancelled");
     assert.deepEqual([view.state, view.survivors, clock.pending], ["exited", [], 0]);
   });
 

@@ -66,6 +66,12 @@ export class RunOutput {
     this.#more = undefined;
   }
 
+  /** The run is over. */
+  close(): void {
+    this.ring.close();
+    this.wake();
+  }
+
   /** The end of the run has begun: nobody is waited for any more. */
   stopPacing(): void {
     this.#pace?.[Symbol.dispose]();

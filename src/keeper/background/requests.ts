@@ -3,7 +3,7 @@ import { HoldfastError } from "../../errors.ts";
 import type { Ledger, LedgerRow } from "../ledger.ts";
 import { requestsMax, type BackgroundSpec, type RequestedRun } from "../protocol/background.ts";
 import type { RunView } from "../protocol/messages.ts";
-import type { LiveRun } from "./live-run.ts";
+import type { Run } from "../run.ts";
 import { rowView } from "../run-view.ts";
 
 interface Starting {
@@ -13,11 +13,11 @@ interface Starting {
 
 export class Requests {
   readonly #ledger: Ledger;
-  readonly #live: ReadonlyMap<string, LiveRun>;
+  readonly #live: () => Run[];
   /** Between the question and the row; from the row on the ledger knows. */
   readonly #starting = new Map<string, Starting>();
 
-  constructor(ledger: Ledger, live: ReadonlyMap<string, LiveRun>) {
+  constructor(ledger: Ledger, live: () => Run[]) {
     this.#ledger = ledger;
     this.#live = live;
   }
@@ -41,9 +41,10 @@ export class Requests {
 
   /** The live ones, then the newest of the ended ones. */
   list(): RequestedRun[] {
-    const live = [...this.#live.values()].flatMap(({ spec: { request }, run }) =>
-      request === null ? [] : [{ request, run: run.summary() }],
-    );
+    const live = this.#live().flatMap((run) => {
+      const { requestId } = run.row;
+      return requestId === null ? [] : [{ request: requestId, run: run.summary() }];
+    });
     const ended = this.#ledger
       .requested(requestsMax)
       .flatMap((row) => (row.requestId === null ? [] : [{ request: row.requestId, run: this.#view(row) }]));
@@ -51,7 +52,11 @@ export class Requests {
   }
 
   #view(row: LedgerRow): RunView {
-    return this.#live.get(row.id)?.run.summary() ?? rowView(row);
+    return (
+      this.#live()
+        .find(({ id }) => id === row.id)
+        ?.summary() ?? rowView(row)
+    );
   }
 }
 

@@ -7,7 +7,6 @@ import { HoldfastError } from "../../errors.ts";
 import type { Ledger } from "../ledger.ts";
 import type { Log } from "../log.ts";
 import {
-  specLimits,
   waitMsMax,
   type BackgroundRequests,
   type BackgroundSpec,
@@ -18,6 +17,7 @@ import {
   type RequestedRun,
 } from "../protocol/background.ts";
 import type { RunView } from "../protocol/messages.ts";
+import { mustBeGone, unendable } from "../protocol/run-errors.ts";
 import type { Launch } from "../launch.ts";
 import type { RunTable } from "../run-table.ts";
 import type { Run } from "../run.ts";
@@ -26,12 +26,13 @@ import { Admission } from "./admission.ts";
 import type { AskPerson } from "./consent.ts";
 import { GrowthWatch } from "./growth.ts";
 import { Lanes } from "../../lanes.ts";
-import { makeLive, unendable, unproven, type LiveRun } from "./live-run.ts";
+import { captureParts, type CaptureIo } from "./capture-io.ts";
 import { OutputRing } from "./output-ring.ts";
 import { pieceOf } from "./output.ts";
 import { unknownRun, type Resolved } from "./policy.ts";
 import { commandOf, Requests } from "./requests.ts";
-import { PipeIo } from "./run-io.ts";
+import { PipeIo } from "./pipe-io.ts";
+import { TerminalIo } from "./terminal-io.ts";
 
 export interface BackgroundParts {
   clock: Clock;
@@ -44,11 +45,12 @@ export interface BackgroundParts {
   node?: { askPerson: AskPerson | undefined } | undefined;
 }
 
+const noOutput = { offset: 0, bytes: "", printed: 0 };
+
 type Params<N extends keyof BackgroundRequests> = BackgroundRequests[N]["params"];
 
 export class BackgroundRuns {
   readonly #parts: BackgroundParts;
-  readonly #live = new Map<string, LiveRun>();
   readonly #lanes = new Lanes();
   readonly #requests: Requests;
   readonly #admission: Admission;
@@ -61,12 +63,12 @@ export class BackgroundRuns {
     this.#parts = parts;
     const onGrowing = (run: string, what: string) => {
       parts.log.warn({ event: "run.growing", run, what });
-      const live = this.#live.get(run);
-      if (live !== undefined) live.growing = what;
+      const grown = parts.table.get(run);
+      if (grown !== undefined) grown.growing = what;
     };
     const { leaseMaxMs } = parts.config.node;
     this.#admission = new Admission(parts.config.exec, parts.node && { ...parts.node, leaseMaxMs });
-    this.#requests = new Requests(parts.ledger, this.#live);
+    this.#requests = new Requests(parts.ledger, () => this.#live);
     this.#growth = new GrowthWatch({ clock: parts.clock, runs: () => parts.table.live(), onGrowing });
   }
 
@@ -99,84 +101,72 @@ export class BackgroundRuns {
 
   async read(params: Params<"exec.read">): Promise<OutputView> {
     const { run: id, stream, offset, bytesMax, waitMs, viewer, pace } = params;
-    const live = this.#live.get(id);
+    const live = this.#find(id);
     if (live === undefined) return this.#readEnded(params);
-    if (viewer) live.noteView();
-    const output = live.output(stream);
-    if (output === null)
-      return { offset: 0, bytes: "", printed: 0, run: await this.wait({ run: id, waitMs }), sizes: live.sizes };
+    const { run, capture } = live;
+    if (viewer) capture.noteView();
+    const output = capture.output(stream);
+    if (output === null) return { ...noOutput, run: await this.wait({ run: id, waitMs }), sizes: capture.sizes };
     if (pace) output.readTo(offset);
-    if (output.ring.printed <= offset) await live.nextOutput(output, Math.min(waitMs, waitMsMax), viewer);
+    if (output.ring.printed <= offset) await capture.nextOutput(output, Math.min(waitMs, waitMsMax), viewer);
     // It may have ended while we waited.
-    if (!this.#live.has(id)) return this.#readEnded(params);
-    return { ...pieceOf(output.ring, offset, bytesMax), run: live.run.summary(), sizes: live.sizes };
+    if (run.state === "exited") return this.#readEnded(params);
+    return { ...pieceOf(output.ring, offset, bytesMax), run: run.summary(), sizes: capture.sizes };
   }
 
   /** Throws `input_full`, `input_gap`, `run_ended`; then nothing of it was taken. */
   write({ run, bytes, at, end }: Params<"exec.write">): { inputBytes: number } {
-    const live = this.#liveRun(run);
-    const sent = Buffer.from(bytes, "base64");
-    const from = at ?? live.inputBytes;
-    if (from > live.inputBytes) {
-      const message = `run ${run} has taken ${live.inputBytes} bytes of input; what begins at ${from} would leave a gap`;
-      throw new HoldfastError("input_gap", message);
-    }
-    const data = sent.subarray(live.inputBytes - from);
-    if (data.length > specLimits.inputBytesMax)
-      throw new HoldfastError("invalid_params", `at most ${specLimits.inputBytesMax} bytes are taken at once`);
-    live.noteInput();
-    if (data.length > 0) live.io.write(data);
-    live.inputBytes += data.length;
-    if (end && live.io instanceof PipeIo) live.io.endInput();
-    return { inputBytes: live.inputBytes };
+    const { capture } = this.#mustLive(run);
+    const inputBytes = capture.write(Buffer.from(bytes, "base64"), at);
+    if (end && capture instanceof PipeIo) capture.endInput();
+    return { inputBytes };
   }
 
   resize({ run, size }: Params<"exec.resize">): null {
-    this.#liveRun(run).resize(size);
+    this.#mustLive(run).capture.resize(size);
     return null;
   }
 
   signal({ run, signal, to }: Params<"exec.signal">): null {
-    this.#liveRun(run).signal(signal, to);
+    this.#mustLive(run).run.signal(signal, to);
     return null;
   }
 
   /** Also for a run that is ended already: then it is told as it ended. */
   async end({ run, reason, hurried }: Params<"exec.end">): Promise<RunView> {
-    return (
-      this.#live.get(run)?.end(reason, hurried) ?? (await this.#parts.table.leftovers.end(run)) ?? this.#ended(run)
-    );
+    const live = this.#find(run)?.run.end(reason, hurried);
+    return live ?? (await this.#parts.table.leftovers.end(run)) ?? this.#ended(run);
   }
 
-  async wait({ run, waitMs }: Params<"exec.wait">): Promise<RunView> {
-    const live = this.#live.get(run);
-    if (live === undefined) return this.#ended(run);
+  async wait({ run: id, waitMs }: Params<"exec.wait">): Promise<RunView> {
+    const live = this.#find(id);
+    if (live === undefined) return this.#ended(id);
     const late = Promise.withResolvers<RunView>();
     const give = () => late.resolve(live.run.summary());
     const timer = this.#parts.clock.after(Math.min(waitMs, waitMsMax), give);
-    return Promise.race([live.over, late.promise]).finally(() => timer.clear());
+    return Promise.race([live.run.ended, late.promise]).finally(() => timer.clear());
   }
 
   async outcome({ run: id, waitMs, bytesMax }: Params<"exec.outcome">): Promise<Outcome> {
     const run = await this.wait({ run: id, waitMs });
     const last = (stream: OutputStream) => {
-      const live = this.#live.get(id);
+      const live = this.#find(id);
       if (live === undefined) return this.#endedPiece(id, stream, -bytesMax, bytesMax);
-      return pieceOf(live.output(stream)?.ring, -bytesMax, bytesMax);
+      return pieceOf(live.capture.output(stream)?.ring, -bytesMax, bytesMax);
     };
     return { run, stdout: last("stdout"), stderr: last("stderr") };
   }
 
   async remove({ run, end }: Params<"exec.remove">): Promise<null> {
-    const live = this.#live.get(run);
+    const live = this.#find(run);
     if (live !== undefined) {
       if (!end)
         throw new HoldfastError("run_alive", `run ${run} has not ended; end it first, or remove it with its end`);
-      const { survivors } = await live.run.stop("cancelled");
-      if (survivors.length > 0) throw unendable(run, survivors);
+      const { survivors } = await live.run.end("cancelled");
+      if (survivors.length > 0) throw unendable({ id: run, survivors });
     }
-    const earlier = (await this.#parts.table.leftovers.end(run))?.survivors ?? [];
-    if (earlier.length > 0) throw unendable(run, earlier);
+    const { survivors = [] } = (await this.#parts.table.leftovers.end(run)) ?? {};
+    if (survivors.length > 0) throw unendable({ id: run, survivors });
     this.#ended(run);
     this.#forget(run);
     return null;
@@ -184,13 +174,11 @@ export class BackgroundRuns {
 
   /** Live runs that belong to a session. */
   owners(): { run: string; sessionId: string }[] {
-    return [...this.#live].flatMap(([run, { spec }]) =>
-      spec.sessionId === null ? [] : [{ run, sessionId: spec.sessionId }],
-    );
+    return this.#live.flatMap(({ id, row: { sessionId } }) => (sessionId === null ? [] : [{ run: id, sessionId }]));
   }
 
   renew(): { runs: number } {
-    return { runs: [...this.#live.values()].filter((live) => live.renew()).length };
+    return { runs: this.#live.filter(({ timers }) => timers?.renew()).length };
   }
 
   requests(): RequestedRun[] {
@@ -199,21 +187,28 @@ export class BackgroundRuns {
 
   /** The front is gone; runs that stay begin to count. Those that do not are the table's to end. */
   frontLost(): void {
-    for (const live of this.#live.values()) live.frontLost();
+    for (const { timers } of this.#live) timers?.frontLost();
   }
 
   frontBack(): void {
-    for (const live of this.#live.values()) live.frontBack();
+    for (const { timers } of this.#live) timers?.frontBack();
+  }
+
+  get #live(): Run[] {
+    return this.#parts.table.live().filter(({ capture }) => capture !== undefined);
   }
 
   async #launch(spec: BackgroundSpec, resolved: Resolved): Promise<RunView> {
-    const { clock, table, config } = this.#parts;
-    let made: LiveRun | undefined;
-    const prepare: Launch["prepare"] = (id, hangUp) => {
-      const live = makeLive(spec, { clock, exec: config.exec, fileOf: (stream) => this.#file(id, stream), hangUp });
-      made = live;
-      return { io: live.io, keepsDescendants: spec.descendants !== "reap", figures: () => live.figures() };
-    };
+    const { table, config } = this.#parts;
+    const { exec } = config;
+    const silentMs = spec.kind === "pty" && spec.background ? exec.noOutputTimeoutMs : 0;
+    const { timeoutMs, maxLifetimeMs, leaseMs, noOutputTimeoutMs, keepMs } = spec;
+    const times = { timeoutMs, maxLifetimeMs, leaseMs };
+    const prepare: Launch["prepare"] = (id, _channel, { hangUp }) => ({
+      io: this.#makeIo(id, spec, hangUp),
+      keepsDescendants: spec.descendants !== "reap",
+      times: { ...times, noOutputTimeoutMs: noOutputTimeoutMs ?? silentMs, keepMs: keepMs ?? exec.keepMs },
+    });
     const { kind, sessionId, scopeKey, onFrontLoss, limits } = spec;
     const named = { kind, server: null, sessionId, scopeKey, requestId: spec.request, command: commandOf(spec) };
     const run = await table.launch({
@@ -224,42 +219,41 @@ export class BackgroundRuns {
       request: resolved,
       place: (container, far) => far.placeCommand(container, resolved),
       prepare,
-      onPrepared: (prepared) => this.#hold(prepared, made!),
       onChange: (changed) => this.#changed(changed),
     });
     return run.summary();
   }
 
-  #hold(run: Run, live: LiveRun): void {
-    live.run = run;
-    this.#live.set(run.id, live);
+  /** Throws `spawn_failed` when it needs a terminal and there is none. */
+  #makeIo(id: string, spec: BackgroundSpec, hangUp: () => void): CaptureIo {
+    const { clock, config } = this.#parts;
+    const parts = captureParts(spec, clock, config.exec, (stream) => this.#file(id, stream), hangUp);
+    const io = spec.kind === "pty" ? new TerminalIo(parts, spec.size) : new PipeIo(parts, spec.stdin);
+    if (!spec.background) io.pace(spec.leaseMs);
+    return io;
   }
 
-  #changed(run: Run): void {
-    const live = this.#live.get(run.id);
-    if (live === undefined) return;
-    const view = run.summary();
-    if (view.state === "exited") {
-      this.#live.delete(run.id);
-      this.#endedSizes.set(run.id, live.sizes);
-    }
-    live.changed(view);
-    if (view.state === "exited") this.#trim();
+  #changed({ id, state, capture }: Run): void {
+    if (state !== "exited") return;
+    this.#endedSizes.set(id, capture?.sizes ?? []);
+    this.#trim();
   }
 
   async #endScope(sessionId: string | null, scopeKey: string | null): Promise<string[]> {
-    const old = [...this.#live.values()].filter(
-      ({ spec }) => spec.sessionId === sessionId && spec.scopeKey === scopeKey,
-    );
-    const views = await Promise.all(old.map(({ run }) => run.stop("scope-replaced")));
+    const old = this.#live.filter(({ row }) => row.sessionId === sessionId && row.scopeKey === scopeKey);
+    const views = await Promise.all(old.map((run) => run.end("scope-replaced")));
     views.push(...(await this.#parts.table.leftovers.endScope(sessionId, scopeKey)));
-    for (const { id, survivors } of views) if (survivors.length > 0) throw unendable(id, survivors);
-    for (const { id, state, host } of views) if (state === "lost") throw unproven(id, host);
+    for (const view of views) mustBeGone(view);
     return views.map(({ id }) => id);
   }
 
-  #liveRun(id: string): LiveRun {
-    const live = this.#live.get(id);
+  #find(id: string): { run: Run; capture: CaptureIo } | undefined {
+    const run = this.#parts.table.get(id);
+    return run?.capture === undefined ? undefined : { run, capture: run.capture };
+  }
+
+  #mustLive(id: string): { run: Run; capture: CaptureIo } {
+    const live = this.#find(id);
     if (live !== undefined) return live;
     const { endReason } = this.#ended(id);
     throw new HoldfastError("run_ended", `run ${id} has ended (${endReason ?? "exited"})`);

@@ -1,7 +1,7 @@
 /** One installation by npm: a run of the keeper like any other, so it is in the ledger, in a container, and bounded in time. */
 import type { Clock } from "../../clock.ts";
 import type { ContainedProcess, SpawnRequest } from "../../platform/types.ts";
-import type { RunIo } from "../background/run-io.ts";
+import type { RunIo } from "../run-io.ts";
 import type { ErrorLog } from "../error-log.ts";
 import type { RunView } from "../protocol/messages.ts";
 import type { Run } from "../run.ts";
@@ -42,7 +42,7 @@ export function beginInstallation(order: InstallOrder): Installation {
   let run: Run | undefined;
   let errorLog: ErrorLog | undefined;
   let isAbandoned = false;
-  const late = order.clock.after(installMsMax, () => void run?.kill("timeout")); // never rejects
+  const late = order.clock.after(installMsMax, () => void run?.end("timeout", true)); // never rejects
   // Into the working directory, which has a package.json: with --prefix npm would not find its global config.
   const args = ["install", ...npmOptions, ...options, "--", ...packages];
   const launched = order.launch({
@@ -57,11 +57,11 @@ export function beginInstallation(order: InstallOrder): Installation {
     request: { command: npm, args, cwd: directory, env },
     prepare: (id) => {
       errorLog = order.makeErrorLog(id);
-      return { errorLog, io: new HeardOnly(errorLog) };
+      return { io: new LogIo(errorLog) };
     },
     onPrepared: (prepared) => {
       run = prepared;
-      if (isAbandoned) void run.kill("cancelled"); // never rejects
+      if (isAbandoned) void run.end("cancelled", true); // never rejects
     },
     onChange: (changed) => {
       const view = changed.summary();
@@ -73,13 +73,13 @@ export function beginInstallation(order: InstallOrder): Installation {
     over: promise.finally(() => late.clear()),
     abandon() {
       isAbandoned = true;
-      void run?.kill("cancelled"); // never rejects
+      void run?.end("cancelled", true); // never rejects
     },
   };
 }
 
 /** No input; whatever is printed goes to the log. */
-class HeardOnly implements RunIo {
+class LogIo implements RunIo {
   readonly hasInput = false;
   readonly #log: ErrorLog;
   #process: ContainedProcess | undefined;
@@ -100,18 +100,14 @@ class HeardOnly implements RunIo {
     }
   }
 
-  write(): void {}
   endInput(): void {}
-
-  tap(): ReturnType<RunIo["tap"]> {
-    return { pause() {}, resume() {} };
-  }
 
   drained(): Promise<void> {
     return Promise.resolve();
   }
 
   close(): void {
+    this.#log.close();
     for (const stream of this.#streams()) stream?.destroy();
   }
 

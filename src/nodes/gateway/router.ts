@@ -1,8 +1,8 @@
 /** A keeper for the run service that is two: this machine's own, and the nodes. By the host of a start, and by a run's name. */
-import { HoldfastError } from "../../errors.ts";
 import type { BackgroundSpec } from "../../keeper/protocol/background.ts";
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
 import type { FrontRequestName, FrontRequests, RunView } from "../../keeper/protocol/messages.ts";
+import { mustBeGone } from "../../keeper/protocol/run-errors.ts";
 import { Lanes } from "../../lanes.ts";
 import { isNodeRun } from "./node-runs.ts";
 import type { RunsOnNodes } from "./runs-on-nodes.ts";
@@ -68,12 +68,6 @@ export class Router implements Pick<KeeperLink, "ask"> {
   }
 
   async #replace(run: string): Promise<void> {
-    const ended = await this.ask("exec.end", { run, reason: "scope-replaced", hurried: false });
-    const { survivors, host } = ended;
-    const who = survivors.map(({ pid, state, command }) => `pid ${pid} (${state}) ${command}`).join(", ");
-    if (survivors.length > 0) throw new HoldfastError("survivors", `run ${run} could not be ended: ${who}`);
-    if (ended.state === "exited") return;
-    const remedy = "nothing was started; try again when the host answers";
-    throw new HoldfastError("host_unreachable", `run ${run} on ${host} is not known to be gone; ${remedy}`);
+    mustBeGone(await this.ask("exec.end", { run, reason: "scope-replaced", hurried: false }));
   }
 }

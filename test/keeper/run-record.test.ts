@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
-import { transition } from "../../src/keeper/lifecycle.ts";
+import { transition } from "../../src/keeper/run-record.ts";
 import type { RunState } from "../../src/keeper/protocol/messages.ts";
 
 const states: RunState[] = ["starting", "running", "stopping", "exited", "lost"];

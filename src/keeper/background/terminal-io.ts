@@ -1,0 +1,137 @@
+/** The input and output of a terminal. */
+import { closeSync, writeSync } from "node:fs";
+import { ReadStream } from "node:tty";
+import { openTerminal, resize, type Terminal, type TerminalSize } from "../../platform/linux/terminal.ts";
+import type { SpawnRequest } from "../../platform/types.ts";
+import type { Timer } from "../../clock.ts";
+import { HoldfastError } from "../../errors.ts";
+import { specLimits } from "../protocol/background.ts";
+import { CaptureIo, type CaptureParts } from "./capture-io.ts";
+import type { Tap } from "./output.ts";
+
+/** Between two tries to write to a terminal whose program does not read, in milliseconds. */
+const retryMs = 5;
+/** Sizes that are remembered, so that a screen can be drawn as it was. */
+const sizesMax = 100;
+
+export class TerminalIo extends CaptureIo {
+  readonly hasInput = true;
+  readonly #terminal: Terminal;
+  readonly #stream: ReadStream;
+  readonly #ended: Promise<void>;
+  #slaveIsOpen = true;
+  #closed = false;
+  #queue: Buffer[] = [];
+  #queuedBytes = 0;
+  #retry: Timer | undefined;
+
+  /** Throws `spawn_failed` when there is no terminal to be had. */
+  constructor(parts: CaptureParts, size: TerminalSize) {
+    super(parts);
+    this.sizes.push({ offset: 0, ...size });
+    this.#terminal = openTerminal(size);
+    this.#stream = new ReadStream(this.#terminal.master);
+    this.#stream.on("data", (chunk: Buffer) => parts.stdout.write(chunk));
+    // EIO is how a terminal says that nobody has its other end open any more; "close" follows.
+    this.#stream.on("error", () => {});
+    this.#ended = new Promise((resolve) => {
+      this.#stream.once("close", () => {
+        this.#closed = true;
+        this.#drop();
+        resolve();
+      });
+    });
+  }
+
+  get size(): TerminalSize {
+    const { columns = 0, rows = 0 } = this.sizes.at(-1) ?? {};
+    return { columns, rows };
+  }
+
+  request(): Pick<SpawnRequest, "terminal"> {
+    return { terminal: this.#terminal.slave };
+  }
+
+  begin(): void {
+    this.#closeSlave();
+  }
+
+  /** As when a person closes the window. The master stays open for what is still printed. */
+  endInput(): void {
+    this.parts.hangUp();
+  }
+
+  resize(size: TerminalSize): void {
+    const { columnsMax, rowsMax } = specLimits;
+    if (size.columns > columnsMax || size.rows > rowsMax)
+      throw new HoldfastError("invalid_params", `a terminal has at most ${columnsMax} columns and ${rowsMax} rows`);
+    if (this.#closed) throw new HoldfastError("run_ended", "the run's terminal is closed");
+    resize(this.#terminal.master, size);
+    this.sizes.push({ offset: this.parts.stdout.ring.printed, ...size });
+    if (this.sizes.length > sizesMax) this.sizes.shift();
+  }
+
+  override close(): void {
+    this.#closed = true;
+    this.#drop();
+    this.#closeSlave();
+    this.#stream.destroy();
+    super.close();
+  }
+
+  protected send(bytes: Buffer): void {
+    if (this.#closed) throw new HoldfastError("run_ended", "the run takes no input: its terminal is closed");
+    this.mustHaveRoom(this.#queuedBytes, bytes);
+    this.#queue.push(bytes);
+    this.#queuedBytes += bytes.length;
+    if (this.#queue.length === 1) this.#flush();
+  }
+
+  protected tap(): Tap {
+    return this.#stream;
+  }
+
+  protected get ended(): Promise<void> {
+    return this.#ended;
+  }
+
+  /**
+   * Not through the stream: libuv would wait, with the whole keeper, for a program that does not read its terminal. This one
+   * is never blocked, and tries again a little later.
+   */
+  #flush(): void {
+    this.#retry = undefined;
+    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+      const written = this.#writeSome(next);
+      this.#queuedBytes -= written;
+      if (written < next.length) {
+        this.#queue[0] = next.subarray(written);
+        this.#retry = this.parts.clock.after(retryMs, () => this.#flush());
+        return;
+      }
+      this.#queue.shift();
+    }
+  }
+
+  #writeSome(bytes: Buffer): number {
+    if (this.#closed) return bytes.length;
+    try {
+      return writeSync(this.#terminal.master, bytes);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EAGAIN") return 0;
+      return bytes.length; // hung up: "close" tells, and nobody is there to read the rest
+    }
+  }
+
+  #drop(): void {
+    this.#retry?.clear();
+    this.#queue = [];
+    this.#queuedBytes = 0;
+  }
+
+  #closeSlave(): void {
+    if (!this.#slaveIsOpen) return;
+    this.#slaveIsOpen = false;
+    closeSync(this.#terminal.slave);
+  }
+}

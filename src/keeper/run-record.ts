@@ -1,0 +1,83 @@
+/** A run's record: its state as one pure table, its row, and what could not be ended. Each change is written to the ledger. */
+import { readProcess, type ProcessInfo } from "../platform/linux/processes.ts";
+import type { LeaderExit } from "../platform/types.ts";
+import { HoldfastError } from "../errors.ts";
+import type { Ledger, LedgerRow } from "./ledger.ts";
+import { rowView, viewProcess } from "./run-view.ts";
+import type { ProcessView, RunState, RunView } from "./protocol/messages.ts";
+
+/**
+ *   starting ──> running ──> stopping ──> exited
+ *      │            └──────> lost ──┐        ^
+ *      └──> stopping  <─────────────┘────────┘
+ *
+ * `exited` is entered on proof of empty only, never on the command's exit.
+ */
+const allowed: Record<RunState, readonly RunState[]> = {
+  starting: ["running", "stopping"],
+  running: ["stopping", "lost"],
+  stopping: ["exited", "lost"],
+  lost: ["running", "stopping", "exited"],
+  exited: [],
+};
+
+/** The next state. An illegal move is a defect and throws. */
+export function transition(from: RunState, to: RunState): RunState {
+  if (!allowed[from].includes(to)) throw new HoldfastError("internal", `a run cannot go from ${from} to ${to}`);
+  return to;
+}
+
+export class RunRecord {
+  readonly row: LedgerRow;
+  #survivors: ProcessView[] = [];
+  readonly #ledger: Ledger;
+  readonly #onChange: () => void;
+
+  /** `onChange` runs after each change but the spawn, which the state "running" tells. */
+  constructor(row: LedgerRow, ledger: Ledger, onChange: () => void) {
+    this.row = row;
+    this.#ledger = ledger;
+    this.#onChange = onChange;
+  }
+
+  /** Throws `state_unusable`. */
+  intend(): void {
+    this.#ledger.intend(this.row);
+  }
+
+  spawned(pid: number): void {
+    const { startTime, processGroup } = readProcess(pid) ?? {};
+    Object.assign(this.row, { pid, startTime: startTime ?? null, processGroup: processGroup ?? null });
+    this.#ledger.spawned(this.row.id, pid, startTime ?? "", processGroup ?? 0);
+  }
+
+  enter(state: RunState): void {
+    this.row.state = transition(this.row.state, state);
+    this.changed();
+  }
+
+  changed(): void {
+    this.#ledger.changed(this.row);
+    this.#onChange();
+  }
+
+  noteSurvivors(left: readonly ProcessInfo[]): void {
+    this.#survivors = left.map(viewProcess);
+    const identities = left.map(({ pid, startTime }) => ({ pid, startTime }));
+    this.row.survivors = left.length === 0 ? null : JSON.stringify(identities);
+  }
+
+  /** Nothing of it is left. `exit`: of the command, if it was started. */
+  exited(exit: LeaderExit | undefined, endedAt: number): void {
+    this.#survivors = [];
+    const { code = null, signal = null } = exit ?? {};
+    const state = transition(this.row.state, "exited");
+    Object.assign(this.row, { endedAt, exitCode: code, signal, state });
+    this.#ledger.ended(this.row);
+    this.#onChange();
+  }
+
+  view(): RunView {
+    return { ...rowView(this.row), survivors: this.#survivors };
+  }
+}

@@ -1,0 +1,102 @@
+/** The clocks of one run: time for its command, for the whole run, for silence, its lease, and its time without a front. */
+import type { Clock, Timer } from "../clock.ts";
+import type { EndReason } from "./protocol/messages.ts";
+
+/** In milliseconds; 0 = no limit, but for `keepMs`. */
+export interface RunTimes {
+  /** For the command itself; off once it has ended. */
+  timeoutMs: number;
+  /** Without output, input or a viewer. */
+  noOutputTimeoutMs: number;
+  /** For the whole run, with what the command left behind. */
+  maxLifetimeMs: number;
+  /** Without a renewal, whatever front and connection do. */
+  leaseMs: number;
+  /** Without a front. */
+  keepMs: number;
+}
+
+/** How often a tree whose command has ended is looked at: the kernel tells nobody when the last of it ends. */
+const emptyLookMs = 1000;
+
+export interface RunTimersParts {
+  clock: Clock;
+  /** When the run was last used, on the monotonic clock in milliseconds; Infinity while somebody looks on. */
+  lastActivityAt: () => number;
+  onOver: (reason: EndReason) => void;
+  /** Ends the run if nothing of it is left. */
+  look: () => void;
+}
+
+export class RunTimers implements Disposable {
+  readonly #times: RunTimes;
+  readonly #parts: RunTimersParts;
+  readonly #timers = new Map<keyof RunTimes | "look", Timer>();
+  #leaseUntil = 0;
+
+  constructor(times: RunTimes, parts: RunTimersParts) {
+    this.#times = times;
+    this.#parts = parts;
+  }
+
+  start(): void {
+    const { timeoutMs, noOutputTimeoutMs, maxLifetimeMs, leaseMs } = this.#times;
+    const now = this.#parts.clock.monotonic();
+    if (timeoutMs > 0) this.#arm("timeoutMs", "timeout", () => now + timeoutMs);
+    if (maxLifetimeMs > 0) this.#arm("maxLifetimeMs", "lease-expired", () => now + maxLifetimeMs);
+    if (noOutputTimeoutMs > 0)
+      this.#arm("noOutputTimeoutMs", "no-output", () => {
+        return Math.min(this.#parts.lastActivityAt(), this.#parts.clock.monotonic()) + noOutputTimeoutMs;
+      });
+    if (leaseMs > 0 && this.renew()) this.#arm("leaseMs", "lease-expired", () => this.#leaseUntil);
+  }
+
+  /** What the command left behind is kept. */
+  commandEnded(): void {
+    this.#clear("timeoutMs");
+    if (!this.#timers.has("look")) this.#look();
+  }
+
+  /** The owner of the lease is there. False: there is no lease. */
+  renew(): boolean {
+    this.#leaseUntil = this.#parts.clock.monotonic() + this.#times.leaseMs;
+    return this.#times.leaseMs > 0;
+  }
+
+  frontLost(): void {
+    const until = this.#parts.clock.monotonic() + this.#times.keepMs;
+    this.#arm("keepMs", "front-lost", () => until);
+  }
+
+  frontBack(): void {
+    this.#clear("keepMs");
+  }
+
+  [Symbol.dispose](): void {
+    for (const name of this.#timers.keys()) this.#clear(name);
+  }
+
+  /** One timer for the whole time: when it fires, it is set again for what is left by then. */
+  #arm(name: keyof RunTimes, reason: EndReason, until: () => number): void {
+    const restMs = until() - this.#parts.clock.monotonic();
+    this.#clear(name);
+    if (restMs <= 0) return this.#parts.onOver(reason);
+    this.#timers.set(
+      name,
+      this.#parts.clock.after(Math.ceil(restMs), () => this.#arm(name, reason, until)),
+    );
+  }
+
+  #look(): void {
+    const again = this.#parts.clock.after(emptyLookMs, () => {
+      this.#look();
+      this.#parts.look();
+    });
+    this.#timers.set("look", again);
+  }
+
+  #clear(name: keyof RunTimes | "look"): void {
+    this.#timers.get(name)?.clear();
+    this.#timers.delete(name);
+  }
+}
