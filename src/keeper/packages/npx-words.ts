@@ -25,8 +25,8 @@ const idle = new Set(
 /** Options of npm that the installation needs as well. */
 const passedOn = new Set(["--ignore-scripts"]);
 
-/** A name of the registry, with what may follow it: no address, path, alias or repository. */
-const registrySpec = /^(@[a-z0-9~-][\w.~-]*\/)?[a-z0-9~][\w.~-]*(@[^/:@]+)?$/i;
+/** A name of the registry, with what may follow it: not an address, path, archive, alias or repository. */
+const registrySpec = /^(@[a-z0-9~-][\w.~-]*\/)?[a-z0-9~][\w.~-]*(@[^/:@.][^/:@]*)?(?<!\.tgz|\.tar|\.tar\.gz)$/i;
 
 export function readNpxWords(command: string, args: readonly string[]): NpxWords {
   const program = basename(command);
