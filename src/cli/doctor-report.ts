@@ -2,7 +2,7 @@
 import type { Report, TreeView } from "../doctor/examine.ts";
 import type { PortEnd, PortView } from "../doctor/ports.ts";
 import type { Reaped } from "../doctor/reap.ts";
-import { align, count, duration, megabytes } from "./print.ts";
+import { align, count, duration, megabytes, plainView } from "./print.ts";
 
 /** Longest command that is shown, in characters. */
 const commandMax = 72;
@@ -201,7 +201,8 @@ function describeMachine({ tiers }: Report, paint: Paint): string[] {
   return lines;
 }
 
-export function describeReport(report: Report, view: View): string[] {
+export function describeReport(given: Report, view: View): string[] {
+  const report = plainView(given);
   const paint = painter();
   const lines = [...headline(report.trees, view, paint), ...report.warnings.map((word) => paint(`! ${word}`, yellow))];
   lines.push(...describeTrees(report, view, paint));
@@ -219,7 +220,8 @@ export function describeReport(report: Report, view: View): string[] {
   return lines;
 }
 
-export function describeReaped({ ended, spared, survivors, processes, rssBytes }: Reaped): string[] {
+export function describeReaped(reaped: Reaped): string[] {
+  const { ended, spared, survivors, processes, rssBytes } = plainView(reaped);
   const paint = painter();
   const lines = [
     "",

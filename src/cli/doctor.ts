@@ -6,7 +6,7 @@ import { reap, type Reaped } from "../doctor/reap.ts";
 import { HoldfastError } from "../errors.ts";
 import { describeReaped, describeReport } from "./doctor-report.ts";
 import { describeGrowing, growingRuns } from "./growing-runs.ts";
-import { count, megabytes, printJson, printLines } from "./print.ts";
+import { count, megabytes, printJson, printLines, printPainted } from "./print.ts";
 
 export interface DoctorOptions {
   /** The state directory whose gateway is asked for its growing runs, if one runs. */
@@ -50,7 +50,7 @@ export async function doctor(options: DoctorOptions): Promise<number> {
   const growing = await growingRuns(options.state);
   const report = { ...examined, growing };
   const orphans = orphansOf(report);
-  if (!options.json) printLines(describeReport(report, { all: options.all, willReap: options.reap }));
+  if (!options.json) printPainted(describeReport(report, { all: options.all, willReap: options.reap }));
   if (!options.json) printLines(describeGrowing(growing));
   if (!options.reap) {
     if (options.json) printJson(report);
@@ -62,6 +62,6 @@ export async function doctor(options: DoctorOptions): Promise<number> {
   const isAgreed = options.yes || orphans.length === 0 || (await agrees(question));
   const reaped: Reaped | null = isAgreed ? await reap(orphans) : null;
   if (options.json) printJson({ ...report, reaped });
-  else printLines(reaped === null ? ["nothing was ended"] : describeReaped(reaped));
+  else printPainted(reaped === null ? ["nothing was ended"] : describeReaped(reaped));
   return reaped !== null && reaped.survivors.length > 0 ? 1 : 0;
 }

@@ -7,8 +7,19 @@ export function printJson(value: unknown): void {
 }
 
 /** A process may call itself, and a node may say, what it likes: nothing of it steers the terminal. */
-export function printLines(lines: string[]): void {
-  process.stdout.write(lines.map((line) => `${plainText(line)}\n`).join(""));
+export function printLines(lines: readonly string[]): void {
+  printPainted(lines.map(plainText));
+}
+
+/** For lines with colours of ours; texts of other programs in them must be plain already. */
+export function printPainted(lines: readonly string[]): void {
+  process.stdout.write(lines.map((line) => `${line}\n`).join(""));
+}
+
+/** A view of other programs in which every text is plain. */
+export function plainView<T>(view: T): T {
+  const plain = (_key: string, value: unknown) => (typeof value === "string" ? plainText(value) : value);
+  return JSON.parse(JSON.stringify(view), plain) as T;
 }
 
 const require = createRequire(import.meta.url);

@@ -189,7 +189,7 @@ describe("holdfast doctor", { skip }, () => {
     await machine.kill(last);
   });
 
-  it("asks at a terminal, and only a yes ends anything", { skip: needs("script") }, async () => {
+  it("asks at a terminal, in colour, and only a yes ends anything", { skip: needs("script") }, async () => {
     await using machine = await Machine.start();
     await machine.kill(await machine.plant([{ how: "socket", words: server(machine, "dead") }]));
     const [dead] = readListed(machine.list);
@@ -200,6 +200,7 @@ describe("holdfast doctor", { skip }, () => {
     ] as const) {
       const line = `exec ${process.execPath} ${entry} doctor --reap`;
       const { stdout } = await machine.run(["sh", "-c", `echo "${answer}" | script -qec "${line}" /dev/null`]);
+      assert.match(stdout, /\u001B\[31m1 tree without an owner: /, "its colours reach the terminal");
       assert.match(stdout, /End 1 tree, 2 processes, [\d.]+ MB\? \[y\/N\]/);
       assert.match(stdout, said);
       assert.equal(machine.isLive(dead!), lives, answer);
