@@ -42,3 +42,23 @@ export const systemClock: Clock = {
   },
   sleep: (ms, signal) => delay(bounded(ms), undefined, { signal }),
 };
+
+/** Aborts with a TimeoutError after `ms`, like `AbortSignal.timeout`. The owner clears it once the work is done. */
+export function abortAfter(clock: Clock, ms: number): Timer & { signal: AbortSignal } {
+  const controller = new AbortController();
+  const late = () => controller.abort(new DOMException("The operation was aborted due to timeout", "TimeoutError"));
+  const timer = clock.after(ms, late);
+  return { signal: controller.signal, clear: () => timer.clear() };
+}
+
+/** What comes within `boundMs`, or else `late`. */
+export async function inTime<T, L>(clock: Clock, coming: Promise<T>, boundMs: number, late: L): Promise<T | L> {
+  const over = Promise.withResolvers<L>();
+  const timer = clock.after(boundMs, () => over.resolve(late));
+  return Promise.race([coming, over.promise]).finally(() => timer.clear());
+}
+
+/** Resolves once pending input and output has been handled. */
+export function turn(clock: Clock): Promise<void> {
+  return new Promise((resolve) => void clock.soon(resolve));
+}

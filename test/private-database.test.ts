@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
+import { systemClock } from "../src/clock.ts";
 import { openNodesDatabase } from "../src/nodes/gateway/database.ts";
 import { SessionStore } from "../src/sessions/store.ts";
 import { leavesNothing } from "./helpers/no-leaks.ts";
@@ -36,7 +37,7 @@ async function end(child: ChildProcess): Promise<void> {
 const books = {
   "nodes.db": {
     open(directory: string, log: (event: string) => void, lockWaitMs?: number): { isKnown: boolean } {
-      const database = openNodesDatabase(directory, log, lockWaitMs);
+      const database = openNodesDatabase(directory, log, systemClock, lockWaitMs);
       try {
         return { isKnown: database.prepare("select * from nodes").all().length === 1 };
       } finally {

@@ -75,8 +75,8 @@ async function serve(link: KeeperLink): Promise<void> {
   const gate = new StartGate(config.startsMax);
   const fingerprint = config.tls === null ? "" : fingerprintOf(config.tls.cert);
   const parts = { config: config.nodes, directory: frontDir, epoch, version: link.hello.version, fingerprint };
-  const nodes = new Nodes({ ...parts, keeper: link, log });
-  const runs = new RunService(nodes.router, sessions, log, new RunOwners(store));
+  const nodes = new Nodes({ ...systemSources, ...parts, keeper: link, log });
+  const runs = new RunService(nodes.router, sessions, clock, log, new RunOwners(store));
   const tools = ownTools(config.tools, { link: nodes.router, runs, sessions, nodes });
   const hub = new Hub({ link, nodes: nodes.servers, sessions, scope, gate, tools, clock, log });
   const { messageBytesMax, questionMs } = config;

@@ -50,6 +50,8 @@ export class FarRuns {
       if (value !== undefined) this.#env[name] = value;
     }
     this.#hosts = new FarHosts({
+      clock: parts.clock,
+      random: parts.random,
       containment,
       ownerId,
       epoch,
@@ -80,6 +82,7 @@ export class FarRuns {
   #placeAt(local: Container, { destination, command, farEnv, nearEnv, cwd }: FarPlace): Placed {
     const { termGraceMs } = this.#parts.config.stop;
     const container = new FarContainer({
+      clock: this.#parts.clock,
       local,
       hosts: this.#hosts,
       request: { destination, command, env: farEnv, cwd, termGraceMs },

@@ -1,4 +1,5 @@
 /** One life of the keeper: opens what it owns in order, and closes it in the reverse order. */
+import { turn } from "../clock.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { Config } from "../config/schema.ts";
 import { markerOf } from "../platform/linux/marker.ts";
@@ -185,7 +186,7 @@ export class Keeper {
     this.#record.remove();
     this.#log.info({ event: "keeper.ended", survivors: survivors.map(({ id }) => id) });
     this.#opening.opened.close();
-    await new Promise<void>((resolve) => this.#options.sources.clock.soon(resolve)); // a stop that was signalled during these last steps is heard before everything starts again
+    await turn(this.#options.sources.clock); // a stop that was signalled during these last steps is heard before everything starts again
     this.#opening.release();
     return survivors;
   }

@@ -1,17 +1,17 @@
 /** Where a node's front begins: started by its keeper, it dials the gateway, proves itself, and passes on what it is asked. */
 import { once } from "node:events";
-import { systemClock } from "../clock.ts";
+import { systemSources } from "../random.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import { KeeperLink } from "../keeper/protocol/link.ts";
 import { NodeFront } from "./node/front.ts";
 
 async function main(): Promise<void> {
   // Without its keeper it has nothing to offer, and what it ran is ended by the guardian.
-  const link = await KeeperLink.open(systemClock, () => process.exit(0));
+  const link = await KeeperLink.open(systemSources.clock, () => process.exit(0));
   const { node: settings } = link.hello;
   if (settings === null) throw new HoldfastError("usage", "this is the front of a node, and its keeper is a gateway's");
   try {
-    const front = new NodeFront(link, settings);
+    const front = new NodeFront(link, settings, systemSources);
     link.onDrain((reason) => void front.close(reason).then(() => process.exit(0)));
     await front.run();
   } catch (thrown) {

@@ -1,5 +1,5 @@
 /** Ends a run in the foreground once the caller who waits for it is gone without a word, as one that was killed is. */
-import { setTimeout as delay } from "node:timers/promises";
+import { inTime, type Clock } from "../clock.ts";
 import type { Session } from "../sessions/session.ts";
 import type { Keeper } from "./keeper.ts";
 
@@ -10,11 +10,13 @@ const termGraceMs = 1000;
 
 export class Callers {
   readonly #link: Keeper;
+  readonly #clock: Clock;
   readonly #watched = new Map<string, Session>();
   #closed = false;
 
-  constructor(link: Keeper) {
+  constructor(link: Keeper, clock: Clock) {
     this.#link = link;
+    this.#clock = clock;
   }
 
   /** From now on nobody's absence means anything: this front is ending, and breaks every connection itself. */
@@ -31,9 +33,8 @@ export class Callers {
       if (isWatched()) this.#watched.delete(run);
     };
     const stopListening = session.lease.whenLeft(() => {
-      void delay(returnMs, undefined, { ref: false }).then(() => {
-        if (isWatched() && session.lease.holders === 0) return this.endLost(run);
-        return undefined;
+      this.#clock.after(returnMs, () => {
+        if (isWatched() && session.lease.holders === 0) void this.endLost(run);
       });
     });
     session.onEnd((reason) => {
@@ -54,7 +55,12 @@ export class Callers {
     const end = (hurried: boolean) => this.#link.ask("exec.end", { run, reason: "session-ended", hurried });
     const ended = end(false).catch(() => {});
     await this.#link.ask("exec.signal", { run, signal: "SIGTERM", to: "all" }).catch(() => {});
-    const isOver = await Promise.race([ended.then(() => true), delay(termGraceMs, false, { ref: false })]);
+    const isOver = await inTime(
+      this.#clock,
+      ended.then(() => true),
+      termGraceMs,
+      false,
+    );
     if (!isOver) await end(true).catch(() => {});
   }
 }

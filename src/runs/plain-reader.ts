@@ -1,4 +1,5 @@
 /** Reads a run's output as text, so that no poll ever gives a part of an escape sequence, however its bytes came. */
+import type { Clock } from "../clock.ts";
 import type { OutputPiece, OutputPlace } from "./output-piece.ts";
 import { PlainText } from "./text.ts";
 
@@ -20,9 +21,13 @@ type Read = (options: PlainOptions) => Promise<OutputPiece>;
  * `nextOffset` is before half a character and half a sequence: who goes on there needs to be told nothing else. While there
  * is only such a half one, it waits as if there were nothing.
  */
-export async function readPlain(read: Read, options: PlainOptions): Promise<OutputPlace & { text: string }> {
+export async function readPlain(
+  read: Read,
+  options: PlainOptions,
+  clock: Clock,
+): Promise<OutputPlace & { text: string }> {
   const { bytesMax, waitMs } = options;
-  const deadline = performance.now() + waitMs;
+  const deadline = clock.monotonic() + waitMs;
   const plain = new PlainText();
   const from = options.offset < 0 ? await approach(read, plain, options.offset) : options.offset;
   let piece = await read({ offset: from, bytesMax, waitMs });
@@ -36,12 +41,12 @@ export async function readPlain(read: Read, options: PlainOptions): Promise<Outp
     const place = { run, printed, offset: begin, nextOffset: begin + takenBytes, text };
     if (takenBytes > 0 || isLast) return place;
     const isThereMore = piece.nextOffset < piece.printed;
-    const restMs = isThereMore ? 0 : Math.ceil(deadline - performance.now());
+    const restMs = isThereMore ? 0 : Math.ceil(deadline - clock.monotonic());
     if (!isThereMore && restMs <= 0) return place;
     const next = await read({ offset: piece.nextOffset, bytesMax, waitMs: Math.max(0, restMs) });
     // What lies between is written over: the end of the sequence with it.
     if (next.offset > piece.nextOffset) return { ...place, run: next.run, nextOffset: next.offset };
-    if (next.bytes.length === 0 && next.run.state !== "exited" && performance.now() >= deadline)
+    if (next.bytes.length === 0 && next.run.state !== "exited" && clock.monotonic() >= deadline)
       return { ...place, run: next.run };
     piece = next;
   }

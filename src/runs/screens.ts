@@ -1,7 +1,7 @@
 /** What a person would see on a run's terminal now: an emulator fed with the run's output, kept for those who look often. */
 import { StringDecoder } from "node:string_decoder";
-import { setImmediate } from "node:timers/promises";
 import type { Terminal } from "@xterm/headless";
+import { turn, type Clock } from "../clock.ts";
 import { HarmlessOutput, type Slice, type TerminalSize } from "./harmless-output.ts";
 import type { Keeper } from "./keeper.ts";
 import { readBytesMax, specLimits, type OutputView } from "../keeper/protocol/background.ts";
@@ -57,12 +57,14 @@ interface Drawn {
 
 export class Screens {
   readonly #link: Keeper;
+  readonly #clock: Clock;
   /** In the order of the last looks. */
   readonly #drawn = new Map<string, Drawn>();
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(link: Keeper) {
+  constructor(link: Keeper, clock: Clock) {
     this.#link = link;
+    this.#clock = clock;
   }
 
   /** Throws `run_unknown`. */
@@ -124,13 +126,13 @@ export class Screens {
 
   /** What is printed while we draw is for the next look: a run that never stops must not hold this one up. */
   async #goOn(run: string, drawn: Drawn): Promise<void> {
-    const began = performance.now();
+    const began = this.#clock.monotonic();
     let cost = 0;
     let until = 0;
     for (let hasMore = true; ;) {
       for (let step = drawn.steps.shift(); step !== undefined; step = drawn.steps.shift()) {
-        cost += await draw(drawn, step);
-        if (cost > lookCostMax && performance.now() - began > lookMs) return;
+        cost += await draw(drawn, step, this.#clock);
+        if (cost > lookCostMax && this.#clock.monotonic() - began > lookMs) return;
       }
       if (!hasMore) return;
       const view = await this.#read(run, drawn.readTo, readBytesMax);
@@ -191,7 +193,7 @@ function parse(terminal: Terminal, text: string): void {
 }
 
 /** Resolves in a later turn of the loop, with what it cost. */
-async function draw(drawn: Drawn, step: Step): Promise<number> {
+async function draw(drawn: Drawn, step: Step, clock: Clock): Promise<number> {
   const { terminal, decoder } = drawn;
   if ("size" in step) {
     const { columns, rows } = step.size;
@@ -202,7 +204,7 @@ async function draw(drawn: Drawn, step: Step): Promise<number> {
   drawn.uncountedBytes += step.bytes.length;
   if (step.bytes.length > 0) {
     parse(terminal, decoder.write(step.bytes));
-    await setImmediate();
+    await turn(clock);
   }
   return step.cost;
 }

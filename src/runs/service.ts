@@ -1,4 +1,5 @@
 /** Background runs as the front offers them, to the API and as MCP tools alike: one place that knows what an operation means. */
+import type { Clock, Timer } from "../clock.ts";
 import { HoldfastError } from "../errors.ts";
 import type { Keeper } from "./keeper.ts";
 import {
@@ -58,33 +59,34 @@ export interface RunOutcome {
 export class RunService {
   readonly screens: Screens;
   readonly #link: Keeper;
+  readonly #clock: Clock;
   readonly #sessions: SessionSet;
   readonly #owners: RunOwners;
   readonly #tokenStarts: TokenStarts;
   readonly #callers: Callers;
   readonly #held = new Set<string>();
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
 
-  constructor(link: Keeper, sessions: SessionSet, log: Log, owners = new RunOwners()) {
+  constructor(link: Keeper, sessions: SessionSet, clock: Clock, log: Log, owners = new RunOwners()) {
     this.#link = link;
+    this.#clock = clock;
     this.#sessions = sessions;
     this.#owners = owners;
     const end = (run: string) => this.end(run, "scope-replaced", false);
     this.#tokenStarts = new TokenStarts({ link, log, owners, end });
-    this.screens = new Screens(link);
-    this.#callers = new Callers(link);
+    this.screens = new Screens(link, clock);
+    this.#callers = new Callers(link, clock);
   }
 
   /** Once the sessions of an earlier front are there again: takes over what belongs to them, ends what belongs to nobody. */
   begin(): void {
     const look = () => void this.#lookAtOwners().catch(() => {}); // the keeper is gone, and this process with it
     look();
-    this.#timer = setInterval(look, ownersLookMs);
-    this.#timer.unref();
+    this.#timer = this.#clock.every(ownersLookMs, look);
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    this.#timer?.clear();
     this.#callers.close();
   }
 
@@ -159,7 +161,7 @@ export class RunService {
 
   /** As `read`, as text without escape sequences; see `readPlain`. */
   readText(run: string, options: PlainOptions): Promise<OutputPlace & { text: string }> {
-    return readPlain((asked) => this.read(run, { ...asked, viewer: false }), options);
+    return readPlain((asked) => this.read(run, { ...asked, viewer: false }), options, this.#clock);
   }
 
   /** Undefined for a run without a terminal. */
@@ -212,22 +214,22 @@ export class RunService {
 
   /** Resolves when the run is over, or after `waitMs` with its state as it is then. */
   async wait(run: string, waitMs: number): Promise<RunView> {
-    const deadline = performance.now() + waitMs;
+    const deadline = this.#clock.monotonic() + waitMs;
     for (;;) {
-      const restMs = Math.ceil(Math.max(0, deadline - performance.now()));
+      const restMs = Math.ceil(Math.max(0, deadline - this.#clock.monotonic()));
       const view = await this.#link.ask("exec.wait", { run, waitMs: Math.min(restMs, waitMsMax) });
-      if (view.state === "exited" || performance.now() >= deadline) return view;
+      if (view.state === "exited" || this.#clock.monotonic() >= deadline) return view;
     }
   }
 
   /** As `wait`, with the last bytes of each stream. */
   async outcome(run: string, waitMs: number, bytesMax: number): Promise<RunOutcome> {
-    const deadline = performance.now() + waitMs;
+    const deadline = this.#clock.monotonic() + waitMs;
     for (;;) {
-      const restMs = Math.ceil(Math.max(0, deadline - performance.now()));
+      const restMs = Math.ceil(Math.max(0, deadline - this.#clock.monotonic()));
       const asked = { run, waitMs: Math.min(restMs, waitMsMax), bytesMax: Math.min(bytesMax, readBytesMax) };
       const { run: view, stdout, stderr } = await this.#link.ask("exec.outcome", asked);
-      if (view.state === "exited" || performance.now() >= deadline)
+      if (view.state === "exited" || this.#clock.monotonic() >= deadline)
         return { run: view, stdout: decoded(stdout), stderr: decoded(stderr) };
     }
   }

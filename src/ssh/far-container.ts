@@ -1,5 +1,5 @@
 /** A run on a far side, as the keeper sees it: the ssh that carries its streams, in a local fence, and the tree over there. */
-import { setTimeout as delay } from "node:timers/promises";
+import type { Clock } from "../clock.ts";
 import type { ProcessInfo } from "../platform/linux/processes.ts";
 import type { ContainedProcess, Container, SpawnRequest } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
@@ -23,6 +23,7 @@ interface FarRequest {
 }
 
 export interface FarParts {
+  clock: Clock;
   /** Fence of the local ssh. */
   local: Container;
   hosts: FarHosts;
@@ -69,7 +70,7 @@ export class FarContainer implements Container {
   }
 
   async #expectGuard(process: ContainedProcess, link: FarLink): Promise<void> {
-    const { outcome, said } = await awaitGuard(process, link.patienceMs);
+    const { outcome, said } = await awaitGuard(process, this.#parts.clock, link.patienceMs);
     if (outcome === "stands") return;
     const words = {
       silent: `no guard stands there after ${link.patienceMs} ms`,
@@ -125,10 +126,10 @@ export class FarContainer implements Container {
   }
 
   async #prove(link: FarLink): Promise<void> {
-    const { hosts, request } = this.#parts;
+    const { clock, hosts, request } = this.#parts;
     while (!link.lost) {
       if ((await link.end(this.runId, againMs)) === "") return;
-      await delay(againMs, undefined, { ref: false });
+      await new Promise<void>((resolve) => void clock.after(againMs, resolve));
     }
     await hosts.proof(request.destination);
   }

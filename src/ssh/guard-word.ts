@@ -1,4 +1,5 @@
 /** The first word of a run's guard on the far side. It comes on stderr, and goes no further. */
+import type { Clock } from "../clock.ts";
 import type { ContainedProcess } from "../platform/types.ts";
 
 const word = Buffer.from("holdfast-far up\n");
@@ -46,13 +47,14 @@ type Outcome = "stands" | "silent" | "noisy" | "ended";
  */
 export function awaitGuard(
   { child, leaderExit }: ContainedProcess,
+  clock: Clock,
   boundMs: number,
 ): Promise<{ outcome: Outcome; said: string }> {
   const stderr = child.stderr!;
   const search = new Search();
   return new Promise((resolve) => {
     const settle = (outcome: Outcome) => {
-      clearTimeout(late);
+      late.clear();
       stderr.off("readable", read);
       stderr.off("close", closed);
       resolve({ outcome, said: search.said });
@@ -69,12 +71,12 @@ export function awaitGuard(
         if (search.isFull) return settle("noisy");
       }
     };
-    let late = setTimeout(settle, boundMs, "silent");
+    let late = clock.after(boundMs, () => settle("silent"));
     stderr.on("readable", read);
     stderr.once("close", closed);
     void leaderExit.then(() => {
-      clearTimeout(late);
-      late = setTimeout(settle, lastWordsMs, "ended");
+      late.clear();
+      late = clock.after(lastWordsMs, () => settle("ended"));
     });
   });
 }

@@ -2,17 +2,18 @@
  * All far sides of one keeper: connections shared by the runs there, and the proof that is owed for each host that was
  * lost: a new connection whose guardian found nothing left, tried again until it is had.
  */
-import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Sources } from "../random.ts";
+import type { Timer } from "../clock.ts";
 import type { Containment } from "../platform/types.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { Destination } from "./destination.ts";
 import type { FarTier } from "./guardian-messages.ts";
 import { FarLink, type LinkTimes } from "./link.ts";
 
-export interface HostsParts {
+export interface HostsParts extends Sources {
   containment: Containment;
   ownerId: string;
   epoch: number;
@@ -60,7 +61,7 @@ interface Host {
   tier: FarTier | null;
   /** Whoever waits for the proof that nothing of a lost connection is left. */
   owed: (() => void)[];
-  retry: NodeJS.Timeout | undefined;
+  retry: Timer | undefined;
   retryMs: number;
 }
 
@@ -69,7 +70,7 @@ export class FarHosts {
   readonly #hosts = new Map<string, Host>();
   /** Containers of the connections, from before their start. */
   readonly #containers = new Set<string>();
-  readonly #idle = new Map<FarLink, NodeJS.Timeout>();
+  readonly #idle = new Map<FarLink, Timer>();
   readonly #retiring = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
   readonly #sockets: string;
@@ -90,7 +91,7 @@ export class FarHosts {
     let lostInARow = 0;
     for (let link = room(); ; link = room()) {
       if (link !== undefined) {
-        clearTimeout(this.#idle.get(link));
+        this.#idle.get(link)?.clear();
         link.runs += 1;
         return link;
       }
@@ -107,10 +108,12 @@ export class FarHosts {
   }
 
   #rest(link: FarLink): void {
-    clearTimeout(this.#idle.get(link));
-    const timer = setTimeout(() => this.#retire(link), this.#parts.idleMs);
-    timer.unref();
-    this.#idle.set(link, timer);
+    this.#idle.get(link)?.clear();
+    const { clock, idleMs } = this.#parts;
+    this.#idle.set(
+      link,
+      clock.after(idleMs, () => this.#retire(link)),
+    );
   }
 
   /** Resolves once a guardian over there has found nothing left of what is not alive here. Never rejects; may never come. */
@@ -140,7 +143,7 @@ export class FarHosts {
   /** No new connections any more; those that are being made are given up, so that nobody waits for a host that is silent. */
   stopConnecting(): void {
     this.#stopping.abort();
-    for (const host of this.#hosts.values()) clearTimeout(host.retry);
+    for (const host of this.#hosts.values()) host.retry?.clear();
   }
 
   /** Ends every connection; runs must be over. */
@@ -148,7 +151,7 @@ export class FarHosts {
     this.stopConnecting();
     const hosts = [...this.#hosts.values()];
     await Promise.allSettled(hosts.map((host) => host.opening ?? Promise.resolve()));
-    for (const timer of this.#idle.values()) clearTimeout(timer);
+    for (const timer of this.#idle.values()) timer.clear();
     await Promise.all(hosts.flatMap((host) => [...host.links].map((link) => link.close())));
     await Promise.all(this.#retiring);
     if (this.#sockets !== this.#parts.directory) rmSync(this.#sockets, { recursive: true, force: true });
@@ -188,15 +191,16 @@ export class FarHosts {
   }
 
   async #connect(host: Host): Promise<FarLink> {
-    const { containment, ownerId, epoch, env, times, termGraceMs, only, log } = this.#parts;
+    const { clock, random, containment, ownerId, epoch, env, times, termGraceMs, only, log } = this.#parts;
     // The proof is for those that wait for it now: what is lost from here on is not known to the guardian that comes.
     const owed = [...host.owed];
     const gone = [...host.gone, ...[...host.links].filter(({ lost }) => lost).map(({ mark }) => mark)];
     const number = this.#next++;
-    const name = randomBytes(4).toString("hex");
+    const name = random.bytes(4).toString("hex");
     const id = `r${epoch}-${name}`;
     this.#containers.add(id);
     const link = await FarLink.open({
+      clock,
       destination: host.destination,
       container: containment.create(id),
       env,
@@ -226,7 +230,7 @@ export class FarHosts {
   }
 
   #lost(host: Host, link: FarLink, why: string): void {
-    clearTimeout(this.#idle.get(link));
+    this.#idle.get(link)?.clear();
     this.#idle.delete(link);
     if (!host.links.delete(link)) return;
     host.gone.add(link.mark);
@@ -242,11 +246,10 @@ export class FarHosts {
   #retryLater(host: Host, why: string): void {
     if (host.owed.length === 0 || host.retry !== undefined || this.#stopping.signal.aborted) return;
     this.#parts.log({ event: "host.unreachable", host: host.destination.name, why, againMs: host.retryMs });
-    host.retry = setTimeout(() => {
+    host.retry = this.#parts.clock.after(host.retryMs, () => {
       host.retry = undefined;
       this.#prove(host);
-    }, host.retryMs);
-    host.retry.unref();
+    });
     host.retryMs = Math.min(host.retryMs * 2, retryMsMax);
   }
 

@@ -3,7 +3,7 @@
  * loss, whatever the cause, is one event; from then on the far guardian ends everything of this connection by itself.
  */
 import type { Readable, Writable } from "node:stream";
-import { setTimeout as delay } from "node:timers/promises";
+import { inTime, type Clock, type Timer } from "../clock.ts";
 import type { ContainedProcess, Container } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import { BoundedLines } from "./bounded-lines.ts";
@@ -23,6 +23,7 @@ export interface LinkTimes {
 }
 
 export interface LinkParts {
+  clock: Clock;
   destination: Destination;
   container: Container;
   env: Record<string, string>;
@@ -48,6 +49,7 @@ const unaskedBytesMax = 64 * 1024;
 /** What may wait for a far side that does not read. */
 const unreadBytesMax = 256 * 1024;
 const endBoundMs = 10_000;
+const closeBoundMs = 2000;
 /** After the exit of ssh, time for its last words. */
 const lastWordsMs = 300;
 
@@ -76,7 +78,7 @@ export class FarLink {
   #answered = 0;
   #lastTick = 0;
   #silentMs = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #ready = Promise.withResolvers<void>();
   readonly #ends = new Map<string, { resolve: (left: string) => void; promise: Promise<string> }>();
 
@@ -137,12 +139,7 @@ export class FarLink {
       this.#endsOwed += 1;
       this.#say(`end ${run}`);
     }
-    let late: NodeJS.Timeout | undefined;
-    const bound = new Promise<undefined>((resolve) => {
-      late = setTimeout(resolve, boundMs, undefined);
-    });
-    const left = await Promise.race([waiting.promise, bound]);
-    clearTimeout(late);
+    const left = await inTime(this.#parts.clock, waiting.promise, boundMs, undefined);
     this.#ends.delete(run);
     return this.lost ? undefined : left;
   }
@@ -152,15 +149,13 @@ export class FarLink {
     this.#stopTimer();
     this.#say("bye");
     this.#lost ??= "closed";
-    const exit = this.#process?.leaderExit ?? Promise.resolve();
-    let late: NodeJS.Timeout | undefined;
-    await Promise.race([exit, new Promise((resolve) => (late = setTimeout(resolve, 2000)))]);
-    clearTimeout(late);
+    const exit: Promise<unknown> = this.#process?.leaderExit ?? Promise.resolve();
+    await inTime(this.#parts.clock, exit, closeBoundMs, undefined);
     await this.#endContainer();
   }
 
   async #start(): Promise<void> {
-    const { container, env, destination, socket, guardian, times, given } = this.#parts;
+    const { clock, container, env, destination, socket, guardian, times, given } = this.#parts;
     const script = guardianScript({ ...guardian, patienceMs: times.heartbeatTimeoutMs });
     const seconds = Math.max(1, Math.ceil(times.connectTimeoutMs / 1000));
     const options = ["ControlMaster=yes", `ConnectTimeout=${seconds}`, ...plain].flatMap((option) => ["-o", option]);
@@ -172,26 +167,26 @@ export class FarLink {
     this.#listen(stdout, stderr);
     const silent = new Promise<void>((resolve) => void stderr.once("close", resolve));
     void process.leaderExit.then(async ({ code, signal }) => {
-      await Promise.race([silent, delay(lastWordsMs)]);
+      await inTime(clock, silent, lastWordsMs, undefined);
       this.#lose(`ssh ended with ${signal ?? `code ${code}`}`);
     }); // never rejects
     stdin.write(script);
-    const late = setTimeout(() => this.#lose(`no answer within ${times.connectTimeoutMs} ms`), times.connectTimeoutMs);
+    const late = clock.after(times.connectTimeoutMs, () => this.#lose(`no answer within ${times.connectTimeoutMs} ms`));
     const giveUp = () => this.#lose("the gateway is stopping");
     given.addEventListener("abort", giveUp);
     if (given.aborted) giveUp();
     await this.#ready.promise.finally(() => {
-      clearTimeout(late);
+      late.clear();
       given.removeEventListener("abort", giveUp);
     });
     if (this.#lost !== undefined) throw new HoldfastError("host_unreachable", this.#lost);
-    this.#lastTick = performance.now();
-    this.#timer = setInterval(() => this.#tick(), times.heartbeatMs);
+    this.#lastTick = clock.monotonic();
+    this.#timer = clock.every(times.heartbeatMs, () => this.#tick());
   }
 
   /** Everything it says is bounded in bytes, and what nobody asked for ends the connection. */
   #listen(stdout: Readable, stderr: Readable): void {
-    readPaced(stderr, (chunk) => {
+    readPaced(stderr, this.#parts.clock, (chunk) => {
       this.#stderr = (this.#stderr + chunk.toString("utf8", Math.max(0, chunk.length - stderrBytesMax))).slice(
         -stderrBytesMax,
       );
@@ -249,7 +244,7 @@ export class FarLink {
   /** Judged against our own turns: a keeper that was asleep itself must not call its far side dead. */
   #tick(): void {
     const { heartbeatMs, heartbeatTimeoutMs } = this.#parts.times;
-    const now = performance.now();
+    const now = this.#parts.clock.monotonic();
     const pausedMs = now - this.#lastTick;
     this.#lastTick = now;
     this.#silentMs = this.#answered === this.#beat ? 0 : this.#silentMs + Math.min(pausedMs, 2 * heartbeatMs);
@@ -291,6 +286,6 @@ export class FarLink {
   }
 
   #stopTimer(): void {
-    clearInterval(this.#timer);
+    this.#timer?.clear();
   }
 }

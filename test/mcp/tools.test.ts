@@ -104,7 +104,7 @@ class House implements AsyncDisposable {
     this.link = {
       ask: <N extends FrontRequestName>(name: N, params: FrontRequests[N]["params"]) => this.#ask(name, params),
     };
-    const runs = new RunService(this.link, this.sessions, () => {});
+    const runs = new RunService(this.link, this.sessions, systemSources.clock, () => {});
     this.exec = execTool(runs);
     this.process = processTool({ runs, link: this.link });
   }
@@ -237,7 +237,7 @@ describe("the tools exec and process", { timeout: 60_000 }, () => {
       () => {},
     );
     const known = { get: (id: string) => (id === session.id ? session : sessions.get(id)) } as SessionSet;
-    const next = new RunService(house.link, known, () => {});
+    const next = new RunService(house.link, known, systemSources.clock, () => {});
     next.begin();
     const ended = await next.wait(orphan, 5000);
     next.close();

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { systemRandom, systemSources } from "../../src/random.ts";
 import { systemClock } from "../../src/clock.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { HoldfastError } from "../../src/errors.ts";
@@ -161,8 +162,11 @@ describe("a line on an admin's terminal", () => {
 describe("a name that looks like an id", () => {
   it("is nobody's whom it could let in in place of another; by his own id he is found", () => {
     const directory = mkdtempSync(join(tmpdir(), "holdfast-roster-"));
-    const book = new NodesBook(openNodesDatabase(directory, () => {}));
-    const roster = new Roster(book, systemClock);
+    const book = new NodesBook(
+      openNodesDatabase(directory, () => {}, systemClock),
+      systemRandom,
+    );
+    const roster = new Roster(book, systemSources);
     const about = { version: "", platform: "", arch: "", tier: "", hostname: "" };
     const [victim, liar] = ["1234567890abcdef".repeat(2), "fedcba0987654321".repeat(2)];
     // The one that is meant was forgotten among too many.
@@ -184,9 +188,12 @@ describe("a gateway whose disk is full", () => {
     () => {
       const directory = mkdtempSync(join(tmpdir(), "holdfast-roster-"));
       using disk = new SmallDisk(directory, 1024);
-      const book = new NodesBook(openNodesDatabase(disk.directory, () => {}));
+      const book = new NodesBook(
+        openNodesDatabase(disk.directory, () => {}, systemClock),
+        systemRandom,
+      );
       const clock = new ManualClock();
-      const roster = new Roster(book, clock);
+      const roster = new Roster(book, { clock, random: systemRandom });
       const about = { version: "", platform: "", arch: "", tier: "", hostname: "" };
       const one = { id: "1234567890abcdef".repeat(2), publicKey: "k", name: "one", about, invite: null };
       roster.meet(one);
@@ -211,7 +218,10 @@ describe("a gateway whose disk is full", () => {
 describe("runs of a node that is away for good", () => {
   it("are not shown as live once it is revoked, hold no scope, and go with it when it is forgotten", async () => {
     const directory = mkdtempSync(join(tmpdir(), "holdfast-forget-"));
-    const book = new NodesBook(openNodesDatabase(directory, () => {}));
+    const book = new NodesBook(
+      openNodesDatabase(directory, () => {}, systemClock),
+      systemRandom,
+    );
     const id = "0123456789abcdef".repeat(2);
     const about = JSON.stringify({ version: "", platform: "", arch: "", tier: "", hostname: "" });
     const times = { createdAt: 1, decidedAt: 1, lastSeenAt: 1 };
@@ -230,7 +240,17 @@ describe("runs of a node that is away for good", () => {
     } as unknown as Pick<KeeperLink, "ask">;
     const config = { leaseMs: 1000, beatMs: 200, pendingMs: 1000 };
     // The next life of the keeper: what the one before started is given up at once.
-    const open = () => new Nodes({ config, directory, epoch: 2, version: "0", fingerprint: "", keeper, log: () => {} });
+    const open = () =>
+      new Nodes({
+        ...systemSources,
+        config,
+        directory,
+        epoch: 2,
+        version: "0",
+        fingerprint: "",
+        keeper,
+        log: () => {},
+      });
     const nodes = open();
     const shown = async (all: boolean) =>
       (await nodes.router.ask("run.list", { all })).map((run) => `${run.state} ${run.endReason}`);

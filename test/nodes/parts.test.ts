@@ -7,7 +7,9 @@ import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { systemSources } from "../../src/random.ts";
+import { ManualClock } from "../helpers/manual-clock.ts";
+import { systemClock } from "../../src/clock.ts";
+import { systemRandom, systemSources } from "../../src/random.ts";
 import { readTls } from "../../src/config/tls.ts";
 import type { NodeFinish } from "../../src/keeper/protocol/node.ts";
 import type { RunView } from "../../src/keeper/protocol/messages.ts";
@@ -49,10 +51,14 @@ describe("the way to the gateway", () => {
   after(() => rmSync(directory, { recursive: true }));
 
   const dial = (target: Partial<Target> & { port: number }, boundMs = 5000) =>
-    connect({ host: "127.0.0.1", fingerprint: null, ...target }, boundMs, never, (socket, shown) => ({
-      socket,
-      shown,
-    }));
+    connect(
+      { host: "127.0.0.1", fingerprint: null, ...target },
+      { clock: systemClock, boundMs, signal: never },
+      (socket, shown) => ({
+        socket,
+        shown,
+      }),
+    );
   /** Not known as this machine by its name, which leads to it all the same. */
   const elsewhere = "127.1";
 
@@ -98,7 +104,9 @@ describe("the way to the gateway", () => {
     await assert.rejects(dial({ port, fingerprint: "ab".repeat(32) }, 300), { code: "gateway_unreachable" });
     const began = performance.now();
     const target = { host: "127.0.0.1", port, fingerprint: null };
-    await assert.rejects(connect(target, 60_000, AbortSignal.timeout(50), (socket) => socket));
+    await assert.rejects(
+      connect(target, { clock: systemClock, boundMs: 60_000, signal: AbortSignal.timeout(50) }, (socket) => socket),
+    );
     assert.ok(performance.now() - began < 30_000);
     const count = () => new Promise<number>((resolve) => mute.getConnections((_, open) => resolve(open)));
     while ((await count()) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
@@ -106,14 +114,14 @@ describe("the way to the gateway", () => {
   });
 
   it("is tried again later each time, up to 15 s, anywhere within that time, and soon again after a welcome", () => {
-    const longest = new BackOff(() => 0.999_999);
+    const longest = new BackOff({ ...systemRandom, fraction: () => 0.999_999 });
     assert.deepEqual(
       Array.from({ length: 8 }, () => longest.next()),
       [250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000],
     );
     longest.reset();
     assert.equal(longest.next(), 250);
-    assert.equal(new BackOff(() => 0).next(), 0);
+    assert.equal(new BackOff({ ...systemRandom, fraction: () => 0 }).next(), 0);
   });
 });
 
@@ -154,10 +162,11 @@ describe("--once", () => {
     ["n1-a", stream, 0, { offset: 0, bytes: Buffer.from("ab").toString("base64"), printed, run }] as const;
 
   /** A wire that says at `take()` that all before it was taken. */
-  function begin(): { once: Once; done: Promise<NodeFinish>; wire: Wire; take: () => void; isDone: () => boolean } {
+  function begin() {
+    const clock = new ManualClock();
     const { promise, resolve } = Promise.withResolvers<NodeFinish>();
     let [finished, waiting]: [boolean, (() => void)[]] = [false, []];
-    const one = new Once(times, (finish) => {
+    const one = new Once(times, clock, (finish) => {
       finished = true;
       resolve(finish);
     });
@@ -166,7 +175,7 @@ describe("--once", () => {
       for (const then of waiting.splice(0)) then();
     };
     waiting = [];
-    return { once: one, done: promise, wire, take, isDone: () => finished };
+    return { once: one, clock, done: promise, wire, take, isDone: () => finished };
   }
 
   const phases: [string, RegExp, (one: Once, wire: Wire) => void][] = [
@@ -185,8 +194,11 @@ describe("--once", () => {
   ];
   for (const [what, words, lead] of phases) {
     it(`does not wait for ever for ${what}`, async () => {
-      const { once: one, wire, done } = begin();
+      const { once: one, wire, done, clock, isDone } = begin();
       lead(one, wire);
+      clock.advance(39);
+      assert.ok(!isDone());
+      clock.advance(1);
       const { failure, exitCode } = await done;
       assert.deepEqual([failure?.code, exitCode], ["node_timeout", null]);
       assert.match(failure?.message ?? "", words);
@@ -212,11 +224,12 @@ describe("--once", () => {
   });
 
   it("keeps the command's code when the gateway has its end, though nobody reads what it printed", async () => {
-    const { once: one, wire, take, done } = begin();
+    const { once: one, wire, take, done, clock } = begin();
     one.welcome(wire);
     one.started("n1-a");
     one.told("n1-a", { ...run, exitCode: null, signal: "SIGKILL" });
     take();
+    clock.advance(40);
     assert.deepEqual(await done, { exitCode: 137, failure: null });
   });
 });

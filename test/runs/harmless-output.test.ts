@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import headless from "@xterm/headless";
+import { systemClock } from "../../src/clock.ts";
 import { HarmlessOutput, type TerminalSize } from "../../src/runs/harmless-output.ts";
 import { Screens } from "../../src/runs/screens.ts";
 import type { Keeper } from "../../src/runs/keeper.ts";
@@ -33,7 +34,7 @@ const narrow = [{ offset: 0, columns: 1, rows: 1000 }];
 /** Looks until all is drawn, and resolves with the last view; fails when a look or a turn of the loop takes too long. */
 async function drawn(text: string | Buffer, sizes = usual, looksMax = 1) {
   const printed = Buffer.from(text);
-  const screens = new Screens(keeperOf(printed, sizes));
+  const screens = new Screens(keeperOf(printed, sizes), systemClock);
   await screens.modes("r"); // loads the emulator, which takes a while of its own
   const late = monitorEventLoopDelay({ resolution: 5 });
   late.enable();

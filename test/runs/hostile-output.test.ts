@@ -1,6 +1,7 @@
 /** Looking at a run costs the gateway little whatever the run prints, and its text never has a part of an escape sequence. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { systemClock } from "../../src/clock.ts";
 import { readPlain } from "../../src/runs/plain-reader.ts";
 import type { OutputPiece } from "../../src/runs/output-piece.ts";
 import { PlainText, withoutEscapes } from "../../src/runs/text.ts";
@@ -121,7 +122,7 @@ describe("text without escape sequences", () => {
       for (let step = 1; step <= 7; step += 1) {
         let [text, offset] = ["", 0];
         for (let end = step; ; end += step) {
-          const piece = await readPlain(readerOf(all, end), { offset, bytesMax: 64, waitMs: 0 });
+          const piece = await readPlain(readerOf(all, end), { offset, bytesMax: 64, waitMs: 0 }, systemClock);
           text += piece.text;
           offset = piece.nextOffset;
           if (end >= all.length) break;
@@ -136,8 +137,8 @@ describe("text without escape sequences", () => {
     const all = Buffer.from(`A${esc}]0;${"t".repeat(3_000_000)}`);
     const read = readerOf(all, all.length, "running");
     const began = performance.now();
-    assert.equal((await readPlain(read, { offset: 0, bytesMax: 4096, waitMs: 0 })).text, "A");
-    const { text, nextOffset } = await readPlain(read, { offset: 1, bytesMax: 4096, waitMs: 0 });
+    assert.equal((await readPlain(read, { offset: 0, bytesMax: 4096, waitMs: 0 }, systemClock)).text, "A");
+    const { text, nextOffset } = await readPlain(read, { offset: 1, bytesMax: 4096, waitMs: 0 }, systemClock);
     assert.deepEqual([text, nextOffset > 1_000_000], ["", true]);
     const bytes = new PlainText();
     for (let at = 0; at < all.length; at += 1000) bytes.push(all.subarray(at, at + 1000));
@@ -148,7 +149,11 @@ describe("text without escape sequences", () => {
   it("of the last bytes begins behind the sequence that goes on into them", async () => {
     const all = Buffer.from(`${"x".repeat(9000)}${esc}]0;a long title\u0007B`);
     for (let back = 1; back <= 18; back += 1) {
-      const { text } = await readPlain(readerOf(all, all.length), { offset: -back, bytesMax: 4096, waitMs: 0 });
+      const { text } = await readPlain(
+        readerOf(all, all.length),
+        { offset: -back, bytesMax: 4096, waitMs: 0 },
+        systemClock,
+      );
       assert.equal(text, "B", String(back));
     }
   });

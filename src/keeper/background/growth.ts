@@ -1,5 +1,5 @@
 /** Looks for trees that keep growing, as a worker's does that starts the same helper again and again and never ends one. */
-import type { Clock, Timer } from "../../clock.ts";
+import { turn, type Clock, type Timer } from "../../clock.ts";
 import { commandOf, type ProcessInfo } from "../../platform/linux/processes.ts";
 
 /** Trees are looked at so often, in milliseconds. */
@@ -54,7 +54,7 @@ export class GrowthWatch implements Disposable {
     for (const id of this.#histories.keys()) if (!known.has(id)) this.#histories.delete(id);
     for (const [index, run] of runs.entries()) {
       this.#weigh(run);
-      if (index % sliceMax === sliceMax - 1) await new Promise<void>((resolve) => this.#parts.clock.soon(resolve));
+      if (index % sliceMax === sliceMax - 1) await turn(this.#parts.clock);
     }
     this.#looking = false;
   }

@@ -1,5 +1,5 @@
 /** One stream of a run's output: what was printed, who waits for more, and, in the foreground, the reader that sets the pace. */
-import type { Clock } from "../../clock.ts";
+import { inTime, type Clock } from "../../clock.ts";
 import { readBytesMax, type OutputEnd } from "../protocol/background.ts";
 import { OutputRing } from "./output-ring.ts";
 import { Pace } from "./pace.ts";
@@ -55,9 +55,7 @@ export class RunOutput {
   async next(waitMs: number): Promise<void> {
     this.#more ??= Promise.withResolvers();
     const { promise } = this.#more;
-    const late = Promise.withResolvers<void>();
-    const timer = this.#clock.after(waitMs, late.resolve);
-    await Promise.race([promise, late.promise]).finally(() => timer.clear());
+    await inTime(this.#clock, promise, waitMs, undefined);
   }
 
   /** Whoever waits looks again. */

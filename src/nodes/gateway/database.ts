@@ -5,6 +5,7 @@
 import { renameSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
+import type { Clock } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 import { HoldfastError } from "../../errors.ts";
 import { faultOf, openPrivateDatabase, OtherFormError } from "../../private-database.ts";
@@ -34,7 +35,7 @@ pragma user_version = ${form};`;
  * that is only locked, or of another version, keeps its approvals: throws `state_locked` or `state_unusable`. One that cannot
  * be read or written for now (a full disk, a missing right) is left as it is, and nodes are known in memory.
  */
-export function openNodesDatabase(directory: string, log: Log, lockWaitMs?: number): DatabaseSync {
+export function openNodesDatabase(directory: string, log: Log, clock: Clock, lockWaitMs?: number): DatabaseSync {
   const path = join(directory, fileName);
   try {
     return openAt(path, lockWaitMs);
@@ -49,7 +50,7 @@ export function openNodesDatabase(directory: string, log: Log, lockWaitMs?: numb
     if (!isBroken) return openAt(":memory:");
   }
   try {
-    setAside(path);
+    setAside(path, clock.now());
     return openAt(path);
   } catch (thrown) {
     const hint = "nodes are known in memory only; make the directory writable and restart";
@@ -74,8 +75,8 @@ export function makeDurable(database: DatabaseSync): void {
   database.exec("pragma wal_checkpoint(truncate)");
 }
 
-function setAside(path: string): void {
-  const aside = `.unusable-${Date.now()}`;
+function setAside(path: string, now: number): void {
+  const aside = `.unusable-${now}`;
   for (const suffix of ["", "-wal", "-shm"]) {
     try {
       renameSync(path + suffix, path + aside + suffix);

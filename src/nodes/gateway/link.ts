@@ -1,9 +1,9 @@
 /** One welcome connection to a node: questions and their answers, its lease renewed with every beat, its silence noticed. */
+import { inTime, type Clock, type Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import { describeIssues, plainIssue } from "../../plain-issues.ts";
 import { replyShapes } from "../protocol/shapes.ts";
 import { frameBytesMax, type NodeRequestName, type NodeRequests, type NodeWord } from "../protocol/words.ts";
-import { inTime } from "./in-time.ts";
 import type { NodeWire } from "./wire.ts";
 
 /** Questions without an answer at one time; more are refused. */
@@ -37,20 +37,24 @@ export class NodeLink {
   /** One life of the node's keeper. */
   readonly instance: string;
   readonly once: boolean;
-  readonly openedAt = Date.now();
+  readonly openedAt: number;
   /** When the node may have heard of us last, by the monotonic clock: its lease cannot last longer from then on. */
-  lastSentAt = performance.now();
+  lastSentAt: number;
   /** Of the last beat, in milliseconds; undefined before it was answered. */
   roundTripMs: number | undefined;
+  readonly #clock: Clock;
   readonly #times: LinkTimes;
   readonly #asked = new Map<number, Asked>();
   #nextId = 1;
-  #beat: NodeJS.Timeout | undefined;
+  #beat: Timer | undefined;
   /** Loop time at which the oldest beat without an answer was sent. */
   #unanswered: number | undefined;
   #isLost = false;
 
-  constructor(wire: NodeWire, { instance, once }: { instance: string; once: boolean }, times: LinkTimes) {
+  constructor(wire: NodeWire, { instance, once }: { instance: string; once: boolean }, times: LinkTimes, clock: Clock) {
+    this.#clock = clock;
+    this.openedAt = clock.now();
+    this.lastSentAt = clock.monotonic();
     this.wire = wire;
     this.instance = instance;
     this.once = once;
@@ -62,8 +66,7 @@ export class NodeLink {
   }
 
   begin(): void {
-    this.#beat = setInterval(() => this.#renew(), this.#times.beatMs);
-    this.#beat.unref();
+    this.#beat = this.#clock.every(this.#times.beatMs, () => this.#renew());
     this.#renew();
   }
 
@@ -105,13 +108,13 @@ export class NodeLink {
       () => true,
       () => false,
     );
-    return inTime(answer, boundMs, false);
+    return inTime(this.#clock, answer, boundMs, false);
   }
 
   /** Once, when the wire is gone: whoever waits for an answer hears that there is none. */
   lose(): void {
     this.#isLost = true;
-    clearInterval(this.#beat);
+    this.#beat?.clear();
     for (const { reject } of this.#asked.values()) reject(new LinkLost("the link was lost before the answer"));
     this.#asked.clear();
   }
@@ -125,12 +128,12 @@ export class NodeLink {
       return;
     }
     this.#unanswered = now;
-    const began = performance.now();
+    const began = this.#clock.monotonic();
     const { leaseMs } = this.#times;
     this.ask("lease.renew", { leaseMs }).then(
       () => {
         this.#unanswered = undefined;
-        this.roundTripMs = performance.now() - began;
+        this.roundTripMs = this.#clock.monotonic() - began;
       },
       (error: unknown) => {
         // A keeper that does not answer its front is no life over there.
@@ -140,7 +143,7 @@ export class NodeLink {
   }
 
   #send(message: string): void {
-    this.lastSentAt = performance.now();
+    this.lastSentAt = this.#clock.monotonic();
     this.wire.send(message);
   }
 }

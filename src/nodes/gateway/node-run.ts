@@ -1,9 +1,11 @@
 /** One run on a node, as this gateway answers for it: its record, what the node told last, and who waits for its end. */
+import type { Clock } from "../../clock.ts";
 import type { EndReason, RunState, RunView } from "../../keeper/protocol/messages.ts";
 import type { RunRow } from "./rows.ts";
 
 export class NodeRun {
   readonly row: RunRow;
+  readonly #clock: Clock;
   /** What the node told last; null before it told anything to this front. */
   told: RunView | null = null;
   /** Life of the node's keeper that told of it last; undefined = none told this front. */
@@ -19,7 +21,8 @@ export class NodeRun {
   readonly #listeners = new Set<() => void>();
   #inputTail: Promise<unknown> = Promise.resolve();
 
-  constructor(row: RunRow) {
+  constructor(row: RunRow, clock: Clock) {
+    this.#clock = clock;
     this.row = row;
   }
 
@@ -59,11 +62,11 @@ export class NodeRun {
   }
 
   /** The node does not know it, and nobody is asking for it: nothing of it is there. */
-  vanish(reason: EndReason, now: number): void {
+  vanish(reason: EndReason): void {
     if (this.exited) return;
     this.row.state = "exited";
     this.row.endReason ??= reason;
-    this.row.endedAt = now;
+    this.row.endedAt = this.#clock.now();
     this.#tell();
   }
 
@@ -107,14 +110,14 @@ export class NodeRun {
   async settles(waitMs: number): Promise<void> {
     if (this.settled || waitMs <= 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, waitMs);
+    const timer = this.#clock.after(waitMs, resolve);
     const look = () => {
       if (this.settled) resolve();
     };
     this.#listeners.add(look);
     await promise;
     this.#listeners.delete(look);
-    clearTimeout(timer);
+    timer.clear();
   }
 
   /** Input goes one piece after another: each says where it begins. */

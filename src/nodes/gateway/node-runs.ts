@@ -1,5 +1,5 @@
 /** All runs on nodes that this gateway answers for, on record before a node hears of them. */
-import { randomBytes } from "node:crypto";
+import type { Sources } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { BackgroundSpec } from "../../keeper/protocol/background.ts";
 import type { EndReason } from "../../keeper/protocol/messages.ts";
@@ -20,18 +20,20 @@ export function isNodeRun(id: string): boolean {
 const notEnded = { endedAt: null, leaderEndedAt: null, endReason: null, exitCode: null, signal: null };
 
 export class NodeRuns {
+  readonly #sources: Sources;
   readonly #book: NodesBook;
   readonly #epoch: number;
   readonly #log: Log;
   readonly #runs = new Map<string, NodeRun>();
 
   /** What an earlier front of the same keeper left goes on; what an earlier keeper left is to end. */
-  constructor(book: NodesBook, epoch: number, log: Log) {
+  constructor(book: NodesBook, epoch: number, log: Log, sources: Sources) {
+    this.#sources = sources;
     this.#book = book;
     this.#epoch = epoch;
     this.#log = log;
     for (const row of book.runs.all()) {
-      const run = new NodeRun({ ...row });
+      const run = new NodeRun({ ...row }, sources.clock);
       this.#runs.set(row.id, run);
       if (run.exited) continue;
       if (row.epoch !== epoch) run.giveUp("keeper-lost");
@@ -65,15 +67,16 @@ export class NodeRuns {
   }
 
   /** Throws `run_limit`, and `state_unusable` when it cannot be written down: then the node must not hear of it. */
-  create(node: string, spec: BackgroundSpec, now: number, server: string | null = null): NodeRun {
+  create(node: string, spec: BackgroundSpec, server: string | null = null): NodeRun {
     if (this.all.filter((run) => !run.settled).length >= liveMax)
       throw new HoldfastError("run_limit", `${liveMax} runs are alive on nodes; end some`);
+    const { clock, random } = this.#sources;
     const { sessionId, scopeKey, onFrontLoss, cwd } = spec;
     const kind = server === null ? spec.kind : ("mcp" as const);
-    const id = `n${this.#epoch}-${randomBytes(6).toString("hex")}`;
+    const id = `n${this.#epoch}-${random.bytes(6).toString("hex")}`;
     const what = { id, epoch: this.#epoch, node, kind, server, command: spec.argv.join(" "), cwd };
     const whose = { sessionId, scopeKey, onFrontLoss };
-    const row: RunRow = { ...what, ...whose, ...notEnded, state: "starting", startedAt: now };
+    const row: RunRow = { ...what, ...whose, ...notEnded, state: "starting", startedAt: clock.now() };
     try {
       this.#book.runs.put(row);
     } catch (cause) {
@@ -82,7 +85,7 @@ export class NodeRuns {
         cause,
       });
     }
-    const run = new NodeRun(row);
+    const run = new NodeRun(row, clock);
     this.#runs.set(row.id, run);
     this.#log("run.intended", { run: row.id, kind, server, session: sessionId });
     this.#trim();

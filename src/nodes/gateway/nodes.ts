@@ -1,5 +1,6 @@
 /** The nodes of a gateway: its one door to all of this folder. */
-import { systemClock } from "../../clock.ts";
+import type { Sources } from "../../random.ts";
+import { inTime } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
 import type { FrontConfig, NodePlace, RunView } from "../../keeper/protocol/messages.ts";
@@ -20,7 +21,7 @@ import type { NodeWire } from "./wire.ts";
 /** Time for a revoked node to end what it runs, before its connection goes. */
 const revokeBoundMs = 3000;
 
-export interface NodesParts {
+export interface NodesParts extends Sources {
   config: FrontConfig["nodes"];
   directory: string;
   /** Of the keeper. */
@@ -72,16 +73,25 @@ export class Nodes {
 
   constructor(parts: NodesParts) {
     this.#parts = parts;
-    const { config, directory, epoch, version, fingerprint, keeper, log } = parts;
-    this.#book = new NodesBook(openNodesDatabase(directory, log));
-    this.#roster = new Roster(this.#book, systemClock);
-    this.#runs = new NodeRuns(this.#book, epoch, log);
+    const { config, directory, epoch, version, fingerprint, keeper, log, clock, random } = parts;
+    this.#book = new NodesBook(openNodesDatabase(directory, log, clock), random);
+    this.#roster = new Roster(this.#book, parts);
+    this.#runs = new NodeRuns(this.#book, epoch, log, parts);
     const remote = (id: string) => this.#remote(id);
     const byName = (name: string) => this.#byName(name);
     const isApproved = (id: string) => this.#roster.get(id)?.state === "approved";
-    this.#far = new RunsOnNodes({ runs: this.#runs, leaseMs: config.leaseMs, byName, byId: remote, isApproved });
+    this.#far = new RunsOnNodes({ clock, runs: this.#runs, leaseMs: config.leaseMs, byName, byId: remote, isApproved });
     this.router = new Router(keeper, this.#far);
-    this.#reception = new Reception({ roster: this.#roster, times: config, fingerprint, version, log, remote });
+    this.#reception = new Reception({
+      roster: this.#roster,
+      times: config,
+      fingerprint,
+      version,
+      log,
+      clock,
+      random,
+      remote,
+    });
     // Those with runs of the front before have their lease to come back, from now on.
     for (const run of this.#runs.all) if (!run.settled) this.#remote(run.row.node);
   }
@@ -202,26 +212,22 @@ export class Nodes {
   }
 
   async #end(runs: string[], reason: "shutdown" | "cancelled", boundMs: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, boundMs);
-    });
     // One that cannot be ended has its reason on record, and its node is told when it is back: for that nobody waits.
     const isHere = (run: string) => this.#remotes.get(this.#runs.find(run)?.row.node ?? "")?.link !== undefined;
     const ends = runs.map((run) => ({
       waits: isHere(run),
       end: this.#far.end({ run, reason, hurried: false }).catch(() => {}),
     }));
-    await Promise.race([Promise.all(ends.filter(({ waits }) => waits).map(({ end }) => end)), late]);
-    clearTimeout(timer);
+    const awaited = Promise.all(ends.filter(({ waits }) => waits).map(({ end }) => end));
+    await inTime(this.#parts.clock, awaited, boundMs, undefined);
   }
 
   #remote(id: string): RemoteNode {
     let remote = this.#remotes.get(id);
     if (remote === undefined) {
-      const { config, log } = this.#parts;
+      const { clock, config, log } = this.#parts;
       const name = () => this.#roster.get(id)?.name ?? id;
-      remote = new RemoteNode(id, { runs: this.#runs, leaseMs: config.leaseMs, log, name });
+      remote = new RemoteNode(id, { clock, runs: this.#runs, leaseMs: config.leaseMs, log, name });
       this.#remotes.set(id, remote);
     }
     return remote;
@@ -247,7 +253,7 @@ export class Nodes {
     return {
       ...node,
       ...here,
-      lastSeenAt: link === undefined ? node.lastSeenAt : Date.now(),
+      lastSeenAt: link === undefined ? node.lastSeenAt : this.#parts.clock.now(),
       connected: link !== undefined,
       waiting: this.#reception.isPending(node.id),
       roundTripMs: link?.roundTripMs ?? null,

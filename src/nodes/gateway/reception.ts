@@ -1,4 +1,6 @@
 /** Lets nodes in: who is new waits for an admin, who is approved is welcome, and of two with one key only one is. */
+import type { Sources } from "../../random.ts";
+import type { Timer } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 import { NodeLink, type LinkTimes } from "./link.ts";
 import type { RemoteNode } from "./remote-node.ts";
@@ -12,7 +14,7 @@ const duplicateMs = 2000;
 const pendingMax = 64;
 const pendingPerAddressMax = 16;
 
-export interface ReceptionParts {
+export interface ReceptionParts extends Sources {
   roster: Roster;
   times: LinkTimes & { pendingMs: number };
   fingerprint: string;
@@ -25,7 +27,7 @@ export class Reception {
   readonly #parts: ReceptionParts;
   readonly #visits = new Set<Visit>();
   /** Those that wait for an admin, oldest first, with the end of their time. */
-  readonly #pending = new Map<Visit, NodeJS.Timeout>();
+  readonly #pending = new Map<Visit, Timer>();
   /** The connection of each node that was made welcome last. */
   readonly #welcome = new Map<string, Visit>();
   /** One at a time for each node: two that come at once must not both be let in. */
@@ -38,8 +40,10 @@ export class Reception {
 
   /** A new connection. Give it what it says, and tell it when its wire is gone. */
   greet(wire: NodeWire): Visit {
-    const { roster, version, fingerprint, log } = this.#parts;
+    const { roster, version, fingerprint, log, clock, random } = this.#parts;
     const visit = new Visit(wire, {
+      clock,
+      random,
       gatewayId: roster.gatewayId,
       version,
       fingerprint,
@@ -125,11 +129,11 @@ export class Reception {
       same.length >= pendingPerAddressMax ? same : this.#pending.size >= pendingMax ? this.#pending.keys() : [];
     oldest?.end("crowded", "too many wait to be approved");
     const late = () => visit.end("auth-timeout", "it was not approved in time; it may come again");
-    this.#pending.set(visit, setTimeout(late, this.#parts.times.pendingMs).unref());
+    this.#pending.set(visit, this.#parts.clock.after(this.#parts.times.pendingMs, late));
   }
 
   #stopWaiting(visit: Visit): void {
-    clearTimeout(this.#pending.get(visit));
+    this.#pending.get(visit)?.clear();
     this.#pending.delete(visit);
   }
 
@@ -145,7 +149,7 @@ export class Reception {
 
   /** Never rejects. */
   async #decide(visit: Visit, proven: Proven): Promise<void> {
-    const { roster, times } = this.#parts;
+    const { roster, times, clock } = this.#parts;
     const older = this.#welcome.get(proven.id);
     if (older !== undefined && older !== visit && !older.over) {
       const isSame = older.proven?.instance === proven.instance;
@@ -158,7 +162,7 @@ export class Reception {
     if (visit.over || this.#isClosed || node?.state !== "approved") return visit.end("shutdown", "not now");
     this.#welcome.set(proven.id, visit);
     this.#remoteOf(visit).comes();
-    const link = new NodeLink(visit.wire, proven, times);
+    const link = new NodeLink(visit.wire, proven, times, clock);
     visit.welcome(link, node.name, { leaseMs: times.leaseMs, beatMs: times.beatMs });
     link.begin();
   }

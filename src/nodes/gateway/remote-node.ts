@@ -2,13 +2,12 @@
  * One node as the gateway treats it: here, away for less than its lease, or gone. Questions that may be asked twice outlive a
  * lost link; runs are compared with what the node says as soon as it is back.
  */
-import { setTimeout as delay } from "node:timers/promises";
+import { inTime, type Clock, type Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { RequestedRun } from "../../keeper/protocol/background.ts";
 import type { EndReason, RunView } from "../../keeper/protocol/messages.ts";
 import type { Log } from "../../log.ts";
 import type { NodeRequestName, NodeRequests } from "../protocol/words.ts";
-import { inTime } from "./in-time.ts";
 import { isCrowded, LinkLost, type NodeLink } from "./link.ts";
 import type { NodeRun } from "./node-run.ts";
 import type { NodeRuns } from "./node-runs.ts";
@@ -19,6 +18,7 @@ const leaseSlackMs = 1000;
 const crowdedMs = 250;
 
 export interface RemoteParts {
+  clock: Clock;
   runs: NodeRuns;
   leaseMs: number;
   log: Log;
@@ -45,7 +45,7 @@ export class RemoteNode {
   #link: NodeLink | undefined;
   /** It is welcome, and has not said yet what it runs. */
   #coming: PromiseWithResolvers<void> | undefined;
-  #lease: NodeJS.Timeout | undefined;
+  #lease: Timer | undefined;
 
   /** A node that is not here yet may have runs of the front before: it has its lease to come back. */
   constructor(id: string, parts: RemoteParts) {
@@ -83,7 +83,7 @@ export class RemoteNode {
   arrive(link: NodeLink, told: readonly RequestedRun[]): void {
     const { runs } = this.#parts;
     for (const { request } of told) this.#mustBeMine(request);
-    clearTimeout(this.#lease);
+    this.#lease?.clear();
     this.#link = link;
     this.#heardOf.clear();
     const known = new Map(told.map(({ request, run }) => [request, run]));
@@ -98,7 +98,7 @@ export class RemoteNode {
     for (const run of this.#runs) {
       if (known.has(run.id) || run.starting || run.exited) continue;
       // Whoever has its key, and not its ledger, cannot say what became of what the node was seen to run.
-      if (run.row.state === "starting" || run.life === link.instance) run.vanish("node-lost", Date.now());
+      if (run.row.state === "starting" || run.life === link.instance) run.vanish("node-lost");
       else run.giveUp("node-lost");
       this.#changed(run);
     }
@@ -111,7 +111,7 @@ export class RemoteNode {
   leave(link: NodeLink): void {
     if (this.#link !== link) return;
     this.#link = undefined;
-    this.#countLease(this.#parts.leaseMs - (performance.now() - link.lastSentAt));
+    this.#countLease(this.#parts.leaseMs - (this.#parts.clock.monotonic() - link.lastSentAt));
   }
 
   /** A run's state, as the node tells it. Throws, in words for the log, when that run was never given to it. */
@@ -154,7 +154,7 @@ export class RemoteNode {
         if (thrown instanceof LinkLost) continue;
         // What was asked over a link that is lost since may be done: that there is no room to ask again is no answer.
         if (!wasAsked || !isCrowded(thrown)) throw thrown;
-        await delay(crowdedMs, undefined, { ref: false });
+        await this.#parts.clock.sleep(crowdedMs);
       }
     }
   }
@@ -171,9 +171,9 @@ export class RemoteNode {
     params: NodeRequests[N]["params"],
     waitMs: number,
   ): Promise<NodeRequests[N]["result"] | undefined> {
-    const deadline = performance.now() + waitMs;
+    const deadline = this.#parts.clock.monotonic() + waitMs;
     for (;;) {
-      const restMs = Math.max(0, deadline - performance.now());
+      const restMs = Math.max(0, deadline - this.#parts.clock.monotonic());
       const link = this.#link ?? (await this.#whenPresentWithin(restMs));
       if (link === undefined) return undefined;
       try {
@@ -206,7 +206,7 @@ export class RemoteNode {
     if (link === undefined) return [];
     // A node that cannot say it now is shown as it was known last.
     const answer = link.ask("run.list", { all: false }).catch((): RunView[] => []);
-    return inTime(answer, boundMs, []);
+    return inTime(this.#parts.clock, answer, boundMs, []);
   }
 
   /** It said what cannot be: its connection ends. Returns the error for whoever asked. */
@@ -238,12 +238,12 @@ export class RemoteNode {
     if (boundMs === 0 && this.#lease !== undefined) return undefined;
     const waiting = this.#whenPresent();
     waiting.catch(() => {}); // told to whoever still waits, by the race
-    return inTime(waiting, boundMs, undefined);
+    return inTime(this.#parts.clock, waiting, boundMs, undefined);
   }
 
   #countLease(restMs: number): void {
-    clearTimeout(this.#lease);
-    this.#lease = setTimeout(() => this.#leaseOver(), Math.max(0, restMs) + leaseSlackMs).unref();
+    this.#lease?.clear();
+    this.#lease = this.#parts.clock.after(Math.max(0, restMs) + leaseSlackMs, () => this.#leaseOver());
   }
 
   #leaseOver(): void {

@@ -1,6 +1,6 @@
 /** Who may be a node here: every key that ever proved itself, what was decided about it, and who is invited. */
-import { createHash, randomBytes } from "node:crypto";
-import type { Clock } from "../../clock.ts";
+import { createHash } from "node:crypto";
+import type { Sources } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { NodeAbout } from "../protocol/words.ts";
 import type { NodesBook, NodeRow, NodeState } from "./rows.ts";
@@ -33,14 +33,14 @@ const idPattern = /^[0-9a-f]{8,32}$/;
 
 export class Roster {
   readonly #book: NodesBook;
-  readonly #clock: Clock;
+  readonly #sources: Sources;
   readonly #nodes = new Map<string, KnownNode>();
   /** By digest: until when, and for which name. */
   readonly #invitations = new Map<string, { expiresAt: number; name: string | null }>();
 
-  constructor(book: NodesBook, clock: Clock) {
+  constructor(book: NodesBook, sources: Sources) {
     this.#book = book;
-    this.#clock = clock;
+    this.#sources = sources;
     for (const row of book.nodes.all()) this.#nodes.set(row.id, { ...row, about: JSON.parse(row.about) as NodeAbout });
     for (const { digest, expiresAt, name } of book.invitations.all())
       this.#invitations.set(digest, { expiresAt, name });
@@ -93,7 +93,7 @@ export class Roster {
    * up by it. Throws `invite_invalid`, also for a key that is known already and not approved, with nothing changed.
    */
   meet({ id, publicKey, name, about: said, invite }: Applicant): KnownNode {
-    const now = this.#clock.now();
+    const now = this.#sources.clock.now();
     const about = printable(said);
     const known = this.#nodes.get(id);
     const isNews = known === undefined || JSON.stringify(known.about) !== JSON.stringify(about);
@@ -128,7 +128,7 @@ export class Roster {
   seen(id: string): void {
     const node = this.#nodes.get(id);
     if (node === undefined) return;
-    this.#tryToWrite({ ...node, lastSeenAt: this.#clock.now() });
+    this.#tryToWrite({ ...node, lastSeenAt: this.#sources.clock.now() });
   }
 
   /** `name`: another one than it wants. Throws `node_unknown`, and `node_name_taken` with what to do. */
@@ -170,12 +170,12 @@ export class Roster {
 
   /** A secret that lets one key in, once. It is not kept: only its digest is. */
   invite(validMs: number, name: string | null): { secret: string; expiresAt: number } {
-    const now = this.#clock.now();
+    const now = this.#sources.clock.now();
     for (const [digest, { expiresAt }] of this.#invitations) if (expiresAt <= now) this.#forgetInvitation(digest);
     if (this.#invitations.size >= invitationsMax)
       throw new HoldfastError("invalid_params", `${invitationsMax} invitations are open; wait until some are over`);
     if (name !== null && this.approved(checkName(name)) !== undefined) throw taken(name);
-    const secret = randomBytes(24).toString("base64url");
+    const secret = this.#sources.random.bytes(24).toString("base64url");
     const expiresAt = now + validMs;
     record(() => this.#book.invitations.put({ digest: digestOf(secret), name, createdAt: now, expiresAt }));
     this.#invitations.set(digestOf(secret), { expiresAt, name });
@@ -183,7 +183,7 @@ export class Roster {
   }
 
   #decide(node: KnownNode, state: NodeState): KnownNode {
-    return this.#write({ ...node, state, decidedAt: this.#clock.now() }, true);
+    return this.#write({ ...node, state, decidedAt: this.#sources.clock.now() }, true);
   }
 
   #write(node: KnownNode, durable = false): KnownNode {

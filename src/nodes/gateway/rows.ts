@@ -1,6 +1,6 @@
 /** Rows of the nodes' book: statements and nothing else. Times are milliseconds since the epoch. */
-import { randomBytes } from "node:crypto";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Random } from "../../random.ts";
 import type { EndReason, RunKind, RunState } from "../../keeper/protocol/messages.ts";
 import { makeDurable } from "./database.ts";
 
@@ -104,13 +104,13 @@ export class NodesBook {
   readonly runs: Table<RunRow>;
   readonly #database: DatabaseSync;
 
-  constructor(database: DatabaseSync) {
+  constructor(database: DatabaseSync, random: Random) {
     this.#database = database;
     this.nodes = new Table(database, "nodes", nodeColumns);
     this.invitations = new Table(database, "invitations", invitationColumns);
     this.runs = new Table(database, "runs", runColumns);
     const known = database.prepare("select id from gateway").get() as { id: string } | undefined;
-    this.gatewayId = known?.id ?? randomBytes(16).toString("hex");
+    this.gatewayId = known?.id ?? random.bytes(16).toString("hex");
     if (known === undefined) database.prepare("insert into gateway (id) values (?)").run(this.gatewayId);
   }
 

@@ -1,4 +1,5 @@
 /** What can be asked of a run on a node: the keeper's own words, answered by its node, by its record, or by how long it is away. */
+import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import { requestMemoryMs, type BackgroundSpec } from "../../keeper/protocol/background.ts";
 import type { FrontRequestName, FrontRequests, RunView } from "../../keeper/protocol/messages.ts";
@@ -15,6 +16,7 @@ type Params<N extends FrontRequestName> = FrontRequests[N]["params"];
 type Result<N extends FrontRequestName> = FrontRequests[N]["result"];
 
 export interface RunsOnNodesParts {
+  clock: Clock;
   runs: NodeRuns;
   leaseMs: number;
   /** The approved node of that name. Throws `node_unknown`. */
@@ -33,17 +35,17 @@ export class RunsOnNodes {
 
   /** Throws `node_unknown`, `node_absent`, `node_lost` and what the node says no with; only after `node_lost` something may run. */
   async start(spec: BackgroundSpec, server: string | null = null): Promise<RunView> {
-    const { runs, leaseMs, byName } = this.#parts;
+    const { clock, runs, leaseMs, byName } = this.#parts;
     const node = byName(spec.host);
     await node.present();
-    const run = runs.create(node.id, spec, Date.now(), server);
+    const run = runs.create(node.id, spec, server);
     run.starting = true;
     run.inputBytes = 0;
     // Sessions and scopes are ours to keep: the node knows the run by its request id and its lease.
     const ours = { host: "local", sessionId: null, scopeKey: null, replaceExistingScope: false };
     const whole = { ...spec, ...ours, request: run.id, leaseMs, onFrontLoss: "keep" as const, keepMs: null };
     // By then the node may have forgotten the request: asked again it could start twice.
-    const mayAsk = within(requestMemoryMs);
+    const mayAsk = within(clock, requestMemoryMs);
     try {
       return node.took(run, await node.ask("exec.start", whole, mayAsk));
     } catch (thrown) {
@@ -196,7 +198,7 @@ export class RunsOnNodes {
 }
 
 /** Whether it is still so soon, by either clock: one of them stands still while the machine sleeps, the other can be set. */
-function within(boundMs: number): () => boolean {
-  const [counted, told] = [performance.now(), Date.now()];
-  return () => Math.max(performance.now() - counted, Date.now() - told) < boundMs;
+function within(clock: Clock, boundMs: number): () => boolean {
+  const [counted, told] = [clock.monotonic(), clock.now()];
+  return () => Math.max(clock.monotonic() - counted, clock.now() - told) < boundMs;
 }

@@ -5,7 +5,8 @@
  *        │                   │                     │                │
  *        └──────────────── refused, or its end ◀───┴────────────────┘
  */
-import { randomBytes } from "node:crypto";
+import type { Sources } from "../../random.ts";
+import type { Timer } from "../../clock.ts";
 import { asHoldfastError } from "../../errors.ts";
 import type { RequestedRun } from "../../keeper/protocol/background.ts";
 import { isProven, nodeIdOf } from "../protocol/proof.ts";
@@ -20,7 +21,7 @@ const runsToldMax = 10_000;
 /** Characters of all that it may say of them; a node cuts their commands short, which are on record here. */
 const runsToldCharactersMax = 32 * 1024 * 1024;
 
-export interface VisitParts {
+export interface VisitParts extends Sources {
   gatewayId: string;
   version: string;
   /** SHA-256 of our certificate, hex; "" without TLS. */
@@ -46,17 +47,18 @@ export class Visit {
   proven: Proven | undefined;
   link: NodeLink | undefined;
   readonly #parts: VisitParts;
-  readonly #nonce = randomBytes(32).toString("base64url");
+  readonly #nonce: string;
   #isOver = false;
   /** What it told of its runs so far; undefined once that was all. */
   #toldRuns: RequestedRun[] | undefined = [];
   #changedMeanwhile: RequestedRun[] = [];
   #toldCharacters = 0;
-  #untold: NodeJS.Timeout | undefined;
+  #untold: Timer | undefined;
 
   constructor(wire: NodeWire, parts: VisitParts) {
     this.wire = wire;
     this.#parts = parts;
+    this.#nonce = parts.random.bytes(32).toString("base64url");
   }
 
   get over(): boolean {
@@ -94,11 +96,8 @@ export class Visit {
     this.link = link;
     this.#say({ type: "welcome", node: this.proven?.id ?? "", name, ...times });
     // Who asks for the node waits until it has told what it runs.
-    this.#untold = setTimeout(
-      () => this.#fault(`it did not tell what it runs within ${times.leaseMs} ms`),
-      times.leaseMs,
-    );
-    this.#untold.unref();
+    const late = () => this.#fault(`it did not tell what it runs within ${times.leaseMs} ms`);
+    this.#untold = this.#parts.clock.after(times.leaseMs, late);
   }
 
   refuse(code: RefusalCode, message: string, reason: WireEnd = "unauthorized"): void {
@@ -117,7 +116,7 @@ export class Visit {
   gone(why: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    clearTimeout(this.#untold);
+    this.#untold?.clear();
     this.link?.lose();
     this.#parts.onOver(this, why);
   }
@@ -145,7 +144,7 @@ export class Visit {
     if (more) return;
     const told = [...this.#toldRuns, ...this.#changedMeanwhile];
     this.#toldRuns = undefined;
-    clearTimeout(this.#untold);
+    this.#untold?.clear();
     this.#changedMeanwhile = [];
     this.#parts.onRuns(this, told);
   }

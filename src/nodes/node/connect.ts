@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { isIP, connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, getCACertificates, type TLSSocket } from "node:tls";
 import { WebSocket } from "ws";
+import { abortAfter, type Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import { frameBytesMax, nodePath, subprotocol } from "../protocol/words.ts";
 
@@ -33,21 +34,29 @@ export function addressOf(target: Target): string {
  * Throws `gateway_unreachable` or `certificate_untrusted` with what to do; then no socket is left. `signal` ends it at once;
  * all of it together takes `boundMs` at most.
  */
-export async function connect<T>(target: Target, boundMs: number, signal: AbortSignal, take: Take<T>): Promise<T> {
-  const bound = AbortSignal.any([signal, AbortSignal.timeout(boundMs)]);
+export async function connect<T>(
+  target: Target,
+  bound: { clock: Clock; boundMs: number; signal: AbortSignal },
+  take: Take<T>,
+): Promise<T> {
+  const { clock, boundMs, signal } = bound;
+  const late = abortAfter(clock, boundMs);
+  const ended = AbortSignal.any([signal, late.signal]);
   const raw = usesTls(target) ? openTls(target) : connectTcp({ host: target.host, port: target.port });
   raw.on("error", () => {}); // whoever waits hears it too, and later "close" says it
   try {
-    await settled(raw, usesTls(target) ? "secureConnect" : "connect", bound, target, boundMs);
+    await settled(raw, usesTls(target) ? "secureConnect" : "connect", ended, target, boundMs);
     raw.setNoDelay(true);
     const fingerprint = checkPeer(raw, target);
     const socket = makeSocket(raw, target);
     const taken = take(socket, fingerprint);
-    await settled(socket, "open", bound, target, boundMs);
+    await settled(socket, "open", ended, target, boundMs);
     return taken;
   } catch (thrown) {
     raw.destroy();
     throw thrown;
+  } finally {
+    late.clear();
   }
 }
 

@@ -1,5 +1,5 @@
 /** Keeps one connection to the gateway: never two at once, and after each end another try, later each time. */
-import { setTimeout as delay } from "node:timers/promises";
+import type { Sources } from "../../random.ts";
 import { asHoldfastError, type HoldfastError } from "../../errors.ts";
 import type { NodeProgress } from "../../keeper/protocol/node.ts";
 import { BackOff } from "./back-off.ts";
@@ -9,7 +9,7 @@ import { Talk, type TalkEnd, type TalkParts } from "./talk.ts";
 /** Longest of one attempt, up to the gateway's word about us. */
 const attemptMsMax = 10_000;
 
-export interface DialerParts extends Omit<TalkParts, "provenMs"> {
+export interface DialerParts extends Omit<TalkParts, "provenMs">, Sources {
   target: Target;
   onLost: () => void;
   onProgress: (progress: NodeProgress) => void;
@@ -17,18 +17,19 @@ export interface DialerParts extends Omit<TalkParts, "provenMs"> {
 
 export class Dialer {
   readonly #parts: DialerParts;
-  readonly #backOff = new BackOff();
+  readonly #backOff: BackOff;
   readonly #stop = new AbortController();
   #talk: Talk | undefined;
   #hasBeenWelcome = false;
 
   constructor(parts: DialerParts) {
     this.#parts = parts;
+    this.#backOff = new BackOff(parts.random);
   }
 
   /** Resolves after `close`, or with what makes it no use to try on: only ever before the first welcome, or when the gateway says so. */
   async run(): Promise<HoldfastError | undefined> {
-    const { target, onProgress, onLost } = this.#parts;
+    const { clock, target, onProgress, onLost } = this.#parts;
     const { signal } = this.#stop;
     const url = addressOf(target);
     onProgress({ phase: "connecting", text: `connecting to ${url}`, data: { url } });
@@ -44,7 +45,7 @@ export class Dialer {
         text: `${end.why.startsWith(url) ? "" : `${url}: `}${end.why}; next try in ${ms} ms`,
         data: { url, retryMs: ms },
       });
-      await delay(ms, undefined, { signal }).catch(() => {}); // closed meanwhile
+      await clock.sleep(ms, signal).catch(() => {}); // closed meanwhile
     }
     return undefined;
   }
@@ -66,7 +67,11 @@ export class Dialer {
         this.#parts.onWelcome(wire, welcome);
       };
       const parts = { ...this.#parts, onWelcome, provenMs: boundMs };
-      this.#talk = await connect(target, boundMs, signal, (...opened) => new Talk(...opened, parts));
+      this.#talk = await connect(
+        target,
+        { clock: this.#parts.clock, boundMs, signal },
+        (...opened) => new Talk(...opened, parts),
+      );
       // Closed while it was being opened.
       if (signal.aborted) this.#talk.wire.end("this node stops");
       const end = await this.#talk.ended;

@@ -1,4 +1,6 @@
 /** The node's front: one connection at a time, the runs that the gateway knows, and the one run of `--once`. */
+import type { Sources } from "../../random.ts";
+import type { Timer } from "../../clock.ts";
 import type { RequestedRun } from "../../keeper/protocol/background.ts";
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
 import type { RunView } from "../../keeper/protocol/messages.ts";
@@ -27,7 +29,7 @@ export class NodeFront {
   readonly #asks: Asks;
   readonly #dialer: Dialer;
   readonly #once: Once | undefined;
-  readonly #heartbeat: NodeJS.Timeout;
+  readonly #heartbeat: Timer;
   /** Welcome, and told all that we run. */
   #wire: Wire | undefined;
   /** What changed while the keeper was being asked for all of them: newer than its answer. */
@@ -36,7 +38,7 @@ export class NodeFront {
   #closing: Promise<void> | undefined;
 
   /** Throws what is wrong with the node's key or its pin. */
-  constructor(link: KeeperLink, settings: NodeSettings) {
+  constructor(link: KeeperLink, settings: NodeSettings, { clock, random }: Sources) {
     this.#link = link;
     const { version, epoch, frontDir } = link.hello;
     const key = NodeKey.open(settings.keyFile);
@@ -44,9 +46,11 @@ export class NodeFront {
     const { host, port } = settings;
     const pinned = this.#pins.pin?.fingerprint ?? "";
     const target = { host, port, fingerprint: settings.fingerprint ?? (pinned === "" ? null : pinned) };
-    this.#once = settings.once ? new Once(settings, (finish) => void this.#finish(finish)) : undefined;
+    this.#once = settings.once ? new Once(settings, clock, (finish) => void this.#finish(finish)) : undefined;
     this.#asks = this.#makeAsks();
     this.#dialer = new Dialer({
+      clock,
+      random,
       target,
       settings,
       version,
@@ -64,7 +68,7 @@ export class NodeFront {
     link.onRunState((run) => this.#changed(run));
     // Nothing listens here: what the keeper is told is whom this node serves.
     link.listening([addressOf(target)]);
-    this.#heartbeat = setInterval(() => link.heartbeat("node"), heartbeatMs);
+    this.#heartbeat = clock.every(heartbeatMs, () => link.heartbeat("node"));
   }
 
   /** Until the node stops. */
@@ -83,7 +87,7 @@ export class NodeFront {
   }
 
   async #close(reason: string): Promise<void> {
-    clearInterval(this.#heartbeat);
+    this.#heartbeat.clear();
     this.#once?.[Symbol.dispose]();
     if (reason !== "restart" && this.#live.size > 0)
       await new Promise<void>((resolve) => (this.#whenNoneLive = resolve));

@@ -3,6 +3,7 @@
  * connect → approval → invocation → (the run: its own limits and its lease) → acknowledgement.
  */
 import { constants } from "node:os";
+import type { Clock, Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { OutputEnd, OutputStream } from "../../keeper/protocol/background.ts";
 import type { RunView } from "../../keeper/protocol/messages.ts";
@@ -22,8 +23,9 @@ export type OnceSettings = Pick<NodeSettings, "connectMs" | "approvalMs" | "invo
 
 export class Once {
   readonly #settings: OnceSettings;
+  readonly #clock: Clock;
   readonly #onDone: (finish: NodeFinish) => void;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #phase: Phase | undefined;
   #request: string | undefined;
   /** The one run, once it is over. */
@@ -34,8 +36,9 @@ export class Once {
   #isTold = false;
   #wire: Wire | undefined;
 
-  constructor(settings: OnceSettings, onDone: (finish: NodeFinish) => void) {
+  constructor(settings: OnceSettings, clock: Clock, onDone: (finish: NodeFinish) => void) {
     this.#settings = settings;
+    this.#clock = clock;
     this.#onDone = onDone;
     this.#enter("connect", settings.connectMs);
   }
@@ -96,7 +99,7 @@ export class Once {
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
+    this.#timer?.clear();
   }
 
   #look(): void {
@@ -109,10 +112,10 @@ export class Once {
   }
 
   #enter(phase: Phase, boundMs: number): void {
-    clearTimeout(this.#timer);
+    this.#timer?.clear();
     this.#phase = phase;
     if (phase === "run") return;
-    this.#timer = setTimeout(() => this.#late(phase, boundMs), boundMs);
+    this.#timer = this.#clock.after(boundMs, () => this.#late(phase, boundMs));
   }
 
   #late(phase: Exclude<Phase, "run">, boundMs: number): void {

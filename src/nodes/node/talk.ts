@@ -8,6 +8,7 @@
  */
 import { hostname } from "node:os";
 import type { WebSocket } from "ws";
+import type { Clock, Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { NodeSettings } from "../../keeper/protocol/node.ts";
 import { defaultBeatMs, type GatewayWord, type NodeAsk } from "../protocol/words.ts";
@@ -16,6 +17,7 @@ import { digestOf, type PinFile } from "./pin.ts";
 import { Wire } from "./wire.ts";
 
 export interface TalkParts {
+  clock: Clock;
   settings: NodeSettings;
   version: string;
   epoch: number;
@@ -44,19 +46,17 @@ export class Talk {
   #state: "connected" | "proven" | "pending" | "welcome" = "connected";
   #gateway = "";
   #refusal: HoldfastError | undefined;
-  readonly #late: NodeJS.Timeout;
+  readonly #late: Timer;
 
   constructor(socket: WebSocket, fingerprint: string, parts: TalkParts) {
     this.#parts = parts;
     this.#fingerprint = fingerprint;
-    this.#late = setTimeout(
-      () => this.wire.drop(`it did not say within ${parts.provenMs} ms whether it takes this node`),
-      parts.provenMs,
-    );
-    this.wire = new Wire(socket, {
+    const late = () => this.wire.drop(`it did not say within ${parts.provenMs} ms whether it takes this node`);
+    this.#late = parts.clock.after(parts.provenMs, late);
+    this.wire = new Wire(socket, parts.clock, {
       onWord: (word) => this.#hear(word),
       onClosed: (why) => {
-        clearTimeout(this.#late);
+        this.#late.clear();
         this.#ended.resolve({ why, wasWelcome: this.#state === "welcome", refusal: this.#refusal });
       },
     });
@@ -130,7 +130,7 @@ export class Talk {
   }
 
   #settle(state: "pending" | "welcome", beatMs = defaultBeatMs): void {
-    clearTimeout(this.#late);
+    this.#late.clear();
     this.#state = state;
     this.wire.expectBeats(beatMs);
   }

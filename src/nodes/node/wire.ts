@@ -1,5 +1,6 @@
 /** One connection to a gateway: words in, words out, one end. A gateway that is silent, or reads nothing, is gone. */
 import type { WebSocket, RawData } from "ws";
+import type { Clock, Timer } from "../../clock.ts";
 import { hearGateway } from "../protocol/shapes.ts";
 import { unprovenFrameBytesMax, type GatewayWord, type NodeWord } from "../protocol/words.ts";
 
@@ -20,16 +21,18 @@ export interface WireEvents {
 
 export class Wire {
   readonly #socket: WebSocket;
+  readonly #clock: Clock;
   readonly #events: WireEvents;
   #why: string | undefined;
   #missed = 0;
-  #beat: NodeJS.Timeout | undefined;
-  #goodbye: NodeJS.Timeout | undefined;
+  #beat: Timer | undefined;
+  #goodbye: Timer | undefined;
   /** The gateway has taken us in: its words may be long from now on. */
   isWelcome = false;
   readonly #pongs: (() => void)[] = [];
 
-  constructor(socket: WebSocket, events: WireEvents) {
+  constructor(socket: WebSocket, clock: Clock, events: WireEvents) {
+    this.#clock = clock;
     this.#socket = socket;
     this.#events = events;
     const heard = () => {
@@ -54,13 +57,13 @@ export class Wire {
   /** From now on something has to come at least every `agreedMs`; we ask for it with a ping each time. */
   expectBeats(agreedMs: number): void {
     const beatMs = Math.max(agreedMs, beatMsMin);
-    clearInterval(this.#beat);
+    this.#beat?.clear();
     this.#missed = 0;
-    this.#beat = setInterval(() => {
+    this.#beat = this.#clock.every(beatMs, () => {
       this.#missed += 1;
       if (this.#missed > missedMax) return this.drop(`nothing was heard of it for ${missedMax * beatMs} ms`);
       this.#ping(() => {});
-    }, beatMs);
+    });
   }
 
   /** Nothing happens on a connection that has ended: what it was about is told again on the next one. */
@@ -86,7 +89,7 @@ export class Wire {
     if (this.#why !== undefined) return;
     this.#why = why;
     this.#socket.close(1000);
-    this.#goodbye = setTimeout(() => this.#socket.terminate(), goodbyeMs);
+    this.#goodbye = this.#clock.after(goodbyeMs, () => this.#socket.terminate());
   }
 
   /** At once: nothing that is still on its way matters. `onClosed` follows. */
@@ -112,8 +115,8 @@ export class Wire {
   }
 
   #closed(code: number, reason: string): void {
-    clearInterval(this.#beat);
-    clearTimeout(this.#goodbye);
+    this.#beat?.clear();
+    this.#goodbye?.clear();
     const said =
       code === 1006 ? "the connection broke" : `it closed the connection (${code}${reason === "" ? "" : ` ${reason}`})`;
     this.#events.onClosed(this.#why ?? said);

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemRandom, systemSources } from "../../../src/random.ts";
 import type { RunView } from "../../../src/keeper/protocol/messages.ts";
 import { openNodesDatabase } from "../../../src/nodes/gateway/database.ts";
 import { NodeLink } from "../../../src/nodes/gateway/link.ts";
@@ -14,12 +15,15 @@ import type { NodeAsk } from "../../../src/nodes/protocol/words.ts";
 import { backgroundSpec } from "../../helpers/background-spec.ts";
 import { until } from "../../helpers/until.ts";
 
-const times = { leaseMs: 30_000 };
+const times = { clock: systemSources.clock, leaseMs: 30_000 };
 
 export class FarAway implements Disposable {
   readonly #directory = mkdtempSync(join(tmpdir(), "holdfast-far-"));
-  readonly #book = new NodesBook(openNodesDatabase(this.#directory, () => {}));
-  readonly runs = new NodeRuns(this.#book, 1, () => {});
+  readonly #book = new NodesBook(
+    openNodesDatabase(this.#directory, () => {}, systemSources.clock),
+    systemRandom,
+  );
+  readonly runs = new NodeRuns(this.#book, 1, () => {}, systemSources);
   readonly node = new RemoteNode("a".repeat(32), { ...times, runs: this.runs, log: () => {}, name: () => "far" });
   readonly #asked: NodeAsk[] = [];
   readonly #far = new RunsOnNodes({
@@ -33,7 +37,7 @@ export class FarAway implements Disposable {
   link(): NodeLink {
     const send = (text: string) => void this.#asked.push(JSON.parse(text) as NodeAsk);
     const wire = { loopNow: 0, ready: async () => {}, send } as unknown as NodeWire;
-    return new NodeLink(wire, { instance: "i", once: false }, { ...times, beatMs: 1000 });
+    return new NodeLink(wire, { instance: "i", once: false }, { ...times, beatMs: 1000 }, times.clock);
   }
 
   come(): NodeLink {
