@@ -1,7 +1,7 @@
 /** The rules of STYLE.md that a program can hold, on every file of the project; and each rule on a sample that breaks it. */
 import assert from "node:assert/strict";
 import { existsSync, globSync, readFileSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { join, posix } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { roomOf, rules } from "./tidy/rules.ts";
@@ -23,6 +23,13 @@ const files = globSync(patterns, { cwd: root, exclude: (path) => path.split("/")
 
 /** Pages about something that is no room of src/. */
 const otherPages = ["clients", "api", "benchmarks", "errors", "events"];
+
+/** What links to a page's headings end in, as the forges derive it. */
+function headingsOf(text: string): Set<string> {
+  const prose = text.replaceAll(/```[\s\S]*?```/g, "");
+  const headings = [...prose.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) => heading.trim().toLowerCase());
+  return new Set(headings.map((heading) => heading.replaceAll(/[^\p{L}\p{N}\- _]/gu, "").replaceAll(" ", "-")));
+}
 
 describe("the house is tidy", () => {
   it("and all of it is looked at", () => {
@@ -51,19 +58,25 @@ describe("the house is tidy", () => {
     const rooms = new Set(files.filter(({ path }) => path.startsWith("src/")).map(({ path }) => roomOf(path)));
     rooms.delete("");
     rooms.delete("keeper/protocol"); // told on the keeper's page
-    const pages = readdirSync(join(root, "docs")).map((name) => name.replace(/\.md$/, ""));
+    const pages = readdirSync(join(root, "docs"))
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => name.replace(/\.md$/, ""));
     assert.deepEqual(pages.toSorted(), [...rooms, ...otherPages].toSorted());
   });
 
-  it("links between pages lead somewhere", () => {
-    const broken = files
-      .filter(({ path }) => path.endsWith(".md"))
-      .flatMap(({ path, text }) =>
-        [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)]
-          .map(([, target = ""]) => target)
-          .filter((target) => !existsSync(join(root, path, "..", target)))
-          .map((target) => `${path}: ${target}`),
-      );
+  it("links between pages lead somewhere, and so do their fragments", () => {
+    const pages = files.filter(({ path }) => path.endsWith(".md"));
+    const broken = pages.flatMap(({ path, text }) =>
+      [...text.matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)]
+        .filter(([, target = "", fragment]) => {
+          const file = target === "" ? path : posix.join(posix.dirname(path), target);
+          const page = pages.find((other) => other.path === file);
+          return (
+            !existsSync(join(root, file)) || (fragment !== undefined && !headingsOf(page?.text ?? "").has(fragment))
+          );
+        })
+        .map(([link]) => `${path}: ${link}`),
+    );
     assert.deepEqual(broken, []);
   });
 });
