@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openContainment } from "../src/platform/linux/probe.ts";
-import type { TierName } from "../src/platform/types.ts";
+import { platform } from "../src/platform/index.ts";
+import type { Spawned, TierName } from "../src/platform/types.ts";
 import { Gateway } from "../test/helpers/gateway.ts";
 import { Home } from "../test/helpers/home.ts";
 import { renderTable } from "../test/helpers/table.ts";
@@ -52,7 +52,7 @@ async function benchStart(tier: TierName): Promise<void> {
 }
 
 /** Milliseconds from the call to the first byte on stdout; afterwards the command is awaited. */
-async function firstByteMs(start: () => Promise<ChildProcess> | ChildProcess): Promise<number> {
+async function firstByteMs(start: () => Promise<Spawned> | ChildProcess): Promise<number> {
   const began = performance.now();
   const child = await start();
   await once(child.stdout!, "data");
@@ -72,18 +72,18 @@ async function plainSpawn(): Promise<number> {
 
 /** Spawns in containers of one tier; each is ended and proven empty before the next. */
 async function containedSpawns(tier: TierName, directory: string): Promise<number[]> {
-  const { containment } = openContainment(randomBytes(8).toString("hex"), 1, directory, tier);
+  const { epoch } = platform.open(randomBytes(8).toString("hex"), 1, { directory, only: tier });
   const env = { PATH: process.env["PATH"] ?? "" };
   const taken: number[] = [];
   try {
     for (let index = 0; index < spawns; index += 1) {
-      const container = containment.create(randomUUID());
-      taken.push(await firstByteMs(async () => (await container.spawn({ ...command, env })).child));
+      const container = epoch.create(randomUUID());
+      taken.push(await firstByteMs(() => container.spawn({ ...command, env })));
       const left = await container.end(endBoundMs);
       if (left.length > 0) throw new Error(`${left.length} processes are left in ${container.name}`);
     }
   } finally {
-    containment.close();
+    epoch.close();
   }
   return taken;
 }

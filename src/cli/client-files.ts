@@ -2,6 +2,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { stdin, stdout } from "node:process";
 import { createInterface } from "node:readline/promises";
+import { systemName } from "../platform/self/index.ts";
 import { readDocument, type Document } from "../config/clients/document.ts";
 import { describeChange } from "../config/clients/diff.ts";
 import { assertReplaceable, backUp, backupsOf, readWhole, replaceFile, type ReadFile } from "../config/clients/file.ts";
@@ -35,7 +36,7 @@ export interface Consent {
 /** The files that are there, read; a file that two clients share comes once. Throws when there is none, or one is broken. */
 export function openClientFiles({ file, client }: FileChoice): ClientFile[] {
   if (file !== undefined) return [open(file, client, serversPaths(client, file))];
-  const surroundings = { env: process.env, directory: process.cwd(), platform: process.platform };
+  const surroundings = { env: process.env, directory: process.cwd(), platform: systemName };
   const clients = client === undefined ? clientNames : [client];
   const looked = clients.flatMap((name) => clientFiles(name, surroundings).map((path) => ({ name, path })));
   const found = looked

@@ -11,6 +11,7 @@ import { addHints, plainHelp } from "./help.ts";
 import { addConfigCommands } from "./register-clients.ts";
 import { HoldfastError } from "../errors.ts";
 import { homeDirectory } from "../home-directory.ts";
+import { becomeAgain } from "../platform/self/index.ts";
 import { version } from "../version.ts";
 
 interface GlobalOptions {
@@ -136,12 +137,7 @@ const keeperFlags = [
 /** Replaces this process once by one with those flags; the pid stays. */
 function becomeKeeper(): void {
   const missing = keeperFlags.filter((flag) => !process.execArgv.includes(flag));
-  if (missing.length === 0 || process.execve === undefined || process.platform === "win32") return;
-  process.execve(
-    process.execPath,
-    [process.execPath, ...missing, ...process.execArgv, ...process.argv.slice(1)],
-    process.env,
-  );
+  if (missing.length > 0) becomeAgain(missing);
 }
 
 type ContextOf = (command: Command) => CommandContext;

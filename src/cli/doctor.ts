@@ -1,6 +1,6 @@
 /** `holdfast doctor`: what leaks on this machine, whose it is, and with `--reap` the end of what provably nobody owns. */
 import { createInterface } from "node:readline/promises";
-import { requirePlatform } from "../platform/linux/probe.ts";
+import { requirePlatform } from "../platform/index.ts";
 import { examine, type Report } from "../doctor/examine.ts";
 import { reap, type Reaped } from "../doctor/reap.ts";
 import { HoldfastError } from "../errors.ts";

@@ -1,7 +1,6 @@
 /** `holdfast exec -- COMMAND…`: a command that the gateway holds: its tree cannot outlive it unnoticed, its output is kept. */
-import { constants } from "node:os";
 import { GatewayClient } from "../client/rpc.ts";
-import { areReadable } from "../platform/linux/caller.ts";
+import { areReadable, exitCodeOfSignal } from "../platform/self/index.ts";
 import { HoldfastError } from "../errors.ts";
 import type { ParamsOf } from "../gateway/api/index.ts";
 import type { RunView } from "../keeper/protocol/messages.ts";
@@ -63,7 +62,7 @@ export async function exec(context: CommandContext, argv: string[], options: Exe
   const ended = isTerminal
     ? await attachTo(client, run, { detachKey: undefined, caller })
     : await stay(client, run, { ...options, caller }, collected);
-  if (ended === "unread") return 128 + constants.signals.SIGPIPE;
+  if (ended === "unread") return exitCodeOfSignal("SIGPIPE") ?? 1;
   if (collected !== undefined) printJson({ run: ended, ...collected.result });
   if (ended.state !== "exited") return 0; // detached
   if (!["exited", "signaled"].includes(ended.endReason ?? "exited"))
@@ -94,8 +93,7 @@ function tellStarted(id: string): void {
 /** As a shell says it: 128 + n for signal n. */
 function exitCodeOf(run: RunView): number {
   if (run.exitCode !== null) return run.exitCode;
-  const number = constants.signals[run.signal as NodeJS.Signals] as number | undefined;
-  return number === undefined ? 1 : 128 + number;
+  return exitCodeOfSignal(run.signal ?? "") ?? 1;
 }
 
 function startParams(argv: string[], options: ExecOptions): ParamsOf<"run.start"> {

@@ -1,7 +1,6 @@
 /** What every command has in common whose process becomes a keeper: its signals, its tier, its end. */
-import { readProcess } from "../platform/linux/processes.ts";
+import { becomeAgain, exitCodeOfSignal, ownTerminal } from "../platform/self/index.ts";
 import type { TierName } from "../platform/types.ts";
-import { constants } from "node:os";
 import { HoldfastError } from "../errors.ts";
 import type { KeeperEnd } from "../keeper/keeper-life.ts";
 import type { Keeper } from "../keeper/keeper.ts";
@@ -38,14 +37,14 @@ export function listenForSignals(keeper: Keeper, onHangup?: () => void): KeeperS
     void keeper.close("shutdown"); // `ended` tells the outcome
   };
   const again = () => void keeper.close("shutdown", undefined, { again: true }); // `ended` tells the outcome
-  const hangup = onHangup === undefined || readProcess(process.pid)?.terminal !== 0 ? undefined : onHangup;
+  const hangup = onHangup === undefined || ownTerminal() !== "none" ? undefined : onHangup;
   const stops: NodeJS.Signals[] = hangup === undefined ? ["SIGTERM", "SIGINT", "SIGHUP"] : ["SIGTERM", "SIGINT"];
   for (const signal of stops) process.on(signal, stop);
   process.on("SIGUSR2", again);
   if (hangup !== undefined) process.on("SIGHUP", hangup);
   return {
     get exitCode() {
-      return first === undefined ? undefined : 128 + constants.signals[first];
+      return first === undefined ? undefined : exitCodeOfSignal(first);
     },
     [Symbol.dispose]() {
       for (const signal of stops) process.off(signal, stop);
@@ -69,8 +68,7 @@ export function conclude(end: KeeperEnd): number {
   }
   if (end.error !== undefined) throw end.error;
   // What is left is on record, and the next start tries it again.
-  if (end.again)
-    process.execve?.(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], process.env);
+  if (end.again) becomeAgain();
   if (end.survivors.length > 0)
     throw new HoldfastError(
       "survivors",

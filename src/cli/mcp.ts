@@ -7,8 +7,7 @@ import { createConnection, isIP, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { late, tokenOf, unreachable, urlOf, type GatewayAddress } from "../client/address.ts";
 import { trustOf } from "../client/trust.ts";
-import { becomePump } from "../platform/linux/become-pump.ts";
-import { programDirectory } from "../platform/linux/programs.ts";
+import { becomePump } from "../platform/become.ts";
 import { endOfInput } from "../end-of-input.ts";
 import { HoldfastError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
@@ -49,7 +48,7 @@ export async function mcp(context: CommandContext, options: McpOptions): Promise
   const isPlain = url.protocol === "http:";
   if (options.pump && isPlain) {
     try {
-      becomePump((socket as WithHandle)._handle?.fd ?? -1, programDirectory());
+      becomePump((socket as WithHandle)._handle?.fd ?? -1);
     } catch {
       // No addon, no execve or no such machine: this process does the copying itself.
     }

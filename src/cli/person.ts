@@ -1,7 +1,7 @@
 /** Asks the person at this terminal yes-or-no questions, each for a bounded time. */
-import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { setImmediate as turn, setTimeout as delay } from "node:timers/promises";
+import { ownTerminal } from "../platform/self/index.ts";
 import type { PersonAnswer } from "../keeper/background/consent.ts";
 
 /** So long lines are dropped before a question is shown, in milliseconds. */
@@ -18,7 +18,8 @@ export class Person implements Disposable {
 
   /** `nobody` where there is no terminal, or another program has it: to read from it then would stop this process. */
   async ask(question: string): Promise<PersonAnswer> {
-    if (this.#isGone || !process.stdin.isTTY || !process.stderr.isTTY || !isInForeground()) return "nobody";
+    if (this.#isGone || !process.stdin.isTTY || !process.stderr.isTTY || ownTerminal() !== "foreground")
+      return "nobody";
     const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
     const { promise, resolve } = Promise.withResolvers<PersonAnswer>();
     lines.once("close", () => resolve("nobody"));
@@ -47,11 +48,4 @@ export class Person implements Disposable {
 /** What somebody far away said is not for the terminal to obey. */
 export function printable(text: string): string {
   return text.replaceAll(/\p{Cc}|\p{Bidi_Control}/gu, "�");
-}
-
-/** Our process group is the one that the terminal listens to: fields 5 and 8 of /proc/self/stat. */
-function isInForeground(): boolean {
-  const stat = readFileSync("/proc/self/stat", "latin1");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields[2] === fields[5];
 }

@@ -5,7 +5,7 @@ import { takeBack, writeOwnConfig, type OwnConfig } from "../config/clients/own-
 import type { RawServer } from "../config/clients/import.ts";
 import { checkConfig, servedName } from "../config/load.ts";
 import { plainText } from "../plain-text.ts";
-import { requirePlatform } from "../platform/linux/probe.ts";
+import { requirePlatform } from "../platform/index.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { ConfigChange } from "../keeper/protocol/messages.ts";
 import type { CommandContext } from "./context.ts";

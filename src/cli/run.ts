@@ -1,10 +1,8 @@
 /** `holdfast run -- <command>`: parsed by hand, so that the wrapper starts fast and the command's own options stay its own. */
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { becomeGuard } from "../platform/linux/become-guard.ts";
-import { ownArguments } from "../platform/linux/caller.ts";
-import type { TreeLimits } from "../platform/limit-watch.ts";
-import { programDirectory } from "../platform/linux/programs.ts";
+import { becomeGuard } from "../platform/become.ts";
+import type { TreeLimits } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 
 /** The MCP SDK kills the pid it knows 2 s after its SIGTERM; ours must be over before. */
@@ -36,8 +34,8 @@ interface RunOptions {
   killWith: number | undefined;
   limits: TreeLimits;
   command: string;
-  /** How many arguments it has. */
-  argumentCount: number;
+  /** How many words the command and its arguments are. */
+  wordCount: number;
 }
 
 function whole(option: string, text: string | undefined): number {
@@ -52,7 +50,7 @@ function parseRunArguments(words: readonly string[]): RunOptions | "help" {
     killWith: undefined,
     limits: {},
     command: "",
-    argumentCount: 0,
+    wordCount: 0,
   };
   let at = 0;
   for (; at < words.length; at += 1) {
@@ -70,7 +68,7 @@ function parseRunArguments(words: readonly string[]): RunOptions | "help" {
   const [command, ...args] = words.slice(words[at] === "--" ? at + 1 : at);
   if (command === undefined)
     throw new HoldfastError("usage", "run: no command (holdfast run -- COMMAND [ARGUMENT]...)");
-  return { ...options, command, argumentCount: args.length };
+  return { ...options, command, wordCount: args.length + 1 };
 }
 
 /** Undefined when a shell would find and run the program, else the exit code and words that a shell would give. */
@@ -116,9 +114,5 @@ export function run(words: readonly string[]): number {
     process.stderr.write(`holdfast run: ${wrong.problem}\n`);
     return wrong.code;
   }
-  // The bytes of the arguments are read where Linux has them; elsewhere becomeGuard says that there is no fence.
-  const isLinux = process.platform === "linux";
-  const { termGraceMs, killWith, limits, command, argumentCount } = options;
-  const [bytes = Buffer.from(command), ...args] = isLinux ? ownArguments(argumentCount + 1) : [];
-  return becomeGuard({ command: bytes, args, termGraceMs, killWith, limits, programDirectory: programDirectory() });
+  return becomeGuard(options);
 }

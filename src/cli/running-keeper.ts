@@ -1,6 +1,6 @@
 /** The keeper of a state directory as a process: found by its record, and never confused with one that took over its pid. */
 import { setTimeout as delay } from "node:timers/promises";
-import { bootId, readProcess } from "../platform/linux/processes.ts";
+import { platform } from "../platform/index.ts";
 import { HoldfastError } from "../errors.ts";
 import { readKeeperRecord, statePaths, type KeeperRecord } from "../keeper/state-directory.ts";
 
@@ -22,18 +22,13 @@ export function urlsOf(state: string): readonly string[] {
 
 /** Whether the process of a record lives: same boot, same pid, same start. */
 export function isSame(record: KeeperRecord): boolean {
-  if (record.bootId !== bootId()) return false;
-  const found = readProcess(record.pid);
-  return found !== undefined && found.startTime === record.startTime && found.state !== "Z";
+  return platform.isSameAlive(record);
 }
 
 export function signalKeeper(record: KeeperRecord, signal: NodeJS.Signals): void {
-  try {
-    process.kill(record.pid, signal);
-  } catch (cause) {
-    const message = `the gateway (pid ${record.pid}) cannot be signalled: ${(cause as Error).message}; is it another user's?`;
-    throw new HoldfastError("gateway_unreachable", message, { cause });
-  }
+  if (platform.signal(record, signal)) return;
+  const message = `the gateway (pid ${record.pid}) cannot be signalled; is it another user's?`;
+  throw new HoldfastError("gateway_unreachable", message);
 }
 
 /** Asks until the answer is yes; says on stderr what it waits for when that takes long. False: `boundMs` are over. */

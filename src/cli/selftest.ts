@@ -1,6 +1,6 @@
 /** `holdfast selftest`: plays attacks and the ends of owners on this machine, and prints what was held. */
 import { release } from "node:os";
-import { requirePlatform } from "../platform/linux/probe.ts";
+import { requirePlatform } from "../platform/index.ts";
 import { lateReason } from "../selftest/attacks.ts";
 import { selftest as play, type SelftestOptions } from "../selftest/selftest.ts";
 import { isBroken, tierNames, type Result, type Verdict } from "../selftest/types.ts";

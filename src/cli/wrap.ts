@@ -6,8 +6,7 @@ import { changeServers, readOwnConfig } from "../config/clients/own-config.ts";
 import { unwrapDocument } from "../config/clients/unwrap.ts";
 import { stdioOf, wrapDocument, type Change } from "../config/clients/wrap.ts";
 import { readDocument } from "../config/clients/document.ts";
-import { requirePlatform } from "../platform/linux/probe.ts";
-import { refusalOf } from "../platform/linux/trial.ts";
+import { platform, requirePlatform } from "../platform/index.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import {
   carryOut,
@@ -45,12 +44,14 @@ export async function wrap(context: CommandContext, options: WrapOptions, place:
 }
 
 /** A config in which no server starts is worse than one whose servers leak. */
-function assertHolds({ platform }: CommandContext, prefix: readonly string[]): void {
+function assertHolds({ platform: system }: CommandContext, prefix: readonly string[]): void {
   try {
-    requirePlatform(platform);
-    const refusal = refusalOf([...prefix, "run", "--"]);
-    if (refusal === undefined) return;
-    throw new HoldfastError("unsupported_platform", refusal.replace(/^holdfast: /, ""));
+    requirePlatform(system);
+    // The smallest command there is.
+    const tried = platform.attempt([...prefix, "run", "--", process.execPath, "--version"]);
+    if (tried.code === 0) return;
+    const how = tried.refused ?? `it ended with ${tried.signal ?? `exit code ${String(tried.code)}`}`;
+    throw new HoldfastError("unsupported_platform", tried.stderr.replace(/^holdfast: /, "") || how);
   } catch (cause) {
     const { code, message } = asHoldfastError(cause);
     throw new HoldfastError(

@@ -1,6 +1,7 @@
 /** Which gateway, and with what token: given, or found in the state directory. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { isSameAlive } from "../platform/self/index.ts";
 import { readPrivateFile } from "../private-file.ts";
 import { HoldfastError, errorCodes, type ErrorCode } from "../errors.ts";
 
@@ -105,22 +106,20 @@ export function late(url: string, what: string, limitMs: number, cause?: unknown
 
 /** A gateway that ends in order takes its record away; what is named by one and is not there any more died. */
 function describeDeath({ state, url }: GatewayAddress): string | undefined {
-  const record = readJson(join(state, "keeper.json")) as { pid?: number; config?: string | null } | undefined;
-  if (url !== undefined || record?.pid === undefined || isThere(record.pid)) return undefined;
+  const record = readJson(join(state, "keeper.json")) as
+    | { pid?: number; startTime?: string; bootId?: string; config?: string | null }
+    | undefined;
+  if (
+    url !== undefined ||
+    record?.pid === undefined ||
+    isSameAlive({ startTime: "", bootId: "", ...record, pid: record.pid })
+  )
+    return undefined;
   const config = record.config === null || record.config === undefined ? "" : ` --config ${record.config}`;
   return (
     `the gateway of ${state} (pid ${record.pid}) died without a clean stop; \`holdfast crashes\` tells more, ` +
     `\`holdfast gateway --state ${state}${config}\` starts it again`
   );
-}
-
-function isThere(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (thrown) {
-    return (thrown as { code?: string }).code !== "ESRCH"; // of another user, it is there
-  }
 }
 
 /** The code of an answer, as far as this version knows it. */

@@ -1,7 +1,8 @@
 /** What a process holds open, as /proc/<pid>/fd names it. Nothing of it is read or written. */
 import { constants, closeSync, lstatSync, openSync, readdirSync, readlinkSync } from "node:fs";
 import { hasHungUp } from "../platform/linux/ffi.ts";
-import { isAlive, readProcess } from "../platform/linux/processes.ts";
+import { readProcess } from "../platform/linux/processes.ts";
+import { isAlive } from "../platform/types.ts";
 
 export interface Descriptor {
   number: number;

@@ -1,7 +1,8 @@
 /** The whole examination: one look at the machine, put into the report that `doctor` prints. Changes nothing. */
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { startedAtOf, type ProcessIdentity } from "../platform/linux/processes.ts";
+import { startedAtOf } from "../platform/linux/processes.ts";
+import { stateLetters, type ProcessRef } from "../platform/types.ts";
 import { judgeAll, type Judgement, type Verdict } from "./judge.ts";
 import { findLeftovers, type Leftover } from "./leftovers.ts";
 import { cpuMsNow, Look, type Seen } from "./look.ts";
@@ -32,7 +33,7 @@ interface OwnerView {
 
 export interface TreeView {
   verdict: Verdict;
-  root: ProcessIdentity;
+  root: ProcessRef;
   command: string;
   /** What says that it is an MCP server; null when nothing does. */
   recognised: string | null;
@@ -113,7 +114,7 @@ function viewTree(look: Look, tree: Tree, { verdict, owner, evidence, doubts }: 
         pid,
         ppid,
         startTime,
-        state,
+        state: stateLetters[state],
         rssBytes,
         cpuMs,
         command,

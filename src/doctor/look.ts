@@ -3,13 +3,14 @@
  * so that judging one tree costs what that tree costs, and so that all judgements of one look rest on the same facts.
  */
 import { readFileSync, readlinkSync, statSync } from "node:fs";
-import { allPids, bootId, childrenOf, isAlive, readProcess, type ProcessInfo } from "../platform/linux/processes.ts";
+import { allPids, bootId, childrenOf, readProcess, type LinuxProcess } from "../platform/linux/processes.ts";
+import { isAlive } from "../platform/types.ts";
 import { pipeEndsOf, readDescriptor, readDescriptors, type Descriptor, type Unreadable } from "./descriptors.ts";
 import type { FarEnd } from "./far-ends.ts";
 import { readTcpSockets, type TcpSocket } from "./tcp-sockets.ts";
 import { readUnixSockets, type UnixSocket } from "./unix-sockets.ts";
 
-export type Seen = ProcessInfo;
+export type Seen = LinuxProcess;
 
 /** Who holds a socket, or one end of a pipe. */
 export interface Holder {

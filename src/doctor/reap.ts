@@ -2,8 +2,8 @@
  * Ends trees whose owner is proven dead. What was shown and agreed to is only a list of identities: each tree is looked at and
  * judged anew right before its first signal, and is left alone when the proof does not hold any more.
  */
-import { descendantsOf, isAlive, isSameAlive, readProcess, type ProcessInfo } from "../platform/linux/processes.ts";
-import { killAll } from "../platform/linux/signals.ts";
+import { platform } from "../platform/index.ts";
+import { isAlive, stateLetters, type ProcessInfo } from "../platform/types.ts";
 import { untilTrue } from "../platform/wait.ts";
 import type { TreeView } from "./examine.ts";
 import { judge, judgeAll } from "./judge.ts";
@@ -55,9 +55,9 @@ function refresh(look: Look, tree: Tree): Tree | undefined {
 function livingOf(members: readonly ProcessInfo[]): ProcessInfo[] {
   const living = new Map<number, ProcessInfo>();
   for (const { pid, startTime } of members) {
-    const now = readProcess(pid);
+    const now = platform.processes.read(pid);
     if (!isAlive(now) || now.startTime !== startTime) continue;
-    for (const each of [now, ...descendantsOf(pid)]) if (isAlive(each)) living.set(each.pid, each);
+    for (const each of [now, ...platform.processes.descendants(pid)]) if (isAlive(each)) living.set(each.pid, each);
   }
   return [...living.values()];
 }
@@ -85,14 +85,14 @@ async function endTree(
   }
   const command = look.commandOf(now.root.pid);
   // What is forked between two rounds is below somebody who was seen; all of it is stopped before anything is killed.
-  const seen = new Map(now.members.map((each) => [nameOf(each), each]));
-  killAll(() => {
+  const seen = new Map<string, ProcessInfo>(now.members.map((each) => [nameOf(each), each]));
+  platform.killAll(() => {
     const living = livingOf([...seen.values()]);
     for (const each of living) seen.set(nameOf(each), each);
     return living;
   });
   const alive = () =>
-    [...seen.values()].filter(({ pid, startTime }) => isSameAlive({ pid, startTime, bootId: look.bootId }));
+    [...seen.values()].filter(({ pid, startTime }) => platform.isSameAlive({ pid, startTime, bootId: look.bootId }));
   await untilTrue(() => alive().length === 0, deathBoundMs);
   return { seen: [...seen.values()], left: alive(), command };
 }
@@ -109,7 +109,7 @@ export async function reap(agreed: readonly TreeView[]): Promise<Reaped> {
   const doomed = new Map(
     open.flatMap(([{ members }]) => members.map(({ pid, startTime }) => [pid, startTime] as const)),
   );
-  const isGone = (pid: number) => !isSameAlive({ pid, startTime: doomed.get(pid) ?? "", bootId: look.bootId });
+  const isGone = (pid: number) => !platform.isSameAlive({ pid, startTime: doomed.get(pid) ?? "", bootId: look.bootId });
   for (let hasEnded = true; hasEnded && open.length > 0;) {
     hasEnded = false;
     const waiting: typeof open = [];
@@ -132,7 +132,8 @@ export async function reap(agreed: readonly TreeView[]): Promise<Reaped> {
   for (const [name, { root, command }] of wanted) {
     const known = spared.get(name);
     const why =
-      known ?? (isSameAlive(root) ? "it is no longer proven that its owner is dead" : "it has ended by itself");
+      known ??
+      (platform.isSameAlive(root) ? "it is no longer proven that its owner is dead" : "it has ended by itself");
     reaped.spared.push({ pid: root.pid, command, why });
   }
   return reaped;
@@ -149,5 +150,5 @@ function record(
   reaped.ended.push({ pid, command, processes: gone.length, rssBytes });
   reaped.processes += gone.length;
   reaped.rssBytes += rssBytes;
-  for (const each of left) reaped.survivors.push({ pid: each.pid, state: each.state, command });
+  for (const each of left) reaped.survivors.push({ pid: each.pid, state: stateLetters[each.state], command });
 }

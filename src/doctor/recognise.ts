@@ -209,7 +209,7 @@ export const isSystemd = (words: readonly string[]): boolean => /^(?:systemd|ini
 /** What Holdfast puts between a client and its server: the programs and shells of a guard, which own nothing themselves. */
 export function isHoldfastGuard([program = "", ...rest]: readonly string[]): boolean {
   if (/\/bin\/(?:executor|joiner|launcher|sentinel)$|^\/proc\/\d+\/fd\/\d+$/.test(program)) return true;
-  return isShell([program]) && /\/contain\/(?:run|run-guard|guard|outer)\.sh$/.test(rest[0] ?? "");
+  return isShell([program]) && /\/platform\/linux\/(?:run|run-guard|guard|outer)\.sh$/.test(rest[0] ?? "");
 }
 
 /** Variables that hosts and launchers of MCP servers leave in the environment of what they start. */

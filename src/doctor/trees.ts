@@ -1,5 +1,5 @@
 /** Finds the trees: which processes are MCP servers, or orphaned and might be one, and what belongs to each. */
-import { markerVariable } from "../platform/linux/marker.ts";
+import { markerVariable } from "../platform/marker.ts";
 import type { Look, Seen } from "./look.ts";
 import { farEndOf } from "./far-ends.ts";
 import { ownerBehind, parentageOf } from "./parentage.ts";

@@ -2,8 +2,8 @@
  * `GET /metrics` in Prometheus' text form. Nothing is counted for it on the way of a call: every figure is read, from where it
  * is kept anyway, when somebody asks. The library behind it is loaded then, too.
  */
-import { readdirSync } from "node:fs";
 import type { Registry } from "prom-client";
+import { ownUsage } from "../platform/self/index.ts";
 import type { KeeperLink } from "../keeper/protocol/link.ts";
 import type { KeeperFigures, KeeperStatus } from "../keeper/protocol/status.ts";
 import type { Nodes } from "../nodes/gateway/nodes.ts";
@@ -67,7 +67,7 @@ export class Metrics {
       ["keeper", figures.lagMs / 1000],
     ];
     const descriptors: [string, number][] = [
-      ["front", openDescriptors()],
+      ["front", ownUsage()?.descriptors ?? 0],
       ["keeper", figures.descriptors],
     ];
     const rss = Object.entries({ keeper, front, guardian }).map(([who, one]): [string, number] => [who, one.rssBytes]);
@@ -144,13 +144,4 @@ function countNodes(nodes: { state: string; connected: boolean }[]): Map<string,
     counts.set(shown, (counts.get(shown) ?? 0) + 1);
   }
   return counts;
-}
-
-function openDescriptors(): number {
-  try {
-    // The one that lists them is among them.
-    return readdirSync("/proc/self/fd").length - 1;
-  } catch {
-    return 0; // no procfs on this system
-  }
 }

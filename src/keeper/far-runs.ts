@@ -1,7 +1,7 @@
 /** The keeper's runs on far sides: their containers, and the looks that are owed to hosts of earlier lives. */
 import type { Sources } from "../random.ts";
 import { baseEnvironment } from "../platform/environment.ts";
-import type { Container, Containment } from "../platform/types.ts";
+import type { Container, Epoch } from "../platform/types.ts";
 import type { Config, ServerConfig } from "../config/schema.ts";
 import { parseHost, readDestination } from "../ssh/destination.ts";
 import { FarContainer } from "../ssh/far-container.ts";
@@ -15,7 +15,8 @@ const sshVariables = ["SSH_AUTH_SOCK", "KRB5CCNAME", "XDG_RUNTIME_DIR"];
 
 export interface FarRunsParts extends Sources {
   config: Config;
-  containment: Containment;
+  /** Of this machine: ssh runs in its containers. */
+  fences: Epoch;
   ownerId: string;
   epoch: number;
   /** For control sockets. */
@@ -43,7 +44,7 @@ export class FarRuns {
 
   constructor(parts: FarRunsParts) {
     this.#parts = parts;
-    const { config, containment, ownerId, epoch, directory, log } = parts;
+    const { config, fences, ownerId, epoch, directory, log } = parts;
     this.#env = baseEnvironment();
     for (const name of sshVariables) {
       const value = process.env[name];
@@ -52,7 +53,7 @@ export class FarRuns {
     this.#hosts = new FarHosts({
       clock: parts.clock,
       random: parts.random,
-      containment,
+      fences,
       ownerId,
       epoch,
       env: this.#env,

@@ -1,7 +1,7 @@
 /** What the keeper counts, for `status` and for metrics. Nothing here is done more often than it is asked for, but for one count an end. */
 import type { LifecycleEvent } from "../events.ts";
-import { descriptorUse } from "../platform/linux/spare-descriptors.ts";
-import { readProcess } from "../platform/linux/processes.ts";
+import { platform } from "../platform/index.ts";
+import { ownUsage } from "../platform/self/index.ts";
 import { version } from "../version.ts";
 import type { FrontSupervisor } from "./front.ts";
 import type { Guardian } from "./guardian.ts";
@@ -48,7 +48,7 @@ export class Figures {
       runs: [...live.values()],
       ends: [...this.#ends].map(([reason, count]) => ({ reason, count })),
       lagMs: this.#parts.front.takeLagMs(),
-      descriptors: descriptorUse()?.open ?? 0,
+      descriptors: ownUsage()?.descriptors ?? 0,
     };
   }
 
@@ -56,7 +56,7 @@ export class Figures {
   status(): Pick<KeeperStatus, "version" | "keeper" | "front" | "guardian" | "runs" | "crashes" | "startedAt"> {
     const { front, guardian, crashes, table } = this.#parts;
     const seen = ({ pid, restarts, state, problem }: FrontSupervisor | Guardian): HelperStatus => {
-      return { pid, rssBytes: readProcess(pid)?.rssBytes ?? 0, restarts, state, problem };
+      return { pid, rssBytes: platform.processes.read(pid)?.rssBytes ?? 0, restarts, state, problem };
     };
     return {
       version,

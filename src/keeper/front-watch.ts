@@ -3,11 +3,11 @@
  * late, and what the machine did not let the front run, is not held against it.
  */
 import type { Clock, Timer } from "../clock.ts";
+import type { ProcessState } from "../platform/types.ts";
 
 /** How the kernel sees the front now. */
 export interface FrontSign {
-  /** Letter of /proc/<pid>/stat. */
-  state: string;
+  state: ProcessState;
   /** Processor time so far, in milliseconds. */
   cpuMs: number;
 }
@@ -18,7 +18,7 @@ export interface WatchParts {
   stuckMs: number;
   /** Undefined where the system does not tell. */
   look: () => FrontSign | undefined;
-  onStuck: (silentMs: number, state: string) => void;
+  onStuck: (silentMs: number, state: ProcessState) => void;
 }
 
 /** A front that has not said its first word is still loading its program; a slow disk may take long over that. */
@@ -75,7 +75,7 @@ export class FrontWatch {
     const silentMs = Math.round(this.#silentMs);
     this[Symbol.dispose]();
     this.#over = true;
-    this.#parts.onStuck(silentMs, this.#parts.look()?.state ?? "?");
+    this.#parts.onStuck(silentMs, this.#parts.look()?.state ?? "unknown");
   }
 
   /** The part of the last interval in which the front could have given a sign. */
@@ -85,7 +85,7 @@ export class FrontWatch {
     const ranMs = sign.cpuMs - (this.#cpuMs ?? sign.cpuMs);
     this.#cpuMs = sign.cpuMs;
     // Waiting for a processor, or for a disk or swap: that is the machine, but for the time in which it did run.
-    if (sign.state === "R" || sign.state === "D") return Math.min(ranMs, this.everyMs);
+    if (sign.state === "running" || sign.state === "uninterruptible") return Math.min(ranMs, this.everyMs);
     return this.everyMs;
   }
 

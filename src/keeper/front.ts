@@ -1,12 +1,9 @@
 /** Keeps one front alive: forks it without rights, hears it, and restarts it when it dies. */
-import { fork, type ChildProcess } from "node:child_process";
 import { extname } from "node:path";
-import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import type { Clock, Timer } from "../clock.ts";
-import { registerChild } from "../platform/linux/own-children.ts";
-import { readProcess } from "../platform/linux/processes.ts";
-import { spareDescriptors } from "../platform/linux/spare-descriptors.ts";
+import { platform } from "../platform/index.ts";
+import { stateLetters, type FrontLink, type ProcessState } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import { StreamTail, type CrashRecords } from "./crashes.ts";
 import { baseEnvironment } from "../platform/environment.ts";
@@ -54,23 +51,9 @@ export interface FrontProcess {
   tell(message: KeeperMessage): void;
 }
 
-/** What the front may not do is refused by Node itself: no child process, no worker, no addon, one directory to write. */
-function frontFlags(frontDirectory: string): string[] {
-  // The small young generation keeps memory flat over many sessions; V8 would grow it for a rush and keep it.
-  const flags = [
-    "--max-semi-space-size=2",
-    "--permission",
-    "--allow-fs-read=*",
-    `--allow-fs-write=${frontDirectory}`,
-    "--disable-sigusr1",
-  ];
-  if (process.allowedNodeEnvironmentFlags.has("--allow-net")) flags.push("--allow-net");
-  return [...flags, "--disable-warning=ExperimentalWarning", "--disable-warning=SecurityWarning"];
-}
-
 /** One life of a front and all that is known of it alone. */
 interface FrontLife extends Helper {
-  readonly child: ChildProcess;
+  readonly link: FrontLink;
   readonly front: FrontProcess | undefined;
   readonly stderr: StreamTail;
   watch: FrontWatch | undefined;
@@ -161,99 +144,90 @@ export class FrontSupervisor {
   }
 
   tell(message: KeeperMessage): void {
-    tell(this.#life?.child, message);
+    this.#life?.link.send(message);
   }
 
   #spawn(onEnd: (end: HelperEnd) => void): FrontLife {
     const gateway = new URL(`../gateway/main${extname(import.meta.url)}`, import.meta.url);
-    const child = spareDescriptors.lend(() =>
-      fork(this.#parts.entry ?? fileURLToPath(gateway), [], {
-        execArgv: frontFlags(this.#parts.frontDirectory),
-        env: baseEnvironment(),
-        serialization: "json",
-        stdio: ["ignore", "pipe", "pipe", "ipc", "pipe"],
-        windowsHide: true,
-      }),
-    );
-    registerChild(child);
-    const pid = child.pid ?? 0;
+    const link = platform.forkFront({
+      entry: this.#parts.entry ?? fileURLToPath(gateway),
+      directory: this.#parts.frontDirectory,
+      env: baseEnvironment(),
+      dataDescriptor,
+    });
+    const { pid } = link;
     this.#epoch += 1;
     this.lastMethod = null;
-    const stderr = new StreamTail();
-    child.on("error", (error) => {
-      // One that lives has such an error too: of a signal or a message that did not reach it.
-      if (pid === 0) onEnd({ exitCode: null, signal: null, refused: error.message });
-      else this.#parts.log.error({ event: "front.error", error: error.message });
-    });
-    child.once("exit", (exitCode, signal) => onEnd({ exitCode, signal, refused: null }));
-    const front = pid === 0 ? undefined : this.#wire(child);
+    void link.exit.then(({ code, signal, refused }) => onEnd({ exitCode: code, signal, refused })); // never rejects
     return {
       pid,
-      child,
-      front,
-      stderr,
+      link,
+      front: pid === 0 ? undefined : this.#wire(link),
+      stderr: new StreamTail(),
       watch: undefined,
       stuck: null,
       drain: (reason) => {
         this.#life?.watch?.[Symbol.dispose]();
-        tell(child, { type: "drain", reason });
+        link.send({ type: "drain", reason } satisfies KeeperMessage);
       },
-      kill: () => void child.kill("SIGKILL"),
+      kill: () => link.signal("kill"),
     };
   }
 
   #started(life: FrontLife): void {
     this.#life = life;
-    const { child, stderr, front } = life;
-    for (const stream of [child.stdout, child.stderr]) {
+    const { link, stderr, front } = life;
+    for (const stream of [link.stdout, link.stderr]) {
       const voice = this.#parts.voice.listen(life.pid);
       stream?.on("data", voice.hear).once("end", voice.end);
     }
-    child.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
+    link.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
     life.watch = this.#watchOver(life);
     if (front !== undefined) this.#parts.onStart(front);
   }
 
   #watchOver(life: FrontLife): FrontWatch {
-    const { child, pid } = life;
-    const onStuck = (silentMs: number, state: string) => {
+    const { link, pid } = life;
+    const onStuck = (silentMs: number, sign: ProcessState) => {
+      const state = stateLetters[sign];
       life.stuck = `no sign for ${(silentMs / 1000).toFixed(1)} s (state ${state})`;
       this.#parts.log.error({ event: "front.stuck", pid, silentMs, state, lastMethod: this.lastMethod });
       life.kill();
     };
     const { clock, stuckMs } = this.#parts;
-    const watch = new FrontWatch({ clock, stuckMs, look: () => readProcess(pid), onStuck });
-    child.on("message", () => watch.heard());
+    const watch = new FrontWatch({ clock, stuckMs, look: () => platform.processes.read(pid), onStuck });
+    link.onMessage(() => watch.heard());
     watch.start();
     return watch;
   }
 
-  #wire(child: ChildProcess): FrontProcess {
-    const pipe = child.stdio[dataDescriptor] as Socket;
-    pipe.on("error", () => {}); // the front is gone; its exit tells
+  #wire(link: FrontLink): FrontProcess {
+    const { data: pipe } = link;
     const reader = new FrameReader((frame) => this.#parts.onFrame(frame));
     pipe.on("data", (chunk: Buffer) => {
       try {
         reader.push(chunk);
       } catch (error) {
         this.#parts.log.error({ event: "front.refused", what: "frame", error: String(error) });
-        child.kill("SIGKILL");
+        link.signal("kill");
       }
     });
-    const meter = new CreditMeter((channel, bytes) => tell(child, { type: "credit", channel, bytes }));
+    const meter = new CreditMeter((channel, bytes) =>
+      link.send({ type: "credit", channel, bytes } satisfies KeeperMessage),
+    );
     const front: FrontProcess = {
-      pid: child.pid ?? 0,
+      pid: link.pid,
       epoch: this.#epoch,
       port: { pipe, window: new SendWindow(), meter },
       gone: false,
-      tell: (message) => tell(child, message),
+      tell: (message) => link.send(message),
     };
-    child.once("exit", () => {
+    void link.exit.then(() => {
       front.gone = true;
       // What it left in the pipe is not for the servers: nobody is there for the answers, and the last line may be half.
       pipe.destroy();
-    });
-    child.on("message", (message) => this.#parts.onMessage(message, front));
+    }); // never rejects
+    link.onMessage((message) => this.#parts.onMessage(message, front));
     return front;
   }
 
@@ -291,9 +265,4 @@ export class FrontSupervisor {
   #givenUp(message: string): void {
     this.#parts.onGivenUp(new HoldfastError("internal", message));
   }
-}
-
-function tell(child: ChildProcess | undefined, message: KeeperMessage): void {
-  // A front that died between two lines is told by its exit.
-  if (child?.connected === true) child.send(message, () => {});
 }

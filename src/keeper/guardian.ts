@@ -1,10 +1,7 @@
-/** Keeps one guardian alive: the sh that ends everything of this epoch when the keeper is gone. */
-import { spawn, type ChildProcess } from "node:child_process";
+/** Keeps one guardian alive, which ends everything of this epoch when the keeper is gone. */
 import type { Clock } from "../clock.ts";
-import { registerChild } from "../platform/linux/own-children.ts";
-import { readProcess } from "../platform/linux/processes.ts";
-import { spareDescriptors } from "../platform/linux/spare-descriptors.ts";
-import { scriptPath, shellEnvironment } from "../platform/linux/shell.ts";
+import { platform } from "../platform/index.ts";
+import type { ProcessRef, Watchdog } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import { StreamTail, type CrashRecords } from "./crashes.ts";
 import { RestartIntensity } from "./intensity.ts";
@@ -20,15 +17,8 @@ const patienceMs = 2000;
 
 export interface GuardianParts {
   clock: Clock;
-  /** What marks this epoch's runs: `/<owner id>/r<epoch>-`. */
-  marker: string;
-  fence: string;
-  home: string;
-  /** What the keeper has given to the children of the cgroup above. */
-  controllers?: readonly string[];
+  spawn: () => Watchdog;
   crashes: CrashRecords;
-  /** The program that runs guardian.sh; by default the system's shell. */
-  shell?: string | undefined;
   onRestart: () => void;
   /** The operating system starts none, and why. It is tried again. */
   onRefused: (why: string) => void;
@@ -37,14 +27,14 @@ export interface GuardianParts {
 }
 
 interface GuardianLife extends Helper {
-  readonly child: ChildProcess;
+  readonly watchdog: Watchdog;
   readonly stderr: StreamTail;
 }
 
 export class Guardian {
   readonly #parts: GuardianParts;
   readonly #supervisor: Supervisor<GuardianLife>;
-  #front: string | undefined;
+  #front: ProcessRef | undefined;
   /** The one that was started last. */
   #last: GuardianLife | undefined;
   #hasServed = false;
@@ -82,7 +72,7 @@ export class Guardian {
   }
 
   identity(): { pid: number; startTime: string } {
-    return { pid: this.pid, startTime: readProcess(this.pid)?.startTime ?? "" };
+    return { pid: this.pid, startTime: platform.identify(this.pid)?.startTime ?? "" };
   }
 
   /** Resolves when the guardian is on watch. Throws `spawn_failed` when the first one cannot be started. */
@@ -107,8 +97,8 @@ export class Guardian {
 
   /** Names the front, which must not outlive the keeper even when it is stopped. */
   watchFront(pid: number): void {
-    this.#front = `front ${pid} ${readProcess(pid)?.startTime ?? "0"}\n`;
-    if (this.state === "serving") this.#supervisor.helper?.child.stdin?.write(this.#front);
+    this.#front = platform.identify(pid);
+    if (this.#front !== undefined && this.state === "serving") this.#supervisor.helper?.watchdog.guard(this.#front);
   }
 
   /** Orderly end: everything is gone already, so there is nothing to do for it. */
@@ -117,49 +107,34 @@ export class Guardian {
   }
 
   #spawn(onEnd: (end: HelperEnd) => void): GuardianLife {
-    const { marker, fence, home, controllers = [], shell = "/bin/sh" } = this.#parts;
-    const args = [scriptPath("guardian.sh"), scriptPath("tree.sh"), marker, fence, home, ...controllers];
-    const child = spareDescriptors.lend(() =>
-      spawn(shell, args, {
-        windowsHide: true,
-        stdio: ["pipe", "pipe", "pipe"],
-        detached: true,
-        env: shellEnvironment(),
-      }),
-    );
-    registerChild(child);
-    const pid = child.pid ?? 0;
-    child.on("error", (error) => {
-      // One that lives has such an error too: of a signal that did not reach it.
-      if (pid === 0) onEnd({ exitCode: null, signal: null, refused: error.message });
-    });
-    child.once("exit", (exitCode, signal) => onEnd({ exitCode, signal, refused: null }));
+    const watchdog = this.#parts.spawn();
+    const stderr = new StreamTail();
+    watchdog.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
+    void watchdog.exit.then(({ code, signal, refused }) => onEnd({ exitCode: code, signal, refused })); // never rejects
     return {
-      pid,
-      child,
-      stderr: new StreamTail(),
-      drain: () => child.stdin?.end("done\n"),
-      kill: () => void child.kill("SIGKILL"),
+      pid: watchdog.pid,
+      watchdog,
+      stderr,
+      drain: () => watchdog.dismiss(),
+      kill: () => watchdog.signal("kill"),
     };
   }
 
   #started(life: GuardianLife): void {
     this.#last = life;
-    const { child, stderr } = life;
-    child.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
-    child.stdin?.on("error", () => {}); // it is gone; its exit tells
+    const { exit, ready } = life.watchdog;
     const late = this.#parts.clock.after(readyBoundMs, () => life.kill());
-    child.once("exit", () => late.clear());
-    child.stdout?.once("data", () => {
+    void exit.then(() => late.clear()); // never rejects
+    void ready.then(() => {
       late.clear();
       this.#watches(life);
-    });
+    }); // never rejects
   }
 
-  #watches({ child }: GuardianLife): void {
+  #watches({ watchdog }: GuardianLife): void {
     this.#supervisor.serves();
     if (this.state !== "serving") return; // dismissed meanwhile
-    if (this.#front !== undefined) child.stdin?.write(this.#front);
+    if (this.#front !== undefined) watchdog.guard(this.#front);
     if (this.#hasServed) this.#parts.onRestart();
     this.#hasServed = true;
   }

@@ -2,7 +2,6 @@
 import { turn } from "../clock.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { Config } from "../config/schema.ts";
-import { markerOf } from "../platform/linux/marker.ts";
 import type { TierName } from "../platform/types.ts";
 import { version } from "../version.ts";
 import { BackgroundRuns } from "./background/runs.ts";
@@ -55,23 +54,23 @@ export class Keeper {
     this.#options = options;
     this.config = options.live.config;
     const opening = openKeeper(options, (tokens) => this.#front.tell({ type: "tokens", tokens }));
-    const { paths, ledger, ownerId, epoch, opened, probed, startedAt } = opening;
+    const { paths, ledger, ownerId, epoch, opened, fenced, startedAt } = opening;
     this.paths = paths;
     this.#opening = opening;
     this.#ledger = ledger;
     this.#epoch = epoch;
     this.#log = opened.log;
-    this.refusedTiers = probed.refused;
+    this.refusedTiers = fenced.refused.map(({ tier, reason }) => `${tier}: ${reason}`);
     this.#guardian = this.#makeGuardian();
     const { config } = this;
     const { clock, random } = options.sources;
-    const [containment, log] = [probed.containment, opened.log];
-    this.#far = new FarRuns({ config, containment, ownerId, epoch, directory: paths.ssh, log, clock, random });
+    const [fences, log] = [fenced.epoch, opened.log];
+    this.#far = new FarRuns({ config, fences, ownerId, epoch, directory: paths.ssh, log, clock, random });
     const common = { clock, config, ledger, log, runsDirectory: paths.runs };
     const onChange = (run: Run) => this.#front.tell({ type: "run.state", run: run.summary(), channel: run.channel });
     const mustWatch = () => this.#guardian.mustWatch();
-    this.#earlier = { ledger, containment, ownerId, epoch, log, clock };
-    const own = { containment, epoch, ownerId, packagesDirectory: paths.packages, far: this.#far, mustWatch };
+    this.#earlier = { ledger, fences, log, clock };
+    const own = { fences, epoch, ownerId, packagesDirectory: paths.packages, far: this.#far, mustWatch };
     this.#table = new RunTable({ ...common, ...own, random, onChange });
     this.#background = new BackgroundRuns({ ...common, table: this.#table, node: options.node });
     this.#front = this.#makeFront();
@@ -87,7 +86,7 @@ export class Keeper {
   }
 
   get tier(): TierName {
-    return this.#opening.probed.containment.tier;
+    return this.#opening.fenced.epoch.tier;
   }
 
   /** Where the front listens; none before it does. */
@@ -180,7 +179,7 @@ export class Keeper {
     await this.#far.close();
     // With survivors the guardian must not be told that all is done: it goes on to look for what is marked.
     if (survivors.length === 0) await this.#guardian.dismiss();
-    this.#opening.probed.containment.close();
+    this.#opening.fenced.epoch.close();
     this.#ledger.endEpoch(this.#epoch, this.#options.sources.clock.now());
     this.#ledger.close();
     this.#record.remove();
@@ -206,8 +205,7 @@ export class Keeper {
   #makeGuardian(): Guardian {
     return new Guardian({
       clock: this.#options.sources.clock,
-      marker: markerOf(this.#opening.ownerId, `r${this.#epoch}-`),
-      ...this.#opening.probed.containment.guardian,
+      spawn: () => this.#opening.fenced.epoch.watchdog(),
       crashes: this.#opening.crashes,
       onRestart: () => {
         this.#log.warn({ event: "guardian.restarted", pid: this.#guardian.pid });

@@ -1,6 +1,5 @@
 /** What the table of runs is asked to start. */
-import type { TreeLimits } from "../platform/limit-watch.ts";
-import type { Container, SpawnRequest } from "../platform/types.ts";
+import type { Container, SpawnRequest, TreeLimits } from "../platform/types.ts";
 import type { FarRuns } from "./far-runs.ts";
 import type { RunKind } from "./protocol/messages.ts";
 import type { Run } from "./run.ts";

@@ -3,16 +3,8 @@
  * tried again while this keeper lives, and by the next one.
  */
 import type { Clock } from "../clock.ts";
-import {
-  bootId,
-  commandOf,
-  isSameAlive,
-  readEnvironment,
-  readProcess,
-  startedAtOf,
-} from "../platform/linux/processes.ts";
-import { sweepOwner } from "../platform/linux/sweep.ts";
-import type { Containment, LeftProcess } from "../platform/types.ts";
+import { platform } from "../platform/index.ts";
+import { stateLetters, type Epoch, type LeftProcess } from "../platform/types.ts";
 import { readOpenRows, type Ledger, type LedgerRow } from "./ledger.ts";
 import type { Log } from "./log.ts";
 import type { ProcessView, RunView } from "./protocol/messages.ts";
@@ -27,9 +19,7 @@ export interface LeftRun {
 
 export interface LeftoverParts {
   ledger: Ledger;
-  containment: Containment;
-  ownerId: string;
-  epoch: number;
+  fences: Epoch;
   log: Log;
   clock: Clock;
 }
@@ -89,8 +79,8 @@ export class Leftovers implements Disposable {
   }
 
   async #attempt(boundMs: number): Promise<LeftRun[]> {
-    const { ledger, clock, log } = this.#parts;
-    const swept = await sweepEarlier(this.#parts, boundMs);
+    const { clock, fences, ledger, log } = this.#parts;
+    const swept = await fences.sweepEarlier(boundMs);
     for (const [id, run] of this.#runs) {
       run.left = stillLeft(run.row, swept.left);
       if (run.left.length > 0) continue;
@@ -110,29 +100,21 @@ export function readLeftovers({ ledger }: StatePaths): LeftRun[] {
   });
 }
 
-/** Ends what no run of this epoch is, as far as it can be ended. */
-export async function sweepEarlier(
-  { containment, ownerId, epoch }: Pick<LeftoverParts, "containment" | "ownerId" | "epoch">,
-  boundMs: number,
-): Promise<{ ended: LeftProcess[]; left: LeftProcess[] }> {
-  const fenced = await containment.sweep(boundMs);
-  const marked = await sweepOwner(ownerId, (runId) => runId.startsWith(`r${epoch}-`), boundMs);
-  return { ended: [...fenced.ended, ...marked.ended], left: [...fenced.left, ...marked.left] };
-}
-
 /**
  * What lives of a row's run: what the sweep could not end, what the keeper before had on record as left, and the process that
  * was spawned for it where nobody may see whose it is (it became another user's).
  */
 export function stillLeft(row: LedgerRow, left: readonly LeftProcess[]): LeftProcess[] {
-  if (row.bootId !== bootId()) return [];
+  if (row.bootId !== platform.bootId()) return [];
+  const { bootId } = row;
+  const { command, environment, read } = platform.processes;
   const found = new Map(left.filter(({ run }) => run === row.id).map((one) => [one.pid, one]));
-  const hidden = row.pid !== null && row.startTime !== null && readEnvironment(row.pid) === undefined;
+  const hidden = row.pid !== null && row.startTime !== null && environment(row.pid) === undefined;
   const known = hidden ? [{ pid: row.pid ?? 0, startTime: row.startTime ?? "" }] : [];
   for (const { pid, startTime } of [...survivorsOf(row), ...known]) {
-    if (found.has(pid) || !isSameAlive({ pid, startTime, bootId: row.bootId })) continue;
-    const state = readProcess(pid)?.state ?? "?";
-    found.set(pid, { pid, startTime, run: row.id, state, command: commandOf(pid) });
+    const ref = { pid, startTime, bootId };
+    if (found.has(pid) || !platform.isSameAlive(ref)) continue;
+    found.set(pid, { ...ref, run: row.id, state: read(pid)?.state ?? "unknown", command: command(pid) });
   }
   return [...found.values()];
 }
@@ -170,7 +152,8 @@ function viewOf({ row, left }: LeftRun): RunView {
 
 function viewLeft(left: LeftProcess): ProcessView {
   const { pid, state, command } = left;
-  const info = readProcess(pid);
+  const { read, startedAt } = platform.processes;
+  const info = read(pid);
   if (info !== undefined) return viewProcess(info);
-  return { pid, ppid: 0, state, rssBytes: 0, startedAt: startedAtOf(left), command };
+  return { pid, ppid: 0, state: stateLetters[state], rssBytes: 0, startedAt: startedAt(left), command };
 }

@@ -2,7 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { bootId } from "../platform/linux/processes.ts";
+import { platform } from "../platform/index.ts";
 import type { CrashRecords } from "./crashes.ts";
 import type { Ledger, LostEpoch } from "./ledger.ts";
 import type { CrashView } from "./protocol/messages.ts";
@@ -54,7 +54,7 @@ export function readLostEpochs(paths: StatePaths): CrashView[] {
 
 function crashOf(lost: LostEpoch, at: number) {
   const { epoch, pid } = lost;
-  const why = lost.bootId === bootId() ? ("vanished" as const) : ("machine-restarted" as const);
+  const why = lost.bootId === platform.bootId() ? ("vanished" as const) : ("machine-restarted" as const);
   const detail = `keeper of epoch ${epoch}, started ${new Date(lost.startedAt).toISOString()}, ended without a clean stop`;
   return { who: "keeper" as const, epoch, pid, why, detail, at };
 }

@@ -1,8 +1,7 @@
 /** What a keeper takes before it makes anything: state directory, ledger, log, the number of its epoch, containment. */
-import { closeAllOnExec } from "../platform/linux/ffi.ts";
-import { openContainment, type Probed } from "../platform/linux/probe.ts";
-import { bootId, readProcess } from "../platform/linux/processes.ts";
-import { spareDescriptors } from "../platform/linux/spare-descriptors.ts";
+import { platform } from "../platform/index.ts";
+import { spareDescriptors } from "../platform/self/index.ts";
+import type { Opened } from "../platform/types.ts";
 import { CrashRecords } from "./crashes.ts";
 import { recordLastWords, type LastWords } from "./last-words.ts";
 import type { KeeperOptions } from "./keeper-life.ts";
@@ -11,6 +10,7 @@ import { openLog, type OpenLog } from "./log.ts";
 import { recordLostEpochs } from "./lost-epochs.ts";
 import type { TokenGrant } from "./protocol/messages.ts";
 import { openStateDirectory, readOrMakeSecret, type StatePaths } from "./state-directory.ts";
+import { ownRef } from "./record-writer.ts";
 import { takeLedger } from "./take-ledger.ts";
 import { TokenWatch } from "./tokens/token-watch.ts";
 
@@ -27,7 +27,7 @@ export interface Opening {
   readonly epoch: number;
   readonly startedAt: number;
   readonly crashes: CrashRecords;
-  readonly probed: Probed;
+  readonly fenced: Opened;
   readonly tokens: TokenWatch;
   readonly lastWords: LastWords;
   /** Of an orderly end: from now on this process may exit as it likes. */
@@ -44,12 +44,13 @@ export function openKeeper(options: KeeperOptions, onTokens: (tokens: TokenGrant
   const opened = openLog(paths.log, clock);
   const tokens = new TokenWatch(paths, opened.log, sources, onTokens);
   const startedAt = clock.now();
-  const epoch = ledger.beginEpoch(bootId(), process.pid, readProcess(process.pid)?.startTime ?? "", startedAt);
+  const { bootId, pid, startTime } = ownRef();
+  const epoch = ledger.beginEpoch(bootId, pid, startTime, startedAt);
   const crashes = new CrashRecords(paths.crashes, epoch, clock);
   recordLostEpochs(ledger, crashes, paths, epoch, startedAt);
-  let probed: Probed;
+  let fenced: Opened;
   try {
-    probed = openContainment(ownerId, epoch, paths.bin, tier);
+    fenced = platform.open(ownerId, epoch, { directory: paths.bin, only: tier });
   } catch (thrown) {
     // A start that was refused is no crash.
     ledger.endEpoch(epoch, clock.now());
@@ -57,7 +58,6 @@ export function openKeeper(options: KeeperOptions, onTokens: (tokens: TokenGrant
   }
   const lastWords = recordLastWords(crashes, opened.log);
   spareDescriptors.hold(sparesMax);
-  closeAllOnExec(); // what the keeper's own starter left open is not for servers either
   // Between two fronts and two guardians nothing else may keep the process alive.
   const alive = setInterval(() => {}, aliveMs);
   const release = () => {
@@ -65,5 +65,5 @@ export function openKeeper(options: KeeperOptions, onTokens: (tokens: TokenGrant
     spareDescriptors[Symbol.dispose]();
     lastWords[Symbol.dispose]();
   };
-  return { paths, ledger, ownerId, opened, epoch, startedAt, crashes, probed, tokens, lastWords, release };
+  return { paths, ledger, ownerId, opened, epoch, startedAt, crashes, fenced, tokens, lastWords, release };
 }

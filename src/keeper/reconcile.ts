@@ -2,11 +2,11 @@
  * At start: compares what the ledger says with what lives, and leaves nothing of an earlier epoch behind. Signals only
  * what the kernel itself ties to this owner (a fence's name, a guard, a marker), never a pid because a row names it.
  */
-import { bootId, isSameAlive, type ProcessIdentity } from "../platform/linux/processes.ts";
-import type { LeftProcess } from "../platform/types.ts";
+import { platform } from "../platform/index.ts";
+import { stateLetters, type LeftProcess, type ProcessRef } from "../platform/types.ts";
 import { untilTrue } from "../platform/wait.ts";
 import type { LedgerRow } from "./ledger.ts";
-import { closeRow, stillLeft, sweepEarlier, type LeftoverParts, type LeftRun } from "./leftovers.ts";
+import { closeRow, stillLeft, type LeftoverParts, type LeftRun } from "./leftovers.ts";
 
 /** Time for an earlier guardian to finish its work before ours begins. */
 const guardianBoundMs = 15_000;
@@ -24,18 +24,20 @@ export interface Reconciled {
 }
 
 /** Waits until the guardian of the keeper before us has done its work; it would take our own runs for its own otherwise. */
-export async function awaitOldGuardian(guardian: ProcessIdentity | undefined): Promise<void> {
-  if (guardian !== undefined) await untilTrue(() => !isSameAlive(guardian), guardianBoundMs);
+export async function awaitOldGuardian(guardian: ProcessRef | undefined): Promise<void> {
+  if (guardian !== undefined) await untilTrue(() => !platform.isSameAlive(guardian), guardianBoundMs);
 }
 
 /** Nothing is called ended, and no row is closed, before the proof that it is gone. */
 export async function reconcile(parts: LeftoverParts): Promise<Reconciled> {
-  const { ledger, log } = parts;
+  const { fences, ledger, log } = parts;
   const rows = ledger.open();
-  const { ended, left } = await sweepEarlier(parts, sweepBoundMs);
+  const { ended, left } = await fences.sweepEarlier(sweepBoundMs);
   const words = [
     ...ended.map((one) => `ended pid ${one.pid}${ofRun(one)}: ${one.command}`),
-    ...left.map((one) => `could not end pid ${one.pid} (state ${one.state})${ofRun(one)}: ${one.command}`),
+    ...left.map(
+      (one) => `could not end pid ${one.pid} (state ${stateLetters[one.state]})${ofRun(one)}: ${one.command}`,
+    ),
   ];
   for (const word of words) log.warn({ event: "orphan.swept", what: word });
   const far = rows.filter(({ host }) => host.startsWith("ssh:"));
@@ -55,7 +57,7 @@ function ofRun({ run }: LeftProcess): string {
 }
 
 function keep(row: LedgerRow, left: readonly LeftProcess[]): string {
-  const who = left.map(({ pid, state, command }) => `pid ${pid} (state ${state}) ${command}`).join(", ");
+  const who = left.map(({ pid, state, command }) => `pid ${pid} (state ${stateLetters[state]}) ${command}`).join(", ");
   return `run ${row.id} is still not over: ${who}; its end is tried again`;
 }
 
@@ -65,7 +67,7 @@ function close(
   row: LedgerRow,
   ended: readonly LeftProcess[],
 ): string {
-  const otherBoot = row.bootId !== bootId();
+  const otherBoot = row.bootId !== platform.bootId();
   const found = !otherBoot && ended.some(({ run }) => run === row.id);
   closeRow(ledger, row, found ? "orphan-swept" : "keeper-lost", clock.now());
   const stranger = strangerOf(row);
@@ -82,6 +84,6 @@ function close(
 function strangerOf(row: LedgerRow): string | undefined {
   if (row.pid === null || row.startTime === null) return undefined;
   const identity = { pid: row.pid, startTime: row.startTime, bootId: row.bootId };
-  if (!isSameAlive(identity)) return undefined;
+  if (!platform.isSameAlive(identity)) return undefined;
   return `closed run ${row.id}: pid ${row.pid} lives but carries no mark of ours, so it was left alone; look at it`;
 }

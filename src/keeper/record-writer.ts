@@ -1,8 +1,13 @@
 /** Writes `<state>/keeper.json`, by which the command line finds the gateway, whenever something that it tells has changed. */
-import { bootId, readProcess } from "../platform/linux/processes.ts";
-import type { TierName } from "../platform/types.ts";
+import { platform } from "../platform/index.ts";
+import type { ProcessRef, TierName } from "../platform/types.ts";
 import { version } from "../version.ts";
 import { removeKeeperRecord, writeKeeperRecord, type StatePaths } from "./state-directory.ts";
+
+/** This process, as other processes can recognise it. */
+export function ownRef(): ProcessRef {
+  return platform.identify(process.pid) ?? { pid: process.pid, startTime: "", bootId: platform.bootId() };
+}
 
 export interface RecordParts {
   paths: StatePaths;
@@ -32,8 +37,7 @@ export class RecordWriter {
     const [url] = this.urls;
     if (url === undefined || this.#isRemoved) return;
     const { paths, epoch, tier, node, config, front, guardian } = this.#parts;
-    const { pid, startTime = "" } = readProcess(process.pid) ?? { pid: process.pid };
-    const self = { version, pid, startTime, bootId: bootId(), epoch, tier, url, urls: this.urls };
+    const self = { version, ...ownRef(), epoch, tier, url, urls: this.urls };
     const helpers = { front: { pid: front.pid }, guardian: guardian.identity() };
     writeKeeperRecord(paths, { ...self, node, config: config(), certificate: this.certificate, ...helpers });
   }

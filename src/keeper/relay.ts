@@ -3,7 +3,7 @@
  * The front at the other end may die in the middle of a line and be replaced: what it had sent half never reaches the server,
  * what was on its way to it goes to the next one, and while there is none the server's output waits in its own pipe.
  */
-import type { ContainedProcess, SpawnRequest } from "../platform/types.ts";
+import type { Spawned, SpawnRequest } from "../platform/types.ts";
 import { GatheredBytes } from "../gathered-bytes.ts";
 import { flags, pieceBytesMax, writeLine, type Frame } from "./protocol/frames.ts";
 import { lineCostBytes, type CreditMeter, type SendWindow } from "./protocol/flow.ts";
@@ -35,7 +35,7 @@ export class LineRelay implements RunIo {
   readonly openIds = new OpenIds();
   readonly #onExcess: () => void;
   readonly #errorLog: ErrorLog | undefined;
-  #child: ContainedProcess["child"] | undefined;
+  #process: Pick<Spawned, "stdin" | "stdout"> | undefined;
   readonly #unheard = new UnheardLines();
   #port: FrontPort | undefined;
   /** Of a line from the front that is not whole yet. */
@@ -61,15 +61,16 @@ export class LineRelay implements RunIo {
     return {};
   }
 
-  begin({ child }: Pick<ContainedProcess, "child">): void {
-    this.#child = child;
-    child.stderr?.on("data", (chunk: Buffer) => this.#errorLog?.write(chunk));
-    child.stdout?.on("data", (chunk: Buffer) => this.#fromServer(chunk));
-    child.stdout?.once("end", () => this.#ended());
+  begin(contained: Pick<Spawned, "stdin" | "stdout" | "stderr">): void {
+    this.#process = contained;
+    const { stdin, stdout, stderr } = contained;
+    stderr?.on("data", (chunk: Buffer) => this.#errorLog?.write(chunk));
+    stdout?.on("data", (chunk: Buffer) => this.#fromServer(chunk));
+    stdout?.once("end", () => this.#ended());
     // The server closed its stdin or died: its exit tells, and what was on the way is lost with it.
-    child.stdin?.on("error", () => {});
-    child.stdout?.on("error", () => {});
-    child.stdout?.pause();
+    stdin?.on("error", () => {});
+    stdout?.on("error", () => {});
+    stdout?.pause();
   }
 
   get attached(): boolean {
@@ -87,16 +88,16 @@ export class LineRelay implements RunIo {
   /** The front is gone: nothing is read from the server until another one is attached. */
   detach(): void {
     this.#port = undefined;
-    this.#child?.stdout?.pause();
+    this.#process?.stdout?.pause();
     this.#begun.clear();
     this.#skipping ||= this.#midLine;
     this.#midLine = false;
   }
 
   endInput(): void {
-    this.#child?.stdin?.end();
+    this.#process?.stdin?.end();
     // A full pipe must not keep a run that is ending from ending well.
-    this.#child?.stdout?.resume();
+    this.#process?.stdout?.resume();
   }
 
   /** The last lines follow on the data pipe, whenever they come. */
@@ -123,7 +124,7 @@ export class LineRelay implements RunIo {
 
   /** Nothing goes out before the line is whole: half of one would make the next line unreadable too. */
   #write(last: Frame): void {
-    const stdin = this.#child?.stdin;
+    const stdin = this.#process?.stdin;
     const port = this.#port;
     this.#begun.add(last.bytes);
     const line = this.#begun.take();
@@ -153,7 +154,7 @@ export class LineRelay implements RunIo {
     }
     this.#sendRest(port, data);
     if (port.window.hasRoom(this.channel)) return;
-    this.#child?.stdout?.pause();
+    this.#process?.stdout?.pause();
     this.#resumeIfRoom(port);
   }
 
@@ -184,7 +185,7 @@ export class LineRelay implements RunIo {
     port.window.whenRoom(this.channel, () => {
       if (this.#port !== port) return;
       this.#fromServer(empty);
-      if (port.window.hasRoom(this.channel)) this.#child?.stdout?.resume();
+      if (port.window.hasRoom(this.channel)) this.#process?.stdout?.resume();
     });
   }
 

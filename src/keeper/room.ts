@@ -1,5 +1,5 @@
 /** Whether there is room for one more run: by the config, and in the keeper's table of open files. */
-import { descriptorUse } from "../platform/linux/spare-descriptors.ts";
+import { ownUsage } from "../platform/self/index.ts";
 import { HoldfastError } from "../errors.ts";
 
 /** What the start of one run may need at a time: pipes, the ends for the child, a log, a terminal. */
@@ -8,12 +8,12 @@ const descriptorsPerRun = 16;
 const descriptorMargin = 16;
 
 /** Throws `run_limit`. `live`: runs that are alive. */
-export function checkRoom(live: number, runsMax: number, use = descriptorUse()): void {
+export function checkRoom(live: number, runsMax: number, use = ownUsage()): void {
   if (live >= runsMax)
     throw new HoldfastError("run_limit", `${runsMax} runs are alive, which is limits.runsMax; end some or raise it`);
   // Each live run may still open its log.
   const neededMin = descriptorsPerRun + descriptorMargin + live;
-  if (use === undefined || use.max - use.open >= neededMin) return;
-  const message = `${use.open} of the gateway's ${use.max} file descriptors are in use, and the rest is kept for its own helpers`;
+  if (use === undefined || use.descriptorsMax - use.descriptors >= neededMin) return;
+  const message = `${use.descriptors} of the gateway's ${use.descriptorsMax} file descriptors are in use, and the rest is kept for its own helpers`;
   throw new HoldfastError("run_limit", `${message}; end some runs, or raise the limit (ulimit -n, LimitNOFILE=)`);
 }

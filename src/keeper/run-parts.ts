@@ -1,8 +1,7 @@
 /** What one run is made of. */
 import type { Clock } from "../clock.ts";
-import type { TreeLimits } from "../platform/limit-watch.ts";
 import type { StopGraces } from "../platform/stop-sequence.ts";
-import type { Container } from "../platform/types.ts";
+import type { Container, Excess, TreeLimits } from "../platform/types.ts";
 import type { Ledger } from "./ledger.ts";
 import type { RunIo } from "./run-io.ts";
 import type { RunTimes } from "./run-timers.ts";
@@ -18,8 +17,8 @@ export interface RunParts<Io extends RunIo = RunIo> {
   graces: StopGraces;
   limits: TreeLimits;
   clock: Clock;
-  /** A limit of the tree was exceeded; `what` says which. */
-  onExcess: (what: string) => void;
+  /** A limit of the tree was exceeded. */
+  onExcess: (excess: Excess) => void;
   /** The state, or what else is told of the run, has changed. */
   onChange: () => void;
 }

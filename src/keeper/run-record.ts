@@ -1,6 +1,5 @@
 /** A run's record: its state as one pure table, its row, and what could not be ended. Each change is written to the ledger. */
-import { readProcess, type ProcessInfo } from "../platform/linux/processes.ts";
-import type { LeaderExit } from "../platform/types.ts";
+import type { MainExit, ProcessInfo, ProcessRef } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import type { Ledger, LedgerRow } from "./ledger.ts";
 import { rowView, viewProcess } from "./run-view.ts";
@@ -45,10 +44,9 @@ export class RunRecord {
     this.#ledger.intend(this.row);
   }
 
-  spawned(pid: number): void {
-    const { startTime, processGroup } = readProcess(pid) ?? {};
-    Object.assign(this.row, { pid, startTime: startTime ?? null, processGroup: processGroup ?? null });
-    this.#ledger.spawned(this.row.id, pid, startTime ?? "", processGroup ?? 0);
+  spawned({ pid, startTime }: ProcessRef): void {
+    Object.assign(this.row, { pid, startTime, processGroup: pid });
+    this.#ledger.spawned(this.row.id, pid, startTime, pid);
   }
 
   enter(state: RunState): void {
@@ -68,7 +66,7 @@ export class RunRecord {
   }
 
   /** Nothing of it is left. `exit`: of the command, if it was started. */
-  exited(exit: LeaderExit | undefined, endedAt: number): void {
+  exited(exit: MainExit | undefined, endedAt: number): void {
     this.#survivors = [];
     const { code = null, signal = null } = exit ?? {};
     const state = transition(this.row.state, "exited");

@@ -2,10 +2,9 @@
 import { join } from "node:path";
 import type { Sources } from "../random.ts";
 import { isNodeHost, type Config } from "../config/schema.ts";
-import { markerOf, scanMarkersSoon } from "../platform/linux/marker.ts";
-import { bootId } from "../platform/linux/processes.ts";
-import type { Containment, SpawnRequest } from "../platform/types.ts";
-import { killAll } from "../platform/linux/signals.ts";
+import { platform } from "../platform/index.ts";
+import { markerOf, runIdPrefix } from "../platform/marker.ts";
+import { stateLetters, type Epoch, type Excess, type SpawnRequest } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import { baseEnvironment } from "../platform/environment.ts";
 import type { FarRuns } from "./far-runs.ts";
@@ -13,6 +12,7 @@ import { ErrorLog } from "./error-log.ts";
 import type { Ledger, LedgerRow } from "./ledger.ts";
 import type { Launch, StartRequest } from "./launch.ts";
 import { Leftovers } from "./leftovers.ts";
+import { describeExcess } from "./limit-watch.ts";
 import type { Log } from "./log.ts";
 import type { EndReason, HeldRun, RunView } from "./protocol/messages.ts";
 import { Packages } from "./packages/packages.ts";
@@ -21,9 +21,12 @@ import { Run } from "./run.ts";
 import { rowView } from "./run-view.ts";
 import { LineRelay, type FrontPort } from "./relay.ts";
 
+/** Time for what is no longer held to end before a list is told. */
+const strayBoundMs = 1000;
+
 export interface TableParts extends Sources {
   config: Config;
-  containment: Containment;
+  fences: Epoch;
   ledger: Ledger;
   log: Log;
   epoch: number;
@@ -134,14 +137,13 @@ export class RunTable {
    * more is ended too. So a list never leaves out what lives.
    */
   async reconcile(): Promise<void> {
-    const { ownerId, epoch, log, far } = this.#parts;
+    const { fences, log, far } = this.#parts;
     for (const run of this.live()) run.reconcile();
-    for (const [id, processes] of await scanMarkersSoon(ownerId)) {
-      if (this.#runs.has(id) || far.holds(id) || !id.startsWith(`r${epoch}-`)) continue;
-      for (const { pid } of processes)
-        log.warn({ event: "orphan.swept", what: `ended pid ${pid} of run ${id}, which is no longer held` });
-      killAll(() => processes);
-    }
+    const { ended, left } = await fences.endStrays((id) => this.#runs.has(id) || far.holds(id), strayBoundMs);
+    const tell = (what: string) => log.warn({ event: "orphan.swept", what });
+    for (const { pid, run } of ended) tell(`ended pid ${pid} of run ${run}, which is no longer held`);
+    for (const { pid, run, state } of left)
+      tell(`could not end pid ${pid} (state ${stateLetters[state]}) of run ${run}, which is no longer held`);
   }
 
   /** A new front is there: the runs that it starts, and those that it adopts, speak to it from now on. */
@@ -206,18 +208,13 @@ export class RunTable {
 
   #prepare(launch: Launch): { run: Run; spawn: SpawnRequest } {
     const { kind, server, sessionId, scopeKey, command, limits, onFrontLoss } = launch;
-    const { clock, random, containment, ledger, ownerId, epoch, config, log } = this.#parts;
-    // The epoch is in the id, so that a guardian of an older epoch can tell a newer one's runs from its own.
-    const id = `r${epoch}-${random.bytes(4).toString("hex")}`;
-    const near = containment.create(id);
+    const { clock, random, fences, ledger, ownerId, epoch, config, log } = this.#parts;
+    const id = `${runIdPrefix(epoch)}${random.bytes(4).toString("hex")}`;
+    const near = fences.create(id);
     const { container, host } = launch.place?.(near, this.#parts.far) ?? { container: near, host: "local" };
     const channel = this.#nextChannel++;
     const prepared = launch.prepare(id, channel, {
-      hangUp: () => {
-        container.signal("SIGHUP");
-        // What is stopped cannot hear it before it goes on.
-        container.signal("SIGCONT");
-      },
+      hangUp: () => void container.ask("hangup"),
       onExcess: () => void run.end("limit-exceeded", true), // never rejects
     });
     const row: LedgerRow = {
@@ -231,7 +228,7 @@ export class RunTable {
       cwd: launch.request.cwd ?? null,
       pid: null,
       startTime: null,
-      bootId: bootId(),
+      bootId: platform.bootId(),
       processGroup: null,
       container: container.name,
       marker: markerOf(ownerId, id),
@@ -251,7 +248,7 @@ export class RunTable {
       this.#changed(run);
       launch.onChange?.(run);
     };
-    const onExcess = (what: string) => log.warn({ event: "run.exceeded", run: id, what });
+    const onExcess = (excess: Excess) => log.warn({ event: "run.exceeded", run: id, what: describeExcess(excess) });
     const common = { container, ledger, graces: config.stop, limits, clock, onExcess, onChange };
     const run = new Run(channel, row, { ...prepared, ...common }, launch);
     this.#runs.set(id, run);

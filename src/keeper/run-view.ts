@@ -1,11 +1,13 @@
 /** Runs and processes as the API shows them. */
-import { commandOf, startedAtOf, type ProcessInfo } from "../platform/linux/processes.ts";
+import { platform } from "../platform/index.ts";
+import { stateLetters, type ProcessInfo } from "../platform/types.ts";
 import type { LedgerRow } from "./ledger.ts";
 import type { ProcessView, RunView } from "./protocol/messages.ts";
 
 export function viewProcess(info: ProcessInfo): ProcessView {
   const { pid, ppid, state, rssBytes } = info;
-  return { pid, ppid, state, rssBytes, startedAt: startedAtOf(info), command: commandOf(pid) };
+  const { command, startedAt } = platform.processes;
+  return { pid, ppid, state: stateLetters[state], rssBytes, startedAt: startedAt(info), command: command(pid) };
 }
 
 /** A row as `ps` shows it, without its processes. */

@@ -1,9 +1,7 @@
 /** One run of whatever kind: a container, a ledger row, its input and output, from before the spawn until the proof of empty. */
-import { constants } from "node:os";
-import type { ProcessInfo } from "../platform/linux/processes.ts";
-import { watchLimits } from "../platform/limit-watch.ts";
-import { signalProcess } from "../platform/linux/signals.ts";
-import type { ContainedProcess, LeaderExit, SpawnRequest } from "../platform/types.ts";
+import { watchLimits } from "./limit-watch.ts";
+import { isSignal } from "../platform/self/index.ts";
+import type { MainExit, ProcessInfo, Spawned, SpawnRequest } from "../platform/types.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import { CaptureIo } from "./background/capture-io.ts";
 import type { LedgerRow } from "./ledger.ts";
@@ -28,9 +26,9 @@ export class Run {
   readonly #launch: RunLaunch;
   readonly #record: RunRecord;
   readonly #parts: RunParts;
-  #process: ContainedProcess | undefined;
+  #process: Spawned | undefined;
   readonly #ended = Promise.withResolvers<RunView>();
-  #leaderExit: LeaderExit | undefined;
+  #mainExit: MainExit | undefined;
   #spawning: Promise<void> = Promise.resolve();
   #sequence: StopSequence | undefined;
   #hurried = false;
@@ -123,10 +121,10 @@ export class Run {
     if (this.#ending !== undefined) return;
     this.#record.enter("running");
     this.timers?.start();
-    if (this.#leaderExit !== undefined) this.timers?.commandEnded();
-    const { limits, container: watched } = this.#parts;
-    this.#limitWatch = watchLimits(watched, limits, (what) => {
-      this.#parts.onExcess(what);
+    if (this.#mainExit !== undefined) this.timers?.commandEnded();
+    const { clock, limits, container: watched } = this.#parts;
+    this.#limitWatch = watchLimits(watched, limits, clock, (excess) => {
+      this.#parts.onExcess(excess);
       void this.end("limit-exceeded", true); // never rejects
     });
   }
@@ -149,30 +147,25 @@ export class Run {
 
   /** To every process of the run, or to its command only. Nothing happens when nothing is left. Throws `invalid_params`. */
   signal(signal: string, to: "all" | "command"): void {
-    if (!Object.hasOwn(constants.signals, signal))
+    if (!isSignal(signal))
       throw new HoldfastError("invalid_params", `no signal ${signal}; write it as SIGINT or SIGTERM`);
-    const known = signal as NodeJS.Signals;
-    const { container } = this.#parts;
-    // The pid of a command on another machine is not known here.
-    if (to === "all" || container.lost !== undefined) return container.signal(known);
-    const command = container.members().find(({ pid }) => pid === this.#process?.leaderPid());
-    if (command !== undefined) signalProcess(command, known);
+    this.#parts.container.signal(signal, to === "all" ? "all" : "main");
   }
 
   members(): ProcessInfo[] {
-    return this.#parts.container.members();
+    return this.#parts.container.list();
   }
 
   /** The run as the kernel shows it now. */
   view(): RunView {
-    const processes = this.state === "exited" ? [] : this.#parts.container.members().map(viewProcess);
+    const processes = this.state === "exited" ? [] : this.#parts.container.list().map(viewProcess);
     return { ...this.summary(), processes };
   }
 
   /** The run without its processes: costs no look at the system. */
   summary(): RunView {
     const view = this.#record.view();
-    return { ...view, background: this.#background(), pid: this.#process?.leaderPid() ?? view.pid };
+    return { ...view, background: this.#background(), pid: this.#process?.mainPid() ?? view.pid };
   }
 
   #background(): BackgroundView | null {
@@ -188,11 +181,11 @@ export class Run {
     this.#sequence?.hurry();
   }
 
-  #spawned(contained: ContainedProcess): void {
+  #spawned(contained: Spawned): void {
     this.#process = contained;
     this.#parts.io.begin(contained);
-    this.#record.spawned(contained.child.pid ?? 0);
-    void contained.leaderExit.then((exit) => this.#leaderEnded(exit)); // never rejects
+    this.#record.spawned(contained.ref);
+    void contained.exit.then((exit) => this.#mainEnded(exit)); // never rejects
   }
 
   async #end(reason: EndReason): Promise<RunView> {
@@ -211,7 +204,7 @@ export class Run {
       this.#parts.container,
       graces,
       () => io.endInput(),
-      () => this.#leaderExit !== undefined,
+      () => this.#mainExit !== undefined,
     );
     if (this.#hurried) this.#sequence.hurry();
     const left = await this.#sequence.run();
@@ -232,11 +225,11 @@ export class Run {
   async #settle(left: ProcessInfo[]): Promise<void> {
     const { container, io, clock } = this.#parts;
     if (left.length === 0) {
-      // The leader's exit event may come a turn after the kernel's "empty"; its code belongs into the row.
-      if (this.#process !== undefined) this.#leaderExit ??= await this.#process.leaderExit;
+      // The exit event may come a turn after the kernel's "empty"; its code belongs into the row.
+      if (this.#process !== undefined) this.#mainExit ??= await this.#process.exit;
       await io.drained();
       io.close();
-      this.#record.exited(this.#leaderExit, clock.now());
+      this.#record.exited(this.#mainExit, clock.now());
       return this.#ended.resolve(this.summary());
     }
     this.#record.noteSurvivors(left);
@@ -266,8 +259,8 @@ export class Run {
     this.#again?.[Symbol.dispose]();
   }
 
-  #leaderEnded(exit: LeaderExit): void {
-    this.#leaderExit = exit;
+  #mainEnded(exit: MainExit): void {
+    this.#mainExit = exit;
     this.#record.row.leaderEndedAt = this.#parts.clock.now();
     if (this.#ending !== undefined) return;
     // The kernel ends a tree for its memory sooner than any look sees it.
@@ -288,10 +281,10 @@ export class Run {
   /** Before a list is told, and for a tree whose command has ended: a run of which nothing lives is ended. */
   reconcile(): void {
     if (this.state !== "running" || this.#ending !== undefined || !this.#parts.container.looksEmpty()) return;
-    if (this.#leaderExit !== undefined) this.#endedByItself(this.#leaderExit);
+    if (this.#mainExit !== undefined) this.#endedByItself(this.#mainExit);
   }
 
-  #endedByItself(exit: LeaderExit): void {
+  #endedByItself(exit: MainExit): void {
     const cause = exit.signal === null ? "exited" : "signaled";
     void this.end(this.#parts.container.lost === true ? "node-lost" : cause);
   }

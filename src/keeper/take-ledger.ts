@@ -1,6 +1,7 @@
 /** Opens the ledger for the keeper's life, or says which gateway has it already. */
 import type { Clock } from "../clock.ts";
-import { readProcess } from "../platform/linux/processes.ts";
+import { platform } from "../platform/index.ts";
+import { isAlive } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import { Ledger } from "./ledger.ts";
 import { requestMemoryMs } from "./protocol/background.ts";
@@ -28,8 +29,8 @@ export function takeLedger(paths: StatePaths, leaseMaxMs: number, clock: Clock):
 
 /** False from the moment on at which it was killed, also while the kernel still takes it down. */
 function runs({ pid, startTime }: KeeperRecord): boolean {
-  const info = readProcess(pid);
-  return info !== undefined && info.startTime === startTime && info.state !== "Z" && info.state !== "X";
+  const info = platform.processes.read(pid);
+  return isAlive(info) && info.startTime === startTime && info.state !== "headless";
 }
 
 function locked(paths: StatePaths, other: KeeperRecord | undefined, cause: HoldfastError): HoldfastError {

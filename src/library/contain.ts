@@ -4,12 +4,10 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Readable, Writable } from "node:stream";
-import { ownEnvironment } from "../platform/linux/caller.ts";
-import { commandOf, startedAtOf, type ProcessInfo } from "../platform/linux/processes.ts";
-import { programDirectory } from "../platform/linux/programs.ts";
+import { platform, requirePlatform } from "../platform/index.ts";
+import { ownEnvironment } from "../platform/self/index.ts";
 import { StopSequence } from "../platform/stop-sequence.ts";
-import { GuardedContainer, installGuardPrograms } from "../platform/linux/subreaper.ts";
-import type { ContainedProcess, Container, LeaderExit } from "../platform/types.ts";
+import { stateLetters, type Container, type MainExit, type ProcessInfo, type Spawned } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 
 export interface ContainOptions {
@@ -42,7 +40,7 @@ export interface Member {
 }
 
 /** How the command itself ended. A shell stands between: a code above 128 that names a signal is told as the signal. */
-export type Exit = LeaderExit;
+export type Exit = MainExit;
 
 /** For each attempt after the first, in milliseconds. */
 const againBoundMs = 2000;
@@ -72,26 +70,25 @@ export class Contained implements AsyncDisposable {
   #sequenceIsOver = false;
 
   /** For contain() only. */
-  constructor(container: Container, contained: ContainedProcess, options: ContainOptions) {
-    const { child } = contained;
+  constructor(container: Container, contained: Spawned, options: ContainOptions) {
     this.#container = container;
-    this.pid = contained.leaderPid();
-    ({ stdin: this.stdin, stdout: this.stdout, stderr: this.stderr } = child);
-    this.exited = contained.leaderExit;
+    this.pid = contained.mainPid();
+    ({ stdin: this.stdin, stdout: this.stdout, stderr: this.stderr } = contained);
+    this.exited = contained.exit;
     this.empty = this.#empty.promise;
     this.empty.catch(() => {}); // hosts that do not ask must not crash; stop() tells the same
     this.stdin?.on("error", () => {}); // the command closed its stdin or ended; `exited` tells
-    let leaderEnded = false;
+    let mainEnded = false;
     const graces = { stdinGraceMs: options.stdinGraceMs ?? 2000, termGraceMs: options.termGraceMs ?? 3000 };
     this.#sequence = new StopSequence(
       container,
       graces,
       () => this.stdin?.end(),
-      () => leaderEnded,
+      () => mainEnded,
     );
     living.add(this);
     void this.exited.then(() => {
-      leaderEnded = true;
+      mainEnded = true;
       begin();
     });
     const begin = () => void this.stop().catch(() => {}); // `empty` carries the outcome
@@ -104,7 +101,7 @@ export class Contained implements AsyncDisposable {
 
   /** Live processes of the tree now, asked of the kernel. */
   members(): Member[] {
-    return this.#container.members().map(viewMember);
+    return this.#container.list().map(viewMember);
   }
 
   /**
@@ -132,7 +129,7 @@ export class Contained implements AsyncDisposable {
     this.#sequenceIsOver = true;
     if (left.length > 0) {
       this.#attempt = undefined;
-      const who = left.map(({ pid, state }) => `${pid} (state ${state})`).join(", ");
+      const who = left.map(({ pid, state }) => `${pid} (state ${stateLetters[state]})`).join(", ");
       const message = `could not end pid ${who}; it may belong to another user or hang in the kernel`;
       const error = new HoldfastError("survivors", message);
       this.#empty.reject(error);
@@ -146,7 +143,8 @@ export class Contained implements AsyncDisposable {
 
 function viewMember(info: ProcessInfo): Member {
   const { pid, ppid, state, rssBytes } = info;
-  return { pid, ppid, state, rssBytes, startedAt: startedAtOf(info), command: commandOf(pid) };
+  const { command, startedAt } = platform.processes;
+  return { pid, ppid, state: stateLetters[state], rssBytes, startedAt: startedAt(info), command: command(pid) };
 }
 
 /** One id per host process: the marker by which its trees are known. */
@@ -162,13 +160,10 @@ export async function contain(
   args: readonly string[] = [],
   options: ContainOptions = {},
 ): Promise<Contained> {
-  if (process.platform !== "linux") {
-    throw new HoldfastError("unsupported_platform", `there is no containment for ${process.platform} yet`);
-  }
+  requirePlatform();
   options.signal?.throwIfAborted();
   const env = options.env === undefined ? ownEnvironment() : defined(options.env);
-  const programs = installGuardPrograms(programDirectory());
-  const container = new GuardedContainer(programs, hostId, `l${randomBytes(6).toString("hex")}`, "outer-shell");
+  const container = platform.contain(hostId, `l${randomBytes(6).toString("hex")}`);
   const { cwd, stdin = "pipe", stdout = "pipe", stderr = "pipe" } = options;
   const contained = await container.spawn({ command, args, cwd, env, stdin, stdout, stderr });
   return new Contained(container, contained, options);

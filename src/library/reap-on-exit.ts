@@ -1,4 +1,5 @@
 /** Ends every contained tree in order before the host follows a signal, so that servers can say goodbye. */
+import { signalSelf } from "../platform/self/index.ts";
 import { containedTrees } from "./contain.ts";
 
 const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
@@ -19,7 +20,7 @@ export function reapOnExit(): Disposable {
     asked = true;
     void Promise.allSettled(trees.map((tree) => tree.stop())).then(() => {
       remove();
-      process.kill(process.pid, signal);
+      signalSelf(signal);
     });
   };
   const remove = () => {

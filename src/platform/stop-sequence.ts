@@ -1,6 +1,5 @@
 /** The one way to end a run: end stdin, SIGTERM, kill to empty. Every wait is bounded, and a second request shortens it. */
-import type { ProcessInfo } from "./linux/processes.ts";
-import type { Container } from "./types.ts";
+import type { Container, ProcessInfo } from "./types.ts";
 import { untilTrue } from "./wait.ts";
 
 export interface StopGraces {
@@ -15,14 +14,14 @@ export class StopSequence {
   readonly #container: Container;
   readonly #graces: StopGraces;
   readonly #endStdin: () => void;
-  readonly #leaderHasEnded: () => boolean;
+  readonly #mainHasEnded: () => boolean;
   #hurried = false;
 
-  constructor(container: Container, graces: StopGraces, endStdin: () => void, leaderHasEnded: () => boolean) {
+  constructor(container: Container, graces: StopGraces, endStdin: () => void, mainHasEnded: () => boolean) {
     this.#container = container;
     this.#graces = graces;
     this.#endStdin = endStdin;
-    this.#leaderHasEnded = leaderHasEnded;
+    this.#mainHasEnded = mainHasEnded;
   }
 
   /** Skips what is left of the graces. */
@@ -34,10 +33,10 @@ export class StopSequence {
   async run(): Promise<ProcessInfo[]> {
     this.#endStdin();
     const empty = () => this.#container.looksEmpty();
-    // A tree whose leader is gone cannot hear its stdin end: its stdin grace is over at once.
-    await untilTrue(() => empty() || this.#leaderHasEnded() || this.#hurried, this.#graces.stdinGraceMs);
+    // A tree whose main process is gone cannot hear its stdin end: its stdin grace is over at once.
+    await untilTrue(() => empty() || this.#mainHasEnded() || this.#hurried, this.#graces.stdinGraceMs);
     if (!empty() && !this.#hurried) {
-      this.#container.signal("SIGTERM");
+      this.#container.ask("terminate");
       await untilTrue(() => empty() || this.#hurried, this.#graces.termGraceMs);
     }
     return this.#container.end(killBoundMs);

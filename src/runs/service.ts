@@ -1,5 +1,6 @@
 /** Background runs as the front offers them, to the API and as MCP tools alike: one place that knows what an operation means. */
 import type { Clock, Timer } from "../clock.ts";
+import { shell } from "../platform/self/index.ts";
 import { HoldfastError } from "../errors.ts";
 import type { Keeper } from "./keeper.ts";
 import {
@@ -117,7 +118,7 @@ export class RunService {
         "invalid_params",
         "give either command (a line for the shell) or argv (program and arguments)",
       );
-    const spec = completeSpec(rest, argv ?? ["/bin/sh", "-c", command ?? ""], {
+    const spec = completeSpec(rest, argv ?? shell(command ?? ""), {
       columns: columns ?? 80,
       rows: rows ?? 24,
     });

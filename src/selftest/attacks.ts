@@ -5,10 +5,8 @@ import { delimiter, join } from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { baseEnvironment } from "../platform/environment.ts";
-import { openContainment, type Probed } from "../platform/linux/probe.ts";
-import { installProgram } from "../platform/linux/programs.ts";
-import { sweepOwner } from "../platform/linux/sweep.ts";
-import type { Container, Containment } from "../platform/types.ts";
+import { platform } from "../platform/index.ts";
+import type { Container, Epoch, Platform } from "../platform/types.ts";
 import { killListed, readListed, settle } from "./listed.ts";
 import type { Result, Stage, TierName } from "./types.ts";
 
@@ -51,7 +49,7 @@ export const leftBehindSeconds = 120;
 export const lateReason = "not played within the time limit (--time-limit)";
 
 /** Replaced by tests, to see that a container which ends nothing is found out. */
-export type Open = (ownerId: string, epoch: number, directory: string, only?: TierName) => Probed;
+export type Open = Platform["open"];
 
 function isOnPath(program: string): boolean {
   return (process.env["PATH"] ?? "").split(delimiter).some((directory) => {
@@ -100,11 +98,11 @@ async function playOne(
 ): Promise<Omit<Result, "kind" | "name" | "tier">> {
   const file = join(place, `${name}.pids`);
   writeFileSync(file, "");
-  const launcher = installProgram(place, "launcher");
+  const launcher = platform.witness.reaperProgram(place);
   try {
     const args = [script, name, file, launcher, String(leftBehindSeconds)];
-    const { child } = await container.spawn({ command: "bash", args, env: baseEnvironment(), stderr: "ignore" });
-    await isReady(child.stdout);
+    const { stdout } = await container.spawn({ command: "bash", args, env: baseEnvironment(), stderr: "ignore" });
+    await isReady(stdout);
     const began = performance.now();
     const unended = await container.end(endBoundMs);
     const survivors = await settle(file, settleBoundMs, []);
@@ -128,16 +126,16 @@ async function playOne(
 export async function playAttacks(
   tier: TierName,
   stage: Stage,
-  open: Open = openContainment,
+  open: Open = platform.open,
   problem?: string,
 ): Promise<void> {
   const place = join(stage.directory, `attacks-${tier}`);
   mkdirSync(place);
   const ownerId = randomBytes(8).toString("hex");
-  let containment: Containment | undefined;
+  let epoch: Epoch | undefined;
   let reason = problem;
   try {
-    if (problem === undefined) containment = open(ownerId, 1, place, tier).containment;
+    if (problem === undefined) epoch = open(ownerId, 1, { directory: place, only: tier }).epoch;
   } catch (cause) {
     reason = (cause as Error).message;
   }
@@ -148,20 +146,20 @@ export async function playAttacks(
       const says = { kind: "attack" as const, name: attack.title, tier };
       const why = whyNot(attack, tier) ?? reason;
       const nothing = { processes: 0, left: [], ms: 0 };
-      if (containment === undefined || why !== undefined) {
+      if (epoch === undefined || why !== undefined) {
         stage.onResult({ ...says, ...nothing, verdict: "not available", reason: why ?? "no containment" });
       } else if (performance.now() > stage.deadline) {
         stage.onResult({ ...says, ...nothing, verdict: "failed", reason: lateReason });
       } else {
         count += 1;
-        const container = containment.create(`r1-${count.toString(16).padStart(8, "0")}`);
+        const container = epoch.create(`r1-${count.toString(16).padStart(8, "0")}`);
         stage.onResult({ ...says, ...(await playOne(container, attack.name, place)) });
       }
     }
   } finally {
-    if (containment !== undefined) {
-      await sweepOwner(ownerId, () => false, endBoundMs);
-      containment.close();
+    if (epoch !== undefined) {
+      await platform.witness.endOwner(ownerId, endBoundMs);
+      epoch.close();
     }
   }
 }

@@ -1,10 +1,10 @@
 /**
- * The processes of a case, from the list that they write themselves. Whether they live is read from /proc here, and not
- * asked of what is tested.
+ * The processes of a case, from the list that they write themselves. Whether they live is asked
+ * of the system's witness, and not of what is tested.
  */
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { signalProcess } from "../platform/linux/signals.ts";
+import { platform } from "../platform/index.ts";
 
 export interface Listed {
   pid: number;
@@ -26,17 +26,7 @@ export function readListed(file: string): Listed[] {
     });
 }
 
-function isLive({ pid, startTime }: Listed): boolean {
-  try {
-    const line = readFileSync(`/proc/${pid}/stat`, "latin1");
-    const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
-    return fields[0] !== "Z" && fields[0] !== "X" && fields[19] === startTime;
-  } catch {
-    return false; // there is no such process
-  }
-}
-
-const survivorsOf = (file: string): Listed[] => readListed(file).filter(isLive);
+const survivorsOf = (file: string): Listed[] => readListed(file).filter(platform.witness.isLive);
 
 /** Waits until nobody of the list lives, the excused ones aside; resolves with those who do after `boundMs`. */
 export async function settle(file: string, boundMs: number, excused: readonly string[]): Promise<Listed[]> {
@@ -47,7 +37,7 @@ export async function settle(file: string, boundMs: number, excused: readonly st
     const listed = readListed(file);
     if (listed.length !== count) quietSince = performance.now();
     count = listed.length;
-    const survivors = listed.filter(isLive);
+    const survivors = listed.filter(platform.witness.isLive);
     const isOver = survivors.every(({ role }) => excused.includes(role));
     if ((isOver && performance.now() - quietSince >= quietMs) || performance.now() > end) return survivors;
     await delay(lookMs);
@@ -59,7 +49,7 @@ export async function killListed(file: string): Promise<void> {
   for (let round = 0; round < 50; round += 1) {
     const survivors = survivorsOf(file);
     if (survivors.length === 0) return;
-    for (const survivor of survivors) signalProcess(survivor, "SIGKILL");
+    for (const survivor of survivors) platform.signal(survivor, "SIGKILL");
     await delay(lookMs);
   }
 }

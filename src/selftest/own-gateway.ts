@@ -1,16 +1,14 @@
 /** A gateway of the self-test's own: started, killed and started again in one state directory, spoken to as clients do. */
-import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { GatewayClient } from "../client/rpc.ts";
 import { tokenOf } from "../client/address.ts";
 import { baseEnvironment } from "../platform/environment.ts";
-import { guardVariable } from "../platform/linux/subreaper.ts";
-import { registerChild } from "../platform/linux/own-children.ts";
-import { allPids, readEnvironment, readProcess, type ProcessInfo } from "../platform/linux/processes.ts";
-import { signalProcess } from "../platform/linux/signals.ts";
+import { platform } from "../platform/index.ts";
+import { guardVariable } from "../platform/marker.ts";
+import { shellScript } from "../platform/self/index.ts";
+import type { Helper, ProcessInfo } from "../platform/types.ts";
 import { untilTrue } from "../platform/wait.ts";
 import { readKeeperRecord, statePaths, type KeeperRecord } from "../keeper/state-directory.ts";
 import { leftBehindSeconds } from "./attacks.ts";
@@ -39,7 +37,7 @@ export class OwnGateway {
   readonly #state: string;
   readonly #config: string;
   readonly #client: GatewayClient;
-  #child: ChildProcess | undefined;
+  #process: Helper | undefined;
   readonly #directory: string;
   readonly #compileCache: string;
   #said = "";
@@ -54,7 +52,8 @@ export class OwnGateway {
     this.#config = join(directory, "holdfast.json");
     this.#client = new GatewayClient({ state: this.#state });
     writeFileSync(this.listFile, "");
-    const command = { command: "/bin/sh", args: [server, this.listFile, String(leftBehindSeconds)] };
+    const [shell = "", ...args] = shellScript(server, this.listFile, String(leftBehindSeconds));
+    const command = { command: shell, args };
     const session = idleLeaseMs === undefined ? {} : { idleLeaseMs };
     writeFileSync(this.#config, JSON.stringify({ port: 0, mcpServers: { server: command }, session, stop: graces }));
   }
@@ -62,11 +61,11 @@ export class OwnGateway {
   /** Of the keeper, while it lives. */
   get record(): KeeperRecord | undefined {
     const record = readKeeperRecord(statePaths(this.#state));
-    return record !== undefined && readProcess(record.pid)?.startTime === record.startTime ? record : undefined;
+    return record !== undefined && platform.isSameAlive(record) ? record : undefined;
   }
 
   get isRunning(): boolean {
-    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+    return this.#process?.isRunning === true;
   }
 
   /** Throws when it does not serve in time, with what it said last. */
@@ -76,11 +75,9 @@ export class OwnGateway {
     const own = { HOLDFAST_TIER: this.tier, NODE_COMPILE_CACHE: this.#compileCache, TMPDIR: this.#directory };
     const env = { ...baseEnvironment(), ...own };
     const words = [main, "gateway", "--state", this.#state, "--config", this.#config];
-    const child = spawn(process.execPath, words, { env, stdio: ["ignore", "ignore", "pipe"] });
-    registerChild(child);
-    this.#child = child;
+    this.#process = platform.start([process.execPath, ...words], env);
     this.#said = "";
-    child.stderr.on("data", (chunk: Buffer) => (this.#said = (this.#said + String(chunk)).slice(-2000)));
+    this.#process.stderr?.on("data", (chunk: Buffer) => (this.#said = (this.#said + String(chunk)).slice(-2000)));
     await this.#untilServes(() => true);
   }
 
@@ -142,7 +139,7 @@ export class OwnGateway {
 
   async killFront(): Promise<void> {
     const { front } = this.#processes();
-    signalProcess(front, "SIGKILL");
+    platform.signal(front, "SIGKILL");
     await this.#untilServes((record) => record.front.pid !== front.pid);
   }
 
@@ -151,46 +148,42 @@ export class OwnGateway {
     const { keeper, front, guardian } = this.#processes();
     const others = who === "all" ? [front, guardian, ...this.#guards()] : who === "keeper" ? [] : [front];
     for (const signal of ["SIGSTOP", "SIGKILL"] as const)
-      for (const target of [keeper, ...others]) signalProcess(target, signal);
+      for (const target of [keeper, ...others]) platform.signal(target, signal);
     await this.#ended();
     const rest = [front, guardian];
-    const isGone = () => rest.every(({ pid, startTime }) => readProcess(pid)?.startTime !== startTime);
+    const isGone = () => rest.every((one) => platform.processes.read(one.pid)?.startTime !== one.startTime);
     if (!(await untilTrue(isGone, stopBoundMs))) throw new Error("the front or the guardian outlived the keeper");
   }
 
   /** SIGTERM, and its end. Does nothing where none runs; what does not end is killed. */
   async stop(): Promise<void> {
     if (!this.isRunning) return;
-    this.#child?.kill("SIGTERM");
+    this.#process?.signal("terminate");
     try {
       await this.#ended();
     } catch (cause) {
-      this.#child?.kill("SIGKILL");
+      this.#process?.signal("kill");
       await this.#ended();
       throw cause;
     }
   }
 
   async #ended(): Promise<void> {
-    const child = this.#child;
-    if (child === undefined || !this.isRunning) return;
-    const signal = AbortSignal.timeout(stopBoundMs);
-    await once(child, "exit", { signal }).catch((cause: unknown) => {
-      throw new Error(`the gateway did not end within ${stopBoundMs / 1000} s`, { cause });
-    });
+    if (!(await untilTrue(() => !this.isRunning, stopBoundMs)))
+      throw new Error(`the gateway did not end within ${stopBoundMs / 1000} s`);
   }
 
   #signalKeeper(signal: NodeJS.Signals): KeeperRecord {
     const { record } = this;
     if (record === undefined) throw new Error("the gateway is gone");
-    signalProcess(record, signal);
+    platform.signal(record, signal);
     return record;
   }
 
   #processes(): Record<"keeper" | "front" | "guardian", ProcessInfo> {
     const { record } = this;
     const [keeper, front, guardian] = [record?.pid, record?.front.pid, record?.guardian.pid].map((pid) =>
-      pid === undefined ? undefined : readProcess(pid),
+      pid === undefined ? undefined : platform.processes.read(pid),
     );
     if (keeper === undefined || front === undefined || guardian === undefined)
       throw new Error("keeper, front or guardian is gone");
@@ -200,18 +193,20 @@ export class OwnGateway {
   /** The shells around this gateway's runs, on the tier that has them. */
   #guards(): ProcessInfo[] {
     const keeper = this.record?.pid;
-    return allPids()
+    const { pids, environment: environmentOf, read } = platform.processes;
+    return pids()
       .filter((pid) => {
-        const environment = readEnvironment(pid);
+        const environment = environmentOf(pid);
         return environment?.includes(`${guardVariable}=`) === true && isBelow(pid, keeper);
       })
-      .map(readProcess)
+      .map(read)
       .filter((info) => info !== undefined);
   }
 }
 
 function isBelow(pid: number, ancestor: number | undefined): boolean {
-  let parent = readProcess(pid)?.ppid;
-  while (parent !== undefined && parent > 1 && parent !== ancestor) parent = readProcess(parent)?.ppid;
+  const { read } = platform.processes;
+  let parent = read(pid)?.ppid;
+  while (parent !== undefined && parent > 1 && parent !== ancestor) parent = read(parent)?.ppid;
   return parent === ancestor;
 }

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
-import { openContainment } from "../platform/linux/probe.ts";
+import { platform } from "../platform/index.ts";
 import { missingOnPath, playAttacks, type Open } from "./attacks.ts";
 import { endTitles, playEnds } from "./ends.ts";
 import { tierNames, type Result, type Stage, type TierName } from "./types.ts";
@@ -25,7 +25,7 @@ const serverPrograms = ["sh", "setsid", "nohup", "env", "grep", "sleep"];
 /** Why the machine does not give the tier; undefined where it does. */
 function problemOf(tier: TierName, directory: string, open: Open): string | undefined {
   try {
-    open(randomBytes(8).toString("hex"), 1, directory, tier).containment.close();
+    open(randomBytes(8).toString("hex"), 1, { directory, only: tier }).epoch.close();
     return undefined;
   } catch (cause) {
     return (cause as Error).message;
@@ -34,7 +34,7 @@ function problemOf(tier: TierName, directory: string, open: Open): string | unde
 
 /** Resolves with every result, in the order of the table. */
 export async function selftest(options: SelftestOptions): Promise<Result[]> {
-  const { signal, onResult, open = openContainment } = options;
+  const { signal, onResult, open = platform.open } = options;
   const directory = mkdtempSync(join(tmpdir(), "holdfast-selftest-"));
   const results: Result[] = [];
   const stage: Stage = {

@@ -1,7 +1,6 @@
 /** A run on a far side, as the keeper sees it: the ssh that carries its streams, in a local fence, and the tree over there. */
 import type { Clock } from "../clock.ts";
-import type { ProcessInfo } from "../platform/linux/processes.ts";
-import type { ContainedProcess, Container, SpawnRequest } from "../platform/types.ts";
+import type { Container, PoliteRequest, ProcessInfo, Spawned, SpawnRequest } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import type { Destination, FarCommand } from "./destination.ts";
 import { awaitGuard, noiseBytesMax } from "./guard-word.ts";
@@ -48,7 +47,7 @@ export class FarContainer implements Container {
   }
 
   /** Resolves when the guard over there stands; only then it is told to go on, so that every end finds what it started. */
-  async spawn({ stdin }: Pick<SpawnRequest, "stdin">): Promise<ContainedProcess> {
+  async spawn({ stdin }: Pick<SpawnRequest, "stdin">): Promise<Spawned> {
     const { hosts, local, request, sshEnv } = this.#parts;
     const link = await hosts.acquire(request.destination);
     this.#link = link;
@@ -56,20 +55,20 @@ export class FarContainer implements Container {
     const mark = `${link.mark}${this.runId}`;
     const script = runScript({ mark, graceMs: termGraceMs, ...link.far, env, cwd, command });
     const process = await local.spawn({ command: "ssh", args: link.words(bootstrap(script)), env: sshEnv });
-    process.child.stdin?.on("error", () => {}); // its exit tells
-    process.child.stdin?.write(script);
+    process.stdin?.on("error", () => {}); // its exit tells
+    process.stdin?.write(script);
     await this.#expectGuard(process, link);
-    process.child.stdin?.write("go\n");
-    if (stdin === "ignore") process.child.stdin?.end();
+    process.stdin?.write("go\n");
+    if (stdin === "ignore") process.stdin?.end();
     // An end that nobody asked for may be the first sign of a lost connection: only an answer from over there tells.
-    const leaderExit = process.leaderExit.then(async (exit) => {
+    const exit = process.exit.then(async (ended) => {
       await link.end(this.runId, againMs);
-      return exit;
+      return ended;
     });
-    return { child: process.child, leaderPid: () => process.leaderPid(), leaderExit };
+    return { ...process, exit };
   }
 
-  async #expectGuard(process: ContainedProcess, link: FarLink): Promise<void> {
+  async #expectGuard(process: Spawned, link: FarLink): Promise<void> {
     const { outcome, said } = await awaitGuard(process, this.#parts.clock, link.patienceMs);
     if (outcome === "stands") return;
     const words = {
@@ -81,12 +80,20 @@ export class FarContainer implements Container {
   }
 
   /** The local end. What runs over there has pids of another machine. */
-  members(): ProcessInfo[] {
-    return this.#parts.local.members();
+  list(): ProcessInfo[] {
+    return this.#parts.local.list();
   }
 
-  signal(signal: NodeJS.Signals): void {
+  ask(request: PoliteRequest): boolean {
+    const signals = { interrupt: ["SIGINT"], terminate: ["SIGTERM"], hangup: ["SIGHUP", "SIGCONT"] } as const;
+    for (const signal of signals[request]) this.signal(signal);
+    return this.#link !== undefined;
+  }
+
+  /** To all of it: only the remote guard knows which of them the command is. */
+  signal(signal: NodeJS.Signals): boolean {
     this.#link?.signal(this.runId, signal);
+    return this.#link !== undefined;
   }
 
   looksEmpty(): boolean {

@@ -1,6 +1,6 @@
 /** The first word of a run's guard on the far side. It comes on stderr, and goes no further. */
 import type { Clock } from "../clock.ts";
-import type { ContainedProcess } from "../platform/types.ts";
+import type { Spawned } from "../platform/types.ts";
 
 const word = Buffer.from("holdfast-far up\n");
 /** What a login may say before it. */
@@ -46,11 +46,11 @@ type Outcome = "stands" | "silent" | "noisy" | "ended";
  * or when ssh has ended. What else was said on stderr stays in the stream when the guard stands, and is in `said` when not.
  */
 export function awaitGuard(
-  { child, leaderExit }: ContainedProcess,
+  { stderr: stream, exit }: Spawned,
   clock: Clock,
   boundMs: number,
 ): Promise<{ outcome: Outcome; said: string }> {
-  const stderr = child.stderr!;
+  const stderr = stream!;
   const search = new Search();
   return new Promise((resolve) => {
     const settle = (outcome: Outcome) => {
@@ -74,7 +74,7 @@ export function awaitGuard(
     let late = clock.after(boundMs, () => settle("silent"));
     stderr.on("readable", read);
     stderr.once("close", closed);
-    void leaderExit.then(() => {
+    void exit.then(() => {
       late.clear();
       late = clock.after(lastWordsMs, () => settle("ended"));
     });

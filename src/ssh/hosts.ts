@@ -7,14 +7,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Sources } from "../random.ts";
 import type { Timer } from "../clock.ts";
-import type { Containment } from "../platform/types.ts";
+import type { Epoch } from "../platform/types.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { Destination } from "./destination.ts";
 import type { FarTier } from "./guardian-messages.ts";
 import { FarLink, type LinkTimes } from "./link.ts";
 
 export interface HostsParts extends Sources {
-  containment: Containment;
+  fences: Epoch;
   ownerId: string;
   epoch: number;
   /** Environment of every ssh: the user's keys, agent and config. */
@@ -191,7 +191,7 @@ export class FarHosts {
   }
 
   async #connect(host: Host): Promise<FarLink> {
-    const { clock, random, containment, ownerId, epoch, env, times, termGraceMs, only, log } = this.#parts;
+    const { clock, random, fences, ownerId, epoch, env, times, termGraceMs, only, log } = this.#parts;
     // The proof is for those that wait for it now: what is lost from here on is not known to the guardian that comes.
     const owed = [...host.owed];
     const gone = [...host.gone, ...[...host.links].filter(({ lost }) => lost).map(({ mark }) => mark)];
@@ -202,7 +202,7 @@ export class FarHosts {
     const link = await FarLink.open({
       clock,
       destination: host.destination,
-      container: containment.create(id),
+      container: fences.create(id),
       env,
       socket: join(this.#sockets, name),
       guardian: {

@@ -4,7 +4,7 @@
  */
 import type { Readable, Writable } from "node:stream";
 import { inTime, type Clock, type Timer } from "../clock.ts";
-import type { ContainedProcess, Container } from "../platform/types.ts";
+import type { Spawned, Container } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import { BoundedLines } from "./bounded-lines.ts";
 import type { Destination } from "./destination.ts";
@@ -62,7 +62,7 @@ export class FarLink {
   /** Runs on it now. */
   runs = 0;
   readonly #parts: LinkParts;
-  #process: ContainedProcess | undefined;
+  #process: Spawned | undefined;
   #base = "";
   #reaper = "";
   #stderr = "";
@@ -149,7 +149,7 @@ export class FarLink {
     this.#stopTimer();
     this.#say("bye");
     this.#lost ??= "closed";
-    const exit: Promise<unknown> = this.#process?.leaderExit ?? Promise.resolve();
+    const exit: Promise<unknown> = this.#process?.exit ?? Promise.resolve();
     await inTime(this.#parts.clock, exit, closeBoundMs, undefined);
     await this.#endContainer();
   }
@@ -162,11 +162,11 @@ export class FarLink {
     const args = ["-S", socket, ...options, "-T", ...destination.words, bootstrap(script)];
     const process = await container.spawn({ command: "ssh", args, env });
     this.#process = process;
-    const { stdin, stdout, stderr } = process.child as { stdin: Writable; stdout: Readable; stderr: Readable };
+    const { stdin, stdout, stderr } = process as { stdin: Writable; stdout: Readable; stderr: Readable };
     stdin.on("error", () => {}); // ssh is gone; its exit tells
     this.#listen(stdout, stderr);
     const silent = new Promise<void>((resolve) => void stderr.once("close", resolve));
-    void process.leaderExit.then(async ({ code, signal }) => {
+    void process.exit.then(async ({ code, signal }) => {
       await inTime(clock, silent, lastWordsMs, undefined);
       this.#lose(`ssh ended with ${signal ?? `code ${code}`}`);
     }); // never rejects
@@ -254,7 +254,7 @@ export class FarLink {
   }
 
   #say(line: string): void {
-    const stdin = this.#process?.child.stdin;
+    const stdin = this.#process?.stdin;
     if (stdin === undefined || stdin === null) return;
     if (stdin.writableLength > unreadBytesMax) return this.#lose(`it leaves ${unreadBytesMax} bytes unread`);
     stdin.write(`${line}\n`);
@@ -265,8 +265,8 @@ export class FarLink {
     const why = explain(this.destination, this.#stderr, this.#outcome(outcome));
     this.#lost = why;
     // What more it says is for nobody.
-    this.#process?.child.stdout?.destroy();
-    this.#process?.child.stderr?.destroy();
+    this.#process?.stdout?.destroy();
+    this.#process?.stderr?.destroy();
     this.#stopTimer();
     this.#ready.reject(new HoldfastError("host_unreachable", why));
     for (const { resolve } of this.#ends.values()) resolve("");

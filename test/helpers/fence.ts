@@ -4,20 +4,20 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomBytes } from "node:crypto";
-import { openContainment } from "../../src/platform/linux/probe.ts";
+import { platform } from "../../src/platform/index.ts";
 import { installProgram } from "../../src/platform/linux/programs.ts";
 import { sweepOwner } from "../../src/platform/linux/sweep.ts";
-import type { ContainedProcess, Container, Containment, TierName } from "../../src/platform/types.ts";
+import type { Container, Epoch, Spawned, TierName } from "../../src/platform/types.ts";
 
 export class Fence implements AsyncDisposable {
   readonly ownerId = randomBytes(8).toString("hex");
   readonly directory = mkdtempSync(join(tmpdir(), "holdfast-fence-"));
   readonly pidFile = join(this.directory, "pids");
-  readonly containment: Containment;
+  readonly epoch: Epoch;
   #count = 0;
 
   constructor(tier: TierName) {
-    this.containment = openContainment(this.ownerId, 1, this.directory, tier).containment;
+    this.epoch = platform.open(this.ownerId, 1, { directory: this.directory, only: tier }).epoch;
   }
 
   get launcher(): string {
@@ -26,11 +26,11 @@ export class Fence implements AsyncDisposable {
 
   create(): Container {
     this.#count += 1;
-    return this.containment.create(`r1-${this.#count.toString(16).padStart(8, "0")}`);
+    return this.epoch.create(`r1-${this.#count.toString(16).padStart(8, "0")}`);
   }
 
   /** Starts a command in a container of its own. */
-  async run(command: string, args: string[], env: Record<string, string> = {}): Promise<[Container, ContainedProcess]> {
+  async run(command: string, args: string[], env: Record<string, string> = {}): Promise<[Container, Spawned]> {
     const container = this.create();
     const process = await container.spawn({
       command,
@@ -42,7 +42,7 @@ export class Fence implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await sweepOwner(this.ownerId, () => false, 2000);
-    this.containment.close();
+    this.epoch.close();
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

@@ -38,10 +38,10 @@ describe("the keeper's desk", () => {
 
   it("the row is there before the process", async () => {
     await using office = new Office();
-    const { containment } = office.fence;
-    const create = containment.create.bind(containment);
+    const { epoch } = office.fence;
+    const create = epoch.create.bind(epoch);
     let stateAtSpawn: string | undefined;
-    containment.create = (runId) => {
+    epoch.create = (runId) => {
       const container = create(runId);
       const spawn = container.spawn.bind(container);
       container.spawn = (request) => {

@@ -35,7 +35,7 @@ function watchOf(look: () => FrontSign | undefined): { watch: FrontWatch; stuck:
 
 describe("the judgement", () => {
   it("takes a front that sleeps, is stopped or computes in silence for stuck once the bound is over", () => {
-    for (const state of ["S", "T", "R"]) {
+    for (const state of ["sleeping", "stopped", "running"] as const) {
       let cpuMs = 0;
       const { watch, stuck } = watchOf(() => ({ state, cpuMs: (cpuMs += watch.everyMs) }));
       for (let ms = 0; ms < 3900; ms += watch.everyMs) watch.tick();
@@ -46,7 +46,7 @@ describe("the judgement", () => {
   });
 
   it("waits for one that the machine does not let run, and for one that waits for a disk", () => {
-    for (const state of ["R", "D"]) {
+    for (const state of ["running", "uninterruptible"] as const) {
       const { watch, stuck } = watchOf(() => ({ state, cpuMs: 10 }));
       for (let looks = 0; looks < 1000; looks++) watch.tick();
       assert.deepEqual(stuck, []);
@@ -54,7 +54,7 @@ describe("the judgement", () => {
   });
 
   it("begins anew with every word of the front", () => {
-    const { watch, stuck } = watchOf(() => ({ state: "S", cpuMs: 0 }));
+    const { watch, stuck } = watchOf(() => ({ state: "sleeping" as const, cpuMs: 0 }));
     for (let looks = 0; looks < 100; looks++) {
       if (looks % 5 === 0) watch.heard();
       watch.tick();
@@ -64,12 +64,12 @@ describe("the judgement", () => {
 
   it("gives a front that is still loading longer", () => {
     const stuck: string[] = [];
-    const look = () => ({ state: "S", cpuMs: 0 });
+    const look = () => ({ state: "sleeping" as const, cpuMs: 0 });
     const watch = new FrontWatch({ clock: systemClock, stuckMs: 4000, look, onStuck: (_, state) => stuck.push(state) });
     for (let ms = 0; ms < 29_000; ms += watch.everyMs) watch.tick();
     assert.deepEqual(stuck, []);
     for (let ms = 0; ms < 2000; ms += watch.everyMs) watch.tick();
-    assert.deepEqual(stuck, ["S"]);
+    assert.deepEqual(stuck, ["sleeping"]);
   });
 });
 

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import type { ChildProcess } from "node:child_process";
 import { PassThrough } from "node:stream";
 import { describe, it } from "node:test";
 import { setImmediate } from "node:timers/promises";
@@ -127,9 +126,8 @@ describe("a run's lines", () => {
     const window = new SendWindow();
     let credited = 0;
     const meter = new CreditMeter((_channel, bytes) => (credited += bytes));
-    const child: unknown = { stdin, stdout };
     const made = new LineRelay(1, () => {});
-    made.begin({ child: child as ChildProcess });
+    made.begin({ stdin, stdout, stderr: null });
     made.attach({ pipe, window, meter });
     return { relay: made, stdout, heard, window, credited: () => credited };
   }

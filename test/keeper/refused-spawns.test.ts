@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { systemClock } from "../../src/clock.ts";
+import { startGuardian } from "../../src/platform/linux/guardian.ts";
 import { spareDescriptors } from "../../src/platform/linux/spare-descriptors.ts";
 import { HoldfastError } from "../../src/errors.ts";
 import { CrashRecords } from "../../src/keeper/crashes.ts";
@@ -99,7 +100,7 @@ describe("a keeper at the limit of open files", { timeout: 240_000 }, () => {
       [50, 119, true],
     ];
     for (const [live, open, isRefused] of cases) {
-      const check = () => checkRoom(live, 1000, { open, max: 200 });
+      const check = () => checkRoom(live, 1000, { descriptors: open, descriptorsMax: 200 });
       if (isRefused) assert.throws(check, { code: "run_limit", message: /ulimit -n/ });
       else check();
     }
@@ -154,10 +155,7 @@ describe("a guardian whose program is missing", { timeout: 60_000 }, () => {
     const make = () =>
       new Guardian({
         clock: systemClock,
-        marker: "/no-such-owner/r1-",
-        fence: "-",
-        home: "-",
-        shell,
+        spawn: () => startGuardian({ words: ["/no-such-owner/r1-", "-", "-"], shell }),
         crashes: new CrashRecords(directory, 1, systemClock),
         onRestart: () => restarted.resolve(),
         onRefused: (why) => refused.push(why),

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { systemClock } from "../../src/clock.ts";
-import { bootId, readProcess, type ProcessInfo } from "../../src/platform/linux/processes.ts";
-import type { Container, Containment, LeftProcess } from "../../src/platform/types.ts";
+import { platform } from "../../src/platform/index.ts";
+import type { Container, Epoch, LeftProcess, ProcessInfo } from "../../src/platform/types.ts";
 import { Ledger, type LedgerRow } from "../../src/keeper/ledger.ts";
 import { Leftovers } from "../../src/keeper/leftovers.ts";
 import { openLog, type OpenLog } from "../../src/keeper/log.ts";
@@ -17,9 +17,9 @@ import { ManualClock } from "../helpers/manual-clock.ts";
 import { until } from "../helpers/until.ts";
 
 /** A process that lives as long as this test. */
-const self = () => readProcess(process.pid)!;
+const self = () => platform.processes.read(process.pid)!;
 
-const stranger: ProcessInfo = { ...self(), pid: 999_999_999, state: "D", startTime: "1" };
+const stranger: ProcessInfo = { ...self(), pid: 999_999_999, state: "uninterruptible", startTime: "1" };
 
 function rowOf(id: string, given: Partial<LedgerRow> = {}): LedgerRow {
   const whose = { server: null, sessionId: null, scopeKey: null, host: "local", cwd: null, policy: "keep" };
@@ -32,7 +32,14 @@ function rowOf(id: string, given: Partial<LedgerRow> = {}): LedgerRow {
     survivors: null,
   } as const;
   const end = { endedAt: null, leaderEndedAt: null, endReason: null, exitCode: null, signal: null };
-  const where = { pid: null, startTime: null, bootId: bootId(), processGroup: null, container: "c", marker: "m" };
+  const where = {
+    pid: null,
+    startTime: null,
+    bootId: platform.bootId(),
+    processGroup: null,
+    container: "c",
+    marker: "m",
+  };
   return { id, ...what, ...whose, ...end, ...where, state: "starting", ...given };
 }
 
@@ -45,10 +52,15 @@ class StubbornContainer implements Container {
   async spawn(): Promise<never> {
     throw new Error("no room");
   }
-  members(): ProcessInfo[] {
+  list(): ProcessInfo[] {
     return this.left;
   }
-  signal(): void {}
+  ask(): boolean {
+    return false;
+  }
+  signal(): boolean {
+    return false;
+  }
   looksEmpty(): boolean {
     return this.left.length === 0;
   }
@@ -141,23 +153,25 @@ describe("a run that cannot be ended", () => {
     assert.equal(clock.pending, 0);
   });
 
-  const containmentLeaving = (left: () => LeftProcess[], ended: LeftProcess[] = []): Containment => ({
+  const epochLeaving = (left: () => LeftProcess[], ended: LeftProcess[] = []): Epoch => ({
     tier: "subreaper",
+    proof: "kernel",
     create: () => new StubbornContainer(),
-    guardian: { fence: "-", home: "-", controllers: [] },
-    sweep: async () => ({ ended, left: left() }),
+    watchdog: () => assert.fail("not asked for"),
+    sweepEarlier: async () => ({ ended, left: left() }),
+    endStrays: async () => ({ ended: [], left: [] }),
     close() {},
   });
-  const leftOf = (run: string): LeftProcess => ({ ...self(), run, state: "D", command: "sleep 1000" });
+  const leftOf = (run: string): LeftProcess => ({ ...self(), run, state: "uninterruptible", command: "sleep 1000" });
 
   it("is not closed by the next start: its row stays open, is shown and tried again until it has gone", async () => {
     ledger.intend(rowOf("r1-0000000a"));
     ledger.intend(rowOf("r1-0000000b"));
     ledger.intend(rowOf("r1-0000000c"));
     let left = [leftOf("r1-0000000a")];
-    const containment = containmentLeaving(() => left, [{ ...leftOf("r1-0000000b"), pid: 999_999_998 }]);
+    const fences = epochLeaving(() => left, [{ ...leftOf("r1-0000000b"), pid: 999_999_998 }]);
     const clock = new ManualClock();
-    const parts = { ledger, containment, ownerId: "0123456789abcdef", epoch: 2, log: opened.log, clock };
+    const parts = { ledger, fences, log: opened.log, clock };
     const found = await reconcile(parts);
     assert.deepEqual(
       ledger.open().map(({ id }) => id),
@@ -201,12 +215,10 @@ describe("a run that cannot be ended", () => {
     const otherBoot = rowOf("r1-00000007", { bootId: "another boot" });
     ledger.intend(otherBoot);
     ledger.changed({ ...otherBoot, state: "stopping", survivors: alive });
-    const containment = containmentLeaving(() => []);
+    const fences = epochLeaving(() => []);
     const found = await reconcile({
       ledger,
-      containment,
-      ownerId: "0123456789abcdef",
-      epoch: 2,
+      fences,
       log: opened.log,
       clock: systemClock,
     });

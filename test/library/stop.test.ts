@@ -1,9 +1,7 @@
 /** `stop()` of the library: asked more than once, and after something was left. */
 import assert from "node:assert/strict";
-import { EventEmitter } from "node:events";
 import { describe, it } from "node:test";
-import type { ContainedProcess, Container } from "../../src/platform/types.ts";
-import type { ProcessInfo } from "../../src/platform/linux/processes.ts";
+import type { Container, ProcessInfo, Spawned } from "../../src/platform/types.ts";
 import { contain, Contained, containedTrees } from "../../src/library/contain.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { readUntil } from "../helpers/fence.ts";
@@ -40,12 +38,11 @@ describe("stop()", { timeout: 30_000 }, () => {
   });
 
   it("looks again after something was left, and forgets the tree once it is gone", async () => {
-    const left = { pid: 4711, state: "D" } as ProcessInfo;
+    const left = { pid: 4711, state: "uninterruptible" } as ProcessInfo;
     const looks = [[left], [left], []];
     const container = { looksEmpty: () => true, end: async () => looks.shift() ?? [] } as unknown as Container;
-    const child = Object.assign(new EventEmitter(), { stdin: null, stdout: null, stderr: null });
-    const leaderExit = Promise.resolve({ code: 0, signal: null });
-    const process = { child, leaderExit, leaderPid: () => 1 } as unknown as ContainedProcess;
+    const exit = Promise.resolve({ code: 0, signal: null });
+    const process = { stdin: null, stdout: null, stderr: null, exit, mainPid: () => 1 } as unknown as Spawned;
     const contained = new Contained(container, process, {});
     await assert.rejects(contained.empty, /4711 \(state D\)/);
     await assert.rejects(contained.stop(), /4711 \(state D\)/);

@@ -1,6 +1,5 @@
 /** Lines and bodies in the worst of pieces cost what they are long: in time, and in memory. */
 import assert from "node:assert/strict";
-import type { ChildProcess } from "node:child_process";
 import { EventEmitter } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { PassThrough } from "node:stream";
@@ -73,9 +72,8 @@ describe("what comes byte by byte", { timeout: 120_000 }, () => {
     });
     const pipe = { write: (bytes: Buffer) => (reader.push(bytes), true), cork() {}, uncork() {} };
     const stdout = new PassThrough();
-    const child = { stdout, stdin: new PassThrough() } as unknown as ChildProcess;
     const relay = new LineRelay(1, () => {});
-    relay.begin({ child });
+    relay.begin({ stdin: new PassThrough(), stdout, stderr: null });
     relay.attach({ pipe, window, meter: undefined as never });
     const linesOf = (length: number) => {
       for (let round = 0; round < 4; round++) {

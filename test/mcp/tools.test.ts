@@ -50,14 +50,14 @@ class House implements AsyncDisposable {
   constructor() {
     const { log } = this.#log;
     const config = configSchema.parse({ exec: { enabled: true }, stop: { stdinGraceMs: 100, termGraceMs: 300 } });
-    const { containment, ownerId } = this.fence;
+    const { epoch: fences, ownerId } = this.fence;
     const runsDirectory = this.directory;
     this.#ledger = new Ledger(join(this.directory, "ledger.sqlite"), systemSources.clock);
     const ledger = this.#ledger;
     const far = new FarRuns({
       ...systemSources,
       config,
-      containment,
+      fences,
       ownerId,
       epoch: 1,
       directory: this.directory,
@@ -68,7 +68,7 @@ class House implements AsyncDisposable {
     this.#table = new RunTable({
       ...systemSources,
       config,
-      containment,
+      fences,
       ledger,
       log,
       epoch: 1,

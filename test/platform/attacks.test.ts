@@ -46,9 +46,9 @@ for (const tier of tiersToTest()) {
       if (only !== undefined && only !== tier) continue;
       it(`that hides by: ${name}`, { timeout: 60_000, skip: attackSkip(name) }, async () => {
         await using fence = new Fence(tier);
-        const [container, { child }] = await fence.run("bash", [attackScript, name, fence.pidFile, fence.launcher]);
-        assert.ok(child.stdout !== null);
-        await readUntil(child.stdout, "ready");
+        const [container, { stdout }] = await fence.run("bash", [attackScript, name, fence.pidFile, fence.launcher]);
+        assert.ok(stdout !== null);
+        await readUntil(stdout, "ready");
         assert.ok(readListed(fence.pidFile).length >= processes, `only ${readListed(fence.pidFile).length} listed`);
         assert.equal(container.looksEmpty(), false, "the tree is alive before it is ended");
         const left = await container.end(10_000);
@@ -70,13 +70,13 @@ for (const tier of tiersToTest()) {
         const system = createRequire(${JSON.stringify(fileURLToPath(import.meta.url))})("koffi").load(null);
         require("node:fs").writeSync(1, "ready " + process.pid + "\\n");
         system.func("long syscall(long number, ...)")(process.arch === "arm64" ? 93 : 60, "int", 0);`;
-        const [container, { child }] = await fence.run(process.execPath, ["-e", script]);
-        const pid = Number(/ready (\d+)/.exec(await readUntil(child.stdout!, "\n"))?.[1]);
+        const [container, { stdout }] = await fence.run(process.execPath, ["-e", script]);
+        const pid = Number(/ready (\d+)/.exec(await readUntil(stdout!, "\n"))?.[1]);
         await until("its first thread is dead", () => statOf(pid)?.state === "Z", { boundMs: 5000 });
         assert.ok(readdirSync(`/proc/${pid}/task`).length > 1, "the others live");
         assert.equal(container.looksEmpty(), false);
         assert.deepEqual(
-          container.members().map((member) => member.pid),
+          container.list().map((member) => member.pid),
           [pid],
         );
         assert.deepEqual(await container.end(10_000), []);

@@ -70,12 +70,12 @@ describe("descriptors", { timeout: 60_000 }, () => {
       // Another run, whose pipes are open here while the next one is started.
       const [other] = await fence.run("sleep", ["1000"]);
       try {
-        const [container, { child }] = await fence.run("sh", ["-c", "echo; exec sleep 1000"]);
-        await once(child.stdout!, "data");
+        const [container, { stdout }] = await fence.run("sh", ["-c", "echo; exec sleep 1000"]);
+        await once(stdout!, "data");
         const members = await until(
           "the command itself",
           () => {
-            const found = container.members();
+            const found = container.list();
             return found.length === 1 && readFileSync(`/proc/${found[0]?.pid}/comm`, "utf8") === "sleep\n" && found;
           },
           { boundMs: 5000 },

@@ -6,11 +6,11 @@ import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { text } from "node:stream/consumers";
-import { CgroupContainment } from "../../src/platform/linux/cgroup.ts";
+import { CgroupFence } from "../../src/platform/linux/cgroup.ts";
 import { openCommandImage, type Command, type ImageFormat } from "../../src/platform/linux/command-image.ts";
 import { executorScript } from "../../src/platform/linux/executor.ts";
 import { installProgram, programImage } from "../../src/platform/linux/programs.ts";
-import { joinPrograms } from "../../src/platform/linux/probe.ts";
+import { joinPrograms } from "../../src/platform/linux/open.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { cgroupMount, tiersToTest } from "../helpers/tiers.ts";
 
@@ -133,16 +133,16 @@ describe("a processor that no programs are written for", { timeout: 60_000 }, ()
     if (!tiersToTest().includes("cgroup")) return;
     const programs = joinPrograms(directory, "riscv64");
     assert.equal(programs.joiner, undefined);
-    const opened = CgroupContainment.open("otherprocessor01", 1, programs);
-    assert.ok(opened instanceof CgroupContainment, JSON.stringify(opened));
+    const opened = CgroupFence.open("otherprocessor01", 1, programs);
+    assert.ok(opened instanceof CgroupFence, JSON.stringify(opened));
     try {
       const container = opened.create("r1-00000001");
       const env = { PATH: "/usr/bin:/bin", "BASH_FUNC_exec%%": "() { /usr/bin/id; }" };
       const contained = await container.spawn({ command: "sh", args: ["-c", "cat /proc/self/cgroup; env -0"], env });
-      const printed = await text(contained.child.stdout!);
+      const printed = await text(contained.stdout!);
       assert.match(printed, /holdfast-otherprocessor01\.1\/runs\/r1-00000001$/m);
       assert.match(printed, /HOLDFAST_RUN=\S*\/otherprocessor01\/r1-00000001\0/);
-      await contained.leaderExit;
+      await contained.exit;
       assert.deepEqual(await container.end(5000), []);
     } finally {
       opened.close();

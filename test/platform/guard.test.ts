@@ -26,29 +26,29 @@ describe("the keeper takes over for a guard", { timeout: 120_000 }, () => {
     it(`that is killed alone: a tree that hides by ${name} is still its run's, and is ended with it`, async () => {
       await using fence = new Fence("subreaper");
       const attack = [attackScript, name, fence.pidFile, fence.launcher];
-      const [container, { child, leaderExit }] = await fence.run("bash", attack);
-      await readUntil(child.stdout!, "ready");
+      const [container, { ref, stdout, exit }] = await fence.run("bash", attack);
+      await readUntil(stdout!, "ready");
       // Another run beside it, which must not be touched.
       const [other, bystander] = await fence.run("sleep", ["1000"]);
-      process.kill(child.pid ?? 0, "SIGKILL");
-      assert.equal((await leaderExit).signal, "SIGKILL");
+      process.kill(ref.pid, "SIGKILL");
+      assert.equal((await exit).signal, "SIGKILL");
       const left = await container.end(boundMs);
       assert.deepEqual(left, []);
       assert.deepEqual((await settle(fence.pidFile, 500)).survivors, []);
-      assert.equal(other.members().length, 1, "the other run lives");
+      assert.equal(other.list().length, 1, "the other run lives");
       assert.deepEqual(await other.end(boundMs), []);
-      await bystander.leaderExit;
+      await bystander.exit;
     });
   }
 
   it("that is stopped: the tree ends without waiting for it, and so does the guard", async () => {
     await using fence = new Fence("subreaper");
-    const [container, { child }] = await fence.run("bash", [attackScript, "cleared", fence.pidFile, "-"]);
-    await readUntil(child.stdout!, "ready");
-    process.kill(child.pid ?? 0, "SIGSTOP");
+    const [container, { ref, stdout, exit }] = await fence.run("bash", [attackScript, "cleared", fence.pidFile, "-"]);
+    await readUntil(stdout!, "ready");
+    process.kill(ref.pid, "SIGSTOP");
     assert.deepEqual(await container.end(boundMs), []);
     assert.deepEqual((await settle(fence.pidFile, 0)).survivors, []);
-    assert.equal(child.signalCode, "SIGKILL");
+    assert.equal((await exit).signal, "SIGKILL");
   });
 });
 

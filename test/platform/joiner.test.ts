@@ -58,9 +58,9 @@ describe("the joiner", { timeout: 60_000, skip: tierSkip("cgroup") }, () => {
   it("hands on no ignored signal and holds no stream that the command has closed", async () => {
     await using fence = new Fence("cgroup");
     const script = "grep SigIgn /proc/self/status; exec >&- 2>&-; exec sleep 1000";
-    const [container, { child }] = await fence.run("sh", ["-c", script]);
-    assert.match(await text(child.stdout!), /^SigIgn:\s+0+\n$/);
-    assert.equal((await buffer(child.stderr!)).length, 0);
+    const [container, { stdout, stderr }] = await fence.run("sh", ["-c", script]);
+    assert.match(await text(stdout!), /^SigIgn:\s+0+\n$/);
+    assert.equal((await buffer(stderr!)).length, 0);
     assert.equal(container.looksEmpty(), false, "the command lives");
     assert.deepEqual(await container.end(boundMs), []);
   });
@@ -68,11 +68,11 @@ describe("the joiner", { timeout: 60_000, skip: tierSkip("cgroup") }, () => {
   it("is no member, and the leader's pid is the command's", async () => {
     await using fence = new Fence("cgroup");
     const [container, contained] = await fence.run("sh", ["-c", "echo $$; exec sleep 1000"]);
-    const said = Number(await readUntil(contained.child.stdout!, "\n"));
-    assert.equal(contained.leaderPid(), said);
-    assert.notEqual(contained.leaderPid(), contained.child.pid);
+    const said = Number(await readUntil(contained.stdout!, "\n"));
+    assert.equal(contained.mainPid(), said);
+    assert.notEqual(contained.mainPid(), contained.ref.pid);
     assert.deepEqual(
-      container.members().map(({ pid }) => pid),
+      container.list().map(({ pid }) => pid),
       [said],
     );
     await container.end(boundMs);
@@ -84,15 +84,15 @@ describe("the joiner", { timeout: 60_000, skip: tierSkip("cgroup") }, () => {
   ] as const) {
     it(`${what} alone, strands nothing`, async () => {
       await using fence = new Fence("cgroup");
-      const [container, { child, leaderExit }] = await fence.run("bash", [attackScript, "cleared", fence.pidFile, "-"]);
-      await readUntil(child.stdout!, "ready");
-      process.kill(child.pid ?? 0, signal);
-      if (signal === "SIGKILL") assert.equal((await leaderExit).signal, signal);
+      const [container, { ref, stdout, exit }] = await fence.run("bash", [attackScript, "cleared", fence.pidFile, "-"]);
+      await readUntil(stdout!, "ready");
+      process.kill(ref.pid, signal);
+      if (signal === "SIGKILL") assert.equal((await exit).signal, signal);
       assert.equal(container.looksEmpty(), false);
       assert.deepEqual(await container.end(boundMs), []);
       assert.deepEqual((await settle(fence.pidFile, 500)).survivors, []);
-      await leaderExit;
-      assert.equal(isLive({ pid: child.pid ?? 0 }), false);
+      await exit;
+      assert.equal(isLive({ pid: ref.pid }), false);
     });
   }
 
@@ -100,12 +100,12 @@ describe("the joiner", { timeout: 60_000, skip: tierSkip("cgroup") }, () => {
     await using fence = new Fence("cgroup");
     for (let round = 0; round < 40; round += 1) {
       const recorded = [fixture("record.sh"), fence.pidFile, "leader", "sleep", "1000"];
-      const [container, { leaderExit }] = await fence.run("sh", recorded);
+      const [container, { exit }] = await fence.run("sh", recorded);
       // From at once to some milliseconds after the spawn: before, in and after the birth.
       const ends = performance.now() + round / 10;
       while (performance.now() < ends);
       assert.deepEqual(await container.end(boundMs), []);
-      await leaderExit;
+      await exit;
       assert.deepEqual((await settle(fence.pidFile, 0)).survivors, [], `round ${round}`);
     }
     await killWhatIsLeft(fence.pidFile);

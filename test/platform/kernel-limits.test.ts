@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
 import { delegateControllers, kernelExcess, setKernelLimits } from "../../src/platform/linux/kernel-limits.ts";
-import { excessOf } from "../../src/platform/limit-watch.ts";
+import { describeExcess, excessOf } from "../../src/keeper/limit-watch.ts";
 import { scriptPath } from "../../src/platform/linux/shell.ts";
 import type { Container } from "../../src/platform/types.ts";
 import { needs } from "../helpers/needs.ts";
@@ -58,13 +58,13 @@ it("what the kernel has done about a limit is an excess, reclaim is none", () =>
   using leaf = new Imitation(quiet);
   assert.equal(kernelExcess(leaf.directory), undefined);
   using starved = new Imitation({ ...quiet, "memory.events": "max 17\noom 1\noom_kill 3\n" });
-  assert.match(kernelExcess(starved.directory) ?? "", /out of memory/);
+  assert.match(describeExcess(kernelExcess(starved.directory)!), /out of memory/);
   using refused = new Imitation({ ...quiet, "pids.events": "max 4\n" });
-  assert.match(kernelExcess(refused.directory) ?? "", /a fork was refused/);
+  assert.match(describeExcess(kernelExcess(refused.directory)!), /a fork was refused/);
   using bare = new Imitation({});
   assert.equal(kernelExcess(bare.directory), undefined);
-  const container = { members: () => [], excess: () => kernelExcess(refused.directory) } as unknown as Container;
-  assert.match(excessOf(container, { processesMax: 9 }) ?? "", /a fork was refused/);
+  const container = { list: () => [], excess: () => kernelExcess(refused.directory) } as unknown as Container;
+  assert.match(describeExcess(excessOf(container, { processesMax: 9 })!), /a fork was refused/);
   assert.equal(excessOf(container, {}), undefined, "a tree without limits has none to exceed");
 });
 

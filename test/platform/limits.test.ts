@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, it } from "node:test";
-import { excess } from "../../src/platform/limit-watch.ts";
-import type { ProcessInfo } from "../../src/platform/linux/processes.ts";
+import { describeExcess, excessIn } from "../../src/keeper/limit-watch.ts";
+import type { ProcessInfo, TreeLimits } from "../../src/platform/types.ts";
 import { readUntil } from "../helpers/fence.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
@@ -21,6 +21,11 @@ import { until } from "../helpers/until.ts";
 const boundMs = 20_000;
 /** Holds so many bytes of memory that nothing else has. */
 const glutton = (bytes: number) => ["-e", `globalThis.held = Buffer.alloc(${bytes}, 1); setInterval(() => {}, 1000)`];
+
+const excess = (tree: ProcessInfo[], limits: TreeLimits) => {
+  const found = excessIn(tree, limits);
+  return found === undefined ? undefined : describeExcess(found);
+};
 
 it("a limit is exceeded by more than it, not by it", () => {
   const member = { rssBytes: 10 } as ProcessInfo;

@@ -216,9 +216,9 @@ describe("the watch on growth", () => {
     await using fence = new Fence(bestTier());
     const [growing] = await fence.run("bash", ["-c", "for n in $(seq 60); do sleep 1000 & sleep 0.05; done; wait"]);
     const [steady] = await fence.run("bash", ["-c", "for n in $(seq 20); do sleep 1000 & done; wait"]);
-    await until("the steady one is grown", () => steady.members().length === 21, { boundMs: 5000 });
+    await until("the steady one is grown", () => steady.list().length === 21, { boundMs: 5000 });
     const told = new Map<string, string>();
-    const runs = () => [growing, steady].map((each) => ({ id: each.runId, members: () => each.members() }));
+    const runs = () => [growing, steady].map((each) => ({ id: each.runId, members: () => each.list() }));
     using watch = new GrowthWatch({ clock: systemClock, runs, onGrowing: (id, what) => told.set(id, what) }, 100);
     assert.ok(watch);
     await until("it is named", () => told.has(growing.runId), { boundMs: 10_000 });

@@ -88,14 +88,13 @@ describe("holdfast selftest", { timeout: 300_000, skip: needs("bash") }, () => {
   it("exits with 1 and names the rows when a container says empty and is not", async () => {
     // A containment that starts what it is told to, and takes it for ended without ending it.
     const rigged = `
-      import { openContainment } from ${JSON.stringify(join(root, "src/platform/linux/probe.ts"))};
+      import { platform } from ${JSON.stringify(join(root, "src/platform/index.ts"))};
       import { selftest } from ${JSON.stringify(join(root, "src/cli/selftest.ts"))};
-      const open = (...args) => {
-        const probed = openContainment(args[0], args[1], args[2], "subreaper");
-        const { containment } = probed;
-        const create = containment.create.bind(containment);
-        containment.create = (id) => Object.assign(create(id), { end: async () => [] });
-        return probed;
+      const open = (owner, epoch, { directory }) => {
+        const opened = platform.open(owner, epoch, { directory, only: "subreaper" });
+        const create = opened.epoch.create.bind(opened.epoch);
+        opened.epoch.create = (id) => Object.assign(create(id), { end: async () => [] });
+        return opened;
       };
       process.exitCode = await selftest({ json: false, timeLimitSeconds: 8 }, open);`;
     const { status, stdout, stderr } = play([process.execPath, "--input-type=module", "-e", rigged]);

@@ -28,6 +28,7 @@ const below: Record<string, string[]> = {
     "client",
     "config",
     "platform",
+    "platform/self",
     "doctor",
     "gateway",
     "keeper",
@@ -37,19 +38,20 @@ const below: Record<string, string[]> = {
     "selftest",
     "sessions",
   ],
-  selftest: ["client", "platform", "keeper"],
-  gateway: ["keeper/protocol", "mcp", "nodes", "ownership", "runs", "sessions"],
-  nodes: ["keeper/protocol"],
-  client: ["gateway", "keeper/protocol", "sessions"],
+  selftest: ["client", "platform", "platform/self", "keeper"],
+  gateway: ["keeper/protocol", "mcp", "nodes", "ownership", "runs", "sessions", "platform/self"],
+  nodes: ["keeper/protocol", "platform/self"],
+  client: ["gateway", "keeper/protocol", "sessions", "platform/self"],
   mcp: ["keeper/protocol", "nodes", "oauth", "ownership", "runs", "sessions"],
-  runs: ["keeper/protocol", "ownership", "sessions"],
+  runs: ["keeper/protocol", "ownership", "sessions", "platform/self"],
   sessions: ["keeper/protocol", "ownership"],
   ownership: ["keeper/protocol"],
-  keeper: ["config", "platform", "keeper/protocol", "ssh"],
+  keeper: ["config", "platform", "platform/self", "keeper/protocol", "ssh"],
   ssh: ["platform"],
-  library: ["platform"],
-  doctor: ["platform"],
+  library: ["platform", "platform/self"],
+  doctor: ["platform", "platform/self"],
   "keeper/protocol": [],
+  "platform/self": ["platform"],
   platform: [],
   config: [],
   oauth: [],
@@ -87,7 +89,7 @@ const versionCheck = new Set(["src/node-version.ts", "src/require-node.ts"]);
 /** `src/keeper/protocol/link.ts` → `keeper/protocol`; the loose files of src/ are in the room "". */
 export function roomOf(path: string): string {
   const directory = posix.dirname(path).replace(/^src\/?/, "");
-  return directory === "keeper/protocol" ? directory : (directory.split("/")[0] ?? "");
+  return directory === "keeper/protocol" || directory === "platform/self" ? directory : (directory.split("/")[0] ?? "");
 }
 
 interface Import {

@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { registerChild } from "../../../src/platform/linux/own-children.ts";
-import { openContainment } from "../../../src/platform/linux/probe.ts";
-import type { TierName } from "../../../src/platform/types.ts";
+import { platform } from "../../../src/platform/index.ts";
+import type { Epoch, TierName } from "../../../src/platform/types.ts";
 import { contain } from "../../../src/library/contain.ts";
 import { renderTable } from "../../../test/helpers/table.ts";
 import { until } from "../../../test/helpers/until.ts";
@@ -44,21 +44,21 @@ function memoryRow(title: string, roots: readonly number[], expected: number): s
 }
 
 async function guardRow(directory: string): Promise<string[]> {
-  const { containment } = openContainment(randomBytes(8).toString("hex"), 1, directory, "subreaper");
+  const { epoch } = platform.open(randomBytes(8).toString("hex"), 1, { directory, only: "subreaper" });
   const containers = Array.from({ length: standing }, (_, index) =>
-    containment.create(`r1-${String(index).padStart(8, "0")}`),
+    epoch.create(`r1-${String(index).padStart(8, "0")}`),
   );
   try {
     const roots: number[] = [];
     for (const container of containers) {
-      const { child } = await container.spawn({ command: "sleep", args: ["900"], env: environment() });
-      await until("the command", () => container.members().some(({ pid }) => isCommand(pid)), { boundMs: endBoundMs });
-      roots.push(child.pid ?? 0);
+      const { ref } = await container.spawn({ command: "sleep", args: ["900"], env: environment() });
+      await until("the command", () => container.list().some(({ pid }) => isCommand(pid)), { boundMs: endBoundMs });
+      roots.push(ref.pid);
     }
     return memoryRow("subreaper tier: guard, watcher", roots, 2);
   } finally {
     await Promise.all(containers.map((container) => container.end(endBoundMs)));
-    containment.close();
+    epoch.close();
   }
 }
 
@@ -142,13 +142,11 @@ async function plainMs(command: string, args: readonly string[]): Promise<number
   return ms;
 }
 
-async function tierMs(
-  create: () => ReturnType<ReturnType<typeof openContainment>["containment"]["create"]>,
-): Promise<number> {
+async function tierMs(create: () => ReturnType<Epoch["create"]>): Promise<number> {
   const container = create();
   const began = performance.now();
-  const { child } = await container.spawn({ ...echo, env: environment() });
-  await once(child.stdout!, "data");
+  const { stdout } = await container.spawn({ ...echo, env: environment() });
+  await once(stdout!, "data");
   const ms = performance.now() - began;
   await container.end(endBoundMs);
   return ms;
@@ -172,15 +170,15 @@ export async function startTable(tiers: readonly TierName[]): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), "holdfast-bench-"));
   const opened = tiers.map((tier) => ({
     tier,
-    ...openContainment(randomBytes(8).toString("hex"), 1, directory, tier),
+    ...platform.open(randomBytes(8).toString("hex"), 1, { directory, only: tier }),
   }));
   let runs = 0;
   const starters: Starter[] = [
     { title: "child_process.spawn", rounds: quickRounds, once: () => plainMs(echo.command, echo.args) },
-    ...opened.map(({ tier, containment }) => ({
+    ...opened.map(({ tier, epoch }) => ({
       title: `container, ${tier} tier`,
       rounds: quickRounds,
-      once: () => tierMs(() => containment.create(`r1-${(runs++).toString(16).padStart(8, "0")}`)),
+      once: () => tierMs(() => epoch.create(`r1-${(runs++).toString(16).padStart(8, "0")}`)),
     })),
     { title: "contain()", rounds: quickRounds, once: libraryMs },
     {
@@ -202,7 +200,7 @@ export async function startTable(tiers: readonly TierName[]): Promise<string> {
         if (round < starter.rounds) taken[index]?.push(await starter.once());
     }
   } finally {
-    for (const { containment } of opened.toReversed()) containment.close();
+    for (const { epoch } of opened.toReversed()) epoch.close();
     rmSync(directory, { recursive: true, force: true });
   }
   const middles = taken.map((values) => median(values.slice(warmUps)));

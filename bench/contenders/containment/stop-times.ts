@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { openContainment } from "../../../src/platform/linux/probe.ts";
+import { platform } from "../../../src/platform/index.ts";
 import type { TierName } from "../../../src/platform/types.ts";
 import { contain } from "../../../src/library/contain.ts";
 import { renderTable, type Cell } from "../../../test/helpers/table.ts";
@@ -25,23 +25,23 @@ const forest = fileURLToPath(new URL("forest.sh", import.meta.url));
 type Round = (count: number) => Promise<number>;
 
 function inTier(tier: TierName, directory: string): { round: Round; close: () => void } {
-  const { containment } = openContainment(randomBytes(8).toString("hex"), 1, directory, tier);
+  const { epoch } = platform.open(randomBytes(8).toString("hex"), 1, { directory, only: tier });
   let runs = 0;
   const round: Round = async (count) => {
-    const container = containment.create(`r1-${(runs++).toString(16).padStart(8, "0")}`);
+    const container = epoch.create(`r1-${(runs++).toString(16).padStart(8, "0")}`);
     const env = { PATH: process.env["PATH"] ?? "" };
-    const { child } = await container.spawn({ command: "sh", args: [forest, String(count)], env });
-    await once(child.stdout!, "data");
-    const seen = container.members().length;
+    const { stdin, stdout, stderr } = await container.spawn({ command: "sh", args: [forest, String(count)], env });
+    await once(stdout!, "data");
+    const seen = container.list().length;
     if (seen !== count) throw new Error(`${seen} of ${count} processes on the ${tier} tier`);
     const began = performance.now();
     const left = await container.end(endBoundMs);
     const ms = performance.now() - began;
     if (left.length > 0) throw new Error(`${left.length} processes are left on the ${tier} tier`);
-    for (const stream of child.stdio) stream?.destroy();
+    for (const stream of [stdin, stdout, stderr]) stream?.destroy();
     return ms;
   };
-  return { round, close: () => containment.close() };
+  return { round, close: () => epoch.close() };
 }
 
 const inLibrary: Round = async (count) => {

@@ -1,5 +1,4 @@
 /** Every TCP connection of this process: counted, bounded, judged once a tick, and ended within a bounded time. */
-import { readFileSync } from "node:fs";
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Clock, Timer } from "../../clock.ts";
@@ -11,7 +10,7 @@ import {
   type ConnectionLimits,
   type ConnectionState,
 } from "./connection.ts";
-import { isUnheard, unheardInodes } from "./unheard.ts";
+import { ownUsage, unacknowledged } from "../../platform/self/index.ts";
 import { LoopTime } from "./loop-time.ts";
 
 /** Share of the descriptor limit at which new work is refused: at the limit itself accept fails without a word. */
@@ -39,7 +38,7 @@ export class Connections {
   #onEmpty: (() => void) | undefined;
   #nextLook = 0;
 
-  constructor(limits: ConnectionLimits, clock: Clock, descriptors = descriptorLimit()) {
+  constructor(limits: ConnectionLimits, clock: Clock, descriptors = ownUsage()?.descriptorsMax ?? Infinity) {
     this.limits = limits;
     this.#clock = clock;
     this.softMax = Math.min(limits.max, Math.floor(descriptors * descriptorShare));
@@ -138,9 +137,9 @@ export class Connections {
   /** HTTP clients whose answers nobody acknowledges any more. The kernel's table is read only when there is such a client. */
   #endUnheard(now: number): void {
     const clients = [...this.#all].filter(({ kind, proven }) => kind === "http" && proven);
-    const inodes = clients.length === 0 ? undefined : unheardInodes();
-    if (inodes === undefined || inodes.size === 0) return;
-    for (const client of clients) if (isUnheard(client.socket, inodes)) client.close("unheard", now);
+    if (clients.length === 0) return;
+    const isUnacknowledged = unacknowledged();
+    for (const client of clients) if (isUnacknowledged(client.socket)) client.close("unheard", now);
   }
 
   #leaveUnproven(connection: Connection): void {
@@ -159,15 +158,5 @@ export class Connections {
     if (now < this.#nextLook) return;
     this.#nextLook = now + this.limits.heartbeatMs;
     this.#endUnheard(now);
-  }
-}
-
-/** Open files that this process may have. */
-function descriptorLimit(): number {
-  try {
-    const limit = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1];
-    return limit === undefined ? Number.POSITIVE_INFINITY : Number(limit);
-  } catch {
-    return Number.POSITIVE_INFINITY; // no procfs on this system
   }
 }

@@ -1,7 +1,7 @@
 /** A background run's input and output: what it prints goes to its rings, what is sent to it waits in a bounded queue. */
 import type { Clock } from "../../clock.ts";
 import type { Config } from "../../config/schema.ts";
-import type { ContainedProcess, SpawnRequest } from "../../platform/types.ts";
+import type { Spawned, SpawnRequest } from "../../platform/types.ts";
 import { HoldfastError } from "../../errors.ts";
 import {
   specLimits,
@@ -60,7 +60,7 @@ export abstract class CaptureIo implements RunIo {
   }
 
   abstract request(): Pick<SpawnRequest, "stdin" | "terminal">;
-  abstract begin(contained: ContainedProcess): void;
+  abstract begin(contained: Spawned): void;
   abstract endInput(): void;
   /** Present size of the terminal; null without one. */
   abstract get size(): TerminalSize | null;

@@ -1,6 +1,7 @@
 /** Looks for trees that keep growing, as a worker's does that starts the same helper again and again and never ends one. */
 import { turn, type Clock, type Timer } from "../../clock.ts";
-import { commandOf, type ProcessInfo } from "../../platform/linux/processes.ts";
+import { platform } from "../../platform/index.ts";
+import type { ProcessInfo } from "../../platform/types.ts";
 
 /** Trees are looked at so often, in milliseconds. */
 const everyMs = 5000;
@@ -79,7 +80,7 @@ export class GrowthWatch implements Disposable {
 function describe(members: ProcessInfo[]): string {
   const copies = new Map<string, number>();
   for (const { pid } of members) {
-    const command = commandOf(pid);
+    const command = platform.processes.command(pid);
     copies.set(command, (copies.get(command) ?? 0) + 1);
   }
   const [command = "", count = 0] = [...copies].toSorted(([, one], [, other]) => other - one)[0] ?? [];

@@ -1,5 +1,5 @@
 /** The input and output of a command: three pipes. */
-import type { ContainedProcess, SpawnRequest } from "../../platform/types.ts";
+import type { Spawned, SpawnRequest } from "../../platform/types.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { OutputStream } from "../protocol/background.ts";
 import { CaptureIo, type CaptureParts } from "./capture-io.ts";
@@ -8,7 +8,7 @@ import type { Tap } from "./output.ts";
 export class PipeIo extends CaptureIo {
   readonly hasInput: boolean;
   readonly size = null;
-  #process: ContainedProcess | undefined;
+  #process: Spawned | undefined;
   #ended: Promise<void> = Promise.resolve();
 
   constructor(parts: CaptureParts, hasInput: boolean) {
@@ -20,9 +20,9 @@ export class PipeIo extends CaptureIo {
     return { stdin: this.hasInput ? "pipe" : "ignore" };
   }
 
-  begin(contained: ContainedProcess): void {
+  begin(contained: Spawned): void {
     this.#process = contained;
-    const { stdin, stdout, stderr } = contained.child;
+    const { stdin, stdout, stderr } = contained;
     stdin?.on("error", () => {}); // the command closed it or died: its exit tells
     const into = [this.parts.stdout, this.parts.stderr ?? this.parts.stdout] as const;
     const ends = [stdout, stderr].map((stream, index) => {
@@ -34,7 +34,7 @@ export class PipeIo extends CaptureIo {
   }
 
   endInput(): void {
-    this.#process?.child.stdin?.end();
+    this.#process?.stdin?.end();
   }
 
   resize(): never {
@@ -42,13 +42,13 @@ export class PipeIo extends CaptureIo {
   }
 
   override close(): void {
-    const child = this.#process?.child;
-    for (const stream of [child?.stdin, child?.stdout, child?.stderr]) stream?.destroy();
+    const { stdin, stdout, stderr } = this.#process ?? {};
+    for (const stream of [stdin, stdout, stderr]) stream?.destroy();
     super.close();
   }
 
   protected send(bytes: Buffer): void {
-    const stdin = this.#process?.child.stdin;
+    const stdin = this.#process?.stdin;
     if (stdin === null || stdin === undefined || !stdin.writable)
       throw new HoldfastError("run_ended", "the run takes no input: its stdin is closed");
     this.mustHaveRoom(stdin.writableLength, bytes);
@@ -57,7 +57,7 @@ export class PipeIo extends CaptureIo {
 
   protected tap(of: OutputStream): Tap {
     const pipes = () => {
-      const { stdout, stderr } = this.#process?.child ?? {};
+      const { stdout, stderr } = this.#process ?? {};
       if (this.parts.stderr === null) return [stdout, stderr];
       return [of === "stdout" ? stdout : stderr];
     };

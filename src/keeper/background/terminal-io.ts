@@ -1,8 +1,6 @@
 /** The input and output of a terminal. */
-import { closeSync, writeSync } from "node:fs";
-import { ReadStream } from "node:tty";
-import { openTerminal, resize, type Terminal, type TerminalSize } from "../../platform/linux/terminal.ts";
-import type { SpawnRequest } from "../../platform/types.ts";
+import { platform } from "../../platform/index.ts";
+import type { SpawnRequest, Terminal, TerminalSize } from "../../platform/types.ts";
 import type { Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import { specLimits } from "../protocol/background.ts";
@@ -17,9 +15,7 @@ const sizesMax = 100;
 export class TerminalIo extends CaptureIo {
   readonly hasInput = true;
   readonly #terminal: Terminal;
-  readonly #stream: ReadStream;
   readonly #ended: Promise<void>;
-  #slaveIsOpen = true;
   #closed = false;
   #queue: Buffer[] = [];
   #queuedBytes = 0;
@@ -29,13 +25,11 @@ export class TerminalIo extends CaptureIo {
   constructor(parts: CaptureParts, size: TerminalSize) {
     super(parts);
     this.sizes.push({ offset: 0, ...size });
-    this.#terminal = openTerminal(size);
-    this.#stream = new ReadStream(this.#terminal.master);
-    this.#stream.on("data", (chunk: Buffer) => parts.stdout.write(chunk));
-    // EIO is how a terminal says that nobody has its other end open any more; "close" follows.
-    this.#stream.on("error", () => {});
+    this.#terminal = platform.openTerminal(size);
+    const { output } = this.#terminal;
+    output.on("data", (chunk: Buffer) => parts.stdout.write(chunk));
     this.#ended = new Promise((resolve) => {
-      this.#stream.once("close", () => {
+      output.once("close", () => {
         this.#closed = true;
         this.#drop();
         resolve();
@@ -49,14 +43,14 @@ export class TerminalIo extends CaptureIo {
   }
 
   request(): Pick<SpawnRequest, "terminal"> {
-    return { terminal: this.#terminal.slave };
+    return { terminal: this.#terminal.end };
   }
 
   begin(): void {
-    this.#closeSlave();
+    this.#terminal.release();
   }
 
-  /** As when a person closes the window. The master stays open for what is still printed. */
+  /** As when a person closes the window. The terminal stays open for what is still printed. */
   endInput(): void {
     this.parts.hangUp();
   }
@@ -66,7 +60,7 @@ export class TerminalIo extends CaptureIo {
     if (size.columns > columnsMax || size.rows > rowsMax)
       throw new HoldfastError("invalid_params", `a terminal has at most ${columnsMax} columns and ${rowsMax} rows`);
     if (this.#closed) throw new HoldfastError("run_ended", "the run's terminal is closed");
-    resize(this.#terminal.master, size);
+    this.#terminal.resize(size);
     this.sizes.push({ offset: this.parts.stdout.ring.printed, ...size });
     if (this.sizes.length > sizesMax) this.sizes.shift();
   }
@@ -74,8 +68,7 @@ export class TerminalIo extends CaptureIo {
   override close(): void {
     this.#closed = true;
     this.#drop();
-    this.#closeSlave();
-    this.#stream.destroy();
+    this.#terminal.close();
     super.close();
   }
 
@@ -88,21 +81,18 @@ export class TerminalIo extends CaptureIo {
   }
 
   protected tap(): Tap {
-    return this.#stream;
+    return this.#terminal.output;
   }
 
   protected get ended(): Promise<void> {
     return this.#ended;
   }
 
-  /**
-   * Not through the stream: libuv would wait, with the whole keeper, for a program that does not read its terminal. This one
-   * is never blocked, and tries again a little later.
-   */
+  /** A program that does not read its terminal is tried again a little later. */
   #flush(): void {
     this.#retry = undefined;
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
-      const written = this.#writeSome(next);
+      const written = this.#closed ? next.length : this.#terminal.write(next);
       this.#queuedBytes -= written;
       if (written < next.length) {
         this.#queue[0] = next.subarray(written);
@@ -113,25 +103,9 @@ export class TerminalIo extends CaptureIo {
     }
   }
 
-  #writeSome(bytes: Buffer): number {
-    if (this.#closed) return bytes.length;
-    try {
-      return writeSync(this.#terminal.master, bytes);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EAGAIN") return 0;
-      return bytes.length; // hung up: "close" tells, and nobody is there to read the rest
-    }
-  }
-
   #drop(): void {
     this.#retry?.clear();
     this.#queue = [];
     this.#queuedBytes = 0;
-  }
-
-  #closeSlave(): void {
-    if (!this.#slaveIsOpen) return;
-    this.#slaveIsOpen = false;
-    closeSync(this.#terminal.slave);
   }
 }

@@ -1,6 +1,6 @@
 /** One installation by npm: a run of the keeper like any other, so it is in the ledger, in a container, and bounded in time. */
 import type { Clock } from "../../clock.ts";
-import type { ContainedProcess, SpawnRequest } from "../../platform/types.ts";
+import type { Spawned, SpawnRequest } from "../../platform/types.ts";
 import type { RunIo } from "../run-io.ts";
 import type { ErrorLog } from "../error-log.ts";
 import type { RunView } from "../protocol/messages.ts";
@@ -82,7 +82,7 @@ export function beginInstallation(order: InstallOrder): Installation {
 class LogIo implements RunIo {
   readonly hasInput = false;
   readonly #log: ErrorLog;
-  #process: ContainedProcess | undefined;
+  #process: Spawned | undefined;
 
   constructor(log: ErrorLog) {
     this.#log = log;
@@ -92,7 +92,7 @@ class LogIo implements RunIo {
     return { stdin: "ignore" };
   }
 
-  begin(contained: ContainedProcess): void {
+  begin(contained: Spawned): void {
     this.#process = contained;
     for (const stream of this.#streams()) {
       stream?.on("data", (chunk: Buffer) => this.#log.write(chunk));
@@ -112,6 +112,6 @@ class LogIo implements RunIo {
   }
 
   #streams() {
-    return [this.#process?.child.stdout, this.#process?.child.stderr];
+    return [this.#process?.stdout, this.#process?.stderr];
   }
 }

@@ -8,7 +8,7 @@ import { lstatSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Random, Sources } from "../../random.ts";
-import { spareDescriptors } from "../../platform/linux/spare-descriptors.ts";
+import { spareDescriptors } from "../../platform/self/index.ts";
 import { HoldfastError } from "../../errors.ts";
 import { createPrivate, readPrivateFile } from "../../private-file.ts";
 import { tokenScopes, type TokenGrant, type TokenScope } from "../protocol/messages.ts";

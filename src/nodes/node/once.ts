@@ -2,8 +2,8 @@
  * `--once`: one run, from the first dial to the gateway's word that it has the result. Every phase has a deadline:
  * connect → approval → invocation → (the run: its own limits and its lease) → acknowledgement.
  */
-import { constants } from "node:os";
 import type { Clock, Timer } from "../../clock.ts";
+import { exitCodeOfSignal } from "../../platform/self/index.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { OutputEnd, OutputStream } from "../../keeper/protocol/background.ts";
 import type { RunView } from "../../keeper/protocol/messages.ts";
@@ -130,6 +130,5 @@ export class Once {
 function exitCodeOf(run: RunView | undefined): number {
   if (run === undefined) return 1;
   if (run.exitCode !== null) return run.exitCode & 0xff;
-  const number = constants.signals[run.signal as NodeJS.Signals] as number | undefined;
-  return number === undefined ? 1 : 128 + number;
+  return exitCodeOfSignal(run.signal ?? "") ?? 1;
 }

@@ -9,6 +9,7 @@
 import { hostname } from "node:os";
 import type { WebSocket } from "ws";
 import type { Clock, Timer } from "../../clock.ts";
+import { systemName } from "../../platform/self/index.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { NodeSettings } from "../../keeper/protocol/node.ts";
 import { defaultBeatMs, type GatewayWord, type NodeAsk } from "../protocol/words.ts";
@@ -105,7 +106,7 @@ export class Talk {
     const invite = isUsed ? null : settings.invite;
     const { publicKey } = key;
     const facts = { nonce, gateway, fingerprint: this.#fingerprint, publicKey, instance, name, invite, once };
-    const about = { version, platform: process.platform, arch: process.arch, tier, hostname: hostname().slice(0, 256) };
+    const about = { version, platform: systemName, arch: process.arch, tier, hostname: hostname().slice(0, 256) };
     this.#gateway = gateway;
     this.#state = "proven";
     this.wire.send({ type: "prove", publicKey, instance, name, invite, once, about, signature: key.prove(facts) });

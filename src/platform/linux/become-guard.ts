@@ -7,31 +7,27 @@ import { randomBytes } from "node:crypto";
 import { constants } from "node:os";
 import { isatty } from "node:tty";
 import { HoldfastError } from "../../errors.ts";
-import { ignoredByCaller, ownEnvironment } from "./caller.ts";
-import { environmentEntries, openCommandImage, type Text } from "./command-image.ts";
+import { ignoredByCaller, ownArguments, ownEnvironment } from "./caller.ts";
+import { environmentEntries, openCommandImage } from "./command-image.ts";
 import { closeDescriptor, hasHungUp, inheritablePipe, openPidfd, renumber, signalAtParentsEnd } from "./ffi.ts";
-import type { TreeLimits } from "../limit-watch.ts";
-import { markerOf, markerVariable } from "./marker.ts";
+import type { TreeLimits } from "../types.ts";
+import { guardVariable, markerOf, markerVariable } from "../marker.ts";
 import { pageBytes, readProcess } from "./processes.ts";
-import { installProgram, keepProgramsOverExec, programImage } from "./programs.ts";
+import { installProgram, keepProgramsOverExec, programDirectory, programImage } from "./programs.ts";
 import { makeRunGroup } from "./run-group.ts";
 import { outerMarker, scriptPath, shell, shellEnvironment } from "./shell.ts";
-import { guardVariable } from "./subreaper.ts";
 
 /** As run.sh names them; dash knows single-digit descriptors only. */
 const descriptors = { image: 3, self: 5, killWith: 6, lifeRead: 7, lifeWrite: 8, caller: 9 };
 
 export interface GuardRequest {
-  /** The program as the caller named it; the shell finds it along PATH again. */
-  command: Text;
-  args: readonly Text[];
+  /** How many of the last arguments of this process are the command's words; they are read as the bytes they were. */
+  wordCount: number;
   /** From SIGTERM to the kill. */
   termGraceMs: number;
   /** Another process whose end ends the tree too. */
   killWith?: number | undefined;
   limits: TreeLimits;
-  /** Where the two little programs may be kept. */
-  programDirectory: string;
 }
 
 /**
@@ -64,8 +60,10 @@ export function becomeGuard(request: GuardRequest): never {
       `holdfast run works on Linux; there is no fence for ${process.platform} yet`,
     );
   }
+  const directory = programDirectory();
+  const command = ownArguments(request.wordCount);
   const [launcher = "", sentinel = "", executor = ""] = (["launcher", "sentinel", "executor"] as const).map((name) =>
-    installProgram(request.programDirectory, name),
+    installProgram(directory, name),
   );
   const marker = markerOf("run", `${process.pid.toString(36)}${randomBytes(6).toString("hex")}`);
   const caller = watchCaller();
@@ -75,7 +73,7 @@ export function becomeGuard(request: GuardRequest): never {
   const killWith = request.killWith === undefined ? undefined : pidfdOf(request.killWith);
   const deaf = ignoredByCaller();
   const image = openCommandImage({
-    argv: [request.command, ...request.args],
+    argv: command,
     environment: environmentEntries(ownEnvironment(), { [guardVariable]: undefined, [markerVariable]: marker }),
     ignoredSignals: deaf.map((name) => constants.signals[`SIG${name}` as const]),
   });
@@ -101,7 +99,7 @@ export function becomeGuard(request: GuardRequest): never {
     String(Math.ceil((request.limits.memoryBytesMax ?? 0) / pageBytes())),
     String(pageBytes() / 1024),
     // Only for people who look at ps.
-    ...[request.command, ...request.args].map((word) => Buffer.from(word).toString()),
+    ...command.map(String),
   ];
   renumber(image, descriptors.image);
   renumber(lifeRead, descriptors.lifeRead);
@@ -118,10 +116,10 @@ export function becomeGuard(request: GuardRequest): never {
 }
 
 /** Words of run.sh: the joiner and the cgroup; "-" for each where there is none. HOLDFAST_TIER can insist. */
-function runGroup({ programDirectory, limits }: GuardRequest): [string, string] {
+function runGroup({ limits }: GuardRequest): [string, string] {
   const only = process.env["HOLDFAST_TIER"];
   if (only === "subreaper" || programImage(process.arch, "joiner") === undefined) return ["-", "-"];
-  const joiner = installProgram(programDirectory, "joiner");
+  const joiner = installProgram(programDirectory(), "joiner");
   const made = makeRunGroup(limits);
   if ("leaf" in made) return [joiner, made.leaf];
   if (only === "cgroup") throw new HoldfastError("unsupported_platform", `no cgroup tier here: ${made.reason}`);

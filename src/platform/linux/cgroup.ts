@@ -11,23 +11,16 @@ import { environmentEntries, type ImageFormat } from "./command-image.ts";
 import { ownCgroupDirectory } from "./cgroup-mount.ts";
 import { isPopulated, killCgroup, pidsIn, removeCgroup, subtree } from "./cgroup-tree.ts";
 import { delegateControllers, kernelExcess, setKernelLimits, withdrawControllers } from "./kernel-limits.ts";
-import type { TreeLimits } from "../limit-watch.ts";
-import { markerOf, markerVariable, scanMarkersSoon } from "./marker.ts";
-import { childrenOf, isAlive, readProcess, type ProcessInfo } from "./processes.ts";
+import { guardVariable, markerOf, markerVariable } from "../marker.ts";
+import type { Fence } from "./epoch.ts";
+import { scanMarkersSoon } from "./marked.ts";
+import { childrenOf, readProcess } from "./processes.ts";
 import { shell } from "./shell.ts";
-import { killAll, signalProcess } from "./signals.ts";
-import { imageDescriptor, spawnDetached } from "./spawning.ts";
-import { guardVariable } from "./subreaper.ts";
+import { askAll, killAll, signalProcess, signalTree } from "./signals.ts";
+import { imageDescriptor, spawnDetached, spawnedAs } from "./spawning.ts";
 import { leftProcess } from "./sweep.ts";
-import type {
-  ContainedProcess,
-  Container,
-  Containment,
-  LeaderExit,
-  LeftProcess,
-  SpawnRequest,
-  Swept,
-} from "../types.ts";
+import { isAlive, type Container, type Excess, type LeftProcess, type MainExit, type PoliteRequest } from "../types.ts";
+import type { ProcessInfo, Spawned, SpawnRequest, Swept, TreeLimits } from "../types.ts";
 import { untilTrue } from "../wait.ts";
 
 /** Where there is no joiner for the processor: joins the leaf, then becomes the executor. */
@@ -52,7 +45,7 @@ class CgroupContainer implements Container {
   readonly #programs: JoinPrograms;
   #child: ChildProcess | undefined;
   #childEnded = true;
-  #leader: number | undefined;
+  #main: number | undefined;
   #limits: TreeLimits = {};
   #ending: Promise<ProcessInfo[]> | undefined;
 
@@ -67,11 +60,11 @@ class CgroupContainer implements Container {
     this.#limits = limits;
   }
 
-  excess(): string | undefined {
+  excess(): Excess | undefined {
     return kernelExcess(this.name);
   }
 
-  async spawn(request: SpawnRequest): Promise<ContainedProcess> {
+  async spawn(request: SpawnRequest): Promise<Spawned> {
     try {
       mkdirSync(this.name);
     } catch (cause) {
@@ -88,7 +81,7 @@ class CgroupContainer implements Container {
       format: this.#programs.format,
     });
     this.#childEnded = false;
-    const leaderExit = new Promise<LeaderExit>((resolve) => {
+    const exit = new Promise<MainExit>((resolve) => {
       child.once("exit", (code, signal) => {
         this.#childEnded = true;
         resolve({ code, signal });
@@ -96,15 +89,15 @@ class CgroupContainer implements Container {
     });
     this.#child = child;
     // Not awaited until it is born: what a command says before its end is lost when nobody listens by then.
-    return { child, leaderExit, leaderPid: () => this.#findLeader() ?? child.pid ?? 0 };
+    return spawnedAs(child, exit, () => this.#findMain() ?? child.pid ?? 0);
   }
 
   /** The command itself, once it is born: the joiner's only child, or what was spawned where that joined by writing. */
-  #findLeader(): number | undefined {
+  #findMain(): number | undefined {
     const outer = this.#child?.pid ?? 0;
-    if (this.#childEnded) return this.#leader;
-    this.#leader ??= pidsIn(this.name).includes(outer) ? outer : childrenOf(outer)[0];
-    return this.#leader;
+    if (this.#childEnded) return this.#main;
+    this.#main ??= pidsIn(this.name).includes(outer) ? outer : childrenOf(outer)[0];
+    return this.#main;
   }
 
   /** Nothing of the run ever lives outside of its leaf. What follows the executor is only for people who look at ps. */
@@ -114,17 +107,21 @@ class CgroupContainer implements Container {
     return joiner === undefined ? [shell, "-c", joinScript, "sh", ...words] : [joiner, ...words];
   }
 
-  members(): ProcessInfo[] {
+  list(): ProcessInfo[] {
     return subtree(this.name).flatMap(pidsIn).map(readProcess).filter(isAlive);
   }
 
-  signal(signal: NodeJS.Signals): void {
-    for (const member of this.members()) signalProcess(member, signal);
+  ask(request: PoliteRequest): boolean {
+    return askAll(this.list(), request);
+  }
+
+  signal(signal: NodeJS.Signals, to: "all" | "main"): boolean {
+    return signalTree(this.list(), signal, to === "all" ? undefined : this.#findMain());
   }
 
   looksEmpty(): boolean {
     // A leaf that nobody has joined yet is not an empty one.
-    return (this.#childEnded || this.#findLeader() !== undefined) && !isPopulated(this.name);
+    return (this.#childEnded || this.#findMain() !== undefined) && !isPopulated(this.name);
   }
 
   end(boundMs: number): Promise<ProcessInfo[]> {
@@ -138,8 +135,7 @@ class CgroupContainer implements Container {
   async #end(boundMs: number): Promise<ProcessInfo[]> {
     const deadline = performance.now() + boundMs;
     // First whoever is about to join: else it would be born after the kill.
-    const unborn =
-      this.#findLeader() === undefined && !this.#childEnded ? readProcess(this.#child?.pid ?? 0) : undefined;
+    const unborn = this.#findMain() === undefined && !this.#childEnded ? readProcess(this.#child?.pid ?? 0) : undefined;
     if (unborn !== undefined) {
       signalProcess(unborn, "SIGKILL");
       await untilTrue(() => this.#childEnded, joinGraceMs);
@@ -148,7 +144,7 @@ class CgroupContainer implements Container {
     await untilTrue(() => !isPopulated(this.name), strokeMs);
     // The stroke is a signal to first threads: a process whose first thread has ended before the others does not hear it.
     while (isPopulated(this.name) && performance.now() < deadline) {
-      this.signal("SIGKILL");
+      this.signal("SIGKILL", "all");
       killCgroup(this.name);
       await untilTrue(() => !isPopulated(this.name), strokeMs);
     }
@@ -162,7 +158,7 @@ class CgroupContainer implements Container {
       await untilTrue(() => !seen.some((info) => isAlive(readProcess(info.pid))), 20);
       outside = await strays();
     }
-    const left = [...this.members(), ...outside];
+    const left = [...this.list(), ...outside];
     if (left.length === 0) await untilTrue(() => removeCgroup(this.name), 200);
     return left;
   }
@@ -175,7 +171,7 @@ function fenceName(ownerId: string, epoch: number): string {
   return `holdfast-${ownerId}.${epoch}`;
 }
 
-export class CgroupContainment implements Containment {
+export class CgroupFence implements Fence {
   readonly tier = "cgroup";
   readonly #ownerId: string;
   readonly #base: string;
@@ -212,22 +208,22 @@ export class CgroupContainment implements Containment {
     epoch: number,
     programs: JoinPrograms,
     controllers?: ControllerNames,
-  ): CgroupContainment | { reason: string } {
+  ): CgroupFence | { reason: string } {
     const own = ownCgroupDirectory();
     if ("reason" in own) return own;
-    const containment = new CgroupContainment(own.directory, ownerId, epoch, programs, controllers);
+    const fence = new CgroupFence(own.directory, ownerId, epoch, programs, controllers);
     try {
-      containment.#enter();
-      return containment;
+      fence.#enter();
+      return fence;
     } catch (error) {
-      containment.close();
+      fence.close();
       return { reason: error instanceof Error ? error.message : String(error) };
     }
   }
 
-  get guardian(): Containment["guardian"] {
+  get guardianWords(): readonly string[] {
     const given = this.#delegated.find(([directory]) => directory === this.#base)?.[1] ?? [];
-    return { fence: this.#fence, home: this.#home, controllers: given };
+    return [this.#fence, this.#home, ...given];
   }
 
   create(runId: string): Container {
@@ -235,7 +231,7 @@ export class CgroupContainment implements Containment {
   }
 
   async sweep(boundMs: number): Promise<Swept> {
-    const swept: Swept = { ended: [], left: [] };
+    const swept = { ended: [] as LeftProcess[], left: [] as LeftProcess[] };
     const prefix = `holdfast-${this.#ownerId}.`;
     for (const name of readdirSync(this.#base)) {
       const directory = join(this.#base, name);

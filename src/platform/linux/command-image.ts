@@ -5,12 +5,11 @@
  */
 import { closeSync, writeSync } from "node:fs";
 import { HoldfastError } from "../../errors.ts";
+import type { Environment } from "../types.ts";
 import { memoryFile } from "./ffi.ts";
 
 /** Text is encoded as UTF-8; bytes are passed on as they are. */
-export type Text = string | Uint8Array;
-/** Whole entries `NAME=value` keep their order, duplicates and odd names. */
-export type Environment = Readonly<Record<string, string>> | readonly Uint8Array[];
+type Text = string | Uint8Array;
 
 /** What the executor reads: `binary` if it is the program, `json` if it is the script. */
 export type ImageFormat = "binary" | "json";

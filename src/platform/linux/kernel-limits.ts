@@ -1,10 +1,10 @@
 /**
  * Limits that the kernel itself holds, by the `memory` and `pids` controllers of cgroup v2, where they are delegated. They
- * bound what a tree can overshoot between two looks of limit-watch.ts, which goes on looking all the same.
+ * bound what a tree can overshoot between two looks at it; they are looked at all the same.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { TreeLimits } from "../limit-watch.ts";
+import type { Excess, TreeLimits } from "../types.ts";
 
 const controllers = ["memory", "pids"];
 
@@ -61,11 +61,11 @@ function countOf(path: string, key: string): number {
   return Number(new RegExp(`^${key} (\\d+)$`, "m").exec(readOr(path, ""))?.[1] ?? 0);
 }
 
-/** What the kernel has refused or killed for a limit of this leaf, in words, or undefined. */
-export function kernelExcess(leaf: string): string | undefined {
+/** The limit of this leaf for which the kernel has killed or refused something, if any. */
+export function kernelExcess(leaf: string): Excess | undefined {
+  const allowed = (file: string) => Number(readOr(join(leaf, file), "0"));
   if (countOf(join(leaf, "memory.events"), "oom_kill") > 0)
-    return `out of memory, at most ${readOr(join(leaf, "memory.max"), "?").trim()} bytes allowed`;
-  if (countOf(join(leaf, "pids.events"), "max") > 0)
-    return `a fork was refused at ${readOr(join(leaf, "pids.max"), "?").trim()} threads`;
+    return { limit: "memoryBytesMax", allowed: allowed("memory.max") };
+  if (countOf(join(leaf, "pids.events"), "max") > 0) return { limit: "processesMax", allowed: allowed("pids.max") };
   return undefined;
 }

@@ -1,7 +1,8 @@
 /** Which children this process started itself; every other child is an orphan that was handed to it as a subreaper. */
 import type { ChildProcess } from "node:child_process";
 import { becomeSubreaper, reap } from "./ffi.ts";
-import { childrenOf, isAlive, readProcess, type ProcessInfo } from "./processes.ts";
+import { isAlive, type ProcessInfo } from "../types.ts";
+import { childrenOf, readProcess } from "./processes.ts";
 
 const started = new Set<number>();
 let adopting = false;
@@ -32,7 +33,7 @@ function strangers(): ProcessInfo[] {
 
 /** Takes adopted dead off the process table: libuv waits only for what it started. */
 function reapAdopted(): void {
-  for (const info of strangers()) if (info.state === "Z") reap(info.pid);
+  for (const info of strangers()) if (info.state === "zombie") reap(info.pid);
 }
 
 /** Makes this process a subreaper that takes its adopted dead off the table as they die. Once per process. */

@@ -1,34 +1,35 @@
 /** Reads the live process table. A process is named by pid, start time and boot id; a bare pid never names anything. */
 import { readFileSync, readdirSync } from "node:fs";
 import { endianness } from "node:os";
+import { isAlive, type ProcessInfo, type ProcessRef, type ProcessState, type ProcessTable } from "../types.ts";
 import { spareDescriptors } from "./spare-descriptors.ts";
 
-export interface ProcessIdentity {
-  pid: number;
-  /** Field 22 of /proc/<pid>/stat: clock ticks after boot, as text. Never reused together with the pid in one boot. */
-  startTime: string;
-  bootId: string;
+/**
+ * What Linux shows of a process. `startTime` is field 22 of /proc/<pid>/stat: clock ticks after boot, never reused together
+ * with the pid in one boot. `cpuMs` is counted in steps of 10.
+ */
+export interface LinuxProcess extends ProcessInfo {
+  readonly processGroup: number;
+  readonly session: number;
+  /** Its controlling terminal; 0 = none. */
+  readonly terminal: number;
+  /** Process group in the foreground of that terminal; -1 without one. */
+  readonly foregroundGroup: number;
+  /** A thread of the kernel's own. Its number tells nothing: process 2 of a container is any program. */
+  readonly isKernelThread: boolean;
 }
 
-export interface ProcessInfo {
-  pid: number;
-  ppid: number;
-  processGroup: number;
-  session: number;
-  /** Its controlling terminal; 0 = none. */
-  terminal: number;
-  /** Process group in the foreground of that terminal; -1 without one. */
-  foregroundGroup: number;
-  /** Letter of /proc/<pid>/stat. `Z` and `X` are dead and hold nothing but a number. */
-  state: string;
-  startTime: string;
-  /** A thread of the kernel's own. Its number tells nothing: process 2 of a container is any program. */
-  isKernelThread: boolean;
-  threads: number;
-  rssBytes: number;
-  /** Processor time of all its threads so far, in milliseconds; the kernel counts in steps of 10. */
-  cpuMs: number;
-}
+/** Letters of /proc/<pid>/stat. */
+const states: Record<string, ProcessState> = {
+  R: "running",
+  S: "sleeping",
+  D: "uninterruptible",
+  T: "stopped",
+  t: "traced",
+  I: "idle",
+  Z: "zombie",
+  X: "dead",
+};
 
 /** PF_KTHREAD in the flags of a process. */
 const kernelThreadFlag = 0x0020_0000;
@@ -70,41 +71,38 @@ function readOrUndefined(path: string): string | undefined {
   }
 }
 
-/** One process, or undefined when there is none of this number. */
-export function readProcess(pid: number): ProcessInfo | undefined {
+/** One process, or undefined when none has this number. */
+export function readProcess(pid: number): LinuxProcess | undefined {
   const stat = readOrUndefined(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;
   // The name is in parentheses and may hold anything, so the fields are counted from the last one.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const state = states[fields[0] ?? "X"] ?? "unknown";
   return {
     pid,
-    state: fields[0] ?? "X",
+    bootId: bootId(),
+    // A zombie with more than one thread is a first thread that ended before the others: those live.
+    state: state === "zombie" && Number(fields[17]) > 1 ? "headless" : state,
     ppid: Number(fields[1]),
     processGroup: Number(fields[2]),
     session: Number(fields[3]),
     terminal: Number(fields[4]),
     foregroundGroup: Number(fields[5]),
     isKernelThread: (Number(fields[6]) & kernelThreadFlag) !== 0,
-    threads: Number(fields[17]),
     startTime: fields[19] ?? "0",
     rssBytes: Number(fields[21]) * pageBytes(),
     cpuMs: ((Number(fields[11]) + Number(fields[12])) * 1000) / ticksPerSecond,
   };
 }
 
-/** A zombie with more than one thread is a first thread that ended before the others: those live. */
-export function isAlive(info: ProcessInfo | undefined): info is ProcessInfo {
-  return info !== undefined && info.state !== "X" && (info.state !== "Z" || info.threads > 1);
-}
-
-/** The identity of a process that exists now; undefined when it does not. */
-export function identify(pid: number): ProcessIdentity | undefined {
+/** The identity of a process that lives now. */
+export function identify(pid: number): ProcessRef | undefined {
   const info = readProcess(pid);
   return isAlive(info) ? { pid, startTime: info.startTime, bootId: bootId() } : undefined;
 }
 
 /** Whether this very process (not its number) is alive. */
-export function isSameAlive(identity: ProcessIdentity): boolean {
+export function isSameAlive(identity: ProcessRef): boolean {
   if (identity.bootId !== bootId()) return false;
   const info = readProcess(identity.pid);
   return isAlive(info) && info.startTime === identity.startTime;
@@ -138,8 +136,8 @@ export function childrenOf(pid: number): number[] {
 }
 
 /** Everything below a process, itself not included, parents before children; `skip` prunes whole branches. */
-export function descendantsOf(root: number, skip: ReadonlySet<number> = new Set()): ProcessInfo[] {
-  const found: ProcessInfo[] = [];
+export function descendantsOf(root: number, skip: ReadonlySet<number> = new Set()): LinuxProcess[] {
+  const found: LinuxProcess[] = [];
   const seen = new Set<number>([root]);
   const queue = [root];
   for (let parent = queue.shift(); parent !== undefined; parent = queue.shift()) {
@@ -185,7 +183,17 @@ export function commandOf(pid: number): string {
 }
 
 /** When a process began, in milliseconds since the epoch (to about 10 ms). */
-export function startedAtOf(info: Pick<ProcessInfo, "startTime">): number {
+export function startedAtOf(info: Pick<ProcessRef, "startTime">): number {
   const uptime = Number((readOrUndefined("/proc/uptime") ?? "0").split(" ")[0]);
   return Math.round(Date.now() - uptime * 1000 + (Number(info.startTime) / ticksPerSecond) * 1000);
 }
+
+export const processes: ProcessTable = {
+  read: readProcess,
+  pids: allPids,
+  children: childrenOf,
+  descendants: (pid) => descendantsOf(pid),
+  command: commandOf,
+  startedAt: startedAtOf,
+  environment: readEnvironment,
+};

@@ -17,8 +17,8 @@ import { join } from "node:path";
 import { ownCgroupDirectory } from "./cgroup-mount.ts";
 import { killCgroup, removeCgroup } from "./cgroup-tree.ts";
 import { setKernelLimits } from "./kernel-limits.ts";
-import type { TreeLimits } from "../limit-watch.ts";
-import { isAlive, readProcess } from "./processes.ts";
+import { isAlive, type TreeLimits } from "../types.ts";
+import { readProcess } from "./processes.ts";
 
 const prefix = "holdfast-run-";
 

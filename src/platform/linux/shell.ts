@@ -1,6 +1,6 @@
 /** The shell that our scripts run in, the environment that they get, and where they are. */
 import { fileURLToPath } from "node:url";
-import { markerVariable } from "./marker.ts";
+import { markerVariable } from "../marker.ts";
 
 /** Any POSIX shell: dash, bash and busybox are tested. */
 export const shell = "/bin/sh";

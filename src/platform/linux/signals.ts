@@ -1,13 +1,14 @@
 /** Signals that reach the process that was meant, or nobody. */
 import { constants } from "node:os";
 import { closeDescriptor, openPidfd, signalPidfd } from "./ffi.ts";
-import { isAlive, readProcess, type ProcessInfo } from "./processes.ts";
+import { isAlive, type PoliteRequest, type ProcessInfo, type ProcessRef } from "../types.ts";
+import { readProcess } from "./processes.ts";
 
 /**
  * Signals one process after checking that it is still the one that was seen. The pidfd is opened before the check, so
  * that a number which is reused in between cannot be hit. False: gone, or not ours to signal.
  */
-export function signalProcess(target: Pick<ProcessInfo, "pid" | "startTime">, signal: NodeJS.Signals): boolean {
+export function signalProcess(target: Pick<ProcessRef, "pid" | "startTime">, signal: NodeJS.Signals): boolean {
   const pidfd = openPidfd(target.pid);
   try {
     const now = readProcess(target.pid);
@@ -41,4 +42,23 @@ export function killAll(look: () => ProcessInfo[]): void {
     }
   }
   for (const info of halted.values()) signalProcess(info, "SIGKILL");
+}
+
+const politeSignals = { interrupt: "SIGINT", terminate: "SIGTERM", hangup: "SIGHUP" } as const;
+
+export function signalOf(request: PoliteRequest | "kill"): NodeJS.Signals {
+  return request === "kill" ? "SIGKILL" : politeSignals[request];
+}
+
+/** Asks each process of a tree. A stopped one cannot hear that its terminal is gone, so it is continued. */
+export function askAll(tree: readonly ProcessInfo[], request: PoliteRequest): boolean {
+  const asked = tree.filter((info) => signalProcess(info, signalOf(request)));
+  if (request === "hangup") for (const info of tree) signalProcess(info, "SIGCONT");
+  return asked.length > 0;
+}
+
+/** Signals every process of a tree, or its main process only. */
+export function signalTree(tree: readonly ProcessInfo[], signal: NodeJS.Signals, mainPid?: number): boolean {
+  const meant = mainPid === undefined ? tree : tree.filter(({ pid }) => pid === mainPid);
+  return meant.filter((info) => signalProcess(info, signal)).length > 0;
 }

@@ -2,7 +2,7 @@
  * Descriptors that are held open so that some can be had when the limit is reached: for the helpers of the keeper, and for a
  * look at the kernel, which must not take "too many open files" for "nothing is there".
  */
-import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 
 class SpareDescriptors implements Disposable {
   #count = 0;
@@ -67,17 +67,4 @@ export const spareDescriptors = new SpareDescriptors();
 function isOutOfDescriptors(thrown: unknown): boolean {
   const { code } = thrown as NodeJS.ErrnoException;
   return code === "EMFILE" || code === "ENFILE";
-}
-
-/** How many descriptors this process has open, and how many it may have; undefined where the system does not tell. */
-export function descriptorUse(): { open: number; max: number } | undefined {
-  try {
-    // The one that lists them is among them.
-    const open = spareDescriptors.look(() => readdirSync("/proc/self/fd").length - 1);
-    const limits = spareDescriptors.look(() => readFileSync("/proc/self/limits", "latin1"));
-    const max = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
-    return { open, max };
-  } catch {
-    return undefined; // no procfs on this system
-  }
 }

@@ -6,7 +6,8 @@ import { openCommandImage, type ImageFormat } from "./command-image.ts";
 import { registerChild } from "./own-children.ts";
 import { shell, shellEnvironment } from "./shell.ts";
 import { takeTerminalScript } from "./terminal.ts";
-import type { SpawnRequest } from "../types.ts";
+import type { MainExit, Spawned, SpawnRequest } from "../types.ts";
+import { bootId, readProcess } from "./processes.ts";
 
 /** Where the executor finds the image of the command. */
 export const imageDescriptor = 5;
@@ -36,7 +37,8 @@ export async function spawnDetached({
   const { terminal, cwd, stdin = "pipe", stdout = "pipe", stderr = "pipe" } = request;
   const words = terminal === undefined ? line : [shell, "-c", takeTerminalScript, "sh", ...line];
   const image = openCommandImage({ argv: [request.command, ...request.args], environment }, format);
-  const streams = terminal === undefined ? [stdin, stdout, stderr] : [terminal, terminal, terminal];
+  const end = terminal?.descriptor;
+  const streams = end === undefined ? [stdin, stdout, stderr] : [end, end, end];
   let child: ChildProcess;
   try {
     child = spawn(words[0] ?? "", words.slice(1), {
@@ -58,6 +60,13 @@ export async function spawnDetached({
     child.on("error", (cause) => reject(refusal(request, cause)));
   });
   return child;
+}
+
+export function spawnedAs(child: ChildProcess, exit: Promise<MainExit>, mainPid: () => number): Spawned {
+  const { stdin, stdout, stderr, pid = 0 } = child;
+  // One that has ended already is told by a start time that no process has.
+  const ref = { pid, startTime: readProcess(pid)?.startTime ?? "", bootId: bootId() };
+  return { stdin, stdout, stderr, ref, exit, mainPid };
 }
 
 function refusal(request: Pick<SpawnRequest, "cwd" | "command">, cause: unknown): HoldfastError {

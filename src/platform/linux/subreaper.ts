@@ -6,19 +6,20 @@ import type { ChildProcess } from "node:child_process";
 import { constants } from "node:os";
 import type { Duplex } from "node:stream";
 import { environmentEntries } from "./command-image.ts";
-import { markerOf, markerVariable, scanMarkersSoon } from "./marker.ts";
+import { guardVariable, markerOf, markerVariable } from "../marker.ts";
+import type { Fence } from "./epoch.ts";
+import { scanMarkersSoon } from "./marked.ts";
 import { adoptedOrphans, adoptedPids } from "./own-children.ts";
-import { childrenOf, descendantsOf, identify, isAlive, isProvenEmpty, isSameAlive } from "./processes.ts";
-import { readEnvironment, readProcess, type ProcessIdentity, type ProcessInfo } from "./processes.ts";
+import { childrenOf, descendantsOf, identify, isProvenEmpty, isSameAlive } from "./processes.ts";
+import { readEnvironment, readProcess } from "./processes.ts";
 import { installProgram } from "./programs.ts";
 import { scriptPath, shell } from "./shell.ts";
-import { killAll, signalProcess } from "./signals.ts";
-import { spawnDetached } from "./spawning.ts";
-import type { ContainedProcess, Container, Containment, LeaderExit, SpawnRequest, Swept } from "../types.ts";
+import { askAll, killAll, signalProcess, signalTree } from "./signals.ts";
+import { spawnDetached, spawnedAs } from "./spawning.ts";
+import { isAlive, type Container, type MainExit, type PoliteRequest, type ProcessInfo } from "../types.ts";
+import type { ProcessRef, Spawned, SpawnRequest, Swept } from "../types.ts";
 import { untilTrue } from "../wait.ts";
 
-/** Marks guard and watcher themselves, which must not carry the run's marker. */
-export const guardVariable = "HOLDFAST_GUARD";
 /** Descriptor of the life line in the guard. */
 const lifeLine = 3;
 /** The three lines that a guard says are shorter. */
@@ -53,12 +54,12 @@ export class GuardedContainer implements Container {
   readonly #programs: GuardPrograms;
   readonly #parent: GuardParent;
   #child: ChildProcess | undefined;
-  #guard: ProcessIdentity | undefined;
+  #guard: ProcessRef | undefined;
   #watcher = 0;
-  #leader = 0;
+  #main = 0;
   #life: Duplex | undefined;
   #childEnded = false;
-  #leaderEnded: (exit: LeaderExit) => void = () => {};
+  #mainEnded: (exit: MainExit) => void = () => {};
   #ending: Promise<ProcessInfo[]> | undefined;
 
   constructor(programs: GuardPrograms, ownerId: string, runId: string, parent: GuardParent) {
@@ -69,11 +70,11 @@ export class GuardedContainer implements Container {
     this.#programs = programs;
   }
 
-  async spawn(request: SpawnRequest): Promise<ContainedProcess> {
+  async spawn(request: SpawnRequest): Promise<Spawned> {
     const marker = markerOf(this.#ownerId, this.runId);
     const environment = environmentEntries(request.env, { [guardVariable]: undefined, [markerVariable]: marker });
-    const leaderExit = new Promise<LeaderExit>((resolve) => {
-      this.#leaderEnded = resolve;
+    const exit = new Promise<MainExit>((resolve) => {
+      this.#mainEnded = resolve;
     });
     const child = await spawnDetached({
       line: [this.#programs.launcher, ...this.#guardCommand(marker, request)],
@@ -87,13 +88,13 @@ export class GuardedContainer implements Container {
     child.once("exit", (code, signal) => {
       this.#childEnded = true;
       this.#life?.destroy();
-      this.#leaderEnded({ code, signal });
+      this.#mainEnded({ code, signal });
     });
     await this.#listen(child.stdio[lifeLine] as Duplex);
-    return { child, leaderExit, leaderPid: () => this.#leader || (child.pid ?? 0) };
+    return spawnedAs(child, exit, () => this.#main || (child.pid ?? 0));
   }
 
-  members(): ProcessInfo[] {
+  list(): ProcessInfo[] {
     if (this.#guard === undefined) return [];
     if (isSameAlive(this.#guard)) return descendantsOf(this.#guard.pid, new Set([this.#watcher])).filter(isAlive);
     // A guard that was killed has left its tree to its parent.
@@ -101,8 +102,12 @@ export class GuardedContainer implements Container {
     return this.#childEnded ? [] : descendantsOf(this.#child?.pid ?? 0).filter(isAlive);
   }
 
-  signal(signal: NodeJS.Signals): void {
-    for (const member of this.members()) signalProcess(member, signal);
+  ask(request: PoliteRequest): boolean {
+    return askAll(this.list(), request);
+  }
+
+  signal(signal: NodeJS.Signals, to: "all" | "main"): boolean {
+    return signalTree(this.list(), signal, to === "all" ? undefined : this.#main);
   }
 
   looksEmpty(): boolean {
@@ -149,8 +154,8 @@ export class GuardedContainer implements Container {
           this.#watcher = Number(guard[2]);
         }
         const started = /^started (\d+)\n/m.exec(text);
-        if (started !== null && this.#leader === 0) {
-          this.#leader = Number(started[1]);
+        if (started !== null && this.#main === 0) {
+          this.#main = Number(started[1]);
           clearTimeout(late);
           resolve();
         }
@@ -158,7 +163,7 @@ export class GuardedContainer implements Container {
         if (leader === null) return;
         const code = Number(leader[1]);
         const signal = signalOfCode(code);
-        this.#leaderEnded({ code: signal === null ? code : null, signal });
+        this.#mainEnded({ code: signal === null ? code : null, signal });
       });
     });
   }
@@ -189,7 +194,7 @@ export class GuardedContainer implements Container {
     while (left !== "none" && performance.now() < deadline) {
       const seen = left;
       killAll(() => {
-        const now = this.members();
+        const now = this.list();
         return now.length > 0 ? now : seen;
       });
       await untilTrue(() => this.looksEmpty(), 20);
@@ -206,7 +211,7 @@ export class GuardedContainer implements Container {
 
   /** What lives by the kernel's list, or when that is proven empty, what is marked but was moved out of the tree. */
   async #remaining(): Promise<ProcessInfo[] | "none"> {
-    if (!this.looksEmpty()) return this.members();
+    if (!this.looksEmpty()) return this.list();
     const marked = (await scanMarkersSoon(this.#ownerId)).get(this.runId) ?? [];
     return marked.length === 0 ? "none" : marked;
   }
@@ -215,7 +220,7 @@ export class GuardedContainer implements Container {
     if (this.#child === undefined || this.#childEnded) return;
     this.#life?.write("end\n");
     const ours = [this.#watcher, this.#guard?.pid ?? 0, this.#child.pid ?? 0];
-    const halted = ours.some((pid) => readProcess(pid)?.state === "T");
+    const halted = ours.some((pid) => readProcess(pid)?.state === "stopped");
     if (await untilTrue(() => this.#childEnded, halted ? 0 : guardGraceMs)) return;
     // A guard that was stopped cannot go by itself; its tree is proven empty, so nothing is stranded by force.
     for (const pid of ours) {
@@ -226,9 +231,9 @@ export class GuardedContainer implements Container {
   }
 }
 
-export class SubreaperContainment implements Containment {
+export class SubreaperFence implements Fence {
   readonly tier = "subreaper";
-  readonly guardian = { fence: "-", home: "-", controllers: [] };
+  readonly guardianWords = ["-", "-"];
   readonly #ownerId: string;
   readonly #programs: GuardPrograms;
 

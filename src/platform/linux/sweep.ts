@@ -1,15 +1,15 @@
 /** Ends what earlier epochs of one owner left behind, wherever it stands: guards with their trees, then what is marked. */
-import { scanMarkers } from "./marker.ts";
-import { allPids, childrenOf, commandOf, descendantsOf, isAlive, isProvenEmpty } from "./processes.ts";
-import { readEnvironment, readProcess, type ProcessInfo } from "./processes.ts";
+import { guardVariable } from "../marker.ts";
+import { isAlive, type LeftProcess, type ProcessInfo, type Swept } from "../types.ts";
+import { scanMarkers } from "./marked.ts";
+import { allPids, childrenOf, commandOf, descendantsOf, isProvenEmpty } from "./processes.ts";
+import { readEnvironment, readProcess } from "./processes.ts";
 import { killAll, signalProcess } from "./signals.ts";
-import { guardVariable } from "./subreaper.ts";
-import type { LeftProcess, Swept } from "../types.ts";
 import { untilTrue } from "../wait.ts";
 
 export function leftProcess(info: ProcessInfo, run: string | null): LeftProcess {
-  const { pid, startTime, state } = info;
-  return { pid, startTime, run, state, command: commandOf(pid).slice(0, 120) };
+  const { pid, startTime, bootId, state } = info;
+  return { pid, startTime, bootId, run, state, command: commandOf(pid).slice(0, 120) };
 }
 
 interface OldGuard extends ProcessInfo {
@@ -79,11 +79,30 @@ export async function sweepOwner(
 
 /** By a last look: what was ended, and what lives all the same. */
 function parted(seen: Iterable<LeftProcess>): Swept {
-  const swept: Swept = { ended: [], left: [] };
+  const swept = { ended: [] as LeftProcess[], left: [] as LeftProcess[] };
   for (const one of seen) {
     const now = readProcess(one.pid);
     if (isAlive(now) && now.startTime === one.startTime) swept.left.push({ ...one, state: now.state });
     else swept.ended.push(one);
   }
   return swept;
+}
+
+/** Ends what is marked for a run that `isStray` claims. Every look asks `scan` again. */
+export async function endStrays(
+  scan: () => Promise<Map<string, ProcessInfo[]>>,
+  isStray: (runId: string) => boolean,
+  boundMs: number,
+): Promise<Swept> {
+  const seen = new Map<string, LeftProcess>();
+  const deadline = performance.now() + boundMs;
+  for (;;) {
+    const strays = [...(await scan())].filter(([run]) => isStray(run));
+    for (const [run, processes] of strays)
+      for (const info of processes) seen.set(`${info.pid} ${info.startTime}`, leftProcess(info, run));
+    const living = strays.flatMap(([, processes]) => processes);
+    if (living.length === 0 || performance.now() >= deadline) return parted(seen.values());
+    killAll(() => living);
+    await untilTrue(() => living.every(({ pid }) => !isAlive(readProcess(pid))), 20);
+  }
 }

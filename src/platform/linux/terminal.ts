@@ -2,33 +2,21 @@
  * Pseudoterminals, opened by ourselves: the command is then started like any other one, with a descriptor to spare for its
  * guard's life line, and the master is close-on-exec from its first moment, so that no other run can keep it open.
  */
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, constants, openSync, writeSync } from "node:fs";
+import { ReadStream } from "node:tty";
 import { HoldfastError } from "../../errors.ts";
+import type { Terminal, TerminalSize } from "../types.ts";
 import { prepareTerminal, resizeTerminal, terminalNumber } from "./ffi.ts";
 
-export interface TerminalSize {
-  /** Characters in a line. */
-  columns: number;
-  /** Lines. */
-  rows: number;
-}
-
-export interface Terminal {
-  /** Ours: what is written here is typed, what is read here was printed. */
-  master: number;
-  /** The command's stdin, stdout and stderr. Closed here once the command has it. */
-  slave: number;
-}
-
-/** Throws `spawn_failed` when the system has no terminal to give. Both descriptors are the caller's to close. */
+/** Throws `spawn_failed` when the system has no terminal to give. */
 export function openTerminal(size: TerminalSize): Terminal {
   let master = -1;
   try {
     // Node opens everything close-on-exec; not blocking, or a program that does not read could hold up the whole keeper.
     master = openSync("/dev/ptmx", constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
     prepareTerminal(master, size.columns, size.rows);
-    const slave = openSync(`/dev/pts/${terminalNumber(master)}`, constants.O_RDWR | constants.O_NOCTTY);
-    return { master, slave };
+    const end = openSync(`/dev/pts/${terminalNumber(master)}`, constants.O_RDWR | constants.O_NOCTTY);
+    return new PseudoTerminal(master, end);
   } catch (cause) {
     if (master !== -1) closeSync(master);
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -36,9 +24,46 @@ export function openTerminal(size: TerminalSize): Terminal {
   }
 }
 
-/** Tells the kernel the new size; it sends SIGWINCH to whoever is in the foreground. */
-export function resize(master: number, size: TerminalSize): void {
-  resizeTerminal(master, size.columns, size.rows);
+class PseudoTerminal implements Terminal {
+  readonly output: ReadStream;
+  readonly end: { readonly descriptor: number };
+  readonly #master: number;
+  #endIsOpen = true;
+
+  constructor(master: number, end: number) {
+    this.#master = master;
+    this.end = { descriptor: end };
+    this.output = new ReadStream(master);
+    // EIO is how a terminal says that nobody has its other end open any more; "close" follows.
+    this.output.on("error", () => {});
+  }
+
+  /** Not through the stream: libuv would wait, with the whole keeper, for a program that does not read its terminal. */
+  write(bytes: Uint8Array): number {
+    if (this.output.destroyed) return bytes.length; // the number may be another file's by now
+    try {
+      return writeSync(this.#master, bytes);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EAGAIN") return 0;
+      return bytes.length; // hung up: "close" tells, and the rest has no reader
+    }
+  }
+
+  /** The kernel sends SIGWINCH to the group in the foreground. */
+  resize({ columns, rows }: TerminalSize): void {
+    resizeTerminal(this.#master, columns, rows);
+  }
+
+  release(): void {
+    if (!this.#endIsOpen) return;
+    this.#endIsOpen = false;
+    closeSync(this.end.descriptor);
+  }
+
+  close(): void {
+    this.release();
+    this.output.destroy();
+  }
 }
 
 /**

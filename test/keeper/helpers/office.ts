@@ -46,7 +46,7 @@ export class Office implements AsyncDisposable {
     this.table = new RunTable({
       ...systemSources,
       config,
-      containment: this.fence.containment,
+      fences: this.fence.epoch,
       ledger,
       log,
       epoch,
@@ -58,7 +58,7 @@ export class Office implements AsyncDisposable {
       far: new FarRuns({
         ...systemSources,
         config,
-        containment: this.fence.containment,
+        fences: this.fence.epoch,
         ownerId: this.fence.ownerId,
         epoch,
         directory,

@@ -1,12 +1,7 @@
-/** The environment marker: how a process tree of ours is recognised when every other record of it is lost. */
-import { allPids, isAlive, readEnvironment, readProcess, type ProcessInfo } from "./processes.ts";
-
-/** `HOLDFAST_RUN=<outer marker>/<owner id>/<run id>`: a Holdfast inside a Holdfast belongs to both. */
-export const markerVariable = "HOLDFAST_RUN";
-
-export function markerOf(ownerId: string, runId: string, outer: string = process.env[markerVariable] ?? ""): string {
-  return `${outer}/${ownerId}/${runId}`;
-}
+/** Finds the processes that carry a marker. */
+import { isAlive, type ProcessInfo } from "../types.ts";
+import { markerVariable } from "../marker.ts";
+import { allPids, readEnvironment, readProcess } from "./processes.ts";
 
 /** The run id that a process environment names for this owner, or undefined. */
 function runIdOf(environment: string, needle: string): string | undefined {

@@ -1,0 +1,59 @@
+/** One life of a keeper on Linux: the fences of its tier, its guardian, and the sweeps, which are the same on every tier. */
+import { markerOf, runIdPrefix } from "../marker.ts";
+import type { Container, Epoch, Swept, TierName } from "../types.ts";
+import { startGuardian, type GuardianOptions } from "./guardian.ts";
+import { scanMarkersSoon } from "./marked.ts";
+import { endStrays, sweepOwner } from "./sweep.ts";
+
+/** What a tier adds. */
+export interface Fence {
+  readonly tier: TierName;
+  create(runId: string): Container;
+  /** Arguments FENCE, HOME and CONTROLLER... of guardian.sh. */
+  readonly guardianWords: readonly string[];
+  /** Ends what other epochs of the same owner left in containers. Never rejects. */
+  sweep(boundMs: number): Promise<Swept>;
+  /** Takes the epoch's own fence down at an orderly end. */
+  close(): void;
+}
+
+export class LinuxEpoch implements Epoch {
+  readonly proof = "kernel";
+  readonly #ownerId: string;
+  readonly #prefix: string;
+  readonly #fence: Fence;
+
+  constructor(ownerId: string, epoch: number, fence: Fence) {
+    this.#ownerId = ownerId;
+    this.#prefix = runIdPrefix(epoch);
+    this.#fence = fence;
+  }
+
+  get tier(): TierName {
+    return this.#fence.tier;
+  }
+
+  create(runId: string): Container {
+    return this.#fence.create(runId);
+  }
+
+  watchdog(options: Pick<GuardianOptions, "shell"> = {}): ReturnType<typeof startGuardian> {
+    const marker = markerOf(this.#ownerId, this.#prefix);
+    return startGuardian({ ...options, words: [marker, ...this.#fence.guardianWords] });
+  }
+
+  async sweepEarlier(boundMs: number): Promise<Swept> {
+    const fenced = await this.#fence.sweep(boundMs);
+    const marked = await sweepOwner(this.#ownerId, (runId) => runId.startsWith(this.#prefix), boundMs);
+    return { ended: [...fenced.ended, ...marked.ended], left: [...fenced.left, ...marked.left] };
+  }
+
+  endStrays(isHeld: (runId: string) => boolean, boundMs: number): Promise<Swept> {
+    const isStray = (runId: string) => runId.startsWith(this.#prefix) && !isHeld(runId);
+    return endStrays(() => scanMarkersSoon(this.#ownerId), isStray, boundMs);
+  }
+
+  close(): void {
+    this.#fence.close();
+  }
+}

@@ -1,0 +1,83 @@
+/** Processes of Holdfast's own, outside every container: fronts, guardians, the self-test's gateways. */
+import { fork, spawn, type ChildProcess, type SpawnOptions } from "node:child_process";
+import type { Duplex } from "node:stream";
+import type { FrontLink, FrontRequest, Helper, HelperExit, PoliteRequest } from "../types.ts";
+import { registerChild } from "./own-children.ts";
+import { signalOf } from "./signals.ts";
+import { spareDescriptors } from "./spare-descriptors.ts";
+
+/** Starts one with the spare descriptors, so that it can be had when runs have taken all others. */
+export function startHelper(
+  [command = "", ...args]: readonly string[],
+  options: SpawnOptions,
+): { helper: Helper; child: ChildProcess } {
+  const child = spareDescriptors.lend(() => spawn(command, args, { windowsHide: true, ...options }));
+  return { helper: new ChildHelper(child), child };
+}
+
+class ChildHelper implements Helper {
+  readonly pid: number;
+  readonly stdout: Helper["stdout"];
+  readonly stderr: Helper["stderr"];
+  readonly exit: Promise<HelperExit>;
+  readonly #child: ChildProcess;
+
+  constructor(child: ChildProcess) {
+    registerChild(child);
+    this.#child = child;
+    this.pid = child.pid ?? 0;
+    this.stdout = child.stdout;
+    this.stderr = child.stderr;
+    this.exit = new Promise((resolve) => {
+      child.once("exit", (code, signal) => resolve({ code, signal, refused: null }));
+      // For good: a signal or a message that does not reach a child that lives is told in the same way.
+      child.on("error", (error) => {
+        if (this.pid === 0) resolve({ code: null, signal: null, refused: error.message });
+      });
+    });
+  }
+
+  get isRunning(): boolean {
+    return this.pid !== 0 && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  signal(request: PoliteRequest | "kill"): void {
+    this.#child.kill(signalOf(request));
+  }
+}
+
+/** What the front may not do is refused by Node itself: no child process, no worker, no addon, one directory to write. */
+function frontFlags(directory: string): string[] {
+  // The small young generation keeps memory flat over many sessions; V8 would grow it for a rush and keep it.
+  const flags = [
+    "--max-semi-space-size=2",
+    "--permission",
+    "--allow-fs-read=*",
+    `--allow-fs-write=${directory}`,
+    "--disable-sigusr1",
+  ];
+  if (process.allowedNodeEnvironmentFlags.has("--allow-net")) flags.push("--allow-net");
+  return [...flags, "--disable-warning=ExperimentalWarning", "--disable-warning=SecurityWarning"];
+}
+
+export function forkFront({ entry, directory, env, dataDescriptor }: FrontRequest): FrontLink {
+  const between = Array.from({ length: dataDescriptor - 4 }, () => "ignore" as const);
+  const child = spareDescriptors.lend(() =>
+    fork(entry, [], {
+      execArgv: frontFlags(directory),
+      env,
+      serialization: "json",
+      stdio: ["ignore", "pipe", "pipe", "ipc", ...between, "pipe"],
+      windowsHide: true,
+    }),
+  );
+  const data = child.stdio[dataDescriptor] as Duplex;
+  data?.on("error", () => {}); // the front is gone; its exit tells
+  return Object.assign(new ChildHelper(child), {
+    data,
+    send(message: object) {
+      if (child.connected) child.send(message, () => {});
+    },
+    onMessage: (hear: (message: unknown) => void) => void child.on("message", hear),
+  });
+}

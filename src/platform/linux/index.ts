@@ -1,0 +1,28 @@
+/** Linux behind the platform's face. Loads no addon until something is opened. */
+import type { Platform } from "../types.ts";
+import { attempt } from "./attempt.ts";
+import { forkFront, startHelper } from "./helpers.ts";
+import { open } from "./open.ts";
+import { programDirectory } from "./programs.ts";
+import { bootId, identify, isSameAlive, processes } from "./processes.ts";
+import { killAll, signalProcess } from "./signals.ts";
+import { GuardedContainer, installGuardPrograms } from "./subreaper.ts";
+import { openTerminal } from "./terminal.ts";
+import { witness } from "./witness.ts";
+
+export const linux: Platform = {
+  open,
+  contain: (owner, runId) =>
+    new GuardedContainer(installGuardPrograms(programDirectory()), owner, runId, "outer-shell"),
+  identify,
+  isSameAlive,
+  signal: signalProcess,
+  killAll,
+  processes,
+  witness,
+  bootId,
+  openTerminal,
+  forkFront,
+  attempt,
+  start: (command, env) => startHelper(command, { env, stdio: ["ignore", "ignore", "pipe"] }).helper,
+};

@@ -1,0 +1,36 @@
+/** Finds the best tier that this machine gives, by trying it, and says why it is not a better one. */
+import { HoldfastError } from "../../errors.ts";
+import type { OpenOptions, RefusedTier } from "../types.ts";
+import { CgroupFence, type JoinPrograms } from "./cgroup.ts";
+import { LinuxEpoch } from "./epoch.ts";
+import { executorScript } from "./executor.ts";
+import { closeAllOnExec } from "./ffi.ts";
+import { installProgram, programImage } from "./programs.ts";
+import { adoptOrphans } from "./own-children.ts";
+import { installGuardPrograms, SubreaperFence } from "./subreaper.ts";
+
+/** What starts a run in its cgroup; slower means where no programs are written for the processor. */
+export function joinPrograms(directory: string, arch: string = process.arch): JoinPrograms {
+  if (programImage(arch, "joiner") === undefined)
+    return { joiner: undefined, executor: [process.execPath, executorScript], format: "json" };
+  const joiner = installProgram(directory, "joiner");
+  return { joiner, executor: [installProgram(directory, "executor")], format: "binary" };
+}
+
+/**
+ * Opens one life of `ownerId` and makes this process the subreaper of all it will start. What this process's own starter
+ * left open is not for what it starts.
+ */
+export function open(ownerId: string, epoch: number, { directory, only }: OpenOptions) {
+  const refused: RefusedTier[] = [];
+  adoptOrphans();
+  closeAllOnExec();
+  if (only !== "subreaper") {
+    const fence = CgroupFence.open(ownerId, epoch, joinPrograms(directory));
+    if (fence instanceof CgroupFence) return { epoch: new LinuxEpoch(ownerId, epoch, fence), refused };
+    if (only === "cgroup") throw new HoldfastError("unsupported_platform", `no cgroup tier here: ${fence.reason}`);
+    refused.push({ tier: "cgroup", reason: fence.reason });
+  }
+  const fence = new SubreaperFence(ownerId, installGuardPrograms(directory));
+  return { epoch: new LinuxEpoch(ownerId, epoch, fence), refused };
+}

@@ -1,0 +1,19 @@
+/** For the self-test: a look at processes that shares nothing with what it tests, and the means of its attacks. */
+import { readFileSync } from "node:fs";
+import type { Witness } from "../types.ts";
+import { installProgram } from "./programs.ts";
+import { sweepOwner } from "./sweep.ts";
+
+export const witness: Witness = {
+  isLive({ pid, startTime }) {
+    try {
+      const line = readFileSync(`/proc/${pid}/stat`, "latin1");
+      const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
+      return fields[0] !== "Z" && fields[0] !== "X" && fields[19] === startTime;
+    } catch {
+      return false; // no such process
+    }
+  },
+  reaperProgram: (directory) => installProgram(directory, "launcher"),
+  endOwner: (owner, boundMs) => sweepOwner(owner, () => false, boundMs),
+};
