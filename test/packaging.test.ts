@@ -18,7 +18,7 @@ it("the systemd unit delegates its cgroup, leaves nothing behind, and is part of
   const { bin, files } = JSON.parse(read("package.json")) as { bin: Record<string, string>; files: string[] };
   assert.deepEqual(start.split(" "), ["/usr/bin/env", Object.keys(bin)[0], "gateway"]);
   assert.ok(files.includes("packaging"));
-  const documented = [...read("docs/cli.md").matchAll(/^\| `([A-Z]\w+)=([^`…]*)…?` \|/gm)];
+  const documented = [...read("docs/cli.md").matchAll(/^- `([A-Z][A-Za-z]+)=([^`…]*)…?`:/gm)];
   assert.ok(documented.length >= 5);
   for (const [, key = "", wanted = ""] of documented)
     assert.ok(

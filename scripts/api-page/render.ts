@@ -32,7 +32,7 @@ const preface = `# API
 Call these methods by JSON-RPC 2.0 over \`POST /rpc\` or the WebSocket \`/ws\` ([gateway.md](gateway.md)); [\`holdfast/client\`](client.md) has them typed. Errors carry their code in \`error.data.code\` ([errors.md](errors.md)). Every method may
 answer \`invalid_params\`, \`unauthorized\`, \`forbidden\`, \`gateway_busy\` and \`internal\`, besides the errors listed. Unknown parameters are rejected. Batches hold at most 50 calls.
 
-Notation: \`name?\` may be omitted; \`= value\` is the default; \`int 0…9\` gives bounds, \`string …9\` a length in characters, \`[] …9\` a number of elements. Times are milliseconds since 1970. Durations (\`…Ms\`) are at most 2147483647.
+Each heading names the scope that a token needs. \`name?\` may be omitted; \`= value\` is the default; \`int 0…9\` gives bounds, \`string …9\` a length in characters, \`[] …9\` a number of elements. Times are milliseconds since 1970. Durations (\`…Ms\`) are at most 2147483647.
 
 `;
 
@@ -108,8 +108,8 @@ function describe(name: string, spec: MethodSpec, common: Set<string>, named: Ma
   const shared = all.filter((line) => common.has(line)).map((line) => `\`${line.split(/[?:]/)[0]}\``);
   const also = shared.length === 0 ? "" : ` Parameters: ${shared.join(", ")}.`;
   const answer = given === "null" ? "" : ` Result: \`${given}\`.`;
-  const text = `${spec.summary}${where} Scope \`${spec.scope}\`.${errors}${also}${answer}`;
-  return `### ${name}\n\n${text}\n${block(all.filter((line) => !common.has(line)))}`;
+  const text = `${spec.summary}${where}${errors}${also}${answer}`;
+  return `### ${name} (${spec.scope})\n\n${text}\n${block(all.filter((line) => !common.has(line)))}`;
 }
 
 export function apiPage(): string {

@@ -45,9 +45,9 @@ describe("with a gateway", { timeout: 120_000 }, () => {
       await read("status");
     assert.deepEqual([status.url, status.tier, status.sessions, status.runs], [gateway.url, home.tier, 1, 1]);
     assert.equal(status.front.pid, gateway.pids.front);
-    const [, page = ""] = readFileSync(join(root, "docs/cli.md"), "utf8").split("\n## status\n");
-    const [section = ""] = page.split("\n## ");
-    for (const key of Object.keys(status)) assert.match(section, new RegExp(`\\b${key}\\b`), "docs/cli.md");
+    const [, page = ""] = readFileSync(join(root, "docs/api.md"), "utf8").split("\n### Status\n");
+    const [section = ""] = page.split("\n#");
+    for (const key of Object.keys(status)) assert.match(section, new RegExp(`^${key}: `, "m"), "docs/api.md");
     const said = await run("status");
     assert.match(said, new RegExp(`containment +${home.tier}`));
     assert.match(said, new RegExp(`keeper +pid ${gateway.pids.keeper}, [0-9.]+ MB`));

@@ -68,7 +68,7 @@ describe("metrics", { timeout: 60_000 }, () => {
     assert.ok((figures.get('holdfast_connections_closed_total{reason="client-left"}') ?? 0) >= 2);
     assert.equal(figures.get('holdfast_runs{kind="mcp",state="running"}'), undefined, "and none is left");
     const page = readFileSync(join(root, "docs/gateway.md"), "utf8");
-    const named = [...page.matchAll(/^\| `(holdfast_\w+)` \|/gm)].map(([, name]) => name);
+    const named = [...page.matchAll(/^- `(holdfast_\w+)`/gm)].map(([, name]) => name);
     const told = [...figures.keys()].map((key) => key.split("{")[0] ?? "");
     assert.deepEqual(
       [...new Set(told)].filter((name) => !named.includes(name)),
