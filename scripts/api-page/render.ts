@@ -30,7 +30,7 @@ const preface = `# API
 <!-- Made by scripts/api-page.ts from src/gateway/api/: change it there. -->
 
 Call these methods by JSON-RPC 2.0 over \`POST /rpc\` or the WebSocket \`/ws\` ([gateway.md](gateway.md)); [\`holdfast/client\`](client.md) has them typed. Errors carry their code in \`error.data.code\` ([errors.md](errors.md)). Every method may
-answer \`invalid_params\`, \`unauthorized\`, \`forbidden\`, \`gateway_busy\` and \`internal\`, besides the errors listed. Unknown parameters are rejected. Batches hold at most 50 calls.
+answer \`invalid_params\`, \`unauthorized\`, \`forbidden\`, \`gateway_busy\` and \`internal\` in addition to the errors listed. Unknown parameters are rejected. Batches hold at most 50 calls.
 
 Each heading names the scope that a token needs. \`name?\` may be omitted; \`= value\` is the default; \`int 0…9\` gives bounds, \`string …9\` a length in characters, \`[] …9\` a number of elements. Times are milliseconds since 1970. Durations (\`…Ms\`) are at most 2147483647.
 

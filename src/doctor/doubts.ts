@@ -40,7 +40,7 @@ function connectionDoubts(
   for (const descriptor of descriptors) {
     if (descriptor.kind === "pipe") {
       if (descriptor.number > 2 && pipeDoubt(look, seen.pid, descriptor, parts))
-        doubts.push(`${who} has a pipe (descriptor ${descriptor.number}) that somebody else still holds`);
+        doubts.push(`${who} has a pipe (descriptor ${descriptor.number}) that another process still holds`);
       continue;
     }
     if (descriptor.kind !== "socket") continue;
@@ -95,7 +95,7 @@ function placeDoubts(look: Look, { root, members }: Tree): string[] {
   if (look.namespaceOf(root.pid, "net") !== look.namespaceOf("self", "net"))
     doubts.push("it is in another network namespace");
   if (wasMadeToStay(look, root.pid))
-    doubts.push("it ignores SIGHUP as nohup makes a program do: somebody may want it to stay");
+    doubts.push("it ignores SIGHUP, as under nohup: it may be meant to stay");
   for (const seen of members) {
     if (isAtTerminal(look, seen)) doubts.push(`pid ${seen.pid} is at a terminal`);
     if (!/^0?$/.test(look.statusOf(seen.pid, "TracerPid"))) doubts.push(`pid ${seen.pid} is being debugged`);

@@ -86,7 +86,7 @@ function judgeReparented(look: Look, tree: Tree, parentage: Parentage, isDoomed:
     if (owner !== undefined) return judgement({ verdict: "in-use", owner, evidence });
     for (const pid of outside) heldBy.add(pid);
     if (far.isComplete) evidence.push(`${name}: all who hold it are orphans of the same kind, or of this tree`);
-    else doubts.push(`${name}: somebody may hold the other end who cannot be seen`);
+    else doubts.push(`${name}: an invisible process may hold the other end`);
   }
   doubts.push(...doubtsOf(look, tree, isDoomed));
   const verdict = doubts.length === 0 ? "owner-dead" : "unknown";

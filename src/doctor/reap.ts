@@ -80,7 +80,7 @@ async function endTree(
   };
   const { verdict, doubts, heldBy } = judge(look, now, isDoomed);
   if (verdict !== "owner-dead" || heldBy.length > 0) {
-    spare(doubts[0] ?? "somebody holds it again");
+    spare(doubts[0] ?? "it has a holder again");
     return undefined;
   }
   const command = look.commandOf(now.root.pid);

@@ -129,7 +129,7 @@ describe("holdfast doctor", { skip }, () => {
     );
     assert.deepEqual(
       spared.map(({ pid, why }) => [pid, why]),
-      [[second?.pid, "somebody holds it again"]],
+      [[second?.pid, "it has a holder again"]],
     );
     assert.equal(machine.isLive(second!), true);
   });

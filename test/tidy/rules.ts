@@ -1,6 +1,6 @@
 /** The rules of the house that a program can hold. Each finds its breaches in one file, and has a sample that breaks it. */
 import { posix } from "node:path";
-import { idiomsOf } from "./idioms.ts";
+import { idiomsOf, idiomsOfPage } from "./idioms.ts";
 
 export interface SourceFile {
   /** From the root of the project, with forward slashes. */
@@ -274,6 +274,15 @@ const formRules: Rule[] = [
     samples: [
       { path: "src/a.ts", text: 'fail("x is no program");\n' },
       { path: "src/a.ts", text: "say(`nobody has ${it} any more`);\n" },
+    ],
+  },
+  {
+    name: "pages are plain English: no negated nouns, no private idioms",
+    applies: (path) => path.endsWith(".md"),
+    breaches: ({ text }) => idiomsOfPage(text),
+    samples: [
+      { path: "docs/a.md", text: "What is no number is refused.\n" },
+      { path: "docs/a.md", text: "```\nsh\n```\n\nMeanwhile nobody waits.\n" },
     ],
   },
   {

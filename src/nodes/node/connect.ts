@@ -80,7 +80,7 @@ function checkPeer(raw: Socket, { host, fingerprint }: Target): string {
   const { raw: certificate } = (raw as TLSSocket).getPeerCertificate();
   const shown = createHash("sha256").update(certificate).digest("hex");
   if (fingerprint === null || fingerprint === shown) return shown;
-  const message = `${host} shows the certificate ${shown}, and the pinned one is ${fingerprint}: it is another gateway, or somebody is in between; if its certificate was replaced, give the new --fingerprint`;
+  const message = `${host} shows the certificate ${shown}, and the pinned one is ${fingerprint}: this is another gateway or an interceptor; if the certificate was replaced, give the new --fingerprint`;
   throw new HoldfastError("certificate_untrusted", message);
 }
 
