@@ -43,12 +43,12 @@ export const systemClock: Clock = {
   sleep: (ms, signal) => delay(bounded(ms), undefined, { signal }),
 };
 
-/** Aborts with a TimeoutError after `ms`, like `AbortSignal.timeout`. The owner clears it once the work is done. */
-export function abortAfter(clock: Clock, ms: number): Timer & { signal: AbortSignal } {
+/** Aborts with a TimeoutError after `ms`, like `AbortSignal.timeout`. Dispose of it once the work is done. */
+export function abortAfter(clock: Clock, ms: number): Disposable & { signal: AbortSignal } {
   const controller = new AbortController();
   const late = () => controller.abort(new DOMException("The operation was aborted due to timeout", "TimeoutError"));
   const timer = clock.after(ms, late);
-  return { signal: controller.signal, clear: () => timer.clear() };
+  return { signal: controller.signal, [Symbol.dispose]: () => timer.clear() };
 }
 
 /** What comes within `boundMs`, or else `late`. */

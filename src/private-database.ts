@@ -1,6 +1,7 @@
 /** A SQLite file of one process, which nobody else may read: opened, checked and given its tables, or refused whole. */
 import { chmodSync, closeSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
+import { systemClock } from "./clock.ts";
 import { HoldfastError } from "./errors.ts";
 
 export interface DatabaseForm {
@@ -39,13 +40,13 @@ class BrokenError extends Error {}
  * `faultOf` tells whether the file is broken.
  */
 export function openPrivateDatabase(path: string, form: DatabaseForm, waitMs = lockBoundMs): DatabaseSync {
-  const deadline = performance.now() + waitMs;
+  const deadline = systemClock.monotonic() + waitMs;
   for (;;) {
     try {
       return openOnce(path, form);
     } catch (cause) {
       if (faultOf(cause) !== "locked") throw cause;
-      if (performance.now() >= deadline) {
+      if (systemClock.monotonic() >= deadline) {
         const remedy = "end the process that has it open (`fuser` names it), and start again; nothing was changed";
         throw new HoldfastError("state_locked", `${path} is locked by another process: ${remedy}`, { cause });
       }

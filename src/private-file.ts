@@ -10,7 +10,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { randomBytes } from "node:crypto";
+import { systemRandom } from "./random.ts";
 import { HoldfastError } from "./errors.ts";
 
 /** Nothing that is read here comes near this, in bytes. */
@@ -77,5 +77,5 @@ export function createPrivate(path: string, text: string): boolean {
 }
 
 function freshName(path: string): string {
-  return `${path}.${process.pid}-${randomBytes(4).toString("hex")}`;
+  return `${path}.${process.pid}-${systemRandom.bytes(4).toString("hex")}`;
 }

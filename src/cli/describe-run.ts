@@ -1,4 +1,5 @@
 /** One background run in one line, for people. */
+import { systemClock } from "../clock.ts";
 import type { ProcessView, RunView } from "../keeper/protocol/messages.ts";
 import { count, duration, megabytes } from "./print.ts";
 
@@ -21,7 +22,7 @@ export function size(bytes: number): string {
 }
 
 /** How long nothing was printed or typed, and how much was printed so far. */
-export function describeUse(run: RunView, now = Date.now()): string {
+export function describeUse(run: RunView, now = systemClock.now()): string {
   const { background } = run;
   if (background === null) return "";
   const { lastOutputAt, lastInputAt, lastViewedAt, outputBytes, growing } = background;
@@ -46,7 +47,7 @@ export function describeBackground(run: RunView): string {
     const rss = run.processes.reduce((sum, { rssBytes }) => sum + rssBytes, 0);
     const tree =
       run.processes.length === 0 ? "" : `, ${count(run.processes.length, "process", "processes")}, ${megabytes(rss)}`;
-    words.push(`${describeState(run)} for ${duration(Date.now() - run.startedAt)}${tree}, ${describeUse(run)}`);
+    words.push(`${describeState(run)} for ${duration(systemClock.now() - run.startedAt)}${tree}, ${describeUse(run)}`);
   }
   return `${words.join("  ")}  ${clip(run.command)}`;
 }

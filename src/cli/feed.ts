@@ -1,4 +1,5 @@
 /** Passes this process's stdin on to a run, one piece after another, at the pace at which the run reads. */
+import { systemClock } from "../clock.ts";
 import type { GatewayClient } from "../client/rpc.ts";
 import { HoldfastError } from "../errors.ts";
 import { patiently } from "./follow.ts";
@@ -81,7 +82,7 @@ async function deliver(
     } catch (thrown) {
       if (!(thrown instanceof HoldfastError) || thrown.code !== "input_full") return; // the run is over; its output says so
       isSent &&= at !== undefined; // nothing of it was taken
-      await new Promise((resolve) => setTimeout(resolve, retryMs));
+      await systemClock.sleep(retryMs);
     }
   }
 }

@@ -1,5 +1,6 @@
 /** Pulls a run's output by offset until the run is over: each reader at its own pace, nothing twice, nothing in between. */
 import { once } from "node:events";
+import { systemClock } from "../clock.ts";
 import type { GatewayClient } from "../client/rpc.ts";
 import type { RunView } from "../keeper/protocol/messages.ts";
 import { HoldfastError } from "../errors.ts";
@@ -59,15 +60,15 @@ export async function follow(client: GatewayClient, id: string, options: FollowO
 
 /** Again while the front is being replaced: the offset says where we were. */
 export async function patiently<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-  const deadline = performance.now() + reconnectBoundMs;
+  const deadline = systemClock.monotonic() + reconnectBoundMs;
   for (;;) {
     try {
       return await call();
     } catch (thrown) {
       const passes =
         thrown instanceof HoldfastError && ["gateway_unreachable", "gateway_busy", "answer_late"].includes(thrown.code);
-      if (!passes || signal?.aborted === true || performance.now() > deadline) throw thrown;
-      await new Promise((resolve) => setTimeout(resolve, reconnectEveryMs));
+      if (!passes || signal?.aborted === true || systemClock.monotonic() > deadline) throw thrown;
+      await systemClock.sleep(reconnectEveryMs);
     }
   }
 }

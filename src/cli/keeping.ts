@@ -1,4 +1,5 @@
 /** What every command has in common whose process becomes a keeper: its signals, its tier, its end. */
+import { systemClock } from "../clock.ts";
 import { becomeAgain, exitCodeOfSignal, ownTerminal } from "../platform/self/index.ts";
 import type { TierName } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
@@ -82,5 +83,5 @@ const exitBoundMs = 500;
 
 /** A keeper that has ended exits, whatever still holds its event loop: a process that could not be ended, for one. */
 export function exitSoon(): void {
-  setTimeout(() => process.exit(), exitBoundMs).unref();
+  systemClock.after(exitBoundMs, () => process.exit());
 }

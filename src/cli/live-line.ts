@@ -1,4 +1,5 @@
 /** One line on the person's terminal while a long command is silent: how long it runs, what it printed, where to look. */
+import { systemClock, type Timer } from "../clock.ts";
 import type { RunView } from "../keeper/protocol/messages.ts";
 import { size } from "./describe-run.ts";
 import { duration } from "./print.ts";
@@ -8,10 +9,10 @@ const quietMs = 3000;
 const everyMs = 1000;
 
 export class LiveLine {
-  readonly #began = performance.now();
-  readonly #timer: NodeJS.Timeout | undefined;
+  readonly #began = systemClock.monotonic();
+  readonly #timer: Timer | undefined;
   #run: RunView;
-  #lastPrinted = performance.now();
+  #lastPrinted = systemClock.monotonic();
   #bytes = 0;
   #atLineStart = true;
   #shown = false;
@@ -19,8 +20,7 @@ export class LiveLine {
   constructor(run: RunView) {
     this.#run = run;
     if (!process.stderr.isTTY) return;
-    this.#timer = setInterval(() => this.#draw(), everyMs);
-    this.#timer.unref();
+    this.#timer = systemClock.every(everyMs, () => this.#draw());
   }
 
   update(run: RunView): void {
@@ -30,20 +30,20 @@ export class LiveLine {
   printed(bytes: Buffer, stream: "stdout" | "stderr" = "stdout"): void {
     this.#hide();
     this.#bytes += bytes.length;
-    this.#lastPrinted = performance.now();
+    this.#lastPrinted = systemClock.monotonic();
     if (process[stream].isTTY) this.#atLineStart = bytes.at(-1) === 10;
   }
 
   clear(): void {
-    clearInterval(this.#timer);
+    this.#timer?.clear();
     this.#hide();
   }
 
   #draw(): void {
-    const silentMs = performance.now() - this.#lastPrinted;
+    const silentMs = systemClock.monotonic() - this.#lastPrinted;
     if (silentMs < quietMs || !this.#atLineStart) return;
     const { id, state } = this.#run;
-    const text = `${state} for ${duration(performance.now() - this.#began)}, ${size(this.#bytes)} printed, silent for ${duration(silentMs)}  (run ${id})`;
+    const text = `${state} for ${duration(systemClock.monotonic() - this.#began)}, ${size(this.#bytes)} printed, silent for ${duration(silentMs)}  (run ${id})`;
     process.stderr.write(`\r\x1b[K${text}`);
     this.#shown = true;
   }

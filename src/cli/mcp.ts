@@ -5,6 +5,7 @@
  */
 import { createConnection, isIP, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import { systemClock, type Timer } from "../clock.ts";
 import { late, tokenOf, unreachable, urlOf, type GatewayAddress } from "../client/address.ts";
 import { trustOf } from "../client/trust.ts";
 import { becomePump } from "../platform/become.ts";
@@ -111,15 +112,15 @@ const clientLookMs = 250;
 function copy(socket: Socket): Promise<number> {
   return new Promise((resolve) => {
     const client = process.ppid;
-    let look: NodeJS.Timeout | undefined;
+    let look: Timer | undefined;
     const end = (code: number) => {
-      clearInterval(look);
+      look?.clear();
       socket.destroy();
       resolve(code);
     };
     const endInput = () => {
       socket.write(Buffer.of(endOfInput));
-      look = setInterval(() => process.ppid !== client && end(0), clientLookMs);
+      look = systemClock.every(clientLookMs, () => process.ppid !== client && end(0));
     };
     process.stdin.once("end", endInput).once("error", () => end(0));
     process.stdout.once("error", () => end(0));

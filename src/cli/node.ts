@@ -1,9 +1,9 @@
 /** `holdfast node run`: this process becomes the keeper of a node and stays in the foreground; its front dials the gateway. */
-import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
-import { systemSources } from "../random.ts";
+import { systemClock } from "../clock.ts";
+import { systemRandom, systemSources } from "../random.ts";
 import { loadConfig } from "../config/load.ts";
 import { findProgram } from "../config/program.ts";
 import type { Config } from "../config/schema.ts";
@@ -127,7 +127,7 @@ function makeSettings(
   const { host, port, once, invite = null } = options;
   const { connectMs, approvalMs, invocationMs, acknowledgeMs } = own;
   const id = NodeKey.open(keyFile).nodeId;
-  const instance = randomBytes(8).toString("hex");
+  const instance = systemRandom.bytes(8).toString("hex");
   const times = { connectMs, approvalMs, invocationMs, acknowledgeMs };
   return { host, port, fingerprint, id, name, invite, once, instance, keyFile, ...times };
 }
@@ -181,7 +181,7 @@ function welcome(keeper: Keeper, { id, name }: Omit<NodeSettings, "tier">, resta
 function printer(json: boolean): (progress: NodeProgress) => void {
   if (json)
     return ({ phase, text, data }) =>
-      void process.stdout.write(`${JSON.stringify({ ...data, phase, text, at: Date.now() })}\n`);
+      void process.stdout.write(`${JSON.stringify({ ...data, phase, text, at: systemClock.now() })}\n`);
   // What a gateway says is not for the terminal to obey.
   return ({ text }) => void process.stderr.write(`${printable(text)}\n`);
 }

@@ -1,5 +1,6 @@
 /** `holdfast nodes`: who may be a node of this gateway, and a command on one of them. */
 import { networkInterfaces } from "node:os";
+import { systemClock } from "../clock.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import { HoldfastError } from "../errors.ts";
 import type { ResultOf } from "../gateway/api/index.ts";
@@ -59,7 +60,7 @@ export async function renameNode(context: CommandContext, word: string, name: st
 
 /** Prints the line alone on stdout; what is to be known about it goes to stderr. */
 export async function inviteNode(context: CommandContext, options: InviteOptions): Promise<number> {
-  const now = Date.now();
+  const now = systemClock.now();
   const validMs = parseExpiry(options.expires, now) - now;
   const named = options.name === undefined ? {} : { name: options.name };
   const answer = await new GatewayClient(context).call("node.invite", { validMs, ...named });
@@ -122,7 +123,7 @@ function nodeTable(nodes: Node[]): string[] {
       `${node.about.platform}-${node.about.arch}`,
       node.about.tier,
       String(node.runs),
-      node.connected ? "now" : `${duration(Date.now() - node.lastSeenAt)} ago`,
+      node.connected ? "now" : `${duration(systemClock.now() - node.lastSeenAt)} ago`,
     ]);
   return table([["NAME", "STATE", "ID", "SYSTEM", "TIER", "RUNS", "SEEN"], ...rows]);
 }
@@ -136,8 +137,8 @@ function describe(node: Node): string[] {
   const { about, address, connectedAt, roundTripMs } = node;
   const here =
     connectedAt === null
-      ? `last seen ${duration(Date.now() - node.lastSeenAt)} ago`
-      : `connected from ${address} for ${duration(Date.now() - connectedAt)}${roundTripMs === null ? "" : `, a beat takes ${roundTripMs.toFixed(1)} ms`}`;
+      ? `last seen ${duration(systemClock.now() - node.lastSeenAt)} ago`
+      : `connected from ${address} for ${duration(systemClock.now() - connectedAt)}${roundTripMs === null ? "" : `, a beat takes ${roundTripMs.toFixed(1)} ms`}`;
   return [
     `node ${node.name}  ${shownState(node)}`,
     ...labelled([

@@ -1,6 +1,6 @@
 /** Asks the person at this terminal yes-or-no questions, each for a bounded time. */
 import { createInterface } from "node:readline";
-import { setImmediate as turn, setTimeout as delay } from "node:timers/promises";
+import { systemClock, turn } from "../clock.ts";
 import { ownTerminal } from "../platform/self/index.ts";
 import type { PersonAnswer } from "../keeper/background/consent.ts";
 
@@ -24,14 +24,14 @@ export class Person implements Disposable {
     const { promise, resolve } = Promise.withResolvers<PersonAnswer>();
     lines.once("close", () => resolve("nobody"));
     // A yes that came too late for the question before must not be the answer to this one.
-    await delay(typedAheadMs);
-    await turn();
-    const late = setTimeout(() => resolve("late"), this.#boundMs);
+    await systemClock.sleep(typedAheadMs);
+    await turn(systemClock);
+    const late = systemClock.after(this.#boundMs, () => resolve("late"));
     lines.once("line", (line) => resolve(/^y(?:es)?$/i.test(line.trim()) ? "yes" : "no"));
     const seconds = Math.round(this.#boundMs / 1000);
     process.stderr.write(`${question.split("\n").map(printable).join("\n")}\nallow this once? [y/N] (${seconds} s) `);
     const answer = await Promise.race([promise, this.#gone.promise]);
-    clearTimeout(late);
+    late.clear();
     lines.close();
     process.stdin.pause();
     if (answer === "late") process.stderr.write("no answer: refused\n");

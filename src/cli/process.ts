@@ -1,4 +1,5 @@
 /** `holdfast process …`: background runs, one operation each. */
+import { systemClock } from "../clock.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import { HoldfastError } from "../errors.ts";
 import type { RunView } from "../keeper/protocol/messages.ts";
@@ -89,12 +90,12 @@ const operations: Record<string, Operation> = {
     await client.call("run.remove", { id });
   },
   async wait({ client, id, options, json }) {
-    const deadline = options.wait === undefined ? Number.POSITIVE_INFINITY : performance.now() + options.wait;
+    const deadline = options.wait === undefined ? Number.POSITIVE_INFINITY : systemClock.monotonic() + options.wait;
     for (;;) {
-      const waitMs = Math.ceil(Math.max(0, Math.min(waitMsMax, deadline - performance.now())));
+      const waitMs = Math.ceil(Math.max(0, Math.min(waitMsMax, deadline - systemClock.monotonic())));
       const run = await client.call("run.wait", { id, waitMs });
       if (run.state === "exited") return tellEnd(run, json);
-      if (performance.now() >= deadline) throw new HoldfastError("run_alive", `run ${id} has not ended`);
+      if (systemClock.monotonic() >= deadline) throw new HoldfastError("run_alive", `run ${id} has not ended`);
     }
   },
 };

@@ -1,4 +1,5 @@
 /** `holdfast ps`: the ownership tree, session → run → processes. */
+import { systemClock } from "../clock.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import type { ProcessView, RunView } from "../keeper/protocol/messages.ts";
 import type { SessionView } from "../sessions/session.ts";
@@ -36,7 +37,7 @@ function describe(runs: RunView[], sessions: SessionView[]): string[] {
 function headline(session: SessionView): string {
   const { name, version } = session.client;
   const client = [name, version].filter((word) => word !== "").join(" ") || "unnamed client";
-  const now = Date.now();
+  const now = systemClock.now();
   return `session ${session.id}  ${client}  on ${session.server ?? "no single server"}, open for ${duration(now - session.createdAt)}, last seen ${duration(now - session.lastSeenAt)} ago`;
 }
 
@@ -52,7 +53,7 @@ function branches<T>(items: T[], draw: (item: T) => string[]): string[] {
 function describeRun(run: RunView): string[] {
   const { processes } = run;
   const rss = processes.reduce((sum, { rssBytes }) => sum + rssBytes, 0);
-  const figures = `${count(processes.length, "process", "processes")}, ${megabytes(rss)}, ${duration(Date.now() - run.startedAt)}`;
+  const figures = `${count(processes.length, "process", "processes")}, ${megabytes(rss)}, ${duration(systemClock.now() - run.startedAt)}`;
   const left =
     run.survivors.length === 0 ? "" : `  CANNOT BE ENDED: pid ${run.survivors.map(({ pid }) => pid).join(", ")}`;
   const scope = `${run.scopeKey === null ? "" : `  scope ${run.scopeKey}`}${run.host === "local" ? "" : `  on ${run.host}`}`;
@@ -70,7 +71,7 @@ function processTree(processes: ProcessView[]): string[] {
     const [one] = equal;
     if (one === undefined) return [];
     const rss = megabytes(equal.reduce((sum, { rssBytes }) => sum + rssBytes, 0));
-    const oldest = duration(Date.now() - Math.min(...equal.map(({ startedAt }) => startedAt)));
+    const oldest = duration(systemClock.now() - Math.min(...equal.map(({ startedAt }) => startedAt)));
     const who =
       equal.length === 1 ? `${one.pid}  ${one.state}` : `${equal.length} × (${equal.map(({ pid }) => pid).join(" ")})`;
     return [`${who}  ${rss}  ${oldest}  ${clip(one.command)}`, ...branches(group(childrenOf(one.pid)), draw)];

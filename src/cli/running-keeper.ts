@@ -1,5 +1,5 @@
 /** The keeper of a state directory as a process: found by its record, and never confused with one that took over its pid. */
-import { setTimeout as delay } from "node:timers/promises";
+import { systemClock } from "../clock.ts";
 import { platform } from "../platform/index.ts";
 import { HoldfastError } from "../errors.ts";
 import { readKeeperRecord, statePaths, type KeeperRecord } from "../keeper/state-directory.ts";
@@ -33,16 +33,16 @@ export function signalKeeper(record: KeeperRecord, signal: NodeJS.Signals): void
 
 /** Asks until the answer is yes; says on stderr what it waits for when that takes long. False: `boundMs` are over. */
 export async function waitFor(what: string, ask: () => boolean | Promise<boolean>, boundMs: number): Promise<boolean> {
-  const began = performance.now();
+  const began = systemClock.monotonic();
   let tellAt = tellAfterMs;
   for (;;) {
     if (await ask()) return true;
-    const waited = performance.now() - began;
+    const waited = systemClock.monotonic() - began;
     if (waited >= boundMs) return false;
     if (waited >= tellAt) {
       process.stderr.write(`waiting for ${what} (${Math.round(waited / 1000)} s)\n`);
       tellAt += tellEveryMs;
     }
-    await delay(lookMs);
+    await systemClock.sleep(lookMs);
   }
 }

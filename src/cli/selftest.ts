@@ -1,5 +1,6 @@
 /** `holdfast selftest`: plays attacks and the ends of owners on this machine, and prints what was held. */
 import { release } from "node:os";
+import { systemClock } from "../clock.ts";
 import { requirePlatform } from "../platform/index.ts";
 import { lateReason } from "../selftest/attacks.ts";
 import { selftest as play, type SelftestOptions } from "../selftest/selftest.ts";
@@ -25,7 +26,7 @@ export async function selftest(options: SelftestCommand, open?: SelftestOptions[
   const stopping = new AbortController();
   const stop = () => stopping.abort();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, stop);
-  const began = performance.now();
+  const began = systemClock.monotonic();
   try {
     const results = await play({
       boundMs: options.timeLimitSeconds * 1000,
@@ -34,7 +35,7 @@ export async function selftest(options: SelftestCommand, open?: SelftestOptions[
       ...(open === undefined ? {} : { open }),
     });
     const isHeld = results.some(({ verdict }) => verdict === "held") && !results.some(isBroken);
-    const ms = Math.round(performance.now() - began);
+    const ms = Math.round(systemClock.monotonic() - began);
     if (options.json) printJson({ version, kernel: release(), isRoot: isRoot(), isHeld, ms, results });
     else printLines(describeAll(results, isHeld, ms));
     return isHeld ? 0 : 1;

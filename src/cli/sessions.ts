@@ -1,4 +1,5 @@
 /** `holdfast sessions list` and `sessions end ID`. */
+import { systemClock } from "../clock.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import { plainText } from "../plain-text.ts";
 import type { CommandContext } from "./context.ts";
@@ -10,7 +11,7 @@ export async function listSessions(context: CommandContext): Promise<number> {
     printJson(sessions);
     return 0;
   }
-  const now = Date.now();
+  const now = systemClock.now();
   const lines = sessions.map(({ id, client, server, createdAt, lastSeenAt, runs }) => {
     const who = plainText([client.name, client.version].filter((word) => word !== "").join(" ")) || "unnamed client";
     const times = `open for ${duration(now - createdAt)}, last seen ${duration(now - lastSeenAt)} ago`;

@@ -1,4 +1,5 @@
 /** `holdfast status`: what runs, how well it is held, and what went wrong. */
+import { systemClock } from "../clock.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import type { GatewayStatus } from "../gateway/api/gateway.ts";
 import type { CrashView } from "../keeper/protocol/messages.ts";
@@ -24,7 +25,7 @@ function describe(found: GatewayStatus): string[] {
     `holdfast ${found.version} at ${found.urls.join(" and ")}`,
     ...labelled([
       ["containment", found.tier],
-      ["running for", `${duration(Date.now() - found.startedAt)}, epoch ${found.epoch}`],
+      ["running for", `${duration(systemClock.now() - found.startedAt)}, epoch ${found.epoch}`],
       ["keeper", `pid ${keeper.pid}, ${megabytes(keeper.rssBytes)}`],
       ["front", describeHelper(front)],
       ["guardian", describeHelper(guardian)],

@@ -1,5 +1,6 @@
 /** `holdfast tokens`: who may call, and what. Works on the state directory's files; a running gateway notices at once. */
 import { existsSync } from "node:fs";
+import { systemClock } from "../clock.ts";
 import { systemRandom, systemSources } from "../random.ts";
 import { HoldfastError } from "../errors.ts";
 import { tokenScopes, type TokenScope } from "../keeper/protocol/messages.ts";
@@ -17,7 +18,7 @@ export interface AddOptions {
 }
 
 export async function addTokenCommand(context: CommandContext, name: string, options: AddOptions): Promise<number> {
-  const now = Date.now();
+  const now = systemClock.now();
   const scopes = parseScopes(options.scopes);
   const expiresAt = options.expires === undefined ? null : parseExpiry(options.expires, now);
   const paths = statePaths(context.state);
@@ -33,7 +34,7 @@ export async function addTokenCommand(context: CommandContext, name: string, opt
 
 export async function listTokens(context: CommandContext): Promise<number> {
   const paths = statePaths(context.state);
-  const now = Date.now();
+  const now = systemClock.now();
   const { records, refused } = findTokens(paths);
   const tokens = [
     ...first(paths),

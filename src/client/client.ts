@@ -2,6 +2,8 @@
  * A client that stays: one WebSocket that comes back by itself, sessions that are resumed, events without a hole. What
  * cannot be kept is said: a call in flight fails, a session whose lease is over is told, a gap in the events throws.
  */
+import { systemClock } from "../clock.ts";
+import { systemRandom } from "../random.ts";
 import { HoldfastError } from "../errors.ts";
 import type { LifecycleName } from "../events.ts";
 import type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";
@@ -120,10 +122,10 @@ export class HoldfastClient implements AsyncDisposable {
   }
 
   async #reconnect(): Promise<GatewaySocket> {
-    const deadline = performance.now() + (this.#options.reconnectMs ?? reconnectMsDefault);
+    const deadline = systemClock.monotonic() + (this.#options.reconnectMs ?? reconnectMsDefault);
     for (let waitMs = retryMsMin; ; waitMs = Math.min(waitMs * 2, retryMsMax)) {
       // Not all clients of a gateway that comes back at the same instant.
-      await pause(waitMs * (0.5 + Math.random()));
+      await systemClock.sleep(waitMs * (0.5 + systemRandom.fraction()));
       if (this.#closed) throw ended();
       try {
         const socket = await this.#open();
@@ -132,7 +134,7 @@ export class HoldfastClient implements AsyncDisposable {
       } catch (thrown) {
         const isPassing =
           thrown instanceof HoldfastError && ["gateway_unreachable", "answer_late"].includes(thrown.code);
-        if (!isPassing || performance.now() > deadline) throw thrown;
+        if (!isPassing || systemClock.monotonic() > deadline) throw thrown;
       }
     }
   }
@@ -197,10 +199,4 @@ export class HoldfastClient implements AsyncDisposable {
 
 function ended(): HoldfastError {
   return new HoldfastError("gateway_unreachable", "this client was closed");
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }

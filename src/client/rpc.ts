@@ -1,4 +1,5 @@
 /** Speaks to a running gateway: one JSON-RPC call per `POST /rpc`. */
+import { abortAfter, systemClock } from "../clock.ts";
 import { HoldfastError } from "../errors.ts";
 import { GatheredBytes } from "../gathered-bytes.ts";
 import type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";
@@ -43,16 +44,17 @@ export class GatewayClient {
     const { url } = this;
     const body = JSON.stringify({ jsonrpc: "2.0", id: this.#nextId++, method, params });
     const headers = { authorization: `Bearer ${tokenOf(this.#address)}`, "content-type": "application/json" };
-    const bound = AbortSignal.timeout(limitMs);
-    const signal = given === undefined ? bound : AbortSignal.any([given, bound]);
-    const isLate = () => bound.aborted && given?.aborted !== true;
+    using bound = abortAfter(systemClock, limitMs);
+    const signal = given === undefined ? bound.signal : AbortSignal.any([given, bound.signal]);
+    const isLate = () => bound.signal.aborted && given?.aborted !== true;
     const response = await this.#reach(`${url}/rpc`, { method: "POST", headers, body, signal }).catch(
       (thrown: unknown) => {
         throw isLate() ? late(url, method, limitMs, thrown) : thrown;
       },
     );
     const answer = await readAnswer(response);
-    if (!("result" in answer) && answer.error === undefined && isLate()) throw late(url, method, limitMs, bound.reason);
+    if (!("result" in answer) && answer.error === undefined && isLate())
+      throw late(url, method, limitMs, bound.signal.reason);
     if (answer.error === undefined && response.ok && "result" in answer) return answer.result as ResultOf<N>;
     const message =
       answer.error?.message ?? `HTTP ${response.status} instead of an answer; is this a Holdfast gateway?`;
@@ -62,8 +64,8 @@ export class GatewayClient {
   /** Whether the gateway takes work now. */
   async isReady(): Promise<boolean> {
     try {
-      const signal = AbortSignal.timeout(callMsMax);
-      const response = await this.#reach(`${this.url}/readyz`, { signal });
+      using bound = abortAfter(systemClock, callMsMax);
+      const response = await this.#reach(`${this.url}/readyz`, { signal: bound.signal });
       await response.body?.cancel();
       return response.ok;
     } catch {

@@ -1,6 +1,7 @@
 /** One WebSocket to a gateway: calls and their answers, notifications, and the certainty that the other side is there. */
 import type { ConnectionOptions } from "node:tls";
 import { WebSocket } from "ws";
+import { systemClock, type Timer } from "../clock.ts";
 import { HoldfastError } from "../errors.ts";
 import type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";
 import { knownCode, late, unreachable } from "./address.ts";
@@ -40,7 +41,7 @@ export class GatewaySocket {
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #heard = true;
-  #beat: NodeJS.Timeout | undefined;
+  #beat: Timer | undefined;
   readonly closed: Promise<void>;
 
   private constructor(ws: WebSocket, url: string, events: SocketEvents) {
@@ -49,7 +50,7 @@ export class GatewaySocket {
     this.#events = events;
     ws.on("message", (data) => this.#hear((data as Buffer).toString()));
     ws.on("ping", () => (this.#heard = true)).on("pong", () => (this.#heard = true));
-    this.#beat = setInterval(() => this.#checkHeartbeat(), pingMs);
+    this.#beat = systemClock.every(pingMs, () => this.#checkHeartbeat());
     this.closed = new Promise((resolve) => {
       ws.once("close", (code, reason) => {
         this.#lose(code, reason.toString());
@@ -135,7 +136,7 @@ export class GatewaySocket {
   }
 
   #lose(code: number, reason: string): void {
-    clearInterval(this.#beat);
+    this.#beat?.clear();
     const why = new HoldfastError(
       "gateway_unreachable",
       `${this.#url}: the connection was lost (${code}${reason === "" ? "" : ` ${reason}`}); whether the call was carried out is not known`,

@@ -1,6 +1,7 @@
 /** Certificate and key of the gateway: found, belonging together, and the key not open to others. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
+import { systemClock } from "../clock.ts";
 
 /** Paths of two PEM files. */
 export interface TlsFiles {
@@ -26,7 +27,7 @@ export function readTls(files: TlsFiles): TlsPair {
   const certificate = attempt(() => new X509Certificate(cert), `${files.cert} holds no PEM certificate`);
   const privateKey = attempt(() => createPrivateKey(key), `${files.key} holds no PEM key without a passphrase`);
   if (!certificate.checkPrivateKey(privateKey)) throw new Error(`the key ${files.key} is not the one of ${files.cert}`);
-  if (Date.parse(certificate.validTo) < Date.now())
+  if (Date.parse(certificate.validTo) < systemClock.now())
     throw new Error(`the certificate ${files.cert} expired on ${certificate.validTo}; renew it`);
   const pair = { cert, key };
   lastGood.set(files, pair);

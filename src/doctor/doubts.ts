@@ -94,8 +94,7 @@ function placeDoubts(look: Look, { root, members }: Tree): string[] {
     doubts.push("it is in a container (another pid namespace)");
   if (look.namespaceOf(root.pid, "net") !== look.namespaceOf("self", "net"))
     doubts.push("it is in another network namespace");
-  if (wasMadeToStay(look, root.pid))
-    doubts.push("it ignores SIGHUP, as under nohup: it may be meant to stay");
+  if (wasMadeToStay(look, root.pid)) doubts.push("it ignores SIGHUP, as under nohup: it may be meant to stay");
   for (const seen of members) {
     if (isAtTerminal(look, seen)) doubts.push(`pid ${seen.pid} is at a terminal`);
     if (!/^0?$/.test(look.statusOf(seen.pid, "TracerPid"))) doubts.push(`pid ${seen.pid} is being debugged`);

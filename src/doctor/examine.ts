@@ -1,6 +1,6 @@
 /** The whole examination: one look at the machine, put into the report that `doctor` prints. Changes nothing. */
 import { readFileSync } from "node:fs";
-import { setTimeout as delay } from "node:timers/promises";
+import { systemClock } from "../clock.ts";
 import { startedAtOf } from "../platform/linux/processes.ts";
 import { stateLetters, type ProcessRef } from "../platform/types.ts";
 import { judgeAll, type Judgement, type Verdict } from "./judge.ts";
@@ -185,7 +185,7 @@ function findUnseen(look: Look): Unseen {
 }
 
 export async function examine(options: { port?: number | undefined } = {}): Promise<Report> {
-  const began = performance.now();
+  const began = systemClock.monotonic();
   const look = new Look();
   const trees = findTrees(look);
   const judgements = judgeAll(look, trees);
@@ -199,12 +199,12 @@ export async function examine(options: { port?: number | undefined } = {}): Prom
   });
   // The trees were watched since the look began; only what is missing of that time is waited for.
   if (judged.some(({ view }) => view.verdict === "in-use"))
-    await delay(Math.max(0, watchMs - (performance.now() - began)));
+    await systemClock.sleep(Math.max(0, watchMs - (systemClock.monotonic() - began)));
   for (const { tree, view } of judged)
     if (view.verdict === "in-use" && isIdle(tree, view, look.takenAt)) view.verdict = "idle";
   const views = judged.map(({ view }) => view);
   const copies = findCopies(views);
-  const tookMs = Math.round(performance.now() - began);
+  const tookMs = Math.round(systemClock.monotonic() - began);
   const warnings = warningsOf(views, copies);
   return { takenAt: look.takenAt, tookMs, tiers: viewTiers(), trees: views, copies, warnings, leftovers, port, unseen };
 }

@@ -3,6 +3,7 @@
  * so that judging one tree costs what that tree costs, and so that all judgements of one look rest on the same facts.
  */
 import { readFileSync, readlinkSync, statSync } from "node:fs";
+import { systemClock } from "../clock.ts";
 import { allPids, bootId, childrenOf, readProcess, type LinuxProcess } from "../platform/linux/processes.ts";
 import { isAlive } from "../platform/types.ts";
 import { pipeEndsOf, readDescriptor, readDescriptors, type Descriptor, type Unreadable } from "./descriptors.ts";
@@ -40,7 +41,7 @@ function once<T>(ask: (key: number) => T): (key: number) => T {
 
 export class Look {
   readonly bootId = bootId();
-  readonly takenAt = Date.now();
+  readonly takenAt = systemClock.now();
   /** What far-ends.ts found out in this look. */
   readonly farEnds = new Map<string, FarEnd>();
   /** Every live process but threads of the kernel. */

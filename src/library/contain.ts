@@ -2,8 +2,8 @@
  * `contain()`: start a command whose whole tree can be ended, and which cannot outlive this process. Works in any host,
  * without a gateway and without rights; importing it starts no process and no timer.
  */
-import { randomBytes } from "node:crypto";
 import type { Readable, Writable } from "node:stream";
+import { systemRandom } from "../random.ts";
 import { platform, requirePlatform } from "../platform/index.ts";
 import { ownEnvironment } from "../platform/self/index.ts";
 import { StopSequence } from "../platform/stop-sequence.ts";
@@ -148,7 +148,7 @@ function viewMember(info: ProcessInfo): Member {
 }
 
 /** One id per host process: the marker by which its trees are known. */
-const hostId = randomBytes(8).toString("hex");
+const hostId = systemRandom.bytes(8).toString("hex");
 
 /**
  * Starts a command in a fence of its own and resolves when it runs. Rejects with `spawn_failed` when the directory or the
@@ -163,7 +163,7 @@ export async function contain(
   requirePlatform();
   options.signal?.throwIfAborted();
   const env = options.env === undefined ? ownEnvironment() : defined(options.env);
-  const container = platform.contain(hostId, `l${randomBytes(6).toString("hex")}`);
+  const container = platform.contain(hostId, `l${systemRandom.bytes(6).toString("hex")}`);
   const { cwd, stdin = "pipe", stdout = "pipe", stderr = "pipe" } = options;
   const contained = await container.spawn({ command, args, cwd, env, stdin, stdout, stderr });
   return new Contained(container, contained, options);

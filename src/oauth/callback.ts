@@ -2,6 +2,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
+import { systemClock } from "../clock.ts";
 import { HoldfastError } from "../errors.ts";
 import { plainCode } from "./plain-code.ts";
 
@@ -76,14 +77,14 @@ export class Callback implements AsyncDisposable {
    */
   async wait(state: string, boundMs: number): Promise<Answer> {
     this.#state = state;
-    const timer = setTimeout(() => {
+    const timer = systemClock.after(boundMs, () => {
       const message = `the browser did not come back within ${Math.round(boundMs / 1000)} s; --timeout waits longer`;
       this.#answer.reject(new HoldfastError("login_failed", message));
-    }, boundMs);
+    });
     try {
       return await this.#answer.promise;
     } finally {
-      clearTimeout(timer);
+      timer.clear();
     }
   }
 

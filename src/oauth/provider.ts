@@ -1,5 +1,4 @@
 /** One login as the SDK's OAuth client sees it: everything in memory until there are tokens, then in the credential file. */
-import { randomBytes } from "node:crypto";
 import type {
   OAuthClientMetadata,
   OAuthClientProvider,
@@ -7,6 +6,8 @@ import type {
   StoredOAuthClientInformation,
   StoredOAuthTokens,
 } from "@modelcontextprotocol/client";
+import { systemRandom } from "../random.ts";
+import { systemClock } from "../clock.ts";
 import type { CredentialFile } from "./credentials.ts";
 import { withTokens, type Credentials } from "./credentials.ts";
 
@@ -19,7 +20,7 @@ export interface LoginSettings {
 export class LoginProvider implements OAuthClientProvider {
   readonly redirectUrl: string;
   /** Whoever comes back must bring it. */
-  readonly expectedState = randomBytes(32).toString("base64url");
+  readonly expectedState = systemRandom.bytes(32).toString("base64url");
   authorizationUrl: URL | undefined;
   credentials: Credentials | undefined;
   readonly #url: string;
@@ -79,7 +80,7 @@ export class LoginProvider implements OAuthClientProvider {
       resource: discovered.resourceMetadata?.resource ?? null,
       client: { ...client },
     };
-    this.credentials = withTokens(base, tokens, Date.now());
+    this.credentials = withTokens(base, tokens, systemClock.now());
     this.#file.write(this.credentials);
   }
 

@@ -1,5 +1,6 @@
 /** The OAuth client of the MCP SDK, loaded when it is needed: it costs tens of megabytes, and most gateways never do. */
 import type { FetchLike } from "@modelcontextprotocol/client";
+import { abortAfter, systemClock } from "../clock.ts";
 
 export type Sdk = typeof import("@modelcontextprotocol/client");
 
@@ -17,7 +18,7 @@ export function loadSdk(): Promise<Sdk> {
 export const boundedFetch: FetchLike = async (url, init) => {
   const response = await fetch(url, {
     ...init,
-    signal: AbortSignal.any([...(init?.signal ? [init.signal] : []), AbortSignal.timeout(requestMs)]),
+    signal: AbortSignal.any([...(init?.signal ? [init.signal] : []), abortAfter(systemClock, requestMs).signal]),
   });
   if (response.body === null) return response;
   const { status, statusText, headers } = response;

@@ -1,9 +1,10 @@
 /** Trees that hide in every known way, each ended in a container of its own on one tier. */
-import { randomBytes } from "node:crypto";
 import { accessSync, constants, mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { systemRandom } from "../random.ts";
+import { abortAfter, systemClock } from "../clock.ts";
 import { baseEnvironment } from "../platform/environment.ts";
 import { platform } from "../platform/index.ts";
 import type { Container, Epoch, Platform } from "../platform/types.ts";
@@ -77,7 +78,7 @@ export function missingOnPath(programs: readonly string[]): string | undefined {
 /** Resolves when the tree says that all of it is there. */
 async function isReady(stdout: Readable | null): Promise<void> {
   let text = "";
-  const late = AbortSignal.timeout(readyBoundMs);
+  const late = abortAfter(systemClock, readyBoundMs).signal;
   const stop = () => stdout?.destroy(new Error(`the tree was not there within ${readyBoundMs / 1000} s`));
   late.addEventListener("abort", stop, { once: true });
   try {
@@ -103,10 +104,10 @@ async function playOne(
     const args = [script, name, file, launcher, String(leftBehindSeconds)];
     const { stdout } = await container.spawn({ command: "bash", args, env: baseEnvironment(), stderr: "ignore" });
     await isReady(stdout);
-    const began = performance.now();
+    const began = systemClock.monotonic();
     const unended = await container.end(endBoundMs);
     const survivors = await settle(file, settleBoundMs, []);
-    const ms = Math.round(performance.now() - began);
+    const ms = Math.round(systemClock.monotonic() - began);
     const left = survivors.map(({ role }) => role);
     const isHeld = left.length === 0 && unended.length === 0;
     if (left.length === 0) left.push(...unended.map(({ pid }) => `pid ${pid}`));
@@ -131,7 +132,7 @@ export async function playAttacks(
 ): Promise<void> {
   const place = join(stage.directory, `attacks-${tier}`);
   mkdirSync(place);
-  const ownerId = randomBytes(8).toString("hex");
+  const ownerId = systemRandom.bytes(8).toString("hex");
   let epoch: Epoch | undefined;
   let reason = problem;
   try {
@@ -148,7 +149,7 @@ export async function playAttacks(
       const nothing = { processes: 0, left: [], ms: 0 };
       if (epoch === undefined || why !== undefined) {
         stage.onResult({ ...says, ...nothing, verdict: "not available", reason: why ?? "no containment" });
-      } else if (performance.now() > stage.deadline) {
+      } else if (systemClock.monotonic() > stage.deadline) {
         stage.onResult({ ...says, ...nothing, verdict: "failed", reason: lateReason });
       } else {
         count += 1;

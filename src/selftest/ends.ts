@@ -1,5 +1,6 @@
 /** Every way in which the owner of a server can end, each played on a gateway of the self-test's own. */
 import { join } from "node:path";
+import { systemClock } from "../clock.ts";
 import { lateReason } from "./attacks.ts";
 import { killListed, readListed, settle } from "./listed.ts";
 import { OwnGateway, serverProcesses, type Session } from "./own-gateway.ts";
@@ -54,10 +55,10 @@ async function playWay(way: Way, gateway: OwnGateway): Promise<Omit<Result, "kin
     const processes = readListed(listFile).length;
     if (processes < serverProcesses) throw new Error(`only ${processes} of ${serverProcesses} processes started`);
     const excused = way.bestEffort?.tier === tier ? way.bestEffort.roles : [];
-    const began = performance.now();
+    const began = systemClock.monotonic();
     // The clock runs while the end is made, which for some ways includes the next start.
     const settled = settle(listFile, settleBoundMs, excused).then((survivors) => {
-      return { survivors, ms: Math.round(performance.now() - began) };
+      return { survivors, ms: Math.round(systemClock.monotonic() - began) };
     });
     await way.end(gateway, session);
     const first = await settled;
@@ -76,7 +77,7 @@ async function playLane(lane: readonly Way[], gateway: OwnGateway, stage: Stage)
     for (const way of lane) {
       stage.signal.throwIfAborted();
       const says = { kind: "end" as const, name: way.title, tier: gateway.tier };
-      const isLate = performance.now() > stage.deadline;
+      const isLate = systemClock.monotonic() > stage.deadline;
       const late = { verdict: "failed" as const, processes: 0, left: [], ms: 0, reason: lateReason };
       stage.onResult({ ...says, ...(isLate ? late : await playWay(way, gateway)) });
       await killListed(gateway.listFile);

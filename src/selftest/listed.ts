@@ -3,7 +3,7 @@
  * of the system's witness, and not of what is tested.
  */
 import { readFileSync } from "node:fs";
-import { setTimeout as delay } from "node:timers/promises";
+import { systemClock } from "../clock.ts";
 import { platform } from "../platform/index.ts";
 
 export interface Listed {
@@ -30,17 +30,17 @@ const survivorsOf = (file: string): Listed[] => readListed(file).filter(platform
 
 /** Waits until nobody of the list lives, the excused ones aside; resolves with those who do after `boundMs`. */
 export async function settle(file: string, boundMs: number, excused: readonly string[]): Promise<Listed[]> {
-  const end = performance.now() + boundMs;
-  let quietSince = performance.now();
+  const end = systemClock.monotonic() + boundMs;
+  let quietSince = systemClock.monotonic();
   let count = 0;
   for (;;) {
     const listed = readListed(file);
-    if (listed.length !== count) quietSince = performance.now();
+    if (listed.length !== count) quietSince = systemClock.monotonic();
     count = listed.length;
     const survivors = listed.filter(platform.witness.isLive);
     const isOver = survivors.every(({ role }) => excused.includes(role));
-    if ((isOver && performance.now() - quietSince >= quietMs) || performance.now() > end) return survivors;
-    await delay(lookMs);
+    if ((isOver && systemClock.monotonic() - quietSince >= quietMs) || systemClock.monotonic() > end) return survivors;
+    await systemClock.sleep(lookMs);
   }
 }
 
@@ -50,6 +50,6 @@ export async function killListed(file: string): Promise<void> {
     const survivors = survivorsOf(file);
     if (survivors.length === 0) return;
     for (const survivor of survivors) platform.signal(survivor, "SIGKILL");
-    await delay(lookMs);
+    await systemClock.sleep(lookMs);
   }
 }

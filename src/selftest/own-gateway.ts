@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { abortAfter, systemClock } from "../clock.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import { tokenOf } from "../client/address.ts";
 import { baseEnvironment } from "../platform/environment.ts";
@@ -83,8 +84,8 @@ export class OwnGateway {
 
   /** Until a gateway serves of which the test is true. */
   async #untilServes(isMeant: (record: KeeperRecord) => boolean): Promise<KeeperRecord> {
-    const end = performance.now() + startBoundMs;
-    while (performance.now() < end && this.isRunning) {
+    const end = systemClock.monotonic() + startBoundMs;
+    while (systemClock.monotonic() < end && this.isRunning) {
       const { record } = this;
       if (record !== undefined && isMeant(record) && (await this.#client.isReady())) return record;
       await untilTrue(() => !this.isRunning, 20);
@@ -108,14 +109,14 @@ export class OwnGateway {
       clientInfo: { name: "holdfast-selftest", version: "1" },
     };
     const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params });
-    const signal = AbortSignal.timeout(requestBoundMs);
+    const signal = abortAfter(systemClock, requestBoundMs).signal;
     const answer = await fetch(address, { method: "POST", headers, body, signal });
     const said = await answer.text();
     const id = answer.headers.get("mcp-session-id");
     if (!answer.ok || id === null) throw new Error(`no session: HTTP ${answer.status} ${said.slice(0, 200)}`);
     return {
       async delete() {
-        const ending = AbortSignal.timeout(requestBoundMs);
+        const ending = abortAfter(systemClock, requestBoundMs).signal;
         const ended = await fetch(address, {
           method: "DELETE",
           headers: { ...headers, "mcp-session-id": id },

@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { randomBytes } from "node:crypto";
+import { systemRandom } from "../random.ts";
+import { systemClock } from "../clock.ts";
 import { platform } from "../platform/index.ts";
 import { missingOnPath, playAttacks, type Open } from "./attacks.ts";
 import { endTitles, playEnds } from "./ends.ts";
@@ -25,7 +26,7 @@ const serverPrograms = ["sh", "setsid", "nohup", "env", "grep", "sleep"];
 /** Why the machine does not give the tier; undefined where it does. */
 function problemOf(tier: TierName, directory: string, open: Open): string | undefined {
   try {
-    open(randomBytes(8).toString("hex"), 1, { directory, only: tier }).epoch.close();
+    open(systemRandom.bytes(8).toString("hex"), 1, { directory, only: tier }).epoch.close();
     return undefined;
   } catch (cause) {
     return (cause as Error).message;
@@ -39,7 +40,7 @@ export async function selftest(options: SelftestOptions): Promise<Result[]> {
   const results: Result[] = [];
   const stage: Stage = {
     directory,
-    deadline: performance.now() + options.boundMs,
+    deadline: systemClock.monotonic() + options.boundMs,
     signal,
     onResult(result) {
       results.push(result);

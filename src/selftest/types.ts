@@ -31,7 +31,7 @@ export const isBroken = ({ verdict }: Result): boolean => verdict === "left" || 
 export interface Stage {
   /** The self-test's own directory; each part makes its own below it. */
   directory: string;
-  /** When the time for all of it is over, as `performance.now()` counts. */
+  /** When the time for all of it is over, as `Clock.monotonic()` counts. */
   deadline: number;
   /** Aborted when the person at the terminal has had enough. */
   signal: AbortSignal;

@@ -1,6 +1,7 @@
 /** The rules of the house that a program can hold. Each finds its breaches in one file, and has a sample that breaks it. */
 import { posix } from "node:path";
 import { idiomsOf, idiomsOfPage } from "./idioms.ts";
+import { timeBreaches, timeSamples } from "./time.ts";
 
 export interface SourceFile {
   /** From the root of the project, with forward slashes. */
@@ -284,6 +285,12 @@ const formRules: Rule[] = [
       { path: "docs/a.md", text: "What is no number is refused.\n" },
       { path: "docs/a.md", text: "```\nsh\n```\n\nMeanwhile nobody waits.\n" },
     ],
+  },
+  {
+    name: "time and chance come from the clock",
+    applies: inSource,
+    breaches: timeBreaches,
+    samples: timeSamples,
   },
   {
     name: "no path of a person's machine",

@@ -17,8 +17,8 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
+import { systemRandom } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
 import { makeDirectory } from "../../make-directory.ts";
 
@@ -138,7 +138,7 @@ export function createFile(file: string, text: string): void {
 }
 
 function temporaryBeside(file: string): string {
-  return join(dirname(file), `.holdfast-${randomBytes(6).toString("hex")}.tmp`);
+  return join(dirname(file), `.holdfast-${systemRandom.bytes(6).toString("hex")}.tmp`);
 }
 
 function writeDurably(file: string, data: string | Buffer, owner: { mode: number; uid?: number; gid?: number }): void {

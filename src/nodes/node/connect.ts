@@ -40,7 +40,7 @@ export async function connect<T>(
   take: Take<T>,
 ): Promise<T> {
   const { clock, boundMs, signal } = bound;
-  const late = abortAfter(clock, boundMs);
+  using late = abortAfter(clock, boundMs);
   const ended = AbortSignal.any([signal, late.signal]);
   const raw = usesTls(target) ? openTls(target) : connectTcp({ host: target.host, port: target.port });
   raw.on("error", () => {}); // whoever waits hears it too, and later "close" says it
@@ -55,8 +55,6 @@ export async function connect<T>(
   } catch (thrown) {
     raw.destroy();
     throw thrown;
-  } finally {
-    late.clear();
   }
 }
 

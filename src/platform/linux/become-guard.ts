@@ -3,9 +3,9 @@
  * gateway and without rights: two small shells, each a subreaper, each ending the tree when the other dies; and a cgroup
  * where one may be made.
  */
-import { randomBytes } from "node:crypto";
 import { constants } from "node:os";
 import { isatty } from "node:tty";
+import { systemRandom } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
 import { ignoredByCaller, ownArguments, ownEnvironment } from "./caller.ts";
 import { environmentEntries, openCommandImage } from "./command-image.ts";
@@ -65,7 +65,7 @@ export function becomeGuard(request: GuardRequest): never {
   const [launcher = "", sentinel = "", executor = ""] = (["launcher", "sentinel", "executor"] as const).map((name) =>
     installProgram(directory, name),
   );
-  const marker = markerOf("run", `${process.pid.toString(36)}${randomBytes(6).toString("hex")}`);
+  const marker = markerOf("run", `${process.pid.toString(36)}${systemRandom.bytes(6).toString("hex")}`);
   const caller = watchCaller();
   const self = openPidfd(process.pid);
   if (self < 0) throw needsPidfds();

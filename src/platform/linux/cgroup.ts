@@ -6,6 +6,7 @@
 import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { systemClock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import { environmentEntries, type ImageFormat } from "./command-image.ts";
 import { ownCgroupDirectory } from "./cgroup-mount.ts";
@@ -133,7 +134,7 @@ class CgroupContainer implements Container {
   }
 
   async #end(boundMs: number): Promise<ProcessInfo[]> {
-    const deadline = performance.now() + boundMs;
+    const deadline = systemClock.monotonic() + boundMs;
     // First whoever is about to join: else it would be born after the kill.
     const unborn = this.#findMain() === undefined && !this.#childEnded ? readProcess(this.#child?.pid ?? 0) : undefined;
     if (unborn !== undefined) {
@@ -143,7 +144,7 @@ class CgroupContainer implements Container {
     killCgroup(this.name);
     await untilTrue(() => !isPopulated(this.name), strokeMs);
     // The stroke is a signal to first threads: a process whose first thread has ended before the others does not hear it.
-    while (isPopulated(this.name) && performance.now() < deadline) {
+    while (isPopulated(this.name) && systemClock.monotonic() < deadline) {
       this.signal("SIGKILL", "all");
       killCgroup(this.name);
       await untilTrue(() => !isPopulated(this.name), strokeMs);
@@ -152,7 +153,7 @@ class CgroupContainer implements Container {
     await untilTrue(() => this.#childEnded, joinGraceMs);
     const strays = async () => (await scanMarkersSoon(this.#ownerId)).get(this.runId) ?? [];
     let outside = await strays();
-    while (outside.length > 0 && performance.now() < deadline) {
+    while (outside.length > 0 && systemClock.monotonic() < deadline) {
       const seen = outside;
       killAll(() => seen);
       await untilTrue(() => !seen.some((info) => isAlive(readProcess(info.pid))), 20);

@@ -1,4 +1,5 @@
 /** Finds the processes that carry a marker. */
+import { systemClock } from "../../clock.ts";
 import { isAlive, type ProcessInfo } from "../types.ts";
 import { markerVariable } from "../marker.ts";
 import { allPids, readEnvironment, readProcess } from "./processes.ts";
@@ -41,7 +42,7 @@ let pending: { ownerId: string; scan: Promise<Map<string, ProcessInfo[]>> } | un
 export function scanMarkersSoon(ownerId: string): Promise<Map<string, ProcessInfo[]>> {
   if (pending?.ownerId === ownerId) return pending.scan;
   const scan = new Promise<Map<string, ProcessInfo[]>>((resolve) => {
-    setImmediate(() => {
+    systemClock.soon(() => {
       pending = undefined;
       resolve(scanMarkers(ownerId));
     });

@@ -1,5 +1,6 @@
 /** Which children this process started itself; every other child is an orphan that was handed to it as a subreaper. */
 import type { ChildProcess } from "node:child_process";
+import { systemClock } from "../../clock.ts";
 import { becomeSubreaper, reap } from "./ffi.ts";
 import { isAlive, type ProcessInfo } from "../types.ts";
 import { childrenOf, readProcess } from "./processes.ts";
@@ -46,7 +47,7 @@ export function adoptOrphans(): void {
     if (scheduled) return;
     scheduled = true;
     // After libuv's own turn with the signal, and once for a burst of them.
-    setImmediate(() => {
+    systemClock.soon(() => {
       scheduled = false;
       reapAdopted();
     });

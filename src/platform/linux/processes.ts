@@ -1,6 +1,7 @@
 /** Reads the live process table. A process is named by pid, start time and boot id; a bare pid never names anything. */
 import { readFileSync, readdirSync } from "node:fs";
 import { endianness } from "node:os";
+import { systemClock } from "../../clock.ts";
 import { isAlive, type ProcessInfo, type ProcessRef, type ProcessState, type ProcessTable } from "../types.ts";
 import { spareDescriptors } from "./spare-descriptors.ts";
 
@@ -185,7 +186,7 @@ export function commandOf(pid: number): string {
 /** When a process began, in milliseconds since the epoch (to about 10 ms). */
 export function startedAtOf(info: Pick<ProcessRef, "startTime">): number {
   const uptime = Number((readOrUndefined("/proc/uptime") ?? "0").split(" ")[0]);
-  return Math.round(Date.now() - uptime * 1000 + (Number(info.startTime) / ticksPerSecond) * 1000);
+  return Math.round(systemClock.now() - uptime * 1000 + (Number(info.startTime) / ticksPerSecond) * 1000);
 }
 
 export const processes: ProcessTable = {

@@ -14,6 +14,7 @@ import {
   statSync,
 } from "node:fs";
 import { join } from "node:path";
+import { systemClock } from "../../clock.ts";
 import { ownCgroupDirectory } from "./cgroup-mount.ts";
 import { killCgroup, removeCgroup } from "./cgroup-tree.ts";
 import { setKernelLimits } from "./kernel-limits.ts";
@@ -38,7 +39,7 @@ const strangersMs = 600_000;
 /** Removes it if it has been empty for long: all of a container may be killed in one instant, and nobody is left in there. */
 function removeStrangers(leaf: string): void {
   const made = statSync(leaf, { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
-  if (Date.now() - made < strangersMs) return;
+  if (systemClock.now() - made < strangersMs) return;
   try {
     rmdirSync(leaf);
   } catch {

@@ -5,6 +5,7 @@
 import type { ChildProcess } from "node:child_process";
 import { constants } from "node:os";
 import type { Duplex } from "node:stream";
+import { systemClock } from "../../clock.ts";
 import { environmentEntries } from "./command-image.ts";
 import { guardVariable, markerOf, markerVariable } from "../marker.ts";
 import type { Fence } from "./epoch.ts";
@@ -139,10 +140,10 @@ export class GuardedContainer implements Container {
     this.#life = life;
     return new Promise((resolve) => {
       let text = "";
-      const late = setTimeout(resolve, guardGraceMs);
+      const late = systemClock.after(guardGraceMs, resolve);
       life.on("error", () => {}); // the guard is gone; its exit says so
       life.on("close", () => {
-        clearTimeout(late);
+        late.clear();
         resolve();
       });
       life.on("data", (chunk: Buffer) => {
@@ -156,7 +157,7 @@ export class GuardedContainer implements Container {
         const started = /^started (\d+)\n/m.exec(text);
         if (started !== null && this.#main === 0) {
           this.#main = Number(started[1]);
-          clearTimeout(late);
+          late.clear();
           resolve();
         }
         const leader = /^leader (\d+)\n/m.exec(text);
@@ -189,9 +190,9 @@ export class GuardedContainer implements Container {
   }
 
   async #end(boundMs: number): Promise<ProcessInfo[]> {
-    const deadline = performance.now() + boundMs;
+    const deadline = systemClock.monotonic() + boundMs;
     let left = await this.#remaining();
-    while (left !== "none" && performance.now() < deadline) {
+    while (left !== "none" && systemClock.monotonic() < deadline) {
       const seen = left;
       killAll(() => {
         const now = this.list();

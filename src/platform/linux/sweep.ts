@@ -1,4 +1,5 @@
 /** Ends what earlier epochs of one owner left behind, wherever it stands: guards with their trees, then what is marked. */
+import { systemClock } from "../../clock.ts";
 import { guardVariable } from "../marker.ts";
 import { isAlive, type LeftProcess, type ProcessInfo, type Swept } from "../types.ts";
 import { scanMarkers } from "./marked.ts";
@@ -42,7 +43,7 @@ export async function sweepOwner(
   const see = (found: readonly { info: ProcessInfo; run: string }[]) => {
     for (const { info, run } of found) seen.set(`${info.pid} ${info.startTime}`, leftProcess(info, run));
   };
-  const deadline = performance.now() + boundMs;
+  const deadline = systemClock.monotonic() + boundMs;
   const guards = foreignGuards(ownerId, isSpared);
   const guardPids = new Set(guards.map((guard) => guard.pid));
   const trees = () =>
@@ -55,7 +56,7 @@ export async function sweepOwner(
     guards.every(({ pid }) => isProvenEmpty(() => childrenOf(pid).filter((child) => !guardPids.has(child))));
   see(trees());
   // The guards go last: as long as they live, the kernel hands them what their trees drop.
-  while (!isEmpty() && performance.now() < deadline) {
+  while (!isEmpty() && systemClock.monotonic() < deadline) {
     killAll(() => trees().map(({ info }) => info));
     await untilTrue(isEmpty, 20);
   }
@@ -69,7 +70,7 @@ export async function sweepOwner(
       isSpared(run) ? [] : members.map((info) => ({ info, run })),
     );
   see(strays());
-  while (strays().length > 0 && performance.now() < deadline) {
+  while (strays().length > 0 && systemClock.monotonic() < deadline) {
     killAll(() => strays().map(({ info }) => info));
     await untilTrue(() => strays().length === 0, 50);
   }
@@ -95,13 +96,13 @@ export async function endStrays(
   boundMs: number,
 ): Promise<Swept> {
   const seen = new Map<string, LeftProcess>();
-  const deadline = performance.now() + boundMs;
+  const deadline = systemClock.monotonic() + boundMs;
   for (;;) {
     const strays = [...(await scan())].filter(([run]) => isStray(run));
     for (const [run, processes] of strays)
       for (const info of processes) seen.set(`${info.pid} ${info.startTime}`, leftProcess(info, run));
     const living = strays.flatMap(([, processes]) => processes);
-    if (living.length === 0 || performance.now() >= deadline) return parted(seen.values());
+    if (living.length === 0 || systemClock.monotonic() >= deadline) return parted(seen.values());
     killAll(() => living);
     await untilTrue(() => living.every(({ pid }) => !isAlive(readProcess(pid))), 20);
   }
