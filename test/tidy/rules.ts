@@ -1,7 +1,7 @@
 /** The rules of the house that a program can hold. Each finds its breaches in one file, and has a sample that breaks it. */
 import { posix } from "node:path";
 import { idiomsOf, idiomsOfPage } from "./idioms.ts";
-import { timeBreaches, timeSamples } from "./time.ts";
+import { timeRule } from "./time.ts";
 
 export interface SourceFile {
   /** From the root of the project, with forward slashes. */
@@ -287,12 +287,6 @@ const formRules: Rule[] = [
     ],
   },
   {
-    name: "time and chance come from the clock",
-    applies: inSource,
-    breaches: timeBreaches,
-    samples: timeSamples,
-  },
-  {
     name: "no path of a person's machine",
     applies: (path) => !path.startsWith("test/tidy/"),
     breaches: ({ text }) =>
@@ -301,4 +295,4 @@ const formRules: Rule[] = [
   },
 ];
 
-export const rules: Rule[] = [...importRules, ...formRules];
+export const rules: Rule[] = [...importRules, ...formRules, timeRule];

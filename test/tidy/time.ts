@@ -35,7 +35,7 @@ function isNamed(paths: Record<string, string>, path: string): boolean {
   return Object.keys(paths).some((known) => (known.endsWith("/") ? path.startsWith(known) : path === known));
 }
 
-export function timeBreaches({ path, text }: { path: string; text: string }): string[] {
+function timeBreaches({ path, text }: { path: string; text: string }): string[] {
   // Templates stay: they hold code.
   const code = text.replaceAll(/"(?:\\.|[^"\\\n])*"|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, '""');
   const isSimulated = path.startsWith("src/platform/simulated/");
@@ -47,13 +47,18 @@ export function timeBreaches({ path, text }: { path: string; text: string }): st
   ];
 }
 
-export const timeSamples = [
-  { path: "src/keeper/a.ts", text: "const at = Date.now();\n" },
-  { path: "src/keeper/a.ts", text: "const name = `x-${Date.now()}`;\n" },
-  { path: "src/keeper/a.ts", text: "setTimeout(end, 1000).unref();\n" },
-  { path: "src/cli/a.ts", text: 'import { setTimeout as delay } from "node:timers/promises";\n' },
-  { path: "src/mcp/a.ts", text: 'import { randomBytes } from "node:crypto";\n' },
-  { path: "src/nodes/a.ts", text: "const signal = AbortSignal.timeout(1000);\n" },
-  { path: "src/keeper/a.ts", text: 'import { systemClock } from "../clock.ts";\n' },
-  { path: "src/platform/simulated/a.ts", text: 'import { systemRandom } from "../../random.ts";\n' },
-];
+export const timeRule = {
+  name: "time and chance come from the clock",
+  applies: (path: string) => path.startsWith("src/") && path.endsWith(".ts"),
+  breaches: timeBreaches,
+  samples: [
+    { path: "src/keeper/a.ts", text: "const at = Date.now();\n" },
+    { path: "src/keeper/a.ts", text: "const name = `x-${Date.now()}`;\n" },
+    { path: "src/keeper/a.ts", text: "setTimeout(end, 1000).unref();\n" },
+    { path: "src/cli/a.ts", text: 'import { setTimeout as delay } from "node:timers/promises";\n' },
+    { path: "src/mcp/a.ts", text: 'import { randomBytes } from "node:crypto";\n' },
+    { path: "src/nodes/a.ts", text: "const signal = AbortSignal.timeout(1000);\n" },
+    { path: "src/keeper/a.ts", text: 'import { systemClock } from "../clock.ts";\n' },
+    { path: "src/platform/simulated/a.ts", text: 'import { systemRandom } from "../../random.ts";\n' },
+  ],
+};
