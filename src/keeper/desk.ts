@@ -6,6 +6,7 @@ import { accept } from "./protocol/accept.ts";
 import type { ConfigChange, FrontMessage, FrontRequestName, FrontRequests } from "./protocol/messages.ts";
 import type { KeeperFigures, KeeperStatus } from "./protocol/status.ts";
 import type { NodeFinish, NodeProgress } from "./protocol/node.ts";
+import { byMessage } from "./protocol/runner.ts";
 import type { BackgroundRuns } from "./background/runs.ts";
 import type { RunTable } from "./run-table.ts";
 
@@ -53,22 +54,9 @@ export class Desk {
         this.#run(params.run).blob = params.blob;
         return null;
       },
-      "run.list": async (params) => {
-        await table.reconcile();
-        return table.list(params.all);
-      },
-      "exec.start": (params) => background.start(params),
-      "exec.read": (params) => background.read(params),
-      "exec.write": (params) => background.write(params),
-      "exec.resize": (params) => background.resize(params),
-      "exec.signal": (params) => background.signal(params),
-      "exec.end": (params) => background.end(params),
-      "exec.wait": (params) => background.wait(params),
-      "exec.outcome": (params) => background.outcome(params),
-      "exec.owners": () => background.owners(),
+      ...byMessage(background),
       "exec.renew": () => background.renew(),
       "exec.requests": () => background.requests(),
-      "exec.remove": (params) => background.remove(params),
       "gateway.status": () => parts.status(),
       "gateway.figures": () => parts.figures(),
       "gateway.stop": () => {

@@ -1,7 +1,7 @@
 /** Ends a run in the foreground once the caller who waits for it is gone without a word, as one that was killed is. */
 import { inTime, type Clock } from "../clock.ts";
 import type { Session } from "../sessions/session.ts";
-import type { Keeper } from "./keeper.ts";
+import type { Runner } from "../keeper/protocol/runner.ts";
 
 /** A caller whose connection broke is back sooner. */
 const returnMs = 250;
@@ -9,13 +9,13 @@ const returnMs = 250;
 const termGraceMs = 1000;
 
 export class Callers {
-  readonly #link: Keeper;
+  readonly #runner: Pick<Runner, "end" | "signal">;
   readonly #clock: Clock;
   readonly #watched = new Map<string, Session>();
   #closed = false;
 
-  constructor(link: Keeper, clock: Clock) {
-    this.#link = link;
+  constructor(runner: Pick<Runner, "end" | "signal">, clock: Clock) {
+    this.#runner = runner;
     this.#clock = clock;
   }
 
@@ -52,9 +52,9 @@ export class Callers {
   /** Never rejects: a run that has ended meanwhile is what is wanted, and survivors are the record's to tell. */
   async endLost(run: string): Promise<void> {
     if (this.#closed) return;
-    const end = (hurried: boolean) => this.#link.ask("exec.end", { run, reason: "session-ended", hurried });
+    const end = (hurried: boolean) => this.#runner.end({ run, reason: "session-ended", hurried });
     const ended = end(false).catch(() => {});
-    await this.#link.ask("exec.signal", { run, signal: "SIGTERM", to: "all" }).catch(() => {});
+    await this.#runner.signal({ run, signal: "SIGTERM", to: "all" }).catch(() => {});
     const isOver = await inTime(
       this.#clock,
       ended.then(() => true),

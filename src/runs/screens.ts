@@ -3,7 +3,7 @@ import { StringDecoder } from "node:string_decoder";
 import type { Terminal } from "@xterm/headless";
 import { turn, type Clock } from "../clock.ts";
 import { HarmlessOutput, type Slice, type TerminalSize } from "./harmless-output.ts";
-import type { Keeper } from "./keeper.ts";
+import type { Runner } from "../keeper/protocol/runner.ts";
 import { readBytesMax, specLimits, type OutputView } from "../keeper/protocol/background.ts";
 
 /** Emulators kept; the one that was not looked at for longest goes first. */
@@ -56,14 +56,14 @@ interface Drawn {
 }
 
 export class Screens {
-  readonly #link: Keeper;
+  readonly #runner: Pick<Runner, "read">;
   readonly #clock: Clock;
   /** In the order of the last looks. */
   readonly #drawn = new Map<string, Drawn>();
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(link: Keeper, clock: Clock) {
-    this.#link = link;
+  constructor(runner: Pick<Runner, "read">, clock: Clock) {
+    this.#runner = runner;
     this.#clock = clock;
   }
 
@@ -142,15 +142,7 @@ export class Screens {
   }
 
   #read(run: string, offset: number, bytesMax: number): Promise<OutputView> {
-    return this.#link.ask("exec.read", {
-      run,
-      stream: "stdout",
-      offset,
-      bytesMax,
-      waitMs: 0,
-      viewer: false,
-      pace: false,
-    });
+    return this.#runner.read({ run, stream: "stdout", offset, bytesMax, waitMs: 0, viewer: false, pace: false });
   }
 }
 

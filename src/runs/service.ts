@@ -2,7 +2,6 @@
 import type { Clock, Timer } from "../clock.ts";
 import { shell } from "../platform/self/index.ts";
 import { HoldfastError } from "../errors.ts";
-import type { Keeper } from "./keeper.ts";
 import {
   readBytesMax,
   waitMsMax,
@@ -25,7 +24,7 @@ import { RunOwners } from "./owners.ts";
 import { readPlain, type PlainOptions } from "./plain-reader.ts";
 import { Screens, type ScreenView } from "./screens.ts";
 import { completeSpec, type StartOptions } from "./start-options.ts";
-import { TokenStarts } from "./token-starts.ts";
+import type { ReplacedScope, Runners } from "./runners.ts";
 
 /** How often runs are looked at whose session may be gone without a word. */
 const ownersLookMs = 2000;
@@ -59,24 +58,23 @@ export interface RunOutcome {
 
 export class RunService {
   readonly screens: Screens;
-  readonly #link: Keeper;
+  readonly #runners: Runners;
   readonly #clock: Clock;
   readonly #sessions: SessionSet;
   readonly #owners: RunOwners;
-  readonly #tokenStarts: TokenStarts;
+  readonly #log: Log;
   readonly #callers: Callers;
   readonly #held = new Set<string>();
   #timer: Timer | undefined;
 
-  constructor(link: Keeper, sessions: SessionSet, clock: Clock, log: Log, owners = new RunOwners()) {
-    this.#link = link;
+  constructor(runners: Runners, sessions: SessionSet, clock: Clock, log: Log, owners = new RunOwners()) {
+    this.#runners = runners;
+    this.#log = log;
     this.#clock = clock;
     this.#sessions = sessions;
     this.#owners = owners;
-    const end = (run: string) => this.end(run, "scope-replaced", false);
-    this.#tokenStarts = new TokenStarts({ link, log, owners, end });
-    this.screens = new Screens(link, clock);
-    this.#callers = new Callers(link, clock);
+    this.screens = new Screens(runners, clock);
+    this.#callers = new Callers(runners, clock);
   }
 
   /** Once the sessions of an earlier front are there again: takes over what belongs to them, ends what belongs to nobody. */
@@ -107,30 +105,23 @@ export class RunService {
    * id is for callers that did this, or that know the run for their own.
    */
   mustBeOf(asker: Asker, run: string): void {
-    if (!mayAct(asker, this.#owners.get(run))) throw unknownRun(run);
+    if (mayAct(asker, this.#owners.get(run))) return;
+    throw new HoldfastError("run_unknown", `no run ${run}; \`holdfast process list --all\` shows those there are`);
   }
 
   /** Throws what the keeper throws, and `session_unknown`; then nothing was started. */
   async start(options: StartOptions, starter: Starter): Promise<RunView> {
     const { command, argv, columns, rows, yieldMs, ...rest } = options;
     if ((command === undefined) === (argv === undefined))
-      throw new HoldfastError(
-        "invalid_params",
-        "give either command (a line for the shell) or argv (program and arguments)",
-      );
-    const spec = completeSpec(rest, argv ?? shell(command ?? ""), {
-      columns: columns ?? 80,
-      rows: rows ?? 24,
-    });
+      throw new HoldfastError("invalid_params", "give either command (for the shell) or argv (program and arguments)");
+    const size = { columns: columns ?? 80, rows: rows ?? 24 };
+    const spec = completeSpec(rest, argv ?? ["/bin/sh", "-c", command ?? ""], size);
     const session = this.#sessionOf(spec, starter);
     const isToken = session === undefined && "asker" in starter && !starter.asker.scopes.has("admin");
-    const run = isToken
-      ? await this.#tokenStarts.start(spec, starter.asker.id)
-      : await this.#link.ask("exec.start", spec);
-    this.#owners.note(
-      run.id,
-      session === undefined && "asker" in starter ? starter.asker.id : (session?.tokenId ?? null),
-    );
+    const scope = isToken && spec.scopeKey !== null ? this.#scopeOf(starter.asker.id, spec.scopeKey) : undefined;
+    const run = await this.#runners.start(spec, scope);
+    const tokenId = session === undefined && "asker" in starter ? starter.asker.id : session?.tokenId;
+    this.#owners.note(run.id, tokenId ?? null);
     if (session !== undefined) this.#hold(run.id, session);
     return yieldMs === undefined || yieldMs === 0 ? run : this.wait(run.id, yieldMs);
   }
@@ -145,16 +136,8 @@ export class RunService {
     run: string,
     { offset, bytesMax, waitMs, viewer, pace = false, stream = "stdout" }: ReadOptions,
   ): Promise<OutputPlace & { base64: string }> {
-    const ask = (from: number, wait: number) =>
-      this.#link.ask("exec.read", {
-        run,
-        stream,
-        offset: from,
-        bytesMax: Math.min(bytesMax, readBytesMax),
-        waitMs: wait,
-        viewer,
-        pace,
-      });
+    const asked = { run, stream, bytesMax: Math.min(bytesMax, readBytesMax), viewer, pace };
+    const ask = (from: number, ms: number) => this.#runners.read({ ...asked, offset: from, waitMs: ms });
     if (offset >= 0) return placed(await ask(offset, Math.min(waitMs, waitMsMax)));
     const { printed } = await ask(Number.MAX_SAFE_INTEGER, 0);
     return placed(await ask(Math.max(0, printed + offset), 0));
@@ -172,7 +155,7 @@ export class RunService {
 
   /** `at`: offset of the first byte in all of its input; a piece that is sent again is not doubled then. */
   async write(run: string, bytes: Buffer, end = false, at: number | null = null): Promise<void> {
-    await this.#link.ask("exec.write", { run, bytes: bytes.toString("base64"), at, end });
+    await this.#runners.write({ run, bytes: bytes.toString("base64"), at, end });
   }
 
   /** Throws `keys_invalid` with nothing sent. */
@@ -199,52 +182,73 @@ export class RunService {
   }
 
   async resize(run: string, columns: number, rows: number): Promise<void> {
-    await this.#link.ask("exec.resize", { run, size: { columns, rows } });
+    await this.#runners.resize({ run, size: { columns, rows } });
   }
 
   async signal(run: string, signal: string, to: "all" | "command"): Promise<void> {
-    await this.#link.ask("exec.signal", { run, signal, to });
+    await this.#runners.signal({ run, signal, to });
   }
 
   /** Resolves when the tree is gone. Throws `survivors` when it could not be ended. */
   async end(run: string, reason: EndReason, hurried: boolean): Promise<RunView> {
-    const view = await this.#link.ask("exec.end", { run, reason, hurried });
+    const view = await this.#runners.end({ run, reason, hurried });
     if (view.survivors.length === 0) return view;
     throw unendable(view);
   }
 
   /** Resolves when the run is over, or after `waitMs` with its state as it is then. */
   async wait(run: string, waitMs: number): Promise<RunView> {
-    const deadline = this.#clock.monotonic() + waitMs;
-    for (;;) {
-      const restMs = Math.ceil(Math.max(0, deadline - this.#clock.monotonic()));
-      const view = await this.#link.ask("exec.wait", { run, waitMs: Math.min(restMs, waitMsMax) });
-      if (view.state === "exited" || this.#clock.monotonic() >= deadline) return view;
-    }
+    const asked = await this.#untilOver(waitMs, async (restMs) => {
+      return { run: await this.#runners.wait({ run, waitMs: restMs }) };
+    });
+    return asked.run;
   }
 
   /** As `wait`, with the last bytes of each stream. */
   async outcome(run: string, waitMs: number, bytesMax: number): Promise<RunOutcome> {
+    const bytes = Math.min(bytesMax, readBytesMax);
+    const ask = (restMs: number) => this.#runners.outcome({ run, waitMs: restMs, bytesMax: bytes });
+    const { run: view, stdout, stderr } = await this.#untilOver(waitMs, ask);
+    return { run: view, stdout: decoded(stdout), stderr: decoded(stderr) };
+  }
+
+  /** One question waits for a bounded time only. */
+  async #untilOver<T extends { run: RunView }>(waitMs: number, ask: (restMs: number) => Promise<T>): Promise<T> {
     const deadline = this.#clock.monotonic() + waitMs;
     for (;;) {
       const restMs = Math.ceil(Math.max(0, deadline - this.#clock.monotonic()));
-      const asked = { run, waitMs: Math.min(restMs, waitMsMax), bytesMax: Math.min(bytesMax, readBytesMax) };
-      const { run: view, stdout, stderr } = await this.#link.ask("exec.outcome", asked);
-      if (view.state === "exited" || this.#clock.monotonic() >= deadline)
-        return { run: view, stdout: decoded(stdout), stderr: decoded(stderr) };
+      const asked = await ask(Math.min(restMs, waitMsMax));
+      if (asked.run.state === "exited" || this.#clock.monotonic() >= deadline) return asked;
     }
   }
 
   /** Forgets a run; one that lives is ended first, or refused with `run_alive`. */
   async remove(run: string, end: boolean): Promise<void> {
-    await this.#link.ask("exec.remove", { run, end });
+    await this.#runners.remove({ run, end });
     this.screens.forget(run);
     this.#owners.forget(run);
   }
 
+  /** With their processes; `all` adds the ended ones that are remembered. */
+  list(all: boolean): Promise<RunView[]> {
+    return this.#runners.list({ all });
+  }
+
   async #hasTerminal(run: string): Promise<boolean> {
-    const view = await this.#link.ask("exec.wait", { run, waitMs: 0 });
+    const view = await this.#runners.wait({ run, waitMs: 0 });
     return view.kind === "pty";
+  }
+
+  /** Outside sessions, a scope key of a token that does not govern the gateway is that token's own. */
+  #scopeOf(tokenId: string, scopeKey: string): ReplacedScope {
+    return {
+      key: JSON.stringify(["token", tokenId, scopeKey]),
+      contains: (run) => run.sessionId === null && run.scopeKey === scopeKey && this.#owners.get(run.id) === tokenId,
+      onStarted: ({ id: run }, replaced) => {
+        this.#owners.note(run, tokenId);
+        for (const old of replaced) this.#log("scope.replaced", { session: null, scopeKey, run, replaced: old });
+      },
+    };
   }
 
   /** The session that the run is to belong to, with its id in the spec. */
@@ -275,16 +279,12 @@ export class RunService {
 
   /** A session can be lost without its scope being closed: with the front that held it. Then its runs end here. */
   async #lookAtOwners(): Promise<void> {
-    for (const { run, sessionId } of await this.#link.ask("exec.owners", {})) {
+    for (const { run, sessionId } of await this.#runners.owners()) {
       const session = this.#sessions.get(sessionId);
       if (session !== undefined) this.#hold(run, session);
-      else if (!this.#held.has(run)) await this.#link.ask("exec.end", { run, reason: "session-ended", hurried: false });
+      else if (!this.#held.has(run)) await this.#runners.end({ run, reason: "session-ended", hurried: false });
     }
   }
-}
-
-function unknownRun(run: string): HoldfastError {
-  return new HoldfastError("run_unknown", `no run ${run}; \`holdfast process list --all\` shows those there are`);
 }
 
 function placed({ run, offset, printed, bytes: base64 }: OutputView): OutputPlace & { base64: string } {

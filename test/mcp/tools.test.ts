@@ -20,7 +20,7 @@ import { execTool } from "../../src/mcp/tools/exec.ts";
 import { processTool } from "../../src/mcp/tools/process.ts";
 import type { OwnTool, ToolResult } from "../../src/mcp/tools/tool.ts";
 import { Scope } from "../../src/ownership/scope.ts";
-import type { Keeper } from "../../src/runs/keeper.ts";
+import { localRunner, Runners } from "../../src/runs/runners.ts";
 import { RunService } from "../../src/runs/service.ts";
 import type { Session } from "../../src/sessions/session.ts";
 import { SessionSet } from "../../src/sessions/set.ts";
@@ -36,7 +36,7 @@ class House implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), "holdfast-tools-"));
   readonly fence = new Fence(bestTier());
   readonly sessions: SessionSet;
-  readonly link: Keeper;
+  readonly runners: Runners;
   readonly exec: OwnTool;
   readonly process: OwnTool;
   readonly #table: RunTable;
@@ -101,12 +101,10 @@ class House implements AsyncDisposable {
       { idleLeaseMs: 60_000, sessionsMax: 10 },
       () => {},
     );
-    this.link = {
-      ask: <N extends FrontRequestName>(name: N, params: FrontRequests[N]["params"]) => this.#ask(name, params),
-    };
-    const runs = new RunService(this.link, this.sessions, systemSources.clock, () => {});
+    this.runners = new Runners([localRunner((name, params) => this.#ask(name, params))]);
+    const runs = new RunService(this.runners, this.sessions, systemSources.clock, () => {});
     this.exec = execTool(runs);
-    this.process = processTool({ runs, link: this.link });
+    this.process = processTool(runs);
   }
 
   open(): Session {
@@ -237,7 +235,7 @@ describe("the tools exec and process", { timeout: 60_000 }, () => {
       () => {},
     );
     const known = { get: (id: string) => (id === session.id ? session : sessions.get(id)) } as SessionSet;
-    const next = new RunService(house.link, known, systemSources.clock, () => {});
+    const next = new RunService(house.runners, known, systemSources.clock, () => {});
     next.begin();
     const ended = await next.wait(orphan, 5000);
     next.close();

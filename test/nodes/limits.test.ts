@@ -11,7 +11,7 @@ import { HoldfastError } from "../../src/errors.ts";
 import { Admission } from "../../src/keeper/background/admission.ts";
 import type { PersonAnswer } from "../../src/keeper/background/consent.ts";
 import { requestsMax, type BackgroundSpec } from "../../src/keeper/protocol/background.ts";
-import type { KeeperLink } from "../../src/keeper/protocol/link.ts";
+import { localRunner, Runners } from "../../src/runs/runners.ts";
 import { openNodesDatabase } from "../../src/nodes/gateway/database.ts";
 import { Roster } from "../../src/nodes/gateway/roster.ts";
 import { Nodes } from "../../src/nodes/gateway/nodes.ts";
@@ -232,12 +232,10 @@ describe("runs of a node that is away for good", () => {
     book.runs.put({ ...what, ...whose, ...noEnd, state: "running" });
     book.close();
     const local: string[] = [];
-    const keeper = {
-      ask: async (name: string) => {
-        local.push(name);
-        return [];
-      },
-    } as unknown as Pick<KeeperLink, "ask">;
+    const here = localRunner(async (name) => {
+      local.push(name);
+      return [] as never;
+    });
     const config = { leaseMs: 1000, beatMs: 200, pendingMs: 1000 };
     // The next life of the keeper: what the one before started is given up at once.
     const open = () =>
@@ -248,25 +246,24 @@ describe("runs of a node that is away for good", () => {
         epoch: 2,
         version: "0",
         fingerprint: "",
-        keeper,
         log: () => {},
       });
     const nodes = open();
-    const shown = async (all: boolean) =>
-      (await nodes.router.ask("run.list", { all })).map((run) => `${run.state} ${run.endReason}`);
+    const runners = new Runners([nodes.runner, here]);
+    const shown = async (all: boolean) => (await runners.list({ all })).map((run) => `${run.state} ${run.endReason}`);
     assert.deepEqual(await shown(false), ["lost keeper-lost"], "it may come back");
     assert.throws(() => nodes.forget("far"), { code: "node_approved", message: /nodes revoke/ });
     assert.equal((await nodes.revoke("far")).runs, 0);
     assert.deepEqual([await shown(false), await shown(true)], [[], ["lost keeper-lost"]]);
     assert.deepEqual([nodes.describe("far").runs, nodes.runStates().get("lost")], [[], 0]);
-    await nodes.router.ask("exec.start", { ...spec, scopeKey: "one", replaceExistingScope: true });
+    await runners.start({ ...spec, scopeKey: "one", replaceExistingScope: true });
     assert.equal(local.at(-1), "exec.start", "the scope is free");
     assert.equal(nodes.approve("far").runs, 1, "it may come back again");
     await nodes.revoke("far");
     assert.equal(nodes.forget("far").state, "revoked");
     nodes.close();
     const next = open();
-    assert.deepEqual([next.list(), await next.router.ask("run.list", { all: true })], [[], []]);
+    assert.deepEqual([next.list(), await next.runner.list({ all: true })], [[], []]);
     next.close();
     rmSync(directory, { recursive: true });
   });

@@ -6,7 +6,7 @@ import headless from "@xterm/headless";
 import { systemClock } from "../../src/clock.ts";
 import { HarmlessOutput, type TerminalSize } from "../../src/runs/harmless-output.ts";
 import { Screens } from "../../src/runs/screens.ts";
-import type { Keeper } from "../../src/runs/keeper.ts";
+import type { Runner } from "../../src/keeper/protocol/runner.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 
 leavesNothing();
@@ -17,14 +17,13 @@ const turnMsMax = 1000;
 /** For one look, however much there is to draw. */
 const lookMsMax = 10_000;
 
-/** A keeper that has one run, which printed this. */
-function keeperOf(printed: Buffer, sizes: ({ offset: number } & TerminalSize)[]): Keeper {
-  const ask = async (name: string, asked: { offset: number; bytesMax: number }) => {
-    assert.equal(name, "exec.read");
+/** A runner that has one run, which printed this. */
+function runnerOf(printed: Buffer, sizes: ({ offset: number } & TerminalSize)[]): Pick<Runner, "read"> {
+  const read = async (asked: { offset: number; bytesMax: number }) => {
     const bytes = printed.subarray(asked.offset, asked.offset + asked.bytesMax).toString("base64");
     return { offset: Math.min(asked.offset, printed.length), bytes, printed: printed.length, run: {}, sizes };
   };
-  return { ask } as unknown as Keeper;
+  return { read } as unknown as Runner;
 }
 
 const usual = [{ offset: 0, columns: 80, rows: 24 }];
@@ -34,7 +33,7 @@ const narrow = [{ offset: 0, columns: 1, rows: 1000 }];
 /** Looks until all is drawn, and resolves with the last view; fails when a look or a turn of the loop takes too long. */
 async function drawn(text: string | Buffer, sizes = usual, looksMax = 1) {
   const printed = Buffer.from(text);
-  const screens = new Screens(keeperOf(printed, sizes), systemClock);
+  const screens = new Screens(runnerOf(printed, sizes), systemClock);
   await screens.modes("r"); // loads the emulator, which takes a while of its own
   const late = monitorEventLoopDelay({ resolution: 5 });
   late.enable();

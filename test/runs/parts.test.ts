@@ -7,7 +7,7 @@ import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { systemClock } from "../../src/clock.ts";
 import { GrowthWatch } from "../../src/keeper/background/growth.ts";
-import { Lanes } from "../../src/lanes.ts";
+import { KeyedMutex } from "../../src/keyed-mutex.ts";
 import { Pace } from "../../src/keeper/background/pace.ts";
 import { resolveSpec } from "../../src/keeper/background/policy.ts";
 import type { BackgroundSpec } from "../../src/keeper/protocol/background.ts";
@@ -158,11 +158,11 @@ describe("text", () => {
 
 describe("a lane", () => {
   it("lets one at a time pass, and of those that wait the newest only", async () => {
-    const lanes = new Lanes();
+    const mutex = new KeyedMutex();
     const first = Promise.withResolvers<void>();
     const passed: number[] = [];
     const go = (number: number, held: Promise<void> = Promise.resolve()) =>
-      lanes.pass("key", async () => {
+      mutex.run("key", async () => {
         passed.push(number);
         await held;
         return number;

@@ -31,7 +31,7 @@ export function allHandlers(parts: MethodParts): AllHandlers {
   const { link, sessions, urls, bus, runs, hub, nodes, follower, clock } = parts;
   return {
     ...gatewayHandlers(link, sessions, urls, nodes, hub),
-    ...runHandlers(nodes.router, runs, sessions),
+    ...runHandlers(runs, sessions),
     ...nodeHandlers(nodes, runs, sessions, urls),
     ...sessionHandlers(sessions),
     ...mcpHandlers(hub, follower),

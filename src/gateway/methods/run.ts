@@ -1,7 +1,6 @@
 /** `run.*`: the keeper's to answer, by way of the run service. */
 import { HoldfastError } from "../../errors.ts";
 import type { RunView } from "../../keeper/protocol/messages.ts";
-import type { Keeper } from "../../runs/keeper.ts";
 import type { RunService } from "../../runs/service.ts";
 import type { Asker } from "../../sessions/owner.ts";
 import type { SessionSet } from "../../sessions/set.ts";
@@ -13,9 +12,9 @@ const pollBytesMax = 64 * 1024;
 
 type OfOneRun = Exclude<MethodsOf<"run">, "run.list" | "run.start">;
 
-export function runHandlers(link: Keeper, runs: RunService, sessions: SessionSet): NamespaceHandlers<"run"> {
+export function runHandlers(runs: RunService, sessions: SessionSet): NamespaceHandlers<"run"> {
   return {
-    "run.list": async ({ all }, caller) => showRuns(await link.ask("run.list", { all }), sessions, caller),
+    "run.list": async ({ all }, caller) => showRuns(await runs.list(all), sessions, caller),
     "run.start": async ({ caller: session, yieldMs, ...params }, caller) => {
       const run = await runs.start(params, { asker: caller });
       if (session !== undefined) runs.watchCaller(run.id, session, caller);

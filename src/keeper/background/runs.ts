@@ -8,7 +8,6 @@ import type { Ledger } from "../ledger.ts";
 import type { Log } from "../log.ts";
 import {
   waitMsMax,
-  type BackgroundRequests,
   type BackgroundSpec,
   type Outcome,
   type OutputEnd,
@@ -18,6 +17,7 @@ import {
 } from "../protocol/background.ts";
 import type { RunView } from "../protocol/messages.ts";
 import { mustBeGone, unendable } from "../protocol/run-errors.ts";
+import type { OperationParams } from "../protocol/runner.ts";
 import type { Launch } from "../launch.ts";
 import type { RunTable } from "../run-table.ts";
 import type { Run } from "../run.ts";
@@ -25,7 +25,7 @@ import { rowView } from "../run-view.ts";
 import { Admission } from "./admission.ts";
 import type { AskPerson } from "./consent.ts";
 import { GrowthWatch } from "./growth.ts";
-import { Lanes } from "../../lanes.ts";
+import { KeyedMutex } from "../../keyed-mutex.ts";
 import { captureParts, type CaptureIo } from "./capture-io.ts";
 import { OutputRing } from "./output-ring.ts";
 import { pieceOf } from "./output.ts";
@@ -47,11 +47,10 @@ export interface BackgroundParts {
 
 const noOutput = { offset: 0, bytes: "", printed: 0 };
 
-type Params<N extends keyof BackgroundRequests> = BackgroundRequests[N]["params"];
-
 export class BackgroundRuns {
   readonly #parts: BackgroundParts;
-  readonly #lanes = new Lanes();
+  /** Of scope keys, also between two fronts. */
+  readonly #mutex = new KeyedMutex();
   readonly #requests: Requests;
   readonly #admission: Admission;
   /** Of every run, servers' too. */
@@ -90,7 +89,7 @@ export class BackgroundRuns {
     const resolved = await this.#admission.resolve(spec);
     if (spec.scopeKey === null || !spec.replaceExistingScope) return this.#launch(spec, resolved);
     const key = JSON.stringify([spec.sessionId, spec.scopeKey]);
-    return this.#lanes.pass(key, async () => {
+    return this.#mutex.run(key, async () => {
       const replaced = await this.#endScope(spec.sessionId, spec.scopeKey);
       const run = await this.#launch(spec, resolved);
       const told = { session: spec.sessionId, scopeKey: spec.scopeKey ?? "", run: run.id };
@@ -99,7 +98,7 @@ export class BackgroundRuns {
     });
   }
 
-  async read(params: Params<"exec.read">): Promise<OutputView> {
+  async read(params: OperationParams<"read">): Promise<OutputView> {
     const { run: id, stream, offset, bytesMax, waitMs, viewer, pace } = params;
     const live = this.#find(id);
     if (live === undefined) return this.#readEnded(params);
@@ -115,30 +114,30 @@ export class BackgroundRuns {
   }
 
   /** Throws `input_full`, `input_gap`, `run_ended`; then nothing of it was taken. */
-  write({ run, bytes, at, end }: Params<"exec.write">): { inputBytes: number } {
+  write({ run, bytes, at, end }: OperationParams<"write">): { inputBytes: number } {
     const { capture } = this.#mustLive(run);
     const inputBytes = capture.write(Buffer.from(bytes, "base64"), at);
     if (end && capture instanceof PipeIo) capture.endInput();
     return { inputBytes };
   }
 
-  resize({ run, size }: Params<"exec.resize">): null {
+  resize({ run, size }: OperationParams<"resize">): null {
     this.#mustLive(run).capture.resize(size);
     return null;
   }
 
-  signal({ run, signal, to }: Params<"exec.signal">): null {
+  signal({ run, signal, to }: OperationParams<"signal">): null {
     this.#mustLive(run).run.signal(signal, to);
     return null;
   }
 
   /** Also for a run that is ended already: then it is told as it ended. */
-  async end({ run, reason, hurried }: Params<"exec.end">): Promise<RunView> {
+  async end({ run, reason, hurried }: OperationParams<"end">): Promise<RunView> {
     const live = this.#find(run)?.run.end(reason, hurried);
     return live ?? (await this.#parts.table.leftovers.end(run)) ?? this.#ended(run);
   }
 
-  async wait({ run: id, waitMs }: Params<"exec.wait">): Promise<RunView> {
+  async wait({ run: id, waitMs }: OperationParams<"wait">): Promise<RunView> {
     const live = this.#find(id);
     if (live === undefined) return this.#ended(id);
     const late = Promise.withResolvers<RunView>();
@@ -147,7 +146,7 @@ export class BackgroundRuns {
     return Promise.race([live.run.ended, late.promise]).finally(() => timer.clear());
   }
 
-  async outcome({ run: id, waitMs, bytesMax }: Params<"exec.outcome">): Promise<Outcome> {
+  async outcome({ run: id, waitMs, bytesMax }: OperationParams<"outcome">): Promise<Outcome> {
     const run = await this.wait({ run: id, waitMs });
     const last = (stream: OutputStream) => {
       const live = this.#find(id);
@@ -157,7 +156,7 @@ export class BackgroundRuns {
     return { run, stdout: last("stdout"), stderr: last("stderr") };
   }
 
-  async remove({ run, end }: Params<"exec.remove">): Promise<null> {
+  async remove({ run, end }: OperationParams<"remove">): Promise<null> {
     const live = this.#find(run);
     if (live !== undefined) {
       if (!end)
@@ -170,6 +169,12 @@ export class BackgroundRuns {
     this.#ended(run);
     this.#forget(run);
     return null;
+  }
+
+  /** Of every kind; `all` adds the ended ones that are remembered. */
+  async list({ all }: { all: boolean }): Promise<RunView[]> {
+    await this.#parts.table.reconcile();
+    return this.#parts.table.list(all);
   }
 
   /** Live runs that belong to a session. */
@@ -265,7 +270,7 @@ export class BackgroundRuns {
     return this.#parts.table.leftovers.find(id) ?? rowView(row);
   }
 
-  #readEnded({ run: id, stream, offset, bytesMax }: Params<"exec.read">): OutputView {
+  #readEnded({ run: id, stream, offset, bytesMax }: OperationParams<"read">): OutputView {
     const run = this.#ended(id);
     return { ...this.#endedPiece(id, stream, offset, bytesMax), run, sizes: this.#endedSizes.get(id) ?? [] };
   }

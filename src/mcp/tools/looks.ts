@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { describeIssues, plainIssue } from "../../plain-issues.ts";
 import { asHoldfastError } from "../../errors.ts";
-import type { Keeper } from "../../runs/keeper.ts";
+import type { KeeperLink } from "../../keeper/protocol/link.ts";
 import { shortId } from "../../sessions/owner.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import { errorResult, textResult, type OwnTool } from "./tool.ts";
@@ -19,7 +19,7 @@ export function sessionsTool(sessions: SessionSet): OwnTool {
   });
 }
 
-export function statusTool(link: Keeper, sessions: SessionSet): OwnTool {
+export function statusTool(link: Pick<KeeperLink, "ask">, sessions: SessionSet): OwnTool {
   return looking("status", "Show the gateway's state: version, processes, containment tier, live runs.", async () => {
     const status = await link.ask("gateway.status", {});
     return { ...status, sessions: sessions.size };

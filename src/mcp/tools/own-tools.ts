@@ -1,6 +1,6 @@
 /** Which of Holdfast's own tools there are, and for whom: what the config names no scope for is not there at all. */
+import type { KeeperLink } from "../../keeper/protocol/link.ts";
 import type { FrontConfig, TokenScope } from "../../keeper/protocol/messages.ts";
-import type { Keeper } from "../../runs/keeper.ts";
 import type { RunService } from "../../runs/service.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import type { Nodes } from "../../nodes/gateway/nodes.ts";
@@ -35,7 +35,7 @@ export class OwnTools {
 }
 
 export interface OwnToolParts {
-  link: Keeper;
+  link: Pick<KeeperLink, "ask">;
   runs: RunService;
   sessions: SessionSet;
   nodes: Nodes;
@@ -43,7 +43,7 @@ export interface OwnToolParts {
 
 export function ownTools(config: FrontConfig["tools"], { link, runs, sessions, nodes }: OwnToolParts): OwnTools {
   const makers: Record<keyof FrontConfig["tools"], () => OwnTool[]> = {
-    exec: () => [execTool(runs), processTool({ runs, link })],
+    exec: () => [execTool(runs), processTool(runs)],
     sessions: () => [sessionsTool(sessions)],
     status: () => [statusTool(link, sessions)],
     nodes: () => [nodesTool({ nodes, runs })],

@@ -2,7 +2,6 @@
 import { z } from "zod";
 import { describeIssues, plainIssue } from "../../plain-issues.ts";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
-import type { Keeper } from "../../runs/keeper.ts";
 import type { RunView } from "../../keeper/protocol/messages.ts";
 import type { RunService } from "../../runs/service.ts";
 import { errorResult, textResult, type OwnTool, type ToolResult } from "./tool.ts";
@@ -31,12 +30,7 @@ const parameters = z.strictObject({
 });
 type Asked = z.output<typeof parameters>;
 
-export interface ProcessToolParts {
-  runs: RunService;
-  link: Keeper;
-}
-
-export function processTool({ runs, link }: ProcessToolParts): OwnTool {
+export function processTool(runs: RunService): OwnTool {
   /** Where each run's polls are: a poll gives what is new since the last one. */
   const polled = new Map<string, number>();
   return {
@@ -48,7 +42,7 @@ export function processTool({ runs, link }: ProcessToolParts): OwnTool {
       if (!checked.success) return errorResult(describeIssues(checked.error.issues).join("; "));
       const asked = checked.data;
       try {
-        const all = await link.ask("run.list", { all: true });
+        const all = await runs.list(true);
         if (polled.size > all.length) forgetOthers(polled, all);
         // An agent sees what its own session started, and nothing else.
         const own = all.filter(({ kind, sessionId }) => kind !== "mcp" && sessionId === caller.session.id);

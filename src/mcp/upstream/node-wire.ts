@@ -4,7 +4,8 @@
  */
 import type { Clock } from "../../clock.ts";
 import { asHoldfastError, HoldfastError, type ErrorCode } from "../../errors.ts";
-import type { BackgroundRequests, OutputStream, OutputView } from "../../keeper/protocol/background.ts";
+import type { OutputStream } from "../../keeper/protocol/background.ts";
+import type { Runner } from "../../keeper/protocol/runner.ts";
 import type { EndReason, FrontServer, NodePlace, RunView } from "../../keeper/protocol/messages.ts";
 import type { Owned, Scope } from "../../ownership/scope.ts";
 import { describeEnd } from "../owned-run.ts";
@@ -24,12 +25,9 @@ const pieceBytes = 192 * 1024;
 const retryMs = 25;
 
 /** What is needed of the nodes, whoever has them. */
-export interface NodeServers {
+export interface NodeServers extends Pick<Runner, "read" | "write" | "end"> {
   /** The run is on record before the node hears of it. Throws `node_unknown`, `node_absent`, `node_lost` and what the node says no with. */
   start(host: string, server: FrontServer, place: NodePlace, sessionId: string): Promise<RunView>;
-  read(params: BackgroundRequests["exec.read"]["params"]): Promise<OutputView>;
-  write(params: BackgroundRequests["exec.write"]["params"]): Promise<{ inputBytes: number }>;
-  end(params: BackgroundRequests["exec.end"]["params"]): Promise<RunView>;
 }
 
 export interface NodeWireParams {

@@ -2,6 +2,7 @@
 import { inTime, type Clock, type Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import { describeIssues, plainIssue } from "../../plain-issues.ts";
+import { runnerOver, type Runner } from "../../keeper/protocol/runner.ts";
 import { replyShapes } from "../protocol/shapes.ts";
 import { frameBytesMax, type NodeRequestName, type NodeRequests, type NodeWord } from "../protocol/words.ts";
 import type { NodeWire } from "./wire.ts";
@@ -44,6 +45,8 @@ export class NodeLink {
   roundTripMs: number | undefined;
   readonly #clock: Clock;
   readonly #times: LinkTimes;
+  /** What the node runs for us; its runs have the ids that we gave them. */
+  readonly runner: Runner = runnerOver((name, params) => this.ask(name as NodeRequestName, params as never) as never);
   readonly #asked = new Map<number, Asked>();
   #nextId = 1;
   #beat: Timer | undefined;

@@ -2,7 +2,6 @@
 import type { Sources } from "../../random.ts";
 import { inTime } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { KeeperLink } from "../../keeper/protocol/link.ts";
 import type { FrontConfig, NodePlace, RunView } from "../../keeper/protocol/messages.ts";
 import type { Log } from "../../log.ts";
 import type { NodeAbout } from "../protocol/words.ts";
@@ -11,9 +10,8 @@ import { NodeRuns } from "./node-runs.ts";
 import { Reception } from "./reception.ts";
 import { RemoteNode } from "./remote-node.ts";
 import { Roster, type KnownNode } from "./roster.ts";
-import { Router } from "./router.ts";
 import { NodesBook, type NodeState } from "./rows.ts";
-import { RunsOnNodes } from "./runs-on-nodes.ts";
+import { NodeRunner } from "./node-runner.ts";
 import { serverSpec } from "./server-spec.ts";
 import type { Visit } from "./visit.ts";
 import type { NodeWire } from "./wire.ts";
@@ -29,11 +27,10 @@ export interface NodesParts extends Sources {
   version: string;
   /** SHA-256 of our certificate, lower-case hex; "" without TLS. */
   fingerprint: string;
-  keeper: Pick<KeeperLink, "ask">;
   log: Log;
 }
 
-type ServersOnNodes = Pick<RunsOnNodes, "read" | "write" | "end"> & {
+type ServersOnNodes = NodeRunner["servers"] & {
   start: (host: string, server: { name: string }, place: NodePlace, sessionId: string) => Promise<RunView>;
 };
 
@@ -61,27 +58,25 @@ export interface NodeView {
 }
 
 export class Nodes {
-  /** The keeper and the nodes as one, for the run service. */
-  readonly router: Router;
   readonly #parts: NodesParts;
   readonly #book: NodesBook;
   readonly #roster: Roster;
   readonly #runs: NodeRuns;
-  readonly #far: RunsOnNodes;
+  readonly #runner: NodeRunner;
   readonly #reception: Reception;
   readonly #remotes = new Map<string, RemoteNode>();
 
   constructor(parts: NodesParts) {
     this.#parts = parts;
-    const { config, directory, epoch, version, fingerprint, keeper, log, clock, random } = parts;
+    const { config, directory, epoch, version, fingerprint, log, clock, random } = parts;
     this.#book = new NodesBook(openNodesDatabase(directory, log, clock), random);
     this.#roster = new Roster(this.#book, parts);
     this.#runs = new NodeRuns(this.#book, epoch, log, parts);
     const remote = (id: string) => this.#remote(id);
     const byName = (name: string) => this.#byName(name);
     const isApproved = (id: string) => this.#roster.get(id)?.state === "approved";
-    this.#far = new RunsOnNodes({ clock, runs: this.#runs, leaseMs: config.leaseMs, byName, byId: remote, isApproved });
-    this.router = new Router(keeper, this.#far);
+    const { leaseMs } = config;
+    this.#runner = new NodeRunner({ clock, runs: this.#runs, leaseMs, byName, byId: remote, isApproved });
     this.#reception = new Reception({
       roster: this.#roster,
       times: config,
@@ -113,7 +108,7 @@ export class Nodes {
   /** Throws `node_unknown`. */
   describe(word: string): { node: NodeView; runs: RunView[] } {
     const node = this.#roster.find(word);
-    const live = this.#far.live().filter(({ row }) => row.node === node.id);
+    const live = this.#runner.liveRuns.filter(({ row }) => row.node === node.id);
     return { node: this.#view(node), runs: live.map((run) => this.#remote(node.id).view(run)) };
   }
 
@@ -163,13 +158,16 @@ export class Nodes {
 
   /** For whoever speaks to MCP servers that run on nodes. */
   get servers(): ServersOnNodes {
-    const far = this.#far;
+    const runner = this.#runner;
     return {
-      start: (host, { name }, place, sessionId) => far.start(serverSpec(host, place, sessionId), name),
-      read: (params) => far.read(params),
-      write: (params) => far.write(params),
-      end: (params) => far.end(params),
+      ...runner.servers,
+      start: (host, { name }, place, sessionId) => runner.start(serverSpec(host, place, sessionId), name),
     };
+  }
+
+  /** Background runs on nodes. */
+  get runner(): NodeRunner {
+    return this.#runner;
   }
 
   get fingerprint(): string {
@@ -182,7 +180,7 @@ export class Nodes {
       ["running", 0],
       ["lost", 0],
     ]);
-    for (const { state } of this.#far.views()) counts.set(state, (counts.get(state) ?? 0) + 1);
+    for (const { state } of this.#runner.views()) counts.set(state, (counts.get(state) ?? 0) + 1);
     return counts;
   }
 
@@ -216,7 +214,7 @@ export class Nodes {
     const isHere = (run: string) => this.#remotes.get(this.#runs.find(run)?.row.node ?? "")?.link !== undefined;
     const ends = runs.map((run) => ({
       waits: isHere(run),
-      end: this.#far.end({ run, reason, hurried: false }).catch(() => {}),
+      end: this.#runner.servers.end({ run, reason, hurried: false }).catch(() => {}),
     }));
     const awaited = Promise.all(ends.filter(({ waits }) => waits).map(({ end }) => end));
     await inTime(this.#parts.clock, awaited, boundMs, undefined);
@@ -244,7 +242,7 @@ export class Nodes {
   #view(known: KnownNode): NodeView {
     const { publicKey: _, ...node } = this.#roster.get(known.id) ?? known;
     const link = this.#remotes.get(node.id)?.link;
-    const live = this.#far.live().filter(({ row }) => row.node === node.id);
+    const live = this.#runner.liveRuns.filter(({ row }) => row.node === node.id);
     const here = {
       address: link?.wire.address ?? null,
       connectedAt: link?.openedAt ?? null,

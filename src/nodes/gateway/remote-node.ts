@@ -6,8 +6,8 @@ import { inTime, type Clock, type Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { RequestedRun } from "../../keeper/protocol/background.ts";
 import type { EndReason, RunView } from "../../keeper/protocol/messages.ts";
+import type { OperationParams, Runner } from "../../keeper/protocol/runner.ts";
 import type { Log } from "../../log.ts";
-import type { NodeRequestName, NodeRequests } from "../protocol/words.ts";
 import { isCrowded, LinkLost, type NodeLink } from "./link.ts";
 import type { NodeRun } from "./node-run.ts";
 import type { NodeRuns } from "./node-runs.ts";
@@ -26,8 +26,8 @@ export interface RemoteParts {
   name: () => string;
 }
 
-/** What may be asked again after a lost link: it has the same effect once and twice. */
-export type Repeatable = Exclude<NodeRequestName, "exec.signal" | "lease.renew">;
+/** A question to the node over one link, which is asked again over the next one when that is lost. */
+type Question<T> = (link: Runner) => Promise<T>;
 
 interface Waiter {
   resolve: (link: NodeLink) => void;
@@ -139,17 +139,16 @@ export class RemoteNode {
     );
   }
 
-  /** Asks until there is an answer, over one link or the next. Throws the node's refusal, and `node_lost` when it does not come back, or comes too late for `mayAsk`. */
-  async ask<N extends Repeatable>(
-    name: N,
-    params: NodeRequests[N]["params"],
-    mayAsk: () => boolean = () => true,
-  ): Promise<NodeRequests[N]["result"]> {
+  /**
+   * Asks until there is an answer, over one link or the next: for what has the same effect once and twice. Throws the node's
+   * refusal, and `node_lost` when it does not come back, or comes too late for `mayAsk`.
+   */
+  async ask<T>(question: Question<T>, mayAsk: () => boolean = () => true): Promise<T> {
     for (let wasAsked = false; ; wasAsked = true) {
       const link = await this.#whenPresent();
       if (!mayAsk()) throw this.goneError();
       try {
-        return await link.ask(name, params);
+        return await question(link.runner);
       } catch (thrown) {
         if (thrown instanceof LinkLost) continue;
         // What was asked over a link that is lost since may be done: that there is no room to ask again is no answer.
@@ -160,24 +159,20 @@ export class RemoteNode {
   }
 
   /** As `ask`. */
-  async end(params: NodeRequests["exec.end"]["params"]): Promise<RunView> {
+  async end(params: OperationParams<"end">): Promise<RunView> {
     this.#ending.add(params.run);
-    return this.ask("exec.end", params).finally(() => this.#ending.delete(params.run));
+    return this.ask((link) => link.end(params)).finally(() => this.#ending.delete(params.run));
   }
 
   /** As `ask`; undefined when the node was away for `waitMs`, which is also what the question itself may take over there. */
-  async askWithin<N extends "exec.read" | "exec.outcome">(
-    name: N,
-    params: NodeRequests[N]["params"],
-    waitMs: number,
-  ): Promise<NodeRequests[N]["result"] | undefined> {
+  async askWithin<T>(question: (link: Runner, waitMs: number) => Promise<T>, waitMs: number): Promise<T | undefined> {
     const deadline = this.#parts.clock.monotonic() + waitMs;
     for (;;) {
       const restMs = Math.max(0, deadline - this.#parts.clock.monotonic());
       const link = this.#link ?? (await this.#whenPresentWithin(restMs));
       if (link === undefined) return undefined;
       try {
-        return await link.ask(name, { ...params, waitMs: Math.round(restMs) });
+        return await question(link.runner, Math.round(restMs));
       } catch (thrown) {
         if (!(thrown instanceof LinkLost)) throw thrown;
       }
@@ -185,12 +180,9 @@ export class RemoteNode {
   }
 
   /** Once, over this link. Throws `node_lost` when nobody can say whether it was done. */
-  async askOnce<N extends NodeRequestName>(
-    name: N,
-    params: NodeRequests[N]["params"],
-  ): Promise<NodeRequests[N]["result"]> {
+  async askOnce<T>(question: Question<T>): Promise<T> {
     try {
-      return await (await this.present()).ask(name, params);
+      return await question((await this.present()).runner);
     } catch (thrown) {
       if (!(thrown instanceof LinkLost)) throw thrown;
       throw new HoldfastError(
@@ -205,7 +197,7 @@ export class RemoteNode {
     const link = this.#link;
     if (link === undefined) return [];
     // A node that cannot say it now is shown as it was known last.
-    const answer = link.ask("run.list", { all: false }).catch((): RunView[] => []);
+    const answer = link.runner.list({ all: false }).catch((): RunView[] => []);
     return inTime(this.#parts.clock, answer, boundMs, []);
   }
 

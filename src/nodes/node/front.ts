@@ -4,6 +4,7 @@ import type { Timer } from "../../clock.ts";
 import type { RequestedRun } from "../../keeper/protocol/background.ts";
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
 import type { RunView } from "../../keeper/protocol/messages.ts";
+import { runnerOver, type Runner } from "../../keeper/protocol/runner.ts";
 import type { NodeFinish, NodeProgress, NodeSettings } from "../../keeper/protocol/node.ts";
 import { frameBytesMax, type GatewayWord } from "../protocol/words.ts";
 import { Asks } from "./asks.ts";
@@ -22,6 +23,7 @@ const runsBytesMax = frameBytesMax / 4;
 
 export class NodeFront {
   readonly #link: KeeperLink;
+  readonly #local: Runner;
   /** Live runs of the gateway, by request id. */
   readonly #live = new Set<string>();
   readonly #runs = new KnownRuns((request) => this.#live.has(request));
@@ -40,6 +42,7 @@ export class NodeFront {
   /** Throws what is wrong with the node's key or its pin. */
   constructor(link: KeeperLink, settings: NodeSettings, { clock, random }: Sources) {
     this.#link = link;
+    this.#local = runnerOver((name, params) => link.ask(name, params));
     const { version, epoch, frontDir } = link.hello;
     const key = NodeKey.open(settings.keyFile);
     this.#pins = new PinFile(frontDir);
@@ -161,7 +164,7 @@ export class NodeFront {
     if (once?.told(request, run) !== true) return;
     const asked = { run: this.#runs.idOf(request), offset: 0, bytesMax: 1, waitMs: 0, viewer: false, pace: false };
     for (const stream of ["stdout", "stderr"] as const) {
-      this.#link.ask("exec.read", { ...asked, stream }).then(
+      this.#local.read({ ...asked, stream }).then(
         ({ printed }) => {
           if (printed === 0) once.empty(stream);
         },
@@ -173,6 +176,7 @@ export class NodeFront {
   #makeAsks(): Asks {
     return new Asks({
       link: this.#link,
+      local: this.#local,
       runs: this.#runs,
       mayStart: (request) => this.#once?.mayStart(request),
       onStarted: ({ request }, run) => {

@@ -6,10 +6,10 @@ import { systemRandom, systemSources } from "../../../src/random.ts";
 import type { RunView } from "../../../src/keeper/protocol/messages.ts";
 import { openNodesDatabase } from "../../../src/nodes/gateway/database.ts";
 import { NodeLink } from "../../../src/nodes/gateway/link.ts";
+import { NodeRunner } from "../../../src/nodes/gateway/node-runner.ts";
 import { NodeRuns } from "../../../src/nodes/gateway/node-runs.ts";
 import { RemoteNode } from "../../../src/nodes/gateway/remote-node.ts";
 import { NodesBook } from "../../../src/nodes/gateway/rows.ts";
-import { RunsOnNodes } from "../../../src/nodes/gateway/runs-on-nodes.ts";
 import type { NodeWire } from "../../../src/nodes/gateway/wire.ts";
 import type { NodeAsk } from "../../../src/nodes/protocol/words.ts";
 import { backgroundSpec } from "../../helpers/background-spec.ts";
@@ -26,7 +26,7 @@ export class FarAway implements Disposable {
   readonly runs = new NodeRuns(this.#book, 1, () => {}, systemSources);
   readonly node = new RemoteNode("a".repeat(32), { ...times, runs: this.runs, log: () => {}, name: () => "far" });
   readonly #asked: NodeAsk[] = [];
-  readonly #far = new RunsOnNodes({
+  readonly #far = new NodeRunner({
     ...times,
     runs: this.runs,
     byName: () => this.node,

@@ -1,10 +1,11 @@
-/** What can be asked of a run on a node: the keeper's own words, answered by its node, by its record, or by how long it is away. */
+/** The runner of nodes: each operation is answered by the run's node, by its record, or by how long the node is away. */
 import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import { requestMemoryMs, type BackgroundSpec } from "../../keeper/protocol/background.ts";
-import type { FrontRequestName, FrontRequests, RunView } from "../../keeper/protocol/messages.ts";
+import type { RunView } from "../../keeper/protocol/messages.ts";
+import type { OperationParams, Runner, RunnerOperation } from "../../keeper/protocol/runner.ts";
 import type { NodeRun } from "./node-run.ts";
-import type { NodeRuns } from "./node-runs.ts";
+import { isNodeRun, type NodeRuns } from "./node-runs.ts";
 import type { RemoteNode } from "./remote-node.ts";
 
 /** A node that is slow to say what processes it has does not hold up the list of all. */
@@ -12,10 +13,9 @@ const listBoundMs = 1500;
 const nothing = { bytes: "", sizes: [] };
 const noOutput = { offset: 0, bytes: "", printed: 0 };
 
-type Params<N extends FrontRequestName> = FrontRequests[N]["params"];
-type Result<N extends FrontRequestName> = FrontRequests[N]["result"];
+type OperationResult<O extends RunnerOperation> = Awaited<ReturnType<Runner[O]>>;
 
-export interface RunsOnNodesParts {
+export interface NodeRunnerParts {
   clock: Clock;
   runs: NodeRuns;
   leaseMs: number;
@@ -26,11 +26,33 @@ export interface RunsOnNodesParts {
   isApproved: (id: string) => boolean;
 }
 
-export class RunsOnNodes {
-  readonly #parts: RunsOnNodesParts;
+interface Found {
+  run: NodeRun;
+  node: RemoteNode;
+}
 
-  constructor(parts: RunsOnNodesParts) {
+export class NodeRunner implements Runner {
+  /** Scopes are the gateway's to keep. */
+  readonly replacesScopes = false;
+  readonly #parts: NodeRunnerParts;
+  /** The same for whoever holds the run of an MCP server. */
+  readonly servers: Pick<Runner, "read" | "write" | "end"> = {
+    read: (params) => this.read(params),
+    write: (params) => this.#write(this.#find(params.run), params),
+    end: (params) => this.#end(this.#find(params.run), params),
+  };
+
+  constructor(parts: NodeRunnerParts) {
     this.#parts = parts;
+  }
+
+  /** Every host but this machine and those that its keeper reaches over ssh. */
+  serves(host: string): boolean {
+    return host !== "local" && !host.startsWith("ssh:");
+  }
+
+  holds(run: string): boolean {
+    return isNodeRun(run);
   }
 
   /** Throws `node_unknown`, `node_absent`, `node_lost` and what the node says no with; only after `node_lost` something may run. */
@@ -47,7 +69,7 @@ export class RunsOnNodes {
     // By then the node may have forgotten the request: asked again it could start twice.
     const mayAsk = within(clock, requestMemoryMs);
     try {
-      return node.took(run, await node.ask("exec.start", whole, mayAsk));
+      return node.took(run, await node.ask((link) => link.start(whole), mayAsk));
     } catch (thrown) {
       // Given up, it may have been started; refused, it was not.
       if (thrown instanceof HoldfastError && thrown.code === "node_lost") runs.giveUp(run, "node-lost");
@@ -58,10 +80,10 @@ export class RunsOnNodes {
     }
   }
 
-  async read(params: Params<"exec.read">): Promise<Result<"exec.read">> {
+  async read(params: OperationParams<"read">): Promise<OperationResult<"read">> {
     const { run, node } = this.#find(params.run);
     if (run.exited) await node.present();
-    const view = await node.askWithin("exec.read", params, params.waitMs);
+    const view = await node.askWithin((link, waitMs) => link.read({ ...params, waitMs }), params.waitMs);
     if (view === undefined) {
       const { printed } = run;
       return { ...nothing, offset: Math.min(params.offset, printed), printed, run: node.view(run) };
@@ -74,53 +96,41 @@ export class RunsOnNodes {
   }
 
   /** Throws `run_ended` and `input_full` as the keeper does; what was taken once is not taken twice. */
-  write({ run: id, bytes, at: from, end }: Params<"exec.write">): Promise<Result<"exec.write">> {
-    const { run, node } = this.#live(id);
-    return run.afterInput(async () => {
-      const send = (text: string, at: number | null, isEnd: boolean) =>
-        node.ask("exec.write", { run: id, bytes: text, at, end: isEnd });
-      run.inputBytes ??= from ?? (await send("", null, false)).inputBytes;
-      const taken = await send(bytes, from ?? run.inputBytes, end);
-      run.inputBytes = taken.inputBytes;
-      return taken;
-    });
+  write(params: OperationParams<"write">): Promise<OperationResult<"write">> {
+    return this.#write(this.#background(params.run), params);
   }
 
-  async resize(params: Params<"exec.resize">): Promise<null> {
-    await this.#live(params.run).node.ask("exec.resize", params);
+  async resize(params: OperationParams<"resize">): Promise<null> {
+    const { node } = mustLive(this.#background(params.run));
+    await node.ask((link) => link.resize(params));
     return null;
   }
 
   /** Throws `node_lost` when nobody can say whether it was sent. */
-  async signal(params: Params<"exec.signal">): Promise<null> {
-    await this.#live(params.run).node.askOnce("exec.signal", params);
+  async signal(params: OperationParams<"signal">): Promise<null> {
+    const { node } = mustLive(this.#background(params.run));
+    await node.askOnce((link) => link.signal(params));
     return null;
   }
 
   /** Resolves on the node's word that nothing is left. Throws `node_lost` when that does not come in time: the reason waits for it. */
-  async end({ run: id, reason, hurried }: Params<"exec.end">): Promise<RunView> {
-    const { run, node } = this.#find(id);
-    if (run.exited) return node.view(run);
-    // On record first: should the node be away now, it is told when it is back, by this front or the next.
-    run.row.endReason ??= reason;
-    this.#parts.runs.write(run);
-    run.endsAsked += 1;
-    return node.took(run, await node.end({ run: id, reason, hurried, nth: run.endsAsked }));
+  end(params: OperationParams<"end">): Promise<RunView> {
+    return this.#end(this.#background(params.run), params);
   }
 
   /** Throws `node_lost` for a run that was given up. */
-  async wait({ run: id, waitMs }: Params<"exec.wait">): Promise<RunView> {
-    const { run, node } = this.#find(id);
+  async wait({ run: id, waitMs }: OperationParams<"wait">): Promise<RunView> {
+    const { run, node } = this.#background(id);
     await run.settles(waitMs);
     if (run.givenUp) throw node.goneError();
     return node.view(run);
   }
 
   /** As `wait`, with what the node has of its output; while it is away that is nothing. Throws `node_absent` for one that has ended. */
-  async outcome(params: Params<"exec.outcome">): Promise<Result<"exec.outcome">> {
-    const { run, node } = this.#find(params.run);
+  async outcome(params: OperationParams<"outcome">): Promise<OperationResult<"outcome">> {
+    const { run, node } = this.#background(params.run);
     if (run.givenUp) throw node.goneError();
-    const told = await node.askWithin("exec.outcome", params, params.waitMs);
+    const told = await node.askWithin((link, waitMs) => link.outcome({ ...params, waitMs }), params.waitMs);
     if (told === undefined) {
       if (run.exited) await node.present();
       return { run: node.view(run), stdout: noOutput, stderr: noOutput };
@@ -134,8 +144,8 @@ export class RunsOnNodes {
   }
 
   /** Forgets it here; its output over there goes with the node's own history. */
-  async remove({ run: id, end }: Params<"exec.remove">): Promise<null> {
-    const { run } = this.#find(id);
+  async remove({ run: id, end }: OperationParams<"remove">): Promise<null> {
+    const { run } = this.#background(id);
     if (!run.settled) {
       if (!end)
         throw new HoldfastError("run_alive", `run ${id} has not ended; end it first, or remove it with its end`);
@@ -145,35 +155,32 @@ export class RunsOnNodes {
     return null;
   }
 
-  owners(): { run: string; sessionId: string }[] {
+  async owners(): Promise<{ run: string; sessionId: string }[]> {
     return this.#parts.runs.all.flatMap(({ id, settled, row: { kind, sessionId, endReason } }) =>
       // A server's run is held by whoever speaks to it.
       kind === "mcp" || settled || sessionId === null || endReason !== null ? [] : [{ run: id, sessionId }],
     );
   }
 
-  /** Throws `run_unknown` for a server's: what is said to it, and its end, are for whoever holds it. */
-  mustBeBackground(id: string): void {
-    if (this.#parts.runs.find(id)?.row.kind !== "mcp") return;
-    const message = `run ${id} is an MCP server's, not a background run; it ends with its session`;
-    throw new HoldfastError("run_unknown", message);
-  }
-
   /** What runs, or may run: not what was given up on a node that may not come back. */
-  live(): NodeRun[] {
+  get liveRuns(): NodeRun[] {
     const { runs, isApproved } = this.#parts;
     return runs.all.filter((run) => !run.exited && (!run.givenUp || isApproved(run.row.node)));
   }
 
   /** The live ones as they are known here: no node is asked. */
+  async live(): Promise<RunView[]> {
+    return this.views();
+  }
+
   views(): RunView[] {
-    return this.live().map((run) => this.#parts.byId(run.row.node).view(run));
+    return this.liveRuns.map((run) => this.#parts.byId(run.row.node).view(run));
   }
 
   /** With the processes of the live ones, as far as their nodes answer soon. */
-  async list(all: boolean): Promise<RunView[]> {
+  async list({ all }: { all: boolean }): Promise<RunView[]> {
     const { runs, byId } = this.#parts;
-    const shown = all ? runs.all : this.live();
+    const shown = all ? runs.all : this.liveRuns;
     const nodes = new Set(shown.filter((run) => !run.settled).map(({ row }) => row.node));
     const answers = [...nodes].map((id) => byId(id).look(listBoundMs));
     const seen = new Map((await Promise.all(answers)).flat().map((view) => [view.id, view]));
@@ -184,17 +191,45 @@ export class RunsOnNodes {
     });
   }
 
-  #find(id: string): { run: NodeRun; node: RemoteNode } {
+  /** Throws `run_unknown` for a server's: what is said to it, and its end, are for whoever holds it. */
+  #background(id: string): Found {
+    const found = this.#find(id);
+    if (found.run.row.kind !== "mcp") return found;
+    const message = `run ${id} is an MCP server's, not a background run; it ends with its session`;
+    throw new HoldfastError("run_unknown", message);
+  }
+
+  #find(id: string): Found {
     const run = this.#parts.runs.get(id);
     return { run, node: this.#parts.byId(run.row.node) };
   }
 
-  #live(id: string): { run: NodeRun; node: RemoteNode } {
-    const found = this.#find(id);
-    const { endReason } = found.run.row;
-    if (found.run.exited) throw new HoldfastError("run_ended", `run ${id} has ended (${endReason ?? "exited"})`);
-    return found;
+  #write(found: Found, { run: id, bytes, at: from, end }: OperationParams<"write">): Promise<{ inputBytes: number }> {
+    const { run, node } = mustLive(found);
+    return run.afterInput(async () => {
+      const send = (text: string, at: number | null, isEnd: boolean) =>
+        node.ask((link) => link.write({ run: id, bytes: text, at, end: isEnd }));
+      run.inputBytes ??= from ?? (await send("", null, false)).inputBytes;
+      const taken = await send(bytes, from ?? run.inputBytes, end);
+      run.inputBytes = taken.inputBytes;
+      return taken;
+    });
   }
+
+  async #end({ run, node }: Found, { reason, hurried }: OperationParams<"end">): Promise<RunView> {
+    if (run.exited) return node.view(run);
+    // On record first: should the node be away now, it is told when it is back, by this front or the next.
+    run.row.endReason ??= reason;
+    this.#parts.runs.write(run);
+    run.endsAsked += 1;
+    return node.took(run, await node.end({ run: run.id, reason, hurried, nth: run.endsAsked }));
+  }
+}
+
+function mustLive(found: Found): Found {
+  const { id, exited, row } = found.run;
+  if (exited) throw new HoldfastError("run_ended", `run ${id} has ended (${row.endReason ?? "exited"})`);
+  return found;
 }
 
 /** Whether it is still so soon, by either clock: one of them stands still while the machine sleeps, the other can be set. */

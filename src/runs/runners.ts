@@ -1,0 +1,87 @@
+/** All runners of a gateway as one: by the host of a start, and by the id of a run. Holds the lock of each scope key for all. */
+import type { BackgroundSpec } from "../keeper/protocol/background.ts";
+import type { RunView } from "../keeper/protocol/messages.ts";
+import { mustBeGone } from "../keeper/protocol/run-errors.ts";
+import { runnerOver, type Runner, type RunnerOperation } from "../keeper/protocol/runner.ts";
+import { KeyedMutex } from "../keyed-mutex.ts";
+
+/** A runner and the hosts that are its own. */
+export interface HostRunner extends Runner {
+  /** Whether runs of that host are started here. */
+  serves(host: string): boolean;
+  /** Whether the run is one of these, by its id. */
+  holds(run: string): boolean;
+  /** Its `start` itself ends what it runs under the scope key, in one step with the start. */
+  readonly replacesScopes: boolean;
+  /** Its live runs, without a look at their processes. */
+  live(): Promise<RunView[]>;
+}
+
+/** What this machine's keeper runs: here, or over ssh. It serves every host that no other runner serves. */
+export function localRunner(ask: Parameters<typeof runnerOver>[0]): HostRunner {
+  const runner = runnerOver(ask);
+  const live = () => runner.list({ all: false });
+  return { ...runner, serves: () => true, holds: () => true, replacesScopes: true, live };
+}
+
+/** What a start with `replaceExistingScope` replaces. */
+export interface ReplacedScope {
+  /** Starts with the same key happen one after another. */
+  key: string;
+  contains(run: RunView): boolean;
+  /** Runs before the next start under the key may look for what it replaces. */
+  onStarted?(run: RunView, replaced: readonly string[]): void;
+}
+
+export class Runners implements Runner {
+  readonly #kinds: readonly HostRunner[];
+  readonly #mutex = new KeyedMutex();
+
+  /** The first that serves a host, or holds a run, is asked. */
+  constructor(kinds: HostRunner[]) {
+    this.#kinds = kinds;
+  }
+
+  /** With `scope` that is replaced, and else what runs under the scope key of the spec in its session. */
+  async start(spec: BackgroundSpec, scope?: ReplacedScope): Promise<RunView> {
+    const runner = this.#kinds.find((kind) => kind.serves(spec.host))!;
+    const { sessionId, scopeKey } = spec;
+    if (!spec.replaceExistingScope || scopeKey === null) return runner.start(spec);
+    const contains = (run: RunView) => run.sessionId === sessionId && run.scopeKey === scopeKey;
+    const replaced = scope ?? { key: JSON.stringify([sessionId, scopeKey]), contains };
+    return this.#mutex.run(replaced.key, async () => {
+      const leaves = (kind: HostRunner) => scope !== undefined || kind !== runner || !kind.replacesScopes;
+      const live = (await Promise.all(this.#kinds.filter(leaves).map((kind) => kind.live()))).flat();
+      const old = live.filter((run) => replaced.contains(run)).map(({ id }) => id);
+      for (const run of old) mustBeGone(await this.end({ run, reason: "scope-replaced", hurried: false }));
+      const started = await runner.start(scope === undefined ? spec : { ...spec, replaceExistingScope: false });
+      scope?.onStarted?.(started, old);
+      return started;
+    });
+  }
+
+  readonly read = this.#byRun("read");
+  readonly write = this.#byRun("write");
+  readonly resize = this.#byRun("resize");
+  readonly signal = this.#byRun("signal");
+  readonly end = this.#byRun("end");
+  readonly wait = this.#byRun("wait");
+  readonly outcome = this.#byRun("outcome");
+  readonly remove = this.#byRun("remove");
+
+  async list(params: { all: boolean }): Promise<RunView[]> {
+    return (await Promise.all(this.#kinds.map((kind) => kind.list(params)))).flat();
+  }
+
+  async owners(): Promise<{ run: string; sessionId: string }[]> {
+    return (await Promise.all(this.#kinds.map((kind) => kind.owners({})))).flat();
+  }
+
+  #byRun<O extends Exclude<RunnerOperation, "start" | "list" | "owners">>(operation: O): Runner[O] {
+    const ask = async (params: { run: string }) => {
+      const kind = this.#kinds.find((each) => each.holds(params.run))!;
+      return kind[operation](params as never);
+    };
+    return ask as unknown as Runner[O];
+  }
+}
