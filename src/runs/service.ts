@@ -115,7 +115,7 @@ export class RunService {
     if ((command === undefined) === (argv === undefined))
       throw new HoldfastError("invalid_params", "give either command (for the shell) or argv (program and arguments)");
     const size = { columns: columns ?? 80, rows: rows ?? 24 };
-    const spec = completeSpec(rest, argv ?? ["/bin/sh", "-c", command ?? ""], size);
+    const spec = completeSpec(rest, argv ?? shell(command ?? ""), size);
     const session = this.#sessionOf(spec, starter);
     const isToken = session === undefined && "asker" in starter && !starter.asker.scopes.has("admin");
     const scope = isToken && spec.scopeKey !== null ? this.#scopeOf(starter.asker.id, spec.scopeKey) : undefined;
