@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { GatewayClient } from "../client/rpc.ts";
 import type { ClientName } from "../config/clients/places.ts";
 import type { CommandContext } from "./context.ts";
-import { holdfastWords } from "./own-installation.ts";
+import { stdioEntry } from "./own-installation.ts";
 import { printJson, printLines } from "./print.ts";
 
 interface Line {
@@ -11,16 +11,13 @@ interface Line {
   line: string;
 }
 
-/** Prints for one client, or for all. `stateOption`: see `OwnPlace`. */
-export function connect(
-  context: CommandContext,
-  client: ClientName | undefined,
-  stateOption: string | undefined,
-): number {
+/** Prints for one client, or for all. */
+export function connect(context: CommandContext, client: ClientName | undefined): number {
   const url = `${new GatewayClient(context).url}/mcp`;
   const token = `$(cat ${shellWord(join(context.state, "token"))})`;
-  const words = [...holdfastWords(), ...(stateOption === undefined ? [] : ["--state", stateOption]), "mcp"];
-  const lines = linesFor(url, token, words).filter((one) => client === undefined || one.client === client);
+  const lines = linesFor(url, token, stdioEntry(context)).filter(
+    (one) => client === undefined || one.client === client,
+  );
   if (context.json) printJson({ url, clients: Object.fromEntries(lines.map((one) => [one.client, one.line])) });
   else printLines(lines.flatMap((one) => [`# ${one.client}`, one.line]));
   return 0;

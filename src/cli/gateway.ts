@@ -14,7 +14,7 @@ import { makeOwnCertificate, ownCertificateFiles } from "../keeper/own-certifica
 import { fingerprintOf } from "../nodes/protocol/proof.ts";
 import { conclude, exitSoon, listenForSignals, sayTier, tierOf } from "./keeping.ts";
 import { version } from "../version.ts";
-import { describeChange } from "./reload.ts";
+import { describeChange } from "./config-change.ts";
 
 export interface GatewayOptions {
   state: string;

@@ -1,6 +1,5 @@
 /** `holdfast mcp login NAME` and `holdfast mcp logout NAME`: the right to speak to a remote server, given by a person. */
 import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
 import { expandVariables } from "../config/expand.ts";
 import { parseConfig, servedName } from "../config/load.ts";
 import type { RemoteConfig } from "../config/schema.ts";
@@ -10,18 +9,12 @@ import { CredentialFile } from "../oauth/credentials.ts";
 import { logIn, logOut } from "../oauth/login.ts";
 import type { CommandContext } from "./context.ts";
 import { printLines } from "./print.ts";
-import { findKeeper } from "./running-keeper.ts";
+import { ownFile } from "./running-keeper.ts";
 
 /** With `--json` two lines: the address as soon as it is known, and what came of it. */
-export async function mcpLogin(
-  context: CommandContext,
-  configFile: string | undefined,
-  name: string,
-  boundMs: number,
-): Promise<number> {
+export async function mcpLogin(context: CommandContext, name: string, boundMs: number): Promise<number> {
   const { state, json } = context;
-  const file = configFile ?? findKeeper(state)?.config ?? join(state, "holdfast.json");
-  const server = remoteOf(resolve(file), name);
+  const server = remoteOf(ownFile(context), name);
   const oauth = server.oauth === false ? undefined : server.oauth;
   const { issuer, scope, expiresAt } = await logIn({
     server: name,

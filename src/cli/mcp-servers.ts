@@ -1,4 +1,4 @@
-/** `holdfast mcp status`, `holdfast mcp probe NAME` and `holdfast mcp refresh [NAME]`. */
+/** `holdfast mcp status`, `reload`, `probe NAME` and `refresh [NAME]`. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GatewayClient } from "../client/rpc.ts";
@@ -6,6 +6,7 @@ import { HoldfastError } from "../errors.ts";
 import { statePaths } from "../keeper/state-directory.ts";
 import { plainText } from "../plain-text.ts";
 import type { CommandContext } from "./context.ts";
+import { describeChange } from "./config-change.ts";
 import { count, printJson, printLines } from "./print.ts";
 
 /** What servers call themselves and their tools is theirs. */
@@ -29,6 +30,13 @@ export async function mcpStatus(context: CommandContext): Promise<number> {
     return [first, ...notices.map((notice) => `  ${notice}`)];
   });
   printLines(lines.length === 0 ? ["no MCP servers in the config"] : lines.map(oneLine));
+  return 0;
+}
+
+export async function mcpReload(context: CommandContext): Promise<number> {
+  const change = await new GatewayClient(context).call("mcp.reload", {});
+  if (context.json) printJson(change);
+  else printLines(describeChange(change));
   return 0;
 }
 

@@ -1,8 +1,10 @@
 /** The keeper of a state directory as a process: found by its record, and never confused with one that took over its pid. */
+import { join } from "node:path";
 import { systemClock } from "../clock.ts";
 import { platform } from "../platform/index.ts";
 import { HoldfastError } from "../errors.ts";
 import { readKeeperRecord, statePaths, type KeeperRecord } from "../keeper/state-directory.ts";
+import type { CommandContext } from "./context.ts";
 
 /** There is no event for the end of a process that is not our child, so it is looked at so often. */
 const lookMs = 50;
@@ -18,6 +20,17 @@ export function findKeeper(state: string): KeeperRecord | undefined {
 /** Where the gateway of a state directory listens; nowhere when none runs. */
 export function urlsOf(state: string): readonly string[] {
   return findKeeper(state)?.urls ?? [];
+}
+
+/** The config file of the gateway that runs on a state directory; undefined when none runs. */
+export function runningConfig(state: string): string | undefined {
+  const keeper = findKeeper(state);
+  return keeper === undefined ? undefined : (keeper.config ?? join(state, "holdfast.json"));
+}
+
+/** The config file that was named, else the running gateway's, else `<state>/holdfast.json`. */
+export function ownFile({ config, state }: CommandContext): string {
+  return config ?? runningConfig(state) ?? join(state, "holdfast.json");
 }
 
 /** Whether the process of a record lives: same boot, same pid, same start. */

@@ -1,5 +1,4 @@
 /** `holdfast add`, `remove`, `list`, `import`, `export`: the servers of `holdfast.json`, without an editor. */
-import { resolve } from "node:path";
 import { GatewayClient } from "../client/rpc.ts";
 import { describeImported, importServers, planImport, type RawServer } from "../config/clients/import.ts";
 import { exportServers } from "../config/clients/export.ts";
@@ -15,9 +14,9 @@ import { plainText } from "../plain-text.ts";
 import type { ConfigChange } from "../keeper/protocol/messages.ts";
 import { describeIssues } from "../plain-issues.ts";
 import type { CommandContext } from "./context.ts";
-import { describeChange, requireHere, warnOfLacking, writeAndReload } from "./reload.ts";
+import { describeChange, requireHere, warnOfLacking, writeAndReload } from "./config-change.ts";
 import { openClientFiles, type FileChoice } from "./client-files.ts";
-import { findKeeper, urlsOf } from "./running-keeper.ts";
+import { ownFile, runningConfig, urlsOf } from "./running-keeper.ts";
 import { count, printJson, printLines, table } from "./print.ts";
 
 export interface AddOptions {
@@ -47,12 +46,8 @@ function pairs(words: readonly string[], separator: string, example: string): Re
   );
 }
 
-export async function addServer(
-  context: CommandContext,
-  file: string,
-  name: string,
-  options: AddOptions,
-): Promise<number> {
+export async function addServer(context: CommandContext, name: string, options: AddOptions): Promise<number> {
+  const file = ownFile(context);
   const [command, ...args] = options.command;
   const { url, cwd, type } = options;
   if ((command === undefined) === (url === undefined))
@@ -82,7 +77,8 @@ export async function addServer(
   return change(context, config, [[name, server]], `${file}: added ${name}`);
 }
 
-export async function removeServer(context: CommandContext, file: string, given: string): Promise<number> {
+export async function removeServer(context: CommandContext, given: string): Promise<number> {
+  const file = ownFile(context);
   const config = readOwnConfig(file);
   const name = Object.hasOwn(config.servers, given) ? given : writtenName(parseConfig(file, config.text), given);
   if (!Object.hasOwn(config.servers, name)) throw serverUnknown(config, name);
@@ -98,18 +94,21 @@ async function change(
 ): Promise<number> {
   const after = changeServers(config, changes);
   const reloaded = await writeAndReload(context, config, after);
-  warnOfLacking(config.file, after, changes, reloaded);
+  const written = warnOfLacking(config.file, after, changes, reloaded);
   if (context.json) printJson({ file: config.file, reloaded: reloaded ?? null });
-  else printLines([done, ...taken(reloaded)]);
+  else printLines([done, ...acceptance(reloaded, written)]);
   return 0;
 }
 
-function taken(reloaded: ConfigChange | undefined): string[] {
-  return reloaded === undefined ? [] : describeChange(reloaded).map((line) => `the gateway took it: ${line}`);
+/** What the running gateway made of the change. */
+function acceptance(reloaded: ConfigChange | undefined, written: ReadonlySet<string>): string[] {
+  if (reloaded === undefined) return [];
+  return describeChange(reloaded, written).map((line) => `the gateway took it: ${line}`);
 }
 
 /** For people without the values of `env` and `headers`, which are often secrets; `json` is the config as it is written. */
-export async function listServers(context: CommandContext, file: string): Promise<number> {
+export async function listServers(context: CommandContext): Promise<number> {
+  const file = ownFile(context);
   const { servers, text } = readOwnConfig(file);
   if (context.json) {
     printJson(servers);
@@ -148,8 +147,7 @@ function shown(server: RawServer): string[] {
 /** As the gateway that reads this file sees them, else as this shell does: its environment may be another. */
 async function problemsOf(context: CommandContext, file: string, config: Config): Promise<Map<string, string>> {
   const own = new Map(Object.entries(config.unavailable).map(([name, { problem }]) => [name, problem]));
-  const keeper = findKeeper(context.state);
-  if (keeper === undefined || (keeper.config ?? resolve(context.state, "holdfast.json")) !== file) return own;
+  if (runningConfig(context.state) !== file) return own;
   const asked = new GatewayClient({ state: context.state }).call("mcp.status", {});
   const servers = await asked.catch(() => undefined); // then what this shell sees is told
   if (servers === undefined) return own;
@@ -157,12 +155,8 @@ async function problemsOf(context: CommandContext, file: string, config: Config)
 }
 
 /** 0 when every server could be taken over or was there already, else 1; what can be taken over is, all the same. */
-export async function importFiles(
-  context: CommandContext,
-  file: string,
-  choice: FileChoice,
-  dryRun: boolean,
-): Promise<number> {
+export async function importFiles(context: CommandContext, choice: FileChoice, dryRun: boolean): Promise<number> {
+  const file = ownFile(context);
   if (!dryRun) requireHere(context);
   const sources = openClientFiles(choice);
   const config = readOwnConfig(file);
@@ -174,7 +168,7 @@ export async function importFiles(
   );
   const after = changeServers(config, plan.added);
   const reloaded = !dryRun && plan.added.length > 0 ? await writeAndReload(context, config, after) : undefined;
-  warnOfLacking(config.file, after, plan.added, reloaded);
+  const written = warnOfLacking(config.file, after, plan.added, reloaded);
   if (context.json) {
     printJson(plan.all.map(({ name, refused, notes, server }) => ({ name, refused, notes, server })));
     return plan.refused.length === 0 ? 0 : 1;
@@ -185,7 +179,10 @@ export async function importFiles(
     if (hasInputs(source.document.root)) printLines(["  inputs: not taken over; a gateway has no person to ask"]);
   }
   const done = dryRun ? "nothing was written (--dry-run)" : `${file}: ${count(plan.added.length, "server")} added`;
-  printLines([`${done}, ${plan.present.length} there already, ${plan.refused.length} refused`, ...taken(reloaded)]);
+  printLines([
+    `${done}, ${plan.present.length} there already, ${plan.refused.length} refused`,
+    ...acceptance(reloaded, written),
+  ]);
   return plan.refused.length === 0 ? 0 : 1;
 }
 
@@ -194,8 +191,8 @@ function hasInputs(root: { kind: string; members?: { key: string }[] }): boolean
 }
 
 /** Prints the client's file; what is not in it is said on stderr, and makes the exit code 1 when it is a whole server. */
-export function exportTo(file: string, client: ClientName): number {
-  const { text, refused, notes } = exportServers(readOwnConfig(file).servers, client);
+export function exportTo(context: CommandContext, client: ClientName): number {
+  const { text, refused, notes } = exportServers(readOwnConfig(ownFile(context)).servers, client);
   process.stdout.write(text);
   for (const word of [...notes, ...refused]) process.stderr.write(`holdfast: ${plainText(word)}\n`);
   return refused.length === 0 ? 0 : 1;

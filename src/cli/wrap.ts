@@ -17,23 +17,17 @@ import {
   type FileChoice,
 } from "./client-files.ts";
 import type { CommandContext } from "./context.ts";
-import { requireHere, warnOfLacking, whatWorks, writeAndReload } from "./reload.ts";
-import { holdfastWords } from "./own-installation.ts";
+import { requireHere, warnOfLacking, whatWorks, writeAndReload } from "./config-change.ts";
+import { holdfastWords, stdioEntry } from "./own-installation.ts";
+import { ownFile } from "./running-keeper.ts";
 
 export interface WrapOptions extends FileChoice, Consent {
   gateway: boolean;
 }
 
-/** What `--gateway` needs besides: where the gateway's own config is, and how its state directory was named. */
-export interface OwnPlace {
-  configFile: string;
-  /** Undefined = the default one, which needs no word in the client's config. */
-  stateOption: string | undefined;
-}
-
-export async function wrap(context: CommandContext, options: WrapOptions, place: OwnPlace): Promise<number> {
+export async function wrap(context: CommandContext, options: WrapOptions): Promise<number> {
   const files = openClientFiles(options);
-  if (options.gateway) return wrapByGateway(context, options, place, files);
+  if (options.gateway) return wrapByGateway(context, options, files);
   const prefix = holdfastWords();
   const planned = files.map((source) => ({
     source,
@@ -98,13 +92,12 @@ function named<T>({ read }: ClientFile, plan: () => T): T {
 async function wrapByGateway(
   context: CommandContext,
   options: WrapOptions,
-  place: OwnPlace,
   files: readonly ClientFile[],
 ): Promise<number> {
   requireHere(context);
   await new GatewayClient(context).call("gateway.status", {});
-  const own = readOwnConfig(place.configFile);
-  const words = [...holdfastWords(), ...(place.stateOption === undefined ? [] : ["--state", place.stateOption]), "mcp"];
+  const own = readOwnConfig(ownFile(context));
+  const words = stdioEntry(context);
   const found = files.map((source) => ({
     source,
     servers: importServers(source.document, source.client).filter((one) => isStdio(source, one)),
@@ -128,7 +121,7 @@ async function wrapByGateway(
     return { source, change: { ...change, findings } };
   });
   const after = changeServers(own, plan.added);
-  const code = await carryOut(planned, options, {
+  return carryOut(planned, options, {
     done: "moved to the gateway",
     keepBackup: true,
     json: context.json,
@@ -139,12 +132,11 @@ async function wrapByGateway(
       warnOfLacking(own.file, after, plan.added, reloaded);
       const what =
         reloaded === undefined
-          ? "has them now; `holdfast mcp reload` makes its gateway read it"
+          ? "has them now; `holdfast mcp reload` lets its gateway read it"
           : "has them now, and the gateway too";
-      process.stderr.write(`holdfast: ${place.configFile} ${what}\n`);
+      process.stderr.write(`holdfast: ${own.file} ${what}\n`);
     },
   });
-  return code;
 }
 
 function isStdio({ document }: ClientFile, { path }: Imported): boolean {

@@ -44,18 +44,17 @@ describe("on a system where holdfast run refuses", { timeout: 60_000 }, () => {
     it(`wrap, add and import write nothing on ${platform}`, async () => {
       await using home = new Home("subreaper");
       const [file, own] = [clientFile(home), join(home.directory, "own.json")];
-      const context = { state: home.stateDir, json: true, platform };
+      const context = { state: home.stateDir, config: own, json: true, platform };
       const refused = {
         code: "unsupported_platform",
         message: new RegExp(`no containment for ${platform}.*what works here`),
       };
       const consent = { file, yes: true, dryRun: false };
-      const place = { configFile: own, stateOption: undefined };
-      await assert.rejects(wrap(context, { ...consent, gateway: false }, place), refused);
-      await assert.rejects(wrap(context, { ...consent, gateway: true }, place), refused);
-      const added = addServer(context, own, "a", { command: ["sh"], env: [], header: [] });
+      await assert.rejects(wrap(context, { ...consent, gateway: false }), refused);
+      await assert.rejects(wrap(context, { ...consent, gateway: true }), refused);
+      const added = addServer(context, "a", { command: ["sh"], env: [], header: [] });
       await assert.rejects(added, refused);
-      await assert.rejects(importFiles(context, own, { file }, false), refused);
+      await assert.rejects(importFiles(context, { file }, false), refused);
       assert.equal(readFileSync(file, "utf8"), config);
       assert.equal(existsSync(own), false);
     });

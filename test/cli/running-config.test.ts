@@ -45,4 +45,20 @@ describe("the config that the running gateway reads", { timeout: 120_000 }, () =
     assert.equal(await runsOf(gateway), 0, "it was gone before the answer");
     assert.equal(await client.delete(), 404);
   });
+
+  it("counts the servers that were unavailable before, and names only what the added one lacks", async () => {
+    await using home = new Home(bestTier());
+    const lacking = { command: "no-such-program" };
+    home.configure({ mcpServers: { old: lacking, older: lacking } });
+    await using _ = await Gateway.start(home);
+    const { code, stdout, stderr } = await runCommand(home, ["--state", home.stateDir, "add", "new", "--", "not-here"]);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /new cannot be started yet: mcpServers\.new\.command: not-here is not a program/);
+    assert.match(stdout, /^the gateway took it: 2 other servers unavailable; see `holdfast mcp status`$/m);
+    assert.doesNotMatch(stdout + stderr, /no-such-program/);
+    const status = JSON.parse((await runCommand(home, ["status", "--json"])).stdout) as {
+      unavailableServers: { name: string }[];
+    };
+    assert.deepEqual(status.unavailableServers.map(({ name }) => name).toSorted(), ["new", "old", "older"]);
+  });
 });

@@ -200,7 +200,7 @@ describe("holdfast doctor", { skip }, () => {
     ] as const) {
       const line = `exec ${process.execPath} ${entry} doctor --reap`;
       const { stdout } = await machine.run(["sh", "-c", `echo "${answer}" | script -qec "${line}" /dev/null`]);
-      assert.match(stdout, /\u001B\[31m1 tree without an owner: /, "its colours reach the terminal");
+      assert.ok(stdout.includes("\u001B[31m1 tree without an owner: "), "its colours reach the terminal");
       assert.match(stdout, /End 1 tree, 2 processes, [\d.]+ MB\? \[y\/N\]/);
       assert.match(stdout, said);
       assert.equal(machine.isLive(dead!), lives, answer);

@@ -1,5 +1,4 @@
-/** `holdfast mcp reload`, and the same on behalf of every command that changes the config of a running gateway. */
-import { resolve } from "node:path";
+/** Changes to `holdfast.json` that a running gateway takes at once, or refuses, in which case the file is restored. */
 import { GatewayClient } from "../client/rpc.ts";
 import { takeBack, writeOwnConfig, type OwnConfig } from "../config/clients/own-config.ts";
 import type { RawServer } from "../config/clients/import.ts";
@@ -9,26 +8,25 @@ import { requirePlatform } from "../platform/index.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { ConfigChange } from "../keeper/protocol/messages.ts";
 import type { CommandContext } from "./context.ts";
-import { count, printJson, printLines } from "./print.ts";
-import { findKeeper } from "./running-keeper.ts";
+import { count } from "./print.ts";
+import { runningConfig } from "./running-keeper.ts";
 
-export async function mcpReload(context: CommandContext): Promise<number> {
-  const change = await new GatewayClient(context).call("mcp.reload", {});
-  if (context.json) printJson(change);
-  else printLines(describeChange(change));
-  return 0;
-}
-
-export function describeChange(change: ConfigChange): string[] {
+/** What a running gateway made of its config. With `written`, servers that were unavailable before are only counted. */
+export function describeChange(change: ConfigChange, written?: ReadonlySet<string>): string[] {
   const { added, removed, changed, unchanged, needsRestart, unavailable } = change;
   const parts = Object.entries({ added, removed, changed }).filter(([, names]) => names.length > 0);
   const words = [
     ...parts.map(([what, names]) => `${what}: ${names.join(", ")}`),
     `${count(unchanged.length, "server")} as before`,
   ];
-  const waiting = `needs \`holdfast restart --all\`: ${needsRestart.join(", ")}`;
-  const lacking = unavailable.map(({ name, problem }) => `unavailable: ${name}: ${problem}`);
-  return [words.join("; "), ...lacking, ...(needsRestart.length === 0 ? [] : [waiting])];
+  const told = written === undefined ? unavailable : []; // of those that were written, `warnOfLacking` has told
+  const others = unavailable.filter(({ name }) => written?.has(name) === false).length;
+  return [
+    words.join("; "),
+    ...told.map(({ name, problem }) => `unavailable: ${name}: ${problem}`),
+    ...(others === 0 ? [] : [`${count(others, "other server")} unavailable; see \`holdfast mcp status\``]),
+    ...(needsRestart.length === 0 ? [] : [`needs \`holdfast restart --all\`: ${needsRestart.join(", ")}`]),
+  ];
 }
 
 /** What is left to people on a system that holds no process trees. */
@@ -54,9 +52,9 @@ export async function writeAndReload(
   own: OwnConfig,
   text: string,
 ): Promise<ConfigChange | undefined> {
-  const keeper = findKeeper(context.state);
+  const isRead = runningConfig(context.state) === own.file;
   writeOwnConfig(own, text);
-  if (keeper === undefined || (keeper.config ?? resolve(context.state, "holdfast.json")) !== own.file) return undefined;
+  if (!isRead) return undefined;
   try {
     // This gateway and its own token, whatever others the command line and the environment name.
     return await new GatewayClient({ state: context.state }).call("mcp.reload", {});
@@ -74,17 +72,22 @@ export async function writeAndReload(
   }
 }
 
-/** On stderr, of servers that were just written: what is missing to start them, as the gateway sees it, or else as this shell does. */
+/**
+ * Tells on stderr what servers that were just written lack to start, as the gateway sees it, or else as this shell does.
+ * Returns the names that they are served under.
+ */
 export function warnOfLacking(
   file: string,
   text: string,
   written: readonly [string, RawServer | undefined][],
   reloaded: ConfigChange | undefined,
-): void {
+): Set<string> {
   const config = checkConfig(file, text);
+  const names = new Set<string>();
   for (const [name, server] of written) {
     if (server === undefined) continue;
     const served = servedName(config, name);
+    names.add(served);
     if (served !== name)
       process.stderr.write(
         `holdfast: ${JSON.stringify(name)} is served as ${served}: /mcp/${served}, ${served}__<tool>\n`,
@@ -93,4 +96,5 @@ export function warnOfLacking(
     const problem = reloaded === undefined ? config.unavailable[served]?.problem : seen;
     if (problem !== undefined) process.stderr.write(`holdfast: ${name} cannot be started yet: ${problem}\n`);
   }
+  return names;
 }
