@@ -1,6 +1,6 @@
 /**
- * Who may call: the Host header against DNS rebinding, the Origin header against web pages, the bearer token against
- * everybody else. All are parsed and compared whole; nothing is matched by prefix.
+ * Who may call: Host header (DNS rebinding), Origin header (web pages), bearer token. All are parsed and compared
+ * whole, never by prefix.
  */
 import type { IncomingMessage } from "node:http";
 import { isIPv4, isIPv6, type Socket } from "node:net";
@@ -8,7 +8,7 @@ import type { Clock } from "../clock.ts";
 import type { Grant, Grants } from "./grants.ts";
 import type { Throttle } from "./throttle.ts";
 
-/** Headers of which a second one could be read differently by somebody else; one bit each. */
+/** Headers that must not be duplicated, since readers could disagree; one bit each. */
 const singleHeaders = new Map([
   ["host", 1],
   ["authorization", 2],
@@ -17,7 +17,7 @@ const singleHeaders = new Map([
   ["content-type", 16],
 ]);
 const singleLengths = new Set([...singleHeaders.keys()].map((name) => name.length));
-/** Host headers that were found good; a client sends the same one with every request. */
+/** Accepted Host headers; a client sends the same one with every request. */
 const knownHostsMax = 64;
 
 export interface AccessParams {
@@ -26,7 +26,7 @@ export interface AccessParams {
   throttle: Throttle;
   allowedHosts: string[];
   allowedOrigins: string[];
-  /** Addresses that are listened on. */
+  /** Listening addresses. */
   addresses: string[];
   port: number;
   scheme: "http" | "https";
@@ -49,7 +49,7 @@ export class Access {
   readonly #hosts: Set<string>;
   readonly #origins: Set<string>;
   readonly #knownHosts = new Set<string>();
-  /** The Authorization header with which each connection proved itself; hashing it again would cost on every call. */
+  /** The Authorization header each connection authenticated with; hashing it again would cost on every call. */
   readonly #proven = new WeakMap<Socket, { authorization: string; grant: Grant }>();
 
   constructor(params: AccessParams) {
@@ -62,10 +62,10 @@ export class Access {
     this.#origins = new Set([...own, ...params.allowedOrigins.map(originOf)]);
   }
 
-  /** Whether the request names us, once, and comes from nowhere else's web page. Undefined = it may go on. */
+  /** Checks Host and Origin. Undefined = accepted. */
   screen(request: IncomingMessage): Denial | undefined {
     const twice = duplicated(request.rawHeaders);
-    if (twice !== undefined) return { status: 400, message: `the header ${twice} is there twice` };
+    if (twice !== undefined) return { status: 400, message: `duplicate header ${twice}` };
     const { host, origin } = request.headers;
     if (host === undefined || !this.#isOwnHost(host)) {
       return {
@@ -82,11 +82,11 @@ export class Access {
     return undefined;
   }
 
-  /** Whose token the request carries, in the one place where it may be; or why it may not go on. */
+  /** The token's grant, or why the request is refused. */
   authorize(request: IncomingMessage): Grant | Denial {
     const { socket } = request;
     const { authorization } = request.headers;
-    // A connection that proved itself and says the same again: whoever could time this comparison knows the token.
+    // A timing attack on this comparison needs the token itself.
     const proven = this.#proven.get(socket);
     if (proven !== undefined && proven.authorization === authorization && this.#grants.stillGood(proven.grant))
       return proven.grant;
@@ -101,7 +101,7 @@ export class Access {
     return grant;
   }
 
-  /** Whose token it is; the connection that sent it ends when that token does. */
+  /** The token's grant. The connection ends with it. */
   admit(token: string, socket: Socket): Grant | Denial {
     const grant = this.#grants.find(token);
     if (grant === undefined) return this.#refuse(socket);
@@ -130,7 +130,7 @@ export class Access {
   }
 }
 
-/** Name or address of a Host header in its one canonical form, or undefined when it is no `host[:port]`. */
+/** Canonical name or address of a Host header, or undefined unless it is `host[:port]`. */
 export function hostName(header: string): string | undefined {
   const match = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?$/.exec(header);
   const [, host = "", port = "0"] = match ?? [];
@@ -140,12 +140,12 @@ export function hostName(header: string): string | undefined {
   return isIPv6(address) ? canonicalAddress(address) : undefined;
 }
 
-/** `[::1]` for every way to write it; IPv4 addresses and names stay as they are. */
+/** `[::1]` for all its spellings; IPv4 addresses and names unchanged. */
 function canonicalAddress(address: string): string {
   return isIPv6(address) ? new URL(`http://[${address}]`).hostname : address.toLowerCase();
 }
 
-/** The whole of 127.0.0.0/8, in full: `127.1` and `127.evil.com` are names, not addresses. */
+/** 127.0.0.0/8, in full: `127.1` and `127.evil.com` are names, not addresses. */
 function isLoopback(name: string): boolean {
   return (isIPv4(name) && name.startsWith("127.")) || name === "[::1]";
 }
@@ -163,7 +163,7 @@ function duplicated(rawHeaders: string[]): string | undefined {
   let seen = 0;
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const raw = rawHeaders[at]!;
-    // By length first: most headers are none of these, and this runs on every request.
+    // Length first: this runs on every request.
     if (!singleLengths.has(raw.length)) continue;
     const bit = singleHeaders.get(raw.toLowerCase());
     if (bit === undefined) continue;

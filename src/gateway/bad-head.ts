@@ -1,4 +1,4 @@
-/** What is no request, or not in time, gets its one answer; then the connection ends. */
+/** Answers malformed and late requests once, then ends the connection. */
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { CloseReason } from "./connections/connection.ts";
@@ -9,7 +9,7 @@ const outcomes: Record<string, [status: number, reason: CloseReason]> = {
   HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, "too-large"],
   ERR_HTTP_REQUEST_TIMEOUT: [408, "head-timeout"],
 };
-/** The other side is gone: there is nobody to answer. */
+/** The client is gone. */
 const goneCodes = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED", "ETIMEDOUT"]);
 
 export function refuseBadHead(error: Error & { code?: string }, socket: Socket, connections: Connections): void {
@@ -18,7 +18,7 @@ export function refuseBadHead(error: Error & { code?: string }, socket: Socket, 
   const [status, reason] = outcomes[code] ?? [400, "bad-request"];
   connections.end(socket, reason, () => {
     socket.resume();
-    // An answer that is on its way already must not be continued with another one.
+    // Never appends to an answer already under way.
     if (socket.bytesWritten > 0 && status !== 408) socket.end();
     else socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\nConnection: close\r\n\r\n`);
   });

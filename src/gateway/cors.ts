@@ -1,16 +1,16 @@
-/** What a browser must be told before a page of an allowed origin may call. Nothing is said to any other. */
+/** CORS headers for allowed origins; none for others. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 
 const none: OutgoingHttpHeaders = {};
 
-/** Headers for every answer to a request whose Origin has been found allowed. */
+/** Headers for an allowed Origin. */
 export function corsHeaders(request: IncomingMessage): OutgoingHttpHeaders {
   const { origin } = request.headers;
   if (origin === undefined) return none;
   return { "access-control-allow-origin": origin, "access-control-expose-headers": "mcp-session-id", vary: "origin" };
 }
 
-/** A browser's question before the real request; it carries no token, and the answer gives nothing away. */
+/** The preflight request. It carries no token, and the answer reveals nothing. */
 export function isPreflight(request: IncomingMessage): boolean {
   const { origin, "access-control-request-method": method } = request.headers;
   return request.method === "OPTIONS" && origin !== undefined && method !== undefined;

@@ -20,11 +20,11 @@ interface RpcCall {
   params: Record<string, unknown>;
 }
 
-/** The answer to one message, which may be a batch. */
+/** The answer to one message or batch. */
 export interface Answer {
-  /** Undefined: notifications only, to which nobody answers. */
+  /** Undefined for notifications. */
   body: Response | Response[] | undefined;
-  /** The message itself was no call; its answer names no id. */
+  /** The message was not a call; its answer has no id. */
   isMalformed: boolean;
 }
 
@@ -66,13 +66,13 @@ export class Dispatcher {
     return { body: told.length === 0 ? undefined : told, isMalformed: false };
   }
 
-  /** The answer to a message for which there is no room: `gateway_busy`, with the call's id where it is known. */
+  /** `gateway_busy`, with the call's id if known. */
   refuse(text: string, message: string): string {
     let id: unknown = null;
     try {
       id = (JSON.parse(text) as { id?: unknown } | null)?.id ?? null;
     } catch {
-      // Not JSON: an answer without an id says as much as it deserves.
+      // Not JSON: the answer has no id.
     }
     return JSON.stringify({ jsonrpc: "2.0", id, ...fault(rpcCode.unavailable, "gateway_busy", message) });
   }
@@ -124,7 +124,7 @@ function fault(code: number, reason: ErrorCode, message: string): Outcome {
   return { error: { code, message, data: { code: reason } } };
 }
 
-/** An error that names no id. */
+/** An error without an id. */
 function refusal(code: number, message: string, reason: ErrorCode = "invalid_params"): Response {
   return { jsonrpc: "2.0", id: null, ...fault(code, reason, message) };
 }
@@ -133,7 +133,7 @@ function malformed(code: number, message: string): Answer {
   return { body: refusal(code, message), isMalformed: true };
 }
 
-/** The call, or in words why the value is none. */
+/** The call, or why the value is not one. */
 function readCall(value: unknown): RpcCall | string {
   if (!isRecord(value)) return "not a JSON-RPC request";
   const { jsonrpc, id, method, params } = value;

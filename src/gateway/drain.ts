@@ -1,4 +1,4 @@
-/** The front's way out, in order: doors shut, calls answered, streams closed, sockets gone. Bounded at every step. */
+/** Orderly shutdown of the front: stop accepting, answer calls, close streams and sockets. Each step is bounded. */
 import type { McpEndpoint } from "../mcp/endpoint.ts";
 import type { Nodes } from "../nodes/gateway/nodes.ts";
 import type { RunService } from "../runs/service.ts";
@@ -7,11 +7,11 @@ import type { Connections } from "./connections/connections.ts";
 import type { HttpFace } from "./server.ts";
 import type { WebSocketEndpoint } from "./websocket/endpoint.ts";
 
-/** Time for the keeper to end the runs, so that each call hears how its server ended. The keeper waits 5 s for us in all. */
+/** Time for the keeper to end runs, so that each call learns how its server ended. The keeper waits 5 s in all. */
 const runsBoundMs = 3500;
 /** Time for clients to read their last answer. */
 const socketsBoundMs = 500;
-/** A new front cannot listen before this one is gone: its WebSockets have so long to answer the close frame. */
+/** Time for WebSockets to answer the close frame; a new front cannot listen before. */
 const restartBoundMs = 1000;
 
 export interface DrainParts {
@@ -21,7 +21,7 @@ export interface DrainParts {
   mcp: McpEndpoint;
   nodes: Pick<Nodes, "endRuns" | "close">;
   runs: Pick<RunService, "close">;
-  /** Undefined until the sockets are open. */
+  /** Undefined before listening. */
   webSockets: () => WebSocketEndpoint | undefined;
 }
 
@@ -33,7 +33,7 @@ export class Drain {
     this.#parts = parts;
   }
 
-  /** Resolves when no connection is left. The same promise each time. */
+  /** Resolves when every connection is closed. Returns the same promise each time. */
   run(reason: string): Promise<void> {
     this.#running ??= this.#run(reason);
     return this.#running;
@@ -46,7 +46,7 @@ export class Drain {
     runs.close();
     mcp.closeStreams(reason !== "restart");
     webSockets()?.drain(boundMs);
-    // When only the front is replaced, the keeper ends the runs after us: there is nothing to wait for.
+    // When only the front is replaced, the keeper ends runs later: nothing to wait for.
     if (reason !== "restart") await Promise.all([sessions.empty(runsBoundMs), nodes.endRuns(runsBoundMs)]);
     nodes.close();
     mcp.failAll(reason === "restart" ? "the gateway's front is being restarted" : "the gateway is stopping");

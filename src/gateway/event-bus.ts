@@ -1,9 +1,9 @@
-/** Lifecycle events of this front: numbered, kept for a while for those who come back, handed to those who listen. */
+/** Numbers lifecycle events, keeps the newest for returning subscribers, and delivers them. */
 import type { Clock } from "../clock.ts";
 import type { Sources } from "../random.ts";
 
 interface BusEvent {
-  /** Counts up by one from 1, in this stream. */
+  /** From 1, in steps of one, per stream. */
   seq: number;
   name: string;
   /** Milliseconds since 1970. */
@@ -11,7 +11,7 @@ interface BusEvent {
   data: unknown;
 }
 
-/** An event with its JSON text, made once however many listen. */
+/** An event with its JSON text, serialized once for all subscribers. */
 export interface KeptEvent {
   event: BusEvent;
   json: string;
@@ -19,16 +19,16 @@ export interface KeptEvent {
 
 const eventsMaxDefault = 4096;
 const charactersMaxDefault = 4 * 1024 * 1024;
-/** How full the store is left when it was full. */
+/** Share that remains after trimming. */
 const keptShare = 7 / 8;
 
 export class EventBus {
-  /** Names this numbering: a new front counts anew, and a number of the old one must not be taken for its own. */
+  /** Identifies the numbering: each front starts its own. */
   readonly stream: string;
   readonly #clock: Clock;
   readonly #eventsMax: number;
   readonly #charactersMax: number;
-  /** The newest events; the one with number `seq` stands at `seq - #firstSeq`. */
+  /** The newest events; `seq` is at index `seq - #firstSeq`. */
   #kept: KeptEvent[] = [];
   #firstSeq = 1;
   #characters = 0;
@@ -41,12 +41,12 @@ export class EventBus {
     this.#charactersMax = charactersMax;
   }
 
-  /** Number of the newest event; 0 before the first. */
+  /** `seq` of the newest event; 0 before the first. */
   get last(): number {
     return this.#firstSeq + this.#kept.length - 1;
   }
 
-  /** Returns the event's number. `data` must be plain JSON and must not be changed afterwards. */
+  /** Returns `seq`. `data` must be plain JSON and must not change afterwards. */
   publish(name: string, data: object): number {
     const event = { seq: this.last + 1, name, at: this.#clock.now(), data };
     const kept = { event, json: JSON.stringify(event) };
@@ -57,19 +57,19 @@ export class EventBus {
     return event.seq;
   }
 
-  /** The events after number `seq`, oldest first; `gap` when some of them are forgotten or never were. */
+  /** Events after `seq`, oldest first; `gap` when some are no longer kept or never existed. */
   since(seq: number): KeptEvent[] | "gap" {
     if (seq > this.last || seq < this.#firstSeq - 1) return "gap";
     return this.#kept.slice(seq - this.#firstSeq + 1);
   }
 
-  /** Returns what ends the subscription. */
+  /** Returns the function that unsubscribes. */
   subscribe(listener: (kept: KeptEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Drops the oldest, many at a time: dropping one from an array's front with each event would cost. */
+  /** Drops many at once: shifting an array per event would be slow. */
   #forget(): void {
     if (this.#kept.length <= this.#eventsMax && this.#characters <= this.#charactersMax) return;
     let drop = 0;

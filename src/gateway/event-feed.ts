@@ -1,4 +1,4 @@
-/** Hands one subscriber the events from where it was: at its own pace, out of what the bus keeps, with no queue of its own. */
+/** Feeds one subscriber from the bus at its own pace, without a queue of its own. */
 import type { Clock } from "../clock.ts";
 import type { EventBus, KeptEvent } from "./event-bus.ts";
 import type { Peer } from "./methods/handlers.ts";
@@ -7,11 +7,11 @@ export interface FeedParts {
   bus: EventBus;
   clock: Clock;
   peer: Peer;
-  /** Undefined: every event. */
+  /** Undefined: all. */
   names: ReadonlySet<string> | undefined;
-  /** The number of the last event that it has seen. */
+  /** `seq` of the last event it has seen. */
   after: number;
-  /** The id of a session as this subscriber may see it. */
+  /** A session id as this subscriber may see it. */
   show: (sessionId: string) => string;
 }
 
@@ -30,7 +30,7 @@ export class EventFeed {
     this.#leavePeer = parts.peer.onGone(() => this.end());
   }
 
-  /** What is kept already goes out after the answer to the subscription. */
+  /** Kept events follow the answer to the subscription. */
   start(): void {
     this.#parts.clock.soon(() => this.#wake());
   }
@@ -57,14 +57,14 @@ export class EventFeed {
         this.#seen = event.seq;
         if (names !== undefined && !names.has(event.name)) continue;
         if (peer.notifyJson("event", shownJson(each, show))) continue;
-        // The rest is read from the bus again once this reader has caught up.
+        // Resumes from the bus once the reader has caught up.
         await peer.drained();
         break;
       }
     }
   }
 
-  /** It read so slowly that the bus forgot what it has not seen. */
+  /** It was too slow: unseen events were dropped. */
   #tellGap(): void {
     const { bus, peer } = this.#parts;
     peer.notify("events.gap", { stream: bus.stream, after: this.#seen, last: bus.last });
@@ -72,10 +72,10 @@ export class EventFeed {
   }
 }
 
-/** Fields of events that name a session. */
+/** Event fields with session ids. */
 const sessionFields = ["session", "parent"] as const;
 
-/** Nearly always the text that was made once for all. */
+/** Nearly always the shared text. */
 function shownJson({ event, json }: KeptEvent, show: FeedParts["show"]): string {
   const data = event.data as Partial<Record<string, unknown>>;
   const shown = sessionFields.flatMap((field) => {

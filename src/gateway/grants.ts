@@ -1,4 +1,4 @@
-/** The tokens that are good now, as the keeper tells them: who a token is, what it may do, and which connections it holds. */
+/** Valid tokens as the keeper reports them: identity, scopes, and their connections. */
 import { hash, timingSafeEqual } from "node:crypto";
 import type { Socket } from "node:net";
 import type { Clock } from "../clock.ts";
@@ -6,7 +6,7 @@ import { tokenScopes, type TokenGrant, type TokenScope } from "../keeper/protoco
 
 const everyScope: ReadonlySet<TokenScope> = new Set(tokenScopes);
 
-/** What its token allows a caller; from the keeper's record alone, never from anything that the caller says. */
+/** A caller's rights, from the keeper's record alone. */
 export interface Grant {
   readonly id: string;
   readonly name: string;
@@ -16,7 +16,7 @@ export interface Grant {
 interface KnownGrant extends Grant {
   readonly digest: Buffer;
   readonly expiresAt: number;
-  /** Connections that have proven themselves with it. */
+  /** Connections authenticated with it. */
   readonly sockets: Set<Socket>;
 }
 
@@ -25,14 +25,14 @@ export class Grants {
   readonly #clock: Clock;
   readonly #onEnded: (socket: Socket) => void;
 
-  /** `onEnded` gets each connection whose token is no longer good, and is to end it at once. */
+  /** `onEnded` must end each connection whose token became invalid. */
   constructor(grants: TokenGrant[], clock: Clock, onEnded: (socket: Socket) => void) {
     this.#clock = clock;
     this.#onEnded = onEnded;
     for (const grant of grants) this.#known.set(grant.id, know(grant));
   }
 
-  /** From now on these are good and no other; connections of the others are ended. Returns the ids of the others. */
+  /** Replaces the valid tokens, ends connections of all others and returns the ids of these. */
   replace(grants: TokenGrant[]): Set<string> {
     const over = new Set<string>();
     const ids = new Set(grants.map(({ id }) => id));
@@ -46,10 +46,7 @@ export class Grants {
     return over;
   }
 
-  /**
-   * Whose token it is. All digests are compared and each whole: neither the length of a token nor its first letters nor its
-   * place in the list show in the time taken.
-   */
+  /** Finds a token's grant. All digests are compared in full, so timing reveals neither token nor position. */
   find(token: string): Grant | undefined {
     const digest = hash("sha256", token, "buffer");
     let found: KnownGrant | undefined;
@@ -57,13 +54,13 @@ export class Grants {
     return found !== undefined && this.#isGood(found) ? found : undefined;
   }
 
-  /** Whether a grant that was found earlier is still good. */
+  /** Whether a grant is still valid. */
   stillGood(grant: Grant): boolean {
     const known = this.#known.get(grant.id);
     return known === grant && this.#isGood(known);
   }
 
-  /** The connection lives by this grant from now on: it ends when the token does. */
+  /** Ties the connection to this grant: they end together. */
   hold(grant: Grant, socket: Socket): void {
     const sockets = this.#known.get(grant.id)?.sockets;
     if (sockets === undefined || sockets.has(socket)) return;

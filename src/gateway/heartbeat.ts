@@ -1,4 +1,4 @@
-/** Tells the keeper that this process turns, and what it last began: a front that hangs cannot say so any more. */
+/** Tells the keeper that the event loop runs, and which handler started last. */
 import type { Clock, Timer } from "../clock.ts";
 import type { KeeperLink } from "../keeper/protocol/link.ts";
 
@@ -19,7 +19,7 @@ export class Heartbeat {
     this.#timer = clock.every(beatMs, () => this.#beat());
   }
 
-  /** The longest that the loop was late since this was asked last, in milliseconds. */
+  /** Longest event-loop delay since the last call, in milliseconds. */
   takeLagMs(): number {
     const lagMs = this.#lagMs;
     this.#lagMs = 0;
@@ -33,7 +33,7 @@ export class Heartbeat {
     this.#link.heartbeat(this.#lastMethod);
   }
 
-  /** Before each handler. The word goes out only when it changes, so that a stream of like calls costs nothing. */
+  /** Called before each handler. Sent only when the method changes. */
   announce(method: string): void {
     if (method === this.#lastMethod) return;
     this.#lastMethod = method;

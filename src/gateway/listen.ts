@@ -1,4 +1,4 @@
-/** Opens the listening sockets: every address of `bind` on one and the same port. */
+/** Listens on every address of `bind`, on the same port. */
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { isIPv6 } from "node:net";
@@ -17,12 +17,12 @@ interface Doors {
   scheme: "http" | "https";
 }
 
-/** What a machine without IPv6 says to `::1`. */
+/** Errors of `::1` without IPv6. */
 const addressMissing = new Set(["EADDRNOTAVAIL", "EAFNOSUPPORT"]);
 
 /**
- * Port 0: the first address gets a free port, the others the same. An IPv6 address that the machine does not have is
- * left out, if another one remains. Throws `port_in_use` or `bind_refused` with nothing left open.
+ * Port 0: the first address gets a free port, the others the same. Missing IPv6 addresses are skipped if another
+ * remains. Throws `port_in_use` or `bind_refused` with nothing left open.
  */
 export async function listenAll(servers: Server[], doors: Doors, log: Log): Promise<Listening> {
   const { bind, port, scheme } = doors;
@@ -45,7 +45,7 @@ export async function listenAll(servers: Server[], doors: Doors, log: Log): Prom
       addresses.push(address);
     }
     if (addresses.length === 0)
-      throw new HoldfastError("bind_refused", `\`bind\`: none of ${bind.join(", ")} can be listened on`);
+      throw new HoldfastError("bind_refused", `\`bind\`: cannot listen on any of ${bind.join(", ")}`);
   } catch (thrown) {
     for (const server of servers) server.close();
     throw thrown;
@@ -64,7 +64,7 @@ function listen(server: Server, host: string, port: number): Promise<void> {
   });
 }
 
-/** `open` are those that we listen on already. */
+/** `open`: addresses already listening. */
 function explain(error: NodeJS.ErrnoException, address: string, port: number, open: readonly string[]): HoldfastError {
   const cause = { cause: error };
   if (error.code === "EADDRINUSE") {
@@ -74,12 +74,12 @@ function explain(error: NodeJS.ErrnoException, address: string, port: number, op
       const one = own === every ? address : own;
       return new HoldfastError(
         "bind_refused",
-        `\`bind\`: ${every} is every address, ${one} too: leave ${one} out`,
+        `\`bind\`: ${every} is every address, including ${one}: omit ${one}`,
         cause,
       );
     }
     const remedy =
-      "stop what listens there, or choose another with `port` in the config or --port N (0 = any free one)";
+      "stop the program that listens there, or choose another port with `port` in the config or --port N (0 = any free one)";
     return new HoldfastError("port_in_use", `\`port\`: ${address} port ${port} is taken; ${remedy}`, cause);
   }
   const remedy = "choose another `bind` address or `port` in the config";

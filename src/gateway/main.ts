@@ -1,6 +1,6 @@
 /**
- * Entry of the gateway front: the process that speaks to the network. Started by the keeper, without the right to start
- * anything itself; when its keeper is gone it ends at once, for it owns nothing that could outlive it.
+ * Entry of the gateway front, the process on the network. Without its keeper it ends immediately, since it owns
+ * nothing.
  */
 import { systemSources } from "../random.ts";
 import { asHoldfastError } from "../errors.ts";
@@ -41,7 +41,7 @@ import { Throttle } from "./throttle.ts";
 import { WebSocketEndpoint } from "./websocket/endpoint.ts";
 import { NodeEndpoint } from "./websocket/node-endpoint.ts";
 
-/** The terminal's Ctrl-C and a service manager's stop reach the whole group; what follows is the keeper's to say. */
+/** Ctrl-C and service managers signal the whole group; the keeper decides what follows. */
 function leaveSignalsToKeeper(): void {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 }
@@ -97,7 +97,7 @@ async function serve(link: KeeperLink): Promise<void> {
   });
   const throttle = new Throttle((address, failures) => log("access.throttled", { address, failures }));
   await mcp.adopt();
-  // A token may have ended while no front was there to hear of it.
+  // A token may have ended while no front was running.
   const good = new Set(link.hello.tokens.map(({ id }) => id));
   sessions.endThoseOf((id) => !good.has(id));
   follower.begin();

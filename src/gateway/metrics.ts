@@ -1,7 +1,4 @@
-/**
- * `GET /metrics` in Prometheus' text form. Nothing is counted for it on the way of a call: every figure is read, from where it
- * is kept anyway, when somebody asks. The library behind it is loaded then, too.
- */
+/** `GET /metrics` for Prometheus. Figures are read on demand, and the library is loaded then. */
 import type { Registry } from "prom-client";
 import { ownUsage } from "../platform/self/index.ts";
 import type { KeeperLink } from "../keeper/protocol/link.ts";
@@ -15,14 +12,14 @@ import type { Throttle } from "./throttle.ts";
 export interface MetricsParts {
   link: KeeperLink;
   connections: Connections;
-  /** Of each open session. */
+  /** Kinds of the open sessions. */
   sessionKinds: () => string[];
   heartbeat: Heartbeat;
   throttle: Throttle;
   nodes: Pick<Nodes, "list" | "runStates">;
 }
 
-/** One figure with its labels. */
+/** One sample with its labels. */
 type Sample = [labels: Record<string, string>, value: number];
 
 interface Metric {
@@ -39,7 +36,7 @@ export class Metrics {
     this.#parts = parts;
   }
 
-  /** The whole page; throws HoldfastError when the keeper does not answer. */
+  /** The page; throws HoldfastError when the keeper does not answer. */
   async page(): Promise<{ type: string; text: string }> {
     const { Counter, Gauge, Registry } = (await import("prom-client")).default;
     const { link } = this.#parts;
@@ -118,7 +115,7 @@ function metric(name: string, help: string, labelNames: string[], samples: Sampl
   return { name, help, labelNames, samples };
 }
 
-/** A metric of one label. */
+/** A metric with one label. */
 function by(name: string, help: string, label: string, values: [string, number][]): Metric {
   return metric(
     name,

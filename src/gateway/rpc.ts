@@ -1,4 +1,4 @@
-/** `POST /rpc`: the API over plain HTTP, one message a request. */
+/** `POST /rpc`: one message per request. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { readBody } from "../mcp/body.ts";
 import { isJson } from "../mcp/headers.ts";
@@ -7,7 +7,7 @@ import { refuse, sendJson } from "../mcp/reply.ts";
 import type { Dispatcher } from "./dispatch.ts";
 import type { Caller } from "./methods/handlers.ts";
 
-/** No call of the command line comes near this. */
+/** Far above any call of the command line. */
 const bodyBytesMax = 1024 * 1024;
 
 export class RpcEndpoint {

@@ -1,4 +1,4 @@
-/** The HTTP face of the gateway: limits, who may call, routes, and the order of the end. */
+/** The gateway's HTTP server: limits, access, routes, shutdown. */
 import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -20,14 +20,14 @@ import type { WebSocketEndpoint } from "./websocket/endpoint.ts";
 import { refuseUpgrade, websocketPath } from "./websocket/handshake.ts";
 import type { NodeEndpoint } from "./websocket/node-endpoint.ts";
 
-/** An ordinary import reads every export of node:http, also the lazy ones that load undici: 16 MB and 50 ms for nothing. */
+/** An import would load node:http's lazy exports too (undici): 16 MB and 50 ms. */
 const { createServer } = process.getBuiltinModule("node:http");
-/** Loaded when it is needed: TLS costs memory. */
+/** Loaded on demand: TLS costs memory. */
 const secureServer = () => process.getBuiltinModule("node:https").createServer;
 
-/** Limits on one connection; see the Node documentation of each name. */
+/** Limits per connection; see Node's documentation. */
 const serverOptions = {
-  /** For the whole request: a 16 MiB body over a slow line must get through. */
+  /** For the whole request: 16 MiB over a slow line must get through. */
   requestTimeout: 60_000,
   maxHeaderSize: 16 * 1024,
 };
@@ -39,7 +39,7 @@ export interface FaceParts {
   log: Log;
 }
 
-/** What is known only once the sockets are open. */
+/** Known only after listening. */
 export interface FaceService {
   access: Access;
   rpc: RpcEndpoint;
@@ -65,12 +65,12 @@ export class HttpFace {
     return this.#service?.webSockets;
   }
 
-  /** From here on requests are served; before, the few that are early hear 503. */
+  /** Serves requests; earlier ones get 503. */
   serve(service: FaceService): void {
     this.#service = service;
   }
 
-  /** Doors shut: no new connection, no new work on the old ones. */
+  /** Accepts no new connections or work. */
   drain(): void {
     this.#draining = true;
     for (const server of this.servers) {
@@ -86,9 +86,9 @@ export class HttpFace {
       ...serverOptions,
       headersTimeout: headMs,
       connectionsCheckingInterval: Math.min(1000, headMs / 5),
-      /** Longer than clients pause between two calls; a connection that idles longer is closed. */
+      /** Longer than clients pause between calls. */
       keepAliveTimeout: idleMs,
-      // The kernel finds out about a peer whose machine is gone while nothing is in flight.
+      // TCP keep-alive finds vanished peers while nothing is in flight.
       keepAlive: true,
       keepAliveInitialDelay: heartbeatMs,
       shouldUpgradeCallback: (request: IncomingMessage) =>
@@ -100,7 +100,7 @@ export class HttpFace {
     server.on("clientError", (error, stream) => refuseBadHead(error, stream as Socket, connections));
     server.on("upgrade", (request, stream, head) => this.#upgrade(request, stream, head));
     const hear = (request: IncomingMessage, response: ServerResponse) => {
-      // A socket that breaks while we write is told by "close"; without this listener it would end the process.
+      // "close" reports broken sockets; without this listener an error would end the process.
       response.on("error", () => {});
       this.#route(request, response).catch((error: unknown) => this.#defect(request, response, error));
     };
@@ -130,7 +130,7 @@ export class HttpFace {
 
   async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const connection = connectionOf(request.socket);
-    // One look at each request: the state only changes with the first ones of a connection.
+    // Checked per request: the state changes only with a connection's first ones.
     if (connection?.state === "accepted") connection.authenticate(this.#parts.connections.time.now);
     const path = pathOf(request.url ?? "");
     if (path === "/healthz") return sendJson(response, 200, { ok: true });
@@ -205,7 +205,7 @@ export class HttpFace {
   #notFound(request: IncomingMessage, response: ServerResponse, path: string, headers: OutgoingHttpHeaders): void {
     const message = path.startsWith("/mcp")
       ? "an MCP server is at /mcp/<its name in the config>"
-      : "there is /mcp, /mcp/<server>, /rpc, /ws, /metrics, /healthz and /readyz";
+      : "available: /mcp, /mcp/<server>, /rpc, /ws, /metrics, /healthz and /readyz";
     const fault = {
       code: rpcCode.invalidRequest,
       message: `nothing at ${path.slice(0, 200)}: ${message}`,
@@ -248,7 +248,7 @@ function isWebSocketPath(path: string): boolean {
   return path === websocketPath || path === nodePath;
 }
 
-/** The path without its query, which means nothing here: least of all a token in it. */
+/** The path without its query, which is ignored: a token in it must not count. */
 function pathOf(url: string): string {
   const query = url.indexOf("?");
   return query === -1 ? url : url.slice(0, query);

@@ -1,4 +1,6 @@
-/** The upgrade by which `holdfast mcp` turns a request for `/mcp` into plain lines both ways. Who may call is asked as ever. */
+/**
+ * Upgrades a request for `/mcp` to plain lines in both directions for `holdfast mcp`, after the usual access checks.
+ */
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -18,14 +20,14 @@ export interface StdioParts {
   door: LineDoor;
 }
 
-/** All servers, or the one that is named. Many a client writes an address with a slash at its end. */
+/** All servers or one; trailing slashes are accepted. */
 export const mcpPath = /^\/mcp(?:\/([A-Za-z0-9_-]{1,64}))?\/?$/;
 
 export function isStdioUpgrade(request: IncomingMessage): boolean {
   return request.headers.upgrade?.toLowerCase() === "holdfast-stdio" && serverOf(request) !== null;
 }
 
-/** The server that the path names; undefined for all of them, null for another path. */
+/** The path's server; undefined for all, null for another path. */
 function serverOf({ url = "" }: IncomingMessage): string | undefined | null {
   const query = url.indexOf("?");
   const match = mcpPath.exec(query === -1 ? url : url.slice(0, query));
@@ -48,7 +50,7 @@ export class StdioEndpoint {
     if (!grant.scopes.has("run")) return this.#refuse(stream, deniedUpgrade(needsRun));
     const name = serverOf(request);
     if (name === null || hub.select(name) !== undefined) return this.#join(request, stream, head, grant);
-    // It may be there by now. Rejected: the keeper is gone, and this process with it.
+    // It may exist by now. Rejected: the keeper is gone, and this process with it.
     void hub.recheck(name).then(
       () => this.#join(request, stream, head, grant),
       () => {},

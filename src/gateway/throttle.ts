@@ -1,25 +1,25 @@
 /**
- * Counts wrong tokens by client address. Who sends too many of them hears "too many" in place of "wrong", once a window in
- * the log. The right token is never refused for what others at the same address did: it is compared first.
+ * Counts wrong tokens per client address: too many get 429 and one log line per window. The right token is compared
+ * first and never refused.
  */
 
 import { normalAddress } from "./connections/connection.ts";
 
-/** Wrong tokens from one address within the window before the answer is 429. */
+/** Wrong tokens from one address within the window before 429. */
 const failuresMax = 20;
 const windowMs = 60_000;
-/** Addresses remembered; the one that failed longest ago makes room. */
+/** Addresses kept; the least recent failure makes room. */
 const addressesMax = 10_000;
 
 interface Failures {
   count: number;
-  /** When the window began. */
+  /** Start of the window. */
   since: number;
 }
 
 export class Throttle {
   readonly #failures = new Map<string, Failures>();
-  /** Wrong tokens in all, since the start. */
+  /** Wrong tokens in all. */
   failures = 0;
   readonly #onLimit: (address: string, failures: number) => void;
 
@@ -28,14 +28,14 @@ export class Throttle {
     this.#onLimit = onLimit;
   }
 
-  /** Counts one wrong token; the milliseconds to wait when it is one too many, else 0. */
+  /** Counts a wrong token; returns the milliseconds to wait above the limit, else 0. */
   failed(address: string | undefined, now: number): number {
     this.failures++;
     const key = normalAddress(address);
     const known = this.#failures.get(key);
     const current = known === undefined || now - known.since >= windowMs ? { count: 0, since: now } : known;
     current.count++;
-    // Set anew, so that the order of the map is the order of the last failures.
+    // Reinserted to keep the map in order of last failure.
     this.#failures.delete(key);
     this.#failures.set(key, current);
     for (const oldest of this.#failures.keys()) {
@@ -47,7 +47,7 @@ export class Throttle {
     return current.since + windowMs - now;
   }
 
-  /** Addresses in memory. */
+  /** Addresses kept. */
   get size(): number {
     return this.#failures.size;
   }

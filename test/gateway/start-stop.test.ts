@@ -36,7 +36,7 @@ describe("the front", () => {
     const both = { config: { port: 0, bind: ["127.0.0.1", "0.0.0.0"] } };
     await assert.rejects(
       FakeKeeper.start(both),
-      /0\.0\.0\.0 is every address, 127\.0\.0\.1 too: leave 127\.0\.0\.1 out/,
+      /0\.0\.0\.0 is every address, including 127\.0\.0\.1: omit 127\.0\.0\.1/,
     );
   });
 

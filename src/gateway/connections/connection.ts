@@ -1,6 +1,6 @@
 /**
- * One TCP connection from accept to release, HTTP and WebSocket alike. It has a state, a deadline in every state but
- * `open`, one way to end, and is released for certain: what does not end in order within `closingMs` is reset.
+ * One TCP connection (HTTP or WebSocket) from accept to release, with a deadline in every state but `open`. What does
+ * not close within `closingMs` is reset.
  */
 import type { Socket } from "node:net";
 import type { FrontConfig } from "../../keeper/protocol/messages.ts";
@@ -8,56 +8,56 @@ import type { FrontConfig } from "../../keeper/protocol/messages.ts";
 export const connectionStates = ["accepted", "authenticating", "open", "closing", "closed"] as const;
 export type ConnectionState = (typeof connectionStates)[number];
 
-/** Why a connection ended. The first reason given is the one that counts. */
+/** Why a connection ended; the first reason counts. */
 const closeReasons = [
-  "client-left", // the other side ended it, or its machine did
+  "client-left", // ended by the client or its machine
   "head-timeout", // no whole request in time
-  "auth-timeout", // not proven in time
+  "auth-timeout", // not authenticated in time
   "unauthorized", // refused: token, Host or Origin
   "bad-request", // not HTTP, or not a WebSocket handshake
-  "protocol-error", // frames that break RFC 6455, or messages that are not ours
-  "too-large", // a frame, message or head above its limit
-  "idle", // an HTTP connection without a request
-  "no-heartbeat", // a WebSocket that answered no ping
-  "unheard", // acknowledges nothing: its machine or line is gone
-  "slow-consumer", // took too little of what was sent to it
-  "crowded", // the gateway has as many as it may have
-  "revoked", // its token, or its approval as a node, is valid no more
-  "replaced", // its node came back over another connection
+  "protocol-error", // invalid frames or messages
+  "too-large", // over a size limit
+  "idle", // idle HTTP connection
+  "no-heartbeat", // ping unanswered
+  "unheard", // no TCP acknowledgements
+  "slow-consumer", // reads too slowly
+  "crowded", // connection limit
+  "revoked", // token or node approval no longer valid
+  "replaced", // the node reconnected
   "shutdown",
 ] as const;
 export type CloseReason = (typeof closeReasons)[number];
 
-/** The HTTP parser's own timeout comes first, and answers 408; this one is for what it does not see, a TLS handshake say. */
+/** The HTTP parser's timeout comes first (408); this covers what it does not see, such as TLS handshakes. */
 const headSlack = 1.4;
 
 export type ConnectionLimits = FrontConfig["connections"];
 
-/** What a WebSocket adds to the judgement of its connection. */
+/** WebSocket state that its connection needs. */
 export interface Judged {
   ping(): void;
-  /** Says in a close frame that this is the end. */
+  /** Sends a close frame. */
   farewell(): void;
-  /** True once either side has begun to close. */
+  /** Whether either side has begun to close. */
   readonly leaving: boolean;
-  /** True while we do not read what the client says: then its silence proves nothing. */
+  /** Whether reading is paused: then silence proves nothing. */
   readonly paused: boolean;
 }
 
-/** As the runtime's own timeouts do, the bytes that the kernel has not taken yet; there is no public word for it. */
+/** Bytes the kernel has not taken yet; no public API exists. */
 interface WithHandle {
   _handle?: { writeQueueSize?: number } | null;
 }
 
-/** Where a socket's Connection hangs: a property costs nothing on each request, where a map would. */
+/** Property with a socket's Connection, cheaper than a map on each request. */
 const key = Symbol("connection");
 interface Keyed {
   [key]?: Connection;
-  /** A TLS socket's raw one. */
+  /** The raw socket of a TLS socket. */
   _parent?: Keyed;
 }
 
-/** The connection of a request's socket, TLS or not. */
+/** The Connection of a request's socket, TLS or not. */
 export function connectionOf(socket: Socket): Connection | undefined {
   const keyed = socket as Keyed;
   const known = keyed[key] ?? keyed._parent?.[key];
@@ -66,7 +66,7 @@ export function connectionOf(socket: Socket): Connection | undefined {
 }
 
 export class Connection {
-  /** The raw TCP socket, also under TLS: only that one can be reset. */
+  /** The raw TCP socket, since only that can be reset. */
   readonly socket: Socket;
   readonly address: string;
   state: ConnectionState = "accepted";
@@ -74,7 +74,7 @@ export class Connection {
   reason: CloseReason | undefined;
   readonly limits: ConnectionLimits;
   readonly #onState: (connection: Connection, before: ConnectionState) => void;
-  /** Loop time at which the present state must be over; Infinity in `open`. */
+  /** Deadline of the state in loop time; Infinity in `open`. */
   #deadline: number;
   #judged: Judged | undefined;
   #heardBytes = 0;
@@ -104,14 +104,14 @@ export class Connection {
     return this.state === "open";
   }
 
-  /** A request is there, or a WebSocket, of which nobody knows yet who sent it. */
+  /** A request or WebSocket arrived, not yet authenticated. */
   authenticate(now: number): void {
     if (this.state !== "accepted") return;
     this.#deadline = now + this.limits.authMs;
     this.#move("authenticating");
   }
 
-  /** Its client has proven who it is. */
+  /** The client is authenticated. */
   open(): void {
     if (this.state !== "accepted" && this.state !== "authenticating") return;
     this.#deadline = Number.POSITIVE_INFINITY;
@@ -123,15 +123,15 @@ export class Connection {
     this.#judged = judged;
   }
 
-  /** `listener` runs once when the end begins. */
+  /** `listener` runs once when closing begins. */
   onClosing(listener: () => void): void {
     if (this.state === "closing" || this.state === "closed") listener();
     else this.#forget = listener;
   }
 
   /**
-   * The one way to end. With `farewell` the other side is told in its own language and has `closingMs` to go; without,
-   * or when that is over, the connection is reset: an orderly end would wait for a side that may never answer.
+   * Closes the connection. With `farewell` the client gets a protocol-level goodbye and `closingMs`; then, or without,
+   * it is reset, since an orderly end may never be answered.
    */
   close(reason: CloseReason, now: number, farewell?: () => void, closingMs = this.limits.closingMs): void {
     if (this.state === "closing" || this.state === "closed") return;
@@ -146,7 +146,7 @@ export class Connection {
     this.socket.resetAndDestroy();
   }
 
-  /** Looks at deadlines, heartbeat and the queue of what it was sent; `now` is loop time. */
+  /** Checks deadlines, heartbeat and unsent bytes; `now` is loop time. */
   check(now: number): void {
     if (now >= this.#deadline) return this.#overdue(now);
     if (this.state !== "open") return;
@@ -156,7 +156,7 @@ export class Connection {
     else if (now - (this.#queuedSince ??= now) >= this.limits.slowMs) return this.close("slow-consumer", now);
     this.#queued = queued;
     if (this.#judged === undefined) return;
-    // Its close frame came; now the socket has to go as well.
+    // The close frame arrived; now the socket must end.
     if (this.#judged.leaving) return this.close("client-left", now, ignore);
     if (!this.#judged.paused) this.#checkHeartbeat(this.#judged, now);
   }
@@ -178,7 +178,7 @@ export class Connection {
   #overdue(now: number): void {
     if (this.state === "closing") return this.reset();
     const { state } = this;
-    // Whoever still reads sees an orderly end; who does not is reset when `closingMs` are over.
+    // Active readers see an orderly end, others a reset after `closingMs`.
     this.close(state === "accepted" ? "head-timeout" : "auth-timeout", now, () => {
       if (this.#judged === undefined) this.socket.end();
       else this.#judged.farewell();
@@ -197,10 +197,10 @@ export class Connection {
   }
 }
 
-/** A socket that breaks is told by "close"; without this listener it would end the process. */
+/** "close" reports broken sockets; without this listener an error would end the process. */
 function ignore(): void {}
 
-/** One name for one client: `::ffff:127.0.0.1`, `127.0.0.1` and `::1` are all this machine; an IPv6 client is its /64. */
+/** One name per client: all loopback addresses are one, an IPv6 client is its /64. */
 export function normalAddress(address: string | undefined): string {
   if (address === undefined) return "gone";
   const plain = address.startsWith("::ffff:") ? address.slice(7) : address;

@@ -1,4 +1,4 @@
-/** Every TCP connection of this process: counted, bounded, judged once a tick, and ended within a bounded time. */
+/** All TCP connections of this process: counted, bounded, checked once a tick, and ended in bounded time. */
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Clock, Timer } from "../../clock.ts";
@@ -13,23 +13,23 @@ import {
 import { ownUsage, unacknowledged } from "../../platform/self/index.ts";
 import { LoopTime } from "./loop-time.ts";
 
-/** Share of the descriptor limit at which new work is refused: at the limit itself accept fails without a word. */
+/** Share of the descriptor limit above which work is refused: at the limit accept fails silently. */
 const descriptorShare = 0.8;
 const tickMsMax = 1000;
 const tickMsMin = 50;
-/** Looks at each deadline so many times before it is over. */
+/** Checks per deadline. */
 const ticksPerDeadline = 5;
 
 export class Connections {
   readonly limits: ConnectionLimits;
-  /** Above this, requests are answered 503. */
+  /** Above this, 503. */
   readonly softMax: number;
   readonly time: LoopTime;
-  /** Ended ones by reason, since the start. */
+  /** Closed connections by reason. */
   readonly closes = new Map<CloseReason, number>();
   readonly #tickMs: number;
   readonly #all = new Set<Connection>();
-  /** Those that have not proven who they are, oldest first, by address. */
+  /** Unauthenticated ones by address, oldest first. */
   readonly #unproven = new Map<string, Set<Connection>>();
   readonly #states = new Map<ConnectionState, number>(connectionStates.map((state) => [state, 0]));
   readonly #closedListeners: ((connection: Connection) => void)[] = [];
@@ -64,25 +64,25 @@ export class Connections {
     return this.#states.get(state) ?? 0;
   }
 
-  /** `listener` hears of each one that is gone, with its reason. */
+  /** `listener` gets each closed connection and its reason. */
   onClosed(listener: (connection: Connection) => void): void {
     this.#closedListeners.push(listener);
   }
 
   watch(server: Server): void {
-    // A little room above, so that most of those who come too many hear a 503 instead of a closed door.
+    // Slightly more, so that most excess clients get a 503 instead of a closed port.
     server.maxConnections = this.softMax + Math.ceil(this.softMax / 16);
     server.on("connection", (socket: Socket) => this.#accept(socket));
-    // An HTTP connection that idles: told in order, and reset if it does not go.
+    // An idle HTTP connection: ended in order, else reset.
     server.on("timeout", (socket: Socket) => this.end(socket, "idle"));
   }
 
-  /** Ends a connection in order: our end first, and a reset if the other side does not follow. */
+  /** Ends our side first, then resets if the other side does not follow. */
   end(socket: Socket, reason: CloseReason, farewell: () => void = () => socket.end()): void {
     connectionOf(socket)?.close(reason, this.time.now, farewell);
   }
 
-  /** Resolves when none is left. HTTP ones that stay are reset after `boundMs`; WebSockets when the time is over that their end gave them. */
+  /** Resolves when all are closed. HTTP ones are reset after `boundMs`, WebSockets after their own close timeout. */
   drained(boundMs: number): Promise<void> {
     if (this.#all.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
@@ -105,7 +105,7 @@ export class Connections {
     this.#admitUnproven(connection);
   }
 
-  /** Too many of one address that have not said who they are: the oldest makes room, for a client of ours needs a moment only. */
+  /** Too many unauthenticated ones from one address: the oldest makes room. */
   #admitUnproven(connection: Connection): void {
     const { address } = connection;
     let same = this.#unproven.get(address);
@@ -134,7 +134,7 @@ export class Connections {
     this.#onEmpty?.();
   }
 
-  /** HTTP clients whose answers nobody acknowledges any more. The kernel's table is read only when there is such a client. */
+  /** HTTP clients without TCP acknowledgements. The kernel's table is read only if there are candidates. */
   #endUnheard(now: number): void {
     const clients = [...this.#all].filter(({ kind, proven }) => kind === "http" && proven);
     if (clients.length === 0) return;

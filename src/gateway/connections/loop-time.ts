@@ -2,16 +2,16 @@
 import type { Clock } from "../../clock.ts";
 
 /**
- * Time as a client may be judged by it: it stands still while our own event loop was stuck, since what a client sent
- * meanwhile could not be heard. In milliseconds, from an arbitrary zero.
+ * Milliseconds from an arbitrary zero, without the time in which our own event loop was blocked and could not hear
+ * clients.
  */
 export class LoopTime {
-  /** Between two ticks no more than this counts. */
+  /** Most that counts between two ticks. */
   readonly #tickMsMax: number;
   #now = 0;
   readonly #clock: Clock;
   #lastTick: number;
-  /** How much later than due the last tick came. */
+  /** Delay of the last tick. */
   lagMs = 0;
 
   constructor(tickMs: number, clock: Clock) {
@@ -20,7 +20,7 @@ export class LoopTime {
     this.#tickMsMax = tickMs * 2;
   }
 
-  /** To be called once a tick, before anything is judged. */
+  /** Called once a tick, before any check. */
   tick(tickMs: number): number {
     const real = this.#clock.monotonic();
     const passed = real - this.#lastTick;
@@ -30,7 +30,7 @@ export class LoopTime {
     return this.#now;
   }
 
-  /** The ticks begin again after a pause: what passed meanwhile counts for nobody. */
+  /** Ticks resume after a pause, which does not count. */
   resume(): void {
     this.#lastTick = this.#clock.monotonic();
   }

@@ -1,11 +1,11 @@
-/** Says which connections ended and why: those that somebody may look for. All are counted; a line for each would bury the rest. */
+/** Logs noteworthy closed connections; all are counted, but a line for each would bury the rest. */
 import type { Log } from "../../log.ts";
 import type { CloseReason } from "./connection.ts";
 import type { Connections } from "./connections.ts";
 
-/** Ends of a plain HTTP connection that its client did not bring about. */
+/** HTTP connections not ended by their client. */
 const toldOfHttp = new Set<CloseReason>(["revoked", "slow-consumer"]);
-/** Ends of WebSockets that never proved themselves: whoever likes can make as many as he likes. */
+/** Unauthenticated WebSockets, of which anyone can make many. */
 const untoldOfWebSockets = new Set<CloseReason>([
   "unauthorized",
   "auth-timeout",
