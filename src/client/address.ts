@@ -1,4 +1,4 @@
-/** Which gateway, and with what token: given, or found in the state directory. */
+/** Finds the gateway and token: given, or in the state directory. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isSameAlive } from "../platform/self/index.ts";
@@ -6,13 +6,13 @@ import { readPrivateFile } from "../private-file.ts";
 import { HoldfastError, errorCodes, type ErrorCode } from "../errors.ts";
 
 export interface GatewayAddress {
-  /** State directory, in which the gateway writes its address and its token. */
+  /** State directory with the gateway's address and token. */
   state: string;
   url?: string;
   token?: string;
 }
 
-/** Where the gateway listens; read anew each time, since it may have been restarted. Throws `gateway_unreachable`, `usage`. */
+/** The gateway's address, read each time since it may have restarted. Throws `gateway_unreachable`, `usage`. */
 export function urlOf({ state, url }: GatewayAddress): string {
   if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? ""))
     throw new HoldfastError(
@@ -51,11 +51,11 @@ export function noGateway(state: string): HoldfastError {
 function isNode(state: string, node: string): HoldfastError {
   return new HoldfastError(
     "gateway_unreachable",
-    `the state directory ${state} is the one of node ${node}, which listens nowhere: ask its gateway (\`holdfast nodes describe ${node.slice(0, 12)}\`, \`holdfast ps\`); \`holdfast stop --state ${state}\` ends it`,
+    `the state directory ${state}belongs to node ${node}, which does not listen: ask its gateway (\`holdfast nodes describe ${node.slice(0, 12)}\`, \`holdfast ps\`); \`holdfast stop --state ${state}\` ends it`,
   );
 }
 
-/** What the system says of a connection that did not come about, for people. */
+/** The system's reason for a failed connection, for people. */
 const reasons = new Map([
   ["ECONNREFUSED", "nothing listens there"],
   ["ENOTFOUND", "no host has that name"],
@@ -67,7 +67,7 @@ const reasons = new Map([
   ["UND_ERR_CONNECT_TIMEOUT", "the connection attempt timed out"],
   ["EHOSTUNREACH", "the host cannot be reached"],
   ["ENETUNREACH", "the network cannot be reached"],
-  // The fetch standard's own words for a port of another protocol, such as 1 or 6000.
+  // fetch's text for blocked ports such as 1 or 6000.
   ["bad port", "the fetch standard forbids that port; have the gateway listen on another one"],
 ]);
 
@@ -85,7 +85,7 @@ function reasonOf(failure: Failure): string {
   return below === undefined || below === failure ? (failure.message ?? "for an unknown reason") : reasonOf(below);
 }
 
-/** No connection came about. Also says, as far as the state directory tells it, that the gateway died there. */
+/** No connection was made. Mentions a gateway that died here. */
 export function unreachable(url: string, cause: unknown, address?: GatewayAddress): HoldfastError {
   const died = address === undefined ? undefined : describeDeath(address);
   return new HoldfastError(
@@ -95,7 +95,7 @@ export function unreachable(url: string, cause: unknown, address?: GatewayAddres
   );
 }
 
-/** The gateway is there, and the client's own patience is over. */
+/** The gateway is connected but exceeded the client's limit. */
 export function late(url: string, what: string, limitMs: number, cause?: unknown): HoldfastError {
   return new HoldfastError(
     "answer_late",
@@ -104,7 +104,7 @@ export function late(url: string, what: string, limitMs: number, cause?: unknown
   );
 }
 
-/** A gateway that ends in order takes its record away; what is named by one and is not there any more died. */
+/** A gateway removes its record at an orderly end; a record without its process means a crash. */
 function describeDeath({ state, url }: GatewayAddress): string | undefined {
   const record = readJson(join(state, "keeper.json")) as
     | { pid?: number; startTime?: string; bootId?: string; config?: string | null }
@@ -122,7 +122,7 @@ function describeDeath({ state, url }: GatewayAddress): string | undefined {
   );
 }
 
-/** The code of an answer, as far as this version knows it. */
+/** The answer's code, if this version knows it. */
 export function knownCode(code: string | undefined): ErrorCode {
   return code !== undefined && Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : "gateway_unreachable";
 }
@@ -131,6 +131,6 @@ function readJson(file: string): unknown {
   try {
     return JSON.parse(readFileSync(file, "utf8"));
   } catch {
-    return undefined; // no gateway has run here, or it ended in order
+    return undefined; // never started here, or ended in order
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A client that stays: one WebSocket that comes back by itself, sessions that are resumed, events without a hole. What
- * cannot be kept is said: a call in flight fails, a session whose lease is over is told, a gap in the events throws.
+ * A client that reconnects, resumes its sessions and events, and reports what it cannot keep: a lost call fails, an
+ * expired session is reported, a gap in the events throws.
  */
 import { systemClock } from "../clock.ts";
 import { systemRandom } from "../random.ts";
@@ -17,11 +17,11 @@ const retryMsMax = 2000;
 const reconnectMsDefault = 60_000;
 
 export interface ClientOptions extends GatewayAddress {
-  /** How long to go on trying after a connection was lost, in milliseconds; 60 s by default. */
+  /** How long to retry after a lost connection, in milliseconds; 60 s by default. */
   reconnectMs?: number;
-  /** A session that this client opened could not be resumed: its lease was over, or somebody ended it. */
+  /** A session of this client could not be resumed: expired or ended. */
   onSessionLost?: (id: string) => void;
-  /** Any other notification, `output` say. */
+  /** Notifications other than events, such as `output`. */
   onNotification?: (method: string, params: unknown) => void;
 }
 
@@ -29,9 +29,9 @@ export class HoldfastClient implements AsyncDisposable {
   readonly #options: ClientOptions;
   readonly #iterators = new Set<EventIterator>();
   readonly #sessions = new Set<string>();
-  /** The live connection, or the attempt to get one. */
+  /** The connection, or the attempt to make one. */
   #socket: Promise<GatewaySocket>;
-  /** Where the events are: the last one that was handed on. */
+  /** The last event delivered. */
   #position: { stream: string; after: number } | undefined;
   #subscribed: Promise<unknown> | undefined;
   #newest = 0;
@@ -40,7 +40,7 @@ export class HoldfastClient implements AsyncDisposable {
   private constructor(options: ClientOptions, socket: GatewaySocket | undefined) {
     this.#options = options;
     this.#socket = socket === undefined ? Promise.reject(ended()) : Promise.resolve(socket);
-    this.#socket.catch(() => {}); // those who call hear it
+    this.#socket.catch(() => {}); // callers get the error
   }
 
   /** Throws `gateway_unreachable` or `unauthorized`. */
@@ -51,12 +51,12 @@ export class HoldfastClient implements AsyncDisposable {
     return client;
   }
 
-  /** One call. While the connection is being made anew it waits; a call that was in flight when it broke is not sent again. */
+  /** Makes a call, waiting during a reconnect. A call in flight when the connection breaks is not repeated. */
   async call<N extends MethodName>(method: N, params: ParamsOf<N>): Promise<ResultOf<N>> {
     return (await this.#socket).call(method, params);
   }
 
-  /** Opens a session that lives as long as this client, and is resumed over each new connection. */
+  /** Opens a session for this client's life, resumed over each new connection. */
   async openSession(params: ParamsOf<"session.open"> = {}): Promise<ResultOf<"session.open">> {
     const session = await this.call("session.open", params);
     this.#sessions.add(session.id);
@@ -70,8 +70,8 @@ export class HoldfastClient implements AsyncDisposable {
   }
 
   /**
-   * What happens from now on. Over a lost connection nothing is missed; where that cannot be had, the iterator throws
-   * `gap`. `names`: only these.
+   * Events from now on (`names`: only these), complete across reconnects; where that is impossible the iterator throws
+   * `gap`.
    */
   async events(names?: readonly LifecycleName[]): Promise<AsyncIterableIterator<GatewayEvent> & AsyncDisposable> {
     const iterator = new EventIterator(names, (one) => this.#leave(one));
@@ -87,7 +87,7 @@ export class HoldfastClient implements AsyncDisposable {
     return iterator;
   }
 
-  /** Ends in order: its sessions live on for their lease, its iterators end. */
+  /** Closes: iterators end, sessions live on for their lease. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const iterator of this.#iterators) iterator.finish();
@@ -124,7 +124,7 @@ export class HoldfastClient implements AsyncDisposable {
   async #reconnect(): Promise<GatewaySocket> {
     const deadline = systemClock.monotonic() + (this.#options.reconnectMs ?? reconnectMsDefault);
     for (let waitMs = retryMsMin; ; waitMs = Math.min(waitMs * 2, retryMsMax)) {
-      // Not all clients of a gateway that comes back at the same instant.
+      // Jitter: a restarted gateway must not get all clients in one instant.
       await systemClock.sleep(waitMs * (0.5 + systemRandom.fraction()));
       if (this.#closed) throw ended();
       try {
@@ -158,7 +158,7 @@ export class HoldfastClient implements AsyncDisposable {
   async #subscribe(socket: GatewaySocket): Promise<void> {
     this.#newest = 0;
     const { stream, last } = await socket.call("events.subscribe", {});
-    // Events that came in the same packet as the answer are handed on before it.
+    // Delivers events that arrived in the same packet as the answer first.
     this.#position = { stream, after: Math.max(last, this.#newest) };
   }
 
@@ -184,7 +184,7 @@ export class HoldfastClient implements AsyncDisposable {
     this.#options.onNotification?.(method, params);
   }
 
-  /** The iterators so far have lost their place; the next one begins a subscription of its own. */
+  /** Existing iterators have lost their position; the next one subscribes again. */
   #tellGap(gap: HoldfastError): void {
     for (const iterator of this.#iterators) iterator.finish(gap);
     this.#iterators.clear();

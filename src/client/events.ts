@@ -1,8 +1,8 @@
-/** Events as an async iterator: bounded, ended by `break`, by the client's end, or by an error that says what was lost. */
+/** Events as a bounded async iterator, ended by `break`, by the client, or by an error that names what was lost. */
 import { HoldfastError } from "../errors.ts";
 import type { LifecycleEvent, LifecycleName } from "../events.ts";
 
-/** A reader that is so many events behind has lost its place. */
+/** A reader this far behind has lost its position. */
 const waitingMax = 10_000;
 
 export type GatewayEvent = LifecycleEvent & { seq: number; at: number };
@@ -29,7 +29,7 @@ export class EventIterator implements AsyncIterableIterator<GatewayEvent> {
     this.#wake?.resolve();
   }
 
-  /** Nothing more will come; without an error the loop over it simply ends. */
+  /** Ends the iteration, with an error if given. */
   finish(error?: HoldfastError): void {
     this.#end ??= { error };
     this.#wake?.resolve();

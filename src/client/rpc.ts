@@ -1,4 +1,4 @@
-/** Speaks to a running gateway: one JSON-RPC call per `POST /rpc`. */
+/** One JSON-RPC call per `POST /rpc`. */
 import { abortAfter, systemClock } from "../clock.ts";
 import { HoldfastError } from "../errors.ts";
 import { GatheredBytes } from "../gathered-bytes.ts";
@@ -6,9 +6,9 @@ import type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";
 import { fetchTrusting, trustOf } from "./trust.ts";
 import { knownCode, late, tokenOf, unreachable, urlOf, type GatewayAddress } from "./address.ts";
 
-/** Ending a session may take the whole stop sequence, as the config has it. */
+/** Ending a session may take the whole configured stop sequence. */
 const callMsMax = 60_000;
-/** Longest answer; the gateway's own are far shorter, but at this address may be anybody. */
+/** Longest answer, in case something else answers at this address. */
 const answerBytesMax = 64 * 1024 * 1024;
 
 interface RpcResponse {
@@ -17,9 +17,9 @@ interface RpcResponse {
 }
 
 export interface CallOptions {
-  /** How long to wait for the answer, in milliseconds; a minute by default. */
+  /** Limit for the answer, in milliseconds; a minute by default. */
   limitMs?: number;
-  /** Ends the wait at once; the call is then `gateway_unreachable`. */
+  /** Aborts the call, which then fails with `gateway_unreachable`. */
   signal?: AbortSignal | undefined;
 }
 
@@ -61,7 +61,7 @@ export class GatewayClient {
     throw new HoldfastError(knownCode(answer.error?.data?.code), `${url}: ${message}`);
   }
 
-  /** Whether the gateway takes work now. */
+  /** Whether the gateway is ready. */
   async isReady(): Promise<boolean> {
     try {
       using bound = abortAfter(systemClock, callMsMax);
@@ -69,7 +69,7 @@ export class GatewayClient {
       await response.body?.cancel();
       return response.ok;
     } catch {
-      return false; // nobody listens (yet)
+      return false; // not listening (yet)
     }
   }
 
@@ -83,11 +83,11 @@ export class GatewayClient {
   }
 }
 
-/** What can be read of it as an answer of a gateway; an empty one where it is something else. */
+/** The answer as JSON; empty for anything else. */
 async function readAnswer(response: Response): Promise<RpcResponse> {
   const body = new GatheredBytes();
   try {
-    // Leaving the loop ends the connection.
+    // Leaving the loop closes the connection.
     for await (const piece of response.body ?? []) {
       body.add(Buffer.from(piece.buffer, piece.byteOffset, piece.length));
       if (body.length > answerBytesMax) return {};

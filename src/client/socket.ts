@@ -1,4 +1,4 @@
-/** One WebSocket to a gateway: calls and their answers, notifications, and the certainty that the other side is there. */
+/** One WebSocket to a gateway: calls, notifications, and a check that the gateway is alive. */
 import type { ConnectionOptions } from "node:tls";
 import { WebSocket } from "ws";
 import { systemClock, type Timer } from "../clock.ts";
@@ -7,12 +7,12 @@ import type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";
 import { knownCode, late, unreachable } from "./address.ts";
 
 const subprotocol = "holdfast.v1";
-/** The gateway answers within so long, or the connection is given up. */
+/** The gateway must answer within this time. */
 const pingMs = 15_000;
 const openMsMax = 10_000;
-/** As ws says it. */
+/** ws's close code and reason. */
 const handshakeTimedOut = "Opening handshake has timed out";
-/** Longest message of a gateway. */
+/** Longest message from the gateway. */
 const messageBytesMax = 64 * 1024 * 1024;
 
 interface Message {
@@ -30,7 +30,7 @@ interface Pending {
 
 export interface SocketEvents {
   onNotification(method: string, params: unknown): void;
-  /** Once, when it is over, whoever ended it. */
+  /** Once, at the end. */
   onLost(why: HoldfastError): void;
 }
 
@@ -104,13 +104,13 @@ export class GatewaySocket {
     });
   }
 
-  /** Ends in order; resolves when it is gone. */
+  /** Closes in order; resolves when closed. */
   async close(): Promise<void> {
     this.#ws.close(1000);
     await this.closed;
   }
 
-  /** Ends at once, without a word. */
+  /** Ends without a close frame. */
   terminate(): void {
     this.#ws.terminate();
   }
@@ -118,7 +118,7 @@ export class GatewaySocket {
   #hear(text: string): void {
     this.#heard = true;
     const message = parsed(text);
-    // It speaks something else: what was asked cannot be answered any more, and the end of the connection says so.
+    // Not our protocol: open calls cannot be answered, so the connection ends.
     if (message === undefined) return this.terminate();
     if (message.method !== undefined) return this.#events.onNotification(message.method, message.params);
     const pending = this.#pending.get(message.id as number);
@@ -147,7 +147,7 @@ export class GatewaySocket {
   }
 }
 
-/** "close" follows and tells. */
+/** "close" follows with the reason. */
 function ignore(): void {}
 
 function parsed(text: string): Message | undefined {

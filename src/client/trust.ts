@@ -1,6 +1,6 @@
 /**
- * Why a client on the gateway's own machine may trust its certificate: the gateway wrote it into its record, in a directory
- * that is its user's alone. So a certificate that nobody signed, or one for another name, is good here, and no other one is.
+ * A client on the gateway's own machine trusts the certificate in the gateway's record, whatever its name or issuer,
+ * and no other: the record's directory is private.
  */
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import type { ConnectionOptions } from "node:tls";
 
-/** Options for a TLS connection to this gateway; none for plain HTTP, and for a gateway that the record does not name. */
+/** TLS options for this gateway; none for plain HTTP or a gateway not in the record. */
 export function trustOf(state: string, url: string): ConnectionOptions {
   if (!url.startsWith("https:")) return {};
   const record = readRecord(state);
@@ -23,7 +23,7 @@ export function trustOf(state: string, url: string): ConnectionOptions {
   };
 }
 
-/** As `fetch`, over a connection that trusts what it is told to. */
+/** `fetch` with this trust. */
 export async function fetchTrusting(url: string, init: RequestInit, trust: ConnectionOptions): Promise<Response> {
   const { promise, resolve, reject } = Promise.withResolvers<Response>();
   const { method = "GET", signal, body } = init;
@@ -46,6 +46,6 @@ function readRecord(state: string): { certificate?: string | null; urls?: string
       urls?: string[];
     };
   } catch {
-    return undefined; // no gateway has run here, or it ended in order
+    return undefined; // never started here, or ended in order
   }
 }

@@ -143,7 +143,7 @@ describe("holdfast node run", { timeout: 120_000, concurrency: 4 }, () => {
         assert.equal(again.id, "n1-a");
       } else {
         const shown = await runCommand(node.home, ["ps"]);
-        assert.match(shown.stderr, /is the one of node [0-9a-f]{32}, which listens nowhere/);
+        assert.match(shown.stderr, /belongs to node [0-9a-f]{32}, which does not listen/);
         assert.match((await runCommand(node.home, ["stop"])).stdout, /^the node \(pid \d+\) has ended$/m);
       }
       assert.equal((await caller.ended("n1-a")).endReason, "shutdown");

@@ -1,9 +1,9 @@
-/** How a method of the API is written down: what it takes, what it gives, who may call it, what can go wrong. */
+/** The declaration of an API method: parameters, result, scope, errors. */
 import type { z } from "zod";
 import type { ErrorCode } from "../../errors.ts";
 import { tokenScopes, type TokenScope } from "../../keeper/protocol/messages.ts";
 
-/** What a token may do: look, run things, or govern the gateway itself. */
+/** A token's rights: look, run things, or manage the gateway. */
 export const rpcScopes = tokenScopes;
 export type RpcScope = TokenScope;
 
@@ -11,12 +11,12 @@ export interface MethodSpec<P extends z.ZodObject = z.ZodObject, R extends z.Zod
   /** One sentence for the docs page. */
   summary: string;
   scope: RpcScope;
-  /** `websocket`: only there, since it goes on speaking after its answer. */
+  /** `websocket`: only there, since it continues after its answer. */
   transport?: "websocket";
-  /** Strict: a parameter that is not there is an error. */
+  /** Strict: unknown parameters are errors. */
   params: P;
   result: R;
-  /** Besides those that every method can give: `invalid_params`, `unauthorized`, `forbidden`, `gateway_busy`, `internal`. */
+  /** In addition to the common `invalid_params`, `unauthorized`, `forbidden`, `gateway_busy`, `internal`. */
   errors: readonly ErrorCode[];
 }
 

@@ -18,9 +18,9 @@ const restartedProcess = z.object({
 export interface GatewayStatus extends KeeperStatus {
   url: string;
   urls: string[];
-  /** Sessions that are open now. */
+  /** Open sessions. */
   sessions: number;
-  /** Servers of the config that cannot be had as things are. */
+  /** Configured servers that cannot start. */
   unavailableServers: { name: string; problem: string }[];
   nodes: { connected: number; absent: number; pending: number; runs: number };
 }

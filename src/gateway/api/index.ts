@@ -1,4 +1,4 @@
-/** Every method of the API, one table: handlers, client, docs page and tests are all held to it. */
+/** Every API method; handlers, client, docs page and tests follow from this table. */
 import type { z } from "zod";
 import { gatewayApi } from "./gateway.ts";
 import { eventsApi } from "./events.ts";
@@ -11,9 +11,9 @@ export const api = { ...gatewayApi, ...runApi, ...sessionApi, ...mcpApi, ...node
 
 type Api = typeof api;
 export type MethodName = keyof Api;
-/** As a client writes them: what has a default may be left out. */
+/** As clients write them: defaults may be omitted. */
 export type ParamsOf<N extends MethodName> = z.input<Api[N]["params"]>;
-/** As a handler reads them: checked, defaults filled in. */
+/** As handlers read them: checked, with defaults. */
 export type ReadParamsOf<N extends MethodName> = z.output<Api[N]["params"]>;
 export type ResultOf<N extends MethodName> = z.output<Api[N]["result"]>;
 /** The methods whose names begin with `<S>.`. */

@@ -20,7 +20,7 @@ const serverShape = z.object({
 
 const names = z.array(z.string());
 
-/** Of the servers of the config that cannot be had as things are. */
+/** A configured server that cannot start. */
 export const unavailableShape = z.object({ name: z.string(), problem: z.string().describe("reason and remedy") });
 
 const changeShape = z.object({

@@ -1,4 +1,4 @@
-/** `node.*`: other machines that offer to run things here. */
+/** `node.*`: other machines that run things for this gateway. */
 import { z } from "zod";
 import { specLimits } from "../../keeper/protocol/background.ts";
 import type { NodeView } from "../../nodes/gateway/nodes.ts";

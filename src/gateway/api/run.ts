@@ -1,4 +1,4 @@
-/** `run.*`: process trees. All but `run.list` are for background runs (commands and terminals) of the caller's. */
+/** `run.*`: process trees; all but `run.list` are for the caller's background runs. */
 import { z } from "zod";
 import { specLimits, waitMsMax } from "../../keeper/protocol/background.ts";
 import { method } from "./define.ts";
@@ -13,7 +13,7 @@ const offset = z
   .int()
   .default(0)
   .describe("first byte wanted, counted from the run's first output; negative: from the end");
-/** Where the piece is; `offset` is larger than asked when what was asked for is not kept any more. */
+/** Position of the output; `offset` is larger than requested when earlier bytes are no longer kept. */
 const place = {
   run: runShape,
   offset: z.int().describe("of the first byte returned"),

@@ -1,4 +1,4 @@
-/** Shapes that several methods answer with. Each says the same as the type it carries; the compiler holds them together. */
+/** Shared result shapes; the compiler compares each with its type. */
 import { z } from "zod";
 import { endReasons, type CrashView, type ProcessView, type RunView } from "../../keeper/protocol/messages.ts";
 import type { BackgroundView } from "../../keeper/protocol/background.ts";

@@ -1,4 +1,4 @@
-/** `events.*`: one feed per connection, out of the bus. */
+/** `events.*`: one feed per connection. */
 import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { SessionSet } from "../../sessions/set.ts";
@@ -30,6 +30,6 @@ export function eventsHandlers(bus: EventBus, sessions: SessionSet, clock: Clock
 function gap(bus: EventBus): HoldfastError {
   return new HoldfastError(
     "gap",
-    `events after that one are no longer kept; read the present state again and subscribe without \`after\` (now at ${bus.stream} ${bus.last})`,
+    `events after that one are no longer kept; read the current state and subscribe without \`after\` (now at ${bus.stream} ${bus.last})`,
   );
 }

@@ -1,31 +1,31 @@
-/** What a handler is given and must give; the schema says the rest. */
+/** Parameters and results of handlers; types follow from the schema. */
 import { HoldfastError } from "../../errors.ts";
 import type { MethodName, MethodsOf, ReadParamsOf, ResultOf } from "../api/index.ts";
 import type { Asker } from "../../sessions/owner.ts";
 
-/** Who calls, and over what. */
+/** The caller and its transport. */
 export interface Caller extends Asker {
-  /** The WebSocket that the call came over; undefined over HTTP. Always there in a method whose transport is `websocket`. */
+  /** The call's WebSocket; undefined over HTTP, always set for `websocket` methods. */
   peer: Peer | undefined;
-  /** Aborted when the connection of this call is gone before its answer. */
+  /** Aborted when the call's connection is lost before its answer. */
   lost: AbortSignal;
 }
 
-/** The other end of a WebSocket, for methods that go on speaking after their answer. */
+/** A WebSocket client, for methods that continue after their answer. */
 export interface Peer {
-  /** False: the bytes wait, and the producer should pause until `drained`. What is sent to a peer that is gone is dropped. */
+  /** False: pause until `drained`. Messages to a closed peer are dropped. */
   notify(method: string, params: object): boolean;
-  /** The same, with parameters that are JSON text already. */
+  /** The same with parameters as JSON text. */
   notifyJson(method: string, params: string): boolean;
-  /** Resolves when the client took enough of what waits, or is gone. */
+  /** Resolves when the client has read enough, or is gone. */
   drained(): Promise<void>;
-  /** True from the first moment of its end on. */
+  /** True once closing has begun. */
   readonly gone: boolean;
-  /** `listener` runs once, when the connection is gone; at once if it is. Returns what takes it off again. */
+  /** `listener` runs once, when the connection is gone, or now if it is. Returns the unsubscriber. */
   onGone(listener: () => void): () => void;
 }
 
-/** The WebSocket of a caller, in a method whose transport is `websocket`: the dispatcher lets no other caller in. */
+/** The caller's WebSocket in a `websocket` method; the dispatcher admits no other. */
 export function peerOf({ peer }: Caller): Peer {
   if (peer === undefined) throw new HoldfastError("websocket_only", "this works on a WebSocket only: connect to /ws");
   return peer;

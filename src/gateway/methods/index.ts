@@ -1,4 +1,4 @@
-/** What the API can do: the handlers of every namespace in one table. */
+/** The handlers of all namespaces. */
 import type { Clock } from "../../clock.ts";
 import type { KeeperLink } from "../../keeper/protocol/link.ts";
 import type { Hub } from "../../mcp/aggregate/hub.ts";

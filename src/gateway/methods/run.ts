@@ -1,4 +1,4 @@
-/** `run.*`: the keeper's to answer, by way of the run service. */
+/** `run.*`, answered by the run service. */
 import { HoldfastError } from "../../errors.ts";
 import type { RunView } from "../../keeper/protocol/messages.ts";
 import type { RunService } from "../../runs/service.ts";
@@ -7,7 +7,7 @@ import type { SessionSet } from "../../sessions/set.ts";
 import type { MethodsOf } from "../api/index.ts";
 import type { NamespaceHandlers } from "./handlers.ts";
 
-/** Most bytes of text in one answer. */
+/** Most bytes of text per answer. */
 const pollBytesMax = 64 * 1024;
 
 type OfOneRun = Exclude<MethodsOf<"run">, "run.list" | "run.start">;
@@ -47,7 +47,7 @@ export function runHandlers(runs: RunService, sessions: SessionSet): NamespaceHa
 
 type RunHandlers = Pick<NamespaceHandlers<"run">, OfOneRun>;
 
-/** Each is for the token that the run belongs to, and for `admin`. */
+/** Allowed for the run's token and `admin`. */
 function ownersOnly(runs: RunService, handlers: RunHandlers): RunHandlers {
   const guarded = Object.entries(handlers).map(([name, handle]) => {
     const guard = (params: { id: string }, caller: Asker) => {
@@ -59,7 +59,7 @@ function ownersOnly(runs: RunService, handlers: RunHandlers): RunHandlers {
   return Object.fromEntries(guarded) as RunHandlers;
 }
 
-/** As the caller may see them: the id of a session that is not the caller's is cut short. */
+/** As the caller may see them: other callers' session ids are truncated. */
 export function showRuns(views: RunView[], sessions: SessionSet, caller: Asker): RunView[] {
   const show = (id: string | null) => (id === null ? null : sessions.show(id, caller));
   return views.map((run) => ({ ...run, sessionId: show(run.sessionId) }));

@@ -1,4 +1,4 @@
-/** `session.*`: clients' stays. */
+/** `session.*`: clients and what they own. */
 import { HoldfastError } from "../../errors.ts";
 import type { Session, SessionView } from "../../sessions/session.ts";
 import type { SessionSet } from "../../sessions/set.ts";
@@ -14,7 +14,7 @@ export function sessionHandlers(sessions: SessionSet): NamespaceHandlers<"sessio
     "session.resume": ({ id }, caller) => {
       const session = sessions.find(id, caller);
       if (session === undefined || session.kind !== "ws") {
-        const message = `no session ${id} to resume: it never was, or its lease is over; open a new one`;
+        const message = `no session ${id} to resume: unknown, or its lease expired; open a new one`;
         throw new HoldfastError("session_unknown", message);
       }
       return held.hold(session, peerOf(caller));
@@ -29,11 +29,11 @@ export function sessionHandlers(sessions: SessionSet): NamespaceHandlers<"sessio
   };
 }
 
-/** Which sessions each connection holds: a session lives as long as one does, and its lease longer. */
+/** Sessions held by each connection; a held session does not expire. */
 class HeldSessions {
   readonly #byPeer = new WeakMap<Peer, Map<Session, () => void>>();
 
-  /** Holding one twice over one connection counts once. */
+  /** Holding one twice counts once. */
   hold(session: Session, peer: Peer): SessionView {
     const leases = this.#byPeer.get(peer) ?? this.#meet(peer);
     for (const one of leases.keys()) if (one.ended) leases.delete(one);

@@ -1,4 +1,4 @@
-/** The first message of a WebSocket that came without a bearer header, as a browser's does: `auth {token}`. */
+/** First message of a WebSocket without a bearer header, as from a browser: `auth {token}`. */
 import { z } from "zod";
 import { rpcCode } from "../../mcp/json-rpc.ts";
 import type { RpcScope } from "../api/define.ts";
@@ -11,7 +11,7 @@ const authSchema = z.strictObject({
 });
 
 export interface Auth {
-  /** Undefined: the message is no `auth`. */
+  /** Undefined: not an `auth` message. */
   token: string | undefined;
   accepted: (scopes: ReadonlySet<RpcScope>) => string;
   refusal: (message: string) => string;
@@ -32,6 +32,6 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined; // no `auth` in any case
+    return undefined; // not an `auth` message either
   }
 }

@@ -1,4 +1,4 @@
-/** `/ws`: takes upgrades, makes peers of them, and lets them all go at the end. */
+/** `/ws`: accepts upgrades, serves the peers, and closes them at the end. */
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -11,7 +11,7 @@ import { deniedUpgrade, handshakeProblem, refuseUpgrade, subprotocol, type Upgra
 import { newerOptions } from "./options.ts";
 import { closeCodes, WebSocketPeer } from "./peer.ts";
 
-/** Longest message of a client, as for `POST /rpc`. */
+/** Longest message, as for `POST /rpc`. */
 const messageBytesMax = 1024 * 1024;
 
 export interface WebSocketParts {
@@ -30,7 +30,7 @@ export class WebSocketEndpoint {
     const options: ServerOptions = {
       noServer: true,
       clientTracking: false,
-      // 200 KB for each connection.
+      // 200 KB per connection.
       perMessageDeflate: false,
       maxPayload: messageBytesMax,
       ...newerOptions(parts.connections.limits),
@@ -62,7 +62,7 @@ export class WebSocketEndpoint {
     });
   }
 
-  /** Tells every client that the service restarts; who does not go within `boundMs` is reset. */
+  /** Announces the restart to every client and resets those still connected after `boundMs`. */
   drain(boundMs: number): void {
     for (const peer of this.#peers) peer.end("shutdown", closeCodes.restart, "the gateway is stopping", boundMs);
   }

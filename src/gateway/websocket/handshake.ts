@@ -1,4 +1,4 @@
-/** The way from an HTTP upgrade to a WebSocket: all of RFC 6455's conditions and ours, checked before a frame is read. */
+/** The upgrade from HTTP to WebSocket: all conditions of RFC 6455 and ours, checked before a frame is read. */
 import { STATUS_CODES, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { errorBody, rpcCode } from "../../mcp/json-rpc.ts";
@@ -13,7 +13,7 @@ export interface UpgradeRefusal {
   headers?: Record<string, string>;
 }
 
-/** Why this request cannot become a WebSocket of ours; undefined = it can. Who may call is not looked at here. */
+/** Why this request cannot become a WebSocket; undefined = it can. Access is checked elsewhere. */
 export function handshakeProblem(request: IncomingMessage, spoken = subprotocol): UpgradeRefusal | undefined {
   const { headers, method } = request;
   if (method !== "GET") return { status: 405, message: "a WebSocket begins with GET", headers: { allow: "GET" } };
@@ -41,7 +41,7 @@ export function deniedUpgrade({ status, message, retryAfterS }: Denial): Upgrade
     : { status, message };
 }
 
-/** Says no over HTTP and ends our side; what the other side still says is dropped unread. */
+/** Refuses over HTTP and ends our side; further input is dropped. */
 export function refuseUpgrade(stream: Duplex, { status, message, headers = {} }: UpgradeRefusal): void {
   const reason = status === 401 || status === 429 ? "unauthorized" : status === 403 ? "forbidden" : "invalid_params";
   const body = errorBody(undefined, { code: rpcCode.invalidRequest, message, reason });

@@ -1,4 +1,4 @@
-/** `/node`: takes the upgrades of nodes. No token is asked for: a node proves its key in its first words. */
+/** `/node`: accepts upgrades of nodes, which prove their key in the first message instead of sending a token. */
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -35,7 +35,7 @@ export class NodeEndpoint {
 
   upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     const { connections, nodes } = this.#parts;
-    // A web page must not even be able to wait for approval; a node has no Origin.
+    // Web pages must not even wait for approval; nodes send no Origin.
     const isPage = request.headers.origin !== undefined;
     const page: UpgradeRefusal = { status: 403, message: "a node has no Origin header" };
     const problem = isPage ? page : handshakeProblem(request, subprotocol);

@@ -1,4 +1,4 @@
-/** The wire of one node over one WebSocket: bounded in what it may say before it is known, and in what waits for it. */
+/** One node's WebSocket, bounded in what it may send before its proof and in what waits for it. */
 import type { Duplex } from "node:stream";
 import type { RawData, WebSocket } from "ws";
 import type { Nodes } from "../../nodes/gateway/nodes.ts";
@@ -8,24 +8,24 @@ import type { Connection, Judged } from "../connections/connection.ts";
 import type { LoopTime } from "../connections/loop-time.ts";
 import { closeCodes, reasonOf } from "./peer.ts";
 
-/** Of the bytes before the proof the WebSocket's own framing takes a few. */
+/** WebSocket framing adds a few bytes to those before the proof. */
 const unprovenBytesMax = unprovenFrameBytesMax + 64;
 
 export interface NodeSocketParts {
-  /** The stream that carries the frames: the connection's socket, or TLS over it. */
+  /** The connection's socket, or TLS over it. */
   stream: Duplex;
   connection: Connection;
   time: LoopTime;
 }
 
-/** What is not worth a goodbye: the other side does not listen, or does not keep to what was agreed. */
+/** Reasons that get no goodbye: the client does not read, or broke the protocol. */
 const resets = new Set<WireEnd>(["protocol-error", "no-heartbeat"]);
 
 export class NodeSocket implements NodeWire, Judged {
   readonly #ws: WebSocket;
   readonly #parts: NodeSocketParts;
   #farewell: [code: number, message: string] = [closeCodes.policy, "not proven in time"];
-  /** Resolves when enough of what waits has been taken, or it is gone. */
+  /** Resolves when enough has been read, or the node is gone. */
   #waiting: PromiseWithResolvers<void> | undefined;
 
   constructor(ws: WebSocket, parts: NodeSocketParts) {
@@ -35,7 +35,7 @@ export class NodeSocket implements NodeWire, Judged {
     parts.connection.authenticate(parts.time.now);
   }
 
-  /** From here on what comes is heard. */
+  /** Starts receiving. */
   begin(nodes: Nodes): void {
     const { connection, stream, time } = this.#parts;
     let heard = 0;
@@ -47,12 +47,12 @@ export class NodeSocket implements NodeWire, Judged {
     stream.on("data", count);
     const visit = nodes.greet(this);
     this.#ws.on("message", (data: RawData, isBinary) => {
-      // What comes during the end is not for anybody.
+      // Messages during closing are dropped.
       if (this.#gone) return;
       if (isBinary) return this.end("protocol-error", "messages are text");
       visit.hear((data as Buffer).toString());
     });
-    // Frames that break the protocol: ws has sent the close frame with the right code already.
+    // Protocol error: ws has sent the close frame already.
     this.#ws.on("error", (error) => connection.close(reasonOf(error), time.now, () => {}));
     connection.onClosing(() => {
       this.#settle();
@@ -60,7 +60,7 @@ export class NodeSocket implements NodeWire, Judged {
     });
   }
 
-  // ── for who speaks over it ──
+  // ── for its users ──
 
   get address(): string {
     return this.#parts.connection.address;
@@ -96,9 +96,9 @@ export class NodeSocket implements NodeWire, Judged {
     connection.close(reason, time.now, () => this.farewell());
   }
 
-  // ── for the connection's judgement ──
+  // ── for the connection's checks ──
 
-  /** What it says is always read: its answers are what we wait for. */
+  /** Always reading: we wait for its answers. */
   get paused(): boolean {
     return false;
   }

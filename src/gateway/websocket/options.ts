@@ -1,12 +1,12 @@
-/** Limits that every WebSocket of the gateway has, whoever speaks over it. */
+/** Limits of every WebSocket of the gateway. */
 import type { ConnectionLimits } from "../connections/connection.ts";
 
 const fragmentsMax = 1024;
 const chunksMax = 4096;
-/** Pongs that wait to be sent; further pings of the client are not answered. */
+/** Unsent pongs; above it pings are not answered. */
 const pongsMax = 16;
 
-/** Options of ws, some of which its types do not know yet. */
+/** Options of ws, some missing from its types. */
 export function newerOptions(limits: ConnectionLimits): {
   maxFragments: number;
   maxBufferedChunks: number;
@@ -17,7 +17,7 @@ export function newerOptions(limits: ConnectionLimits): {
     maxFragments: fragmentsMax,
     maxBufferedChunks: chunksMax,
     maxPendingAutoPongs: pongsMax,
-    // Ours comes first, and resets.
+    // Our timeout comes first, and resets.
     closeTimeout: limits.closingMs * 4 + 5000,
   };
 }

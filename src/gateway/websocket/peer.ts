@@ -1,6 +1,6 @@
 /**
- * One WebSocket: proves who it is, then speaks JSON-RPC. What it is sent is bounded in bytes, what it asks in calls, and
- * what it says before it is known in both.
+ * One client WebSocket: authenticates, then speaks JSON-RPC, with bounds on unsent bytes, open calls and everything
+ * before authentication.
  */
 import type { Duplex } from "node:stream";
 import type { RawData, WebSocket } from "ws";
@@ -14,18 +14,18 @@ import { readAuth } from "./auth.ts";
 /** Close codes of RFC 6455, 7.4.1. */
 export const closeCodes = { unsupported: 1003, policy: 1008, tooLarge: 1009, restart: 1012 } as const;
 
-/** Calls of one connection that are being answered; more are refused. */
+/** Open calls per connection; more are refused. */
 const callsMax = 64;
-/** Bytes that may come before the token has been seen. */
+/** Bytes allowed before the token. */
 const unprovenBytesMax = 8 * 1024;
 
 export interface PeerParts {
-  /** The stream that carries the frames: the connection's socket, or TLS over it. */
+  /** The connection's socket, or TLS over it. */
   stream: Duplex;
   connection: Connection;
   time: LoopTime;
   dispatcher: Dispatcher;
-  /** Whose token it is; undefined = it is wrong. */
+  /** The token's grant; undefined = wrong. */
   admit: (token: string) => Grant | undefined;
 }
 
@@ -35,7 +35,7 @@ export class WebSocketPeer implements Peer, Judged {
   readonly #goneListeners = new Set<() => void>();
   #caller: Caller | undefined;
   #calls = 0;
-  /** Resolves when what waits has been taken. */
+  /** Resolves when the unsent bytes have been read. */
   #waiting: PromiseWithResolvers<void> | undefined;
   #farewell: [code: number, message: string] = [closeCodes.policy, "not authenticated in time"];
 
@@ -45,7 +45,7 @@ export class WebSocketPeer implements Peer, Judged {
     const { connection, stream, time } = parts;
     connection.becomeWebSocket(this);
     ws.on("message", (data, isBinary) => this.#hear(data, isBinary));
-    // Frames that break the protocol: ws has sent the close frame with the right code already.
+    // Protocol error: ws has sent the close frame already.
     ws.on("error", (error) => connection.close(reasonOf(error), time.now, () => {}));
     connection.onClosing(() => this.#leave());
     if (grant !== undefined) {
@@ -62,14 +62,14 @@ export class WebSocketPeer implements Peer, Judged {
     stream.on("data", count);
   }
 
-  // ── what the client says ──
+  // ── receiving ──
 
   #hear(data: RawData, isBinary: boolean): void {
     const { connection } = this.#parts;
-    // What was sent behind a refused token, or came during the end, is not for anybody.
+    // Input after a refused token or during closing is dropped.
     if (connection.state === "closing" || connection.state === "closed") return;
     if (isBinary) return this.end("protocol-error", closeCodes.unsupported, "messages are text");
-    // One buffer, as `binaryType` says by default.
+    // One buffer, ws's default `binaryType`.
     const text = (data as Buffer).toString();
     if (this.#caller === undefined) return this.#authenticate(text);
     void this.#answer(text, this.#caller);
@@ -108,7 +108,7 @@ export class WebSocketPeer implements Peer, Judged {
     }
   }
 
-  // ── what it is sent ──
+  // ── sending ──
 
   notify(method: string, params: object): boolean {
     return this.notifyJson(method, JSON.stringify(params));
@@ -122,7 +122,7 @@ export class WebSocketPeer implements Peer, Judged {
     return this.#waiting?.promise ?? Promise.resolve();
   }
 
-  /** False: it waits. Above `closeBytes` the client is let go: whoever is so far behind will not catch up. */
+  /** False: it waits. Above `closeBytes` the client is closed, since it will not catch up. */
   #send(text: string): boolean {
     const { connection, time } = this.#parts;
     if (this.gone) return false;
@@ -137,7 +137,7 @@ export class WebSocketPeer implements Peer, Judged {
     return false;
   }
 
-  /** Until the client has taken what waits, nothing more is read from it: its calls would only make more. */
+  /** Reading pauses until the client has read, since its calls would add to the queue. */
   #wait(): void {
     if (this.#waiting !== undefined) return;
     this.#waiting = Promise.withResolvers<void>();
@@ -153,7 +153,7 @@ export class WebSocketPeer implements Peer, Judged {
     this.#waiting = undefined;
   }
 
-  // ── how it is judged, and its end ──
+  // ── checks and closing ──
 
   get paused(): boolean {
     return this.#waiting !== undefined;
@@ -178,7 +178,7 @@ export class WebSocketPeer implements Peer, Judged {
     return () => this.#goneListeners.delete(listener);
   }
 
-  /** Ends with a close frame; a client that does not answer it is reset when `closingMs` are over. */
+  /** Closes with a close frame; without a reply within `closingMs` the connection is reset. */
   end(reason: CloseReason, code: number, message: string, closingMs?: number): void {
     const { connection, time } = this.#parts;
     this.#farewell = [code, message];
@@ -186,7 +186,7 @@ export class WebSocketPeer implements Peer, Judged {
   }
 
   farewell(): void {
-    // Reading again, or its close frame would never be seen.
+    // Resume reading, to see its close frame.
     this.#ws.resume();
     this.#ws.close(...this.#farewell);
   }
