@@ -1,7 +1,7 @@
 /** The docs page of the API as text, made from the same schema that checks every call. */
 import { z } from "zod";
-import type { MethodSpec } from "../../src/gateway/api/define.ts";
-import { api } from "../../src/gateway/api/index.ts";
+import type { MethodSpec } from "../../src/protocol/api/define.ts";
+import { api } from "../../src/protocol/api/index.ts";
 
 /** As much of JSON Schema as ours become. */
 interface Shape {
@@ -27,7 +27,7 @@ interface Shape {
 
 const preface = `# API
 
-<!-- Made by scripts/api-page.ts from src/gateway/api/: change it there. -->
+<!-- Made by scripts/api-page.ts from src/protocol/api/: change it there. -->
 
 Call these methods by JSON-RPC 2.0 over \`POST /rpc\` or the WebSocket \`/ws\` ([gateway.md](gateway.md)); [\`holdfast/client\`](client.md) has them typed. Errors carry their code in \`error.data.code\` ([errors.md](errors.md)). Every method may
 answer \`invalid_params\`, \`unauthorized\`, \`forbidden\`, \`gateway_busy\` and \`internal\` in addition to the errors listed. Unknown parameters are rejected. Batches hold at most 50 calls.

@@ -1,5 +1,5 @@
 /** What a command prints, kept until its end for whoever wants its result as one object. */
-import type { OutputStream } from "../keeper/protocol/background.ts";
+import type { OutputStream } from "../protocol/keeper/background.ts";
 
 /** Of each stream, from its end. */
 const collectedBytesMax = 1024 * 1024;

@@ -6,7 +6,7 @@ import { checkConfig, servedName } from "../config/load.ts";
 import { plainText } from "../plain-text.ts";
 import { requirePlatform } from "../platform/index.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
-import type { ConfigChange } from "../keeper/protocol/messages.ts";
+import type { ConfigChange } from "../protocol/keeper/messages.ts";
 import type { CommandContext } from "./context.ts";
 import { count } from "./print.ts";
 import { runningConfig } from "./running-keeper.ts";

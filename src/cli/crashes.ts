@@ -2,7 +2,7 @@
 import { systemClock } from "../clock.ts";
 import { CrashRecords, readStderr } from "../keeper/crashes.ts";
 import { readLostEpochs } from "../keeper/lost-epochs.ts";
-import type { CrashView } from "../keeper/protocol/messages.ts";
+import type { CrashView } from "../protocol/keeper/messages.ts";
 import { statePaths } from "../keeper/state-directory.ts";
 import type { CommandContext } from "./context.ts";
 import { printJson, printLines, time } from "./print.ts";

@@ -1,6 +1,6 @@
 /** One background run in one line, for people. */
 import { systemClock } from "../clock.ts";
-import type { ProcessView, RunView } from "../keeper/protocol/messages.ts";
+import type { ProcessView, RunView } from "../protocol/keeper/messages.ts";
 import { count, duration, megabytes } from "./print.ts";
 
 const commandMax = 80;

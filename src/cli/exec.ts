@@ -2,8 +2,8 @@
 import { GatewayClient } from "../client/rpc.ts";
 import { areReadable, exitCodeOfSignal } from "../platform/self/index.ts";
 import { HoldfastError } from "../errors.ts";
-import type { ParamsOf } from "../gateway/api/index.ts";
-import type { RunView } from "../keeper/protocol/messages.ts";
+import type { ParamsOf } from "../protocol/api/index.ts";
+import type { RunView } from "../protocol/keeper/messages.ts";
 import { attachTo } from "./attach.ts";
 import { Collected } from "./collected.ts";
 import type { CommandContext } from "./context.ts";

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { systemClock } from "../clock.ts";
 import type { GatewayClient } from "../client/rpc.ts";
-import type { RunView } from "../keeper/protocol/messages.ts";
+import type { RunView } from "../protocol/keeper/messages.ts";
 import { HoldfastError } from "../errors.ts";
 
 /** One request waits so long for the next byte. */

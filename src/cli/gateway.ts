@@ -11,7 +11,7 @@ import { Keeper } from "../keeper/keeper.ts";
 import { LiveConfig } from "../keeper/live-config.ts";
 import { say } from "../keeper/log.ts";
 import { makeOwnCertificate, ownCertificateFiles } from "../keeper/own-certificate.ts";
-import { fingerprintOf } from "../nodes/protocol/proof.ts";
+import { fingerprintOf } from "../protocol/node/proof.ts";
 import { conclude, exitSoon, listenForSignals, sayTier, tierOf } from "./keeping.ts";
 import { version } from "../version.ts";
 import { describeChange } from "./config-change.ts";

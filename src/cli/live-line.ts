@@ -1,6 +1,6 @@
 /** One line on the person's terminal while a long command is silent: how long it runs, what it printed, where to look. */
 import { systemClock, type Timer } from "../clock.ts";
-import type { RunView } from "../keeper/protocol/messages.ts";
+import type { RunView } from "../protocol/keeper/messages.ts";
 import { size } from "./describe-run.ts";
 import { duration } from "./print.ts";
 

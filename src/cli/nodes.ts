@@ -3,7 +3,7 @@ import { networkInterfaces } from "node:os";
 import { systemClock } from "../clock.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import { HoldfastError } from "../errors.ts";
-import type { ResultOf } from "../gateway/api/index.ts";
+import type { ResultOf } from "../protocol/api/index.ts";
 import type { CommandContext } from "./context.ts";
 import { describeBackground } from "./describe-run.ts";
 import { exec, refuseUnreadable, type ExecOptions } from "./exec.ts";

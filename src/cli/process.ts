@@ -2,7 +2,7 @@
 import { systemClock } from "../clock.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import { HoldfastError } from "../errors.ts";
-import type { RunView } from "../keeper/protocol/messages.ts";
+import type { RunView } from "../protocol/keeper/messages.ts";
 import { plainText } from "../plain-text.ts";
 import type { CommandContext } from "./context.ts";
 import { describeBackground, describeEnd } from "./describe-run.ts";

@@ -11,7 +11,7 @@ import type { Config } from "../config/schema.ts";
 import { parseServer } from "../config/server.ts";
 import { HoldfastError } from "../errors.ts";
 import { plainText } from "../plain-text.ts";
-import type { ConfigChange } from "../keeper/protocol/messages.ts";
+import type { ConfigChange } from "../protocol/keeper/messages.ts";
 import { describeIssues } from "../plain-issues.ts";
 import type { CommandContext } from "./context.ts";
 import { describeChange, requireHere, warnOfLacking, writeAndReload } from "./config-change.ts";

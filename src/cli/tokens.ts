@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { systemClock } from "../clock.ts";
 import { systemRandom, systemSources } from "../random.ts";
 import { HoldfastError } from "../errors.ts";
-import { tokenScopes, type TokenScope } from "../keeper/protocol/messages.ts";
+import { tokenScopes, type TokenScope } from "../protocol/keeper/messages.ts";
 import { statePaths, type StatePaths } from "../keeper/state-directory.ts";
 import { addToken, findTokens, readFirstToken, revokeToken } from "../keeper/tokens/token-files.ts";
 import type { CommandContext } from "./context.ts";

@@ -6,7 +6,7 @@ import { systemClock } from "../clock.ts";
 import { systemRandom } from "../random.ts";
 import { HoldfastError } from "../errors.ts";
 import type { LifecycleName } from "../events.ts";
-import type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";
+import type { MethodName, ParamsOf, ResultOf } from "../protocol/api/index.ts";
 import { tokenOf, urlOf, type GatewayAddress } from "./address.ts";
 import { EventIterator, type GatewayEvent } from "./events.ts";
 import { GatewaySocket, type SocketEvents } from "./socket.ts";

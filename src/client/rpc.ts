@@ -2,7 +2,7 @@
 import { abortAfter, systemClock } from "../clock.ts";
 import { HoldfastError } from "../errors.ts";
 import { GatheredBytes } from "../gathered-bytes.ts";
-import type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";
+import type { MethodName, ParamsOf, ResultOf } from "../protocol/api/index.ts";
 import { fetchTrusting, trustOf } from "./trust.ts";
 import { knownCode, late, tokenOf, unreachable, urlOf, type GatewayAddress } from "./address.ts";
 

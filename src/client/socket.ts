@@ -3,7 +3,7 @@ import type { ConnectionOptions } from "node:tls";
 import { WebSocket } from "ws";
 import { systemClock, type Timer } from "../clock.ts";
 import { HoldfastError } from "../errors.ts";
-import type { MethodName, ParamsOf, ResultOf } from "../gateway/api/index.ts";
+import type { MethodName, ParamsOf, ResultOf } from "../protocol/api/index.ts";
 import { knownCode, late, unreachable } from "./address.ts";
 
 const subprotocol = "holdfast.v1";

@@ -2,9 +2,9 @@
 import type { z } from "zod";
 import { asHoldfastError, type ErrorCode } from "../errors.ts";
 import { rpcCode } from "../mcp/json-rpc.ts";
-import type { MethodSpec } from "./api/define.ts";
+import type { MethodSpec } from "../protocol/api/define.ts";
 import { describeIssues, plainIssue } from "../plain-issues.ts";
-import { api, type MethodName } from "./api/index.ts";
+import { api, type MethodName } from "../protocol/api/index.ts";
 import type { AllHandlers, Caller } from "./methods/handlers.ts";
 
 /** Calls in one batch. */

@@ -2,7 +2,7 @@
 import { hash, timingSafeEqual } from "node:crypto";
 import type { Socket } from "node:net";
 import type { Clock } from "../clock.ts";
-import { tokenScopes, type TokenGrant, type TokenScope } from "../keeper/protocol/messages.ts";
+import { tokenScopes, type TokenGrant, type TokenScope } from "../protocol/keeper/messages.ts";
 
 const everyScope: ReadonlySet<TokenScope> = new Set(tokenScopes);
 

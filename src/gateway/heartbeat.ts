@@ -1,6 +1,6 @@
 /** Tells the keeper that the event loop runs, and which handler started last. */
 import type { Clock, Timer } from "../clock.ts";
-import type { KeeperLink } from "../keeper/protocol/link.ts";
+import type { KeeperLink } from "../protocol/keeper/link.ts";
 
 const beatMs = 1000;
 

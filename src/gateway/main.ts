@@ -5,7 +5,7 @@
 import { systemSources } from "../random.ts";
 import { asHoldfastError } from "../errors.ts";
 import { isLifecycleName } from "../events.ts";
-import { KeeperLink } from "../keeper/protocol/link.ts";
+import { KeeperLink } from "../protocol/keeper/link.ts";
 import { stderrLog, type Log } from "../log.ts";
 import { Door } from "../mcp/aggregate/door.ts";
 import { Hub } from "../mcp/aggregate/hub.ts";
@@ -15,7 +15,7 @@ import { ConfigFollower } from "../mcp/reload.ts";
 import { ownTools } from "../mcp/tools/own-tools.ts";
 import { StartGate } from "../mcp/pool/start-gate.ts";
 import { Nodes } from "../nodes/gateway/nodes.ts";
-import { fingerprintOf } from "../nodes/protocol/proof.ts";
+import { fingerprintOf } from "../protocol/node/proof.ts";
 import { Scope } from "../ownership/scope.ts";
 import { RunOwners } from "../runs/owners.ts";
 import { localRunner, Runners } from "../runs/runners.ts";

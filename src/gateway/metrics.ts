@@ -1,8 +1,8 @@
 /** `GET /metrics` for Prometheus. Figures are read on demand, and the library is loaded then. */
 import type { Registry } from "prom-client";
 import { ownUsage } from "../platform/self/index.ts";
-import type { KeeperLink } from "../keeper/protocol/link.ts";
-import type { KeeperFigures, KeeperStatus } from "../keeper/protocol/status.ts";
+import type { KeeperLink } from "../protocol/keeper/link.ts";
+import type { KeeperFigures, KeeperStatus } from "../protocol/keeper/status.ts";
 import type { Nodes } from "../nodes/gateway/nodes.ts";
 import { connectionStates } from "./connections/connection.ts";
 import type { Connections } from "./connections/connections.ts";

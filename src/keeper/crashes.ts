@@ -5,7 +5,7 @@ import type { Clock } from "../clock.ts";
 import type { EventFields } from "../events.ts";
 import { writePrivate } from "../private-file.ts";
 import { say } from "./log.ts";
-import type { CrashView } from "./protocol/messages.ts";
+import type { CrashView } from "../protocol/keeper/messages.ts";
 
 const tailBytesMax = 64 * 1024;
 const filesMax = 50;

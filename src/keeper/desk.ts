@@ -2,11 +2,11 @@
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { FrontProcess } from "./front.ts";
 import type { Log } from "./log.ts";
-import { accept } from "./protocol/accept.ts";
-import type { ConfigChange, FrontMessage, FrontRequestName, FrontRequests } from "./protocol/messages.ts";
-import type { KeeperFigures, KeeperStatus } from "./protocol/status.ts";
-import type { NodeFinish, NodeProgress } from "./protocol/node.ts";
-import { byMessage } from "./protocol/runner.ts";
+import { accept } from "../protocol/keeper/accept.ts";
+import type { ConfigChange, FrontMessage, FrontRequestName, FrontRequests } from "../protocol/keeper/messages.ts";
+import type { KeeperFigures, KeeperStatus } from "../protocol/keeper/status.ts";
+import type { NodeFinish, NodeProgress } from "../protocol/keeper/node.ts";
+import { byMessage } from "../protocol/keeper/runner.ts";
 import type { BackgroundRuns } from "./background/runs.ts";
 import type { RunTable } from "./run-table.ts";
 

@@ -6,7 +6,7 @@ import { version } from "../version.ts";
 import type { FrontSupervisor } from "./front.ts";
 import type { Guardian } from "./guardian.ts";
 import type { CrashRecords } from "./crashes.ts";
-import type { HelperStatus, KeeperFigures, KeeperStatus } from "./protocol/status.ts";
+import type { HelperStatus, KeeperFigures, KeeperStatus } from "../protocol/keeper/status.ts";
 import type { RunTable } from "./run-table.ts";
 
 /** Crashes that `status` lists; all of them are for `holdfast crashes`. */

@@ -6,7 +6,7 @@ import { unreadableServer } from "../config/server.ts";
 import { needsCertificate, writtenName } from "../config/load.ts";
 import { HoldfastError } from "../errors.ts";
 import { currentTls } from "../config/tls.ts";
-import type { FrontConfig, FrontServer } from "./protocol/messages.ts";
+import type { FrontConfig, FrontServer } from "../protocol/keeper/messages.ts";
 import { baseEnvironment, proxiesIn } from "../platform/environment.ts";
 
 /** A front that drains has its own bounds; it is killed when it is this much later than they say. */

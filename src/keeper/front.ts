@@ -11,10 +11,10 @@ import { FrontWatch } from "./front-watch.ts";
 import type { FrontVoice } from "./front-voice.ts";
 import type { RestartIntensity } from "./intensity.ts";
 import type { Log } from "./log.ts";
-import { CreditMeter, SendWindow } from "./protocol/flow.ts";
-import { FrameReader, type Frame } from "./protocol/frames.ts";
-import { dataDescriptor } from "./protocol/link.ts";
-import type { CrashView, KeeperMessage } from "./protocol/messages.ts";
+import { CreditMeter, SendWindow } from "../protocol/keeper/flow.ts";
+import { FrameReader, type Frame } from "../protocol/keeper/frames.ts";
+import { dataDescriptor } from "../protocol/keeper/link.ts";
+import type { CrashView, KeeperMessage } from "../protocol/keeper/messages.ts";
 import type { FrontPort } from "./relay.ts";
 import { Supervisor, type Helper, type HelperEnd, type SupervisorState } from "./supervisor.ts";
 

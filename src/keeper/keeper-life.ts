@@ -5,8 +5,8 @@ import type { HoldfastError } from "../errors.ts";
 import type { AskPerson } from "./background/consent.ts";
 import type { Keeper } from "./keeper.ts";
 import type { LiveConfig } from "./live-config.ts";
-import type { RunView } from "./protocol/messages.ts";
-import type { NodeProgress, NodeSettings } from "./protocol/node.ts";
+import type { RunView } from "../protocol/keeper/messages.ts";
+import type { NodeProgress, NodeSettings } from "../protocol/keeper/node.ts";
 
 export interface KeeperOptions {
   sources: Sources;

@@ -1,7 +1,7 @@
 /** Whatever ends a keeper by its own hand leaves a record: an exception, a rejection, an exit. */
 import type { CrashRecords } from "./crashes.ts";
 import type { Log } from "./log.ts";
-import type { CrashView } from "./protocol/messages.ts";
+import type { CrashView } from "../protocol/keeper/messages.ts";
 
 export interface LastWords extends Disposable {
   /** Puts on record what was caught, and the process goes on to its end. */

@@ -1,7 +1,7 @@
 /** What the table of runs is asked to start. */
 import type { Container, SpawnRequest, TreeLimits } from "../platform/types.ts";
 import type { FarRuns } from "./far-runs.ts";
-import type { RunKind } from "./protocol/messages.ts";
+import type { RunKind } from "../protocol/keeper/messages.ts";
 import type { Run } from "./run.ts";
 import type { RunParts } from "./run-parts.ts";
 

@@ -10,8 +10,8 @@ import { HoldfastError } from "../errors.ts";
 import { lostEpochsSchema, selectLostEpochs } from "./lost-epochs.ts";
 import { say } from "./log.ts";
 import { OwedRows } from "./owed-rows.ts";
-import { requestMemoryMs } from "./protocol/background.ts";
-import type { EndReason, RunKind, RunState } from "./protocol/messages.ts";
+import { requestMemoryMs } from "../protocol/keeper/background.ts";
+import type { EndReason, RunKind, RunState } from "../protocol/keeper/messages.ts";
 
 /** Ended runs kept for `ps --all`. */
 const historyMax = 1000;

@@ -7,7 +7,7 @@ import { platform } from "../platform/index.ts";
 import { stateLetters, type Epoch, type LeftProcess } from "../platform/types.ts";
 import { readOpenRows, type Ledger, type LedgerRow } from "./ledger.ts";
 import type { Log } from "./log.ts";
-import type { ProcessView, RunView } from "./protocol/messages.ts";
+import type { ProcessView, RunView } from "../protocol/keeper/messages.ts";
 import { RepeatedEnd } from "./repeated-end.ts";
 import { rowView, viewProcess } from "./run-view.ts";
 import type { StatePaths } from "./state-directory.ts";

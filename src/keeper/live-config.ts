@@ -8,7 +8,7 @@ import type { Config } from "../config/schema.ts";
 import { asHoldfastError } from "../errors.ts";
 import { frontServers } from "./front-config.ts";
 import type { Log } from "./log.ts";
-import type { ConfigChange, FrontServer, KeeperMessage } from "./protocol/messages.ts";
+import type { ConfigChange, FrontServer, KeeperMessage } from "../protocol/keeper/messages.ts";
 
 /** A config and the file that it was read from; undefined = there is none, the defaults. */
 export interface ConfigRead {

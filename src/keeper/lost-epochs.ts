@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { platform } from "../platform/index.ts";
 import type { CrashRecords } from "./crashes.ts";
 import type { Ledger, LostEpoch } from "./ledger.ts";
-import type { CrashView } from "./protocol/messages.ts";
+import type { CrashView } from "../protocol/keeper/messages.ts";
 import type { StatePaths } from "./state-directory.ts";
 
 const select = `select epoch, pid, boot_id as bootId, started_at as startedAt from epochs

@@ -1,6 +1,6 @@
 /** Requests without an answer on one run, both ways, as the front declares them: what its successor has to settle. */
-import { flags, type Frame } from "./protocol/frames.ts";
-import type { HeldIds } from "./protocol/messages.ts";
+import { flags, type Frame } from "../protocol/keeper/frames.ts";
+import type { HeldIds } from "../protocol/keeper/messages.ts";
 
 /** Requests that may be open each way, and the longest id of a server's, in bytes. A front that declares more is not one of ours. */
 const openMax = 10_000;

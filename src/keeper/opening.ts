@@ -8,7 +8,7 @@ import type { KeeperOptions } from "./keeper-life.ts";
 import type { Ledger } from "./ledger.ts";
 import { openLog, type OpenLog } from "./log.ts";
 import { recordLostEpochs } from "./lost-epochs.ts";
-import type { TokenGrant } from "./protocol/messages.ts";
+import type { TokenGrant } from "../protocol/keeper/messages.ts";
 import { openStateDirectory, readOrMakeSecret, type StatePaths } from "./state-directory.ts";
 import { ownRef } from "./record-writer.ts";
 import { takeLedger } from "./take-ledger.ts";

@@ -5,8 +5,8 @@
  */
 import type { Spawned, SpawnRequest } from "../platform/types.ts";
 import { GatheredBytes } from "../gathered-bytes.ts";
-import { flags, pieceBytesMax, writeLine, type Frame } from "./protocol/frames.ts";
-import { lineCostBytes, type CreditMeter, type SendWindow } from "./protocol/flow.ts";
+import { flags, pieceBytesMax, writeLine, type Frame } from "../protocol/keeper/frames.ts";
+import { lineCostBytes, type CreditMeter, type SendWindow } from "../protocol/keeper/flow.ts";
 import type { ErrorLog } from "./error-log.ts";
 import { OpenIds } from "./open-ids.ts";
 import type { RunIo } from "./run-io.ts";

@@ -3,7 +3,7 @@ import type { MainExit, ProcessInfo, ProcessRef } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import type { Ledger, LedgerRow } from "./ledger.ts";
 import { rowView, viewProcess } from "./run-view.ts";
-import type { ProcessView, RunState, RunView } from "./protocol/messages.ts";
+import type { ProcessView, RunState, RunView } from "../protocol/keeper/messages.ts";
 
 /**
  *   starting ──> running ──> stopping ──> exited

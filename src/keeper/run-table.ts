@@ -14,7 +14,7 @@ import type { Launch, StartRequest } from "./launch.ts";
 import { Leftovers } from "./leftovers.ts";
 import { describeExcess } from "./limit-watch.ts";
 import type { Log } from "./log.ts";
-import type { EndReason, HeldRun, RunView } from "./protocol/messages.ts";
+import type { EndReason, HeldRun, RunView } from "../protocol/keeper/messages.ts";
 import { Packages } from "./packages/packages.ts";
 import { checkRoom } from "./room.ts";
 import { Run } from "./run.ts";

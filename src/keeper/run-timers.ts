@@ -1,6 +1,6 @@
 /** The clocks of one run: time for its command, for the whole run, for silence, its lease, and its time without a front. */
 import type { Clock, Timer } from "../clock.ts";
-import type { EndReason } from "./protocol/messages.ts";
+import type { EndReason } from "../protocol/keeper/messages.ts";
 
 /** In milliseconds; 0 = no limit, but for `keepMs`. */
 export interface RunTimes {

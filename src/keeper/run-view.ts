@@ -2,7 +2,7 @@
 import { platform } from "../platform/index.ts";
 import { stateLetters, type ProcessInfo } from "../platform/types.ts";
 import type { LedgerRow } from "./ledger.ts";
-import type { ProcessView, RunView } from "./protocol/messages.ts";
+import type { ProcessView, RunView } from "../protocol/keeper/messages.ts";
 
 export function viewProcess(info: ProcessInfo): ProcessView {
   const { pid, ppid, state, rssBytes } = info;

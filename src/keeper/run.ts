@@ -11,8 +11,8 @@ import type { RunLaunch, RunParts } from "./run-parts.ts";
 import { RunRecord } from "./run-record.ts";
 import { RunTimers } from "./run-timers.ts";
 import { viewProcess } from "./run-view.ts";
-import type { BackgroundView } from "./protocol/background.ts";
-import type { EndReason, RunKind, RunState, RunView } from "./protocol/messages.ts";
+import type { BackgroundView } from "../protocol/keeper/background.ts";
+import type { EndReason, RunKind, RunState, RunView } from "../protocol/keeper/messages.ts";
 import { StopSequence } from "../platform/stop-sequence.ts";
 
 export class Run {

@@ -4,7 +4,7 @@ import { platform } from "../platform/index.ts";
 import { isAlive } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import { Ledger } from "./ledger.ts";
-import { requestMemoryMs } from "./protocol/background.ts";
+import { requestMemoryMs } from "../protocol/keeper/background.ts";
 import { readKeeperRecord, type KeeperRecord, type StatePaths } from "./state-directory.ts";
 
 /** A keeper that was killed has its lock until the last of its threads is gone; so long that is waited for, in milliseconds. */

@@ -3,9 +3,9 @@
  * nobody waits for any more, and ends what has no session. Done before anybody can call.
  */
 import { asHoldfastError } from "../errors.ts";
-import type { KeeperLink } from "../keeper/protocol/link.ts";
-import type { LinkedRun } from "../keeper/protocol/linked-run.ts";
-import type { HeldIds, HeldRun } from "../keeper/protocol/messages.ts";
+import type { KeeperLink } from "../protocol/keeper/link.ts";
+import type { LinkedRun } from "../protocol/keeper/linked-run.ts";
+import type { HeldIds, HeldRun } from "../protocol/keeper/messages.ts";
 import type { Log } from "../log.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionSet } from "../sessions/set.ts";

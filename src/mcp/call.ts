@@ -10,7 +10,7 @@
  */
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Timer } from "../clock.ts";
-import type { TokenScope } from "../keeper/protocol/messages.ts";
+import type { TokenScope } from "../protocol/keeper/messages.ts";
 import { EventStream } from "./event-stream.ts";
 import { replyForm, type ReplyForm } from "./headers.ts";
 import { errorBody, type RpcFault } from "./json-rpc.ts";

@@ -2,8 +2,8 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Clock } from "../clock.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
-import type { KeeperLink, ServersNews } from "../keeper/protocol/link.ts";
-import type { FrontConfig, HeldRun } from "../keeper/protocol/messages.ts";
+import type { KeeperLink, ServersNews } from "../protocol/keeper/link.ts";
+import type { FrontConfig, HeldRun } from "../protocol/keeper/messages.ts";
 import type { Log } from "../log.ts";
 import type { Asker } from "../sessions/owner.ts";
 import type { Session } from "../sessions/session.ts";

@@ -2,9 +2,9 @@
 import type { Clock, Timer } from "../clock.ts";
 import { asHoldfastError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { KeeperLink } from "../keeper/protocol/link.ts";
-import type { LinkedRun, RunEvents } from "../keeper/protocol/linked-run.ts";
-import type { FrontConfig, HeldRun, RunView } from "../keeper/protocol/messages.ts";
+import type { KeeperLink } from "../protocol/keeper/link.ts";
+import type { LinkedRun, RunEvents } from "../protocol/keeper/linked-run.ts";
+import type { FrontConfig, HeldRun, RunView } from "../protocol/keeper/messages.ts";
 import type { Session } from "../sessions/session.ts";
 import { behindBarrier } from "./barrier.ts";
 import type { Call } from "./call.ts";

@@ -1,7 +1,7 @@
 /** One server process tree as its session owns it. */
 import { asHoldfastError, HoldfastError, type ErrorCode } from "../errors.ts";
-import type { LinkedRun } from "../keeper/protocol/linked-run.ts";
-import type { EndReason, RunView } from "../keeper/protocol/messages.ts";
+import type { LinkedRun } from "../protocol/keeper/linked-run.ts";
+import type { EndReason, RunView } from "../protocol/keeper/messages.ts";
 import type { Owned } from "../ownership/scope.ts";
 
 /** What the keeper answers when the run ended before it was asked to. */

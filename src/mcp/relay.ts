@@ -3,7 +3,7 @@
  * progress tokens are replaced. Calls are answered on their own responses; what the server says besides goes to the one
  * call in flight if there is exactly one, else to the client's stream, else it waits in the outbox.
  */
-import type { LinkedRun, RunEvents, SentIds } from "../keeper/protocol/linked-run.ts";
+import type { LinkedRun, RunEvents, SentIds } from "../protocol/keeper/linked-run.ts";
 import type { PatientCall as Call } from "./aggregate/client-side.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "./envelope.ts";
 import type { EventStream } from "./event-stream.ts";

@@ -1,7 +1,7 @@
 /** Follows the config: takes the servers that the keeper tells of, in order, and knows when the last of the old ones is gone. */
 import type { Clock } from "../clock.ts";
-import type { KeeperLink, ServersNews } from "../keeper/protocol/link.ts";
-import type { ConfigChange } from "../keeper/protocol/messages.ts";
+import type { KeeperLink, ServersNews } from "../protocol/keeper/link.ts";
+import type { ConfigChange } from "../protocol/keeper/messages.ts";
 
 /** How long the answer to a reload waits for servers that are ending; they go on ending by themselves. */
 const endingMsMax = 30_000;

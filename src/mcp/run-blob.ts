@@ -1,5 +1,5 @@
 /** What one front leaves to the next about a run, besides the session's row: the keeper holds it, and does not read it. */
-import { blobBytesMax } from "../keeper/protocol/messages.ts";
+import { blobBytesMax } from "../protocol/keeper/messages.ts";
 
 /** Begins to exist with the server's answer to `initialize`: a run without one belongs to a client that knows no session. */
 export interface RunBlob {

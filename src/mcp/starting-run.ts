@@ -1,5 +1,5 @@
 /** The time between the wish for a run and the run: its packages may have to be installed, and whoever wants it may leave. */
-import type { KeeperLink } from "../keeper/protocol/link.ts";
+import type { KeeperLink } from "../protocol/keeper/link.ts";
 import type { Owned, Scope } from "../ownership/scope.ts";
 
 /**

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { systemSources } from "../random.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
-import { KeeperLink } from "../keeper/protocol/link.ts";
+import { KeeperLink } from "../protocol/keeper/link.ts";
 import { NodeFront } from "./node/front.ts";
 
 async function main(): Promise<void> {

@@ -2,7 +2,7 @@
  * The ownership tree. Whatever lives is added to one scope; ending a scope ends all below it, youngest first, and what
  * comes too late is closed at once, so that nothing can slip out between "ending" and "ended".
  */
-import type { EndReason } from "../keeper/protocol/messages.ts";
+import type { EndReason } from "../protocol/keeper/messages.ts";
 
 /** Something with one owner. `close` is idempotent and resolves when the thing is proven gone; it rejects if it is not. */
 export interface Owned {

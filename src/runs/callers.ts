@@ -1,7 +1,7 @@
 /** Ends a run in the foreground once the caller who waits for it is gone without a word, as one that was killed is. */
 import { inTime, type Clock } from "../clock.ts";
 import type { Session } from "../sessions/session.ts";
-import type { Runner } from "../keeper/protocol/runner.ts";
+import type { Runner } from "../protocol/keeper/runner.ts";
 
 /** A caller whose connection broke is back sooner. */
 const returnMs = 250;

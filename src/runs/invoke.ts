@@ -1,5 +1,5 @@
 /** A command from its start to its end in one call: for callers that want its result and not a run to look after. */
-import type { RunView } from "../keeper/protocol/messages.ts";
+import type { RunView } from "../protocol/keeper/messages.ts";
 import type { RunService, Starter } from "./service.ts";
 import type { StartOptions } from "./start-options.ts";
 

@@ -1,5 +1,5 @@
 /** A piece of a run's output, and where it is in all that was printed. */
-import type { RunView } from "../keeper/protocol/messages.ts";
+import type { RunView } from "../protocol/keeper/messages.ts";
 
 /** A piece of output; `nextOffset` is where to go on. */
 export interface OutputPlace {

@@ -1,8 +1,8 @@
 /** All runners of a gateway as one: by the host of a start, and by the id of a run. Holds the lock of each scope key for all. */
-import type { BackgroundSpec } from "../keeper/protocol/background.ts";
-import type { RunView } from "../keeper/protocol/messages.ts";
-import { mustBeGone } from "../keeper/protocol/run-errors.ts";
-import { runnerOver, type Runner, type RunnerOperation } from "../keeper/protocol/runner.ts";
+import type { BackgroundSpec } from "../protocol/keeper/background.ts";
+import type { RunView } from "../protocol/keeper/messages.ts";
+import { mustBeGone } from "../protocol/keeper/run-errors.ts";
+import { runnerOver, type Runner, type RunnerOperation } from "../protocol/keeper/runner.ts";
 import { KeyedMutex } from "../keyed-mutex.ts";
 
 /** A runner and the hosts that are its own. */

@@ -3,8 +3,8 @@ import { StringDecoder } from "node:string_decoder";
 import type { Terminal } from "@xterm/headless";
 import { turn, type Clock } from "../clock.ts";
 import { HarmlessOutput, type Slice, type TerminalSize } from "./harmless-output.ts";
-import type { Runner } from "../keeper/protocol/runner.ts";
-import { readBytesMax, specLimits, type OutputView } from "../keeper/protocol/background.ts";
+import type { Runner } from "../protocol/keeper/runner.ts";
+import { readBytesMax, specLimits, type OutputView } from "../protocol/keeper/background.ts";
 
 /** Emulators kept; the one that was not looked at for longest goes first. */
 const screensMax = 16;

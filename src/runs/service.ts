@@ -9,9 +9,9 @@ import {
   type OutputEnd,
   type OutputStream,
   type OutputView,
-} from "../keeper/protocol/background.ts";
-import { unendable } from "../keeper/protocol/run-errors.ts";
-import type { EndReason, RunView } from "../keeper/protocol/messages.ts";
+} from "../protocol/keeper/background.ts";
+import { unendable } from "../protocol/keeper/run-errors.ts";
+import type { EndReason, RunView } from "../protocol/keeper/messages.ts";
 import type { Log } from "../log.ts";
 import type { Owned } from "../ownership/scope.ts";
 import { mayAct, type Asker } from "../sessions/owner.ts";

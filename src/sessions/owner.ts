@@ -1,5 +1,5 @@
 /** Whose a session is, or a run: the one check that everything which names either goes through. */
-import type { TokenScope } from "../keeper/protocol/messages.ts";
+import type { TokenScope } from "../protocol/keeper/messages.ts";
 
 /** Who asks: the holder of a token, as the keeper's record of that token has it. */
 export interface Asker {

@@ -1,7 +1,8 @@
 /** One client's stay: owns what was started for it. Ended once, for one reason, by whoever is first. */
+import type { SessionView } from "../protocol/api/shapes.ts";
 import type { Sources } from "../random.ts";
 import type { Clock } from "../clock.ts";
-import type { EndReason } from "../keeper/protocol/messages.ts";
+import type { EndReason } from "../protocol/keeper/messages.ts";
 import { Lease } from "../ownership/lease.ts";
 import { Scope, type Owned, type ScopeClosed } from "../ownership/scope.ts";
 import type { SessionKind, SessionRecord } from "./store.ts";
@@ -11,24 +12,6 @@ export type { SessionKind } from "./store.ts";
 export interface ClientInfo {
   name: string;
   version: string;
-}
-
-/** The shape of one entry of `sessions list --json`. Times are milliseconds since the epoch. */
-export interface SessionView {
-  id: string;
-  kind: SessionKind;
-  client: ClientInfo;
-  parentId: string | null;
-  createdAt: number;
-  lastSeenAt: number;
-  /** How long it lives on after its client was last present, in milliseconds. */
-  leaseMs: number;
-  /** Whether the client is present now: a request, a stream or a socket of it is open. */
-  present: boolean;
-  /** The one server that it is on; null when it is on none or on several. */
-  server: string | null;
-  /** Ids of the runs that this session owns. */
-  runs: string[];
 }
 
 export interface SessionParams {

@@ -1,12 +1,13 @@
 /** All sessions of this gateway, with a cap: found by id, owned by their parent or the gateway, written down for the next front. */
+import type { SessionView } from "../protocol/api/shapes.ts";
 import type { Sources } from "../random.ts";
 import type { Timer } from "../clock.ts";
 import { HoldfastError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { EndReason } from "../keeper/protocol/messages.ts";
+import type { EndReason } from "../protocol/keeper/messages.ts";
 import type { Scope, ScopeClosed } from "../ownership/scope.ts";
 import { mayAct, shortId, type Asker } from "./owner.ts";
-import { newRecord, Session, type SessionEvents, type SessionParams, type SessionView } from "./session.ts";
+import { newRecord, Session, type SessionEvents, type SessionParams } from "./session.ts";
 import type { SessionKind, SessionRecord, SessionStore } from "./store.ts";
 
 export interface SessionLimits {

@@ -1,5 +1,5 @@
 /** What a background run is to be, whole: `true` in the background, unless it is said otherwise. */
-import type { BackgroundSpec } from "../../src/keeper/protocol/background.ts";
+import type { BackgroundSpec } from "../../src/protocol/keeper/background.ts";
 
 export function backgroundSpec(given: Partial<BackgroundSpec> = {}): BackgroundSpec {
   return {

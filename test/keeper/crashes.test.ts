@@ -9,7 +9,7 @@ import { describe, it } from "node:test";
 import { systemClock } from "../../src/clock.ts";
 import { CrashRecords } from "../../src/keeper/crashes.ts";
 import { openLog } from "../../src/keeper/log.ts";
-import type { CrashView } from "../../src/keeper/protocol/messages.ts";
+import type { CrashView } from "../../src/protocol/keeper/messages.ts";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";

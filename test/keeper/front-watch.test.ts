@@ -12,7 +12,7 @@ import { FrontVoice } from "../../src/keeper/front-voice.ts";
 import { FrontWatch, type FrontSign } from "../../src/keeper/front-watch.ts";
 import { RestartIntensity } from "../../src/keeper/intensity.ts";
 import { openLog } from "../../src/keeper/log.ts";
-import type { CrashView } from "../../src/keeper/protocol/messages.ts";
+import type { CrashView } from "../../src/protocol/keeper/messages.ts";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { readNpxWords } from "../../src/keeper/packages/npx-words.ts";
-import type { RunView } from "../../src/keeper/protocol/messages.ts";
+import type { RunView } from "../../src/protocol/keeper/messages.ts";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import type { McpClient } from "../helpers/mcp-client.ts";

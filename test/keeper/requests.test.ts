@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { systemClock } from "../../src/clock.ts";
-import type { BackgroundSpec } from "../../src/keeper/protocol/background.ts";
+import type { BackgroundSpec } from "../../src/protocol/keeper/background.ts";
 import { DatabaseSync } from "node:sqlite";
 import { Ledger } from "../../src/keeper/ledger.ts";
 import { backgroundSpec } from "../helpers/background-spec.ts";

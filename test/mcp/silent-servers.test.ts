@@ -9,7 +9,7 @@ import type { AddressInfo } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { Breaker } from "../../src/mcp/pool/breaker.ts";
 import { StartGate } from "../../src/mcp/pool/start-gate.ts";
-import type { FrontServer } from "../../src/keeper/protocol/messages.ts";
+import type { FrontServer } from "../../src/protocol/keeper/messages.ts";
 import type { FakeKeeper, FakeServer } from "../gateway/helpers/fake-keeper.ts";
 import { ManualClock } from "../helpers/manual-clock.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";

@@ -1,8 +1,8 @@
 /** What becomes of runs when their node goes and comes: nothing happens twice, nothing is forgotten, and both sides agree in the end. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { RunView } from "../../src/keeper/protocol/messages.ts";
-import type { NodeAsk } from "../../src/nodes/protocol/words.ts";
+import type { RunView } from "../../src/protocol/keeper/messages.ts";
+import type { NodeAsk } from "../../src/protocol/node/words.ts";
 import { Background } from "../helpers/background.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";

@@ -1,7 +1,7 @@
 /** Who may be a node: a key that proves itself over this connection's challenge, and an admin, or an invitation, that lets it in. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { NodeView } from "../../src/nodes/gateway/nodes.ts";
+import type { NodeView } from "../../src/protocol/api/node.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";

@@ -10,7 +10,7 @@ import { configSchema } from "../../src/config/schema.ts";
 import { HoldfastError } from "../../src/errors.ts";
 import { Admission } from "../../src/keeper/background/admission.ts";
 import type { PersonAnswer } from "../../src/keeper/background/consent.ts";
-import { requestsMax, type BackgroundSpec } from "../../src/keeper/protocol/background.ts";
+import { requestsMax, type BackgroundSpec } from "../../src/protocol/keeper/background.ts";
 import { localRunner, Runners } from "../../src/runs/runners.ts";
 import { openNodesDatabase } from "../../src/nodes/gateway/database.ts";
 import { Roster } from "../../src/nodes/gateway/roster.ts";

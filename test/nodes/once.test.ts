@@ -8,7 +8,7 @@ import { spawn as spawnTerminal } from "@lydell/node-pty";
 import { systemSources } from "../../src/random.ts";
 import { readTls } from "../../src/config/tls.ts";
 import { makeOwnCertificate, ownCertificateFiles } from "../../src/keeper/own-certificate.ts";
-import { fingerprintOf, nodeIdOf } from "../../src/nodes/protocol/proof.ts";
+import { fingerprintOf, nodeIdOf } from "../../src/protocol/node/proof.ts";
 import { mainFile, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
 import { HoldfastClient } from "../../src/client/index.ts";
-import type { ResultOf } from "../../src/gateway/api/index.ts";
+import type { ResultOf } from "../../src/protocol/api/index.ts";
 import { Background } from "../helpers/background.ts";
 import { Gateway, mainFile, spawnOnTier } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";

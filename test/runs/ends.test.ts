@@ -12,7 +12,7 @@ import { readListed, settle, survivorsOf, type Listed } from "../helpers/pids.ts
 import { fixture } from "../helpers/servers.ts";
 import { type TierName, tierSkip } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
-import type { ParamsOf } from "../../src/gateway/api/index.ts";
+import type { ParamsOf } from "../../src/protocol/api/index.ts";
 
 /** A worker with its seven helpers. */
 const workerProcesses = 8;

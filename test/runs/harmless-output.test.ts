@@ -6,7 +6,7 @@ import headless from "@xterm/headless";
 import { systemClock } from "../../src/clock.ts";
 import { HarmlessOutput, type TerminalSize } from "../../src/runs/harmless-output.ts";
 import { Screens } from "../../src/runs/screens.ts";
-import type { Runner } from "../../src/keeper/protocol/runner.ts";
+import type { Runner } from "../../src/protocol/keeper/runner.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 
 leavesNothing();

@@ -10,7 +10,7 @@ import { GrowthWatch } from "../../src/keeper/background/growth.ts";
 import { KeyedMutex } from "../../src/keyed-mutex.ts";
 import { Pace } from "../../src/keeper/background/pace.ts";
 import { resolveSpec } from "../../src/keeper/background/policy.ts";
-import type { BackgroundSpec } from "../../src/keeper/protocol/background.ts";
+import type { BackgroundSpec } from "../../src/protocol/keeper/background.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { HoldfastError } from "../../src/errors.ts";
 import { bytesOfKeys } from "../../src/runs/keys.ts";

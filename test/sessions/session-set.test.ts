@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { systemRandom } from "../../src/random.ts";
 import { HoldfastError } from "../../src/errors.ts";
-import type { EndReason } from "../../src/keeper/protocol/messages.ts";
+import type { EndReason } from "../../src/protocol/keeper/messages.ts";
 import { Scope } from "../../src/ownership/scope.ts";
 import { SessionSet } from "../../src/sessions/set.ts";
 import { ManualClock } from "../helpers/manual-clock.ts";

@@ -25,33 +25,20 @@ const longFiles: Record<string, string> = {};
 
 /** Which rooms a room may import from: all of them stand below it. Every room may import itself and the loose files of src/. */
 const below: Record<string, string[]> = {
-  cli: [
-    "client",
-    "config",
-    "platform",
-    "platform/self",
-    "doctor",
-    "gateway",
-    "keeper",
-    "keeper/protocol",
-    "nodes",
-    "oauth",
-    "selftest",
-    "sessions",
-  ],
+  cli: ["client", "config", "platform", "platform/self", "doctor", "keeper", "protocol", "nodes", "oauth", "selftest"],
   selftest: ["client", "platform", "platform/self", "keeper"],
-  gateway: ["keeper/protocol", "mcp", "nodes", "ownership", "runs", "sessions", "platform/self"],
-  nodes: ["keeper/protocol", "platform/self"],
-  client: ["gateway", "keeper/protocol", "sessions", "platform/self"],
-  mcp: ["keeper/protocol", "nodes", "oauth", "ownership", "runs", "sessions"],
-  runs: ["keeper/protocol", "ownership", "sessions", "platform/self"],
-  sessions: ["keeper/protocol", "ownership"],
-  ownership: ["keeper/protocol"],
-  keeper: ["config", "platform", "platform/self", "keeper/protocol", "ssh"],
+  gateway: ["protocol", "mcp", "nodes", "ownership", "runs", "sessions", "platform/self"],
+  nodes: ["protocol", "platform/self"],
+  client: ["protocol", "platform/self"],
+  mcp: ["protocol", "nodes", "oauth", "ownership", "runs", "sessions"],
+  runs: ["protocol", "ownership", "sessions", "platform/self"],
+  sessions: ["protocol", "ownership"],
+  ownership: ["protocol"],
+  keeper: ["config", "platform", "platform/self", "protocol", "ssh"],
   ssh: ["platform"],
   library: ["platform", "platform/self"],
   doctor: ["platform", "platform/self"],
-  "keeper/protocol": [],
+  protocol: [],
   "platform/self": ["platform"],
   platform: [],
   config: [],
@@ -59,7 +46,7 @@ const below: Record<string, string[]> = {
 };
 
 /** Imports that are for the shape of an answer only, and must not load what makes it. */
-const typesOnly = new Set(["client gateway", "client sessions", "cli gateway", "cli sessions"]);
+const typesOnly = new Set(["client protocol"]);
 
 /** Loose files of src/ that are doors into the house: nobody imports them but who is named. */
 const doors: Record<string, string[]> = {
@@ -68,17 +55,7 @@ const doors: Record<string, string[]> = {
   "src/cli/command-line.ts": ["src/main.ts"],
 };
 
-const frontRooms = new Set([
-  "gateway",
-  "mcp",
-  "oauth",
-  "runs",
-  "sessions",
-  "ownership",
-  "client",
-  "nodes",
-  "keeper/protocol",
-]);
+const frontRooms = new Set(["gateway", "mcp", "oauth", "runs", "sessions", "ownership", "client", "nodes", "protocol"]);
 const startingRooms = new Set(["platform", "keeper", "selftest"]);
 
 const isTypeScript = (path: string) => path.endsWith(".ts");
@@ -87,10 +64,10 @@ const inSource = (path: string) => path.startsWith("src/") && isTypeScript(path)
 /** The check itself, which an old Node.js must be able to read. */
 const versionCheck = new Set(["src/node-version.ts", "src/require-node.ts"]);
 
-/** `src/keeper/protocol/link.ts` → `keeper/protocol`; the loose files of src/ are in the room "". */
+/** `src/platform/self/index.ts` → `platform/self`; the loose files of src/ are in the room "". */
 export function roomOf(path: string): string {
   const directory = posix.dirname(path).replace(/^src\/?/, "");
-  return directory === "keeper/protocol" || directory === "platform/self" ? directory : (directory.split("/")[0] ?? "");
+  return directory === "platform/self" ? directory : (directory.split("/")[0] ?? "");
 }
 
 interface Import {

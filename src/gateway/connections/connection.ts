@@ -3,7 +3,7 @@
  * not close within `closingMs` is reset.
  */
 import type { Socket } from "node:net";
-import type { FrontConfig } from "../../keeper/protocol/messages.ts";
+import type { FrontConfig } from "../../protocol/keeper/messages.ts";
 
 export const connectionStates = ["accepted", "authenticating", "open", "closing", "closed"] as const;
 export type ConnectionState = (typeof connectionStates)[number];

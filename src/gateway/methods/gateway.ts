@@ -1,9 +1,10 @@
 /** `gateway.*`: the keeper answers for processes, the front for sessions. */
-import type { KeeperLink } from "../../keeper/protocol/link.ts";
+import type { KeeperLink } from "../../protocol/keeper/link.ts";
 import type { Hub } from "../../mcp/aggregate/hub.ts";
-import type { Nodes, NodeView } from "../../nodes/gateway/nodes.ts";
+import type { Nodes } from "../../nodes/gateway/nodes.ts";
+import type { NodeView } from "../../protocol/api/node.ts";
 import type { SessionSet } from "../../sessions/set.ts";
-import type { GatewayStatus } from "../api/gateway.ts";
+import type { GatewayStatus } from "../../protocol/api/gateway.ts";
 import type { NamespaceHandlers } from "./handlers.ts";
 
 export function gatewayHandlers(

@@ -1,6 +1,6 @@
 /** Parameters and results of handlers; types follow from the schema. */
 import { HoldfastError } from "../../errors.ts";
-import type { MethodName, MethodsOf, ReadParamsOf, ResultOf } from "../api/index.ts";
+import type { MethodName, MethodsOf, ReadParamsOf, ResultOf } from "../../protocol/api/index.ts";
 import type { Asker } from "../../sessions/owner.ts";
 
 /** The caller and its transport. */

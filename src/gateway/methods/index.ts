@@ -1,6 +1,6 @@
 /** The handlers of all namespaces. */
 import type { Clock } from "../../clock.ts";
-import type { KeeperLink } from "../../keeper/protocol/link.ts";
+import type { KeeperLink } from "../../protocol/keeper/link.ts";
 import type { Hub } from "../../mcp/aggregate/hub.ts";
 import type { ConfigFollower } from "../../mcp/reload.ts";
 import type { Nodes } from "../../nodes/gateway/nodes.ts";

@@ -1,10 +1,10 @@
 /** `run.*`, answered by the run service. */
 import { HoldfastError } from "../../errors.ts";
-import type { RunView } from "../../keeper/protocol/messages.ts";
+import type { RunView } from "../../protocol/keeper/messages.ts";
 import type { RunService } from "../../runs/service.ts";
 import type { Asker } from "../../sessions/owner.ts";
 import type { SessionSet } from "../../sessions/set.ts";
-import type { MethodsOf } from "../api/index.ts";
+import type { MethodsOf } from "../../protocol/api/index.ts";
 import type { NamespaceHandlers } from "./handlers.ts";
 
 /** Most bytes of text per answer. */

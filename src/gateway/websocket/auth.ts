@@ -1,7 +1,7 @@
 /** First message of a WebSocket without a bearer header, as from a browser: `auth {token}`. */
 import { z } from "zod";
 import { rpcCode } from "../../mcp/json-rpc.ts";
-import type { RpcScope } from "../api/define.ts";
+import type { RpcScope } from "../../protocol/api/define.ts";
 
 const authSchema = z.strictObject({
   jsonrpc: z.literal("2.0"),

@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer, type ServerOptions } from "ws";
 import type { Nodes } from "../../nodes/gateway/nodes.ts";
-import { frameBytesMax, subprotocol } from "../../nodes/protocol/words.ts";
+import { frameBytesMax, subprotocol } from "../../protocol/node/words.ts";
 import { connectionOf } from "../connections/connection.ts";
 import type { Connections } from "../connections/connections.ts";
 import { handshakeProblem, refuseUpgrade, type UpgradeRefusal } from "./handshake.ts";

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import type { RawData, WebSocket } from "ws";
 import type { Nodes } from "../../nodes/gateway/nodes.ts";
 import type { NodeWire, WireEnd } from "../../nodes/gateway/wire.ts";
-import { unprovenFrameBytesMax } from "../../nodes/protocol/words.ts";
+import { unprovenFrameBytesMax } from "../../protocol/node/words.ts";
 import type { Connection, Judged } from "../connections/connection.ts";
 import type { LoopTime } from "../connections/loop-time.ts";
 import { closeCodes, reasonOf } from "./peer.ts";

@@ -1,5 +1,5 @@
 /** What may be started: by the rules of the config, and on a node by the person at its terminal, who may overrule its lists. */
-import type { BackgroundSpec } from "../protocol/background.ts";
+import type { BackgroundSpec } from "../../protocol/keeper/background.ts";
 import { Consent, PolicyMiss, type AskPerson } from "./consent.ts";
 import { HoldfastError } from "../../errors.ts";
 import { resolveSpec, type ExecRules, type Resolved } from "./policy.ts";

@@ -9,7 +9,7 @@ import {
   type BackgroundView,
   type OutputStream,
   type TerminalSize,
-} from "../protocol/background.ts";
+} from "../../protocol/keeper/background.ts";
 import type { RunIo } from "../run-io.ts";
 import { RunOutput, type Tap } from "./output.ts";
 

@@ -1,6 +1,6 @@
 /** What a node's lists do not allow may be asked of the person at its terminal: one question at a time, each for a bounded time. */
 import { HoldfastError } from "../../errors.ts";
-import type { BackgroundSpec } from "../protocol/background.ts";
+import type { BackgroundSpec } from "../../protocol/keeper/background.ts";
 
 /** `nobody`: there is no terminal; `late`: no answer in time. Never rejects. */
 export type PersonAnswer = "yes" | "no" | "late" | "nobody";

@@ -2,7 +2,7 @@
 import { isAbsolute } from "node:path";
 import { HoldfastError } from "../../errors.ts";
 import { remoteVariableProblem } from "../../ssh/variables.ts";
-import type { BackgroundSpec } from "../protocol/background.ts";
+import type { BackgroundSpec } from "../../protocol/keeper/background.ts";
 import type { ExecRules, Resolved } from "./policy.ts";
 
 /** Command, arguments and environment travel in one string of an environment, of which Linux takes 128 KiB. */

@@ -1,8 +1,8 @@
 /** At most once: a start that names itself happens one time, however often it is asked, by this keeper or the next one. */
 import { HoldfastError } from "../../errors.ts";
 import type { Ledger, LedgerRow } from "../ledger.ts";
-import { requestsMax, type BackgroundSpec, type RequestedRun } from "../protocol/background.ts";
-import type { RunView } from "../protocol/messages.ts";
+import { requestsMax, type BackgroundSpec, type RequestedRun } from "../../protocol/keeper/background.ts";
+import type { RunView } from "../../protocol/keeper/messages.ts";
 import type { Run } from "../run.ts";
 import { rowView } from "../run-view.ts";
 

@@ -14,10 +14,10 @@ import {
   type OutputStream,
   type OutputView,
   type RequestedRun,
-} from "../protocol/background.ts";
-import type { RunView } from "../protocol/messages.ts";
-import { mustBeGone, unendable } from "../protocol/run-errors.ts";
-import type { OperationParams } from "../protocol/runner.ts";
+} from "../../protocol/keeper/background.ts";
+import type { RunView } from "../../protocol/keeper/messages.ts";
+import { mustBeGone, unendable } from "../../protocol/keeper/run-errors.ts";
+import type { OperationParams } from "../../protocol/keeper/runner.ts";
 import type { Launch } from "../launch.ts";
 import type { RunTable } from "../run-table.ts";
 import type { Run } from "../run.ts";

@@ -3,7 +3,7 @@ import type { Clock } from "../../clock.ts";
 import type { Spawned, SpawnRequest } from "../../platform/types.ts";
 import type { RunIo } from "../run-io.ts";
 import type { ErrorLog } from "../error-log.ts";
-import type { RunView } from "../protocol/messages.ts";
+import type { RunView } from "../../protocol/keeper/messages.ts";
 import type { Run } from "../run.ts";
 import type { Launch } from "../launch.ts";
 

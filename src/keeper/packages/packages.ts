@@ -9,7 +9,7 @@ import type { Config, ServerConfig } from "../../config/schema.ts";
 import { baseEnvironment } from "../../platform/environment.ts";
 import type { ErrorLog } from "../error-log.ts";
 import type { Log } from "../log.ts";
-import type { LaunchView } from "../protocol/launches.ts";
+import type { LaunchView } from "../../protocol/keeper/launches.ts";
 import type { Run } from "../run.ts";
 import type { Launch } from "../launch.ts";
 import { beginInstallation, type Installation } from "./install-run.ts";

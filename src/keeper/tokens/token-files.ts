@@ -11,7 +11,7 @@ import type { Random, Sources } from "../../random.ts";
 import { spareDescriptors } from "../../platform/self/index.ts";
 import { HoldfastError } from "../../errors.ts";
 import { createPrivate, readPrivateFile } from "../../private-file.ts";
-import { tokenScopes, type TokenGrant, type TokenScope } from "../protocol/messages.ts";
+import { tokenScopes, type TokenGrant, type TokenScope } from "../../protocol/keeper/messages.ts";
 import { readOrMakeSecret, type StatePaths } from "../state-directory.ts";
 
 /** Name and id of the token that is made at first start. */

@@ -3,7 +3,7 @@ import { unwatchFile, watch, watchFile, type FSWatcher } from "node:fs";
 import type { Sources } from "../../random.ts";
 import type { Clock, Timer } from "../../clock.ts";
 import type { Log } from "../log.ts";
-import type { TokenGrant } from "../protocol/messages.ts";
+import type { TokenGrant } from "../../protocol/keeper/messages.ts";
 import type { StatePaths } from "../state-directory.ts";
 import { findTokens, readFirstToken, type TokenRecord } from "./token-files.ts";
 

@@ -3,7 +3,7 @@
  * `initialize`, `ping` and lists itself; everything else goes as raw lines to the server that its name or address stands for.
  */
 import type { Clock } from "../../clock.ts";
-import type { FrontServer } from "../../keeper/protocol/messages.ts";
+import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import { logDefect, type Log } from "../../log.ts";
 import type { Session } from "../../sessions/session.ts";
 import { batchVersion } from "../batch.ts";

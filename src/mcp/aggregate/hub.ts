@@ -1,8 +1,9 @@
 /** Makes assembled sessions and keeps what they share: the start gate, the pool, the catalog, the breakers. */
+import type { Probed, ServerStatus } from "../../protocol/api/mcp.ts";
 import type { Clock } from "../../clock.ts";
-import type { KeeperLink } from "../../keeper/protocol/link.ts";
+import type { KeeperLink } from "../../protocol/keeper/link.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { FrontServer, HeldRun } from "../../keeper/protocol/messages.ts";
+import type { FrontServer, HeldRun } from "../../protocol/keeper/messages.ts";
 import type { Log } from "../../log.ts";
 import type { Scope } from "../../ownership/scope.ts";
 import type { Session } from "../../sessions/session.ts";
@@ -27,7 +28,7 @@ import { Assembly } from "./assembly.ts";
 import { ClientSide, type Framing } from "./client-side.ts";
 import { readMemo } from "./memory.ts";
 import { notOffered } from "./seats.ts";
-import { probeServer, statusOf, type Probed, type ServerStatus } from "./probe.ts";
+import { probeServer, statusOf } from "./probe.ts";
 
 export interface HubParts {
   link: KeeperLink;

@@ -1,5 +1,5 @@
 /** Calls of Holdfast's own tools on `/mcp`, which no server hears of: their names have no `__`, as every server's have. */
-import type { TokenScope } from "../../keeper/protocol/messages.ts";
+import type { TokenScope } from "../../protocol/keeper/messages.ts";
 import type { OwnTools } from "../tools/own-tools.ts";
 import type { OwnTool } from "../tools/tool.ts";
 import { downFault } from "./answers.ts";

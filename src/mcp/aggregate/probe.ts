@@ -1,30 +1,14 @@
 /** Looks at the configured servers: as they stand, and by starting one for the look alone. */
+import type { Probed, ServerStatus } from "../../protocol/api/mcp.ts";
 import type { Clock } from "../../clock.ts";
-import type { LaunchView } from "../../keeper/protocol/launches.ts";
-import type { FrontServer } from "../../keeper/protocol/messages.ts";
+import type { LaunchView } from "../../protocol/keeper/launches.ts";
+import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import { version } from "../../version.ts";
 import { sessionVersions } from "../headers.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { Starter } from "../pool/starter.ts";
 import { learnLists, type Item } from "../upstream/handshake.ts";
-
-/** The shape of `mcp.status`. */
-export interface ServerStatus {
-  name: string;
-  kind: FrontServer["kind"];
-  share: FrontServer["share"];
-  enabled: boolean;
-  /** Why it cannot be had as things are; null = it can. */
-  problem: string | null;
-  breaker: "closed" | "waiting" | "open";
-  failures: number;
-  lastFailure: string | null;
-  poolHolders: number;
-  poolRuns: string[];
-  packages: string[];
-  notices: string[];
-}
 
 export function statusOf(
   server: FrontServer,
@@ -42,16 +26,6 @@ export function statusOf(
   const health = { breaker, failures, lastFailure: lastFailure || null };
   const notices = [...(problem === null ? [] : [`resolveNpx: ${problem}`]), ...(login === undefined ? [] : [login])];
   return { name, kind, share, enabled, problem: lack, ...health, poolHolders, poolRuns, packages, notices };
-}
-
-/** The shape of `mcp.probe`. */
-export interface Probed {
-  serverInfo: Record<string, unknown>;
-  protocolVersion: string;
-  tools: string[];
-  prompts: string[];
-  resources: string[];
-  ms: number;
 }
 
 /** Rejects with why the server cannot be had. Nothing of the look is left. */

@@ -1,5 +1,5 @@
 /** The seats of one session: one at each of its servers, put anew where the config says another thing of a server. */
-import type { FrontServer } from "../../keeper/protocol/messages.ts";
+import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import type { Log } from "../../log.ts";
 import type { ScopeClosed } from "../../ownership/scope.ts";
 import type { Session } from "../../sessions/session.ts";

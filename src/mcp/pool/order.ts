@@ -1,6 +1,6 @@
 /** What is asked of the starter: one server, and for whom. */
 import { HoldfastError } from "../../errors.ts";
-import type { FrontServer } from "../../keeper/protocol/messages.ts";
+import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import type { Scope } from "../../ownership/scope.ts";
 import type { Introduction } from "../upstream/handshake.ts";
 import type { Party } from "../upstream/party.ts";

@@ -5,7 +5,7 @@
  */
 import { hash } from "node:crypto";
 import { HoldfastError } from "../../errors.ts";
-import type { EndReason, FrontServer, HeldRun, RunView } from "../../keeper/protocol/messages.ts";
+import type { EndReason, FrontServer, HeldRun, RunView } from "../../protocol/keeper/messages.ts";
 import type { Scope, ScopeClosed } from "../../ownership/scope.ts";
 import { version } from "../../version.ts";
 import type { Introduction } from "../upstream/handshake.ts";

@@ -3,7 +3,7 @@
  * after `maxLifetimeMs`. A server with a call in flight, or with a subscription, is busy and never idle.
  */
 import type { Clock, Timer } from "../../clock.ts";
-import type { EndReason, FrontServer } from "../../keeper/protocol/messages.ts";
+import type { EndReason, FrontServer } from "../../protocol/keeper/messages.ts";
 import type { InitializeResult } from "../upstream/handshake.ts";
 import type { Party } from "../upstream/party.ts";
 import type { Upstream } from "../upstream/upstream.ts";

@@ -2,7 +2,7 @@
 import { hash } from "node:crypto";
 import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { EndReason, FrontServer, HeldRun } from "../../keeper/protocol/messages.ts";
+import type { EndReason, FrontServer, HeldRun } from "../../protocol/keeper/messages.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { Scope, ScopeClosed } from "../../ownership/scope.ts";
 import { learnLists, type Introduction } from "../upstream/handshake.ts";

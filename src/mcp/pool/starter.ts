@@ -1,8 +1,8 @@
 /** Starts servers: in turn, not too many at once, not again and again when they fail, and never for somebody who is gone. */
 import type { Clock } from "../../clock.ts";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
-import type { KeeperLink } from "../../keeper/protocol/link.ts";
-import type { FrontServer, HeldRun } from "../../keeper/protocol/messages.ts";
+import type { KeeperLink } from "../../protocol/keeper/link.ts";
+import type { FrontServer, HeldRun } from "../../protocol/keeper/messages.ts";
 import type { Log } from "../../log.ts";
 import { behindBarrier } from "../barrier.ts";
 import { statelessVersion } from "../headers.ts";

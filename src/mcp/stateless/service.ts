@@ -2,7 +2,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import type { Random } from "../../random.ts";
 import type { Clock } from "../../clock.ts";
-import type { TokenScope } from "../../keeper/protocol/messages.ts";
+import type { TokenScope } from "../../protocol/keeper/messages.ts";
 import { downFault } from "../aggregate/answers.ts";
 import type { Assembly } from "../aggregate/assembly.ts";
 import type { Hub } from "../aggregate/hub.ts";

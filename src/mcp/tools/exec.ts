@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { describeIssues, plainIssue } from "../../plain-issues.ts";
 import { asHoldfastError } from "../../errors.ts";
-import type { RunView } from "../../keeper/protocol/messages.ts";
+import type { RunView } from "../../protocol/keeper/messages.ts";
 import type { RunService } from "../../runs/service.ts";
 import { errorResult, textResult, type OwnTool, type ToolCaller, type ToolResult } from "./tool.ts";
 

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { describeIssues, plainIssue } from "../../plain-issues.ts";
 import { asHoldfastError } from "../../errors.ts";
-import type { KeeperLink } from "../../keeper/protocol/link.ts";
+import type { KeeperLink } from "../../protocol/keeper/link.ts";
 import { shortId } from "../../sessions/owner.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import { errorResult, textResult, type OwnTool } from "./tool.ts";

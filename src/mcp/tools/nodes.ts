@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { describeIssues, plainIssue } from "../../plain-issues.ts";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
-import type { Nodes, NodeView } from "../../nodes/gateway/nodes.ts";
+import type { Nodes } from "../../nodes/gateway/nodes.ts";
+import type { NodeView } from "../../protocol/api/node.ts";
 import { invoke, type Invoked } from "../../runs/invoke.ts";
 import type { RunService } from "../../runs/service.ts";
 import { withoutEscapes } from "../../runs/text.ts";

@@ -1,6 +1,6 @@
 /** Which of Holdfast's own tools there are, and for whom: what the config names no scope for is not there at all. */
-import type { KeeperLink } from "../../keeper/protocol/link.ts";
-import type { FrontConfig, TokenScope } from "../../keeper/protocol/messages.ts";
+import type { KeeperLink } from "../../protocol/keeper/link.ts";
+import type { FrontConfig, TokenScope } from "../../protocol/keeper/messages.ts";
 import type { RunService } from "../../runs/service.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import type { Nodes } from "../../nodes/gateway/nodes.ts";

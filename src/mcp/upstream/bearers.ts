@@ -1,6 +1,6 @@
 /** One bearer for each remote server at which one may log in, shared by all sessions. */
 import type { Clock } from "../../clock.ts";
-import type { FrontServer } from "../../keeper/protocol/messages.ts";
+import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import { Bearer } from "../../oauth/bearer.ts";
 
 export class Bearers {

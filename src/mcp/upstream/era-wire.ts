@@ -6,8 +6,8 @@
  */
 import type { Clock } from "../../clock.ts";
 import type { ErrorCode } from "../../errors.ts";
-import type { SentIds } from "../../keeper/protocol/linked-run.ts";
-import type { EndReason } from "../../keeper/protocol/messages.ts";
+import type { SentIds } from "../../protocol/keeper/linked-run.ts";
+import type { EndReason } from "../../protocol/keeper/messages.ts";
 import type { ScopeClosed } from "../../ownership/scope.ts";
 import { asciiText } from "../aggregate/answers.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";

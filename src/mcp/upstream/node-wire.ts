@@ -4,9 +4,9 @@
  */
 import type { Clock } from "../../clock.ts";
 import { asHoldfastError, HoldfastError, type ErrorCode } from "../../errors.ts";
-import type { OutputStream } from "../../keeper/protocol/background.ts";
-import type { Runner } from "../../keeper/protocol/runner.ts";
-import type { EndReason, FrontServer, NodePlace, RunView } from "../../keeper/protocol/messages.ts";
+import type { OutputStream } from "../../protocol/keeper/background.ts";
+import type { Runner } from "../../protocol/keeper/runner.ts";
+import type { EndReason, FrontServer, NodePlace, RunView } from "../../protocol/keeper/messages.ts";
 import type { Owned, Scope } from "../../ownership/scope.ts";
 import { describeEnd } from "../owned-run.ts";
 import { LineCutter } from "./line-cutter.ts";

@@ -1,7 +1,7 @@
 /** Opens the wire to a stdio server where the config says that it runs: here, on a node, or, while that one is away, elsewhere. */
 import { asHoldfastError, type ErrorCode } from "../../errors.ts";
-import type { KeeperLink } from "../../keeper/protocol/link.ts";
-import type { FrontServer } from "../../keeper/protocol/messages.ts";
+import type { KeeperLink } from "../../protocol/keeper/link.ts";
+import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import type { Log } from "../../log.ts";
 import { NodeWire, type NodeServers, type NodeWireParams } from "./node-wire.ts";
 import { StdioWire, type StdioWireParams } from "./stdio-wire.ts";

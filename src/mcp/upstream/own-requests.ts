@@ -1,6 +1,6 @@
 /** What we ask a server on our own account, each with a bound. */
 import type { Clock, Timer } from "../../clock.ts";
-import type { SentIds } from "../../keeper/protocol/linked-run.ts";
+import type { SentIds } from "../../protocol/keeper/linked-run.ts";
 import type { Envelope } from "../envelope.ts";
 import type { Numbers } from "../numbers.ts";
 

@@ -5,7 +5,7 @@
 import type { OutgoingHttpHeaders } from "node:http";
 import type { Clock, Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { FrontServer } from "../../keeper/protocol/messages.ts";
+import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import type { Log } from "../../log.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";
 import type { Bearer } from "../../oauth/bearer.ts";

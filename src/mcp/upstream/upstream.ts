@@ -4,8 +4,8 @@
  * single caller in flight, and a question that could be meant for another is refused.
  */
 import type { ErrorCode } from "../../errors.ts";
-import type { SentIds } from "../../keeper/protocol/linked-run.ts";
-import type { HeldIds } from "../../keeper/protocol/messages.ts";
+import type { SentIds } from "../../protocol/keeper/linked-run.ts";
+import type { HeldIds } from "../../protocol/keeper/messages.ts";
 import { settleOld } from "../adoption.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";
 import { errorBody, rpcCode, type RpcFault } from "../json-rpc.ts";

@@ -3,7 +3,7 @@
  * is exactly one, else to the session. On a pooled server: to the session whose calls are the only ones in flight. A call
  * that was given up without an answer counts as in flight here (a ghost), for the server may still be working on it.
  */
-import type { SentIds } from "../../keeper/protocol/linked-run.ts";
+import type { SentIds } from "../../protocol/keeper/linked-run.ts";
 import type { Envelope } from "../envelope.ts";
 import type { Numbers } from "../numbers.ts";
 import { flatten, splice, type Edit } from "../splice.ts";

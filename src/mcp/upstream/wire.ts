@@ -1,7 +1,7 @@
 /** The way to one MCP server, whatever carries it: lines out, lines in, and one end. */
 import type { ErrorCode } from "../../errors.ts";
-import type { SentIds } from "../../keeper/protocol/linked-run.ts";
-import type { EndReason } from "../../keeper/protocol/messages.ts";
+import type { SentIds } from "../../protocol/keeper/linked-run.ts";
+import type { EndReason } from "../../protocol/keeper/messages.ts";
 import type { Owned, ScopeClosed } from "../../ownership/scope.ts";
 
 export interface WireEvents {

@@ -2,9 +2,9 @@
 import { inTime, type Clock, type Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import { describeIssues, plainIssue } from "../../plain-issues.ts";
-import { runnerOver, type Runner } from "../../keeper/protocol/runner.ts";
-import { replyShapes } from "../protocol/shapes.ts";
-import { frameBytesMax, type NodeRequestName, type NodeRequests, type NodeWord } from "../protocol/words.ts";
+import { runnerOver, type Runner } from "../../protocol/keeper/runner.ts";
+import { replyShapes } from "../../protocol/node/shapes.ts";
+import { frameBytesMax, type NodeRequestName, type NodeRequests, type NodeWord } from "../../protocol/node/words.ts";
 import type { NodeWire } from "./wire.ts";
 
 /** Questions without an answer at one time; more are refused. */

@@ -1,6 +1,6 @@
 /** One run on a node, as this gateway answers for it: its record, what the node told last, and who waits for its end. */
 import type { Clock } from "../../clock.ts";
-import type { EndReason, RunState, RunView } from "../../keeper/protocol/messages.ts";
+import type { EndReason, RunState, RunView } from "../../protocol/keeper/messages.ts";
 import type { RunRow } from "./rows.ts";
 
 export class NodeRun {

@@ -1,9 +1,9 @@
 /** The runner of nodes: each operation is answered by the run's node, by its record, or by how long the node is away. */
 import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
-import { requestMemoryMs, type BackgroundSpec } from "../../keeper/protocol/background.ts";
-import type { RunView } from "../../keeper/protocol/messages.ts";
-import type { OperationParams, Runner, RunnerOperation } from "../../keeper/protocol/runner.ts";
+import { requestMemoryMs, type BackgroundSpec } from "../../protocol/keeper/background.ts";
+import type { RunView } from "../../protocol/keeper/messages.ts";
+import type { OperationParams, Runner, RunnerOperation } from "../../protocol/keeper/runner.ts";
 import type { NodeRun } from "./node-run.ts";
 import { isNodeRun, type NodeRuns } from "./node-runs.ts";
 import type { RemoteNode } from "./remote-node.ts";

@@ -1,8 +1,8 @@
 /** All runs on nodes that this gateway answers for, on record before a node hears of them. */
 import type { Sources } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { BackgroundSpec } from "../../keeper/protocol/background.ts";
-import type { EndReason } from "../../keeper/protocol/messages.ts";
+import type { BackgroundSpec } from "../../protocol/keeper/background.ts";
+import type { EndReason } from "../../protocol/keeper/messages.ts";
 import type { Log } from "../../log.ts";
 import { NodeRun } from "./node-run.ts";
 import type { NodesBook, RunRow } from "./rows.ts";

@@ -1,16 +1,16 @@
 /** The nodes of a gateway: its one door to all of this folder. */
+import type { NodeView } from "../../protocol/api/node.ts";
 import type { Sources } from "../../random.ts";
 import { inTime } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { FrontConfig, NodePlace, RunView } from "../../keeper/protocol/messages.ts";
+import type { FrontConfig, NodePlace, RunView } from "../../protocol/keeper/messages.ts";
 import type { Log } from "../../log.ts";
-import type { NodeAbout } from "../protocol/words.ts";
 import { openNodesDatabase } from "./database.ts";
 import { NodeRuns } from "./node-runs.ts";
 import { Reception } from "./reception.ts";
 import { RemoteNode } from "./remote-node.ts";
 import { Roster, type KnownNode } from "./roster.ts";
-import { NodesBook, type NodeState } from "./rows.ts";
+import { NodesBook } from "./rows.ts";
 import { NodeRunner } from "./node-runner.ts";
 import { serverSpec } from "./server-spec.ts";
 import type { Visit } from "./visit.ts";
@@ -33,29 +33,6 @@ export interface NodesParts extends Sources {
 type ServersOnNodes = NodeRunner["servers"] & {
   start: (host: string, server: { name: string }, place: NodePlace, sessionId: string) => Promise<RunView>;
 };
-
-/** One node as the API shows it. Times are milliseconds since the epoch. */
-export interface NodeView {
-  id: string;
-  name: string;
-  state: NodeState;
-  /** It is here now and has said what it runs. */
-  connected: boolean;
-  /** A connection of it waits to be approved. */
-  waiting: boolean;
-  /** It takes one run and ends. */
-  once: boolean;
-  about: NodeAbout;
-  address: string | null;
-  createdAt: number;
-  decidedAt: number | null;
-  lastSeenAt: number;
-  connectedAt: number | null;
-  /** Of the last heartbeat: to its keeper and back. */
-  roundTripMs: number | null;
-  /** Live runs of this gateway. */
-  runs: number;
-}
 
 export class Nodes {
   readonly #parts: NodesParts;

@@ -4,9 +4,9 @@
  */
 import { inTime, type Clock, type Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { RequestedRun } from "../../keeper/protocol/background.ts";
-import type { EndReason, RunView } from "../../keeper/protocol/messages.ts";
-import type { OperationParams, Runner } from "../../keeper/protocol/runner.ts";
+import type { RequestedRun } from "../../protocol/keeper/background.ts";
+import type { EndReason, RunView } from "../../protocol/keeper/messages.ts";
+import type { OperationParams, Runner } from "../../protocol/keeper/runner.ts";
 import type { Log } from "../../log.ts";
 import { isCrowded, LinkLost, type NodeLink } from "./link.ts";
 import type { NodeRun } from "./node-run.ts";

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Sources } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { NodeAbout } from "../protocol/words.ts";
+import type { NodeAbout } from "../../protocol/node/words.ts";
 import type { NodesBook, NodeRow, NodeState } from "./rows.ts";
 
 /** Keys that nobody decided about: above it the one that was seen last longest ago is forgotten. */

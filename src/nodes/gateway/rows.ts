@@ -1,7 +1,7 @@
 /** Rows of the nodes' book: statements and nothing else. Times are milliseconds since the epoch. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Random } from "../../random.ts";
-import type { EndReason, RunKind, RunState } from "../../keeper/protocol/messages.ts";
+import type { EndReason, RunKind, RunState } from "../../protocol/keeper/messages.ts";
 import { makeDurable } from "./database.ts";
 
 export type NodeState = "pending" | "approved" | "rejected" | "revoked";

@@ -1,6 +1,6 @@
 /** An MCP server as a node is asked to run it: a command with its streams apart, whose output waits for its reader. */
-import type { BackgroundSpec } from "../../keeper/protocol/background.ts";
-import type { NodePlace } from "../../keeper/protocol/messages.ts";
+import type { BackgroundSpec } from "../../protocol/keeper/background.ts";
+import type { NodePlace } from "../../protocol/keeper/messages.ts";
 
 export function serverSpec(host: string, { argv, cwd, env, limits }: NodePlace, sessionId: string): BackgroundSpec {
   return {

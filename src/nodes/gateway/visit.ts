@@ -8,10 +8,10 @@
 import type { Sources } from "../../random.ts";
 import type { Timer } from "../../clock.ts";
 import { asHoldfastError } from "../../errors.ts";
-import type { RequestedRun } from "../../keeper/protocol/background.ts";
-import { isProven, nodeIdOf } from "../protocol/proof.ts";
-import { hearNode } from "../protocol/shapes.ts";
-import type { GatewayWord, NodeWord, RefusalCode } from "../protocol/words.ts";
+import type { RequestedRun } from "../../protocol/keeper/background.ts";
+import { isProven, nodeIdOf } from "../../protocol/node/proof.ts";
+import { hearNode } from "../../protocol/node/shapes.ts";
+import type { GatewayWord, NodeWord, RefusalCode } from "../../protocol/node/words.ts";
 import type { NodeLink } from "./link.ts";
 import type { Applicant } from "./roster.ts";
 import type { NodeWire, WireEnd } from "./wire.ts";

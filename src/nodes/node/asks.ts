@@ -1,10 +1,10 @@
 /** What a gateway asks, passed on to this node's keeper; the keeper checks it again, and holds the node's own rules. */
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
-import type { OutputEnd, OutputStream } from "../../keeper/protocol/background.ts";
-import type { KeeperLink } from "../../keeper/protocol/link.ts";
-import type { RunView } from "../../keeper/protocol/messages.ts";
-import { byMessage, type OperationParams, type Runner, type RunnerOperation } from "../../keeper/protocol/runner.ts";
-import { frameBytesMax, type NodeAsk, type NodeWord } from "../protocol/words.ts";
+import type { OutputEnd, OutputStream } from "../../protocol/keeper/background.ts";
+import type { KeeperLink } from "../../protocol/keeper/link.ts";
+import type { RunView } from "../../protocol/keeper/messages.ts";
+import { byMessage, type OperationParams, type Runner, type RunnerOperation } from "../../protocol/keeper/runner.ts";
+import { frameBytesMax, type NodeAsk, type NodeWord } from "../../protocol/node/words.ts";
 import type { KnownRuns } from "./known-runs.ts";
 import type { Wire } from "./wire.ts";
 

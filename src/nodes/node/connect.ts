@@ -5,7 +5,7 @@ import { connect as connectTls, getCACertificates, type TLSSocket } from "node:t
 import { WebSocket } from "ws";
 import { abortAfter, type Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
-import { frameBytesMax, nodePath, subprotocol } from "../protocol/words.ts";
+import { frameBytesMax, nodePath, subprotocol } from "../../protocol/node/words.ts";
 
 export interface Target {
   host: string;

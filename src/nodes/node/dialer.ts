@@ -1,7 +1,7 @@
 /** Keeps one connection to the gateway: never two at once, and after each end another try, later each time. */
 import type { Sources } from "../../random.ts";
 import { asHoldfastError, type HoldfastError } from "../../errors.ts";
-import type { NodeProgress } from "../../keeper/protocol/node.ts";
+import type { NodeProgress } from "../../protocol/keeper/node.ts";
 import { BackOff } from "./back-off.ts";
 import { addressOf, connect, type Target } from "./connect.ts";
 import { Talk, type TalkEnd, type TalkParts } from "./talk.ts";

@@ -1,12 +1,12 @@
 /** The node's front: one connection at a time, the runs that the gateway knows, and the one run of `--once`. */
 import type { Sources } from "../../random.ts";
 import type { Timer } from "../../clock.ts";
-import type { RequestedRun } from "../../keeper/protocol/background.ts";
-import type { KeeperLink } from "../../keeper/protocol/link.ts";
-import type { RunView } from "../../keeper/protocol/messages.ts";
-import { runnerOver, type Runner } from "../../keeper/protocol/runner.ts";
-import type { NodeFinish, NodeProgress, NodeSettings } from "../../keeper/protocol/node.ts";
-import { frameBytesMax, type GatewayWord } from "../protocol/words.ts";
+import type { RequestedRun } from "../../protocol/keeper/background.ts";
+import type { KeeperLink } from "../../protocol/keeper/link.ts";
+import type { RunView } from "../../protocol/keeper/messages.ts";
+import { runnerOver, type Runner } from "../../protocol/keeper/runner.ts";
+import type { NodeFinish, NodeProgress, NodeSettings } from "../../protocol/keeper/node.ts";
+import { frameBytesMax, type GatewayWord } from "../../protocol/node/words.ts";
 import { Asks } from "./asks.ts";
 import { addressOf } from "./connect.ts";
 import { Dialer } from "./dialer.ts";

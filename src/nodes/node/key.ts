@@ -3,7 +3,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, type KeyO
 import { existsSync } from "node:fs";
 import { HoldfastError } from "../../errors.ts";
 import { createPrivate, readPrivateFile } from "../../private-file.ts";
-import { nodeIdOf, signedText, type SignedFacts } from "../protocol/proof.ts";
+import { nodeIdOf, signedText, type SignedFacts } from "../../protocol/node/proof.ts";
 
 export class NodeKey {
   /** Raw 32 bytes, base64url. */

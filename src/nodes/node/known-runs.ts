@@ -1,7 +1,7 @@
 /** Which of our runs is which of the gateway's: request ids on the wire, the keeper's ids behind it. */
 import { HoldfastError } from "../../errors.ts";
-import { requestsMax, type RequestedRun } from "../../keeper/protocol/background.ts";
-import type { RunView } from "../../keeper/protocol/messages.ts";
+import { requestsMax, type RequestedRun } from "../../protocol/keeper/background.ts";
+import type { RunView } from "../../protocol/keeper/messages.ts";
 
 /** Runs that are known before ended ones are forgotten; the keeper keeps the output of fewer. */
 const knownMax = 2 * requestsMax;

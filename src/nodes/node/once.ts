@@ -5,9 +5,9 @@
 import type { Clock, Timer } from "../../clock.ts";
 import { exitCodeOfSignal } from "../../platform/self/index.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { OutputEnd, OutputStream } from "../../keeper/protocol/background.ts";
-import type { RunView } from "../../keeper/protocol/messages.ts";
-import type { NodeFinish, NodeSettings } from "../../keeper/protocol/node.ts";
+import type { OutputEnd, OutputStream } from "../../protocol/keeper/background.ts";
+import type { RunView } from "../../protocol/keeper/messages.ts";
+import type { NodeFinish, NodeSettings } from "../../protocol/keeper/node.ts";
 import type { Wire } from "./wire.ts";
 
 type Phase = "connect" | "approval" | "invocation" | "run" | "acknowledgement";

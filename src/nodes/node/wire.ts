@@ -1,8 +1,8 @@
 /** One connection to a gateway: words in, words out, one end. A gateway that is silent, or reads nothing, is gone. */
 import type { WebSocket, RawData } from "ws";
 import type { Clock, Timer } from "../../clock.ts";
-import { hearGateway } from "../protocol/shapes.ts";
-import { unprovenFrameBytesMax, type GatewayWord, type NodeWord } from "../protocol/words.ts";
+import { hearGateway } from "../../protocol/node/shapes.ts";
+import { unprovenFrameBytesMax, type GatewayWord, type NodeWord } from "../../protocol/node/words.ts";
 
 /** Beats that may fail to come. Each is counted when it is due, so a time in which this process itself stood still is one. */
 const missedMax = 4;

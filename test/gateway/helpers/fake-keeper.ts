@@ -12,16 +12,16 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { configSchema } from "../../../src/config/schema.ts";
-import { CreditMeter, lineCostBytes, SendWindow } from "../../../src/keeper/protocol/flow.ts";
-import { FrameReader, flags, writeLine, type Frame } from "../../../src/keeper/protocol/frames.ts";
+import { CreditMeter, lineCostBytes, SendWindow } from "../../../src/protocol/keeper/flow.ts";
+import { FrameReader, flags, writeLine, type Frame } from "../../../src/protocol/keeper/frames.ts";
 import type {
   FrontConfig,
   FrontMessage,
   KeeperMessage,
   RunView,
   TokenGrant,
-} from "../../../src/keeper/protocol/messages.ts";
-import type { KeeperStatus } from "../../../src/keeper/protocol/status.ts";
+} from "../../../src/protocol/keeper/messages.ts";
+import type { KeeperStatus } from "../../../src/protocol/keeper/status.ts";
 
 export const token = "fake-keeper-token-0123456789";
 

@@ -5,10 +5,10 @@ import { createServer as createTls } from "node:https";
 import type { AddressInfo } from "node:net";
 import { WebSocketServer, type WebSocket } from "ws";
 import { randomBytes } from "node:crypto";
-import { isProven, nodeIdOf } from "../../../src/nodes/protocol/proof.ts";
-import { hearNode, replyShapes } from "../../../src/nodes/protocol/shapes.ts";
-import type { GatewayWord, NodeRequestName, NodeRequests, NodeWord } from "../../../src/nodes/protocol/words.ts";
-import type { RunView } from "../../../src/keeper/protocol/messages.ts";
+import { isProven, nodeIdOf } from "../../../src/protocol/node/proof.ts";
+import { hearNode, replyShapes } from "../../../src/protocol/node/shapes.ts";
+import type { GatewayWord, NodeRequestName, NodeRequests, NodeWord } from "../../../src/protocol/node/words.ts";
+import type { RunView } from "../../../src/protocol/keeper/messages.ts";
 import { backgroundSpec } from "../../helpers/background-spec.ts";
 import { until } from "../../helpers/until.ts";
 

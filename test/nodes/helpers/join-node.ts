@@ -1,5 +1,5 @@
 /** A real node that a real gateway has let in and knows to be here. */
-import type { NodeView } from "../../../src/nodes/gateway/nodes.ts";
+import type { NodeView } from "../../../src/protocol/api/node.ts";
 import type { Gateway } from "../../helpers/gateway.ts";
 import { until } from "../../helpers/until.ts";
 import { NodeProcess, type NodeGiven } from "./node-process.ts";

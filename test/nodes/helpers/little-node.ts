@@ -1,9 +1,9 @@
 /** A node of a few lines, written from the contract alone: it proves a key, and answers what the test has it answer. */
 import { createPrivateKey, generateKeyPairSync, sign, type KeyObject } from "node:crypto";
 import { WebSocket, type ClientOptions } from "ws";
-import { nodeIdOf, signedText, type SignedFacts } from "../../../src/nodes/protocol/proof.ts";
-import type { GatewayWord, NodeAsk, NodeWord } from "../../../src/nodes/protocol/words.ts";
-import type { RunView } from "../../../src/keeper/protocol/messages.ts";
+import { nodeIdOf, signedText, type SignedFacts } from "../../../src/protocol/node/proof.ts";
+import type { GatewayWord, NodeAsk, NodeWord } from "../../../src/protocol/node/words.ts";
+import type { RunView } from "../../../src/protocol/keeper/messages.ts";
 import { until } from "../../helpers/until.ts";
 
 const boundMs = 10_000;

@@ -4,7 +4,7 @@ import type { ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
-import type { NodeProgress } from "../../../src/keeper/protocol/node.ts";
+import type { NodeProgress } from "../../../src/protocol/keeper/node.ts";
 import { mainFile, spawnOnTier } from "../../helpers/gateway.ts";
 import { Home } from "../../helpers/home.ts";
 import { statOf } from "../../helpers/pids.ts";

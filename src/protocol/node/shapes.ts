@@ -1,8 +1,8 @@
 /** The exact form of each word between gateway and node. Neither side believes the other: what does not fit ends the connection. */
 import { z } from "zod";
 import { errorCodes, type ErrorCode } from "../../errors.ts";
-import { backgroundShapes, requestIdShape } from "../../keeper/protocol/background-shapes.ts";
-import { endReasons, type RunView } from "../../keeper/protocol/messages.ts";
+import { backgroundShapes, requestIdShape } from "../keeper/background-shapes.ts";
+import { endReasons, type RunView } from "../keeper/messages.ts";
 import { refusalCodes, type GatewayWord, type NodeRequestName, type NodeWord } from "./words.ts";
 
 const id = z.int().min(1);

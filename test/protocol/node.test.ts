@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import { describe, it } from "node:test";
-import { isProven, nodeIdOf, signedText, type SignedFacts } from "../../src/nodes/protocol/proof.ts";
-import { hearGateway, hearNode, replyShapes } from "../../src/nodes/protocol/shapes.ts";
+import { isProven, nodeIdOf, signedText, type SignedFacts } from "../../src/protocol/node/proof.ts";
+import { hearGateway, hearNode, replyShapes } from "../../src/protocol/node/shapes.ts";
 
 function signed(): { facts: SignedFacts; signature: string } {
   const { publicKey, privateKey } = generateKeyPairSync("ed25519");

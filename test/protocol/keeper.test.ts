@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { describe, it } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { accept } from "../../src/keeper/protocol/accept.ts";
+import { accept } from "../../src/protocol/keeper/accept.ts";
 import {
   channelWindowBytes,
   CreditMeter,
@@ -10,7 +10,7 @@ import {
   lineCostBytes,
   SendWindow,
   totalWindowBytes,
-} from "../../src/keeper/protocol/flow.ts";
+} from "../../src/protocol/keeper/flow.ts";
 import {
   encodeHeader,
   flags,
@@ -18,7 +18,7 @@ import {
   pieceBytesMax,
   writeLine,
   type Frame,
-} from "../../src/keeper/protocol/frames.ts";
+} from "../../src/protocol/keeper/frames.ts";
 import { LineRelay } from "../../src/keeper/relay.ts";
 
 /** A small generator with a seed, so that a failure can be had again. */

@@ -1,6 +1,6 @@
 /** `mcp.*`: the configured MCP servers. */
 import { z } from "zod";
-import type { ConfigChange } from "../../keeper/protocol/messages.ts";
+import type { ConfigChange } from "../keeper/messages.ts";
 import { method } from "./define.ts";
 
 const serverShape = z.object({
@@ -17,6 +17,17 @@ const serverShape = z.object({
   packages: z.array(z.string()).describe("installed by `resolveNpx`, with versions"),
   notices: z.array(z.string()).describe("deviations from the config, with the remedy"),
 });
+export type ServerStatus = z.infer<typeof serverShape>;
+
+const probedShape = z.object({
+  serverInfo: z.record(z.string(), z.unknown()),
+  protocolVersion: z.string(),
+  tools: z.array(z.string()),
+  prompts: z.array(z.string()),
+  resources: z.array(z.string()),
+  ms: z.int().describe("from the request to the last list"),
+});
+export type Probed = z.infer<typeof probedShape>;
 
 const names = z.array(z.string());
 
@@ -53,14 +64,7 @@ export const mcpApi = {
     summary: "Starts a server in its own session, lists what it offers, and ends both.",
     scope: "run",
     params: z.strictObject({ server: z.string() }),
-    result: z.object({
-      serverInfo: z.record(z.string(), z.unknown()),
-      protocolVersion: z.string(),
-      tools: z.array(z.string()),
-      prompts: z.array(z.string()),
-      resources: z.array(z.string()),
-      ms: z.int().describe("from the request to the last list"),
-    }),
+    result: probedShape,
     errors: ["server_unknown", "server_down", "session_limit", "run_limit"],
   }),
   "mcp.reload": method({

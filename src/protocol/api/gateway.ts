@@ -1,6 +1,5 @@
 /** `gateway.*`: the gateway itself. */
 import { z } from "zod";
-import type { KeeperStatus } from "../../keeper/protocol/status.ts";
 import { method } from "./define.ts";
 import { unavailableShape } from "./mcp.ts";
 import { crashShape, time } from "./shapes.ts";
@@ -13,17 +12,6 @@ const restartedProcess = z.object({
   state: z.enum(["idle", "starting", "serving", "draining", "gone"]),
   problem: z.string().nullable().describe("why the last start failed, or null"),
 });
-
-/** The shape of `status --json`. */
-export interface GatewayStatus extends KeeperStatus {
-  url: string;
-  urls: string[];
-  /** Open sessions. */
-  sessions: number;
-  /** Configured servers that cannot start. */
-  unavailableServers: { name: string; problem: string }[];
-  nodes: { connected: number; absent: number; pending: number; runs: number };
-}
 
 const statusShape = z
   .object({
@@ -61,7 +49,8 @@ const statusShape = z
     startedAt: time,
   })
   .meta({ id: "Status", title: "State of the gateway" });
-statusShape satisfies z.ZodType<GatewayStatus>;
+/** The shape of `status --json`. */
+export type GatewayStatus = z.infer<typeof statusShape>;
 
 export const gatewayApi = {
   "gateway.status": method({

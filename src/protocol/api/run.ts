@@ -1,6 +1,6 @@
 /** `run.*`: process trees; all but `run.list` are for the caller's background runs. */
 import { z } from "zod";
-import { specLimits, waitMsMax } from "../../keeper/protocol/background.ts";
+import { specLimits, waitMsMax } from "../keeper/background.ts";
 import { method } from "./define.ts";
 import { runShape } from "./shapes.ts";
 

@@ -3,8 +3,8 @@
  * JSON text frame each. Types only; shapes.ts checks what is heard, on both sides.
  */
 import type { ErrorCode } from "../../errors.ts";
-import type { BackgroundRequests, RequestedRun } from "../../keeper/protocol/background.ts";
-import type { RunView } from "../../keeper/protocol/messages.ts";
+import type { BackgroundRequests, RequestedRun } from "../keeper/background.ts";
+import type { RunView } from "../keeper/messages.ts";
 
 export const nodePath = "/node";
 export const subprotocol = "holdfast.node.v1";

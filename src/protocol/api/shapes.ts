@@ -1,8 +1,7 @@
 /** Shared result shapes; the compiler compares each with its type. */
 import { z } from "zod";
-import { endReasons, type CrashView, type ProcessView, type RunView } from "../../keeper/protocol/messages.ts";
-import type { BackgroundView } from "../../keeper/protocol/background.ts";
-import type { SessionView } from "../../sessions/session.ts";
+import { endReasons, type CrashView, type ProcessView, type RunView } from "../keeper/messages.ts";
+import type { BackgroundView } from "../keeper/background.ts";
 
 /** Milliseconds since 1970. */
 export const time = z.number();
@@ -73,7 +72,7 @@ export const sessionShape = z
     runs: z.array(z.string()).describe("run ids"),
   })
   .meta({ id: "Session", title: "One client and what it owns" });
-sessionShape satisfies z.ZodType<SessionView>;
+export type SessionView = z.infer<typeof sessionShape>;
 
 export const crashShape = z
   .object({

@@ -1,7 +1,6 @@
 /** `node.*`: other machines that run things for this gateway. */
 import { z } from "zod";
-import { specLimits } from "../../keeper/protocol/background.ts";
-import type { NodeView } from "../../nodes/gateway/nodes.ts";
+import { specLimits } from "../keeper/background.ts";
 import { method } from "./define.ts";
 import { runShape, time } from "./shapes.ts";
 
@@ -28,7 +27,7 @@ const nodeShape = z
     runs: z.int().describe("live runs of this gateway"),
   })
   .meta({ id: "Node", title: "Another machine that runs things for this gateway" });
-nodeShape satisfies z.ZodType<NodeView>;
+export type NodeView = z.infer<typeof nodeShape>;
 
 const day = 24 * 3_600_000;
 
