@@ -1,24 +1,10 @@
 /** What speaks against ending a tree although nobody holds its stdin and stdout: each line is a reason to leave it alone. */
-import type { Descriptor } from "./descriptors.ts";
-import { farEndOf } from "./far-ends.ts";
-import type { Look, Seen } from "./look.ts";
-import { addressOf } from "./tcp-sockets.ts";
+import type { Descriptor, Look, Seen } from "../platform/look.ts";
 import type { Tree } from "./trees.ts";
-
-/** The mark of nohup: it ignores SIGHUP and nothing else. A server that will not be ended ignores SIGTERM too. */
-const hangUpBit = 1n << 0n;
-const terminateBit = 1n << 14n;
-
-function wasMadeToStay(look: Look, pid: number): boolean {
-  const text = look.statusOf(pid, "SigIgn");
-  if (!/^[0-9a-f]+$/.test(text)) return false;
-  const ignored = BigInt(`0x${text}`);
-  return (ignored & hangUpBit) !== 0n && (ignored & terminateBit) === 0n;
-}
 
 /** A terminal counts when somebody sits at it with this tree in front: most orphans of a client keep its terminal's number. */
 function isAtTerminal(look: Look, seen: Seen): boolean {
-  if (seen.terminal !== 0 && seen.processGroup === seen.foregroundGroup) return true;
+  if (seen.isInForeground) return true;
   const stdin = look.stdinOf(seen.pid);
   return typeof stdin === "object" && stdin.kind === "terminal";
 }
@@ -46,12 +32,12 @@ function connectionDoubts(
     if (descriptor.kind !== "socket") continue;
     const unix = look.unixSocket(descriptor.inode);
     if (unix === undefined) {
-      // Asked last: the kernel's list of TCP sockets is dear, and few trees have one.
+      // Asked last: the kernel's list of TCP sockets is expensive, and few trees have one.
       const tcp = look.tcpSocketsOf(seen.pid).get(descriptor.inode);
-      if (tcp?.state === "LISTEN") doubts.push(`${who} listens on ${addressOf(tcp.local)} port ${tcp.localPort}`);
+      if (tcp?.state === "LISTEN") doubts.push(`${who} listens on ${tcp.local} port ${tcp.localPort}`);
       else if (tcp?.state === "ESTABLISHED" && !parts.isNamed)
         doubts.push(
-          `${who} is connected with ${addressOf(tcp.remote)} port ${tcp.remotePort}, and nothing says that it is an MCP server`,
+          `${who} is connected with ${tcp.remote} port ${tcp.remotePort}, and nothing says that it is an MCP server`,
         );
       continue;
     }
@@ -70,7 +56,7 @@ function connectionDoubts(
 
 function isHeldByDoomed(look: Look, inode: number, isDoomed: (pid: number) => boolean): boolean {
   const holders = look.socketHolders(inode);
-  return holders.length > 0 && holders.every(({ pid }) => isDoomed(pid));
+  return holders.length > 0 && holders.every(isDoomed);
 }
 
 /** Whether a pipe beyond stdio is a way in that somebody outside still holds open. A way out is none. */
@@ -82,7 +68,7 @@ function pipeDoubt(
 ): boolean {
   const { reads, writes } = look.pipeEnds(pid, descriptor.number);
   if (!reads || writes) return false; // a way out, both ways in one, or closed meanwhile
-  const far = farEndOf(look, pid, descriptor, [...own]);
+  const far = look.farEndOf(pid, descriptor, [...own]);
   if (far.state === "closed") return false;
   if (far.state === "unknown") return true;
   return far.holders.length === 0 || far.holders.some((holder) => !own.has(holder) && !isDoomed(holder));
@@ -90,14 +76,12 @@ function pipeDoubt(
 
 function placeDoubts(look: Look, { root, members }: Tree): string[] {
   const doubts: string[] = [];
-  if (look.namespaceOf(root.pid, "pid") !== look.namespaceOf("self", "pid"))
-    doubts.push("it is in a container (another pid namespace)");
-  if (look.namespaceOf(root.pid, "net") !== look.namespaceOf("self", "net"))
-    doubts.push("it is in another network namespace");
-  if (wasMadeToStay(look, root.pid)) doubts.push("it ignores SIGHUP, as under nohup: it may be meant to stay");
+  if (look.isElsewhere(root.pid, "pid")) doubts.push("it is in a container (another pid namespace)");
+  if (look.isElsewhere(root.pid, "net")) doubts.push("it is in another network namespace");
+  if (look.isMadeToStay(root.pid)) doubts.push("it ignores SIGHUP, as under nohup: it may be meant to stay");
   for (const seen of members) {
     if (isAtTerminal(look, seen)) doubts.push(`pid ${seen.pid} is at a terminal`);
-    if (!/^0?$/.test(look.statusOf(seen.pid, "TracerPid"))) doubts.push(`pid ${seen.pid} is being debugged`);
+    if (look.isTraced(seen.pid)) doubts.push(`pid ${seen.pid} is being debugged`);
     if (seen.pid === process.pid) doubts.push("this doctor runs inside of it");
   }
   return doubts;

@@ -1,11 +1,10 @@
 /** The whole examination: one look at the machine, put into the report that `doctor` prints. Changes nothing. */
-import { readFileSync } from "node:fs";
 import { systemClock } from "../clock.ts";
-import { startedAtOf } from "../platform/linux/processes.ts";
+import { platform } from "../platform/index.ts";
 import { stateLetters, type ProcessRef } from "../platform/types.ts";
 import { judgeAll, type Judgement, type Verdict } from "./judge.ts";
 import { findLeftovers, type Leftover } from "./leftovers.ts";
-import { cpuMsNow, Look, type Seen } from "./look.ts";
+import type { Look, Seen } from "../platform/look.ts";
 import { viewTiers, type TierView } from "./machine.ts";
 import { viewPort, type PortView } from "./ports.ts";
 import { clientOf } from "./recognise.ts";
@@ -76,9 +75,6 @@ const watchMs = 100;
 /** A tree that used less than this share of one core over its life, and nothing while it was watched, is idle. */
 const idleShareMax = 0.01;
 
-/** USER_HZ is 100 on every architecture that Node runs on. */
-const msPerTick = 10;
-
 function viewOwner(look: Look, owner: Seen | undefined): OwnerView | null {
   if (owner === undefined) return null;
   return { pid: owner.pid, client: clientOf(look.wordsOf(owner.pid)) ?? null, command: look.commandOf(owner.pid) };
@@ -86,26 +82,17 @@ function viewOwner(look: Look, owner: Seen | undefined): OwnerView | null {
 
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
-/** Read once for a look: the kernel's uptime is a file, too. */
-const bootTimes = new WeakMap<Look, number>();
-
-function bootedAtOf(look: Look, seen: Seen): number {
-  const bootedAt = bootTimes.get(look) ?? startedAtOf({ ...seen, startTime: "0" });
-  bootTimes.set(look, bootedAt);
-  return bootedAt;
-}
-
 function viewTree(look: Look, tree: Tree, { verdict, owner, evidence, doubts }: Judgement): TreeView {
   const { root, members, recognised, ties } = tree;
   return {
     verdict,
-    root: { pid: root.pid, startTime: root.startTime, bootId: look.bootId },
+    root: { pid: root.pid, startTime: root.startTime, bootId: root.bootId },
     command: look.commandOf(root.pid),
     recognised: recognised?.how ?? null,
     owner: viewOwner(look, owner),
     evidence,
     doubts,
-    startedAt: bootedAtOf(look, root) + Number(root.startTime) * msPerTick,
+    startedAt: root.startedAt,
     rssBytes: sum(members.map(({ rssBytes }) => rssBytes)),
     cpuMs: sum(members.map(({ cpuMs }) => cpuMs)),
     processes: members.map(({ pid, ppid, startTime, state, rssBytes, cpuMs }) => {
@@ -122,6 +109,15 @@ function viewTree(look: Look, tree: Tree, { verdict, owner, evidence, doubts }: 
       };
     }),
   };
+}
+
+/** Processor time of live processes now, in milliseconds; what has ended since counts as nothing. */
+function cpuMsNow(processes: readonly Seen[]): number {
+  const now = processes.map(({ pid, startTime }) => {
+    const info = platform.processes.read(pid);
+    return info?.startTime === startTime ? info.cpuMs : 0;
+  });
+  return sum(now);
 }
 
 /** A tree with a live owner that did nothing while it was watched, and little before. */
@@ -154,16 +150,6 @@ function warningsOf(trees: readonly TreeView[], copies: Report["copies"]): strin
   return warnings;
 }
 
-function isProcHidden(): boolean {
-  try {
-    return /^\S+ \/proc proc \S*hidepid=(?:[12]|noaccess|invisible|ptraceable)/m.test(
-      readFileSync("/proc/self/mounts", "latin1"),
-    );
-  } catch {
-    return false; // no mount table: nothing to say
-  }
-}
-
 function findUnseen(look: Look): Unseen {
   const own = process.getuid?.() ?? 0;
   const users = new Map<number, number>();
@@ -177,8 +163,8 @@ function findUnseen(look: Look): Unseen {
   const processes = sum([...users.values()]);
   if (processes > 0)
     words.push(`the descriptors of ${processes} processes of other users could not be seen; as root they can`);
-  if (own !== 0 && isProcHidden())
-    words.push("/proc hides other users' processes (hidepid): how many there are cannot be seen");
+  if (own !== 0 && look.hidesOthers)
+    words.push("the system hides other users' processes (hidepid): how many there are cannot be seen");
   if (!look.canSeeSockets)
     words.push("the kernel does not tell the peers of sockets (no unix_diag): socketpairs stay unknown");
   return { processes, users: [...users].map(([uid, count]) => ({ uid, processes: count })), words };
@@ -186,7 +172,7 @@ function findUnseen(look: Look): Unseen {
 
 export async function examine(options: { port?: number | undefined } = {}): Promise<Report> {
   const began = systemClock.monotonic();
-  const look = new Look();
+  const look = platform.look();
   const trees = findTrees(look);
   const judgements = judgeAll(look, trees);
   const port = options.port === undefined ? null : viewPort(look, options.port);

@@ -2,8 +2,7 @@
  * The verdict on one tree. "Owner dead" is a proof, put together from what the kernel says; whatever is missing from it, or
  * speaks against it, makes the verdict another one. A name, an age or a silence proves nothing.
  */
-import { farEndOf, type FarEnd } from "./far-ends.ts";
-import type { Look, Seen } from "./look.ts";
+import type { FarEnd, Look, Seen, UnknownEnd } from "../platform/look.ts";
 import { ownerBehind, parentageOf, type Parentage } from "./parentage.ts";
 import { doubtsOf } from "./doubts.ts";
 import type { Tree } from "./trees.ts";
@@ -28,9 +27,20 @@ interface StdioEnd {
   far: FarEnd;
 }
 
+const unknownEnds: Record<UnknownEnd, string> = {
+  "no-other-end": "it has no other end",
+  datagram: "a datagram socket does not say whether its other end is closed",
+  "never-connected": "its socket has no peer, but was not shut",
+  "both-ways": "its pipe is open both ways, or was just closed",
+  "pipe-denied": "its pipe may not be looked at",
+  network: "it is a network connection",
+  "no-socket-table": "the kernel does not tell the peers of sockets (no unix_diag)",
+  "other-kind": "its socket is in another network namespace, or of another kind",
+};
+
 function describeEnd({ name, far }: StdioEnd): string {
   if (far.state === "closed") return `${name}: no process holds the other end`;
-  if (far.state === "unknown") return `${name}: ${far.why}`;
+  if (far.state === "unknown") return `${name}: ${unknownEnds[far.cause]}`;
   if (far.holders.length === 0) return `${name}: the other end is held, by a process that cannot be seen`;
   return `${name}: the other end is held by pid ${far.holders.slice(0, 5).join(", ")}${far.holders.length > 5 ? ", …" : ""}`;
 }
@@ -43,7 +53,7 @@ function stdioEnds(look: Look, { root }: Tree, near: readonly number[]): StdioEn
     if (typeof descriptor !== "object") return `its ${name} is closed`;
     if (descriptor.kind !== "pipe" && descriptor.kind !== "socket")
       return `its ${name} is ${descriptor.target}: it does not depend on anybody's pipe`;
-    ends.push({ name, far: farEndOf(look, root.pid, descriptor, near) });
+    ends.push({ name, far: look.farEndOf(root.pid, descriptor, near) });
   }
   return ends;
 }
@@ -78,7 +88,7 @@ function judgeReparented(look: Look, tree: Tree, parentage: Parentage, isDoomed:
   const own = new Set(tree.members.map(({ pid }) => pid));
   const heldBy = new Set<number>();
   for (const { name, far } of ends) {
-    if (far.state === "unknown") doubts.push(`${name}: ${far.why}`);
+    if (far.state === "unknown") doubts.push(describeEnd({ name, far }));
     if (far.state !== "held") continue;
     const outside = far.holders.filter((pid) => !own.has(pid));
     const living = outside.filter((pid) => !isDoomed(pid));

@@ -1,5 +1,5 @@
 /** What users of other gateways report to be left over: shown as counts with pids. A name is no proof, so nothing here is ever ended. */
-import type { Look } from "./look.ts";
+import type { Look } from "../platform/look.ts";
 import { parentageOf } from "./parentage.ts";
 
 export interface Leftover {

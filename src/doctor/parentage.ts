@@ -1,6 +1,6 @@
 /** Whether the parent of a process started it, or was only handed it when its real parent died. */
 import { clientOf, isHoldfastGuard, isReaper, isRuntime, isSystemd } from "./recognise.ts";
-import type { Look, Seen } from "./look.ts";
+import type { Look, Seen } from "../platform/look.ts";
 
 export type Parentage =
   | { kind: "live"; parent: Seen }
@@ -15,7 +15,7 @@ function standsBehindYounger(child: Seen, listed: readonly number[], look: Look)
   const place = listed.indexOf(child.pid);
   return listed.slice(0, Math.max(place, 0)).some((pid) => {
     const before = look.processes.get(pid);
-    return before !== undefined && Number(before.startTime) > Number(child.startTime);
+    return before !== undefined && before.startedAt > child.startedAt;
   });
 }
 
@@ -26,9 +26,7 @@ function isOfAnotherSession(child: Seen, parent: Seen): boolean {
 
 /** The main process of a unit leads a session that systemd made for it: nobody has died there. */
 function mayBeUnit(look: Look, child: Seen, parent: Seen): boolean {
-  return (
-    isSystemd(look.wordsOf(parent.pid)) && child.session === child.pid && look.cgroupOf(child.pid).endsWith(".service")
-  );
+  return isSystemd(look.wordsOf(parent.pid)) && child.session === child.pid && look.serviceOf(child.pid) !== undefined;
 }
 
 /** `tini -- server`: a reaper that was given the very stdin of its child stands in front of it. */
@@ -45,7 +43,7 @@ export function parentageOf(look: Look, child: Seen): Parentage {
       child.ppid === 0 ? "its parent is outside of what can be seen from here" : "its parent ended while we looked";
     return { kind: "unknown", parent, why };
   }
-  if (Number(parent.startTime) > Number(child.startTime))
+  if (parent.startedAt > child.startedAt)
     return { kind: "unknown", parent, why: `pid ${parent.pid} is younger than it, and no reaper that is known` };
   const words = look.wordsOf(parent.pid);
   const isInit = parent.pid === 1;
@@ -53,8 +51,7 @@ export function parentageOf(look: Look, child: Seen): Parentage {
   if (isWrapper(look, child, parent)) return { kind: "live", parent };
   const name = `pid ${parent.pid} (${words[0] ?? "?"})`;
   if (mayBeUnit(look, child, parent)) {
-    const unit = look.cgroupOf(child.pid).split("/").at(-1) ?? "";
-    return { kind: "unknown", parent, why: `it may be the main process of the unit ${unit}` };
+    return { kind: "unknown", parent, why: `it may be the main process of the unit ${look.serviceOf(child.pid)}` };
   }
   if (clientOf(words) !== undefined) return { kind: "unknown", parent, why: `${name} is an MCP client itself` };
   if (isReaper(words) || !isRuntime(words)) return { kind: "reparented", parent, how: `handed to ${name}` };

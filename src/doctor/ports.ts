@@ -1,6 +1,5 @@
 /** The sockets of one local TCP port, by state, with the process at each end. */
-import type { Look } from "./look.ts";
-import { addressOf, readTcpSockets, type TcpSocket } from "./tcp-sockets.ts";
+import type { Look, TcpSocket } from "../platform/look.ts";
 
 export interface PortEnd {
   address: string;
@@ -25,18 +24,17 @@ const keyOf = (address: string, port: number, other: string, otherPort: number) 
   `${address} ${port} ${other} ${otherPort}`;
 
 export function viewPort(look: Look, port: number): PortView {
-  const all = readTcpSockets("self");
+  const all = look.ownTcpSockets();
   const sockets = all.filter(({ localPort, remotePort }) => localPort === port || remotePort === port);
   const byEnds = new Map(sockets.map((one) => [keyOf(one.local, one.localPort, one.remote, one.remotePort), one]));
   let unattributed = 0;
   const endOf = (address: string, number: number, socket: TcpSocket | undefined): PortEnd => {
-    const pids =
-      socket === undefined || socket.inode === 0 ? [] : look.socketHolders(socket.inode).map(({ pid }) => pid);
+    const pids = socket === undefined || socket.inode === 0 ? [] : look.socketHolders(socket.inode);
     if (socket !== undefined && socket.inode !== 0 && pids.length === 0) unattributed += 1;
     const [first] = pids;
     const command = first === undefined ? null : look.commandOf(first);
     return {
-      address: addressOf(address),
+      address,
       port: number,
       pids: [...new Set(pids)],
       command,

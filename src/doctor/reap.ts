@@ -3,11 +3,11 @@
  * judged anew right before its first signal, and is left alone when the proof does not hold any more.
  */
 import { platform } from "../platform/index.ts";
-import { isAlive, stateLetters, type ProcessInfo } from "../platform/types.ts";
+import { isAlive, stateLetters, type ProcessInfo, type ProcessRef } from "../platform/types.ts";
 import { untilTrue } from "../platform/wait.ts";
 import type { TreeView } from "./examine.ts";
 import { judge, judgeAll } from "./judge.ts";
-import { Look } from "./look.ts";
+import type { Look } from "../platform/look.ts";
 import { findTrees, type Tree } from "./trees.ts";
 
 interface ReapedTree {
@@ -65,18 +65,18 @@ function livingOf(members: readonly ProcessInfo[]): ProcessInfo[] {
 /** Kills what is proven; undefined when the proof does not hold any more, with the reason in `spare`. */
 async function endTree(
   tree: Tree,
-  doomed: ReadonlyMap<number, string>,
+  doomed: ReadonlyMap<number, ProcessRef>,
   spare: (why: string) => void,
 ): Promise<{ seen: ProcessInfo[]; left: ProcessInfo[]; command: string } | undefined> {
-  const look = new Look();
+  const look = platform.look();
   const now = refresh(look, tree);
   if (now === undefined) {
     spare("it has ended by itself");
     return undefined;
   }
   const isDoomed = (pid: number) => {
-    const startTime = doomed.get(pid);
-    return startTime !== undefined && look.processes.get(pid)?.startTime === startTime;
+    const known = doomed.get(pid);
+    return known !== undefined && look.processes.get(pid)?.startTime === known.startTime;
   };
   const { verdict, doubts, heldBy } = judge(look, now, isDoomed);
   if (verdict !== "owner-dead" || heldBy.length > 0) {
@@ -91,8 +91,7 @@ async function endTree(
     for (const each of living) seen.set(nameOf(each), each);
     return living;
   });
-  const alive = () =>
-    [...seen.values()].filter(({ pid, startTime }) => platform.isSameAlive({ pid, startTime, bootId: look.bootId }));
+  const alive = () => [...seen.values()].filter((each) => platform.isSameAlive(each));
   await untilTrue(() => alive().length === 0, deathBoundMs);
   return { seen: [...seen.values()], left: alive(), command };
 }
@@ -102,14 +101,15 @@ export async function reap(agreed: readonly TreeView[]): Promise<Reaped> {
   const wanted = new Map(agreed.map((view) => [nameOf(view.root), view]));
   const spared = new Map<string, string>();
   const reaped: Reaped = { ended: [], spared: [], survivors: [], processes: 0, rssBytes: 0 };
-  const look = new Look();
+  const look = platform.look();
   let open = [...judgeAll(look, findTrees(look))].filter(
-    ([{ root }, { verdict }]) => verdict === "owner-dead" && wanted.get(nameOf(root))?.root.bootId === look.bootId,
+    ([{ root }, { verdict }]) => verdict === "owner-dead" && wanted.get(nameOf(root))?.root.bootId === root.bootId,
   );
-  const doomed = new Map(
-    open.flatMap(([{ members }]) => members.map(({ pid, startTime }) => [pid, startTime] as const)),
-  );
-  const isGone = (pid: number) => !platform.isSameAlive({ pid, startTime: doomed.get(pid) ?? "", bootId: look.bootId });
+  const doomed = new Map(open.flatMap(([{ members }]) => members.map((each) => [each.pid, each] as const)));
+  const isGone = (pid: number) => {
+    const known = doomed.get(pid);
+    return known === undefined || !platform.isSameAlive(known);
+  };
   for (let hasEnded = true; hasEnded && open.length > 0;) {
     hasEnded = false;
     const waiting: typeof open = [];

@@ -1,7 +1,6 @@
 /** Finds the trees: which processes are MCP servers, or orphaned and might be one, and what belongs to each. */
 import { markerVariable } from "../platform/marker.ts";
-import type { Look, Seen } from "./look.ts";
-import { farEndOf } from "./far-ends.ts";
+import type { Descriptor, Look, Seen } from "../platform/look.ts";
 import { ownerBehind, parentageOf } from "./parentage.ts";
 import {
   clientOf,
@@ -12,7 +11,6 @@ import {
   recogniseServer,
   type Recognised,
 } from "./recognise.ts";
-import { readDescriptor, type Descriptor } from "./descriptors.ts";
 
 export interface Tree {
   root: Seen;
@@ -81,7 +79,7 @@ function recogniseByPlace(look: Look, seen: Seen): Recognised | "abandoned" | un
   }
   if (parentageOf(look, seen).kind === "live" || !hasStdio(look, seen.pid)) return undefined;
   const ends = [look.stdinOf(seen.pid), look.stdoutOf(seen.pid)].filter(isStream);
-  return ends.every((end) => farEndOf(look, seen.pid, end).state === "closed") ? "abandoned" : undefined;
+  return ends.every((end) => look.farEndOf(seen.pid, end).state === "closed") ? "abandoned" : undefined;
 }
 
 function findRoots(look: Look): Map<number, { root: Seen; recognised: Recognised | undefined }> {
@@ -143,7 +141,11 @@ class Ties {
   /** The same end of the same pipe or socket, and no other, has the same key. */
   #streamKey(pid: number, number: number): string | undefined {
     const descriptor =
-      number === 0 ? this.#look.stdinOf(pid) : number === 1 ? this.#look.stdoutOf(pid) : readDescriptor(pid, number);
+      number === 0
+        ? this.#look.stdinOf(pid)
+        : number === 1
+          ? this.#look.stdoutOf(pid)
+          : this.#look.descriptorOf(pid, number);
     if (!isStream(descriptor)) return undefined;
     if (descriptor.kind === "socket") return `socket ${descriptor.inode}`;
     return `pipe ${descriptor.inode} ${JSON.stringify(this.#look.pipeEnds(pid, number))}`;
@@ -188,7 +190,7 @@ export function findTrees(look: Look): Tree[] {
     for (const { pid } of members) owned.add(pid);
     trees.push({ root, members, recognised, ties: new Map() });
   }
-  trees.sort((first, second) => Number(first.root.startTime) - Number(second.root.startTime));
+  trees.sort((first, second) => first.root.startedAt - second.root.startedAt);
   mergeTied(look, trees);
   const whole = trees.filter(({ members }) => members.length > 0);
   joinStrays(look, whole, owned);

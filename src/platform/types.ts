@@ -4,6 +4,7 @@
  */
 import type { Readable, Writable } from "node:stream";
 import type { Attempt, FrontLink, FrontRequest, Helper, Watchdog } from "./helper.ts";
+import type { Look } from "./look.ts";
 import type { MainExit, PoliteRequest, ProcessInfo, ProcessRef, ProcessState, ProcessTable } from "./process.ts";
 
 export * from "./helper.ts";
@@ -128,6 +129,21 @@ export interface RefusedTier {
   readonly reason: string;
 }
 
+/** Why a tier is not to be had on this machine. */
+export type TierObstacle =
+  | { readonly kind: "old-kernel"; readonly release: string; readonly lacks: string; readonly needs: string }
+  | { readonly kind: "processor"; readonly arch: string }
+  | { readonly kind: "no-cgroup"; readonly reason: string; readonly isMounted: boolean }
+  /** Not even root may write there. */
+  | { readonly kind: "read-only"; readonly directory: string }
+  | { readonly kind: "not-ours"; readonly directory: string; readonly hasUserManager: boolean };
+
+export interface TierFinding {
+  readonly tier: TierName;
+  /** Undefined: the machine gives the tier. */
+  readonly obstacle: TierObstacle | undefined;
+}
+
 export interface Opened {
   readonly epoch: Epoch;
   readonly refused: readonly RefusedTier[];
@@ -199,6 +215,10 @@ export interface Platform {
   /** Kills everything that `look` shows; stops it first, until nothing new appears, so that no fork escapes. */
   killAll(look: () => ProcessInfo[]): void;
   readonly processes: ProcessTable;
+  /** Takes one look at the machine, for `doctor`. */
+  look(): Look;
+  /** What this machine gives, the best tier first, found out without changing anything. */
+  tiers(): TierFinding[];
   readonly witness: Witness;
   /** The boot that is running. */
   bootId(): string;

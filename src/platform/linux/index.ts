@@ -2,12 +2,14 @@
 import type { Platform } from "../types.ts";
 import { attempt } from "./attempt.ts";
 import { forkFront, startHelper } from "./helpers.ts";
+import { LinuxLook } from "./inspection/look.ts";
 import { open } from "./open.ts";
 import { programDirectory } from "./programs.ts";
 import { bootId, identify, isSameAlive, processes } from "./processes.ts";
 import { killAll, signalProcess } from "./signals.ts";
 import { GuardedContainer, installGuardPrograms } from "./subreaper.ts";
 import { openTerminal } from "./terminal.ts";
+import { findTiers } from "./tiers.ts";
 import { witness } from "./witness.ts";
 
 export const linux: Platform = {
@@ -19,6 +21,8 @@ export const linux: Platform = {
   signal: signalProcess,
   killAll,
   processes,
+  look: () => new LinuxLook(),
+  tiers: findTiers,
   witness,
   bootId,
   openTerminal,

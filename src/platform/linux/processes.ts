@@ -35,7 +35,7 @@ const states: Record<string, ProcessState> = {
 /** PF_KTHREAD in the flags of a process. */
 const kernelThreadFlag = 0x0020_0000;
 /** Ticks of `startTime` per second: USER_HZ is 100 on every architecture that Node runs on. */
-const ticksPerSecond = 100;
+export const ticksPerSecond = 100;
 /** AT_PAGESZ of the auxiliary vector: pairs of a key and a value, 8 bytes each on the processors that Node runs on. */
 const pageSizeKey = 6n;
 

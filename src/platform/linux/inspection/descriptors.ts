@@ -1,20 +1,9 @@
 /** What a process holds open, as /proc/<pid>/fd names it. Nothing of it is read or written. */
 import { constants, closeSync, lstatSync, openSync, readdirSync, readlinkSync } from "node:fs";
-import { hasHungUp } from "../platform/linux/ffi.ts";
-import { readProcess } from "../platform/linux/processes.ts";
-import { isAlive } from "../platform/types.ts";
-
-export interface Descriptor {
-  number: number;
-  kind: "pipe" | "socket" | "terminal" | "null" | "other";
-  /** Of a pipe or socket: the kernel's number for it. */
-  inode: number;
-  /** What the link says, for people. */
-  target: string;
-}
-
-/** `denied`: another user's, or a process that hides; `gone`: it has ended. */
-export type Unreadable = "denied" | "gone";
+import type { Descriptor, Unreadable } from "../../look.ts";
+import { isAlive } from "../../types.ts";
+import { hasHungUp } from "../ffi.ts";
+import { readProcess } from "../processes.ts";
 
 const terminalPath = /^\/dev\/(?:tty|pts\/|console|hvc)/;
 

@@ -3,21 +3,23 @@
  * so that judging one tree costs what that tree costs, and so that all judgements of one look rest on the same facts.
  */
 import { readFileSync, readlinkSync, statSync } from "node:fs";
-import { systemClock } from "../clock.ts";
-import { allPids, bootId, childrenOf, readProcess, type LinuxProcess } from "../platform/linux/processes.ts";
-import { isAlive } from "../platform/types.ts";
-import { pipeEndsOf, readDescriptor, readDescriptors, type Descriptor, type Unreadable } from "./descriptors.ts";
-import type { FarEnd } from "./far-ends.ts";
-import { readTcpSockets, type TcpSocket } from "./tcp-sockets.ts";
-import { readUnixSockets, type UnixSocket } from "./unix-sockets.ts";
+import { systemClock } from "../../../clock.ts";
+import type { Descriptor, FarEnd, Look, Seen, TcpSocket, Unreadable, UnixSocket } from "../../look.ts";
+import { isAlive } from "../../types.ts";
+import { allPids, childrenOf, readProcess, startedAtOf, ticksPerSecond } from "../processes.ts";
+import { pipeEndsOf, readDescriptor, readDescriptors } from "./descriptors.ts";
+import { findFarEnd, type EndSearch } from "./far-ends.ts";
+import { readTcpSockets } from "./tcp-sockets.ts";
+import { readUnixSockets } from "./unix-sockets.ts";
 
-export type Seen = LinuxProcess;
-
-/** Who holds a socket, or one end of a pipe. */
-export interface Holder {
+interface Holder {
   pid: number;
   number: number;
 }
+
+/** SIGHUP and SIGTERM in the mask of ignored signals. */
+const hangUpBit = 1n << 0n;
+const terminateBit = 1n << 14n;
 
 function read(path: string): string | undefined {
   try {
@@ -39,22 +41,26 @@ function once<T>(ask: (key: number) => T): (key: number) => T {
   };
 }
 
-export class Look {
-  readonly bootId = bootId();
+export class LinuxLook implements Look, EndSearch {
   readonly takenAt = systemClock.now();
-  /** What far-ends.ts found out in this look. */
-  readonly farEnds = new Map<string, FarEnd>();
-  /** Every live process but threads of the kernel. */
   readonly processes = new Map<number, Seen>();
   readonly #children = new Map<number, Seen[]>();
+  readonly #farEnds = new Map<string, FarEnd>();
+  readonly #askers = new Set<number>();
+  readonly #namespaces = new Map<string, string | undefined>();
+  readonly #pipeEnds = new Map<string, { reads: boolean; writes: boolean }>();
+  readonly #tcp = new Map<string, Map<number, TcpSocket>>();
   #unix: Map<number, UnixSocket> | undefined | "unread" = "unread";
   #holders: { sockets: Map<number, Holder[]>; pipes: Map<number, Holder[]>; unread: Set<number> } | undefined;
 
   constructor() {
+    const bootedAt = startedAtOf({ startTime: "0" });
     for (const pid of allPids()) {
       const seen = readProcess(pid);
       if (!isAlive(seen) || seen.isKernelThread) continue;
-      this.processes.set(pid, seen);
+      const startedAt = bootedAt + (Number(seen.startTime) * 1000) / ticksPerSecond;
+      const isInForeground = seen.terminal !== 0 && seen.processGroup === seen.foregroundGroup;
+      this.processes.set(pid, { ...seen, startedAt, isInForeground });
     }
     for (const seen of this.processes.values()) {
       const siblings = this.#children.get(seen.ppid);
@@ -63,7 +69,6 @@ export class Look {
     }
   }
 
-  /** This process and all that it stands below: whoever asked for the look, the terminal or agent that it was asked from, and so on. */
   get askers(): ReadonlySet<number> {
     if (this.#askers.size > 0) return this.#askers;
     for (let pid = process.pid; !this.#askers.has(pid); pid = this.processes.get(pid)?.ppid ?? pid)
@@ -71,16 +76,12 @@ export class Look {
     return this.#askers;
   }
 
-  readonly #askers = new Set<number>();
-
   childrenOf(pid: number): readonly Seen[] {
     return this.#children.get(pid) ?? [];
   }
 
-  /** Pids of the children in the kernel's own order. */
   readonly childListOf: (pid: number) => readonly number[] = once(childrenOf);
 
-  /** A process and everything below it, parents first. */
   treeOf(root: Seen): Seen[] {
     const tree = [root];
     for (const one of tree) tree.push(...this.childrenOf(one.pid));
@@ -93,19 +94,16 @@ export class Look {
     return text.includes("\0") ? text.split("\0") : text.split(" ").filter(Boolean);
   });
 
-  /** For people: the arguments joined by blanks, or the kernel's name in brackets. */
   readonly commandOf = once((pid): string => {
     const words = this.wordsOf(pid);
     if (words.length > 0) return words.join(" ").replaceAll(/\p{Cc}+/gu, " ");
     return `[${read(`/proc/${pid}/comm`)?.trimEnd() ?? "?"}]`;
   });
 
-  /** `name=value` entries; undefined when they may not be read. */
   environmentOf(pid: number): readonly string[] | undefined {
     return this.#environment(pid)?.split("\0");
   }
 
-  /** The entry `<name>=…` of an environment. */
   variableOf(pid: number, name: string): string | undefined {
     const text = this.#environment(pid) ?? "";
     if (!text.includes(`${name}=`)) return undefined;
@@ -114,23 +112,38 @@ export class Look {
 
   readonly #environment = once((pid) => read(`/proc/${pid}/environ`));
 
+  isMadeToStay(pid: number): boolean {
+    const text = this.#statusOf(pid, "SigIgn");
+    if (!/^[0-9a-f]+$/.test(text)) return false;
+    const ignored = BigInt(`0x${text}`);
+    return (ignored & hangUpBit) !== 0n && (ignored & terminateBit) === 0n;
+  }
+
+  isTraced(pid: number): boolean {
+    return !/^0?$/.test(this.#statusOf(pid, "TracerPid"));
+  }
+
   /** One field of /proc/<pid>/status, or "". */
-  statusOf(pid: number, field: string): string {
+  #statusOf(pid: number, field: string): string {
     return new RegExp(`^${field}:\\s*(.*)$`, "m").exec(this.#status(pid))?.[1] ?? "";
   }
 
   readonly #status = once((pid) => read(`/proc/${pid}/status`) ?? "");
 
-  /** Path of the v2 cgroup, or of the first one of v1; "" when unknown. */
-  readonly cgroupOf = once((pid): string => {
+  /** The last part of its v2 cgroup, or of the first one of v1, where systemd names its units. */
+  readonly serviceOf = once((pid): string | undefined => {
     const lines = (read(`/proc/${pid}/cgroup`) ?? "").split("\n");
-    const line =
-      lines.find((each) => each.startsWith("0::")) ?? lines.find((each) => each.includes("name=systemd")) ?? "";
-    return line.split(":").slice(2).join(":");
+    const line = lines.find((each) => each.startsWith("0::")) ?? lines.find((each) => each.includes("name=systemd"));
+    const unit = line?.split("/").at(-1);
+    return unit?.endsWith(".service") === true ? unit : undefined;
   });
 
-  /** Which namespace of a kind ("pid", "net") a process is in; undefined when that may not be seen. */
-  namespaceOf(pid: number | "self", kind: "pid" | "net"): string | undefined {
+  isElsewhere(pid: number, kind: "pid" | "net"): boolean {
+    return this.#namespaceOf(pid, kind) !== this.#namespaceOf("self", kind);
+  }
+
+  /** Undefined when that may not be seen. */
+  #namespaceOf(pid: number | "self", kind: "pid" | "net"): string | undefined {
     const path = `/proc/${pid}/ns/${kind}`;
     if (this.#namespaces.has(path)) return this.#namespaces.get(path);
     let name: string | undefined;
@@ -143,8 +156,6 @@ export class Look {
     return name;
   }
 
-  readonly #namespaces = new Map<string, string | undefined>();
-
   readonly userOf = once((pid): number | undefined => {
     try {
       return statSync(`/proc/${pid}`).uid;
@@ -155,10 +166,11 @@ export class Look {
 
   readonly descriptorsOf: (pid: number) => Descriptor[] | Unreadable = once(readDescriptors);
 
+  readonly descriptorOf = readDescriptor;
+
   readonly stdinOf: (pid: number) => Descriptor | Unreadable | undefined = once((pid) => readDescriptor(pid, 0));
   readonly stdoutOf: (pid: number) => Descriptor | Unreadable | undefined = once((pid) => readDescriptor(pid, 1));
 
-  /** Undefined: no such unix socket in our network namespace, or the kernel does not tell (see `canSeeSockets`). */
   unixSocket(inode: number): UnixSocket | undefined {
     return this.#unixSockets()?.get(inode);
   }
@@ -172,9 +184,18 @@ export class Look {
     return this.#unix;
   }
 
-  /** TCP sockets of the network namespace that a process is in, by inode. */
+  farEndOf(pid: number, descriptor: Descriptor, near: readonly number[] = []): FarEnd {
+    const question = `${pid} ${descriptor.number} ${near.join(",")}`;
+    let known = this.#farEnds.get(question);
+    if (known === undefined) {
+      known = findFarEnd(this, pid, descriptor, near);
+      this.#farEnds.set(question, known);
+    }
+    return known;
+  }
+
   tcpSocketsOf(pid: number): Map<number, TcpSocket> {
-    const space = this.namespaceOf(pid, "net") ?? "";
+    const space = this.#namespaceOf(pid, "net") ?? "";
     let known = this.#tcp.get(space);
     if (known === undefined) {
       known = new Map(readTcpSockets(pid).map((socket) => [socket.inode, socket]));
@@ -183,13 +204,19 @@ export class Look {
     return known;
   }
 
-  readonly #tcp = new Map<string, Map<number, TcpSocket>>();
-
-  socketHolders(inode: number): Holder[] {
-    return this.#everybody().sockets.get(inode) ?? [];
+  ownTcpSockets(): TcpSocket[] {
+    return readTcpSockets("self");
   }
 
-  /** Which ends of a pipe one descriptor is. */
+  socketHolders(inode: number): number[] {
+    return (this.#everybody().sockets.get(inode) ?? []).map(({ pid }) => pid);
+  }
+
+  get hidesOthers(): boolean {
+    const mounts = read("/proc/self/mounts") ?? "";
+    return /^\S+ \/proc proc \S*hidepid=(?:[12]|noaccess|invisible|ptraceable)/m.test(mounts);
+  }
+
   pipeEnds(pid: number, number: number): { reads: boolean; writes: boolean } {
     const name = `${pid} ${number}`;
     let ends = this.#pipeEnds.get(name);
@@ -200,22 +227,19 @@ export class Look {
     return ends;
   }
 
-  readonly #pipeEnds = new Map<string, { reads: boolean; writes: boolean }>();
-
-  /** Who holds the reading or the writing end of a pipe. */
-  pipeHolders(inode: number, end: "read" | "write"): Holder[] {
-    return (this.#everybody().pipes.get(inode) ?? []).filter(({ pid, number }) => {
+  pipeHolders(inode: number, end: "read" | "write"): number[] {
+    const holders = (this.#everybody().pipes.get(inode) ?? []).filter(({ pid, number }) => {
       const { reads, writes } = this.pipeEnds(pid, number);
       return end === "read" ? reads : writes;
     });
+    return holders.map(({ pid }) => pid);
   }
 
-  /** Processes whose descriptors may not be read: a search for holders is not complete while there are any. */
   get unreadable(): ReadonlySet<number> {
     return this.#everybody().unread;
   }
 
-  /** The dear part, a walk over every descriptor of the machine: only when a question needs it. */
+  /** The expensive part, a walk over every descriptor of the machine: only when a question needs it. */
   #everybody() {
     if (this.#holders !== undefined) return this.#holders;
     const sockets = new Map<number, Holder[]>();
@@ -236,14 +260,4 @@ export class Look {
     this.#holders = { sockets, pipes, unread };
     return this.#holders;
   }
-}
-
-/** Processor time of live processes now, in ms; what has ended since counts as nothing. */
-export function cpuMsNow(processes: readonly Seen[]): number {
-  let sum = 0;
-  for (const { pid, startTime } of processes) {
-    const now = readProcess(pid);
-    if (now?.startTime === startTime) sum += now.cpuMs;
-  }
-  return sum;
 }

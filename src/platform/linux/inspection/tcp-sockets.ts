@@ -1,15 +1,6 @@
 /** TCP sockets as /proc/<pid>/net/tcp and tcp6 list them: one network namespace, every state. */
 import { readFileSync } from "node:fs";
-
-export interface TcpSocket {
-  inode: number;
-  state: string;
-  /** Addresses as the kernel prints them; `addressOf` makes them readable. */
-  local: string;
-  localPort: number;
-  remote: string;
-  remotePort: number;
-}
+import type { TcpSocket } from "../../look.ts";
 
 /** By number, from include/net/tcp_states.h. */
 const states = [
@@ -29,7 +20,7 @@ const states = [
 ];
 
 /** The kernel prints each 32-bit word of an address in the byte order of the machine, which is little-endian on all of ours. */
-export function addressOf(hex: string): string {
+function readable(hex: string): string {
   const bytes: number[] = [];
   for (let at = 0; at < hex.length; at += 8) {
     for (let place = 6; place >= 0; place -= 2) bytes.push(Number.parseInt(hex.slice(at + place, at + place + 2), 16));
@@ -46,6 +37,13 @@ export function addressOf(hex: string): string {
 function parseTcpTable(text: string): TcpSocket[] {
   const lines = text.split("\n");
   const found: TcpSocket[] = [];
+  // Few addresses are on many lines.
+  const known = new Map<string, string>();
+  const addressOf = (hex: string) => {
+    const address = known.get(hex) ?? readable(hex);
+    known.set(hex, address);
+    return address;
+  };
   for (const line of lines.slice(1)) {
     const fields = line.trim().split(/\s+/);
     const [local = "", localPort = ""] = (fields[1] ?? "").split(":");
@@ -54,9 +52,9 @@ function parseTcpTable(text: string): TcpSocket[] {
     found.push({
       inode: Number(fields[9]),
       state: states[Number.parseInt(fields[3] ?? "", 16)] ?? "?",
-      local,
+      local: addressOf(local),
       localPort: Number.parseInt(localPort, 16),
-      remote,
+      remote: addressOf(remote),
       remotePort: Number.parseInt(remotePort, 16),
     });
   }

@@ -3,18 +3,9 @@
  * names no peers, and without them nobody can tell whether the other end of a socketpair is still held.
  */
 import { createRequire } from "node:module";
+import type { UnixSocket } from "../../look.ts";
 
-export interface UnixSocket {
-  inode: number;
-  /** The socket at the other end; 0 = there is none (any more). */
-  peer: number;
-  isStream: boolean;
-  isListening: boolean;
-  /** Bound to a path or an abstract name: others can find it, or it came from a listener that they found. */
-  hasName: boolean;
-  /** Both directions are shut down, as they are when the other end has been closed. */
-  isShut: boolean;
-}
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** From include/uapi/linux: netlink.h, sock_diag.h, unix_diag.h. */
 const afNetlink = 16;
@@ -69,7 +60,7 @@ function makeRequest(): Buffer {
 
 /** One socket of an answer: struct unix_diag_msg and its attributes, from `at` to `end`. */
 function parseSocket(data: Buffer, at: number, end: number): UnixSocket {
-  const socket: UnixSocket = {
+  const socket: Writable<UnixSocket> = {
     inode: data.readUInt32LE(at + 4),
     peer: 0,
     isStream: data[at + 1] === typeStream,
