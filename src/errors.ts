@@ -56,6 +56,7 @@ export const errorCodes = {
   host_unreachable: "the ssh host cannot be reached or used",
   gateway_lost: "the front lost its keeper",
   unauthorized: "the token is missing or wrong",
+  token_unknown: "no such token",
   forbidden: "the Host or Origin is not allowed",
   invalid_params: "the parameters do not match the method",
   method_unknown: "no such method",

@@ -4,6 +4,7 @@ import { expandVariables } from "../config/expand.ts";
 import { parseConfig, servedName } from "../config/load.ts";
 import type { RemoteConfig } from "../config/schema.ts";
 import { HoldfastError } from "../errors.ts";
+import { reasonOf } from "../plain-reason.ts";
 import { statePaths } from "../keeper/state-directory.ts";
 import { CredentialFile } from "../oauth/credentials.ts";
 import { logIn, logOut } from "../oauth/login.ts";
@@ -65,7 +66,8 @@ function remoteOf(file: string, name: string): RemoteConfig {
   try {
     text = readFileSync(file, "utf8");
   } catch (cause) {
-    throw new HoldfastError("config_unreadable", `cannot read the config ${file}; name it with --config`, { cause });
+    const message = `cannot read the config ${file}: ${reasonOf(cause)}; name it with --config`;
+    throw new HoldfastError("config_unreadable", message, { cause });
   }
   const config = parseConfig(file, text);
   const served = servedName(config, name);

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isSameAlive } from "../platform/self/index.ts";
+import { reasonOf } from "../plain-reason.ts";
 import { readPrivateFile } from "../private-file.ts";
 import { HoldfastError, errorCodes, type ErrorCode } from "../errors.ts";
 
@@ -55,42 +56,12 @@ function isNode(state: string, node: string): HoldfastError {
   );
 }
 
-/** The system's reason for a failed connection, for people. */
-const reasons = new Map([
-  ["ECONNREFUSED", "nothing listens there"],
-  ["ENOTFOUND", "no host has that name"],
-  ["EAI_AGAIN", "the name of the host could not be looked up"],
-  ["ECONNRESET", "the connection was closed before an answer came"],
-  ["UND_ERR_SOCKET", "the connection was closed before an answer came"],
-  ["EPIPE", "the connection was closed before an answer came"],
-  ["ETIMEDOUT", "the connection attempt timed out"],
-  ["UND_ERR_CONNECT_TIMEOUT", "the connection attempt timed out"],
-  ["EHOSTUNREACH", "the host cannot be reached"],
-  ["ENETUNREACH", "the network cannot be reached"],
-  // fetch's text for blocked ports such as 1 or 6000.
-  ["bad port", "the fetch standard forbids that port; have the gateway listen on another one"],
-]);
-
-interface Failure {
-  code?: unknown;
-  message?: string;
-  cause?: Failure;
-  errors?: Failure[];
-}
-
-function reasonOf(failure: Failure): string {
-  const below = failure.cause ?? failure.errors?.[0];
-  const known = reasons.get(typeof failure.code === "string" ? failure.code : (failure.message ?? ""));
-  if (known !== undefined) return known;
-  return below === undefined || below === failure ? (failure.message ?? "for an unknown reason") : reasonOf(below);
-}
-
 /** No connection was made. Mentions a gateway that died here. */
 export function unreachable(url: string, cause: unknown, address?: GatewayAddress): HoldfastError {
   const died = address === undefined ? undefined : describeDeath(address);
   return new HoldfastError(
     "gateway_unreachable",
-    `no gateway answers at ${url} (${reasonOf(cause as Failure)}); ${died ?? "start one with `holdfast gateway`, or correct --url"}`,
+    `no gateway answers at ${url} (${reasonOf(cause)}); ${died ?? "start one with `holdfast gateway`, or correct --url"}`,
     { cause },
   );
 }

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { HoldfastError } from "../errors.ts";
 import { describeIssues, plainIssue } from "../plain-issues.ts";
+import { reasonOf } from "../plain-reason.ts";
 import { readJsonc } from "./jsonc.ts";
 import { prepareServer } from "./prepare.ts";
 import { configSchema, type Config } from "./schema.ts";
@@ -122,12 +123,8 @@ function readConfig(file: string): Config {
   try {
     text = readFileSync(file, "utf8");
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new HoldfastError(
-      "config_unreadable",
-      `cannot read the config ${file}: ${reason}; correct the path or its rights, or leave --config out`,
-      { cause },
-    );
+    const message = `cannot read the config ${file}: ${reasonOf(cause)}; correct the path or its rights, or leave --config out`;
+    throw new HoldfastError("config_unreadable", message, { cause });
   }
   return parseConfig(file, text);
 }

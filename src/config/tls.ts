@@ -1,6 +1,7 @@
 /** Certificate and key of the gateway: found, belonging together, and the key not open to others. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
+import { reasonOf } from "../plain-reason.ts";
 import { systemClock } from "../clock.ts";
 
 /** Paths of two PEM files. */
@@ -53,6 +54,6 @@ function attempt<T>(action: () => T, problem: string): T {
   try {
     return action();
   } catch (cause) {
-    throw new Error(`${problem} (${cause instanceof Error ? cause.message : String(cause)})`, { cause });
+    throw new Error(`${problem} (${reasonOf(cause)})`, { cause });
   }
 }

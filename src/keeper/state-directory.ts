@@ -5,6 +5,7 @@ import { z } from "zod";
 import type { Random } from "../random.ts";
 import { HoldfastError } from "../errors.ts";
 import { say } from "./log.ts";
+import { reasonOf } from "../plain-reason.ts";
 import { createPrivate, readPrivateFile, writePrivate } from "../private-file.ts";
 import { makeDirectory } from "../make-directory.ts";
 
@@ -97,8 +98,9 @@ export function openStateDirectory(root: string): StatePaths {
     chmodSync(root, 0o700);
     return paths;
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const message = `state directory ${root} cannot be used: ${reason}; choose another with --state DIR`;
+    const { path } = cause as NodeJS.ErrnoException;
+    const place = path === undefined || path === root ? "" : ` (${path})`;
+    const message = `state directory ${root} cannot be used: ${reasonOf(cause)}${place}; choose another with --state DIR`;
     throw new HoldfastError("state_unusable", message, { cause });
   }
 }

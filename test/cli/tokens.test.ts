@@ -182,6 +182,8 @@ describe("tokens", { timeout: 90_000 }, () => {
       [() => revokeTokenCommand(context, "first"), /stop the gateway, remove that file/],
     ];
     for (const [attempt, message] of cases) await assert.rejects(attempt, message);
+    const { code } = await runCommand(home, ["tokens", "revoke", "none"]);
+    assert.equal(code, 1, "what is not there is a failure, not wrong usage");
     assert.deepEqual(readdirSync(join(home.stateDir, "tokens")), []);
   });
 

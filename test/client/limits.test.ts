@@ -46,8 +46,8 @@ describe("a call to a gateway", { timeout: 60_000 }, () => {
     assert.equal(refused.code, "gateway_unreachable");
     assert.match(refused.message, /\(nothing listens there\); start one with `holdfast gateway`/);
     const blocked = (await failure("http://127.0.0.1:1", 10_000)).message;
-    assert.match(blocked, /\(the fetch standard forbids that port; have the gateway listen on another one\)/);
-    assert.match((await failure("http://no-such-host.invalid", 10_000)).message, /no host has that name|looked up/);
+    assert.match(blocked, /\(the fetch standard forbids that port; let the gateway listen on another one\)/);
+    assert.match((await failure("http://no-such-host.invalid", 10_000)).message, /the host was not found|looked up/);
   });
 });
 

@@ -283,12 +283,15 @@ describe("a wrong config is refused with file, key and remedy", () => {
     for (const mistake of mistakes) assertTells(refusal(mistake), /docs\/config\.md|expected text/);
   });
 
-  it("a file that cannot be read", () => {
-    for (const path of [join(directory, "none.json"), directory]) {
-      assert.throws(
-        () => loadConfig(path),
-        (error) => error instanceof HoldfastError && error.code === "config_unreadable" && error.message.includes(path),
-      );
-    }
+  it("a file that cannot be read, for what reason in plain words", () => {
+    for (const [path, reason] of [
+      [join(directory, "none.json"), "there is no such file or directory"],
+      [directory, "it is a directory"],
+      [join(file, "below"), "a part of its path is not a directory"],
+    ] as const)
+      assert.throws(() => loadConfig(path), {
+        code: "config_unreadable",
+        message: `cannot read the config ${path}: ${reason}; correct the path or its rights, or leave --config out`,
+      });
   });
 });

@@ -21,6 +21,7 @@ import { dirname, join } from "node:path";
 import { systemRandom } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
 import { makeDirectory } from "../../make-directory.ts";
+import { reasonOf } from "../../plain-reason.ts";
 
 /** A file as it was at one moment. */
 export interface ReadFile {
@@ -56,7 +57,7 @@ export function readWhole(file: string): ReadFile {
   } catch (cause) {
     if (cause instanceof HoldfastError) throw cause;
     if (cause instanceof TypeError) throw problem("it is not UTF-8 text", cause);
-    throw problem(cause instanceof Error ? cause.message : String(cause), cause);
+    throw problem(reasonOf(cause), cause);
   }
 }
 
@@ -116,7 +117,7 @@ export function replaceFile(read: ReadFile, text: string): void {
     }
   } catch (cause) {
     if (cause instanceof HoldfastError) throw cause;
-    throw unwritable(file, cause instanceof Error ? cause.message : String(cause), cause);
+    throw unwritable(file, reasonOf(cause), cause);
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
     rmSync(fresh, { force: true });
@@ -131,7 +132,7 @@ export function createFile(file: string, text: string): void {
     writeDurably(fresh, text, { mode: 0o600 });
     linkSync(fresh, file); // unlike a rename, it refuses when somebody made the file meanwhile
   } catch (cause) {
-    throw unwritable(file, cause instanceof Error ? cause.message : String(cause), cause);
+    throw unwritable(file, reasonOf(cause), cause);
   } finally {
     rmSync(fresh, { force: true });
   }
@@ -176,6 +177,6 @@ export function backUp(read: ReadFile): string {
     return name;
   } catch (cause) {
     if (cause instanceof HoldfastError) throw cause;
-    throw unwritable(read.file, cause instanceof Error ? cause.message : String(cause), cause);
+    throw unwritable(read.file, reasonOf(cause), cause);
   }
 }

@@ -73,7 +73,7 @@ export function addToken(
   return { record, token };
 }
 
-/** Throws `usage` when there is none of that name. What is refused can be removed like this too. */
+/** Throws `token_unknown` when there is none of that name. Also removes a file that is refused as a token. */
 export function revokeToken(paths: StatePaths, name: string): void {
   if (name === firstToken)
     throw new HoldfastError(
@@ -81,7 +81,10 @@ export function revokeToken(paths: StatePaths, name: string): void {
       `the first token is the one of ${paths.token}: to replace it, stop the gateway, remove that file, and start again`,
     );
   if (!namesIn(paths).includes(name))
-    throw new HoldfastError("usage", `no token named ${JSON.stringify(name)}; \`holdfast tokens list\` shows them`);
+    throw new HoldfastError(
+      "token_unknown",
+      `no token named ${JSON.stringify(name)}; \`holdfast tokens list\` shows them`,
+    );
   rmSync(fileOf(paths, name), { force: true });
 }
 
