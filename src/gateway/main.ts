@@ -7,11 +7,11 @@ import { asHoldfastError } from "../errors.ts";
 import { isLifecycleName } from "../events.ts";
 import { KeeperLink } from "../protocol/keeper/link.ts";
 import { stderrLog, type Log } from "../log.ts";
-import { Door } from "../mcp/aggregate/door.ts";
+import { adoptSessions } from "../mcp/adoption.ts";
 import { Hub } from "../mcp/aggregate/hub.ts";
 import { LineDoor } from "../mcp/aggregate/line-door.ts";
 import { McpEndpoint } from "../mcp/endpoint.ts";
-import { ConfigFollower } from "../mcp/reload.ts";
+import { ConfigFollower, type ReloadParts } from "../mcp/reload.ts";
 import { ownTools } from "../mcp/tools/own-tools.ts";
 import { StartGate } from "../mcp/pool/start-gate.ts";
 import { Nodes } from "../nodes/gateway/nodes.ts";
@@ -82,10 +82,10 @@ async function serve(link: KeeperLink): Promise<void> {
   const tools = ownTools(config.tools, { link, runs, sessions, nodes });
   const hub = new Hub({ link, nodes: nodes.servers, sessions, scope, gate, tools, clock, log });
   const { messageBytesMax, questionMs } = config;
-  const door = new Door({ hub, sessions, clock, random, messageBytesMax, questionMs });
-  const mcp = new McpEndpoint({ link, hub, door, gate, sessions, clock, log });
-  const follower = new ConfigFollower({ link, clock, take: (news) => mcp.reload(news) });
-  const drain = new Drain({ face, connections, sessions, mcp, nodes, runs, webSockets: () => face.webSockets });
+  const mcp = new McpEndpoint({ hub, sessions, clock, random, messageBytesMax, questionMs });
+  const take: ReloadParts["take"] = ({ servers, change }) => hub.reload(servers, new Set(change.changed));
+  const follower = new ConfigFollower({ link, clock, take });
+  const drain = new Drain({ face, connections, sessions, hub, nodes, runs, webSockets: () => face.webSockets });
   link.onDrain((reason) => void drain.run(reason).then(() => process.exit(0)));
   const grants = new Grants(link.hello.tokens, clock, (socket) =>
     connectionOf(socket)?.close("revoked", connections.time.now),
@@ -96,7 +96,7 @@ async function serve(link: KeeperLink): Promise<void> {
     sessions.endThoseOf((id) => over.has(id));
   });
   const throttle = new Throttle((address, failures) => log("access.throttled", { address, failures }));
-  await mcp.adopt();
+  await adoptSessions({ link, hub, sessions, log });
   // A token may have ended while no front was running.
   const good = new Set(link.hello.tokens.map(({ id }) => id));
   sessions.endThoseOf((id) => !good.has(id));

@@ -49,9 +49,9 @@ export class StdioEndpoint {
     if ("status" in grant) return this.#refuse(stream, deniedUpgrade(grant));
     if (!grant.scopes.has("run")) return this.#refuse(stream, deniedUpgrade(needsRun));
     const name = serverOf(request);
-    if (name === null || hub.select(name) !== undefined) return this.#join(request, stream, head, grant);
+    if (name === null || hub.servers.select(name) !== undefined) return this.#join(request, stream, head, grant);
     // It may exist by now. Rejected: the keeper is gone, and this process with it.
-    void hub.recheck(name).then(
+    void hub.servers.recheck(name).then(
       () => this.#join(request, stream, head, grant),
       () => {},
     );
@@ -60,9 +60,9 @@ export class StdioEndpoint {
   #join(request: IncomingMessage, stream: Duplex, head: Buffer, grant: Grant): void {
     const { hub, door } = this.#parts;
     const name = serverOf(request);
-    const selection = name === null ? undefined : hub.select(name);
+    const selection = name === null ? undefined : hub.servers.select(name);
     if (selection === undefined) {
-      const { code, message } = hub.whyNot(name ?? "");
+      const { code, message } = hub.servers.whyNot(name ?? "");
       return this.#refuse(stream, { status: code === "server_down" ? 503 : 404, message });
     }
     const connection = connectionOf(stream as Socket);

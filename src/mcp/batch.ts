@@ -2,15 +2,13 @@
  * A batch of revision 2025-03-26: several messages in one, whose answers go out together. Each message is served like one that came
  * alone; what a server says on the way makes a stream of the answer, in which each answer is an event of its own.
  */
-import type { ServerResponse } from "node:http";
-import type { Timer } from "../clock.ts";
-import type { PatientCall } from "./aggregate/client-side.ts";
-import type { CallParams } from "./call.ts";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { Call, type CallOwner, type CallParams, type Reply } from "./call.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "./envelope.ts";
 import { EventStream } from "./event-stream.ts";
 import { replyForm } from "./headers.ts";
 import { JsonCursor, JsonSyntaxError } from "./json.ts";
-import { errorBody, rpcCode, type RpcFault } from "./json-rpc.ts";
+import { errorBody, rpcCode } from "./json-rpc.ts";
 import { eventHead, eventTail, splice, type Edit } from "./splice.ts";
 
 export interface BatchMessage {
@@ -87,7 +85,7 @@ export interface BatchCarrier {
 
 export class Batch {
   readonly #carrier: BatchCarrier;
-  readonly #open = new Set<BatchCall>();
+  readonly #open = new Set<BatchReply>();
   readonly #answers: Buffer[] = [];
   #bytes = 0;
   #isApart = false;
@@ -101,10 +99,10 @@ export class Batch {
     return this.#carrier.each !== undefined;
   }
 
-  call(params: CallParams, onDone: (call: BatchCall) => void): BatchCall {
-    const call = new BatchCall(params, this, onDone);
-    this.#open.add(call);
-    return call;
+  reply(clientId: string): Reply {
+    const reply = new BatchReply(this, clientId);
+    this.#open.add(reply);
+    return reply;
   }
 
   /** Every message of it has been served: from here on the answer may be whole. */
@@ -114,9 +112,10 @@ export class Batch {
   }
 
   /** The client went away. */
-  leave(abandon: (call: BatchCall) => void): void {
-    for (const call of this.#open) if (!call.done) abandon(call);
+  leave(): void {
+    const open = [...this.#open];
     this.#open.clear();
+    for (const reply of open) reply.onGone();
   }
 
   tell(message: Buffer, release: () => void): void {
@@ -126,13 +125,13 @@ export class Batch {
     each(message, release);
   }
 
-  answered(call: BatchCall, answer: Buffer | undefined, release: () => void): void {
-    if (!this.#open.delete(call)) return release();
+  answered(reply: BatchReply, answer: Buffer | undefined, release: () => void): void {
+    if (!this.#open.delete(reply)) return release();
     const { each } = this.#carrier;
     if (answer === undefined) release();
     else if (this.#isApart && each !== undefined) each(answer, release);
     else {
-      this.#gather(call, answer);
+      this.#gather(reply, answer);
       release();
     }
     this.#look();
@@ -143,11 +142,11 @@ export class Batch {
     if (this.#isApart) this.#carrier.beat(now);
   }
 
-  #gather({ params }: BatchCall, answer: Buffer): void {
+  #gather({ clientId }: BatchReply, answer: Buffer): void {
     const isTooMuch = this.#bytes + answer.length > heldBytesMax;
     const message = `the answers of a batch are at most ${heldBytesMax} bytes; send fewer messages at a time`;
     const fault = { code: rpcCode.unavailable, message, reason: "run_limit" as const };
-    const kept = isTooMuch ? errorBody(params.clientId, fault) : answer;
+    const kept = isTooMuch ? errorBody(clientId, fault) : answer;
     this.#answers.push(kept);
     this.#bytes += kept.length;
     if (this.#bytes > gatheredBytesMax && this.#carrier.each !== undefined) this.#apart();
@@ -170,17 +169,14 @@ export class Batch {
   }
 }
 
-export class BatchCall implements PatientCall {
-  readonly params: CallParams;
-  deadline: Timer | undefined;
-  done = false;
+class BatchReply implements Reply {
+  onGone: () => void = () => {};
+  readonly clientId: string;
   readonly #batch: Batch;
-  readonly #onDone: (call: BatchCall) => void;
 
-  constructor(params: CallParams, batch: Batch, onDone: (call: BatchCall) => void) {
-    this.params = params;
+  constructor(batch: Batch, clientId: string) {
     this.#batch = batch;
-    this.#onDone = onDone;
+    this.clientId = clientId;
   }
 
   get takesMessages(): boolean {
@@ -188,32 +184,23 @@ export class BatchCall implements PatientCall {
   }
 
   tell(line: Buffer, edits: Edit[], release: () => void): void {
-    if (this.done) return release();
     this.#batch.tell(splice(line, edits), release);
   }
 
   answer(line: Buffer, edits: Edit[], release: () => void): void {
-    if (this.done) return release();
-    this.#finish(splice(line, edits), release);
+    this.#batch.answered(this, splice(line, edits), release);
   }
 
-  fail(fault: RpcFault): void {
-    this.answer(errorBody(this.params.clientId, fault), [], () => {});
+  refuse(body: Buffer): void {
+    this.#batch.answered(this, body, () => {});
   }
 
   dismiss(): void {
-    if (!this.done) this.#finish(undefined, () => {});
+    this.#batch.answered(this, undefined, () => {});
   }
 
-  beat(now: number, waitMsMax: number): void {
-    if (!this.done) this.#batch.beat(now, now - this.params.startedAt >= waitMsMax);
-  }
-
-  #finish(answer: Buffer | undefined, release: () => void): void {
-    this.done = true;
-    this.deadline?.clear();
-    this.#batch.answered(this, answer, release);
-    this.#onDone(this);
+  beat(now: number, isLate: boolean): void {
+    this.#batch.beat(now, isLate);
   }
 }
 
@@ -221,24 +208,28 @@ export class BatchCall implements PatientCall {
 export interface BatchService {
   params: (envelope: Envelope, body: Buffer) => CallParams;
   /** Its call hears an answer in every case. */
-  request: (call: BatchCall, envelope: Envelope, body: Buffer) => void;
+  request: (call: Call, envelope: Envelope, body: Buffer) => void;
   /** A notification, or an answer of the client's. */
   other: (envelope: Envelope, body: Buffer) => void;
-  done: (call: BatchCall) => void;
+  owner: CallOwner;
 }
 
 export function serveBatch(messages: BatchMessage[], carrier: BatchCarrier, service: BatchService): Batch {
   const batch = new Batch(carrier);
   for (const { envelope, body } of messages) {
-    if (envelope.kind !== "request") service.other(envelope, body);
-    else service.request(batch.call(service.params(envelope, body), service.done), envelope, body);
+    if (envelope.kind !== "request") {
+      service.other(envelope, body);
+      continue;
+    }
+    const params = service.params(envelope, body);
+    service.request(new Call(params, batch.reply(params.clientId), service.owner), envelope, body);
   }
   batch.seal();
   return batch;
 }
 
 /** Over HTTP: a JSON array, or a stream of events. */
-export function overHttp(response: ServerResponse, headers: CallParams["headers"]): BatchCarrier {
+export function overHttp(response: ServerResponse, headers: OutgoingHttpHeaders): BatchCarrier {
   const form = replyForm(response.req.headers.accept);
   let stream: EventStream | undefined;
   const open = () => (stream ??= new EventStream(response, headers));

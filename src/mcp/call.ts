@@ -1,26 +1,13 @@
 /**
- * One request of a client that waits for its answer, and the HTTP response that will carry it.
- *
- *   waiting ──answer──▶ done (application/json, or text/event-stream for a client that takes nothing else)
- *      │
- *      └──tell or a long wait──▶ streaming (text/event-stream) ──answer──▶ done
- *
- * A client that takes JSON alone never gets a stream: what would ride on its call goes to its session, or nowhere.
- * From any state the client may go away: `onGone` runs once, and what comes later is dropped.
+ * One request of a client that waits for its answer, and what carries that: an HTTP response, a line, a part of a batch, or
+ * nothing. The call is open until it is answered, refused, dismissed or left; its owner hears of that once, and what comes
+ * later is dropped.
  */
-import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Timer } from "../clock.ts";
 import type { TokenScope } from "../protocol/keeper/messages.ts";
-import { EventStream } from "./event-stream.ts";
-import { replyForm, type ReplyForm } from "./headers.ts";
+import { readEnvelope, type Envelope } from "./envelope.ts";
 import { errorBody, type RpcFault } from "./json-rpc.ts";
-import { eventHead, eventTail, splice, spliceText, type Edit } from "./splice.ts";
-import type { Changes, Round } from "./stateless/round.ts";
-
-/** Bytes that may wait in the socket before a line counts as not yet passed on. */
-const socketBytesMax = 64 * 1024;
-/** Answers up to this size go out as text: node:http then writes head and body in one piece. */
-const textBytesMax = 16 * 1024;
+import type { Edit } from "./splice.ts";
 
 export interface CallParams {
   /** The id that the server sees. */
@@ -30,9 +17,6 @@ export interface CallParams {
   clientToken: string | undefined;
   /** The progress token stays good after the answer: the request started a task. */
   startsTask: boolean;
-  headers: OutgoingHttpHeaders;
-  /** HTTP status of an answer of our own; once a session stands, a failed call is an answer like any other: 200. */
-  failStatus: number;
   /** On the monotonic clock. */
   startedAt: number;
   /** What a server of the session era gets in place of a stateless client's `_meta`; one byte per character. */
@@ -43,125 +27,177 @@ export interface CallParams {
   onAnswer?: (line: Buffer, isError: boolean) => boolean | void;
 }
 
-export class Call implements Round {
-  readonly params: CallParams;
-  /** Armed by the owner; cleared when the call is done. */
-  deadline: Timer | undefined;
-  readonly #response: ServerResponse;
-  readonly #form: ReplyForm;
-  #stream: EventStream | undefined;
-  #done = false;
-  #release: (() => void) | undefined;
+/** What a request says that its call must know. */
+export function callParams(
+  { idStart, idEnd, tokenStart, tokenEnd, hasTask }: Envelope,
+  body: Buffer,
+  given: Pick<CallParams, "number" | "startedAt" | "scopes">,
+): CallParams {
+  return {
+    ...given,
+    clientId: body.toString("latin1", idStart, idEnd),
+    clientToken: tokenStart > 0 ? body.toString("latin1", tokenStart, tokenEnd) : undefined,
+    startsTask: hasTask,
+  };
+}
 
-  /** `onGone` runs if the client goes away before it has its answer. */
-  constructor(params: CallParams, response: ServerResponse, onGone: (call: Call) => void) {
+/** A call as its server knows it. */
+export interface PendingCall {
+  readonly params: CallParams;
+  /** Armed by whoever waits; cleared when the call is over. */
+  deadline: Timer | undefined;
+  readonly done: boolean;
+  /** False: its client takes nothing but the answer, so what would ride on it goes to the session. */
+  readonly takesMessages?: boolean;
+  /** A message that rides on this call: progress, a log line, a question of the server. */
+  tell(line: Buffer, edits: Edit[], release: () => void): void;
+  /** `result`: where the result's object begins; 0: there is an error in place of it; undefined: it needs no change. */
+  answer(line: Buffer, edits: Edit[], release: () => void, result?: number): void;
+  /** Our own answer, because there will be none from the server. */
+  fail(fault: RpcFault, status?: number): void;
+  /** The client cancelled the call: by the protocol it gets no answer. */
+  dismiss(): void;
+}
+
+/** Carries the answer of one call. `release` runs once the bytes were accepted, or if nobody will ever read them. */
+export interface Reply {
+  readonly takesMessages: boolean;
+  /** Set by the call: the client went away before it had its answer. */
+  onGone: () => void;
+  tell(line: Buffer, edits: Edit[], release: () => void): void;
+  /** `status`: of HTTP. */
+  answer(line: Buffer, edits: Edit[], release: () => void, status?: number): void;
+  /** An error of our own. */
+  refuse(body: Buffer, status?: number): void;
+  /** There is no answer. */
+  dismiss(): void;
+  /** `isLate`: the call takes so long that its client could take the silence for the end. */
+  beat(now: number, isLate: boolean): void;
+}
+
+/** A reply that may turn into a stream of changes, which is the caller's to fill. */
+export interface StreamableReply extends Reply {
+  /** `onGone` runs when nobody listens any more. */
+  takeStream(onGone: () => void): Changes;
+}
+
+/** What carries the changes that a client listens for. */
+export interface Changes {
+  /** A whole message. */
+  send(message: Buffer): void;
+  beat(now: number): void;
+  /** Nothing more comes. */
+  end(): void;
+}
+
+/** Whoever keeps the calls of one client. */
+export interface CallOwner {
+  /** It is over, however. */
+  done(call: Call): void;
+  /** Its client went away without an answer: the server may stop. `done` follows. */
+  abandon(call: Call): void;
+}
+
+/** For a call that belongs to no session. */
+export const noOwner: CallOwner = { done() {}, abandon() {} };
+
+export class Call implements PendingCall {
+  readonly params: CallParams;
+  deadline: Timer | undefined;
+  readonly #reply: Reply;
+  readonly #owner: CallOwner;
+  #isDone = false;
+
+  constructor(params: CallParams, reply: Reply, owner: CallOwner) {
     this.params = params;
-    this.#response = response;
-    this.#form = replyForm(response.req.headers.accept) ?? "either";
-    response.once("close", () => {
-      this.#release?.();
-      const wasDone = this.#done;
-      this.#finish();
-      if (!wasDone) onGone(this);
-    });
+    this.#reply = reply;
+    this.#owner = owner;
+    reply.onGone = () => this.#gone();
   }
 
   get done(): boolean {
-    return this.#done;
+    return this.#isDone;
   }
 
   get takesMessages(): boolean {
-    return this.#form !== "json";
+    return this.#reply.takesMessages;
   }
 
-  /** A message that rides on this call's answer: progress, a log line, a question of the server. */
   tell(line: Buffer, edits: Edit[], release: () => void): void {
-    if (!this.takesMessages) return release();
-    this.#streaming().send(splice(line, edits, eventHead, eventTail), release);
+    if (this.#isDone) release();
+    else this.#reply.tell(line, edits, release);
   }
 
-  /** Opens the stream if a call takes long, so that neither the client nor anything between gives up on a silent socket. */
-  beat(now: number, waitMsMax: number): void {
-    if (this.#done) return;
-    if (this.#stream !== undefined) this.#stream.beat(now);
-    else if (this.takesMessages && now - this.params.startedAt >= waitMsMax) this.#streaming().flush();
+  answer(line: Buffer, edits: Edit[], release: () => void): void {
+    if (!this.#end()) return release();
+    this.#reply.answer(line, edits, release);
+    this.#owner.done(this);
   }
 
-  /** The server's answer, with its id replaced by the client's. `status` holds while no stream is open. */
-  answer(line: Buffer, edits: Edit[], release: () => void, _result?: number, status = 200): void {
-    if (this.#done) return release();
-    if (this.#isPlain(status)) {
-      this.#end(line.length <= textBytesMax ? spliceText(line, edits) : splice(line, edits), release, status);
-    } else {
-      const stream = this.#streaming();
-      stream.send(splice(line, edits, eventHead, eventTail), release);
-      this.#finish();
-      stream.end();
-    }
+  fail(fault: RpcFault, status?: number): void {
+    if (!this.#end()) return;
+    this.#reply.refuse(errorBody(this.params.clientId, fault), status);
+    this.#owner.done(this);
   }
 
-  /** Our own answer, because there will be none from the server. */
-  fail(fault: RpcFault, status = this.params.failStatus): void {
-    if (this.#done) return;
-    const body = errorBody(this.params.clientId, fault);
-    // An initialize that failed leaves no session behind, and clients keep the id that they were given.
-    delete this.params.headers["mcp-session-id"];
-    if (this.#isPlain(status)) this.#end(body, () => {}, status);
-    else this.answer(body, [], () => {});
-  }
-
-  /** Somebody else answers on this response. */
-  letGo(): void {
-    this.#finish();
-  }
-
-  /** The answer is a stream from now on, and the caller's to fill; `onGone` runs when the response is over. */
-  takeStream(onGone: () => void): Changes {
-    const stream = this.#streaming();
-    this.#finish();
-    this.#response.once("close", onGone);
-    return {
-      send: (message) => stream.send(splice(message, [], eventHead, eventTail), () => {}),
-      beat: (now) => stream.beat(now),
-      end: () => stream.end(),
-    };
-  }
-
-  /** The client cancelled the call: by the protocol it gets no answer, only the end of the response. */
   dismiss(): void {
-    if (this.#done) return;
-    this.#finish();
-    if (this.takesMessages) return this.#streaming().end();
-    this.#response.writeHead(202, { "content-length": 0, ...this.params.headers });
-    this.#response.end();
+    if (!this.#end()) return;
+    this.#reply.dismiss();
+    this.#owner.done(this);
   }
 
-  #end(body: Buffer | string, release: () => void, status = 200): void {
-    this.#finish();
-    const response = this.#response;
-    response.writeHead(status, {
-      "content-type": "application/json",
-      "content-length": body.length,
-      ...this.params.headers,
-    });
-    response.end(body, "latin1");
-    if ((response.socket?.writableLength ?? 0) < socketBytesMax) release();
-    else this.#release = release;
+  /** Another call answers on the same reply. */
+  letGo(): void {
+    if (this.#end()) this.#owner.done(this);
   }
 
-  /** Whether the answer is a body of JSON. What is refused with a status always is. */
-  #isPlain(status: number): boolean {
-    return this.#stream === undefined && (this.#form !== "events" || status !== 200);
+  beat(now: number, waitMsMax: number): void {
+    if (!this.#isDone) this.#reply.beat(now, now - this.params.startedAt >= waitMsMax);
   }
 
-  #streaming(): EventStream {
-    this.#stream ??= new EventStream(this.#response, this.params.headers);
-    return this.#stream;
+  #gone(): void {
+    if (!this.#end()) return;
+    this.#owner.abandon(this);
+    this.#owner.done(this);
   }
 
-  #finish(): void {
-    this.#done = true;
+  /** False: it is over already. */
+  #end(): boolean {
+    if (this.#isDone) return false;
+    this.#isDone = true;
     this.deadline?.clear();
     this.deadline = undefined;
+    return true;
   }
+}
+
+/** For a call of our own on a client's behalf, of which only this matters: whether its server took it. */
+export class SilentReply implements Reply {
+  readonly takesMessages = true;
+  onGone: () => void = () => {};
+  readonly #taken = Promise.withResolvers<boolean>();
+
+  /** Resolves with false when the call was refused or given up. */
+  get isTaken(): Promise<boolean> {
+    return this.#taken.promise;
+  }
+
+  tell(_line: Buffer, _edits: Edit[], release: () => void): void {
+    release();
+  }
+
+  answer(line: Buffer, _edits: Edit[], release: () => void): void {
+    this.#taken.resolve(!readEnvelope(line).hasError);
+    release();
+  }
+
+  refuse(): void {
+    this.#taken.resolve(false);
+  }
+
+  dismiss(): void {
+    this.#taken.resolve(false);
+  }
+
+  beat(): void {} // nobody waits at a socket for it
 }

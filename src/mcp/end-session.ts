@@ -5,8 +5,7 @@ import { asHoldfastError } from "../errors.ts";
 import type { ScopeClosed } from "../ownership/scope.ts";
 import type { Session } from "../sessions/session.ts";
 import { rpcCode } from "./json-rpc.ts";
-import { refusal } from "./refusals.ts";
-import { refuse } from "./reply.ts";
+import { refusal, refuse } from "./reply.ts";
 
 /** A DELETE that takes longer than this is answered 202: accepted, the rest goes on by itself. */
 const deleteWaitMs = 1000;

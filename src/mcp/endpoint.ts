@@ -1,66 +1,54 @@
-/** `/mcp/<server>`: streamable HTTP of the session era. Who may call at all has been decided before this is reached. */
+/**
+ * `/mcp` and `/mcp/<server>`: streamable HTTP of the session era. Who may call at all has been decided before this is reached;
+ * what says that its client keeps no session goes to the stateless door.
+ */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Clock } from "../clock.ts";
-import { asHoldfastError, HoldfastError } from "../errors.ts";
-import type { KeeperLink, ServersNews } from "../protocol/keeper/link.ts";
-import type { FrontConfig, HeldRun } from "../protocol/keeper/messages.ts";
-import type { Log } from "../log.ts";
+import { asHoldfastError } from "../errors.ts";
+import type { Random } from "../random.ts";
 import type { Asker } from "../sessions/owner.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionSet } from "../sessions/set.ts";
-import type { Door } from "./aggregate/door.ts";
+import { answerText, rpcCode } from "./json-rpc.ts";
+import { downFault, slowServer } from "./faults.ts";
+import { answerItself } from "./aggregate/client-side.ts";
+import type { Assembly } from "./aggregate/assembly.ts";
 import type { Hub } from "./aggregate/hub.ts";
-import { refusesSessions } from "./stateless/results.ts";
 import { clientOf, readIntroduction } from "./aggregate/introduction.ts";
-import { adoptSessions } from "./adoption.ts";
-import { batchVersion } from "./batch.ts";
-import { Call, type CallParams } from "./call.ts";
+import { notOffered } from "./aggregate/seats.ts";
+import { overHttp, serveBatch } from "./batch.ts";
+import { Call, callParams, noOwner, type CallParams } from "./call.ts";
+import { endSession } from "./end-session.ts";
 import type { Envelope } from "./envelope.ts";
 import { EventStream } from "./event-stream.ts";
 import { acceptsEvents, parentOf, scopeOf, sessionIdOf, versionProblem } from "./headers.ts";
-import { endSession } from "./end-session.ts";
-import { rpcCode } from "./json-rpc.ts";
-import { relayBatch, type BatchParams } from "./joined-batch.ts";
-import { McpSession } from "./mcp-session.ts";
-import type { StartGate } from "./pool/start-gate.ts";
-import { Pulse } from "./pulse.ts";
-import { Relay } from "./relay.ts";
-import type { RunBlob } from "./run-blob.ts";
+import { HttpReply } from "./http-reply.ts";
+import { HttpSessions, type Visit } from "./http-sessions.ts";
+import { headProblem, receiveAny, type Received } from "./receive.ts";
+import { invalid, refusal, unavailable, unknownSession, refuse, type Refusal } from "./reply.ts";
+import { StatelessDoor } from "./stateless/door.ts";
 import { namesStateless } from "./stateless/metadata.ts";
-import { headProblem, receiveAny } from "./receive.ts";
-import { invalid, refusal, slowServer, unavailable, unknownSession } from "./refusals.ts";
-import { refuse, type Refusal } from "./reply.ts";
-
-type Server = FrontConfig["servers"][number];
+import { refusesSessions } from "./stateless/results.ts";
 
 export interface EndpointParts {
-  link: KeeperLink;
   hub: Hub;
-  door: Door;
-  gate: StartGate;
   sessions: SessionSet;
   clock: Clock;
-  log: Log;
-}
-
-/** One request on its way through the endpoint. */
-interface Visit {
-  request: IncomingMessage;
-  response: ServerResponse;
-  server: Server;
-  caller: Asker;
-  /** For every answer, e.g. what a browser needs to see. */
-  headers: OutgoingHttpHeaders;
+  random: Random;
+  messageBytesMax: number;
+  /** How long a call waits for a client that has no session and was asked something. */
+  questionMs: number;
 }
 
 export class McpEndpoint {
   readonly #parts: EndpointParts;
-  readonly #open = new Map<string, McpSession>();
-  readonly #pulse: Pulse;
+  readonly #stateless: StatelessDoor;
+  readonly #sessions: HttpSessions;
 
   constructor(parts: EndpointParts) {
     this.#parts = parts;
-    this.#pulse = new Pulse(parts.clock);
+    this.#stateless = new StatelessDoor(parts);
+    this.#sessions = new HttpSessions(parts.hub, parts.sessions);
   }
 
   /** `name` undefined: `/mcp`, all servers as one. */
@@ -71,19 +59,18 @@ export class McpEndpoint {
     headers: OutgoingHttpHeaders,
     caller: Asker,
   ): Promise<void> {
-    const { hub, door } = this.#parts;
+    const { hub } = this.#parts;
     // What could not be had may be there by now: whoever begins looks again.
-    if (sessionIdOf(request) === undefined) await hub.recheck(name);
-    const server = name === undefined ? undefined : hub.server(name);
-    const selection = server !== undefined && this.#isJoined(request, server) ? undefined : hub.select(name);
-    if (selection !== undefined) return door.handle({ request, response, selection, headers, caller });
-    if (server === undefined || hub.select(name) === undefined) {
-      const { code, message } = hub.whyNot(name ?? "");
+    if (sessionIdOf(request) === undefined) await hub.servers.recheck(name);
+    const selection = hub.servers.select(name);
+    if (selection === undefined) {
+      const { code, message } = hub.servers.whyNot(name ?? "");
       const no =
         code === "server_down" ? unavailable(message, code) : refusal(404, rpcCode.invalidRequest, code, message);
       return refuse(request, response, { ...no, headers });
     }
-    const visit = { request, response, server, headers, caller };
+    const visit = { request, response, selection, headers, caller };
+    if (namesStateless(request)) return this.#stateless.handle(visit);
     switch (request.method) {
       case "POST":
         return this.#post(visit);
@@ -99,164 +86,151 @@ export class McpEndpoint {
     }
   }
 
-  /**
-   * Whether the request is for a session that is joined to one process, or may begin one. A session stays what it was when it
-   * began, whatever has been learnt of its server since.
-   */
-  #isJoined(request: IncomingMessage, server: Server): boolean {
-    const { hub } = this.#parts;
-    if (namesStateless(request)) return false;
-    const id = sessionIdOf(request) ?? "";
-    if (this.#open.has(id)) return true;
-    return scopeOf(request) === undefined && hub.get(id) === undefined && !hub.manages(server);
-  }
-
-  /** Gives the sessions of the front before their servers back; to be awaited before anybody calls. */
-  adopt(): Promise<void> {
-    const resume = (session: Session, held: HeldRun, blob: RunBlob) => {
-      const server = this.#parts.hub.server(held.run.server ?? "");
-      if (server === undefined || this.#parts.hub.select(server.name) === undefined)
-        throw new HoldfastError("server_unknown", "its server is not offered");
-      return this.#put(session, server).resume(held, blob);
-    };
-    return adoptSessions({ ...this.#parts, resume });
-  }
-
-  /** The config was read anew. Resolves when what it does not offer any more is gone. */
-  async reload({ servers, change }: ServersNews): Promise<void> {
-    const { hub } = this.#parts;
-    const assembled = hub.reload(servers, new Set(change.changed));
-    const joined = [...this.#open.values()]
-      .filter(({ server }) => hub.server(server.name) !== server)
-      .map((open) => open.end(hub.whyEnded(open.server.name), "config-changed"));
-    await Promise.all([assembled, ...joined]);
-  }
-
-  /** The gateway stops: clients that only listen are let go. `isLast`: no other front follows. */
-  closeStreams(isLast: boolean): void {
-    for (const { relay } of this.#open.values()) relay.hangUp();
-    this.#parts.hub.closeStreams(isLast);
-  }
-
-  /** The gateway stops and cannot wait: every call in flight is answered with an error. */
-  failAll(message: string): void {
-    for (const { relay } of this.#open.values())
-      relay.close({ code: rpcCode.unavailable, message, reason: "gateway_busy" });
-    this.#parts.hub.failAll({ code: rpcCode.unavailable, message, reason: "gateway_busy" });
-  }
-
-  // ── POST: one message ──
+  // ── POST: one message, or a batch ──
 
   async #post(visit: Visit): Promise<void> {
     const { request, response, headers } = visit;
     const deny = (no: Refusal) => refuse(request, response, { ...no, headers });
-    const wrong = headProblem(request);
-    if (wrong !== undefined) return deny(wrong);
-    const open = sessionIdOf(request) === undefined ? undefined : this.#find(visit);
+    const wrongHead = headProblem(request);
+    if (wrongHead !== undefined) return deny(wrongHead);
+    const open = sessionIdOf(request) === undefined ? undefined : this.#sessions.find(visit);
     if (open === null) return;
-    const problem = versionProblem(request, open?.negotiated);
+    const problem = versionProblem(request, this.#sessions.agreed(visit, open));
     if (problem !== undefined) return deny(invalid(400, problem));
     // The session is present from here until the response is done, also while a slow body comes in.
-    const leave = open?.session.lease.hold() ?? (() => {});
-    response.once("close", leave);
-    const { messageBytesMax } = this.#parts.link.hello.config;
-    const received = await receiveAny(request, response, messageBytesMax, open?.negotiated === batchVersion);
+    if (open !== undefined) response.once("close", open.session.lease.hold());
+    const received = await receiveAny(request, response, this.#parts.messageBytesMax, open?.takesBatches ?? false);
     if (received === "gone") return;
-    if ("fault" in received) return deny(received);
-    const params: BatchParams = (relay, each, text) => this.#callParams(relay, each, text, headers);
-    if ("batch" in received) return relayBatch(visit, open, received.batch, params);
-    const { envelope, body } = received;
-    const { hub } = this.#parts;
+    if ("status" in received) return deny(received);
+    if ("batch" in received) return open === undefined ? undefined : this.#passAll(visit, open, received.batch);
+    if (open !== undefined) return this.#pass(visit, open, received);
     // The config may have been read anew while the body came in.
-    if (open === undefined && hub.server(visit.server.name) !== visit.server)
-      return deny(refusal(404, rpcCode.invalidRequest, "server_unknown", hub.whyEnded(visit.server.name)));
-    if (open === undefined && envelope.versionStart > 0) {
-      const selection = hub.select(visit.server.name);
-      if (selection !== undefined) return this.#parts.door.takeStateless({ ...visit, selection }, received);
-    }
-    if (open === undefined) return this.#initialize(visit, envelope, body);
-    this.#relay(visit, open, envelope, body);
+    const { label } = visit.selection;
+    const selection = this.#parts.hub.servers.select(label ?? undefined);
+    if (selection === undefined)
+      return deny(refusal(404, rpcCode.invalidRequest, "server_unknown", notOffered(label ?? "")));
+    const now = { ...visit, selection };
+    if (received.envelope.versionStart > 0) return this.#stateless.take(now, received);
+    const scope = scopeOf(request);
+    if (scope === null) return deny(invalid(400, "a scope is 1 to 128 letters, digits and . _ ~ -"));
+    if (scope !== undefined) return this.#inScope(now, scope, received);
+    return this.#initialize(now, received);
   }
 
-  #relay({ request, response, headers }: Visit, open: McpSession, envelope: Envelope, body: Buffer): void {
-    const { relay, session } = open;
-    const id = envelope.kind === "request" ? { id: body.toString("latin1", envelope.idStart, envelope.idEnd) } : {};
-    const deny = (no: Refusal) => refuse(request, response, { ...no, headers, ...id });
-    if (session.ended) return deny(unknownSession());
-    if (envelope.method === "initialize") return deny(invalid(400, "this session is initialized already"));
+  #passAll(visit: Visit, open: Assembly, messages: Received[]): void {
+    const { request, response, headers } = visit;
+    if (open.session.ended) return refuse(request, response, { ...unknownSession(), headers });
+    const batch = serveBatch(messages, overHttp(response, headers), {
+      params: (envelope, body) => this.#callParams(visit, envelope, body),
+      request: (call, envelope, body) => open.request(call, envelope, body),
+      other: (envelope, body) =>
+        void (envelope.kind === "response" ? open.respond(envelope, body) : open.notify(envelope, body)),
+      owner: open.client,
+    });
+    response.once("close", () => batch.leave());
+  }
+
+  #pass(visit: Visit, open: Assembly, { envelope, body }: Received): void {
+    const { request, response, headers } = visit;
+    if (open.session.ended) return refuse(request, response, { ...unknownSession(), headers });
     if (envelope.kind === "request") {
-      const call = new Call(this.#callParams(relay, envelope, body, headers), response, (gone) => relay.abandon(gone));
-      if (!relay.request(call, envelope, body)) call.fail(slowServer(open.server.name), 503);
-      return;
+      const reply = new HttpReply(response, headers);
+      return open.request(new Call(this.#callParams(visit, envelope, body), reply, open.client), envelope, body);
     }
-    const taken = envelope.kind === "response" ? relay.respond(envelope, body) : relay.notify(envelope, body);
-    if (!taken) return deny({ status: 503, fault: slowServer(open.server.name) });
+    const taken = envelope.kind === "response" ? open.respond(envelope, body) : open.notify(envelope, body);
+    if (!taken)
+      return refuse(request, response, { status: 503, fault: slowServer(open.session.server ?? "mcp"), headers });
     response.writeHead(202, { "content-length": 0, ...headers });
     response.end();
   }
 
-  #callParams(relay: Relay, envelope: Envelope, body: Buffer, headers: OutgoingHttpHeaders): CallParams {
-    return {
-      number: relay.nextNumber(),
-      clientId: body.toString("latin1", envelope.idStart, envelope.idEnd),
-      clientToken:
-        envelope.tokenStart > 0 ? body.toString("latin1", envelope.tokenStart, envelope.tokenEnd) : undefined,
-      startsTask: envelope.hasTask,
-      headers,
-      failStatus: 200,
-      startedAt: this.#parts.clock.monotonic(),
-    };
+  #callParams({ caller: { scopes } }: Visit, envelope: Envelope, body: Buffer): CallParams {
+    const { hub, clock } = this.#parts;
+    return callParams(envelope, body, { number: hub.numbers.next(), startedAt: clock.monotonic(), scopes });
+  }
+
+  // ── a client that keeps no session: its scope stands for it ──
+
+  async #inScope(visit: Visit, scope: string, received: Received): Promise<void> {
+    const { request, response, headers } = visit;
+    const { envelope, body } = received;
+    let open: Assembly;
+    try {
+      open = this.#sessions.inScope(visit, scope, received);
+    } catch (thrown) {
+      const error = asHoldfastError(thrown);
+      return refuse(request, response, { ...unavailable(error.message, error.code), headers });
+    }
+    response.once("close", open.session.lease.hold());
+    if (envelope.method !== "initialize") return this.#pass(visit, open, received);
+    // It gets no session id, so it goes on to name its scope.
+    const call = new Call(this.#callParams(visit, envelope, body), new HttpReply(response, headers), noOwner);
+    try {
+      answerItself(call, JSON.stringify(await open.introduce()));
+    } catch (thrown) {
+      call.fail(downFault(thrown));
+    }
   }
 
   // ── the first message of a session ──
 
-  async #initialize(visit: Visit, envelope: Envelope, body: Buffer): Promise<void> {
-    const { request, response, server, headers, caller } = visit;
+  async #initialize(visit: Visit, received: Received): Promise<void> {
+    const { request, response, selection, headers, caller } = visit;
+    const { envelope, body } = received;
+    const { hub, sessions } = this.#parts;
     if (envelope.kind !== "request" || envelope.method !== "initialize") {
       const message = "Mcp-Session-Id is missing; a session begins with an initialize request";
       return refuse(request, response, { ...invalid(400, message), headers });
     }
-    const clientId = body.toString("latin1", envelope.idStart, envelope.idEnd);
-    let session;
+    const introduction = readIntroduction(body);
+    const id = body.toString("latin1", envelope.idStart, envelope.idEnd);
+    let session: Session;
     try {
-      const given = { client: clientOf(readIntroduction(body)), server: server.name, parentId: parentOf(request) };
-      session = this.#parts.sessions.open(given, caller);
+      const client = clientOf(introduction);
+      session = sessions.open({ client, server: selection.label, parentId: parentOf(request) }, caller);
     } catch (thrown) {
       const error = asHoldfastError(thrown);
-      return refuse(request, response, { ...unavailable(error.message, error.code), id: clientId, headers });
+      return refuse(request, response, { ...unavailable(error.message, error.code), id, headers });
     }
-    const open = this.#put(session, server);
-    const params = this.#callParams(open.relay, envelope, body, { ...headers, "mcp-session-id": session.id });
-    params.failStatus = 502;
-    params.onAnswer = (line, isError) => {
-      // A server that refuses the client leaves no session behind, so its id is not given out.
-      if (isError) delete params.headers["mcp-session-id"];
-      open.hearInitialized(line, isError);
-      const selection = isError && refusesSessions(line) ? this.#parts.hub.select(server.name) : undefined;
-      if (selection === undefined) return false;
-      // It knows no sessions, so it cannot be joined; with a translator in between it can be served.
-      call.letGo();
-      this.#parts.hub.starter.refusedSessions(server);
-      void this.#parts.door.initialize({ ...visit, selection }, { envelope, body }); // answers in every case
-      return true;
-    };
-    // A client that leaves before it knew the session's id can never come back to it.
-    const call: Call = new Call(params, response, () => void session.close("cancelled"));
+    const isPassThrough = hub.passesAll(selection);
+    const open = hub.assemble(session, selection, introduction, { isPassThrough });
+    const reply = new HttpReply(response, { ...headers, "mcp-session-id": session.id }, 502);
+    const call = new Call(this.#callParams(visit, envelope, body), reply, {
+      done: (over) => open.client.done(over),
+      // A client that leaves before it knew the session's id can never come back to it.
+      abandon: () => void session.close("cancelled"),
+    });
     response.once("close", session.lease.hold());
-    await open.begin(call, envelope, body);
+    open.client.begin(call);
+    if (isPassThrough) {
+      const onRefused = (line: Buffer) => {
+        delete reply.headers["mcp-session-id"];
+        return this.#refused(visit, received, open, call, line);
+      };
+      return open.open({ call, ...received, onRefused });
+    }
+    try {
+      const result = JSON.stringify(await open.introduce());
+      open.memory.begin();
+      call.answer(answerText(id, result), [], () => {});
+    } catch (thrown) {
+      call.fail(downFault(thrown));
+      void session.close("spawn-failed"); // what cannot be ended is logged by the session set
+    }
   }
 
-  #put(session: Session, server: Server): McpSession {
-    const { link, clock, log, gate, hub } = this.#parts;
-    const { name, requestTimeoutMs } = server;
-    const { frontEpoch, config } = link.hello;
-    const told = { server: name, frontEpoch, requestTimeoutMs, messageBytesMax: config.messageBytesMax, clock, log };
-    const relay = new Relay({ ...told, onToken: () => open.leaveBlob() });
-    const parts = { server, session, relay, link, clock, log, gate, breaker: hub.starter.breaker(server) };
-    const open = new McpSession({ ...parts, pulse: this.#pulse });
-    this.#open.set(session.id, open);
-    session.onEnd(() => this.#open.delete(session.id));
-    return open;
+  /** A server that refuses its client leaves no session behind, so its id is not given out. True: it is answered otherwise. */
+  #refused(visit: Visit, received: Received, open: Assembly, call: Call, line: Buffer): boolean {
+    const { revisions } = this.#parts.hub.starter;
+    open.client.done(call);
+    void open.session.close("session-ended"); // what cannot be ended is logged by the session set
+    const [server] = visit.selection.servers;
+    if (server === undefined || !refusesSessions(line)) return false;
+    // It knows no sessions, so nothing can be passed on to it; with a translator in between it can be served.
+    revisions.refusedSessions(server);
+    call.letGo();
+    void this.#initialize(visit, received); // answers in every case
+    return true;
   }
 
   // ── GET: the client listens ──
@@ -265,35 +239,24 @@ export class McpEndpoint {
     const { request, response, headers, caller } = visit;
     const deny = (no: Refusal) => refuse(request, response, { ...no, headers });
     if (!acceptsEvents(request)) return deny(invalid(406, "Accept must name text/event-stream"));
-    const open = this.#find(visit);
+    const open = this.#sessions.find(visit);
     if (open === null) return;
-    const problem = versionProblem(request, open.negotiated);
+    const problem = versionProblem(request, this.#sessions.agreed(visit, open));
     if (problem !== undefined) return deny(invalid(400, problem));
     // An admin who looks on takes nothing from the client whose session it is.
-    if (open.relay.streaming && open.session.tokenId !== caller.id)
+    if (open.client.streaming && open.session.tokenId !== caller.id)
       return deny(invalid(409, "this session's client has its stream open already"));
     response.once("close", open.session.lease.hold());
     const stream = new EventStream(response, headers);
     stream.flush();
-    open.relay.listen(stream);
+    open.client.listen(stream);
   }
 
   // ── DELETE: the client ends its session ──
 
   async #delete(visit: Visit): Promise<void> {
-    const open = this.#find(visit);
+    const open = this.#sessions.find(visit);
     if (open === null) return;
     await endSession(visit, open.session, this.#parts.clock);
-  }
-
-  /** The session of a request; null when it has none and was answered so. */
-  #find({ request, response, server, headers, caller }: Visit): McpSession | null {
-    const id = sessionIdOf(request);
-    const session = id === undefined ? undefined : this.#parts.sessions.find(id, caller);
-    const open = this.#open.get(session?.id ?? "");
-    if (open !== undefined && open.session.server === server.name) return open;
-    const no = id === undefined ? invalid(400, "Mcp-Session-Id is missing") : unknownSession();
-    refuse(request, response, { ...no, headers });
-    return null;
   }
 }

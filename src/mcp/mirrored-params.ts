@@ -4,7 +4,7 @@
  */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
 import { headerText, headerValue } from "./header-values.ts";
-import { isObject } from "./upstream/words.ts";
+import { isObject } from "./json-rpc.ts";
 
 export interface MirroredParam {
   /** Where it stands in the arguments: the chain of its properties. */

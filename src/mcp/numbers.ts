@@ -1,6 +1,6 @@
 /** Ids for what this front asks: frontEpoch · 2³¹ + n, so that no answer to an earlier front is ever taken for one to this. */
 
-export const epochSpan = 2 ** 31;
+const epochSpan = 2 ** 31;
 
 export class Numbers {
   readonly #base: number;

@@ -1,5 +1,5 @@
 /** What the server says while nobody listens: kept, within bounds, until the client opens its stream. */
-import type { Question } from "./questions.ts";
+import type { Question } from "./upstream/party.ts";
 
 const entriesMax = 256;
 const bytesMax = 1024 * 1024;

@@ -5,8 +5,7 @@ import { isBatch, readBatch } from "./batch.ts";
 import { readBody } from "./body.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "./envelope.ts";
 import { isJson, replyForm } from "./headers.ts";
-import { invalid, refusal, unavailable } from "./refusals.ts";
-import type { Refusal } from "./reply.ts";
+import { invalid, refusal, unavailable, type Refusal } from "./reply.ts";
 import { withoutMark } from "./salvage.ts";
 
 export interface Received {

@@ -1,7 +1,8 @@
 /** Answers over plain `node:http` that end well even when the request's body has not been read. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { systemClock } from "../clock.ts";
-import { errorBody, type RpcFault } from "./json-rpc.ts";
+import type { ErrorCode } from "../errors.ts";
+import { errorBody, rpcCode, type RpcFault } from "./json-rpc.ts";
 
 /** How long, and how much, of an unwanted body is read and dropped so that the client can read our answer. */
 const lingerMs = 1000;
@@ -39,14 +40,14 @@ export function sendJson(
  * answer goes out first, then the body is drained for a bounded while (closing at once would reset the connection and
  * throw away the answer), then the connection is closed.
  */
-export function refuse(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
+export function refuse(request: IncomingMessage, response: ServerResponse, no: Refusal): void {
   if (response.headersSent || response.destroyed) return;
-  const body = errorBody(refusal.id, refusal.fault);
-  if (request.complete || !hasBody(request)) return sendBytes(response, refusal.status, body, refusal.headers);
-  response.writeHead(refusal.status, {
+  const body = errorBody(no.id, no.fault);
+  if (request.complete || !hasBody(request)) return sendBytes(response, no.status, body, no.headers);
+  response.writeHead(no.status, {
     "content-type": "application/json",
     "content-length": body.length,
-    ...refusal.headers,
+    ...no.headers,
     connection: "close",
   });
   response.write(body);
@@ -72,4 +73,21 @@ function linger(request: IncomingMessage, response: ServerResponse): void {
   const timer = systemClock.after(lingerMs, finish);
   request.on("data", drop).once("end", finish).once("close", finish);
   request.on("error", () => {}); // the client went away: "close" follows
+}
+
+export function refusal(status: number, code: number, reason: ErrorCode, message: string): Refusal {
+  return { status, fault: { code, message, reason } };
+}
+
+export function invalid(status: number, message: string): Refusal {
+  return refusal(status, rpcCode.invalidRequest, "invalid_params", message);
+}
+
+export function unavailable(message: string, reason: ErrorCode): Refusal {
+  return refusal(503, rpcCode.unavailable, reason, message);
+}
+
+export function unknownSession(): Refusal {
+  const message = "no such session: it never was or has ended; begin a new one with initialize";
+  return refusal(404, rpcCode.sessionUnknown, "session_unknown", message);
 }

@@ -1,8 +1,8 @@
 /** Hears what a server says that is no message: nobody may wait for ever for what was in it. */
 import type { Log } from "../log.ts";
-import { errorBody, rpcCode, type RpcFault } from "./json-rpc.ts";
-import { readEnvelope } from "./envelope.ts";
-import { unreadableAnswer } from "./faults.ts";
+import { errorBody, numberAt, rpcCode, type RpcFault } from "./json-rpc.ts";
+import { readEnvelope, type Envelope } from "./envelope.ts";
+import { tooLong, unreadableAnswer } from "./faults.ts";
 import { LostAnswers } from "./lost-answers.ts";
 import { Noise } from "./noise.ts";
 import { salvage } from "./salvage.ts";
@@ -36,6 +36,15 @@ export class Unreadable {
     for (const message of messages) deliver(message);
     if (answer !== undefined) this.#lost.lost(answer.ids.map(numberOf), why);
     if (request !== undefined) this.refuse(request, why);
+  }
+
+  /** An answer has somebody who waits for it, and a question the server; anything else that is too long is dropped. */
+  hearTooLong({ kind, idStart, idEnd }: Envelope, line: Buffer, messageBytesMax: number): void {
+    const { server, fail } = this.#parts;
+    const fault = tooLong(server, line.length, messageBytesMax);
+    if (kind === "request") this.refuse(line.toString("latin1", idStart, idEnd), fault.message);
+    else if (kind === "notification") this.drop(fault.message);
+    else fail(numberAt(line, idStart, idEnd), fault);
   }
 
   /** Nobody waits for it. */

@@ -7,14 +7,15 @@ import { Duplex } from "node:stream";
 import { describe, it } from "node:test";
 import { systemRandom } from "../../src/random.ts";
 import type { Hub } from "../../src/mcp/aggregate/hub.ts";
-import { LineStream } from "../../src/mcp/aggregate/line-call.ts";
+import { LineStream } from "../../src/mcp/line-reply.ts";
 import { LineDoor } from "../../src/mcp/aggregate/line-door.ts";
-import { Call } from "../../src/mcp/call.ts";
+import { Call, noOwner } from "../../src/mcp/call.ts";
+import { HttpReply } from "../../src/mcp/http-reply.ts";
 import { Numbers } from "../../src/mcp/numbers.ts";
 import { EventStream, queuedBytesMax, stallMsMax } from "../../src/mcp/event-stream.ts";
 import { Outbox, questionWaitMsMax } from "../../src/mcp/outbox.ts";
 import { Pulse, pulseMs } from "../../src/mcp/pulse.ts";
-import type { Question } from "../../src/mcp/questions.ts";
+import type { Question } from "../../src/mcp/upstream/party.ts";
 import type { SessionSet } from "../../src/sessions/set.ts";
 import { ManualClock } from "../helpers/manual-clock.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
@@ -52,8 +53,6 @@ const params = (startedAt: number) => ({
   clientId: "1",
   clientToken: undefined,
   startsTask: false,
-  headers: {},
-  failStatus: 200,
   startedAt,
 });
 
@@ -64,7 +63,7 @@ describe("waiting", () => {
     const clock = new ManualClock();
     const pulse = new Pulse(clock);
     await using held = await holdResponse();
-    const call = new Call(params(clock.now()), held.response, () => {});
+    const call = new Call(params(clock.now()), new HttpReply(held.response, {}), noOwner);
     const beating = { beat: (now: number) => call.beat(now, pulseMs) };
     pulse.add(beating);
     clock.advance(pulseMs - 1);

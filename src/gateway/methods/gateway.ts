@@ -17,7 +17,7 @@ export function gatewayHandlers(
   return {
     "gateway.status": async () => {
       const status = await link.ask("gateway.status", {});
-      const unavailableServers = await hub.unavailable();
+      const unavailableServers = await hub.servers.unavailable();
       const front = { url: urls[0] ?? "", urls, sessions: sessions.size, unavailableServers };
       return { ...status, ...front, nodes: countNodes(nodes.list()) };
     },

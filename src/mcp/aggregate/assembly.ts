@@ -3,32 +3,33 @@
  * `initialize`, `ping` and lists itself; everything else goes as raw lines to the server that its name or address stands for.
  */
 import type { Clock } from "../../clock.ts";
-import type { FrontServer } from "../../protocol/keeper/messages.ts";
-import { logDefect, type Log } from "../../log.ts";
+import type { EndReason, FrontServer } from "../../protocol/keeper/messages.ts";
+import type { Log } from "../../log.ts";
 import type { Session } from "../../sessions/session.ts";
 import { batchVersion } from "../batch.ts";
 import type { OwnTools } from "../tools/own-tools.ts";
 import type { Envelope } from "../envelope.ts";
-import { rpcCode, type RpcFault } from "../json-rpc.ts";
-import { slowServer, unknownState } from "../refusals.ts";
+import { rpcCode, type RpcFault, numberAt } from "../json-rpc.ts";
+import { initializedAlready, downFault } from "../faults.ts";
 import type { Numbers } from "../numbers.ts";
+import type { Opening } from "../pool/opening.ts";
+import { gone } from "../pool/order.ts";
 import type { Catalog } from "../pool/catalog.ts";
 import type { Pool } from "../pool/pool.ts";
 import type { RunningServer } from "../pool/running-server.ts";
 import { Seat } from "../pool/seat.ts";
 import type { Starter } from "../pool/starter.ts";
 import type { Pulse } from "../pulse.ts";
-import type { Edit } from "../splice.ts";
-import type { InitializeResult, Introduction, ListName } from "../upstream/handshake.ts";
-import { numberAt } from "../upstream/words.ts";
-import type { ClientSide, PatientCall } from "./client-side.ts";
+import type { InitializeResult, Introduction } from "../upstream/handshake.ts";
+import type { ClientSide } from "./client-side.ts";
+import type { PatientCall } from "../upstream/party.ts";
 import { ownIntroduction, spokenIn } from "./introduction.ts";
-import { Memory } from "./memory.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { Memory, type Memo } from "./memory.ts";
 import { Offer } from "./offer.ts";
 import { AskedRoots } from "./roots.ts";
 import { Router } from "./router.ts";
-import { notOffered, SeatSet } from "./seats.ts";
-import { answerText, downFault, resultStart } from "./answers.ts";
+import { SeatSet } from "./seats.ts";
 
 /** Time for a server to hear what the session told the one before it. */
 const askMsMax = 20_000;
@@ -37,6 +38,8 @@ export interface AssemblyParts {
   servers: FrontServer[];
   /** Names carry their server's; false: one server under its own names. */
   isPrefixed: boolean;
+  /** Client and server speak as if nobody stood between them; for the whole of the session. */
+  isPassThrough: boolean;
   session: Session;
   introduction: Introduction;
   /** The session's client, as its servers see it. */
@@ -61,12 +64,13 @@ export class Assembly {
   readonly client: ClientSide;
   readonly isPrefixed: boolean;
   readonly isCrowd: boolean;
+  readonly isPassThrough: boolean;
   readonly #parts: AssemblyParts;
   readonly roots: AskedRoots;
   readonly memory: Memory;
   readonly #seats: SeatSet;
   readonly offer: Offer;
-  readonly #router: Router;
+  readonly #dispatcher: Dispatcher;
   /** What the client asked for; undefined = nothing. */
   logLevel: unknown;
 
@@ -76,6 +80,7 @@ export class Assembly {
     this.session = session;
     this.isPrefixed = parts.isPrefixed;
     this.isCrowd = parts.isCrowd;
+    this.isPassThrough = parts.isPassThrough;
     this.client = client;
     const hasRoots = introduction.capabilities["roots"] !== undefined;
     this.roots = new AskedRoots(clock, hasRoots, session.id, () => this.#askRoots());
@@ -84,15 +89,20 @@ export class Assembly {
     this.#seats = new SeatSet(parts.servers, { session, log: parts.log, make });
     const { isPrefixed, log, listMs } = parts;
     this.offer = new Offer({ seats: this.#seats, isPrefixed, session, client, clock, log, listMs });
-    this.#router = new Router(this, parts.tools);
-    this.memory = new Memory(this, introduction);
+    const seats = this.#seats;
+    const router = new Router({ seats, offer: this.offer, tools: parts.tools, isPrefixed });
+    const onSubscriptions = () => this.memory.write();
+    const onLogLevel = (level: string) => this.setLogLevel(level);
+    this.#dispatcher = new Dispatcher({ session, client, seats, router, log, onSubscriptions, onLogLevel });
+    this.memory = new Memory(session, () => this.#memo());
     pulse.add(this.client);
-    const unwatch = catalog.onChange((key) => this.seats.some((seat) => seat.factsKey === key) && this.offer.changed());
+    const isOurs = (key: string) => this.seats.some(({ factsKey }) => factsKey === key);
+    const unwatch = parts.isPassThrough ? () => {} : catalog.onChange((key) => isOurs(key) && this.offer.changed());
     session.onEnd((reason) => {
       pulse.remove(this.client);
       unwatch();
       this.roots.close();
-      this.#end({ code: rpcCode.unavailable, message: `the session was ended (${reason})`, reason: "run_ended" });
+      this.failAll({ code: rpcCode.unavailable, message: `the session was ended (${reason})`, reason: "run_ended" });
     });
   }
 
@@ -119,7 +129,24 @@ export class Assembly {
 
   /** Its client speaks the one revision that has batches. */
   get takesBatches(): boolean {
-    return this.#parts.introduction.protocolVersion === batchVersion;
+    const { introduction } = this.#parts;
+    return (this.isPassThrough ? this.session.protocolVersion : introduction.protocolVersion) === batchVersion;
+  }
+
+  /** The client's `initialize` brings its server up, in a session that passes everything. Every failure ends the session. */
+  async open(opening: Omit<Opening, "onUp">): Promise<void> {
+    const [seat] = this.#seats.all;
+    const onUp = (protocolVersion: string | undefined) => {
+      if (this.session.ended) return;
+      if (protocolVersion !== undefined) this.session.agreeOn(protocolVersion);
+      this.memory.begin();
+    };
+    try {
+      await seat?.open({ ...opening, onUp });
+    } catch (thrown) {
+      opening.call.fail(downFault(thrown));
+      void this.session.close("spawn-failed"); // what cannot be ended is logged by the session set
+    }
   }
 
   /** The `result` of `initialize`. */
@@ -145,41 +172,24 @@ export class Assembly {
   /** Takes a request; the call hears its answer in every case. */
   request(call: PatientCall, envelope: Envelope, body: Buffer): void {
     this.client.begin(call);
-    this.#router.route(call, envelope, body);
+    if (this.isPassThrough) this.#passOn(call, envelope, body);
+    else this.#dispatcher.request(call, envelope, body);
   }
 
-  /** Sends a request to one server, started if need be. */
-  forward(seat: Seat, call: PatientCall, envelope: Envelope, body: Buffer, edits: Edit[] = []): void {
-    const ready = seat.ready();
-    if (ready !== undefined) return this.#send(ready, call, envelope, body, edits);
-    void seat.need().then(
-      (running) => this.#send(running, call, envelope, body, edits),
-      (error: unknown) => {
-        // The config changed while it was starting: the call is for the one that stands in its place.
-        const instead = seat.left && !this.session.ended ? this.seatAt(seat.name) : undefined;
-        if (instead !== undefined) return this.forward(instead, call, envelope, body, edits);
-        call.fail(downFault(seat.left && !this.session.ended ? new Error(notOffered(seat.name)) : error));
-      },
-    );
-  }
-
-  answer(call: PatientCall, result: Buffer | string): void {
-    call.answer(answerText(call.params.clientId, result), [], () => {}, resultStart(call.params.clientId));
-  }
-
-  /** The answer to a list request, made of what is known. */
-  async list(call: PatientCall, name: ListName): Promise<void> {
-    const { lists } = await this.offer.merged();
-    this.answer(call, lists[name]);
+  #passOn(call: PatientCall, envelope: Envelope, body: Buffer): void {
+    if (envelope.method === "initialize") return call.fail(initializedAlready(), 400);
+    const running = this.#seats.all[0]?.ready();
+    if (running === undefined) return call.fail(downFault(gone()));
+    this.#dispatcher.send(running, call, envelope, body, []);
   }
 
   /** False: the server does not keep up. */
   notify(envelope: Envelope, body: Buffer): boolean {
     const { method } = envelope;
-    if (method === "notifications/initialized") return true;
-    if (method === "notifications/cancelled") return this.#cancelled(envelope, body);
-    if (method === "notifications/progress") return this.#progress(envelope, body);
-    if (method === "notifications/roots/list_changed") {
+    if (method === "notifications/initialized" && !this.isPassThrough) return true;
+    if (method === "notifications/cancelled") return this.client.cancelled(envelope, body);
+    if (method === "notifications/progress") return this.client.progressed(envelope, body);
+    if (method === "notifications/roots/list_changed" && !this.isPassThrough) {
       this.roots.changed();
       this.memory.write();
     }
@@ -194,12 +204,7 @@ export class Assembly {
   /** False: the server does not keep up. */
   respond(envelope: Envelope, body: Buffer): boolean {
     const number = numberAt(body, envelope.idStart, envelope.idEnd);
-    if (this.roots.hear(number, body)) return true;
-    const question = this.client.question(number);
-    if (question === undefined) return true; // answered before, or withdrawn by its server
-    if (!question.upstream.respond(question, envelope, body)) return false;
-    this.client.settle(question);
-    return true;
+    return this.roots.hear(number, body) || this.client.responded(number, envelope, body);
   }
 
   /** Every server that the session has started, and each that it will start, hears it. */
@@ -217,55 +222,57 @@ export class Assembly {
     this.client.whenQuiet(() => void this.session.close("shutdown")); // what cannot be ended is logged by the session set
   }
 
-  /** The gateway cannot wait for the servers any longer. */
+  /** Nobody waits for the servers any longer. */
   failAll(fault: RpcFault): void {
-    this.#end(fault);
+    this.client.failAll(fault);
+    this.client.hangUp();
   }
 
-  #send(running: RunningServer, call: PatientCall, envelope: Envelope, body: Buffer, edits: Edit[]): void {
-    if (call.done || this.session.ended) return; // its client went away while the server was starting
-    const { upstream } = running;
-    this.client.sent(call, upstream);
-    // A server of sessions gave out no state, and would begin anew what the client wants to go on.
-    if (envelope.hasState && call.params.sessionMeta !== undefined && !upstream.isStateless)
-      return call.fail(unknownState());
-    try {
-      if (upstream.request(call.party ?? this.client, call, envelope, body, edits)) return;
-    } catch (thrown) {
-      // One message that nobody foresaw must not end the front, and with it the calls of all others.
-      logDefect(this.#parts.log, thrown);
-      const words = "a defect in Holdfast; see the gateway's log";
-      return call.fail({ code: rpcCode.internal, message: words, reason: "internal" });
+  // ── after a front before this one ──
+
+  /** The session is as it was, but for its servers. */
+  restore({ scopeKey, roots, holds, subscriptions, logLevel }: Memo): void {
+    if (roots !== undefined) this.roots.restore(roots.now);
+    for (const [uri, server] of subscriptions) this.client.subscriptions.set(uri, server);
+    this.logLevel = logLevel;
+    for (const { server, roots: held } of holds) {
+      const seat = this.seatAt(server);
+      if (seat?.isPooled === true) seat.hold(held);
     }
-    call.fail(slowServer(upstream.server));
+    this.memory.begin(scopeKey);
   }
 
-  #cancelled(envelope: Envelope, body: Buffer): boolean {
-    const found = this.client.find(body.toString("latin1", envelope.requestStart, envelope.requestEnd));
-    if (found === undefined) return true; // answered already
-    if (found.upstream !== undefined) return found.upstream.cancel(found.call, envelope, body);
-    found.call.dismiss();
-    return true;
+  /** Its servers are there again, as many as there were. */
+  resumed(): void {
+    const { client } = this;
+    for (const [uri, server] of client.subscriptions) this.seatAt(server)?.ready()?.subscribe(uri, client);
+    if (!this.isPassThrough) this.offer.show();
   }
 
-  #progress(envelope: Envelope, body: Buffer): boolean {
-    const { progressStart: start, progressEnd: end } = envelope;
-    const question = this.client.question(numberAt(body, start, end));
-    if (question?.serverToken === undefined) return true; // about a question that has its answer: nobody waits for it
-    return question.upstream.send(envelope, body, [{ start, end, text: question.serverToken }]);
+  #memo(): Memo {
+    const { seats, client, roots, logLevel, isCrowd, isPassThrough } = this;
+    return {
+      isPassThrough,
+      ...(isPassThrough ? {} : { introduction: this.#parts.introduction }),
+      roots: roots.wasAsked ? { now: roots.now } : undefined,
+      holds: seats.flatMap(({ name, held }) => (held === undefined ? [] : [{ server: name, roots: held.roots }])),
+      subscriptions: [...client.subscriptions],
+      logLevel,
+      ...(isCrowd ? { isCrowd } : {}),
+    };
   }
 
   // ── the servers ──
 
   #seat(server: FrontServer): Seat {
-    const { session, introduction, isCrowd, starter, pool, catalog, clock } = this.#parts;
+    const { session, isPassThrough } = this.#parts;
     const onFresh = (seat: Seat, running: RunningServer) => this.#refresh(seat, running);
     const onFacts = () => this.offer.changed();
     const onHold = () => this.memory.write();
-    const heard = { onFresh, onFacts, onHold };
-    const party = this.client;
-    const parts = { server, session, party, introduction, isCrowd, starter, pool, catalog, clock, roots: this.roots };
-    return new Seat({ ...parts, ...heard });
+    // A client that speaks to one process begins again when that is gone: only it knows what it had told it.
+    const onClosed = (_: string, reason: EndReason) => void (isPassThrough && session.close(reason));
+    const heard = { onFresh, onFacts, onHold, onClosed };
+    return new Seat({ ...this.#parts, server, party: this.client, roots: this.roots, ...heard });
   }
 
   /** Tells a new process what the session told the one before it. */
@@ -288,13 +295,5 @@ export class Assembly {
     const id = this.#parts.numbers.next();
     this.client.say({ jsonrpc: "2.0", id, method: "roots/list" });
     return id;
-  }
-
-  #end(fault: RpcFault): void {
-    for (const [call, upstream] of this.client.takeCalls()) {
-      if (!call.done && upstream?.shared === true) upstream.abandon(call, "the session ended");
-      call.fail(fault);
-    }
-    this.client.hangUp();
   }
 }

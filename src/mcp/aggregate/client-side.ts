@@ -1,13 +1,22 @@
 /** A session's client: its calls in flight, what is said to it besides, and the questions that it has not answered yet. */
 import type { Clock } from "../../clock.ts";
+import type { PendingCall } from "../call.ts";
+import type { Envelope } from "../envelope.ts";
+import { answerText, numberAt, resultStart, type RpcFault } from "../json-rpc.ts";
 import { Outbox } from "../outbox.ts";
 import { pulseMs, type Beating } from "../pulse.ts";
 import { splice, type Edit } from "../splice.ts";
-import type { Party, PendingCall, UpstreamQuestion } from "../upstream/party.ts";
+import type { Party, PatientCall, UpstreamQuestion } from "../upstream/party.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 
 /** Questions that may wait for an answer at one time; a server that asks more is refused. */
 const questionsMax = 1000;
+
+/** Answers a call in place of a server. */
+export function answerItself(call: PendingCall, result: Buffer | string): void {
+  const { clientId } = call.params;
+  call.answer(answerText(clientId, result), [], () => {}, resultStart(clientId));
+}
 
 /** What a client listens on: a stream of events, or the one line of a stdio client. */
 export interface Listening {
@@ -23,15 +32,6 @@ export interface Listening {
 export interface Framing {
   head: string;
   tail: string;
-}
-
-/** A call that can look after itself while it takes long. */
-export interface PatientCall extends PendingCall {
-  /** Whose call it is, where a session's calls are not all of one client. */
-  readonly party?: Party | undefined;
-  /** Its client can be asked something in place of its answer. */
-  readonly takesQuestions?: boolean;
-  beat(now: number, waitMsMax: number): void;
 }
 
 export class ClientSide implements Party, Beating {
@@ -97,19 +97,43 @@ export class ClientSide implements Party, Beating {
   /** The client of a call went away. */
   abandon(call: PatientCall): void {
     this.#calls.get(call)?.abandon(call);
-    this.done(call);
   }
 
-  find(clientId: string): { call: PatientCall; upstream: Upstream | undefined } | undefined {
-    for (const [call, upstream] of this.#calls) if (call.params.clientId === clientId) return { call, upstream };
-    return undefined;
-  }
-
-  /** What is left in flight when the session ends. */
-  takeCalls(): [PatientCall, Upstream | undefined][] {
+  /** The session ends: whatever is in flight is answered with this. */
+  failAll(fault: RpcFault): void {
     const all = [...this.#calls];
     this.#calls.clear();
-    return all;
+    for (const [call, upstream] of all) {
+      if (!call.done && upstream?.shared === true) upstream.abandon(call, "the session ended");
+      call.fail(fault);
+    }
+  }
+
+  // ── what the client says besides its calls; false: the server does not keep up ──
+
+  cancelled(envelope: Envelope, body: Buffer): boolean {
+    const clientId = body.toString("latin1", envelope.requestStart, envelope.requestEnd);
+    for (const [call, upstream] of this.#calls) {
+      if (call.done || call.params.clientId !== clientId) continue;
+      if (upstream !== undefined) return upstream.cancel(call, envelope, body);
+      call.dismiss();
+    }
+    return true; // answered already, or with no server yet
+  }
+
+  progressed(envelope: Envelope, body: Buffer): boolean {
+    const { progressStart: start, progressEnd: end } = envelope;
+    const question = this.#questions.get(numberAt(body, start, end));
+    if (question?.serverToken === undefined) return true; // about a question that has its answer: nobody waits for it
+    return question.upstream.send(envelope, body, [{ start, end, text: question.serverToken }]);
+  }
+
+  responded(number: number, envelope: Envelope, body: Buffer): boolean {
+    const question = this.#questions.get(number);
+    if (question === undefined) return true; // answered before, or withdrawn by its server
+    if (!question.upstream.respond(question, envelope, body)) return false;
+    this.settle(question);
+    return true;
   }
 
   // ── the client's stream ──
@@ -138,10 +162,7 @@ export class ClientSide implements Party, Beating {
   }
 
   beat(now: number): void {
-    for (const call of this.#calls.keys()) {
-      if (call.done) this.#calls.delete(call);
-      else call.beat(now, pulseMs);
-    }
+    for (const call of this.#calls.keys()) call.beat(now, pulseMs);
     this.#stream?.beat(now);
     this.#outbox.expire(now);
   }
@@ -181,10 +202,6 @@ export class ClientSide implements Party, Beating {
 
   roots(): unknown {
     return this.rootsOf();
-  }
-
-  question(number: number): UpstreamQuestion | undefined {
-    return this.#questions.get(number);
   }
 
   settle(question: UpstreamQuestion): void {

@@ -1,6 +1,6 @@
 /** What of a server's lists may stand in a list of several servers: a client drops the whole list for one bad entry. */
 import type { Item, ListName } from "../upstream/handshake.ts";
-import { isObject } from "../upstream/words.ts";
+import { isObject } from "../json-rpc.ts";
 
 const isText = (value: unknown) => typeof value === "string";
 const isObjectSchema = (value: unknown) => isObject(value) && value["type"] === "object";

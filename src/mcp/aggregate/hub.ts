@@ -27,6 +27,7 @@ import type { OwnTools } from "../tools/own-tools.ts";
 import { Assembly } from "./assembly.ts";
 import { ClientSide, type Framing } from "./client-side.ts";
 import { readMemo } from "./memory.ts";
+import { OfferedServers, type Selection } from "./offered-servers.ts";
 import { notOffered } from "./seats.ts";
 import { probeServer, statusOf } from "./probe.ts";
 
@@ -43,21 +44,16 @@ export interface HubParts {
   log: Log;
 }
 
-/** Which servers a path stands for. */
-export interface Selection {
-  servers: FrontServer[];
-  isPrefixed: boolean;
-  /** As the session shows it: null where they are several. */
-  label: string | null;
-}
-
 /** What kind of client a session has; by default one that listens on streams of events and is always the same. */
 export interface Kind {
   framing?: Framing;
   isCrowd?: boolean | undefined;
+  /** It brings its one server up itself; everything passes as it is. */
+  isPassThrough?: boolean;
 }
 
-const isOffered = ({ enabled, problem }: FrontServer) => enabled && problem === undefined;
+/** The client of a session that passes everything introduced itself to its server. */
+const unknownClient: Introduction = { protocolVersion: "", capabilities: {}, clientInfo: {} };
 
 export class Hub {
   readonly starter: Starter;
@@ -67,9 +63,8 @@ export class Hub {
   readonly #parts: HubParts;
   readonly #pulse: Pulse;
   readonly #bearers: Bearers;
-  readonly #servers = new Map<string, FrontServer>();
+  readonly servers: OfferedServers;
   readonly #open = new Map<string, Assembly>();
-  #rechecking: Promise<null> | undefined;
   readonly #scopes = new Map<string, Assembly>();
 
   constructor(parts: HubParts) {
@@ -77,6 +72,7 @@ export class Hub {
     const { frontEpoch, frontDir, config } = link.hello;
     const { messageBytesMax } = config;
     this.#parts = parts;
+    this.servers = new OfferedServers(link);
     this.numbers = new Numbers(frontEpoch);
     this.catalog = new Catalog(frontDir, log);
     this.#bearers = new Bearers(frontDir, clock);
@@ -93,61 +89,13 @@ export class Hub {
       bearers: this.#bearers,
     });
     this.pool = new Pool(this.starter, scope, (running, key) => this.#relearn(running, key));
-    for (const server of config.servers) this.#servers.set(server.name, server);
   }
 
-  /** Whether sessions on this server alone are assembled, too, and not simply joined to one process. */
-  manages(server: FrontServer): boolean {
-    if (this.starter.isStateless(server)) return true;
+  /** Whether a session that begins now lets everything pass: its one server is a process of its own, which stays as long as it. */
+  passesAll({ servers: [server], isPrefixed }: Selection): boolean {
+    if (isPrefixed || server === undefined || this.starter.revisions.isStateless(server)) return false;
     const isFar = server.kind !== "stdio" || server.node !== undefined;
-    return isFar || server.share === "pool" || server.idleTimeoutMs > 0 || server.maxLifetimeMs > 0;
-  }
-
-  /** By the name it is served under, or the one that the config has for it. */
-  server(name: string): FrontServer | undefined {
-    return this.#servers.get(name) ?? [...this.#servers.values()].find(({ writtenName }) => writtenName === name);
-  }
-
-  /** All servers that can be had, or one. Undefined: there is no such server, or it cannot be had. */
-  select(name: string | undefined): Selection | undefined {
-    const offered = [...this.#servers.values()].filter(isOffered);
-    if (name === undefined) return { servers: offered, isPrefixed: true, label: null };
-    const server = this.server(name);
-    return server !== undefined && isOffered(server)
-      ? { servers: [server], isPrefixed: false, label: server.name }
-      : undefined;
-  }
-
-  /** Why no server of that name can be had, and which can. */
-  whyNot(name: string): HoldfastError {
-    const server = this.server(name);
-    const what = `MCP server ${JSON.stringify(name)}`;
-    if (server?.enabled === true && server.problem !== undefined)
-      return new HoldfastError("server_down", `${what} is unavailable: ${server.problem}`);
-    const known = [...this.#servers.values()].filter(isOffered).map((one) => one.name);
-    const why = server === undefined ? "is not in the config" : "is disabled (`enabled: false`)";
-    return new HoldfastError("server_unknown", `${what} ${why}; available servers: ${known.join(", ") || "none"}`);
-  }
-
-  /** Has a server that could not be had looked at again, or (undefined) all such; what can be had now is offered. */
-  async recheck(name?: string): Promise<void> {
-    const server = name === undefined ? null : this.server(name);
-    const isLacking = server === null ? this.#lacking.length > 0 : server?.problem !== undefined;
-    if (!isLacking) return;
-    this.#rechecking ??= this.#parts.link.ask("config.recheck", {}).finally(() => (this.#rechecking = undefined));
-    await this.#rechecking;
-  }
-
-  /** Servers that cannot be had as things are, looked at again. */
-  async unavailable(): Promise<{ name: string; problem: string }[]> {
-    await this.recheck();
-    return this.#lacking;
-  }
-
-  get #lacking(): { name: string; problem: string }[] {
-    return [...this.#servers.values()].flatMap(({ name, problem }) =>
-      problem === undefined ? [] : [{ name, problem }],
-    );
+    return !isFar && server.share !== "pool" && server.idleTimeoutMs === 0 && server.maxLifetimeMs === 0;
   }
 
   get(sessionId: string): Assembly | undefined {
@@ -159,48 +107,36 @@ export class Hub {
    * the new servers; one on a single server that changed or is gone ends. Resolves when what is not offered any more is gone.
    */
   async reload(servers: FrontServer[], changed: ReadonlySet<string>): Promise<void> {
-    const before = new Map(this.#servers);
-    this.#servers.clear();
-    for (const server of servers) {
-      const known = changed.has(server.name) ? undefined : before.get(server.name);
-      this.#servers.set(server.name, known ?? server);
-    }
-    for (const [name, server] of before) {
-      if (this.#servers.get(name) === server) continue;
+    for (const server of this.servers.replace(servers, changed)) {
       this.starter.forget(server);
-      this.pool.replace(name, this.select(name) === undefined ? notOffered(name) : undefined);
+      this.pool.replace(
+        server.name,
+        this.servers.select(server.name) === undefined ? notOffered(server.name) : undefined,
+      );
     }
-    const all = this.select(undefined)?.servers ?? [];
+    const all = this.servers.select(undefined)?.servers ?? [];
     const ended = [...this.#open.values()].map(async (assembly) => {
       const { session, isPrefixed, seats } = assembly;
       if (isPrefixed) return assembly.reload(all);
       const [only] = seats;
-      if (only === undefined || this.#servers.get(only.name) === only.server) return;
-      assembly.failAll({ code: rpcCode.unavailable, message: this.whyEnded(only.name), reason: "run_ended" });
+      if (only === undefined || this.servers.has(only.server)) return;
+      assembly.failAll({ code: rpcCode.unavailable, message: this.servers.whyEnded(only.name), reason: "run_ended" });
       await session.close("config-changed"); // what cannot be ended is logged by the session set
     });
     await Promise.all(ended);
-  }
-
-  /** Why a session on this server alone does not go on after a reload. */
-  whyEnded(name: string): string {
-    const isThere = this.select(name) !== undefined;
-    return isThere
-      ? `MCP server ${JSON.stringify(name)} is another in the config now; begin a new session`
-      : notOffered(name);
   }
 
   /** Puts an assembly on a session that was just opened. */
   assemble(session: Session, selection: Selection, introduction: Introduction, kind: Kind = {}): Assembly {
     const { clock, log, tools } = this.#parts;
     const { starter, pool, catalog, numbers } = this;
-    const { framing = eventFraming, isCrowd = false } = kind;
+    const { framing = eventFraming, isCrowd = false, isPassThrough = false } = kind;
     const isStateless = introduction.protocolVersion === statelessVersion;
     const client = isStateless ? new StatelessSide(clock) : new ClientSide(clock, framing);
-    const lacking = () => this.#lacking;
+    const lacking = () => this.servers.lacking;
     const { listMs } = this.#parts.link.hello.config;
     const shared = { lacking, starter, pool, catalog, numbers, clock, log, tools, pulse: this.#pulse, listMs };
-    const assembly = new Assembly({ ...selection, session, introduction, client, isCrowd, ...shared });
+    const assembly = new Assembly({ ...selection, session, introduction, client, isCrowd, isPassThrough, ...shared });
     this.#open.set(session.id, assembly);
     session.onEnd(() => this.#open.delete(session.id));
     return assembly;
@@ -222,10 +158,10 @@ export class Hub {
   }
 
   async status(): Promise<ServerStatus[]> {
-    await this.recheck();
+    await this.servers.recheck();
     const launches = await this.#parts.link.ask("run.launches", {});
     const { starter, pool } = this;
-    return [...this.#servers.values()].map((server) =>
+    return this.servers.all.map((server) =>
       statusOf(server, {
         starter,
         pool,
@@ -236,9 +172,9 @@ export class Hub {
   }
 
   async probe(name: string): Promise<Probed> {
-    await this.recheck(name);
-    const [server] = this.select(name)?.servers ?? [];
-    if (server === undefined) throw this.whyNot(name);
+    await this.servers.recheck(name);
+    const [server] = this.servers.select(name)?.servers ?? [];
+    if (server === undefined) throw this.servers.whyNot(name);
     return probeServer(server, this.#parts.sessions, this.starter, this.#parts.clock);
   }
 
@@ -247,12 +183,13 @@ export class Hub {
   /** Puts an assembly back on its session, without its servers. False: the front before left none, or it cannot be. */
   restore(session: Session): boolean {
     const memo = readMemo(session.memo);
-    const selection = this.select(session.server ?? undefined);
+    const selection = this.servers.select(session.server ?? undefined);
     // A client over stdio had its session through a connection to the front that is gone.
     if (memo === undefined || selection === undefined || session.kind !== "mcp") return false;
-    const assembly = this.assemble(session, selection, memo.introduction, { isCrowd: memo.isCrowd });
+    const { introduction = unknownClient, isCrowd, isPassThrough } = memo;
+    const assembly = this.assemble(session, selection, introduction, { isCrowd, isPassThrough });
     if (memo.scopeKey !== undefined) this.nameScope(memo.scopeKey, assembly);
-    assembly.memory.restore(memo);
+    assembly.restore(memo);
     return true;
   }
 
@@ -267,9 +204,12 @@ export class Hub {
     return seat.resume(held, blob);
   }
 
-  /** All runs have been given back. */
-  resumed(): void {
-    for (const { memory } of this.#open.values()) memory.resumed();
+  /** All runs have been given back. Returns the sessions that cannot go on without the one that they had. */
+  resumed(): Session[] {
+    const all = [...this.#open.values()];
+    const lost = all.filter(({ isPassThrough, seats }) => isPassThrough && seats[0]?.ready() === undefined);
+    for (const assembly of all) assembly.resumed();
+    return lost.map(({ session }) => session);
   }
 
   /** `isLast`: the sessions end too, each with its last call. */
@@ -280,7 +220,9 @@ export class Hub {
     }
   }
 
-  failAll(fault: RpcFault): void {
+  /** The gateway stops and cannot wait: every call in flight is answered with an error. */
+  failAll(message: string): void {
+    const fault: RpcFault = { code: rpcCode.unavailable, message, reason: "gateway_busy" };
     for (const assembly of this.#open.values()) assembly.failAll(fault);
   }
 

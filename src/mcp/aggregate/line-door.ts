@@ -8,22 +8,21 @@ import { asHoldfastError, HoldfastError } from "../../errors.ts";
 import { GatheredBytes } from "../../gathered-bytes.ts";
 import type { Timer } from "../../clock.ts";
 import { endOfInput } from "../../end-of-input.ts";
-import type { Asker } from "../../sessions/owner.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import { isBatch, readBatch, serveBatch } from "../batch.ts";
-import type { CallParams } from "../call.ts";
+import { Call, callParams, type CallOwner, type CallParams } from "../call.ts";
 import type { Received } from "../receive.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";
 import { statelessVersion } from "../headers.ts";
 import { errorBody, rpcCode } from "../json-rpc.ts";
 import { withoutMark } from "../salvage.ts";
-import { downFault } from "./answers.ts";
+import { downFault } from "../faults.ts";
+import { answerItself } from "./client-side.ts";
 import type { Assembly } from "./assembly.ts";
-import type { Selection } from "./hub.ts";
 import { clientOf, readIntroduction } from "./introduction.ts";
 import { notOffered } from "./seats.ts";
-import { LineCall, LineStream, lineFraming, overLine } from "./line-call.ts";
-import { saysStateless, StatelessLines } from "../stateless/lines.ts";
+import { LineReply, LineStream, lineFraming, overLine } from "../line-reply.ts";
+import { saysStateless, StatelessLines, type Coming } from "../stateless/lines.ts";
 import { StatelessService, type ServiceParts } from "../stateless/service.ts";
 
 const newline = 0x0a;
@@ -33,13 +32,6 @@ const answersMsMax = 60_000;
 export interface LineDoorParts extends ServiceParts {
   sessions: SessionSet;
   messageBytesMax: number;
-}
-
-/** Who comes, and for what. */
-export interface Coming {
-  selection: Selection;
-  parentId: string | null;
-  caller: Asker;
 }
 
 export class LineDoor {
@@ -155,9 +147,7 @@ class Guest {
       return this.#stateless.take(envelope, line);
     }
     if (envelope.kind === "request") {
-      const call = new LineCall(this.#callParams(envelope, line), this.#stream, (done) =>
-        this.#open?.client.done(done),
-      );
+      const call = new Call(this.#callParams(envelope, line), new LineReply(this.#stream), this.#open.client);
       return this.#open.request(call, envelope, line);
     }
     // A server that takes no input loses what nobody waits for.
@@ -178,13 +168,14 @@ class Guest {
       request: (call, envelope, body) => open.request(call, envelope, body),
       other: (envelope, body) =>
         void (envelope.kind === "response" ? open.respond(envelope, body) : open.notify(envelope, body)),
-      done: (call) => open.client.done(call),
+      owner: open.client,
     });
   }
 
   #begin(envelope: Envelope, line: Buffer): void {
     if (envelope.kind !== "request") return; // nothing can be meant by it yet
-    const call = new LineCall(this.#callParams(envelope, line), this.#stream, (done) => this.#open?.client.done(done));
+    const owner: CallOwner = { done: (done) => this.#open?.client.done(done), abandon() {} };
+    const call = new Call(this.#callParams(envelope, line), new LineReply(this.#stream), owner);
     if (envelope.method === "ping") return call.answer(pong(call.params.clientId), [], () => {});
     if (envelope.method !== "initialize") {
       const message = `a session begins with an initialize request; revision ${statelessVersion} has none, but names itself in each request's _meta`;
@@ -199,7 +190,7 @@ class Guest {
       const { label } = this.#coming.selection;
       const { parentId, caller } = this.#coming;
       // The config may have been read anew since it came.
-      const selection = hub.select(label ?? undefined);
+      const selection = hub.servers.select(label ?? undefined);
       if (selection === undefined) throw new HoldfastError("server_unknown", notOffered(label ?? ""));
       const session = sessions.open({ kind: "stdio", client, server: selection.label, parentId }, caller);
       const open = hub.assemble(session, selection, introduction, { framing: lineFraming });
@@ -216,9 +207,9 @@ class Guest {
     }
   }
 
-  async #introduce(open: Assembly, call: LineCall): Promise<void> {
+  async #introduce(open: Assembly, call: Call): Promise<void> {
     try {
-      open.answer(call, JSON.stringify(await open.introduce()));
+      answerItself(call, JSON.stringify(await open.introduce()));
     } catch (thrown) {
       call.fail(downFault(thrown));
       void open.session.close("spawn-failed"); // what cannot be ended is logged by the session set
@@ -226,17 +217,9 @@ class Guest {
   }
 
   #callParams(envelope: Envelope, line: Buffer): CallParams {
-    const { tokenStart, tokenEnd } = envelope;
-    return {
-      number: this.#parts.hub.numbers.next(),
-      clientId: line.toString("latin1", envelope.idStart, envelope.idEnd),
-      clientToken: tokenStart > 0 ? line.toString("latin1", tokenStart, tokenEnd) : undefined,
-      startsTask: envelope.hasTask,
-      headers: {},
-      failStatus: 200,
-      startedAt: this.#parts.clock.monotonic(),
-      scopes: this.#coming.caller.scopes,
-    };
+    const { hub, clock } = this.#parts;
+    const { scopes } = this.#coming.caller;
+    return callParams(envelope, line, { number: hub.numbers.next(), startedAt: clock.monotonic(), scopes });
   }
 
   #tooLong(): string {

@@ -1,58 +1,33 @@
-/** Calls of Holdfast's own tools on `/mcp`, which no server hears of: their names have no `__`, as every server's have. */
-import type { TokenScope } from "../../protocol/keeper/messages.ts";
-import type { OwnTools } from "../tools/own-tools.ts";
+/** Calls of Holdfast's own tools on `/mcp`, which no server hears of. */
+import { downFault } from "../faults.ts";
+import type { Session } from "../../sessions/session.ts";
 import type { OwnTool } from "../tools/tool.ts";
-import { downFault } from "./answers.ts";
-import type { Assembly } from "./assembly.ts";
-import type { PatientCall } from "./client-side.ts";
-
-const nobody: ReadonlySet<TokenScope> = new Set();
-/** How the list of all servers' tools begins. */
-const listHead = '{"tools":[';
+import type { PatientCall } from "../upstream/party.ts";
+import { answerItself } from "./client-side.ts";
 
 export class OwnCalls {
-  readonly #assembly: Assembly;
-  readonly #tools: OwnTools;
+  readonly #session: Session;
   readonly #open = new Map<PatientCall, AbortController>();
 
-  constructor(assembly: Assembly, tools: OwnTools) {
-    this.#assembly = assembly;
-    this.#tools = tools;
-    assembly.client.onDone = (call) => this.#done(call);
+  constructor(session: Session) {
+    this.#session = session;
   }
 
-  /** Answers `tools/list`: ours for this caller, then those of the servers. */
-  async list(call: PatientCall): Promise<void> {
-    const own = this.#tools.for(call.params.scopes ?? nobody);
-    const { tools } = (await this.#assembly.offer.merged()).lists;
-    if (own.length === 0) return this.#assembly.answer(call, tools);
-    const shown = own.map(({ name, description, inputSchema, annotations }) =>
-      JSON.stringify({ name, description, inputSchema, annotations }),
-    );
-    const rest = tools.subarray(listHead.length);
-    const comma = rest.length > "]}".length ? "," : "";
-    this.#assembly.answer(call, Buffer.concat([Buffer.from(`${listHead}${shown.join(",")}${comma}`), rest]));
-  }
-
-  /** False: there is no such tool for this caller. */
-  call(call: PatientCall, name: string, body: Buffer): boolean {
-    const tool = this.#tools.find(name, call.params.scopes ?? nobody);
-    if (tool === undefined) return false;
-    this.#perform(call, tool, body).catch((thrown: unknown) => call.fail(downFault(thrown)));
-    return true;
-  }
-
-  async #perform(call: PatientCall, tool: OwnTool, body: Buffer): Promise<void> {
+  perform(call: PatientCall, tool: OwnTool, body: Buffer): void {
     const message = JSON.parse(body.toString()) as { params?: { arguments?: unknown } };
     const given = new AbortController();
     this.#open.set(call, given);
-    const { session } = this.#assembly;
-    const result = await tool.call(message.params?.arguments, { session, signal: given.signal });
-    this.#open.delete(call);
-    this.#assembly.answer(call, JSON.stringify(result));
+    tool.call(message.params?.arguments, { session: this.#session, signal: given.signal }).then(
+      (result) => {
+        this.#open.delete(call);
+        answerItself(call, JSON.stringify(result));
+      },
+      (thrown: unknown) => call.fail(downFault(thrown)),
+    );
   }
 
-  #done(call: PatientCall): void {
+  /** The call is over, perhaps because its client gave it up. */
+  done(call: PatientCall): void {
     this.#open.get(call)?.abort();
     this.#open.delete(call);
   }

@@ -46,6 +46,7 @@ export async function probeServer(
       introduction,
       factsKey: `probe-${server.name}`,
       shared: false,
+      passesAll: false,
       scope: session.scope,
       sessionId: session.id,
       onRun: (id, alive) => void (alive ? session.runs.add(id) : session.runs.delete(id)),

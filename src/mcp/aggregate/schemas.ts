@@ -2,7 +2,7 @@
  * JSON Schemas of tools as clients and model interfaces can read them: they refuse a whole list for one keyword that is not
  * what the standard asks for. Such a keyword is taken out, which only makes the schema say less; the server judges anyway.
  */
-import { isObject } from "../upstream/words.ts";
+import { isObject } from "../json-rpc.ts";
 
 /** Schemas in one schema, and how deep one may stand; a larger one is not repaired but given up. */
 const schemasMax = 10_000;

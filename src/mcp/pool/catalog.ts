@@ -6,7 +6,7 @@ import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync 
 import { join } from "node:path";
 import type { Log } from "../../log.ts";
 import type { InitializeResult, Lists } from "../upstream/handshake.ts";
-import { isObject } from "../upstream/words.ts";
+import { isObject } from "../json-rpc.ts";
 import { makeDirectory } from "../../make-directory.ts";
 
 /** Files in the directory; the ones that were not written for longest go first. */

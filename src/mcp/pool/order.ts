@@ -1,9 +1,10 @@
 /** What is asked of the starter: one server, and for whom. */
 import { HoldfastError } from "../../errors.ts";
-import type { FrontServer } from "../../protocol/keeper/messages.ts";
+import type { EndReason, FrontServer } from "../../protocol/keeper/messages.ts";
 import type { Scope } from "../../ownership/scope.ts";
 import type { Introduction } from "../upstream/handshake.ts";
 import type { Party } from "../upstream/party.ts";
+import type { Opening } from "./opening.ts";
 import type { RunningServer } from "./running-server.ts";
 
 export interface StartOrder {
@@ -12,6 +13,10 @@ export interface StartOrder {
   /** Where its facts are kept. */
   factsKey: string;
   shared: boolean;
+  /** The client and its server speak as if nobody stood between them. */
+  passesAll: boolean;
+  /** The client's own `initialize`, which brings the server up; otherwise it is addressed by us. */
+  opening?: Opening | undefined;
   /** The one session that may be told things from the first moment on; a pool's sessions join later. */
   party?: Party;
   /** Owns the server's processes. */
@@ -21,6 +26,8 @@ export interface StartOrder {
   onRun: (runId: string, alive: boolean) => void;
   /** One of its lists is another now. Resolves when they were learnt anew; never rejects. */
   onListChanged: (running: RunningServer) => Promise<void>;
+  /** The server is gone: where everything passes also before it was up. */
+  onClosed?: (outcome: string, reason: EndReason) => void;
 }
 
 export function gone(): HoldfastError {

@@ -173,6 +173,7 @@ export class Pool {
       introduction,
       factsKey,
       shared: true,
+      passesAll: false,
       scope,
       sessionId: keyPrefix + key,
       onRun: () => {},

@@ -10,6 +10,7 @@ import type { Party } from "../upstream/party.ts";
 import type { Breaker } from "./breaker.ts";
 import type { Catalog, ServerFacts } from "./catalog.ts";
 import type { RunBlob } from "../run-blob.ts";
+import type { Opening } from "./opening.ts";
 import { gone, type StartOrder } from "./order.ts";
 import { canonical, poolKey, pooledIntroduction, type Pool, type PoolHold, type PoolRequest } from "./pool.ts";
 import type { RunningServer } from "./running-server.ts";
@@ -31,6 +32,8 @@ export interface SeatParts {
   introduction: Introduction;
   /** Each call may be another client's. */
   isCrowd: boolean;
+  /** Its client brings the server up itself, and the session ends with it. */
+  isPassThrough: boolean;
   starter: Starter;
   pool: Pool;
   catalog: Catalog;
@@ -41,6 +44,8 @@ export interface SeatParts {
   onFacts: () => void;
   /** It holds another pooled server than before. */
   onHold: () => void;
+  /** Its own server is gone; where its client brings it up, also before it was up. */
+  onClosed: (outcome: string, reason: EndReason) => void;
 }
 
 export class Seat {
@@ -105,11 +110,18 @@ export class Seat {
   need(): Promise<RunningServer> {
     const ready = this.ready();
     if (ready !== undefined) return Promise.resolve(ready);
-    if (this.#left) return Promise.reject(gone());
+    if (this.#left || this.#parts.isPassThrough) return Promise.reject(gone());
     this.#starting ??= (this.isPooled ? this.#share(true) : this.#own()).finally(() => {
       this.#starting = undefined;
     });
     return this.#starting;
+  }
+
+  /** Its server is brought up by its client's own `initialize`. Rejects when it does not come up. */
+  async open(opening: Opening): Promise<void> {
+    const { starter } = this.#parts;
+    this.#starting = starter.start({ ...this.#order(), opening }).finally(() => (this.#starting = undefined));
+    this.#running = await this.#starting;
   }
 
   /** Whether its facts are known, and not on their way from the server this moment. */
@@ -185,12 +197,14 @@ export class Seat {
   }
 
   #order(): StartOrder {
-    const { server, session, party, isCrowd } = this.#parts;
+    const { server, session, party, isCrowd, isPassThrough, onClosed } = this.#parts;
     return {
       server,
       introduction: this.#introduction,
       factsKey: this.factsKey,
       shared: isCrowd,
+      passesAll: isPassThrough,
+      onClosed,
       party,
       scope: (this.#scope ??= session.scope.child(`seat at ${this.name}`)),
       sessionId: session.id,

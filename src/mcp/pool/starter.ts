@@ -11,15 +11,18 @@ import type { Bearers } from "../upstream/bearers.ts";
 import { openRemote } from "../upstream/open-remote.ts";
 import { writeBlob, type RunBlob } from "../run-blob.ts";
 import { EraWire } from "../upstream/era-wire.ts";
-import { greet, learnLists, type Era, type InitializeResult } from "../upstream/handshake.ts";
+import { greet, learnLists, type InitializeResult } from "../upstream/handshake.ts";
 import type { NodeServers } from "../upstream/node-wire.ts";
 import { isNodeAway, openStdio } from "../upstream/open-stdio.ts";
+import { nobody } from "../upstream/party.ts";
 import { StdioWire } from "../upstream/stdio-wire.ts";
 import { Upstream } from "../upstream/upstream.ts";
 import type { Wire, WireEvents } from "../upstream/wire.ts";
 import { Breaker } from "./breaker.ts";
 import type { Catalog, ServerFacts } from "./catalog.ts";
+import { passOpening, unknownServer, type Opening } from "./opening.ts";
 import { gone, type StartOrder } from "./order.ts";
+import { keyOf, KnownRevisions } from "./known-revisions.ts";
 import { Relearning } from "./relearning.ts";
 import { RunningServer } from "./running-server.ts";
 import type { StartGate } from "./start-gate.ts";
@@ -49,14 +52,14 @@ interface Rising {
   running: RunningServer | undefined;
   listsChanged: boolean;
   relearning: Relearning;
+  /** It ended before it was up. */
+  onLost?: (outcome: string) => void;
 }
 
 export class Starter {
   readonly #parts: StarterParts;
   readonly #breakers = new Map<string, Breaker>();
-  /** Servers that end when they are asked for their era, and those that refuse sessions. */
-  readonly #brittle = new Set<string>();
-  readonly #stateless = new Set<string>();
+  readonly revisions = new KnownRevisions();
 
   constructor(parts: StarterParts) {
     this.#parts = parts;
@@ -71,19 +74,8 @@ export class Starter {
 
   /** Nobody will ask for this one again. */
   forget(server: FrontServer): void {
-    const key = keyOf(server);
-    this.#breakers.delete(key);
-    this.#brittle.delete(key);
-    this.#stateless.delete(key);
-  }
-
-  /** It refuses sessions: from now on nobody tries to begin one with it. */
-  refusedSessions(server: FrontServer): void {
-    this.#stateless.add(keyOf(server));
-  }
-
-  isStateless(server: FrontServer): boolean {
-    return this.#stateless.size > 0 && this.#stateless.has(keyOf(server));
+    this.#breakers.delete(keyOf(server));
+    this.revisions.forget(server);
   }
 
   /** Resolves with a server that has answered `initialize`. Rejects with what a caller may be told. */
@@ -95,6 +87,7 @@ export class Starter {
       if (order.scope.closing) throw gone();
       const running = await this.#start(order);
       breaker.cameUp();
+      if (order.passesAll) breaker.undecided(); // its trial, if it was one, is over
       return running;
     } catch (thrown) {
       const error = asHoldfastError(thrown);
@@ -110,12 +103,12 @@ export class Starter {
 
   /** Takes over a server of the front before this one. Rejects with why that cannot be done. */
   async resume(order: StartOrder, { run, openIds }: HeldRun, { tokens, seat }: RunBlob): Promise<RunningServer> {
-    if (seat?.factsKey !== order.factsKey)
+    if (order.passesAll ? seat !== undefined : seat?.factsKey !== order.factsKey)
       throw new HoldfastError("server_unknown", "its server is another one now, or was addressed in another way");
     const { link, clock, catalog } = this.#parts;
     const { server, scope, sessionId } = order;
     const rising = this.#rise(order);
-    rising.listsChanged = seat.listsChanged;
+    rising.listsChanged = seat?.listsChanged ?? false;
     const { upstream } = rising;
     const { wire, heard } = this.#wireTo(order, upstream);
     wire.attach(await StdioWire.adopt({ link, clock, server: server.name, sessionId, scope }, run.id, heard));
@@ -123,6 +116,7 @@ export class Starter {
     order.onRun(run.id, true);
     upstream.tokens.restore(tokens);
     upstream.settle(openIds);
+    if (seat === undefined) return this.#stand(rising, wire, unknownServer, run.startedAt);
     const instructions = catalog.get(order.factsKey)?.initialize.instructions;
     const initialize = { ...seat.initialize, ...(instructions === undefined ? {} : { instructions }) };
     this.#settleEra(order, upstream, wire, initialize);
@@ -142,6 +136,7 @@ export class Starter {
     upstream.attach(wire);
     if (wire.runId !== undefined) order.onRun(wire.runId, true);
     try {
+      if (order.opening !== undefined) return await this.#passOpening(rising, wire, order.opening);
       const boundMs = server.connectionTimeoutMs === 0 ? longMs : server.connectionTimeoutMs;
       const known = catalog.get(order.factsKey);
       const initialize = await this.#greet(upstream, order, boundMs, known);
@@ -168,12 +163,12 @@ export class Starter {
   #wireTo({ introduction, server }: StartOrder, upstream: Upstream): { wire: EraWire; heard: WireEvents } {
     const { numbers, clock, log } = this.#parts;
     const giveUp = (outcome: string) => {
-      wire.onClosed(outcome);
+      wire.onClosed(outcome, undefined, "defect");
       void wire.close("defect").catch(() => {}); // its scope reports what cannot be ended
     };
     const guarded = (events: WireEvents): WireEvents => ({
       onLine: behindBarrier(events.onLine.bind(events), { server: server.name, log }, giveUp),
-      onClosed: (outcome, code) => events.onClosed(outcome, code),
+      onClosed: (outcome, code, reason) => events.onClosed(outcome, code, reason),
     });
     const wire = new EraWire({ server: server.name, introduction, numbers, clock }, guarded(upstream));
     return { wire, heard: guarded(wire) };
@@ -186,20 +181,23 @@ export class Starter {
     const upstream: Upstream = new Upstream({
       server: server.name,
       shared: order.shared,
+      passesAll: order.passesAll,
       asksClients: Object.keys(order.introduction.capabilities).length > 0,
       requestTimeoutMs: server.requestTimeoutMs,
       messageBytesMax,
       numbers,
       clock,
       log,
-      onClosed: (outcome) => {
+      onClosed: (outcome, reason) => {
         const { runId } = upstream;
         const { running } = rising;
         if (runId !== undefined) order.onRun(runId, false);
         running?.ended();
-        if (running === undefined) return; // the start fails, and is counted there
+        rising.onLost?.(outcome);
+        if (running === undefined && !order.passesAll) return; // the start fails, and is counted there
         if (upstream.answered > 0) breaker.succeeded();
-        else if (running.isWanted && !order.scope.closing) breaker.failed(outcome);
+        else if (running?.isWanted !== false && !order.scope.closing) breaker.failed(outcome);
+        order.onClosed?.(outcome, reason);
       },
       onBusy: (busy) => rising.running?.busyChanged(busy),
       onListChanged: () => {
@@ -217,6 +215,18 @@ export class Starter {
     const rising: Rising = { order, upstream, running: undefined, listsChanged: false, relearning };
     if (order.party !== undefined) upstream.join(order.party);
     return rising;
+  }
+
+  async #passOpening(rising: Rising, wire: Wire, opening: Opening): Promise<RunningServer> {
+    const { upstream, order } = rising;
+    const { server, party = nobody } = order;
+    const lost = Promise.withResolvers<never>();
+    rising.onLost = (outcome) => lost.reject(new HoldfastError("run_ended", outcome));
+    let running: RunningServer | undefined;
+    const stand = (initialize: InitializeResult) => void (running = this.#stand(rising, wire, initialize));
+    const passed = passOpening({ opening, upstream, party, server, clock: this.#parts.clock, stand });
+    await Promise.race([passed, lost.promise]);
+    return running!;
   }
 
   #stand(rising: Rising, wire: Wire, initialize: InitializeResult, startedAt?: number): RunningServer {
@@ -244,12 +254,11 @@ export class Starter {
     boundMs: number,
     known: ServerFacts | undefined,
   ): Promise<InitializeResult> {
-    const key = keyOf(server);
-    const era = this.#brittle.has(key) ? "session" : eraOf(known);
+    const era = this.revisions.of(server, known);
     try {
       return await greet(upstream, introduction, boundMs, era);
     } catch (thrown) {
-      if (upstream.closed && era === "unknown") this.#brittle.add(key);
+      if (upstream.closed && era === "unknown") this.revisions.endedWhenAsked(server);
       const isLate = thrown instanceof Error && thrown.message.includes(`within ${boundMs} ms`);
       if (!isLate || server.timeoutHint === undefined) throw thrown;
       throw new Error(`${thrown.message}; ${server.timeoutHint}`, { cause: thrown });
@@ -259,7 +268,7 @@ export class Starter {
   #settleEra(order: StartOrder, upstream: Upstream, wire: EraWire, initialize: InitializeResult): void {
     if (initialize.protocolVersion !== statelessVersion) return;
     // A client that keeps no session asked for no more than that; it may know sessions, too.
-    if (order.introduction.protocolVersion !== statelessVersion) this.refusedSessions(order.server);
+    if (order.introduction.protocolVersion !== statelessVersion) this.revisions.refusedSessions(order.server);
     upstream.isStateless = true;
     wire.become(initialize);
   }
@@ -275,18 +284,10 @@ export class Starter {
   }
 }
 
-function keyOf(server: FrontServer): string {
-  return `${server.name} ${server.fingerprint}`;
-}
-
-function eraOf(known: ServerFacts | undefined): Era {
-  if (known === undefined) return "unknown";
-  return known.initialize.protocolVersion === statelessVersion ? "stateless" : "session";
-}
-
 /** A server that takes no new calls, or that was never handed out, ends with this front. */
-function leaveBlob({ order: { factsKey }, upstream, running, listsChanged }: Rising): void {
+function leaveBlob({ order: { factsKey, passesAll }, upstream, running, listsChanged }: Rising): void {
   if (running?.usable !== true) return;
   const { instructions: _, ...initialize } = running.initialize;
-  upstream.leaveBlob(writeBlob({ tokens: upstream.tokens.entries(), seat: { factsKey, initialize, listsChanged } }));
+  const seat = passesAll ? undefined : { factsKey, initialize, listsChanged };
+  upstream.leaveBlob(writeBlob({ tokens: upstream.tokens.entries(), seat }));
 }

@@ -8,15 +8,14 @@ import { asHoldfastError } from "../../errors.ts";
 import type { Asker } from "../../sessions/owner.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import type { Assembly } from "../aggregate/assembly.ts";
-import type { Selection } from "../aggregate/hub.ts";
+import type { Selection } from "../aggregate/offered-servers.ts";
 import { clientOf } from "../aggregate/introduction.ts";
 import { notOffered } from "../aggregate/seats.ts";
-import { Call } from "../call.ts";
+import { HttpReply } from "../http-reply.ts";
 import { acceptsEvents, parentOf, scopeOf, statelessVersion } from "../headers.ts";
 import { rpcCode } from "../json-rpc.ts";
 import { headProblem, receive, type Received } from "../receive.ts";
-import { invalid, refusal, unavailable } from "../refusals.ts";
-import { refuse, type Refusal } from "../reply.ts";
+import { invalid, refusal, unavailable, refuse, type Refusal } from "../reply.ts";
 import { readMetadata, type Metadata } from "./metadata.ts";
 import { removedProblem, StatelessService, type ServiceParts } from "./service.ts";
 
@@ -80,8 +79,8 @@ export class StatelessDoor {
     try {
       const open = this.#assembly(visit, metadata);
       if ("status" in open) return deny(open);
-      const given = { ...received, open, metadata, headers, sent: request.headers, scopes: caller.scopes };
-      this.#service.serve(given, (params, onGone) => new Call(params, response, onGone), deny);
+      const given = { ...received, open, metadata, sent: request.headers, scopes: caller.scopes };
+      this.#service.serve(given, () => new HttpReply(response, headers), deny);
     } catch (thrown) {
       const error = asHoldfastError(thrown);
       deny(unavailable(error.message, error.code));
@@ -94,7 +93,7 @@ export class StatelessDoor {
     const { request, caller } = visit;
     const { label } = visit.selection;
     // The config may have been read anew while the body came in.
-    const selection = this.#parts.hub.select(label ?? undefined);
+    const selection = this.#parts.hub.servers.select(label ?? undefined);
     if (selection === undefined) return refusal(404, rpcCode.invalidRequest, "server_unknown", notOffered(label ?? ""));
     const scope = scopeOf(request);
     if (scope === null) return invalid(400, "a scope is 1 to 128 letters, digits and . _ ~ -");

@@ -3,20 +3,18 @@
  * its own, which no other client shares. Its requests say all of themselves in their `_meta`; there are no headers.
  */
 import { asHoldfastError } from "../../errors.ts";
+import type { Asker } from "../../sessions/owner.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import type { Assembly } from "../aggregate/assembly.ts";
 import type { Hub } from "../aggregate/hub.ts";
+import type { Selection } from "../aggregate/offered-servers.ts";
 import { clientOf } from "../aggregate/introduction.ts";
-import type { LineStream } from "../aggregate/line-call.ts";
-import type { Coming } from "../aggregate/line-door.ts";
+import { LineReply, type LineStream } from "../line-reply.ts";
 import { notOffered } from "../aggregate/seats.ts";
-import type { CallParams } from "../call.ts";
 import type { Envelope } from "../envelope.ts";
 import { allVersions, statelessVersion } from "../headers.ts";
 import { errorBody, rpcCode, type RpcFault } from "../json-rpc.ts";
-import { invalid, refusal, unavailable } from "../refusals.ts";
-import type { Refusal } from "../reply.ts";
-import { LineRound } from "./line-round.ts";
+import { invalid, refusal, unavailable, type Refusal } from "../reply.ts";
 import { readLineMetadata, type Metadata } from "./metadata.ts";
 import { removedProblem, type StatelessService } from "./service.ts";
 import type { StatelessSide } from "./side.ts";
@@ -24,6 +22,13 @@ import type { StatelessSide } from "./side.ts";
 /** Different capabilities that one connection may tell of its client; each has a session, and servers, of its own. */
 const facesMax = 8;
 const newline = Buffer.from("\n");
+
+/** Who comes, and for what. */
+export interface Coming {
+  selection: Selection;
+  parentId: string | null;
+  caller: Asker;
+}
 
 export interface LinesParts {
   hub: Hub;
@@ -42,8 +47,8 @@ export class StatelessLines {
   readonly #parts: LinesParts;
   /** By what the client said that it can do. */
   readonly #faces = new Map<string, Assembly>();
-  /** Rounds that have no answer yet, by the client's ids. */
-  readonly #rounds = new Map<string, LineRound>();
+  /** Of requests that have no answer yet, by the client's ids. */
+  readonly #replies = new Map<string, LineReply>();
   #isChosen = false;
   #onQuiet: () => void = () => {};
 
@@ -71,8 +76,8 @@ export class StatelessLines {
       const open = this.#face(metadata);
       if ("status" in open) return deny(open);
       const { service, coming } = this.#parts;
-      const given = { envelope, body: line, open, metadata, headers: {}, scopes: coming.caller.scopes };
-      service.serve(given, (params, onGone) => this.#round(params, onGone), deny);
+      const given = { envelope, body: line, open, metadata, scopes: coming.caller.scopes };
+      service.serve(given, ({ clientId }) => this.#reply(clientId), deny);
     } catch (thrown) {
       const { message, code } = asHoldfastError(thrown);
       deny(unavailable(message, code));
@@ -87,7 +92,7 @@ export class StatelessLines {
   }
 
   #lookAround(): void {
-    if ([...this.#rounds.values()].every(({ isStream }) => isStream)) this.#onQuiet();
+    if ([...this.#replies.values()].every(({ isStream }) => isStream)) this.#onQuiet();
   }
 
   /** The client is gone, or is another than it seemed. */
@@ -103,7 +108,7 @@ export class StatelessLines {
   /** There is no end of a response to cancel by, so that is said; the other side says nothing else without being asked. */
   #notified({ method, requestStart, requestEnd }: Envelope, line: Buffer): void {
     if (method !== "notifications/cancelled" || requestStart === 0) return;
-    this.#rounds.get(line.toString("latin1", requestStart, requestEnd))?.leave();
+    this.#replies.get(line.toString("latin1", requestStart, requestEnd))?.leave();
   }
 
   /** Nobody needs what stood for it while it only asked what is served, if it is another than it said. */
@@ -113,17 +118,17 @@ export class StatelessLines {
       if (key !== capabilitiesText && open.client.callsInFlight === 0) this.#close(key, open);
   }
 
-  #round(params: CallParams, onGone: () => void): LineRound {
-    const { clientId } = params;
-    const onOver = () => {
-      if (this.#rounds.get(clientId) === round) this.#rounds.delete(clientId);
-      this.#lookAround();
-    };
-    // What is listened to must have begun, to be told its end.
-    const onStream = () => queueMicrotask(() => this.#lookAround());
-    const round = new LineRound(params, this.#parts.stream, { onGone, onOver, onStream });
-    this.#rounds.set(clientId, round);
-    return round;
+  #reply(clientId: string): LineReply {
+    const reply = new LineReply(this.#parts.stream, {
+      over: () => {
+        if (this.#replies.get(clientId) === reply) this.#replies.delete(clientId);
+        this.#lookAround();
+      },
+      // What is listened to must have begun, to be told its end.
+      streams: () => queueMicrotask(() => this.#lookAround()),
+    });
+    this.#replies.set(clientId, reply);
+    return reply;
   }
 
   #refuse(id: string, fault: RpcFault): void {
@@ -139,7 +144,7 @@ export class StatelessLines {
     const { hub, sessions, coming, stream } = this.#parts;
     const { label } = coming.selection;
     // The config may have been read anew since it came.
-    const selection = hub.select(label ?? undefined);
+    const selection = hub.servers.select(label ?? undefined);
     if (selection === undefined) return refusal(404, rpcCode.invalidRequest, "server_unknown", notOffered(label ?? ""));
     const introduction = { protocolVersion: statelessVersion, capabilities, clientInfo };
     const { parentId, caller } = coming;

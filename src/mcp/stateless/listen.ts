@@ -1,13 +1,12 @@
 /** `subscriptions/listen`: one response that stays open and tells of the changes that its client named. */
 import type { Clock } from "../../clock.ts";
-import { answerText, downFault, unknownFault } from "../aggregate/answers.ts";
+import { answerText, isObject } from "../json-rpc.ts";
+import { downFault, unknownFault } from "../faults.ts";
 import type { Assembly } from "../aggregate/assembly.ts";
 import { readEnvelope } from "../envelope.ts";
 import type { Numbers } from "../numbers.ts";
-import { isObject } from "../upstream/words.ts";
-import type { Changes, Round } from "./round.ts";
+import { Call, callParams, SilentReply, type Changes, type StreamableReply } from "../call.ts";
 import type { Listener, StatelessSide } from "./side.ts";
-import { SilentCall } from "./silent-call.ts";
 import type { StatelessCall } from "./stateless-call.ts";
 
 /** Resources that one listener may name. */
@@ -28,7 +27,7 @@ export interface ListenParts {
   side: StatelessSide;
   /** The request, until it is answered with a stream. */
   call: StatelessCall;
-  round: Round;
+  reply: StreamableReply;
   numbers: Numbers;
   clock: Clock;
 }
@@ -103,9 +102,11 @@ function forgetAll(parts: ListenParts, { resourceSubscriptions = [] }: Filter): 
 /** Asks a server as the client itself would in the session era. False: it refuses. */
 function ask({ open, numbers, clock }: ListenParts, method: string, uri: string): Promise<boolean> {
   const body = Buffer.from(JSON.stringify({ jsonrpc: "2.0", id: 1, method, params: { uri } }));
-  const call = new SilentCall(numbers.next(), clock.monotonic(), (silent) => open.client.done(silent));
-  open.request(call, readEnvelope(body), body);
-  return call.answered;
+  const envelope = readEnvelope(body);
+  const reply = new SilentReply();
+  const params = callParams(envelope, body, { number: numbers.next(), startedAt: clock.monotonic() });
+  open.request(new Call(params, reply, open.client), envelope, body);
+  return reply.isTaken;
 }
 
 class Listening implements Listener {
@@ -122,7 +123,7 @@ class Listening implements Listener {
     this.#uris = new Set(filter.resourceSubscriptions);
     this.#id = parts.call.params.clientId;
     const leaveLease = parts.open.session.lease.hold();
-    this.#stream = parts.call.becomeStream(parts.round, () => {
+    this.#stream = parts.call.becomeStream(parts.reply, () => {
       parts.side.listeners.delete(this);
       forgetAll(parts, filter);
       leaveLease();

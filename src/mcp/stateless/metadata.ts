@@ -3,12 +3,9 @@ import type { IncomingMessage } from "node:http";
 import type { Envelope } from "../envelope.ts";
 import { headerText } from "../header-values.ts";
 import { allVersions, olderVersions, sessionVersions, statelessVersion } from "../headers.ts";
-import { rpcCode } from "../json-rpc.ts";
-import { refusal } from "../refusals.ts";
-import type { Refusal } from "../reply.ts";
-import { asciiText } from "../aggregate/answers.ts";
+import { rpcCode, asciiText, isObject } from "../json-rpc.ts";
+import { refusal, type Refusal } from "../reply.ts";
 import { canonical } from "../pool/pool.ts";
-import { isObject } from "../upstream/words.ts";
 import { isLevel } from "./log-levels.ts";
 
 const prefix = "io.modelcontextprotocol/";

@@ -5,15 +5,14 @@
 import { hash } from "node:crypto";
 import type { Random } from "../../random.ts";
 import { canonical } from "../pool/pool.ts";
-import type { StatelessCall } from "./stateless-call.ts";
 
 /** Calls that may wait for their clients at one time; a server that asks more is refused. */
 const callsMax = 1000;
 /** By this our states are told from those of servers that speak the stateless revision themselves. */
 const mark = "holdfast.";
 
-export class Retained {
-  readonly #calls = new Map<string, StatelessCall>();
+export class Retained<T> {
+  readonly #calls = new Map<string, T>();
   readonly #random: Random;
 
   constructor(random: Random) {
@@ -24,13 +23,13 @@ export class Retained {
     return this.#calls.size < callsMax;
   }
 
-  keep(call: StatelessCall): string {
+  keep(call: T): string {
     const state = mark + this.#random.bytes(18).toString("base64url");
     this.#calls.set(state, call);
     return state;
   }
 
-  find(state: string): StatelessCall | undefined {
+  find(state: string): T | undefined {
     return this.#calls.get(state);
   }
 

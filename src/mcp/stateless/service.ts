@@ -1,25 +1,23 @@
 /** Serves the requests of stateless clients, whatever carried them: each becomes a call of the session that stands for its client. */
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders } from "node:http";
 import type { Random } from "../../random.ts";
 import type { Clock } from "../../clock.ts";
 import type { TokenScope } from "../../protocol/keeper/messages.ts";
-import { downFault } from "../aggregate/answers.ts";
+import { downFault, unknownState } from "../faults.ts";
+import { answerItself } from "../aggregate/client-side.ts";
 import type { Assembly } from "../aggregate/assembly.ts";
 import type { Hub } from "../aggregate/hub.ts";
-import type { CallParams } from "../call.ts";
+import { callParams, type CallParams, type StreamableReply } from "../call.ts";
 import { statelessVersion } from "../headers.ts";
-import { rpcCode } from "../json-rpc.ts";
+import { rpcCode, isObject } from "../json-rpc.ts";
 import { mirrorProblem, type MirroredParam } from "../mirrored-params.ts";
 import type { Received } from "../receive.ts";
-import { refusal, unknownState } from "../refusals.ts";
-import type { Refusal } from "../reply.ts";
-import { isObject } from "../upstream/words.ts";
+import { refusal, type Refusal } from "../reply.ts";
 import { listen } from "./listen.ts";
 import { lower } from "./log-levels.ts";
 import { mismatch, sessionMeta, type Metadata } from "./metadata.ts";
 import { discovery } from "./results.ts";
 import { isOurState, Retained } from "./retained.ts";
-import type { BeginRound } from "./round.ts";
 import type { StatelessSide } from "./side.ts";
 import { StatelessCall } from "./stateless-call.ts";
 
@@ -34,14 +32,15 @@ export interface ServiceParts {
   questionMs: number;
 }
 
+/** Makes what carries the answer to a request to its client. */
+export type Carry = (params: CallParams) => StreamableReply;
+
 export interface StatelessRequest extends Received {
   /** Stands for the client. */
   open: Assembly;
   metadata: Metadata;
   /** What its client's token allows. */
   scopes: ReadonlySet<TokenScope>;
-  /** For the answer, where it has headers. */
-  headers: OutgoingHttpHeaders;
   /** Those that came with it; undefined: it came over a line, which has none. */
   sent?: IncomingHttpHeaders;
 }
@@ -55,15 +54,15 @@ export function removedProblem(method: string): Refusal | undefined {
 
 export class StatelessService {
   readonly #parts: ServiceParts;
-  readonly #retained: Retained;
+  readonly #retained: Retained<StatelessCall>;
 
   constructor(parts: ServiceParts) {
     this.#parts = parts;
     this.#retained = new Retained(parts.random);
   }
 
-  /** `begin` makes what carries the answer; `deny` refuses without a round. */
-  serve(request: StatelessRequest, begin: BeginRound, deny: (no: Refusal) => void): void {
+  /** `carry` makes what carries the answer; `deny` refuses without it. */
+  serve(request: StatelessRequest, carry: Carry, deny: (no: Refusal) => void): void {
     const { open, envelope, body, metadata, sent } = request;
     const { method } = envelope;
     const hasHeaders = method === "tools/call" && envelope.nameStart > 0 && sent !== undefined;
@@ -72,7 +71,7 @@ export class StatelessService {
     const problem = headersProblem(mirrored ?? [], request);
     if (problem !== undefined) return deny(problem);
     const params = this.#callParams(request);
-    if (envelope.hasState && this.#goOn(request, params, begin, deny)) return;
+    if (envelope.hasState && this.#goOn(request, params, carry, deny)) return;
     const side = open.client as StatelessSide;
     const { clock, questionMs, hub } = this.#parts;
     const call = new StatelessCall(params, {
@@ -85,10 +84,11 @@ export class StatelessService {
       method,
       body,
     });
-    const round = call.attach(begin);
+    const reply = carry(params);
+    call.attach(reply);
     if (method === "server/discover") return void this.#discover(open, call);
     if (method === "subscriptions/listen")
-      return void listen({ open, side, call, round, numbers: hub.numbers, clock }, body);
+      return void listen({ open, side, call, reply, numbers: hub.numbers, clock }, body);
     if (metadata.logLevel !== undefined) {
       const level = lower(open.logLevel, metadata.logLevel);
       if (level !== open.logLevel) open.setLogLevel(level);
@@ -113,14 +113,14 @@ export class StatelessService {
   async #discover(open: Assembly, call: StatelessCall): Promise<void> {
     open.client.begin(call);
     try {
-      open.answer(call, discovery(await open.introduce()));
+      answerItself(call, discovery(await open.introduce()));
     } catch (thrown) {
       call.fail(downFault(thrown));
     }
   }
 
   /** Goes on with a call that was suspended. False: the state is its server's own. */
-  #goOn(request: StatelessRequest, params: CallParams, begin: BeginRound, deny: (no: Refusal) => void): boolean {
+  #goOn(request: StatelessRequest, params: CallParams, carry: Carry, deny: (no: Refusal) => void): boolean {
     const { open, envelope, body } = request;
     const message = JSON.parse(body.toString("utf8")) as {
       params: { requestState: unknown; inputResponses?: unknown };
@@ -132,24 +132,16 @@ export class StatelessService {
       deny({ status: 400, fault: unknownState() });
       return true;
     }
-    call.resume(params, begin, isObject(inputResponses) ? inputResponses : {});
+    call.resume(params, carry(params), isObject(inputResponses) ? inputResponses : {});
     return true;
   }
 
-  #callParams({ envelope, body, metadata, headers, scopes }: StatelessRequest): CallParams {
-    const number = this.#parts.hub.numbers.next();
-    const hasToken = envelope.tokenStart > 0;
-    return {
-      number,
-      clientId: body.toString("latin1", envelope.idStart, envelope.idEnd),
-      clientToken: hasToken ? body.toString("latin1", envelope.tokenStart, envelope.tokenEnd) : undefined,
-      startsTask: false,
-      headers,
-      failStatus: 200,
-      startedAt: this.#parts.clock.monotonic(),
-      scopes,
-      sessionMeta: sessionMeta(metadata, hasToken ? number : undefined),
-    };
+  #callParams({ envelope, body, metadata, scopes }: StatelessRequest): CallParams {
+    const { hub, clock } = this.#parts;
+    const number = hub.numbers.next();
+    const params = callParams(envelope, body, { number, startedAt: clock.monotonic(), scopes });
+    const token = params.clientToken === undefined ? undefined : number;
+    return { ...params, startsTask: false, sessionMeta: sessionMeta(metadata, token) };
   }
 }
 

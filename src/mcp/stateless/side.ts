@@ -3,10 +3,10 @@
  * that call, changes go to whoever listens for them, and all else has nobody to hear it.
  */
 import type { Clock } from "../../clock.ts";
-import { ClientSide, type PatientCall } from "../aggregate/client-side.ts";
+import { ClientSide } from "../aggregate/client-side.ts";
+import type { PatientCall, UpstreamQuestion } from "../upstream/party.ts";
 import { readEnvelope } from "../envelope.ts";
 import { eventFraming, splice, type Edit } from "../splice.ts";
-import type { UpstreamQuestion } from "../upstream/party.ts";
 
 /** One `subscriptions/listen` of the client. */
 export interface Listener {

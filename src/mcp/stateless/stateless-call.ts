@@ -9,27 +9,23 @@
  * Towards the server it stays one call, and its server lives as long as it does.
  */
 import type { Clock, Timer } from "../../clock.ts";
-import { answerText } from "../aggregate/answers.ts";
+import { answerText, errorBody, rpcCode, type RpcFault, numberAt } from "../json-rpc.ts";
 import type { Assembly } from "../aggregate/assembly.ts";
-import type { PatientCall } from "../aggregate/client-side.ts";
-import type { CallParams } from "../call.ts";
+import type { PatientCall, Party, UpstreamQuestion } from "../upstream/party.ts";
+import type { CallParams, Changes, StreamableReply } from "../call.ts";
 import { readEnvelope, type Envelope } from "../envelope.ts";
-import { rpcCode, type RpcFault } from "../json-rpc.ts";
 import { splice, type Edit } from "../splice.ts";
-import type { Party, UpstreamQuestion } from "../upstream/party.ts";
-import { numberAt } from "../upstream/words.ts";
 import { passesLevel } from "./log-levels.ts";
 import type { Metadata } from "./metadata.ts";
 import { inputRequest, questionMethods, type InputRequest } from "./questions.ts";
 import { errorAnswer, resultMembers, statusOf } from "./results.ts";
 import { requestDigest, type Retained } from "./retained.ts";
-import type { BeginRound, Changes, Round } from "./round.ts";
 import type { StatelessSide, Suspended } from "./side.ts";
 
 export interface StatelessCallParts {
   open: Assembly;
   side: StatelessSide;
-  retained: Retained;
+  retained: Retained<StatelessCall>;
   clock: Clock;
   /** How long it waits for its client while it is suspended. */
   questionMs: number;
@@ -45,7 +41,7 @@ export class StatelessCall implements PatientCall, Suspended {
   deadline: Timer | undefined;
   readonly #parts: StatelessCallParts;
   readonly #leaveLease: () => void;
-  #round: Round | undefined;
+  #reply: StreamableReply | undefined;
   #isOver = false;
   /** What the server wants to know, by our number. */
   readonly #questions = new Map<number, InputRequest>();
@@ -61,9 +57,10 @@ export class StatelessCall implements PatientCall, Suspended {
     this.#leaveLease = parts.open.session.lease.hold();
   }
 
-  /** Begins a round, which carries the answer or the next question. */
-  attach(begin: BeginRound): Round {
-    return (this.#round = begin(this.params, () => this.#gone()));
+  /** Begins a round: the reply carries the answer or the next question. */
+  attach(reply: StreamableReply): void {
+    this.#reply = reply;
+    reply.onGone = () => this.#gone();
   }
 
   get done(): boolean {
@@ -84,7 +81,7 @@ export class StatelessCall implements PatientCall, Suspended {
   }
 
   beat(now: number, waitMsMax: number): void {
-    this.#round?.beat(now, waitMsMax);
+    this.#reply?.beat(now, now - this.params.startedAt >= waitMsMax);
   }
 
   // ── from the server ──
@@ -109,12 +106,12 @@ export class StatelessCall implements PatientCall, Suspended {
     }
     if (result !== undefined)
       edits.push({ start: result + 1, end: result + 1, text: resultMembers(this.#parts.method, line, result) });
-    if (this.#round === undefined) {
+    if (this.#reply === undefined) {
       release();
       return this.#finish({ line: splice(line, edits), status: 200 });
     }
     this.#over();
-    this.#round.answer(line, edits, release);
+    this.#reply.answer(line, edits, release);
   }
 
   fail(fault: RpcFault): void {
@@ -124,23 +121,22 @@ export class StatelessCall implements PatientCall, Suspended {
   dismiss(): void {
     if (this.done) return;
     this.#over();
-    this.#round?.dismiss();
+    this.#reply?.dismiss();
   }
 
   /** Its answer is a stream of changes, which is no call any more. */
-  becomeStream(round: Round, onGone: () => void): Changes {
+  becomeStream(reply: StreamableReply, onGone: () => void): Changes {
     this.#over();
-    return round.takeStream(onGone);
+    return reply.takeStream(onGone);
   }
 
   // ── the rounds ──
 
   /** The client came back with its answers, each under the key of its question. */
-  resume(params: CallParams, begin: BeginRound, answers: object): void {
+  resume({ clientId, clientToken }: CallParams, reply: StreamableReply, answers: object): void {
     this.#unsuspend();
-    const { clientId, clientToken, headers } = params;
-    Object.assign(this.params, { clientId, clientToken, headers });
-    this.attach(begin);
+    Object.assign(this.params, { clientId, clientToken });
+    this.attach(reply);
     if (this.#held !== undefined) {
       const held = this.#held;
       this.#held = undefined;
@@ -157,7 +153,7 @@ export class StatelessCall implements PatientCall, Suspended {
 
   /** Nobody comes back to it. */
   giveUp(): void {
-    if (this.#round !== undefined) return;
+    if (this.#reply !== undefined) return;
     this.#unsuspend();
     this.#gone();
   }
@@ -171,7 +167,7 @@ export class StatelessCall implements PatientCall, Suspended {
       return this.#respond({ jsonrpc: "2.0", id: number, error: { code: rpcCode.methodUnknown, message } });
     }
     this.#questions.set(number, question);
-    if (this.#round !== undefined) this.#suspend();
+    if (this.#reply !== undefined) this.#suspend();
   }
 
   #suspend(): void {
@@ -181,9 +177,9 @@ export class StatelessCall implements PatientCall, Suspended {
     this.#patience = clock.after(questionMs, () => this.giveUp());
     const inputRequests = Object.fromEntries([...this.#questions.values()].map(({ key, request }) => [key, request]));
     const result = JSON.stringify({ resultType: "input_required", inputRequests, requestState: this.#state });
-    const round = this.#round;
-    this.#round = undefined;
-    round?.answer(answerText(this.params.clientId, result), [], () => {});
+    const reply = this.#reply;
+    this.#reply = undefined;
+    reply?.answer(answerText(this.params.clientId, result), [], () => {});
   }
 
   #unsuspend(): void {
@@ -202,13 +198,13 @@ export class StatelessCall implements PatientCall, Suspended {
 
   #finish(answer: { line: Buffer; status: number } | RpcFault): void {
     this.deadline?.clear();
-    if (this.#round === undefined && this.#state !== undefined && !this.open.session.ended) {
+    if (this.#reply === undefined && this.#state !== undefined && !this.open.session.ended) {
       this.#held = answer;
       return;
     }
     this.#over();
-    if ("line" in answer) this.#round?.answer(answer.line, [], () => {}, undefined, answer.status);
-    else this.#round?.fail(answer, statusOf(answer.code));
+    if ("line" in answer) this.#reply?.answer(answer.line, [], () => {}, answer.status);
+    else this.#reply?.refuse(errorBody(this.params.clientId, answer), statusOf(answer.code));
   }
 
   /** It has its answer, or needs none. What the server still wants to know it will not. */
@@ -231,8 +227,8 @@ export class StatelessCall implements PatientCall, Suspended {
   }
 
   #pass(text: Buffer, release: () => void): void {
-    if (this.#round === undefined || this.done) release();
-    else this.#round.tell(text, [], release);
+    if (this.#reply === undefined || this.done) release();
+    else this.#reply.tell(text, [], release);
   }
 
   #asParty(): Party {

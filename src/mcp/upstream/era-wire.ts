@@ -9,11 +9,10 @@ import type { ErrorCode } from "../../errors.ts";
 import type { SentIds } from "../../protocol/keeper/linked-run.ts";
 import type { EndReason } from "../../protocol/keeper/messages.ts";
 import type { ScopeClosed } from "../../ownership/scope.ts";
-import { asciiText } from "../aggregate/answers.ts";
+import { asciiText, errorBody, rpcCode, numberAt } from "../json-rpc.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";
 import { unreadableAnswer } from "../faults.ts";
 import { statelessVersion } from "../headers.ts";
-import { errorBody, rpcCode } from "../json-rpc.ts";
 import type { Numbers } from "../numbers.ts";
 import { asText, salvage } from "../salvage.ts";
 import { splice, type Edit } from "../splice.ts";
@@ -21,7 +20,6 @@ import type { InitializeResult, Introduction } from "./handshake.ts";
 import { ServerListener } from "./server-listener.ts";
 import { Rounds } from "./rounds.ts";
 import type { Legacy, Wire, WireEvents } from "./wire.ts";
-import { numberAt } from "./words.ts";
 
 export interface EraWireParams {
   server: string;
@@ -185,10 +183,10 @@ export class EraWire implements Wire, WireEvents {
     release();
   }
 
-  onClosed(outcome: string, code?: ErrorCode): void {
+  onClosed(outcome: string, code?: ErrorCode, reason?: EndReason): void {
     this.#listener?.close();
     this.#rounds?.close();
-    this.#events.onClosed(outcome, code);
+    this.#events.onClosed(outcome, code, reason);
   }
 
   #answer(envelope: Envelope, line: Buffer, result: string): true {

@@ -2,11 +2,10 @@
 import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import { version } from "../../version.ts";
-import { rpcCode } from "../json-rpc.ts";
+import { rpcCode, isObject } from "../json-rpc.ts";
 import { sessionVersions, statelessVersion } from "../headers.ts";
 import { RefusedError } from "./own-requests.ts";
 import type { Upstream } from "./upstream.ts";
-import { isObject } from "./words.ts";
 
 /** As whom a server is addressed. */
 export interface Introduction {

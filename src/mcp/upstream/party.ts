@@ -1,29 +1,37 @@
 /** One session as a server's upstream sees it: who asked, and who may be told and asked. */
-import type { Timer } from "../../clock.ts";
-import type { CallParams } from "../call.ts";
-import type { RpcFault } from "../json-rpc.ts";
-import type { Question } from "../questions.ts";
+import type { PendingCall } from "../call.ts";
+import type { Envelope } from "../envelope.ts";
 import type { Edit } from "../splice.ts";
-import type { Upstream } from "./upstream.ts";
 
-/** A client's request that waits for its answer, whatever carries it to the client. */
-export interface PendingCall {
-  readonly params: CallParams;
-  deadline: Timer | undefined;
-  readonly done: boolean;
-  /** False: its client takes nothing but the answer, so what would ride on it goes to the session. */
-  readonly takesMessages?: boolean;
-  /** A message that belongs to this call: progress, a log line, a question. */
-  tell(line: Buffer, edits: Edit[], release: () => void): void;
-  /** `result`: where the result's object begins; 0: there is an error in place of it; undefined: it needs no change. */
-  answer(line: Buffer, edits: Edit[], release: () => void, result?: number): void;
-  fail(fault: RpcFault, status?: number): void;
-  dismiss(): void;
+/** A request of a server, with its id and progress token as the server wrote them; `number` is the id that the client sees. */
+export interface Question {
+  number: number;
+  serverId: string;
+  serverToken: string | undefined;
 }
 
-/** A request that a server asked its client; `number` is the id that the client sees. */
+/** The server that asked. */
+export interface QuestionOrigin {
+  /** The client answered. False: the server does not keep up. */
+  respond(question: UpstreamQuestion, envelope: Envelope, body: Buffer): boolean;
+  /** Nobody will answer it. */
+  refuse(question: UpstreamQuestion): void;
+  /** Sends any other message of a client on. False: the server does not keep up. */
+  send(envelope: Envelope, body: Buffer, edits: Edit[]): boolean;
+}
+
+/** A request that a server asked its client. */
 export interface UpstreamQuestion extends Question {
-  upstream: Upstream;
+  upstream: QuestionOrigin;
+}
+
+/** A call that looks after itself while it takes long. */
+export interface PatientCall extends PendingCall {
+  /** Whose call it is, where a session's calls are not all of one client. */
+  readonly party?: Party | undefined;
+  /** Its client can be asked something in place of its answer. */
+  readonly takesQuestions?: boolean;
+  beat(now: number, waitMsMax: number): void;
 }
 
 /** A call that is with a server, and whose it is. */

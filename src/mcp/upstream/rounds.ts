@@ -3,13 +3,11 @@
  * put to the client as a request of the session era; with the answers the same request is sent again, under another id.
  */
 import type { Clock, Timer } from "../../clock.ts";
-import { asciiText } from "../aggregate/answers.ts";
+import { asciiText, rpcCode, isObject, numberAt } from "../json-rpc.ts";
 import { readEnvelope, type Envelope } from "../envelope.ts";
-import { rpcCode } from "../json-rpc.ts";
 import type { Numbers } from "../numbers.ts";
 import { splice, type Edit } from "../splice.ts";
 import type { WireEvents } from "./wire.ts";
-import { isObject, numberAt } from "./words.ts";
 
 /** A server that asks without end is stopped here. */
 const roundsMax = 64;

@@ -5,7 +5,7 @@
 import type { Clock, Timer } from "../../clock.ts";
 import type { Envelope } from "../envelope.ts";
 import type { Numbers } from "../numbers.ts";
-import { numberAt } from "./words.ts";
+import { numberAt } from "../json-rpc.ts";
 
 /** Waits before it is asked again after the server ended it: the first, and the longest. */
 const retryMs = { first: 1000, most: 30_000 };

@@ -63,7 +63,7 @@ export class StdioWire implements Wire, RunEvents {
   }
 
   async close(reason: EndReason): Promise<void> {
-    this.#tellClosed(`MCP server ${JSON.stringify(this.#params.server)} was ended (${reason})`);
+    this.#tellClosed(`MCP server ${JSON.stringify(this.#params.server)} was ended (${reason})`, reason);
     await this.#owned?.close(reason);
     if (this.#owned !== undefined) this.#params.scope.release(this.#owned);
   }
@@ -84,7 +84,7 @@ export class StdioWire implements Wire, RunEvents {
 
   onState(view: RunView): void {
     if (view.state !== "exited" && view.state !== "lost" && view.survivors.length === 0) return;
-    this.#tellClosed(describeEnd(this.#params.server, view));
+    this.#tellClosed(describeEnd(this.#params.server, view), view.endReason ?? "exited");
     if (view.state === "exited" && this.#owned !== undefined) this.#params.scope.release(this.#owned);
   }
 
@@ -102,10 +102,10 @@ export class StdioWire implements Wire, RunEvents {
     if (run.view.state === "exited") scope.release(this.#owned);
   }
 
-  #tellClosed(outcome: string): void {
+  #tellClosed(outcome: string, reason: EndReason = "exited"): void {
     this.#mute?.clear();
     if (this.#closed) return;
     this.#closed = true;
-    this.#events.onClosed(outcome);
+    this.#events.onClosed(outcome, undefined, reason);
   }
 }

@@ -3,7 +3,7 @@ import type { OutgoingHttpHeaders } from "node:http";
 import type { Envelope } from "../envelope.ts";
 import { mirroredParams, mirrorHeaders, type MirroredParam } from "../mirrored-params.ts";
 import type { Item } from "./handshake.ts";
-import { isObject } from "./words.ts";
+import { isObject } from "../json-rpc.ts";
 
 /** Tools that are known to want headers, and those that were left out: further ones put out the oldest. */
 const toolsMax = 10_000;

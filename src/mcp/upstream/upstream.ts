@@ -5,19 +5,18 @@
  */
 import type { ErrorCode } from "../../errors.ts";
 import type { SentIds } from "../../protocol/keeper/linked-run.ts";
-import type { HeldIds } from "../../protocol/keeper/messages.ts";
-import { settleOld } from "../adoption.ts";
+import type { EndReason, HeldIds } from "../../protocol/keeper/messages.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../envelope.ts";
-import { errorBody, rpcCode, type RpcFault } from "../json-rpc.ts";
-import { timedOut, tooLong } from "../faults.ts";
+import { errorBody, rpcCode, type RpcFault, numberAt } from "../json-rpc.ts";
+import { timedOut, unheard } from "../faults.ts";
 import { flatten, splice, type Edit } from "../splice.ts";
 import { asText } from "../salvage.ts";
 import { TokenBook } from "../token-book.ts";
 import { Unreadable } from "../unreadable.ts";
 import { OwnRequests, type OwnAnswer } from "./own-requests.ts";
-import { nobody, type Party, type PendingCall, type UpstreamQuestion, type Waiting } from "./party.ts";
+import { type Party, type UpstreamQuestion, type Waiting } from "./party.ts";
+import type { PendingCall } from "../call.ts";
 import type { UpstreamParams } from "./upstream-params.ts";
-import { numberAt, unheard } from "./words.ts";
 import { Whispers } from "./whispers.ts";
 import type { Wire, WireEvents } from "./wire.ts";
 
@@ -77,6 +76,11 @@ export class Upstream implements WireEvents {
     return this.#outcome !== undefined;
   }
 
+  /** What of its output was dropped, for whoever waited in vain. */
+  get dropped(): string {
+    return this.#unreadable.dropped;
+  }
+
   get callsInFlight(): number {
     return this.#calls.size;
   }
@@ -88,9 +92,7 @@ export class Upstream implements WireEvents {
 
   /** Settles what the front before left open. A call of its may still be worked for, and nobody knows for whom. */
   settle(left: HeldIds): void {
-    for (const number of left.toServer) this.#whispers.haunt(number, nobody);
-    const closed = (number: number) => void (this.shared || this.#wire?.legacy?.closed(number));
-    settleOld({ send: (line, ids) => this.#sendLine(line, ids), closed }, left);
+    this.#whispers.settleOld(left);
   }
 
   /** What a front after this one must know to go on with the server; empty: it ends with this front. */
@@ -181,7 +183,10 @@ export class Upstream implements WireEvents {
       this.#unreadable.hear(line, thrown.message, (message) => this.onLine(message, () => {}, again, about));
       return release();
     }
-    if (line.length > this.#params.messageBytesMax) return this.#tooLong(envelope, line, release);
+    if (line.length > this.#params.messageBytesMax) {
+      this.#unreadable.hearTooLong(envelope, line, this.#params.messageBytesMax);
+      return release();
+    }
     const text = envelope.broken ? flatten(Buffer.from(line)) : line;
     // A reader who stalls may hold up a server of its own, never one that others use too.
     const go = this.#params.shared ? () => {} : release;
@@ -191,14 +196,14 @@ export class Upstream implements WireEvents {
     if (this.#params.shared) release();
   }
 
-  onClosed(outcome: string, reason: ErrorCode = "run_ended"): void {
+  onClosed(outcome: string, code: ErrorCode = "run_ended", reason: EndReason = "exited"): void {
     if (this.closed) return;
     this.#outcome = outcome;
-    const fault: RpcFault = { code: rpcCode.unavailable, message: outcome, reason };
+    const fault: RpcFault = { code: rpcCode.unavailable, message: outcome, reason: code };
     for (const { call } of this.#calls.values()) call.fail(fault);
     this.#calls.clear();
     this.#own.fail(outcome);
-    this.#params.onClosed(outcome);
+    this.#params.onClosed(outcome, reason);
   }
 
   #answered(envelope: Envelope, line: Buffer, release: () => void): void {
@@ -214,7 +219,10 @@ export class Upstream implements WireEvents {
     this.#drop(number);
     if (!envelope.hasError) this.answered++;
     const { call } = waiting;
-    call.params.onAnswer?.(line, envelope.hasError);
+    if (call.params.onAnswer?.(line, envelope.hasError) === true) {
+      this.#unreadable.answered(number);
+      return release();
+    }
     const edits = [{ start: envelope.idStart, end: envelope.idEnd, text: call.params.clientId }];
     const result = envelope.hasError ? 0 : envelope.resultStart;
     call.answer(line, edits, release, this.isStateless && result > 0 ? undefined : result);
@@ -234,20 +242,10 @@ export class Upstream implements WireEvents {
     this.#unreadable.answered(number);
   }
 
-  /** An answer has somebody who waits for it, and a question the server; anything else that is too long is dropped. */
-  #tooLong(envelope: Envelope, line: Buffer, release: () => void): void {
-    const fault = tooLong(this.server, line.length, this.#params.messageBytesMax);
-    const id = line.toString("latin1", envelope.idStart, envelope.idEnd);
-    if (envelope.kind === "request") this.#unreadable.refuse(id, fault.message);
-    else if (envelope.kind === "notification") this.#unreadable.drop(fault.message);
-    else this.#fail(numberAt(line, envelope.idStart, envelope.idEnd), fault);
-    release();
-  }
-
   #notified(envelope: Envelope, line: Buffer, release: () => void): void {
     const { method, progressStart, progressEnd } = envelope;
     const list = /^notifications\/(tools|prompts|resources)\/list_changed$/.exec(method)?.[1];
-    if (list !== undefined) {
+    if (list !== undefined && this.#params.passesAll !== true) {
       this.#params.onListChanged(list);
       return release();
     }

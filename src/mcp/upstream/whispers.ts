@@ -3,13 +3,13 @@
  * is exactly one, else to the session. On a pooled server: to the session whose calls are the only ones in flight. A call
  * that was given up without an answer counts as in flight here (a ghost), for the server may still be working on it.
  */
+import type { HeldIds } from "../../protocol/keeper/messages.ts";
 import type { SentIds } from "../../protocol/keeper/linked-run.ts";
 import type { Envelope } from "../envelope.ts";
 import type { Numbers } from "../numbers.ts";
 import { flatten, splice, type Edit } from "../splice.ts";
-import { nobody, type Party, type UpstreamQuestion, type Waiting } from "./party.ts";
-import type { Upstream } from "./upstream.ts";
-import { unheard } from "./words.ts";
+import { nobody, type Party, type QuestionOrigin, type UpstreamQuestion, type Waiting } from "./party.ts";
+import { unheard } from "../faults.ts";
 import type { Legacy } from "./wire.ts";
 
 /** Abandoned calls that are remembered with their sessions, and further ones by their numbers; past those nobody is asked. */
@@ -18,12 +18,13 @@ const namelessMax = 100_000;
 
 export interface WhispersParams {
   shared: boolean;
+  passesAll?: boolean | undefined;
   numbers: Numbers;
 }
 
 export class Whispers {
   readonly #params: WhispersParams;
-  readonly #upstream: Upstream;
+  readonly #origin: QuestionOrigin;
   readonly #calls: ReadonlyMap<number, Waiting>;
   readonly #send: (line: Buffer, ids?: SentIds) => boolean;
   readonly #legacy: () => Legacy | undefined;
@@ -37,13 +38,13 @@ export class Whispers {
 
   constructor(
     params: WhispersParams,
-    upstream: Upstream,
+    origin: QuestionOrigin,
     calls: ReadonlyMap<number, Waiting>,
     send: (line: Buffer, ids?: SentIds) => boolean,
     legacy: () => Legacy | undefined,
   ) {
     this.#params = params;
-    this.#upstream = upstream;
+    this.#origin = origin;
     this.#calls = calls;
     this.#send = send;
     this.#legacy = legacy;
@@ -66,6 +67,18 @@ export class Whispers {
     if (this.#ghosts.delete(number) || this.#nameless.delete(number)) this.#legacy()?.closed(number);
   }
 
+  /** Tells the server that nobody waits for the calls of the front before, and that nobody will answer its old questions. */
+  settleOld({ toServer, toFront }: HeldIds): void {
+    const reason = "the connection to the caller was lost";
+    for (const requestId of toServer) {
+      this.haunt(requestId, nobody);
+      const message = { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId, reason } };
+      this.#send(Buffer.from(JSON.stringify(message)));
+      if (!this.#params.shared) this.#legacy()?.closed(requestId);
+    }
+    for (const { number, serverId } of toFront) this.#send(unheard(serverId, reason), { closes: number });
+  }
+
   /** A session is over: what the server may still do for it is nobody's, and keeps nothing of it. */
   forget(party: Party): void {
     this.parties.delete(party);
@@ -77,7 +90,7 @@ export class Whispers {
     const serverId = line.toString("latin1", envelope.idStart, envelope.idEnd);
     const hasToken = envelope.tokenStart > 0;
     const serverToken = hasToken ? line.toString("latin1", envelope.tokenStart, envelope.tokenEnd) : undefined;
-    if (envelope.method === "ping") {
+    if (envelope.method === "ping" && this.#params.passesAll !== true) {
       this.#send(Buffer.from(`{"jsonrpc":"2.0","id":${serverId},"result":{}}`, "latin1"));
       return release();
     }
@@ -92,7 +105,7 @@ export class Whispers {
       this.#send(unheard(serverId, again ? undefined : refusal(this.#calls.size + this.ghosts)));
       return release();
     }
-    const question = { number: this.#params.numbers.next(), serverId, serverToken, upstream: this.#upstream };
+    const question = { number: this.#params.numbers.next(), serverId, serverToken, upstream: this.#origin };
     if (this.#questions.has(serverId) || !party.ask(question)) {
       this.#send(unheard(serverId));
       return release();
@@ -172,7 +185,10 @@ export class Whispers {
     this.settle(open.question);
     this.#legacy()?.withdrawn(open.question.number);
     if (open.party.withdraw(open.question)) return release();
-    open.party.hear(line, [{ start, end, text: String(open.question.number) }], release, undefined);
+    const edits = [{ start, end, text: String(open.question.number) }];
+    // Where the question may have gone: on the only call in flight. On a shared server that may be another's by now.
+    if (this.#params.shared) open.party.hear(line, edits, release, undefined);
+    else this.#pass(open.party, line, edits, release, undefined);
   }
 }
 

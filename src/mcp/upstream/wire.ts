@@ -11,8 +11,11 @@ export interface WireEvents {
    * `about`: the number of the one call that a question belongs to, where the wire knows it.
    */
   onLine(line: Buffer, release: () => void, again?: boolean, about?: number): void;
-  /** Once, and nothing comes after it. `outcome` is a sentence for whoever waited for an answer, `code` says the same to programs. */
-  onClosed(outcome: string, code?: ErrorCode): void;
+  /**
+   * Once, and nothing comes after it. `outcome` is a sentence for whoever waited for an answer, `code` says the same to
+   * programs, `reason` to the records; by default the server exited.
+   */
+  onClosed(outcome: string, code?: ErrorCode, reason?: EndReason): void;
 }
 
 /** What a front after this one is told, on a wire that outlives its front. */

@@ -5,7 +5,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { readEnvelope } from "../../../src/mcp/envelope.ts";
 import { Numbers } from "../../../src/mcp/numbers.ts";
-import type { Party, PendingCall } from "../../../src/mcp/upstream/party.ts";
+import type { Party } from "../../../src/mcp/upstream/party.ts";
+import type { PendingCall } from "../../../src/mcp/call.ts";
 import { Upstream } from "../../../src/mcp/upstream/upstream.ts";
 import { ManualClock } from "../../helpers/manual-clock.ts";
 

@@ -1,12 +1,10 @@
-/** A call of a client that speaks lines over one socket, and what that client listens on: the same socket. */
+/** The answers of a client that speaks lines over one socket, and what that client listens on: the same socket. */
 import type { Duplex } from "node:stream";
-import type { Timer } from "../../clock.ts";
-import type { BatchCarrier } from "../batch.ts";
-import type { CallParams } from "../call.ts";
-import { queuedBytesMax, stallMsMax } from "../event-stream.ts";
-import { errorBody, type RpcFault } from "../json-rpc.ts";
-import { splice, type Edit } from "../splice.ts";
-import type { Listening, PatientCall } from "./client-side.ts";
+import type { Listening } from "./aggregate/client-side.ts";
+import type { BatchCarrier } from "./batch.ts";
+import type { Changes, StreamableReply } from "./call.ts";
+import { queuedBytesMax, stallMsMax } from "./event-stream.ts";
+import { splice, type Edit } from "./splice.ts";
 
 export const lineFraming = { head: "", tail: "\n" };
 
@@ -61,17 +59,26 @@ export class LineStream implements Listening {
   }
 }
 
-export class LineCall implements PatientCall {
-  readonly params: CallParams;
-  deadline: Timer | undefined;
-  done = false;
-  readonly #stream: LineStream;
-  readonly #onDone: (call: LineCall) => void;
+export interface LineReplyEvents {
+  /** Its client waits for nothing more. */
+  over?: () => void;
+  /** It is a stream of changes from now on. */
+  streams?: () => void;
+}
 
-  constructor(params: CallParams, stream: LineStream, onDone: (call: LineCall) => void) {
-    this.params = params;
+/** The answer to one call over lines. */
+export class LineReply implements StreamableReply {
+  readonly takesMessages = true;
+  onGone: () => void = () => {};
+  /** Its answer is a stream of changes, which ends with its client. */
+  isStream = false;
+  readonly #stream: LineStream;
+  readonly #told: LineReplyEvents;
+  #isOver = false;
+
+  constructor(stream: LineStream, told: LineReplyEvents = {}) {
     this.#stream = stream;
-    this.#onDone = onDone;
+    this.#told = told;
   }
 
   tell(line: Buffer, edits: Edit[], release: () => void): void {
@@ -79,30 +86,46 @@ export class LineCall implements PatientCall {
   }
 
   answer(line: Buffer, edits: Edit[], release: () => void): void {
-    if (this.done) return release();
-    this.done = true;
+    if (this.#isOver) return release();
     this.#stream.answer(splice(line, edits, lineFraming.head, lineFraming.tail), release);
-    // The last of all: a client whose input ended is let go once its last call is done.
-    this.#finish();
+    // The last of all: a client whose input ended is let go once its last request is over.
+    this.#over();
   }
 
-  fail(fault: RpcFault): void {
-    this.answer(errorBody(this.params.clientId, fault), [], () => {});
+  refuse(body: Buffer): void {
+    this.answer(body, [], () => {});
   }
 
-  /** By the protocol a call that was cancelled gets no answer. */
   dismiss(): void {
-    this.#finish();
+    this.#over();
   }
 
-  beat(): void {
-    // A line needs nothing to stay open.
+  beat(now: number): void {
+    this.#stream.beat(now);
   }
 
-  #finish(): void {
-    this.done = true;
-    this.deadline?.clear();
-    this.#onDone(this);
+  takeStream(onGone: () => void): Changes {
+    this.onGone = onGone;
+    this.isStream = true;
+    this.#told.streams?.();
+    return {
+      send: (message) => this.tell(message, [], () => {}),
+      beat: (now) => this.beat(now),
+      end: () => this.leave(),
+    };
+  }
+
+  /** The client wants no answer any more. */
+  leave(): void {
+    if (this.#isOver) return;
+    this.#over();
+    this.onGone();
+  }
+
+  #over(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#told.over?.();
   }
 }
 
