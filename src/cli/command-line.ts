@@ -1,7 +1,7 @@
 /** The command line as commander knows it: global options, then the groups of commands. */
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Command, CommanderError, Option } from "commander";
-import { homeDirectory } from "../home-directory.ts";
+import { stateDirectory } from "../platform/places.ts";
 import { version } from "../version.ts";
 import type { CommandContext } from "./context.ts";
 import { registerGateway } from "./register-gateway.ts";
@@ -17,11 +17,6 @@ interface GlobalOptions {
   json?: boolean;
   url?: string;
   token?: string;
-}
-
-/** `$XDG_STATE_HOME/holdfast`, `~/.local/state/holdfast` by default. */
-function defaultState(): string {
-  return join(process.env["XDG_STATE_HOME"] || join(homeDirectory(), ".local", "state"), "holdfast");
 }
 
 /** An empty variable names no directory and no file; `resolve` would make the current directory of it. */
@@ -52,7 +47,7 @@ function makeProgram(onDone: (code: number) => void): Command {
     .version(version)
     .exitOverride()
     .configureHelp(plainHelp)
-    .addOption(new Option("--state <dir>", "state directory").env("HOLDFAST_STATE").default(defaultState()))
+    .addOption(new Option("--state <dir>", "state directory").env("HOLDFAST_STATE").default(stateDirectory()))
     .addOption(
       new Option("--config <file>", "config file (default: <state>/holdfast.json if it exists)").env("HOLDFAST_CONFIG"),
     )

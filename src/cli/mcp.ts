@@ -51,7 +51,7 @@ export async function mcp(context: CommandContext, options: McpOptions): Promise
     try {
       becomePump((socket as WithHandle)._handle?.fd ?? -1);
     } catch {
-      // No addon, no execve or no such machine: this process does the copying itself.
+      // This process cannot become the pump: it does the copying itself.
     }
   }
   return copy(socket);

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isSameAlive } from "../platform/self/index.ts";
 import { reasonOf } from "../plain-reason.ts";
-import { readPrivateFile } from "../private-file.ts";
+import { readPrivateFile } from "../platform/self/private-file.ts";
 import { HoldfastError, errorCodes, type ErrorCode } from "../errors.ts";
 
 export interface GatewayAddress {

@@ -1,5 +1,6 @@
 /** Whether the parent of a process started it, or was only handed it when its real parent died. */
-import { clientOf, isHoldfastGuard, isReaper, isRuntime, isSystemd } from "./recognise.ts";
+import { platform } from "../platform/index.ts";
+import { clientOf, isReaper, isRuntime, isSystemd } from "./recognise.ts";
 import type { Look, Seen } from "../platform/look.ts";
 
 export type Parentage =
@@ -66,7 +67,7 @@ export function parentageOf(look: Look, child: Seen): Parentage {
 /** Whose a process is when this is its parent: behind the guards that `holdfast run` and a gateway stand in front of a server. */
 export function ownerBehind(look: Look, parent: Seen): Seen {
   let owner = parent;
-  while (isHoldfastGuard(look.wordsOf(owner.pid))) {
+  while (platform.isHelper(look.wordsOf(owner.pid))) {
     const next = look.processes.get(owner.ppid);
     // A guard whose own parent is gone is ending its tree.
     if (next === undefined || parentageOf(look, owner).kind !== "live") return parent;

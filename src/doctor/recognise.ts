@@ -206,12 +206,6 @@ export const isReaper = (words: readonly string[]): boolean => reapers.test(base
 
 export const isSystemd = (words: readonly string[]): boolean => /^(?:systemd|init)$/.test(basename(words[0] ?? ""));
 
-/** What Holdfast puts between a client and its server: the programs and shells of a guard, which own nothing themselves. */
-export function isHoldfastGuard([program = "", ...rest]: readonly string[]): boolean {
-  if (/\/bin\/(?:executor|joiner|launcher|sentinel)$|^\/proc\/\d+\/fd\/\d+$/.test(program)) return true;
-  return isShell([program]) && /\/platform\/linux\/(?:run|run-guard|guard|outer)\.sh$/.test(rest[0] ?? "");
-}
-
 /** Variables that hosts and launchers of MCP servers leave in the environment of what they start. */
 const telling =
   /^(?:npm_command=exec|npm_lifecycle_event=npx|HOLDFAST_RUN=|CLAUDECODE=|CLAUDE_CODE_|CODEX_|OPENCLAW_|CLAWDBOT_|GEMINI_CLI|MCP_|UV_RUN_)/;

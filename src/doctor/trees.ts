@@ -1,16 +1,9 @@
 /** Finds the trees: which processes are MCP servers, or orphaned and might be one, and what belongs to each. */
+import { platform } from "../platform/index.ts";
 import { markerVariable } from "../platform/marker.ts";
 import type { Descriptor, Look, Seen } from "../platform/look.ts";
 import { ownerBehind, parentageOf } from "./parentage.ts";
-import {
-  clientOf,
-  isAgent,
-  isHoldfastGuard,
-  isShell,
-  recogniseEnvironment,
-  recogniseServer,
-  type Recognised,
-} from "./recognise.ts";
+import { clientOf, isAgent, isShell, recogniseEnvironment, recogniseServer, type Recognised } from "./recognise.ts";
 
 export interface Tree {
   root: Seen;
@@ -72,7 +65,7 @@ function recogniseByPlace(look: Look, seen: Seen): Recognised | "abandoned" | un
   if (parent === undefined || seen.pid === 1 || look.askers.has(seen.pid)) return undefined;
   const client = clientOf(look.wordsOf(ownerBehind(look, parent).pid));
   const words = look.wordsOf(seen.pid);
-  if (isHoldfastGuard(words)) return undefined;
+  if (platform.isHelper(words)) return undefined;
   if (client !== undefined && isAgent(client)) {
     if (isShell(words) || clientOf(words) !== undefined || !hasStdio(look, seen.pid)) return undefined;
     return { how: `${client} holds it by pipes`, strength: "generic" };

@@ -3,7 +3,7 @@ import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
 import type { EventFields } from "../events.ts";
-import { writePrivate } from "../private-file.ts";
+import { writePrivate } from "../platform/self/private-file.ts";
 import { say } from "./log.ts";
 import type { CrashView } from "../protocol/keeper/messages.ts";
 

@@ -11,7 +11,7 @@ import type { Sources } from "../random.ts";
 import { isWildcard } from "../config/load.ts";
 import { readTls, type TlsFiles } from "../config/tls.ts";
 import { HoldfastError } from "../errors.ts";
-import { writePrivate } from "../private-file.ts";
+import { writePrivate } from "../platform/self/private-file.ts";
 import { openStateDirectory, statePaths } from "./state-directory.ts";
 import { makeDirectory } from "../make-directory.ts";
 

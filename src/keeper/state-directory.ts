@@ -6,7 +6,7 @@ import type { Random } from "../random.ts";
 import { HoldfastError } from "../errors.ts";
 import { say } from "./log.ts";
 import { reasonOf } from "../plain-reason.ts";
-import { createPrivate, readPrivateFile, writePrivate } from "../private-file.ts";
+import { createPrivate, readPrivateFile, writePrivate } from "../platform/self/private-file.ts";
 import { makeDirectory } from "../make-directory.ts";
 
 export interface StatePaths {

@@ -6,7 +6,7 @@ import { lstatSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { HoldfastError } from "../errors.ts";
-import { readPrivateFile, writePrivate } from "../private-file.ts";
+import { readPrivateFile, writePrivate } from "../platform/self/private-file.ts";
 import { makeDirectory } from "../make-directory.ts";
 
 /** What can stand in a header behind `Bearer`. */

@@ -225,6 +225,10 @@ export interface Platform {
   /** Throws `spawn_failed` when there is no terminal to be had. */
   openTerminal(size: TerminalSize): Terminal;
   forkFront(request: FrontRequest): FrontLink;
+  /** Whether a command line is that of a guard or its helpers, which stand between a client and its server. */
+  isHelper(words: readonly string[]): boolean;
+  /** Shell functions that find and end a tree: they are sent to ssh hosts as well. */
+  readonly treeScript: string;
   /** Runs a program of Holdfast's own to its end, for 15 seconds at most. */
   attempt(command: readonly string[]): Attempt;
   /** Starts a program of Holdfast's own outside every container, such as a gateway of the self-test. */

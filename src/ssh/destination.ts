@@ -1,6 +1,6 @@
 /** Where an ssh run goes: a `host` of the config, or a server whose command is plain ssh already. */
 import { HoldfastError } from "../errors.ts";
-import { quote } from "./quote.ts";
+import { quote } from "./remote/quote.ts";
 
 export interface Destination {
   /** What ssh is told to reach the far side: options, then the host last. */

@@ -7,7 +7,7 @@ import { awaitGuard, noiseBytesMax } from "./guard-word.ts";
 import type { FarHosts } from "./hosts.ts";
 import { explain } from "./last-words.ts";
 import type { FarLink } from "./link.ts";
-import { bootstrap, runScript } from "./script.ts";
+import { bootstrap, runScript } from "./remote/script.ts";
 
 /** Between two looks at a run over there that could not be ended at once. */
 const againMs = 5000;

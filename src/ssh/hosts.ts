@@ -10,7 +10,7 @@ import type { Timer } from "../clock.ts";
 import type { Epoch } from "../platform/types.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { Destination } from "./destination.ts";
-import type { FarTier } from "./guardian-messages.ts";
+import type { FarTier } from "./remote/guardian-messages.ts";
 import { FarLink, type LinkTimes } from "./link.ts";
 
 export interface HostsParts extends Sources {

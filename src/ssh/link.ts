@@ -8,11 +8,11 @@ import type { Spawned, Container } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import { BoundedLines } from "./bounded-lines.ts";
 import type { Destination } from "./destination.ts";
-import { readMessage, type FarTier, type Greeting } from "./guardian-messages.ts";
+import { readMessage, type FarTier, type Greeting } from "./remote/guardian-messages.ts";
 import { explain } from "./last-words.ts";
 import { readPaced } from "./paced.ts";
 import { plain, withoutJumps } from "./ssh-options.ts";
-import { bootstrap, guardianScript, type GuardianVariables } from "./script.ts";
+import { bootstrap, guardianScript, type GuardianVariables } from "./remote/script.ts";
 
 export interface LinkTimes {
   /** From the start of ssh to the far guardian's first word. */

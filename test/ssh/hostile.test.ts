@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { BoundedLines } from "../../src/ssh/bounded-lines.ts";
-import { readMessage } from "../../src/ssh/guardian-messages.ts";
+import { readMessage } from "../../src/ssh/remote/guardian-messages.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";

@@ -41,8 +41,8 @@ const below: Record<string, string[]> = {
   protocol: [],
   "platform/self": ["platform"],
   platform: [],
-  config: [],
-  oauth: [],
+  config: ["platform"],
+  oauth: ["platform/self"],
 };
 
 /** Imports that are for the shape of an answer only, and must not load what makes it. */
@@ -56,7 +56,9 @@ const doors: Record<string, string[]> = {
 };
 
 const frontRooms = new Set(["gateway", "mcp", "oauth", "runs", "sessions", "ownership", "client", "nodes", "protocol"]);
-const startingRooms = new Set(["platform", "keeper", "selftest"]);
+/** What only the platform may name: tables, addons, shells, signal numbers, bare pids, and the backends themselves. */
+const operatingSystem =
+  /\/proc\b|\bkoffi\b|\/bin\/(?:ba|da)?sh\b|\bprocess\.(?:kill|platform|execve)\b|\bchild_process\b|\bconstants\.signals\b|platform\/(?:linux|windows|darwin|simulated)\//g;
 
 const isTypeScript = (path: string) => path.endsWith(".ts");
 const inSource = (path: string) => path.startsWith("src/") && isTypeScript(path);
@@ -142,10 +144,22 @@ const importRules: Rule[] = [
     ],
   },
   {
-    name: "only platform and keeper start processes",
-    applies: (path) => inSource(path) && !startingRooms.has(roomOf(path)),
-    breaches: ({ text }) => matches(text, /"(node:)?child_process"/g, "imports node:child_process"),
-    samples: [{ path: "src/cli/a.ts", text: 'import { spawn } from "node:child_process";\n' }],
+    name: "only platform/ knows the operating system",
+    // Shell text that is sent to other machines is no business of this machine's platform.
+    applies: (path) => inSource(path) && !path.startsWith("src/platform/") && !path.startsWith("src/ssh/remote/"),
+    breaches: ({ text }) => matches(text, operatingSystem, "knowledge of an operating system"),
+    samples: [
+      'import { spawn } from "node:child_process";',
+      'createRequire(import.meta.url)("koffi");',
+      'readFileSync("/proc/self/stat");',
+      "readFileSync(`/proc/${pid}/stat`);",
+      "// field 22 of /proc/<pid>/stat",
+      'const words = ["/bin/sh", "-c", line];',
+      "process.kill(pid, 0);",
+      "128 + constants.signals.SIGTERM;",
+      'if (process.platform === "linux") a();',
+      'import { readProcess } from "../platform/linux/processes.ts";',
+    ].map((text) => ({ path: "src/keeper/a.ts", text: `${text}\n` })),
   },
   {
     name: "nothing is loaded before the version check",

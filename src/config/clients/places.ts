@@ -1,6 +1,6 @@
 /** Where each client keeps its MCP servers: which files, and under which keys of them. */
 import { basename, join } from "node:path";
-import { homeDirectory } from "../../home-directory.ts";
+import { homeDirectory } from "../../platform/places.ts";
 
 export const clientNames = ["claude", "codex", "cursor", "vscode", "copilot", "openclaw", "gemini"] as const;
 export type ClientName = (typeof clientNames)[number];

@@ -6,7 +6,7 @@ import type { Config } from "../../config/schema.ts";
 import { baseEnvironment } from "../../platform/environment.ts";
 import { guardVariable, markerVariable } from "../../platform/marker.ts";
 import { HoldfastError } from "../../errors.ts";
-import { homeDirectory } from "../../home-directory.ts";
+import { homeDirectory } from "../../platform/places.ts";
 import { specLimits, type BackgroundSpec } from "../../protocol/keeper/background.ts";
 import { PolicyMiss } from "./consent.ts";
 import { resolveFar } from "./far-policy.ts";

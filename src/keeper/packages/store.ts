@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { Sources } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
-import { readPrivateFile, writePrivate } from "../../private-file.ts";
+import { readPrivateFile, writePrivate } from "../../platform/self/private-file.ts";
 import { nameOf, type NpxRequest } from "./npx-words.ts";
 
 const recordSchema = z.strictObject({

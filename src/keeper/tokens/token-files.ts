@@ -10,7 +10,7 @@ import { z } from "zod";
 import type { Random, Sources } from "../../random.ts";
 import { spareDescriptors } from "../../platform/self/index.ts";
 import { HoldfastError } from "../../errors.ts";
-import { createPrivate, readPrivateFile } from "../../private-file.ts";
+import { createPrivate, readPrivateFile } from "../../platform/self/private-file.ts";
 import { tokenScopes, type TokenGrant, type TokenScope } from "../../protocol/keeper/messages.ts";
 import { readOrMakeSecret, type StatePaths } from "../state-directory.ts";
 

@@ -2,7 +2,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, type KeyObject } from "node:crypto";
 import { existsSync } from "node:fs";
 import { HoldfastError } from "../../errors.ts";
-import { createPrivate, readPrivateFile } from "../../private-file.ts";
+import { createPrivate, readPrivateFile } from "../../platform/self/private-file.ts";
 import { nodeIdOf, signedText, type SignedFacts } from "../../protocol/node/proof.ts";
 
 export class NodeKey {

@@ -4,7 +4,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { HoldfastError } from "../../errors.ts";
-import { writePrivate } from "../../private-file.ts";
+import { writePrivate } from "../../platform/self/private-file.ts";
 
 const pinShape = z.strictObject({
   /** Its id. */

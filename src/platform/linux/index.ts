@@ -6,6 +6,7 @@ import { LinuxLook } from "./inspection/look.ts";
 import { open } from "./open.ts";
 import { programDirectory } from "./programs.ts";
 import { bootId, identify, isSameAlive, processes } from "./processes.ts";
+import { isHelper, scriptPath } from "./shell.ts";
 import { killAll, signalProcess } from "./signals.ts";
 import { GuardedContainer, installGuardPrograms } from "./subreaper.ts";
 import { openTerminal } from "./terminal.ts";
@@ -27,6 +28,8 @@ export const linux: Platform = {
   bootId,
   openTerminal,
   forkFront,
+  treeScript: scriptPath("tree.sh"),
   attempt,
+  isHelper,
   start: (command, env) => startHelper(command, { env, stdio: ["ignore", "ignore", "pipe"] }).helper,
 };

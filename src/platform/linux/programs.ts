@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { basename, isAbsolute, join } from "node:path";
 import { HoldfastError } from "../../errors.ts";
-import { homeDirectory } from "../../home-directory.ts";
+import { cacheDirectory } from "../places.ts";
 import { makeDirectory } from "../../make-directory.ts";
 import { images, type ProgramName } from "./programs/images.ts";
 import { inheritDescriptor, memoryFile } from "./ffi.ts";
@@ -28,7 +28,7 @@ export function programImage(arch: string, name: ProgramName): Buffer | undefine
 
 /** A private directory of this user, outside any state directory: the programs are written once and found by every host. */
 export function programDirectory(): string {
-  return join(process.env["XDG_CACHE_HOME"] || join(homeDirectory(), ".cache"), "holdfast", "bin");
+  return join(cacheDirectory(), "bin");
 }
 
 /** Programs that no directory would take, by directory and name: descriptors that stay open as long as this process. */

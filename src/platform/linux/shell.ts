@@ -27,3 +27,10 @@ export function outerMarker(): Record<string, string> {
   const marker = process.env[markerVariable];
   return marker === undefined ? {} : { [markerVariable]: marker };
 }
+
+/** Whether these words start a program or a script of a guard, of this version or an earlier one. */
+export function isHelper([program = "", script = ""]: readonly string[]): boolean {
+  if (/\/bin\/(?:executor|joiner|launcher|sentinel)$|^\/proc\/\d+\/fd\/\d+$/.test(program)) return true;
+  const isShell = /(?:^|\/)(?:\w*sh|busybox)$/.test(program);
+  return isShell && /\/(?:contain|platform\/linux)\/(?:run|run-guard|guard|outer)\.sh$/.test(script);
+}

@@ -52,7 +52,7 @@ export const nodeApi = {
     scope: "run",
     params: z.strictObject({
       node,
-      command: z.string().min(1).optional().describe("a line for /bin/sh; or use `argv`"),
+      command: z.string().min(1).optional().describe("a line for the shell; or use `argv`"),
       argv: z.array(z.string()).min(1).max(10_000).optional().describe("program and arguments"),
       cwd: z.string().max(4096).optional().describe("absolute; default: the node's home directory"),
       env: z.record(z.string(), z.string()).default({}).describe("added to the node's base environment"),

@@ -29,7 +29,7 @@ const caller = z
 
 const startParams = z.strictObject({
   kind: z.enum(["exec", "pty"]).default("exec"),
-  command: z.string().min(1).optional().describe("a line for /bin/sh; or use `argv`"),
+  command: z.string().min(1).optional().describe("a line for the shell; or use `argv`"),
   argv: z.array(z.string()).min(1).max(10_000).optional().describe("program and arguments"),
   cwd: z.string().max(4096).optional().describe("absolute; default: the gateway's home directory"),
   host: z

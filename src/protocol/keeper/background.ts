@@ -9,7 +9,7 @@ export interface TerminalSize {
 /** What a background run is to be. Times are milliseconds; 0 = never. */
 export interface BackgroundSpec {
   kind: "exec" | "pty";
-  /** Program and arguments. A line for the shell is `["/bin/sh", "-c", line]`. */
+  /** Program and arguments. For a line of the shell: see `shell` of the platform. */
   argv: string[];
   /** `local`, or `ssh:` and a destination that `exec.allowHosts` names. */
   host: string;

@@ -53,7 +53,7 @@ export interface TokenGrant {
 export interface ProcessView {
   pid: number;
   ppid: number;
-  /** Letter of /proc/<pid>/stat: R S D T … */
+  /** The letter of `ps`: R S D T … */
   state: string;
   rssBytes: number;
   /** Milliseconds since the epoch at which the process began. */

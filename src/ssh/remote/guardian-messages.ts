@@ -44,7 +44,7 @@ export function readMessage(line: string, only: string): GuardianMessage | undef
 }
 
 function readGreeting(word: string, claims: readonly string[], only: string): GuardianMessage {
-  if (word === "no-proc") return { type: "unusable", why: "it has no /proc, which the guard there needs" };
+  if (word === "no-proc") return { type: "unusable", why: "it has no procfs, which the guard there needs" };
   const [tier = "", reaper = "", swept = "", base = "", ...others] = claims;
   const greeting: Greeting = {
     type: "ready",

@@ -1,11 +1,11 @@
 /** What is sent to the far side, and how: as the first bytes of stdin, so that no word of the user is in a remote argv. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { scriptPath } from "../platform/linux/shell.ts";
-import { HoldfastError } from "../errors.ts";
-import type { FarCommand } from "./destination.ts";
+import { platform } from "../../platform/index.ts";
+import { HoldfastError } from "../../errors.ts";
+import type { FarCommand } from "../destination.ts";
 import { quote } from "./quote.ts";
-import { remoteVariableProblem } from "./variables.ts";
+import { remoteVariableProblem } from "../variables.ts";
 
 /** One string of an environment may be 128 KiB on Linux; the script travels in one. */
 const scriptBytesMax = 120 * 1024;
@@ -25,7 +25,7 @@ let texts: { functions: string; guardian: string; run: string } | undefined;
 
 function loadTexts() {
   texts ??= {
-    functions: `${textOf(scriptPath("tree.sh"))}\n${own("far.sh")}`,
+    functions: `${textOf(platform.treeScript)}\n${own("far.sh")}`,
     guardian: own("far-guardian.sh"),
     run: own("far-run.sh"),
   };

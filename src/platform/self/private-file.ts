@@ -10,8 +10,8 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { systemRandom } from "./random.ts";
-import { HoldfastError } from "./errors.ts";
+import { systemRandom } from "../../random.ts";
+import { HoldfastError } from "../../errors.ts";
 
 /** Nothing that is read here comes near this, in bytes. */
 const sizeMax = 1024 * 1024;
