@@ -155,6 +155,7 @@ describe("wrap and unwrap", () => {
     fails("a.json", '{\n "mcpServers": {\n  "a" 1 }}', /^HoldfastError: a\.json, line 3: a colon is missing/);
     fails("a.json", "", /a\.json, line 1: a value is missing/);
     fails("a.json", "[".repeat(100_000), /levels deep/);
+    fails("a.json", '{ "port": 007 }', /a\.json, line 1: 007 is not a value/);
     fails("a.json", '{"mcpServers":{},"mcpServers":{}}', /a\.json, line 1: the key "mcpServers" is there twice/);
     fails("c.toml", "[mcp_servers.x]\ncommand = \n", /c\.toml, line 2: /, ["mcp_servers"]);
     fails(json.file, '{"mcpServers":{"a":{"command":"x","command":"y"}}}', /line 1: the key "command" is there twice/);
