@@ -54,7 +54,7 @@ export async function gateway(options: GatewayOptions): Promise<number> {
     state: options.state,
     live,
     tier: tierOf(options.tier),
-    onListening: welcome,
+    onListening: (restarts) => welcome(keeper, restarts),
   });
   const signals = listenForSignals(keeper, () => reloadOnSignal(keeper));
   try {

@@ -69,7 +69,7 @@ export async function node(options: NodeOptions): Promise<number> {
       onProgress: print,
       askPerson: config.node.ask === "on-miss" ? (question) => person.ask(question) : undefined,
     },
-    onListening: (own, restarts) => welcome(own, settings, restarts),
+    onListening: (restarts) => welcome(keeper, settings, restarts),
   });
   // The ledger is ours alone from here on, so no node that runs loses its gateway.
   if (options.forgetGateway) forgetGateway(paths.front);

@@ -7,7 +7,8 @@ import { parseHost, readDestination } from "../ssh/destination.ts";
 import { FarContainer } from "../ssh/far-container.ts";
 import { FarHosts, type HostView } from "../ssh/hosts.ts";
 import { placeFar, type FarPlace } from "../ssh/placement.ts";
-import type { Ledger, LedgerRow } from "./ledger.ts";
+import type { Ledger } from "./ledger.ts";
+import type { LedgerRow } from "./ledger-row.ts";
 import type { Log } from "./log.ts";
 
 /** What ssh needs of the keeper's own environment to find the user's keys and agent. */

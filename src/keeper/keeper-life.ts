@@ -3,7 +3,6 @@ import type { Sources } from "../random.ts";
 import type { TierName } from "../platform/types.ts";
 import type { HoldfastError } from "../errors.ts";
 import type { AskPerson } from "./background/consent.ts";
-import type { Keeper } from "./keeper.ts";
 import type { LiveConfig } from "./live-config.ts";
 import type { RunView } from "../protocol/keeper/messages.ts";
 import type { NodeProgress, NodeSettings } from "../protocol/keeper/node.ts";
@@ -17,7 +16,7 @@ export interface KeeperOptions {
   /** This keeper is a node: its front dials a gateway instead of listening. */
   node?: NodeRole | undefined;
   /** Runs whenever a front begins to listen: the first time, and after each restart. */
-  onListening: (keeper: Keeper, restarts: number) => void;
+  onListening: (restarts: number) => void;
 }
 
 interface NodeRole {

@@ -280,7 +280,7 @@ export class Keeper {
     this.#front.serves();
     this.#table.endUnowned();
     this.#log.info({ event: "front.listening", urls, restarts: this.#front.restarts });
-    this.#options.onListening(this, this.#front.restarts);
+    this.#options.onListening(this.#front.restarts);
   }
 
   /** Said by a node's front only; a gateway's has no such end. */

@@ -7,11 +7,10 @@ import { chmodSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Clock } from "../clock.ts";
 import { HoldfastError } from "../errors.ts";
-import { lostEpochsSchema, selectLostEpochs } from "./lost-epochs.ts";
+import { boundTo, insertRow, selectRows, unchanged, updateRow, type LedgerRow } from "./ledger-row.ts";
 import { say } from "./log.ts";
 import { OwedRows } from "./owed-rows.ts";
 import { requestMemoryMs } from "../protocol/keeper/background.ts";
-import type { EndReason, RunKind, RunState } from "../protocol/keeper/messages.ts";
 
 /** Ended runs kept for `ps --all`. */
 const historyMax = 1000;
@@ -24,35 +23,9 @@ export interface LostEpoch {
   startedAt: number;
 }
 
-export interface LedgerRow {
-  id: string;
-  kind: RunKind;
-  server: string | null;
-  sessionId: string | null;
-  scopeKey: string | null;
-  host: string;
-  command: string;
-  cwd: string | null;
-  pid: number | null;
-  startTime: string | null;
-  bootId: string;
-  processGroup: number | null;
-  container: string;
-  marker: string;
-  policy: string;
-  state: RunState;
-  startedAt: number;
-  leaderEndedAt: number | null;
-  endedAt: number | null;
-  endReason: EndReason | null;
-  exitCode: number | null;
-  signal: string | null;
-  epoch: number;
-  /** The caller's own name for the start; no two rows have the same. */
-  requestId: string | null;
-  /** JSON: pid and start time of what could not be ended; null = nothing. No signal is ever sent because of it. */
-  survivors: string | null;
-}
+/** Lives without an end that nobody has put on record yet, oldest first. */
+const selectLostEpochs = `select epoch, pid, boot_id as bootId, started_at as startedAt from epochs
+  where ended_at is null and epoch not in (select epoch from lost_epochs) order by epoch`;
 
 const schema = `
 create table if not exists epochs (
@@ -67,7 +40,7 @@ create table if not exists runs (
   signal text, epoch integer not null, request_id text, forgotten integer not null default 0, survivors text
 ) strict;
 create index if not exists runs_open on runs (state) where state <> 'exited';
-${lostEpochsSchema}
+create table if not exists lost_epochs (epoch integer primary key, noticed_at integer not null) strict;
 `;
 
 /** Columns that an older ledger does not have. */
@@ -78,27 +51,6 @@ create unique index if not exists runs_request on runs (request_id) where reques
 create index if not exists runs_kept on runs (ended_at) where state = 'exited' and kind <> 'mcp' and forgotten = 0;
 create index if not exists runs_forgotten on runs (ended_at) where forgotten = 1;
 `;
-
-/** Of a change that does not speak of them. */
-const nothing = Object.fromEntries(
-  [
-    "pid",
-    "startTime",
-    "processGroup",
-    "state",
-    "leaderEndedAt",
-    "endedAt",
-    "endReason",
-    "exitCode",
-    "signal",
-    "survivors",
-  ].map((name) => [name, null]),
-) as Record<string, null>;
-
-const select = `select id, kind, server, session_id as sessionId, scope_key as scopeKey, host, command, cwd, pid,
-  start_time as startTime, boot_id as bootId, process_group as processGroup, container, marker, policy, state,
-  started_at as startedAt, leader_ended_at as leaderEndedAt, ended_at as endedAt, end_reason as endReason,
-  exit_code as exitCode, signal, epoch, request_id as requestId, survivors from runs`;
 
 export class Ledger {
   readonly #database: DatabaseSync;
@@ -112,21 +64,10 @@ export class Ledger {
   constructor(path: string, clock: Clock, memoryMs = requestMemoryMs) {
     this.#memoryMs = memoryMs;
     this.#database = openExclusively(path);
-    this.#insert = this.#database.prepare(
-      `insert into runs (id, kind, server, session_id, scope_key, host, command, command_hash, cwd, boot_id, container,
-       marker, policy, state, started_at, epoch, request_id)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'starting', ?, ?, ?)`,
-    );
-    // Only what is told is written; null is a value of its own for those that a run sets once, if at all.
-    this.#update = this.#database.prepare(
-      `update runs set pid = coalesce($pid, pid), start_time = coalesce($startTime, start_time),
-       process_group = coalesce($processGroup, process_group), state = coalesce($state, state),
-       leader_ended_at = coalesce($leaderEndedAt, leader_ended_at), ended_at = coalesce($endedAt, ended_at),
-       end_reason = coalesce($endReason, end_reason), exit_code = coalesce($exitCode, exit_code),
-       signal = coalesce($signal, signal), survivors = coalesce($survivors, survivors) where id = $id`,
-    );
-    this.#owed = new OwedRows(clock, (id, change) => void this.#update.run({ ...nothing, ...change, id }));
-    this.#byRequest = this.#database.prepare(`${select} where request_id = ?`);
+    this.#insert = this.#database.prepare(insertRow);
+    this.#update = this.#database.prepare(updateRow);
+    this.#owed = new OwedRows(clock, (id, change) => void this.#update.run({ ...unchanged, ...change, id }));
+    this.#byRequest = this.#database.prepare(`${selectRows} where request_id = ?`);
   }
 
   /** Begins a life of the keeper and returns its number. */
@@ -147,7 +88,7 @@ export class Ledger {
 
   /** Earlier lives without an end, but for those that were noticed before; the present one is among them. */
   lostEpochs(): LostEpoch[] {
-    return selectLostEpochs(this.#database);
+    return this.#database.prepare(selectLostEpochs).all() as unknown as LostEpoch[];
   }
 
   noticeLost(epoch: number, now: number): void {
@@ -158,11 +99,8 @@ export class Ledger {
   /** Writes the row of a run that does not exist yet. Nothing is spawned before this returned. Throws `state_unusable`. */
   intend(row: LedgerRow): void {
     const hash = createHash("sha256").update(row.command).digest("hex");
-    const { id, kind, server, sessionId, scopeKey, host, command, cwd, bootId } = row;
-    const { container, marker, policy, startedAt, epoch, requestId } = row;
-    const values = [id, kind, server, sessionId, scopeKey, host, command, hash, cwd, bootId] as const;
     try {
-      this.#insert.run(...values, container, marker, policy, startedAt, epoch, requestId);
+      this.#insert.run(boundTo(row, hash));
     } catch (cause) {
       const remedy = "nothing was started; see that the state directory has room and can be written";
       const message = `the run cannot be put on record (${String(cause)}); ${remedy}`;
@@ -186,18 +124,18 @@ export class Ledger {
 
   /** Rows of earlier epochs that nobody closed. */
   open(): LedgerRow[] {
-    return this.#database.prepare(`${select} where state <> 'exited'`).all() as unknown as LedgerRow[];
+    return this.#database.prepare(`${selectRows} where state <> 'exited'`).all() as unknown as LedgerRow[];
   }
 
   /** Ended runs, newest first. */
   history(count: number): LedgerRow[] {
-    const sql = `${select} where state = 'exited' and forgotten = 0 order by started_at desc limit ?`;
+    const sql = `${selectRows} where state = 'exited' and forgotten = 0 order by started_at desc limit ?`;
     return this.#database.prepare(sql).all(count) as unknown as LedgerRow[];
   }
 
   find(id: string): LedgerRow | undefined {
     return this.#owed.upToDate(
-      this.#database.prepare(`${select} where id = ?`).get(id) as unknown as LedgerRow | undefined,
+      this.#database.prepare(`${selectRows} where id = ?`).get(id) as unknown as LedgerRow | undefined,
     );
   }
 
@@ -207,7 +145,7 @@ export class Ledger {
 
   /** Ended runs that were started under a request id, the last one first. */
   requested(count: number): LedgerRow[] {
-    const sql = `${select} where state = 'exited' and request_id is not null order by ended_at desc limit ?`;
+    const sql = `${selectRows} where state = 'exited' and request_id is not null order by ended_at desc limit ?`;
     return this.#database.prepare(sql).all(count) as unknown as LedgerRow[];
   }
 
@@ -250,12 +188,21 @@ export class Ledger {
   }
 }
 
+/** Lives that ended without a clean stop, by a look at the file of a keeper that has ended; none while one lives. */
+export function readEpochsWithoutEnd(path: string): LostEpoch[] {
+  return lookAt(path, selectLostEpochs) as LostEpoch[];
+}
+
 /** Rows of runs that are not over, by a look at the file of a keeper that has ended; none while one lives. */
 export function readOpenRows(path: string): LedgerRow[] {
+  return lookAt(path, `${selectRows} where state <> 'exited'`) as LedgerRow[];
+}
+
+function lookAt(path: string, sql: string): unknown[] {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(path, { readOnly: true });
-    return database.prepare(`${select} where state <> 'exited'`).all() as unknown as LedgerRow[];
+    return database.prepare(sql).all();
   } catch {
     return []; // none, locked, or of an earlier version: the next start tells
   } finally {

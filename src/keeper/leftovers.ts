@@ -5,11 +5,13 @@
 import type { Clock } from "../clock.ts";
 import { platform } from "../platform/index.ts";
 import { stateLetters, type Epoch, type LeftProcess } from "../platform/types.ts";
-import { readOpenRows, type Ledger, type LedgerRow } from "./ledger.ts";
+import { readOpenRows, type Ledger } from "./ledger.ts";
+import type { LedgerRow } from "./ledger-row.ts";
 import type { Log } from "./log.ts";
 import type { ProcessView, RunView } from "../protocol/keeper/messages.ts";
 import { RepeatedEnd } from "./repeated-end.ts";
-import { rowView, viewProcess } from "./run-view.ts";
+import { viewProcess } from "./process-view.ts";
+import { runView } from "../protocol/keeper/run-view.ts";
 import type { StatePaths } from "./state-directory.ts";
 
 export interface LeftRun {
@@ -64,7 +66,7 @@ export class Leftovers implements Disposable {
     if (!this.#runs.has(id)) return undefined;
     await this.#again?.ask();
     const row = this.#parts.ledger.find(id);
-    return this.find(id) ?? (row && rowView(row));
+    return this.find(id) ?? (row && runView(row));
   }
 
   /** Tries to end those under a scope key; resolves with them as they are then. */
@@ -147,7 +149,7 @@ export function closeRow(ledger: Ledger, row: LedgerRow, endReason: "orphan-swep
 
 function viewOf({ row, left }: LeftRun): RunView {
   const processes = left.map(viewLeft);
-  return { ...rowView(row), state: "stopping", processes, survivors: processes };
+  return { ...runView(row), state: "stopping", processes, survivors: processes };
 }
 
 function viewLeft(left: LeftProcess): ProcessView {

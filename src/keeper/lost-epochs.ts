@@ -1,23 +1,11 @@
 /** Lives of the keeper that ended without a clean stop: read from the ledger, put on record once. */
-import { existsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { platform } from "../platform/index.ts";
 import type { CrashRecords } from "./crashes.ts";
-import type { Ledger, LostEpoch } from "./ledger.ts";
+import { readEpochsWithoutEnd, type Ledger, type LostEpoch } from "./ledger.ts";
 import type { CrashView } from "../protocol/keeper/messages.ts";
 import type { StatePaths } from "./state-directory.ts";
-
-const select = `select epoch, pid, boot_id as bootId, started_at as startedAt from epochs
-  where ended_at is null and epoch not in (select epoch from lost_epochs) order by epoch`;
-
-export const lostEpochsSchema =
-  "create table if not exists lost_epochs (epoch integer primary key, noticed_at integer not null) strict;";
-
-/** Lives without an end that nobody has put on record yet, oldest first. */
-export function selectLostEpochs(database: DatabaseSync): LostEpoch[] {
-  return database.prepare(select).all() as unknown as LostEpoch[];
-}
 
 /** For the keeper, before it writes its first line: `epoch` is its own. */
 export function recordLostEpochs(
@@ -39,17 +27,8 @@ export function recordLostEpochs(
 
 /** For the command line, when no keeper lives: what the next start would put on record. */
 export function readLostEpochs(paths: StatePaths): CrashView[] {
-  if (!existsSync(paths.ledger)) return [];
-  let database: DatabaseSync | undefined;
-  try {
-    database = new DatabaseSync(paths.ledger, { readOnly: true });
-    const nothing = { exitCode: null, signal: null, lastMethod: null, downMs: null, file: "" };
-    return selectLostEpochs(database).map((lost) => ({ ...nothing, ...crashOf(lost, lastSign(paths, lost)) }));
-  } catch {
-    return []; // a gateway lives and has it locked: then all of them are on record
-  } finally {
-    database?.close();
-  }
+  const nothing = { exitCode: null, signal: null, lastMethod: null, downMs: null, file: "" };
+  return readEpochsWithoutEnd(paths.ledger).map((lost) => ({ ...nothing, ...crashOf(lost, lastSign(paths, lost)) }));
 }
 
 function crashOf(lost: LostEpoch, at: number) {

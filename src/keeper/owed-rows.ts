@@ -1,27 +1,10 @@
 /** What a full disk did not take of the rows of runs: true at once for whoever asks, and written as soon as there is room. */
 import type { Clock, Timer } from "../clock.ts";
-import type { LedgerRow } from "./ledger.ts";
+import type { LedgerRow, RowChange } from "./ledger-row.ts";
 import { say } from "./log.ts";
 
 /** Between two tries. */
 const retryMs = 1000;
-
-/** What becomes of a row once it is there. */
-export type RowChange = Partial<
-  Pick<
-    LedgerRow,
-    | "pid"
-    | "startTime"
-    | "processGroup"
-    | "state"
-    | "leaderEndedAt"
-    | "endedAt"
-    | "endReason"
-    | "exitCode"
-    | "signal"
-    | "survivors"
-  >
->;
 
 /** A keeper that dies before it could write them learns from the kernel what lives; the rest of such a row is `keeper-lost`. */
 export class OwedRows {

@@ -5,7 +5,7 @@
 import { platform } from "../platform/index.ts";
 import { stateLetters, type LeftProcess, type ProcessRef } from "../platform/types.ts";
 import { untilTrue } from "../platform/wait.ts";
-import type { LedgerRow } from "./ledger.ts";
+import type { LedgerRow } from "./ledger-row.ts";
 import { closeRow, stillLeft, type LeftoverParts, type LeftRun } from "./leftovers.ts";
 
 /** Time for an earlier guardian to finish its work before ours begins. */

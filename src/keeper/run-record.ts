@@ -1,8 +1,10 @@
 /** A run's record: its state as one pure table, its row, and what could not be ended. Each change is written to the ledger. */
 import type { MainExit, ProcessInfo, ProcessRef } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
-import type { Ledger, LedgerRow } from "./ledger.ts";
-import { rowView, viewProcess } from "./run-view.ts";
+import type { Ledger } from "./ledger.ts";
+import type { LedgerRow } from "./ledger-row.ts";
+import { viewProcess } from "./process-view.ts";
+import { runView } from "../protocol/keeper/run-view.ts";
 import type { ProcessView, RunState, RunView } from "../protocol/keeper/messages.ts";
 
 /**
@@ -76,6 +78,6 @@ export class RunRecord {
   }
 
   view(): RunView {
-    return { ...rowView(this.row), survivors: this.#survivors };
+    return runView(this.row, { survivors: this.#survivors });
   }
 }

@@ -9,7 +9,8 @@ import { HoldfastError } from "../errors.ts";
 import { baseEnvironment } from "../platform/environment.ts";
 import type { FarRuns } from "./far-runs.ts";
 import { ErrorLog } from "./error-log.ts";
-import type { Ledger, LedgerRow } from "./ledger.ts";
+import type { Ledger } from "./ledger.ts";
+import type { LedgerRow } from "./ledger-row.ts";
 import type { Launch, StartRequest } from "./launch.ts";
 import { Leftovers } from "./leftovers.ts";
 import { describeExcess } from "./limit-watch.ts";
@@ -18,7 +19,7 @@ import type { EndReason, HeldRun, RunView } from "../protocol/keeper/messages.ts
 import { Packages } from "./packages/packages.ts";
 import { checkRoom } from "./room.ts";
 import { Run } from "./run.ts";
-import { rowView } from "./run-view.ts";
+import { notEnded, runView } from "../protocol/keeper/run-view.ts";
 import { LineRelay, type FrontPort } from "./relay.ts";
 
 /** Time for what is no longer held to end before a list is told. */
@@ -129,7 +130,7 @@ export class RunTable {
 
   list(all: boolean): RunView[] {
     const live = [...this.live().map((run) => run.view()), ...this.leftovers.views()];
-    return all ? [...live, ...this.#parts.ledger.history(1000).map(rowView)] : live;
+    return all ? [...live, ...this.#parts.ledger.history(1000).map((row) => runView(row))] : live;
   }
 
   /**
@@ -217,33 +218,12 @@ export class RunTable {
       hangUp: () => void container.ask("hangup"),
       onExcess: () => void run.end("limit-exceeded", true), // never rejects
     });
-    const row: LedgerRow = {
-      id,
-      kind,
-      server,
-      sessionId,
-      scopeKey,
-      host,
-      command,
-      cwd: launch.request.cwd ?? null,
-      pid: null,
-      startTime: null,
-      bootId: platform.bootId(),
-      processGroup: null,
-      container: container.name,
-      marker: markerOf(ownerId, id),
-      policy: onFrontLoss,
-      state: "starting",
-      startedAt: clock.now(),
-      leaderEndedAt: null,
-      endedAt: null,
-      endReason: null,
-      exitCode: null,
-      signal: null,
-      epoch,
-      requestId: launch.requestId ?? null,
-      survivors: null,
-    };
+    const what = { id, kind, server, sessionId, scopeKey, host, command, cwd: launch.request.cwd ?? null };
+    const fence = { container: container.name, marker: markerOf(ownerId, id), policy: onFrontLoss, epoch };
+    const notSpawned = { pid: null, startTime: null, processGroup: null, bootId: platform.bootId(), survivors: null };
+    const requestId = launch.requestId ?? null;
+    const own = { state: "starting" as const, startedAt: clock.now(), requestId };
+    const row: LedgerRow = { ...what, ...fence, ...notSpawned, ...notEnded, ...own };
     const onChange = () => {
       this.#changed(run);
       launch.onChange?.(run);

@@ -1,7 +1,7 @@
 /** A command from its start to its end in one call: for callers that want its result and not a run to look after. */
 import type { RunView } from "../protocol/keeper/messages.ts";
 import type { RunService, Starter } from "./service.ts";
-import type { StartOptions } from "./start-options.ts";
+import type { StartOptions } from "../protocol/keeper/background-spec.ts";
 
 export interface InvokeOptions extends StartOptions {
   /** All of its input; without it the command reads the end of its input at once. */

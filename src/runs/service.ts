@@ -23,7 +23,7 @@ import type { OutputPiece, OutputPlace } from "./output-piece.ts";
 import { RunOwners } from "./owners.ts";
 import { readPlain, type PlainOptions } from "./plain-reader.ts";
 import { Screens, type ScreenView } from "./screens.ts";
-import { completeSpec, type StartOptions } from "./start-options.ts";
+import { completeSpec, type StartOptions } from "../protocol/keeper/background-spec.ts";
 import type { ReplacedScope, Runners } from "./runners.ts";
 
 /** How often runs are looked at whose session may be gone without a word. */
@@ -115,7 +115,7 @@ export class RunService {
     if ((command === undefined) === (argv === undefined))
       throw new HoldfastError("invalid_params", "give either command (for the shell) or argv (program and arguments)");
     const size = { columns: columns ?? 80, rows: rows ?? 24 };
-    const spec = completeSpec(rest, argv ?? shell(command ?? ""), size);
+    const spec = completeSpec(argv ?? shell(command ?? ""), { ...rest, size });
     const session = this.#sessionOf(spec, starter);
     const isToken = session === undefined && "asker" in starter && !starter.asker.scopes.has("admin");
     const scope = isToken && spec.scopeKey !== null ? this.#scopeOf(starter.asker.id, spec.scopeKey) : undefined;

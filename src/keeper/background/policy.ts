@@ -7,9 +7,9 @@ import { baseEnvironment } from "../../platform/environment.ts";
 import { guardVariable, markerVariable } from "../../platform/marker.ts";
 import { HoldfastError } from "../../errors.ts";
 import { homeDirectory } from "../../platform/places.ts";
+import { remoteVariableProblem } from "../../ssh/variables.ts";
 import { specLimits, type BackgroundSpec } from "../../protocol/keeper/background.ts";
 import { PolicyMiss } from "./consent.ts";
-import { resolveFar } from "./far-policy.ts";
 
 export type ExecRules = Config["exec"] & {
   /** Where the lists are written, for whoever is refused; `exec` by default. */
@@ -55,7 +55,7 @@ export function resolveSpec(spec: BackgroundSpec, rules: ExecRules, base = baseE
   checkWords(spec);
   // Before the lists: whoever may overrule those is not asked about this.
   checkEnvironment(spec.env, rules);
-  if (spec.host !== "local") return resolveFar(spec, rules);
+  if (spec.host !== "local") return resolveRemote(spec, rules);
   const cwd = resolveDirectory(spec.cwd ?? base["HOME"] ?? homeDirectory(), rules);
   const env = { ...base, ...terminalDefaults(spec, base), ...spec.env };
   const program = programOf(command, cwd, env["PATH"] ?? "/usr/bin:/bin");
@@ -64,8 +64,47 @@ export function resolveSpec(spec: BackgroundSpec, rules: ExecRules, base = baseE
   return { command: program, args, cwd, env, host: "local" };
 }
 
+/** Command, arguments and environment travel in one string of an environment, of which Linux takes 128 KiB. */
+const remoteBytesMax = 64 * 1024;
+
+/** On another machine: the config's rules, as far as they can be held from here. Throws `exec_refused` or `invalid_params`. */
+function resolveRemote(spec: BackgroundSpec, rules: ExecRules): Resolved {
+  const { host, argv, cwd, env } = spec;
+  const [command = "", ...args] = argv;
+  checkRemoteHost(spec, rules);
+  if (rules.allowCommands !== undefined && !rules.allowCommands.includes(command))
+    throw refused(`${command} is not, in these very words, in exec.allowCommands (${rules.allowCommands.join(", ")})`);
+  if (cwd !== null && (!isAbsolute(cwd) || cwd.includes("\0")))
+    throw invalid(`cwd: ${JSON.stringify(cwd)} is not an absolute path`);
+  for (const name of Object.keys(env)) {
+    const problem = remoteVariableProblem(name);
+    if (problem !== undefined) throw invalid(problem);
+  }
+  const bytes = Buffer.byteLength(JSON.stringify([argv, env, cwd]));
+  if (bytes > remoteBytesMax)
+    throw invalid(`command and env are ${bytes} bytes long, over ssh at most ${remoteBytesMax} are taken`);
+  return { command, args, cwd: cwd ?? undefined, env, host };
+}
+
+function checkRemoteHost({ host, kind, descendants, limits }: BackgroundSpec, rules: ExecRules): void {
+  if (!rules.allowHosts.includes(host)) {
+    const allowed = rules.allowHosts.length === 0 ? "which names none" : `which names ${rules.allowHosts.join(", ")}`;
+    throw refused(`host ${JSON.stringify(host)} is not in exec.allowHosts, ${allowed}`);
+  }
+  if (rules.allowDirectories !== undefined)
+    throw refused(`exec.allowDirectories is set, and cannot be enforced on ${host}; remove one of the two`);
+  if (kind === "pty") throw invalid(`${host}: a terminal on another machine is not there; start it as kind exec`);
+  if (descendants !== "reap") throw invalid(`${host}: on another machine what a command leaves behind ends with it`);
+  if (Object.values(limits).some((limit) => limit !== undefined))
+    throw invalid(`${host}: limits of processes and memory are held on this machine only`);
+}
+
 function invalid(message: string): HoldfastError {
   return new HoldfastError("invalid_params", message);
+}
+
+function refused(message: string): HoldfastError {
+  return new HoldfastError("exec_refused", message);
 }
 
 function checkWords(spec: BackgroundSpec): void {

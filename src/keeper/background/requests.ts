@@ -1,10 +1,11 @@
 /** At most once: a start that names itself happens one time, however often it is asked, by this keeper or the next one. */
 import { HoldfastError } from "../../errors.ts";
-import type { Ledger, LedgerRow } from "../ledger.ts";
+import type { Ledger } from "../ledger.ts";
+import type { LedgerRow } from "../ledger-row.ts";
 import { requestsMax, type BackgroundSpec, type RequestedRun } from "../../protocol/keeper/background.ts";
 import type { RunView } from "../../protocol/keeper/messages.ts";
 import type { Run } from "../run.ts";
-import { rowView } from "../run-view.ts";
+import { runView } from "../../protocol/keeper/run-view.ts";
 
 interface Starting {
   command: string;
@@ -55,7 +56,7 @@ export class Requests {
     return (
       this.#live()
         .find(({ id }) => id === row.id)
-        ?.summary() ?? rowView(row)
+        ?.summary() ?? runView(row)
     );
   }
 }

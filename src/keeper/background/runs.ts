@@ -21,7 +21,7 @@ import type { OperationParams } from "../../protocol/keeper/runner.ts";
 import type { Launch } from "../launch.ts";
 import type { RunTable } from "../run-table.ts";
 import type { Run } from "../run.ts";
-import { rowView } from "../run-view.ts";
+import { runView } from "../../protocol/keeper/run-view.ts";
 import { Admission } from "./admission.ts";
 import type { AskPerson } from "./consent.ts";
 import { GrowthWatch } from "./growth.ts";
@@ -267,7 +267,7 @@ export class BackgroundRuns {
   #ended(id: string): RunView {
     const row = this.#parts.ledger.find(id);
     if (row === undefined || row.kind === "mcp") throw unknownRun(id, this.#parts.config.exec);
-    return this.#parts.table.leftovers.find(id) ?? rowView(row);
+    return this.#parts.table.leftovers.find(id) ?? runView(row);
   }
 
   #readEnded({ run: id, stream, offset, bytesMax }: OperationParams<"read">): OutputView {

@@ -1,6 +1,7 @@
 /** One run on a node, as this gateway answers for it: its record, what the node told last, and who waits for its end. */
 import type { Clock } from "../../clock.ts";
 import type { EndReason, RunState, RunView } from "../../protocol/keeper/messages.ts";
+import { runView } from "../../protocol/keeper/run-view.ts";
 import type { RunRow } from "./rows.ts";
 
 export class NodeRun {
@@ -79,31 +80,13 @@ export class NodeRun {
 
   /** As everybody is shown it; `host` is the node's present name, `present` whether its word can be had now. */
   view(host: string, present: boolean): RunView {
-    const { id, kind, server, sessionId, scopeKey, command, cwd, startedAt, endedAt, leaderEndedAt } = this.row;
-    const { endReason, exitCode, signal } = this.row;
     const { told } = this;
-    const state = shownState(this.row.state, present);
-    const owned = {
-      id,
-      kind,
-      server,
-      sessionId,
-      scopeKey,
-      host,
-      state,
-      command,
-      cwd,
-      startedAt,
-      endedAt,
-      leaderEndedAt,
-    };
-    const seen = {
-      pid: told?.pid ?? null,
+    const record = { ...this.row, host, pid: told?.pid ?? null, state: shownState(this.row.state, present) };
+    return runView(record, {
       background: this.exited ? null : (told?.background ?? null),
       survivors: told?.survivors ?? [],
       processes: this.exited || !present ? [] : (told?.processes ?? []),
-    };
-    return { ...owned, ...seen, endReason, exitCode, signal };
+    });
   }
 
   /** Resolves when it is over, or given up, or after `waitMs`. */

@@ -3,6 +3,7 @@ import type { Sources } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { BackgroundSpec } from "../../protocol/keeper/background.ts";
 import type { EndReason } from "../../protocol/keeper/messages.ts";
+import { notEnded } from "../../protocol/keeper/run-view.ts";
 import type { Log } from "../../log.ts";
 import { NodeRun } from "./node-run.ts";
 import type { NodesBook, RunRow } from "./rows.ts";
@@ -16,8 +17,6 @@ const endedMax = 1000;
 export function isNodeRun(id: string): boolean {
   return /^n\d+-[0-9a-f]{12}$/.test(id);
 }
-
-const notEnded = { endedAt: null, leaderEndedAt: null, endReason: null, exitCode: null, signal: null };
 
 export class NodeRuns {
   readonly #sources: Sources;

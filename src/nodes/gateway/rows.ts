@@ -1,7 +1,7 @@
 /** Rows of the nodes' book: statements and nothing else. Times are milliseconds since the epoch. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Random } from "../../random.ts";
-import type { EndReason, RunKind, RunState } from "../../protocol/keeper/messages.ts";
+import type { RecordedRun } from "../../protocol/keeper/run-view.ts";
 import { makeDurable } from "./database.ts";
 
 export type NodeState = "pending" | "approved" | "rejected" | "revoked";
@@ -29,27 +29,12 @@ export interface InvitationRow {
   expiresAt: number;
 }
 
-export interface RunRow {
-  id: string;
+/** In state `lost` its node did not come back in time; what became of it only the node can say. */
+export interface RunRow extends Omit<RecordedRun, "host" | "pid"> {
   /** Of the keeper in whose life it was started. */
   epoch: number;
   node: string;
-  kind: RunKind;
-  server: string | null;
-  sessionId: string | null;
-  scopeKey: string | null;
   onFrontLoss: "keep" | "kill";
-  command: string;
-  cwd: string | null;
-  /** `lost`: its node did not come back in time; what became of it only the node can say. */
-  state: RunState;
-  startedAt: number;
-  endedAt: number | null;
-  leaderEndedAt: number | null;
-  /** Set before the end, too: why it is to end as soon as the node can be told. */
-  endReason: EndReason | null;
-  exitCode: number | null;
-  signal: string | null;
 }
 
 const nodeColumns = ["id", "publicKey", "name", "state", "about", "createdAt", "decidedAt", "lastSeenAt"] as const;
