@@ -57,8 +57,8 @@ export interface ProcessTable {
   readonly pids: () => number[];
   /** Zombies included. */
   readonly children: (pid: number) => number[];
-  /** Everything below a process, itself not included, parents before children. */
-  readonly descendants: (pid: number) => ProcessInfo[];
+  /** Everything below a process, itself not included, parents before children; `skip` prunes whole branches. */
+  readonly descendants: (pid: number, skip?: ReadonlySet<number>) => ProcessInfo[];
   /** Command line for people. */
   readonly command: (pid: number) => string;
   /** In milliseconds since 1970. */

@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { randomBytes } from "node:crypto";
 import { platform } from "../../src/platform/index.ts";
 import { installProgram } from "../../src/platform/linux/programs.ts";
-import { sweepOwner } from "../../src/platform/linux/sweep.ts";
 import type { Container, Epoch, Spawned, TierName } from "../../src/platform/types.ts";
 
 export class Fence implements AsyncDisposable {
@@ -41,7 +40,7 @@ export class Fence implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await sweepOwner(this.ownerId, () => false, 2000);
+    await platform.witness.endOwner(this.ownerId, 2000);
     this.epoch.close();
     rmSync(this.directory, { recursive: true, force: true });
   }

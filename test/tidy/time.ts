@@ -23,6 +23,7 @@ const takesTheSystems: Record<string, string> = {
 const rawTimers: Record<string, string> = {
   "src/clock.ts": "defines it",
   "src/random.ts": "defines it",
+  "src/platform/simulated/simulation.ts": "lets the code under test have its turn between two simulated events",
   "src/keeper/opening.ts": "a handle that keeps the process alive, and does nothing",
 };
 

@@ -6,7 +6,6 @@
 import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { systemClock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import { environmentEntries, type ImageFormat } from "./command-image.ts";
 import { ownCgroupDirectory } from "./cgroup-mount.ts";
@@ -17,17 +16,17 @@ import type { Fence } from "./epoch.ts";
 import { scanMarkersSoon } from "./marked.ts";
 import { childrenOf, readProcess } from "./processes.ts";
 import { shell } from "./shell.ts";
-import { askAll, killAll, signalProcess, signalTree } from "./signals.ts";
+import { askAll, signalProcess, signalTree } from "./signals.ts";
 import { imageDescriptor, spawnDetached, spawnedAs } from "./spawning.ts";
-import { leftProcess } from "./sweep.ts";
-import { isAlive, type Container, type Excess, type LeftProcess, type MainExit, type PoliteRequest } from "../types.ts";
+import { system } from "./system.ts";
+import { isAlive, type Container, type Excess, type MainExit, type PoliteRequest } from "../types.ts";
 import type { ProcessInfo, Spawned, SpawnRequest, Swept, TreeLimits } from "../types.ts";
+import { endFenced } from "../ending.ts";
+import { Sightings } from "../sweep.ts";
 import { untilTrue } from "../wait.ts";
 
 /** Where there is no joiner for the processor: joins the leaf, then becomes the executor. */
 const joinScript = 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"';
-/** Time for the kernel to take down what one stroke has hit. */
-const strokeMs = 100;
 /** Time for the joiner to end after the command. */
 const joinGraceMs = 1000;
 
@@ -134,32 +133,21 @@ class CgroupContainer implements Container {
   }
 
   async #end(boundMs: number): Promise<ProcessInfo[]> {
-    const deadline = systemClock.monotonic() + boundMs;
-    // First whoever is about to join: else it would be born after the kill.
+    // First what is about to join: else it would be born after the kill.
     const unborn = this.#findMain() === undefined && !this.#childEnded ? readProcess(this.#child?.pid ?? 0) : undefined;
     if (unborn !== undefined) {
       signalProcess(unborn, "SIGKILL");
       await untilTrue(() => this.#childEnded, joinGraceMs);
     }
-    killCgroup(this.name);
-    await untilTrue(() => !isPopulated(this.name), strokeMs);
-    // The stroke is a signal to first threads: a process whose first thread has ended before the others does not hear it.
-    while (isPopulated(this.name) && systemClock.monotonic() < deadline) {
-      this.signal("SIGKILL", "all");
-      killCgroup(this.name);
-      await untilTrue(() => !isPopulated(this.name), strokeMs);
-    }
-    // The joiner carries the run's marker too, and ends by itself; one that was stopped is ended as what is left outside.
-    await untilTrue(() => this.#childEnded, joinGraceMs);
-    const strays = async () => (await scanMarkersSoon(this.#ownerId)).get(this.runId) ?? [];
-    let outside = await strays();
-    while (outside.length > 0 && systemClock.monotonic() < deadline) {
-      const seen = outside;
-      killAll(() => seen);
-      await untilTrue(() => !seen.some((info) => isAlive(readProcess(info.pid))), 20);
-      outside = await strays();
-    }
-    const left = [...this.list(), ...outside];
+    const tree = {
+      members: () => this.list(),
+      isPopulated: () => isPopulated(this.name),
+      kill: () => killCgroup(this.name),
+      // The joiner ends by itself; one that was stopped is ended as what is left outside.
+      dismissHelpers: () => untilTrue(() => this.#childEnded, joinGraceMs),
+      marked: async () => (await scanMarkersSoon(this.#ownerId)).get(this.runId) ?? [],
+    };
+    const left = await endFenced(system, tree, boundMs);
     if (left.length === 0) await untilTrue(() => removeCgroup(this.name), 200);
     return left;
   }
@@ -232,16 +220,14 @@ export class CgroupFence implements Fence {
   }
 
   async sweep(boundMs: number): Promise<Swept> {
-    const swept = { ended: [] as LeftProcess[], left: [] as LeftProcess[] };
+    const seen = new Sightings(system);
     const prefix = `holdfast-${this.#ownerId}.`;
     for (const name of readdirSync(this.#base)) {
       const directory = join(this.#base, name);
-      if (!name.startsWith(prefix) || directory === this.#fence || directory === this.#home) continue;
-      const { ended, left } = await endFence(directory, boundMs);
-      swept.ended.push(...ended);
-      swept.left.push(...left);
+      if (name.startsWith(prefix) && directory !== this.#fence && directory !== this.#home)
+        await endFence(directory, seen, boundMs);
     }
-    return swept;
+    return seen.part();
   }
 
   close(): void {
@@ -270,25 +256,20 @@ export class CgroupFence implements Fence {
   }
 }
 
-/** Ends what another epoch left under its fence. */
-async function endFence(directory: string, boundMs: number): Promise<Swept> {
-  const before = processesUnder(directory);
+/**
+ * Ends what another epoch left under its fence. A process belongs to the run whose directory is below `runs`, whatever
+ * cgroups of its own it has made in there.
+ */
+async function endFence(directory: string, seen: Sightings, boundMs: number): Promise<void> {
+  const see = () => {
+    for (const leaf of subtree(directory)) {
+      const [kind, run = null] = leaf.slice(directory.length + 1).split("/");
+      for (const info of pidsIn(leaf).map(readProcess)) if (isAlive(info)) seen.add(info, kind === "runs" ? run : null);
+    }
+  };
+  see();
   killCgroup(directory);
   await untilTrue(() => !isPopulated(directory), boundMs);
   removeCgroup(directory);
-  const left = isPopulated(directory) ? processesUnder(directory) : [];
-  const isLeft = ({ pid, startTime }: LeftProcess) =>
-    left.some((one) => one.pid === pid && one.startTime === startTime);
-  return { ended: before.filter((one) => !isLeft(one)), left };
-}
-
-/** With the run that each belongs to: the directory below `runs`, whatever cgroups of its own it has made in there. */
-function processesUnder(directory: string): LeftProcess[] {
-  return subtree(directory).flatMap((leaf) => {
-    const [kind, run = null] = leaf.slice(directory.length + 1).split("/");
-    return pidsIn(leaf)
-      .map(readProcess)
-      .filter(isAlive)
-      .map((info) => leftProcess(info, kind === "runs" ? run : null));
-  });
+  if (isPopulated(directory)) see();
 }

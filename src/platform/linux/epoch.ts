@@ -1,9 +1,10 @@
 /** One life of a keeper on Linux: the fences of its tier, its guardian, and the sweeps, which are the same on every tier. */
 import { markerOf, runIdPrefix } from "../marker.ts";
+import { endStrays, sweepOwner } from "../sweep.ts";
 import type { Container, Epoch, Swept, TierName } from "../types.ts";
 import { startGuardian, type GuardianOptions } from "./guardian.ts";
 import { scanMarkersSoon } from "./marked.ts";
-import { endStrays, sweepOwner } from "./sweep.ts";
+import { system } from "./system.ts";
 
 /** What a tier adds. */
 export interface Fence {
@@ -44,13 +45,13 @@ export class LinuxEpoch implements Epoch {
 
   async sweepEarlier(boundMs: number): Promise<Swept> {
     const fenced = await this.#fence.sweep(boundMs);
-    const marked = await sweepOwner(this.#ownerId, (runId) => runId.startsWith(this.#prefix), boundMs);
+    const marked = await sweepOwner(system, this.#ownerId, (runId) => runId.startsWith(this.#prefix), boundMs);
     return { ended: [...fenced.ended, ...marked.ended], left: [...fenced.left, ...marked.left] };
   }
 
   endStrays(isHeld: (runId: string) => boolean, boundMs: number): Promise<Swept> {
     const isStray = (runId: string) => runId.startsWith(this.#prefix) && !isHeld(runId);
-    return endStrays(() => scanMarkersSoon(this.#ownerId), isStray, boundMs);
+    return endStrays(system, () => scanMarkersSoon(this.#ownerId), isStray, boundMs);
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 /** Linux behind the platform's face. Loads no addon until something is opened. */
+import { killAll } from "../ending.ts";
 import type { Platform } from "../types.ts";
 import { attempt } from "./attempt.ts";
 import { forkFront, startHelper } from "./helpers.ts";
@@ -7,8 +8,9 @@ import { open } from "./open.ts";
 import { programDirectory } from "./programs.ts";
 import { bootId, identify, isSameAlive, processes } from "./processes.ts";
 import { isHelper, scriptPath } from "./shell.ts";
-import { killAll, signalProcess } from "./signals.ts";
+import { signalProcess } from "./signals.ts";
 import { GuardedContainer, installGuardPrograms } from "./subreaper.ts";
+import { system } from "./system.ts";
 import { openTerminal } from "./terminal.ts";
 import { findTiers } from "./tiers.ts";
 import { witness } from "./witness.ts";
@@ -20,7 +22,7 @@ export const linux: Platform = {
   identify,
   isSameAlive,
   signal: signalProcess,
-  killAll,
+  killAll: (look) => killAll(system, look),
   processes,
   look: () => new LinuxLook(),
   tiers: findTiers,

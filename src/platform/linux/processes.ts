@@ -153,31 +153,13 @@ export function descendantsOf(root: number, skip: ReadonlySet<number> = new Set(
   return found;
 }
 
-/** Looks at a list that keeps changing; then it is not proven empty this time. */
-const looksMax = 3;
-
-/**
- * Whether a list of processes holds no live one. A process that dies between the listing and the look at it may have left
- * a child that neither saw; so the answer is yes only when all that is listed was known to be dead before the listing.
- */
-export function isProvenEmpty(list: () => number[]): boolean {
-  let dead = new Set<number>();
-  for (let look = 0; look < looksMax; look += 1) {
-    const listed = list();
-    if (listed.every((pid) => dead.has(pid))) return true;
-    if (listed.some((pid) => isAlive(readProcess(pid)))) return false;
-    dead = new Set(listed);
-  }
-  return false;
-}
-
 /** The environment that a process began with, or undefined when it may not be read. */
 export function readEnvironment(pid: number): string | undefined {
   return readOrUndefined(`/proc/${pid}/environ`);
 }
 
 /** Command line for people: arguments joined by blanks, or the kernel's name in brackets. */
-export function commandOf(pid: number): string {
+function commandOf(pid: number): string {
   const line = readOrUndefined(`/proc/${pid}/cmdline`) ?? "";
   if (line !== "") return line.replaceAll("\0", " ").trimEnd();
   return `[${readOrUndefined(`/proc/${pid}/comm`)?.trimEnd() ?? "?"}]`;
@@ -193,7 +175,7 @@ export const processes: ProcessTable = {
   read: readProcess,
   pids: allPids,
   children: childrenOf,
-  descendants: (pid) => descendantsOf(pid),
+  descendants: descendantsOf,
   command: commandOf,
   startedAt: startedAtOf,
   environment: readEnvironment,

@@ -24,26 +24,6 @@ export function signalProcess(target: Pick<ProcessRef, "pid" | "startTime">, sig
   }
 }
 
-/** Rounds of stop-then-kill at a tree that keeps forking. */
-const haltRoundsMax = 50;
-
-/**
- * Kills everything that `look` shows. Stops it first, round by round until nothing new appears, so that a tree cannot
- * fork faster than it is killed.
- */
-export function killAll(look: () => ProcessInfo[]): void {
-  const halted = new Map<number, ProcessInfo>();
-  for (let round = 0; round < haltRoundsMax; round += 1) {
-    const fresh = look().filter((info) => isAlive(info) && halted.get(info.pid)?.startTime !== info.startTime);
-    if (fresh.length === 0) break;
-    for (const info of fresh) {
-      signalProcess(info, "SIGSTOP");
-      halted.set(info.pid, info);
-    }
-  }
-  for (const info of halted.values()) signalProcess(info, "SIGKILL");
-}
-
 const politeSignals = { interrupt: "SIGINT", terminate: "SIGTERM", hangup: "SIGHUP" } as const;
 
 export function signalOf(request: PoliteRequest | "kill"): NodeJS.Signals {

@@ -11,14 +11,16 @@ import { guardVariable, markerOf, markerVariable } from "../marker.ts";
 import type { Fence } from "./epoch.ts";
 import { scanMarkersSoon } from "./marked.ts";
 import { adoptedOrphans, adoptedPids } from "./own-children.ts";
-import { childrenOf, descendantsOf, identify, isProvenEmpty, isSameAlive } from "./processes.ts";
+import { childrenOf, descendantsOf, identify, isSameAlive } from "./processes.ts";
 import { readEnvironment, readProcess } from "./processes.ts";
 import { installProgram } from "./programs.ts";
 import { scriptPath, shell } from "./shell.ts";
-import { askAll, killAll, signalProcess, signalTree } from "./signals.ts";
+import { askAll, signalProcess, signalTree } from "./signals.ts";
+import { system } from "./system.ts";
 import { spawnDetached, spawnedAs } from "./spawning.ts";
 import { isAlive, type Container, type MainExit, type PoliteRequest, type ProcessInfo } from "../types.ts";
 import type { ProcessRef, Spawned, SpawnRequest, Swept } from "../types.ts";
+import { endScanned, isProvenEmpty, killAll } from "../ending.ts";
 import { untilTrue } from "../wait.ts";
 
 /** Descriptor of the life line in the guard. */
@@ -54,6 +56,7 @@ export class GuardedContainer implements Container {
   readonly #ownerId: string;
   readonly #programs: GuardPrograms;
   readonly #parent: GuardParent;
+  #spawning: Promise<Spawned> | undefined;
   #child: ChildProcess | undefined;
   #guard: ProcessRef | undefined;
   #watcher = 0;
@@ -71,7 +74,13 @@ export class GuardedContainer implements Container {
     this.#programs = programs;
   }
 
-  async spawn(request: SpawnRequest): Promise<Spawned> {
+  spawn(request: SpawnRequest): Promise<Spawned> {
+    const spawning = this.#spawn(request);
+    this.#spawning = spawning;
+    return spawning;
+  }
+
+  async #spawn(request: SpawnRequest): Promise<Spawned> {
     const marker = markerOf(this.#ownerId, this.runId);
     const environment = environmentEntries(request.env, { [guardVariable]: undefined, [markerVariable]: marker });
     const exit = new Promise<MainExit>((resolve) => {
@@ -112,11 +121,15 @@ export class GuardedContainer implements Container {
   }
 
   looksEmpty(): boolean {
-    if (this.#guard === undefined) return true;
-    const guard = this.#guard.pid;
-    if (isSameAlive(this.#guard)) return isProvenEmpty(() => childrenOf(guard).filter((pid) => pid !== this.#watcher));
-    if (this.#parent === "subreaper") return isProvenEmpty(() => adoptedPids().filter((pid) => this.#mayOwn(pid)));
-    return this.#childEnded || isProvenEmpty(() => childrenOf(this.#child?.pid ?? 0));
+    return this.#guard === undefined || isProvenEmpty(system, () => this.#roots());
+  }
+
+  /** What the kernel has handed to the process that stands for the run: its guard, or the guard's parent once that is dead. */
+  #roots(): number[] {
+    if (this.#guard === undefined) return [];
+    if (isSameAlive(this.#guard)) return childrenOf(this.#guard.pid).filter((pid) => pid !== this.#watcher);
+    if (this.#parent === "subreaper") return adoptedPids().filter((pid) => this.#mayOwn(pid));
+    return this.#childEnded ? [] : childrenOf(this.#child?.pid ?? 0);
   }
 
   end(boundMs: number): Promise<ProcessInfo[]> {
@@ -190,31 +203,22 @@ export class GuardedContainer implements Container {
   }
 
   async #end(boundMs: number): Promise<ProcessInfo[]> {
-    const deadline = systemClock.monotonic() + boundMs;
-    let left = await this.#remaining();
-    while (left !== "none" && systemClock.monotonic() < deadline) {
-      const seen = left;
-      killAll(() => {
-        const now = this.list();
-        return now.length > 0 ? now : seen;
-      });
-      await untilTrue(() => this.looksEmpty(), 20);
-      left = await this.#remaining();
+    await this.#spawning?.catch(() => {}); // its caller is told
+    // A guard that has not started the command yet would do so after the look; it had its time in `spawn`.
+    const unborn = this.#main === 0 && !this.#childEnded ? readProcess(this.#child?.pid ?? 0) : undefined;
+    if (unborn !== undefined) {
+      killAll(system, () => [unborn, ...descendantsOf(unborn.pid)]);
+      await untilTrue(() => this.#childEnded, guardGraceMs);
     }
-    if (left === "none") {
-      await this.#dismissGuard();
-      return [];
-    }
-    // Still in motion, so that no look saw it whole: the guard stands for it, because an empty list would be a proof.
-    const guard = readProcess(this.#guard?.pid ?? 0);
-    return left.length > 0 || guard === undefined ? left : [guard];
-  }
-
-  /** What lives by the kernel's list, or when that is proven empty, what is marked but was moved out of the tree. */
-  async #remaining(): Promise<ProcessInfo[] | "none"> {
-    if (!this.looksEmpty()) return this.list();
-    const marked = (await scanMarkersSoon(this.#ownerId)).get(this.runId) ?? [];
-    return marked.length === 0 ? "none" : marked;
+    const tree = {
+      members: () => this.list(),
+      looksEmpty: () => this.looksEmpty(),
+      marked: async () => (await scanMarkersSoon(this.#ownerId)).get(this.runId) ?? [],
+      stand: () => readProcess(this.#guard?.pid ?? 0),
+    };
+    const left = await endScanned(system, tree, boundMs);
+    if (left.length === 0) await this.#dismissGuard();
+    return left;
   }
 
   async #dismissGuard(): Promise<void> {

@@ -1,8 +1,9 @@
 /** For the self-test: a look at processes that shares nothing with what it tests, and the means of its attacks. */
 import { readFileSync } from "node:fs";
+import { sweepOwner } from "../sweep.ts";
 import type { Witness } from "../types.ts";
 import { installProgram } from "./programs.ts";
-import { sweepOwner } from "./sweep.ts";
+import { system } from "./system.ts";
 
 export const witness: Witness = {
   isLive({ pid, startTime }) {
@@ -15,5 +16,5 @@ export const witness: Witness = {
     }
   },
   reaperProgram: (directory) => installProgram(directory, "launcher"),
-  endOwner: (owner, boundMs) => sweepOwner(owner, () => false, boundMs),
+  endOwner: (owner, boundMs) => sweepOwner(system, owner, () => false, boundMs),
 };

@@ -1,0 +1,132 @@
+/** One life of a keeper on a simulated machine: its fence, its guardian, and the sweeps, which are the product's own. */
+import { findMarked } from "../ending.ts";
+import { markerVariable, runIdPrefix } from "../marker.ts";
+import { endStrays, Sightings, sweepOwner } from "../sweep.ts";
+import { untilTrue } from "../wait.ts";
+import { FencedContainer } from "./fenced.ts";
+import { GuardedContainer } from "./guarded.ts";
+import type { Container, Epoch, ProcessRef, Swept, TierName, Watchdog } from "../types.ts";
+import type { SimulatedPlatform } from "./platform.ts";
+import type { Fence, Pause, Process, Program } from "./process.ts";
+
+export class SimulatedEpoch implements Epoch {
+  readonly tier: TierName;
+  readonly proof: "kernel" | "scan";
+  readonly #platform: SimulatedPlatform;
+  readonly #owner: string;
+  readonly #prefix: string;
+  /** The whole of this epoch; undefined where the kernel has no fences. */
+  readonly #fence: Fence | undefined;
+  readonly #runs: Fence | undefined;
+  /** Outside the fence that it kills. */
+  readonly #home: Fence | undefined;
+
+  constructor(platform: SimulatedPlatform, owner: string, epoch: number, tier: TierName) {
+    this.#platform = platform;
+    this.#owner = owner;
+    this.#prefix = runIdPrefix(epoch);
+    this.tier = tier;
+    this.proof = tier === "cgroup" ? "kernel" : "scan";
+    if (tier !== "cgroup") return;
+    const { kernel } = platform;
+    const name = `/holdfast-${owner}.${epoch}`;
+    this.#fence = kernel.makeFence(name);
+    this.#runs = kernel.makeFence(`${name}/runs`, this.#fence);
+    this.#home = kernel.makeFence(`${name}-guardian`);
+    platform.moveTo(kernel.makeFence(`${name}/self`, this.#fence));
+  }
+
+  create(runId: string): Container {
+    if (this.#runs === undefined) return new GuardedContainer(this.#platform, this.#owner, runId);
+    return new FencedContainer(this.#platform, this.#owner, runId, this.#runs);
+  }
+
+  watchdog(): Watchdog {
+    const platform = this.#platform;
+    let front: ProcessRef | undefined;
+    let isDismissed = false;
+    let isReady: () => void = () => {};
+    const ready = new Promise<void>((resolve) => {
+      isReady = () => void platform.clock.soon(resolve);
+    });
+    const guardian: Program = (self) =>
+      this.#guard(self, { isReady, isDismissed: () => isDismissed, front: () => front });
+    const home = this.#home === undefined ? {} : { fence: this.#home };
+    const helper = platform.startHelper(guardian, { command: "guardian", environment: "", ...home });
+    const dismiss = () => (isDismissed = true);
+    return Object.assign(helper, { ready, dismiss, guard: (ref: ProcessRef) => void (front = ref) });
+  }
+
+  async sweepEarlier(boundMs: number): Promise<Swept> {
+    const platform = this.#platform;
+    const seen = new Sightings(platform);
+    for (const fence of platform.kernel.fences(`/holdfast-${this.#owner}.`)) {
+      if (fence.parent !== platform.kernel.root || fence === this.#fence || fence === this.#home) continue;
+      for (const process of platform.kernel.within(fence)) {
+        const [kind, run = null] = process.fence.name.slice(fence.name.length + 1).split("/");
+        seen.add(platform.kernel.info(process), kind === "runs" ? run : null);
+      }
+      if (platform.call()) platform.kernel.killFence(fence);
+      await untilTrue(() => platform.call() && platform.kernel.within(fence).length === 0, boundMs, platform.clock);
+      if (platform.call()) platform.kernel.removeFence(fence);
+    }
+    const fenced = seen.part();
+    const marked = await sweepOwner(platform, this.#owner, (runId) => runId.startsWith(this.#prefix), boundMs);
+    return { ended: [...fenced.ended, ...marked.ended], left: [...fenced.left, ...marked.left] };
+  }
+
+  endStrays(isHeld: (runId: string) => boolean, boundMs: number): Promise<Swept> {
+    const isStray = (runId: string) => runId.startsWith(this.#prefix) && !isHeld(runId);
+    return endStrays(this.#platform, async () => findMarked(this.#platform, this.#owner), isStray, boundMs);
+  }
+
+  close(): void {
+    const { kernel } = this.#platform;
+    this.#platform.moveTo(kernel.root);
+    for (const fence of [this.#home, this.#fence]) if (fence !== undefined) kernel.removeFence(fence);
+  }
+
+  /** Waits for the death of the keeper, then ends everything of its epoch, the front last. */
+  *#guard(
+    self: Process,
+    told: { isReady: () => void; isDismissed: () => boolean; front: () => ProcessRef | undefined },
+  ): ReturnType<Program> {
+    const { kernel } = self;
+    const keeper = this.#platform.own;
+    self.withstand("SIGTERM", "SIGINT", "SIGHUP", "SIGPIPE");
+    yield undefined;
+    told.isReady();
+    yield { until: () => !keeper.isAlive || told.isDismissed() };
+    if (told.isDismissed()) return 0;
+    const fence = this.#fence;
+    if (fence !== undefined) yield* endFence(self, fence);
+    const front = told.front();
+    const process = kernel.find(front?.pid ?? 0);
+    if (process !== undefined && process.startTime === front?.startTime) kernel.signal(process, "SIGKILL");
+    const needle = `/${this.#owner}/${this.#prefix}`;
+    const marked = () =>
+      kernel.processes.filter(({ isAlive, environment }) => isAlive && markerIn(environment).includes(needle));
+    while (marked().length > 0) {
+      for (const signal of ["SIGSTOP", "SIGKILL"] as const) {
+        for (const each of marked()) {
+          kernel.signal(each, signal);
+          yield undefined;
+        }
+      }
+      yield { untilMs: kernel.nowMs() + 1 };
+    }
+    if (fence !== undefined) kernel.removeFence(fence);
+    return 0;
+  }
+}
+
+function* endFence({ kernel }: Process, fence: Fence): Generator<Pause, void, void> {
+  while (kernel.within(fence).length > 0) {
+    kernel.killFence(fence);
+    yield { untilMs: kernel.nowMs() + 1 };
+  }
+}
+
+function markerIn(environment: string): string {
+  return environment.split("\0").find((entry) => entry.startsWith(`${markerVariable}=`)) ?? "";
+}

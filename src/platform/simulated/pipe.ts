@@ -1,0 +1,57 @@
+/** A pipe between a process of the model and the code under test: it ends when nobody holds its other end. */
+import { PassThrough, Writable } from "node:stream";
+import type { Process } from "./process.ts";
+
+export class Pipe {
+  /** What was written, for whoever reads outside the model. */
+  readonly output = new PassThrough();
+  /** Written from outside, read by programs. */
+  readonly input: Writable;
+  readonly #holders = new Set<Process>();
+  #text = "";
+  #isEnded = false;
+
+  constructor() {
+    this.input = new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        this.#text += chunk.toString();
+        done();
+      },
+      final: (done) => {
+        this.#isEnded = true;
+        done();
+      },
+    });
+  }
+
+  hold(process: Process): void {
+    this.#holders.add(process);
+  }
+
+  drop(process: Process): void {
+    this.#holders.delete(process);
+    if (this.#holders.size === 0) this.output.end();
+  }
+
+  write(text: string): void {
+    if (!this.output.writableEnded) this.output.write(text);
+  }
+
+  /** The writer outside is gone. */
+  cut(): void {
+    this.#isEnded = true;
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded && this.#text === "";
+  }
+
+  /** One whole line without its end, if there is one. */
+  takeLine(): string | undefined {
+    const at = this.#text.indexOf("\n");
+    if (at === -1) return undefined;
+    const line = this.#text.slice(0, at);
+    this.#text = this.#text.slice(at + 1);
+    return line;
+  }
+}

@@ -1,0 +1,161 @@
+/** One process of the model kernel, as its program sees it: the calls that it can make. */
+import type { Kernel } from "./kernel.ts";
+import type { Pipe } from "./pipe.ts";
+
+/** What a program waits for before its next step; undefined: nothing. */
+export type Pause =
+  | undefined
+  | { readonly untilMs: number }
+  | { readonly until: () => boolean }
+  /** Hears no signal, not even a kill. */
+  | { readonly uninterruptible: () => boolean };
+
+/** Code between two `yield`s is one step: it happens as a whole. What it returns is how it ends. */
+export type Program = (self: Process) => Generator<Pause, number | Exit | void, void>;
+
+/** How it ended. */
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** A group of processes that the kernel counts and kills as one, like a cgroup. */
+export class Fence {
+  readonly name: string;
+  readonly parent: Fence | undefined;
+  isFrozen = false;
+  isRemoved = false;
+  /** Live processes in it and below at most. */
+  processesMax = Infinity;
+  /** How often a fork was refused for that. */
+  refusals = 0;
+
+  constructor(name: string, parent: Fence | undefined) {
+    this.name = name;
+    this.parent = parent;
+  }
+
+  isWithin(outer: Fence): boolean {
+    return this === outer || this.parent?.isWithin(outer) === true;
+  }
+
+  /** Itself and all around it. */
+  get around(): Fence[] {
+    return [this, ...(this.parent?.around ?? [])];
+  }
+}
+
+/** What a child has instead of its parent's. */
+export interface Birth {
+  readonly fence?: Fence;
+  readonly command?: string;
+  /** As NUL-separated entries. */
+  readonly environment?: string;
+  readonly input?: Pipe | undefined;
+  readonly outputs?: readonly Pipe[];
+}
+
+export class Process {
+  readonly pid: number;
+  /** A number that no other process of this boot has: a clock so fine that it never shows a time twice. */
+  readonly startTime: string;
+  readonly startedAtMs: number;
+  readonly kernel: Kernel;
+  readonly children = new Set<Process>();
+  readonly ignored = new Set<NodeJS.Signals>();
+  readonly handlers = new Map<NodeJS.Signals, () => void>();
+  readonly pending = new Set<NodeJS.Signals>();
+  readonly onExit: ((exit: Exit) => void)[] = [];
+  parent: Process | undefined;
+  session: number;
+  group: number;
+  fence: Fence;
+  command: string;
+  environment: string;
+  input: Pipe | undefined;
+  outputs: readonly Pipe[];
+  /** What it comes from, whatever it has become: for tests, which must not ask what they test. */
+  origin: string;
+  isSubreaper = false;
+  isStopped = false;
+  /** Killed together with its fence: what it forks now is killed too. */
+  isFenceKilled = false;
+  /** Has taken the step that a signal did not prevent. */
+  hasRaced = false;
+  pause: Pause;
+  steps: ReturnType<Program>;
+  exit: Exit | undefined;
+  rssBytes = 1_000_000;
+  cpuMs = 0;
+
+  constructor(kernel: Kernel, pid: number, startTime: string, parent: Process | undefined, birth: Birth) {
+    this.kernel = kernel;
+    this.pid = pid;
+    this.startTime = startTime;
+    this.startedAtMs = kernel.nowMs();
+    this.parent = parent;
+    this.session = parent?.session ?? pid;
+    this.group = parent?.group ?? pid;
+    this.fence = birth.fence ?? parent?.fence ?? kernel.root;
+    this.command = birth.command ?? parent?.command ?? "init";
+    this.environment = birth.environment ?? parent?.environment ?? "";
+    this.input = birth.input ?? parent?.input;
+    this.outputs = birth.outputs ?? parent?.outputs ?? [];
+    this.origin = parent?.origin ?? "";
+    for (const signal of parent?.ignored ?? []) this.ignored.add(signal);
+    for (const pipe of this.outputs) pipe.hold(this);
+    this.steps = (function* nothing() {})();
+  }
+
+  get isAlive(): boolean {
+    return this.exit === undefined;
+  }
+
+  get isUninterruptible(): boolean {
+    return this.pause !== undefined && "uninterruptible" in this.pause && !this.pause.uninterruptible();
+  }
+
+  /** Throws KernelRefusal when the table or a fence is full. */
+  fork(program: Program, birth: Birth = {}): Process {
+    return this.kernel.fork(this, program, birth);
+  }
+
+  /** Becomes another program; `environment` takes the place of its own. */
+  exec(command: string, environment = this.environment): void {
+    this.command = command;
+    this.environment = environment;
+    this.handlers.clear();
+  }
+
+  setSession(): void {
+    this.session = this.pid;
+    this.group = this.pid;
+  }
+
+  ignore(...signals: NodeJS.Signals[]): void {
+    for (const signal of signals) this.ignored.add(signal);
+  }
+
+  /** Survives these signals; unlike ignored ones, what it starts does not. */
+  withstand(...signals: NodeJS.Signals[]): void {
+    for (const signal of signals) this.handlers.set(signal, () => {});
+  }
+
+  /** Closes its own ends of the streams. */
+  closeStreams(): void {
+    for (const pipe of this.outputs) pipe.drop(this);
+    this.outputs = [];
+    this.input = undefined;
+  }
+
+  print(text: string, stream: 0 | 1 = 0): void {
+    this.outputs[stream]?.write(text);
+  }
+
+  /** Takes one dead child off the table; undefined when none is dead. */
+  reap(): Process | undefined {
+    const dead = [...this.children].find((child) => !child.isAlive);
+    if (dead !== undefined) this.kernel.reap(dead);
+    return dead;
+  }
+}
