@@ -7,6 +7,7 @@ import { GuardedContainer } from "./guarded.ts";
 import { SimulatedEpoch } from "./epoch.ts";
 import { KernelRefusal } from "./kernel.ts";
 import type { Machine } from "./machine.ts";
+import type { Look } from "../look.ts";
 import { Pipe } from "./pipe.ts";
 import { Fence, type Birth, type Process, type Program } from "./process.ts";
 import type {
@@ -23,6 +24,7 @@ import type {
   ProcessTable,
   SpawnRequest,
   Terminal,
+  TierFinding,
   Witness,
 } from "../types.ts";
 
@@ -101,11 +103,11 @@ export class SimulatedPlatform implements Platform, System {
   }
 
   openTerminal(): Terminal {
-    throw new HoldfastError("spawn_failed", "the simulated machine has no terminals");
+    throw notSimulated("a terminal");
   }
 
   forkFront(): FrontLink {
-    throw new HoldfastError("spawn_failed", "the simulated machine starts no front");
+    throw notSimulated("a front");
   }
 
   start([command = "", ...args]: readonly string[], env: Readonly<Record<string, string>>): Helper {
@@ -118,8 +120,24 @@ export class SimulatedPlatform implements Platform, System {
     });
   }
 
-  attempt(command: readonly string[]): Attempt {
-    throw new HoldfastError("spawn_failed", `the simulated machine cannot wait for ${command.join(" ")}`);
+  attempt(): Attempt {
+    throw notSimulated("a program that is waited for");
+  }
+
+  look(): Look {
+    throw notSimulated("a look for the doctor");
+  }
+
+  isHelper([program = ""]: readonly string[]): boolean {
+    return program === "guard" || program === "guardian" || program === "launcher";
+  }
+
+  get treeScript(): string {
+    throw notSimulated("a shell");
+  }
+
+  tiers(): TierFinding[] {
+    throw notSimulated("a search for tiers");
   }
 
   /** Starts a process of Holdfast's own, outside every container. */
@@ -212,6 +230,10 @@ export class SimulatedPlatform implements Platform, System {
       },
     };
   }
+}
+
+function notSimulated(what: string): HoldfastError {
+  return new HoldfastError("internal", `the simulated machine does not have ${what}`);
 }
 
 const politeSignals = { interrupt: "SIGINT", terminate: "SIGTERM", hangup: "SIGHUP", kill: "SIGKILL" } as const;
