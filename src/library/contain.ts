@@ -1,6 +1,6 @@
 /**
- * `contain()`: start a command whose whole tree can be ended, and which cannot outlive this process. Works in any host,
- * without a gateway and without rights; importing it starts no process and no timer.
+ * `contain()` starts a command whose whole tree can be ended and cannot outlive this process. Importing it starts
+ * nothing.
  */
 import type { Readable, Writable } from "node:stream";
 import { systemRandom } from "../random.ts";
@@ -19,15 +19,15 @@ export interface ContainOptions {
   stdin?: "pipe" | "inherit" | "ignore";
   stdout?: "pipe" | "inherit" | "ignore";
   stderr?: "pipe" | "inherit" | "ignore";
-  /** From the end of stdin to SIGTERM, in milliseconds (default 2000). */
+  /** End of stdin to SIGTERM, in milliseconds (default 2000). */
   stdinGraceMs?: number;
-  /** From SIGTERM to the kill, in milliseconds (default 3000). */
+  /** SIGTERM to SIGKILL, in milliseconds (default 3000). */
   termGraceMs?: number;
   /** Ends the tree when it aborts. */
   signal?: AbortSignal | undefined;
 }
 
-/** One process of a contained tree, as the kernel showed it. */
+/** A process of a contained tree. */
 export interface Member {
   pid: number;
   ppid: number;
@@ -39,13 +39,16 @@ export interface Member {
   command: string;
 }
 
-/** How the command itself ended. A shell stands between: a code above 128 that names a signal is told as the signal. */
+/**
+ * How the command ended. Exit codes above 128 that name a signal are reported as that signal, since a shell stands
+ * between.
+ */
 export type Exit = MainExit;
 
-/** For each attempt after the first, in milliseconds. */
+/** Bound of repeated attempts, in milliseconds. */
 const againBoundMs = 2000;
 
-/** Trees of this process that are not proven empty yet, oldest first. */
+/** Trees of this process not yet proven empty, oldest first. */
 const living = new Set<Contained>();
 
 export function containedTrees(): readonly Contained[] {
@@ -53,19 +56,19 @@ export function containedTrees(): readonly Contained[] {
 }
 
 export class Contained implements AsyncDisposable {
-  /** Pid of the command itself. For people: what ends the tree is `stop`, not this number. */
+  /** Pid of the command, for display; `stop` ends the tree. */
   readonly pid: number;
   readonly stdin: Writable | null;
   readonly stdout: Readable | null;
   readonly stderr: Readable | null;
-  /** Resolves when the command itself has ended; what it left behind is being ended then. Never rejects. */
+  /** Resolves when the command has ended; its leftovers are then being ended. Never rejects. */
   readonly exited: Promise<Exit>;
-  /** Resolves when no process of the tree is left. Rejects with `survivors` when the first attempt could not end some. */
+  /** Resolves when no process is left. Rejects with `survivors` when the first attempt left some. */
   readonly empty: Promise<void>;
   readonly #container: Container;
   readonly #sequence: StopSequence;
   readonly #empty = Promise.withResolvers<void>();
-  /** The attempt to end the tree that is under way, or the one that left nothing. */
+  /** The attempt under way, or the successful one. */
   #attempt: Promise<void> | undefined;
   #sequenceIsOver = false;
 
@@ -76,8 +79,8 @@ export class Contained implements AsyncDisposable {
     ({ stdin: this.stdin, stdout: this.stdout, stderr: this.stderr } = contained);
     this.exited = contained.exit;
     this.empty = this.#empty.promise;
-    this.empty.catch(() => {}); // hosts that do not ask must not crash; stop() tells the same
-    this.stdin?.on("error", () => {}); // the command closed its stdin or ended; `exited` tells
+    this.empty.catch(() => {}); // unobserved rejections must not crash the host; stop() reports the same
+    this.stdin?.on("error", () => {}); // the command closed stdin or ended; `exited` reports it
     let mainEnded = false;
     const graces = { stdinGraceMs: options.stdinGraceMs ?? 2000, termGraceMs: options.termGraceMs ?? 3000 };
     this.#sequence = new StopSequence(
@@ -91,30 +94,29 @@ export class Contained implements AsyncDisposable {
       mainEnded = true;
       begin();
     });
-    const begin = () => void this.stop().catch(() => {}); // `empty` carries the outcome
+    const begin = () => void this.stop().catch(() => {}); // reported by `empty`
     const onAbort = begin;
     options.signal?.addEventListener("abort", onAbort, { once: true });
-    // A signal may outlive many trees.
+    // The signal may outlive many trees.
     void this.empty.catch(() => {}).finally(() => options.signal?.removeEventListener("abort", onAbort));
     if (options.signal?.aborted === true) begin();
   }
 
-  /** Live processes of the tree now, asked of the kernel. */
+  /** Live processes of the tree. */
   members(): Member[] {
     return this.#container.list().map(viewMember);
   }
 
   /**
-   * Ends the tree: end of stdin, SIGTERM, kill, each after its grace. Resolves on proof that nothing is left; rejects with
-   * `survivors` when something could not be ended. Asked again it joins the attempt under way, and shortens no grace; after
-   * an attempt that left something it kills and looks again.
+   * Ends the tree: end of stdin, SIGTERM, SIGKILL, with the graces between. Resolves on proof; rejects with
+   * `survivors`. A second call joins the attempt under way; after a failed one it kills and looks again.
    */
   stop(): Promise<void> {
     this.#attempt ??= this.#end();
     return this.#attempt;
   }
 
-  /** Ends the tree without the graces, or without what is left of them. Otherwise like `stop`. */
+  /** Like `stop`, without (the rest of) the graces. */
   kill(): Promise<void> {
     this.#sequence.hurry();
     return this.stop();
@@ -130,7 +132,7 @@ export class Contained implements AsyncDisposable {
     if (left.length > 0) {
       this.#attempt = undefined;
       const who = left.map(({ pid, state }) => `${pid} (state ${stateLetters[state]})`).join(", ");
-      const message = `could not end pid ${who}; it may belong to another user or hang in the kernel`;
+      const message = `could not end pid ${who}; it may belong to another user or be stuck in the kernel`;
       const error = new HoldfastError("survivors", message);
       this.#empty.reject(error);
       throw error;
@@ -147,13 +149,12 @@ function viewMember(info: ProcessInfo): Member {
   return { pid, ppid, state: stateLetters[state], rssBytes, startedAt: startedAt(info), command: command(pid) };
 }
 
-/** One id per host process: the marker by which its trees are known. */
+/** One id per host process, which marks its trees. */
 const hostId = systemRandom.bytes(8).toString("hex");
 
 /**
- * Starts a command in a fence of its own and resolves when it runs. Rejects with `spawn_failed` when the directory or the
- * shell is missing, and with `unsupported_platform` where there is no fence. A command that is not found is no rejection:
- * it exits with 127, as in a shell.
+ * Starts a command in its own fence and resolves when it runs. Rejects with `spawn_failed` (missing directory) or
+ * `unsupported_platform`. A missing command exits with 127, as in a shell.
  */
 export async function contain(
   command: string,

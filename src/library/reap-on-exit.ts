@@ -1,20 +1,20 @@
-/** Ends every contained tree in order before the host follows a signal, so that servers can say goodbye. */
+/** Ends every contained tree in order before the host obeys a signal. */
 import { signalSelf } from "../platform/self/index.ts";
 import { containedTrees } from "./contain.ts";
 
 const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
 /**
- * On SIGTERM, SIGINT or SIGHUP: stops every contained tree, youngest first begun, waits until all are empty, then lets the
- * signal do what it would have done. A second signal skips the graces. Not needed for the trees to end (they end with the
- * host however it ends), only for them to end in good order. Returns a handle whose disposal takes the handlers away.
+ * On SIGTERM, SIGINT or SIGHUP: stops every contained tree, waits until all are empty, then lets the signal take
+ * effect. A second signal skips the graces. Trees end with the host anyway; this lets them end in order. Disposing the
+ * handle removes the handlers.
  */
 export function reapOnExit(): Disposable {
   let asked = false;
   const handle = (signal: NodeJS.Signals) => {
     const trees = containedTrees().toReversed();
     if (asked) {
-      for (const tree of trees) void tree.kill().catch(() => {}); // the first call tells the outcome
+      for (const tree of trees) void tree.kill().catch(() => {}); // the first call reports the outcome
       return;
     }
     asked = true;

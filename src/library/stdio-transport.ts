@@ -1,6 +1,6 @@
 /**
- * A drop-in for the MCP TypeScript SDK's `StdioClientTransport`, v1 and v2. The SDK's own ends one pid and does not wait;
- * this one ends the whole tree and resolves `close()` on proof that it is gone. Needs nothing of the SDK at run time.
+ * Replaces the MCP TypeScript SDK's `StdioClientTransport` (v1 and v2), which signals one pid without waiting: this one
+ * ends the whole tree and resolves `close()` on proof. Needs nothing of the SDK at run time.
  */
 import type { Readable } from "node:stream";
 import { baseEnvironment } from "../platform/environment.ts";
@@ -11,28 +11,28 @@ import { contain, type Contained } from "./contain.ts";
 export interface ContainedStdioParameters {
   command: string;
   args?: string[];
-  /** Added to a clean base (PATH, HOME, LANG …), as the SDK does it. */
+  /** Added to a base environment (PATH, HOME, LANG …), as in the SDK. */
   env?: Record<string, string>;
   cwd?: string;
   /** "inherit" (default), "pipe" or "ignore". */
   stderr?: "inherit" | "pipe" | "ignore";
-  /** From the end of stdin to SIGTERM, in milliseconds (default 2000). */
+  /** End of stdin to SIGTERM, in milliseconds (default 2000). */
   stdinGraceMs?: number;
-  /** From SIGTERM to the kill, in milliseconds (default 2000, as the SDK's). */
+  /** SIGTERM to SIGKILL, in milliseconds (default 2000, as the SDK's). */
   termGraceMs?: number;
 }
 
-/** Longest message from the server, in bytes: a server that sends more without a newline is broken. */
+/** Longest message from the server, in bytes. */
 const messageBytesMax = 64 * 1024 * 1024;
 
 export class ContainedStdioTransport implements AsyncDisposable {
   onclose?: (() => void) | undefined;
   onerror?: ((error: Error) => void) | undefined;
-  // The SDK's own message type, without importing the SDK: whatever the peer sent, parsed.
+  // The SDK's message type, without importing the SDK.
   onmessage?: ((message: unknown) => void) | undefined;
   readonly #parameters: ContainedStdioParameters;
   #contained: Contained | undefined;
-  /** Of a message that is not whole yet. */
+  /** Of an incomplete message. */
   readonly #begun = new GatheredBytes();
   #starting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -41,19 +41,19 @@ export class ContainedStdioTransport implements AsyncDisposable {
     this.#parameters = parameters;
   }
 
-  /** Pid of the server, or null before `start` and after the end. */
+  /** Pid of the server; null before `start` and after the end. */
   get pid(): number | null {
     return this.#contained?.pid ?? null;
   }
 
-  /** The server's stderr where it was asked for as a pipe, else null. */
+  /** The server's stderr if piped, else null. */
   get stderr(): Readable | null {
     return this.#contained?.stderr ?? null;
   }
 
   start(): Promise<void> {
     if (this.#starting !== undefined) {
-      const message = "this transport has been started already; Client.connect() does it";
+      const message = "this transport is already started; Client.connect() does it";
       return Promise.reject(new HoldfastError("usage", message));
     }
     this.#starting = this.#start();
@@ -81,7 +81,7 @@ export class ContainedStdioTransport implements AsyncDisposable {
     );
   }
 
-  /** Resolves when the bytes were handed to the system. */
+  /** Resolves when the bytes are handed to the system. */
   send(message: unknown): Promise<void> {
     const stdin = this.#contained?.stdin;
     if (stdin === null || stdin === undefined || !stdin.writable) {
@@ -93,8 +93,7 @@ export class ContainedStdioTransport implements AsyncDisposable {
   }
 
   /**
-   * Ends the server's whole tree. Resolves on proof that nothing is left: the same promise each time, but after a failure,
-   * which is `survivors`: then it looks again.
+   * Ends the server's whole tree and resolves on proof. The same promise each time; after `survivors` it looks again.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close().catch((error: unknown) => {
@@ -105,7 +104,7 @@ export class ContainedStdioTransport implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    // What is being started can be ended only when it is there; a start that failed left nothing.
+    // A start under way can be ended only once it exists; a failed start left nothing.
     await this.#starting?.catch(() => {});
     await this.#contained?.stop();
   }
@@ -127,7 +126,7 @@ export class ContainedStdioTransport implements AsyncDisposable {
     this.onerror?.(
       new HoldfastError(
         "run_ended",
-        `the server sent more than ${messageBytesMax} bytes without a newline; it is ended`,
+        `the server sent more than ${messageBytesMax} bytes without a newline and was ended`,
       ),
     );
     this.close().catch((error: unknown) => this.onerror?.(error as Error));

@@ -1,19 +1,19 @@
 /**
- * The right to speak to one remote server, for as long as it lasts: the token that goes with each request, made new before
- * it expires or when the server does not take it any more. Whatever needs it at once waits for the same refresh.
+ * The bearer token of one remote server, refreshed before expiry or after a rejection; concurrent users share one
+ * refresh.
  */
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import { CredentialFile, withTokens, type Credentials } from "./credentials.ts";
 import { plainCode } from "./plain-code.ts";
 import { boundedFetch, loadSdk } from "./sdk.ts";
 
-/** A token is made new so long before its end: a request takes time, and clocks differ. */
+/** Refreshed this long before expiry: requests take time, and clocks differ. */
 const earlyMs = 30_000;
 
 export interface BearerParts {
   server: string;
   url: string;
-  /** The directory that the front may write. */
+  /** The front's writable directory. */
   frontDirectory: string;
   now: () => number;
 }
@@ -29,13 +29,13 @@ export class Bearer {
     this.#file = new CredentialFile(parts.frontDirectory, parts.server);
   }
 
-  /** Why the server is not to be had without a person, and what to type; undefined = as far as is known it is. */
+  /** Why the server needs a login, and the command; undefined = none known. */
   get problem(): string | undefined {
-    // Until a request was tried with what came since.
+    // Until a request is tried with the new token.
     return this.#problem?.with === this.#accessToken() ? this.#problem?.words : undefined;
   }
 
-  /** The token, if there is one that need not be made new first. Null: nobody has logged in, none is to be sent. */
+  /** The token if it needs no refresh. Null: not logged in, send none. */
   get atHand(): string | null | undefined {
     if (this.#refreshing !== undefined) return undefined;
     try {
@@ -43,13 +43,13 @@ export class Bearer {
       if (credentials === undefined) return null;
       return this.#isFresh(credentials) ? credentials.accessToken : undefined;
     } catch {
-      return undefined; // token() says why
+      return undefined; // token() reports it
     }
   }
 
   /**
-   * A token that is good for a while. `refused`: one that the server did not take. Null: nobody has logged in. Throws
-   * `login_required` when only a person can get one, `server_down` when the authorization server does not answer.
+   * A valid token. `refused`: one that the server rejected. Null: not logged in. Throws `login_required` when a login
+   * is needed, `server_down` when the authorization server does not answer.
    */
   async token(refused?: string): Promise<string | null> {
     let credentials: Credentials | undefined;
@@ -59,7 +59,7 @@ export class Bearer {
       throw this.#lost(asHoldfastError(thrown).message);
     }
     if (credentials === undefined) return null;
-    // Somebody made it new, or logged in, since that request was sent.
+    // Refreshed or logged in since that request.
     if (refused !== undefined && credentials.accessToken !== refused && this.#isFresh(credentials))
       return credentials.accessToken;
     if (refused === undefined && this.#refreshing === undefined && this.#isFresh(credentials))
@@ -70,13 +70,13 @@ export class Bearer {
     return this.#refreshing;
   }
 
-  /** The server wants a login, whatever we sent. Returns the words for whoever asked. */
+  /** The server requires a login. Returns the message for the caller. */
   wanted(): string {
     const had = this.#accessToken() !== undefined;
-    return this.#lost(had ? "no longer takes our token, and wants a login" : "wants a login").message;
+    return this.#lost(had ? "rejects our token and requires a login" : "requires a login").message;
   }
 
-  /** The server took a request. */
+  /** A request was accepted. */
   taken(): void {
     this.#problem = undefined;
   }
@@ -84,7 +84,7 @@ export class Bearer {
   async #refresh(credentials: Credentials): Promise<string> {
     const { refreshToken, accessToken, metadata, resource, client, authorizationServer, expiresAt } = credentials;
     if (refreshToken === null) {
-      throw this.#lost("no longer takes our token, and there is none to renew it with");
+      throw this.#lost("rejects our token, and there is no refresh token");
     }
     const sdk = await loadSdk();
     try {
@@ -96,7 +96,7 @@ export class Bearer {
         fetchFn: boundedFetch,
       });
       const renewed = withTokens(credentials, issued, this.#parts.now());
-      // A login that came meanwhile has the word.
+      // A concurrent login wins.
       if (this.#credentials()?.refreshToken === refreshToken) this.#file.write(renewed);
       this.taken();
       return renewed.accessToken;
@@ -106,8 +106,8 @@ export class Bearer {
         return current.accessToken;
       const passing: string = sdk.OAuthErrorCode.ServerError;
       if (sdk.OAuthError.isInstance(thrown) && thrown.code !== passing)
-        throw this.#lost(`its authorization server does not renew our token (${plainCode(thrown.code)})`, thrown);
-      // Not yet expired: a request with it may still be taken.
+        throw this.#lost(`its authorization server refused to refresh our token (${plainCode(thrown.code)})`, thrown);
+      // Not yet expired: requests may still succeed.
       if (expiresAt !== null && expiresAt > this.#parts.now()) return accessToken;
       const message = `the token has expired, and the authorization server at ${new URL(authorizationServer).origin} does not answer`;
       throw new HoldfastError("server_down", message, { cause: thrown });
@@ -116,7 +116,7 @@ export class Bearer {
 
   #credentials(): Credentials | undefined {
     const credentials = this.#file.read();
-    // The config has another address now, to which the tokens must not go.
+    // The configured address changed; the tokens must not go there.
     return credentials?.url === this.#parts.url ? credentials : undefined;
   }
 

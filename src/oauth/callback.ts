@@ -1,4 +1,4 @@
-/** Where the browser comes back to: a listener on loopback for one login, which takes one answer and only with its state. */
+/** The loopback listener for one login: it accepts one answer, and only with the login's state. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
@@ -10,12 +10,12 @@ const http = process.getBuiltinModule("node:http");
 
 const host = "127.0.0.1";
 const path = "/callback";
-/** More in one login is nobody's browser. */
+/** Most requests per login. */
 const requestsMax = 100;
 
 export interface Answer {
   code: string;
-  /** RFC 9207: who says that it issued the code. */
+  /** RFC 9207: the issuer of the code. */
   iss: string | undefined;
 }
 
@@ -36,13 +36,9 @@ export class Callback implements AsyncDisposable {
       server.listen(port, host);
       await once(server, "listening");
     } catch (cause) {
-      throw new HoldfastError(
-        "port_in_use",
-        `port ${port} for the answer of the browser is taken; oauth.redirectPort`,
-        {
-          cause,
-        },
-      );
+      throw new HoldfastError("port_in_use", `port ${port} for the browser's answer is taken; oauth.redirectPort`, {
+        cause,
+      });
     }
     return callback;
   }
@@ -60,7 +56,7 @@ export class Callback implements AsyncDisposable {
         response.end(page(text));
       },
     );
-    this.#answer.promise.catch(() => {}); // told to whoever waits
+    this.#answer.promise.catch(() => {}); // reported to the waiting login
   }
 
   get url(): string {
@@ -72,8 +68,8 @@ export class Callback implements AsyncDisposable {
   }
 
   /**
-   * Resolves with the first answer that brings the state. Rejects with `login_failed` when the person or the server said
-   * no, or after `boundMs`. Whoever comes without the state changes nothing.
+   * Resolves with the first answer that has the state; others change nothing. Rejects with `login_failed` on a refusal,
+   * or after `boundMs`.
    */
   async wait(state: string, boundMs: number): Promise<Answer> {
     this.#state = state;
@@ -90,21 +86,21 @@ export class Callback implements AsyncDisposable {
 
   #take(method: string | undefined, given: string | undefined, target: string): [number, string] {
     if (++this.#requests > requestsMax) return [429, "Too many requests."];
-    // A page elsewhere that has its name point here is not the browser that we sent.
+    // DNS rebinding: a page elsewhere whose name points here.
     if (given !== `${host}:${this.#port}`) return [403, "Not for this host."];
     const url = URL.parse(target, this.url);
-    if (method !== "GET" || url?.pathname !== path) return [404, "Nothing is here."];
+    if (method !== "GET" || url?.pathname !== path) return [404, "Not found."];
     const { searchParams } = url;
-    if (!this.#isOurs(searchParams)) return [400, "This answer belongs to no login that is under way here."];
+    if (!this.#isOurs(searchParams)) return [400, "This answer does not belong to a login in progress here."];
     const code = searchParams.get("code");
     if (searchParams.has("error") || code === null) {
       this.#answer.reject(
-        new HoldfastError("login_failed", `the authorization server said no${reasonOf(searchParams)}`),
+        new HoldfastError("login_failed", `the authorization server refused${reasonOf(searchParams)}`),
       );
       return [200, "The login was refused. You can close this page."];
     }
     this.#answer.resolve({ code, iss: searchParams.get("iss") ?? undefined });
-    return [200, "The answer was received; the terminal says how the login ended. You can close this page."];
+    return [200, "The answer was received; the terminal shows the result. You can close this page."];
   }
 
   #isOurs(parameters: URLSearchParams): boolean {

@@ -1,4 +1,4 @@
-/** One login at a remote server, by the SDK's own flow: discovery, registration, PKCE, the browser's way back, tokens. */
+/** One login at a remote server by the SDK's flow: discovery, registration, PKCE, redirect, tokens. */
 import { HoldfastError } from "../errors.ts";
 import { Callback } from "./callback.ts";
 import type { CredentialFile, Credentials } from "./credentials.ts";
@@ -9,15 +9,15 @@ import { boundedFetch, loadSdk, type Sdk } from "./sdk.ts";
 export interface LoginOrder extends LoginSettings {
   server: string;
   url: string;
-  /** Of the listener for the browser's way back; 0 = any. */
+  /** Port of the redirect listener; 0 = any. */
   redirectPort: number;
   boundMs: number;
   file: CredentialFile;
-  /** Shows a person where to go. */
+  /** Shows the user the address to open. */
   onUrl: (url: string) => void;
 }
 
-/** Rejects with `login_failed`, and nothing is written then. */
+/** Rejects with `login_failed`; then nothing is written. */
 export async function logIn(order: LoginOrder): Promise<Credentials> {
   const { server, url, file, boundMs } = order;
   const sdk = await loadSdk();
@@ -27,8 +27,8 @@ export async function logIn(order: LoginOrder): Promise<Credentials> {
     const flow = { serverUrl: url, fetchFn: boundedFetch, ...(await askedFor(order, sdk)) };
     await quietly(() => sdk.auth(provider, { ...flow, forceReauthorization: true }));
     const { authorizationUrl } = provider;
-    if (authorizationUrl === undefined) throw new Error("there is no address for a person to go to");
-    if (!/^https?:$/.test(authorizationUrl.protocol)) throw new Error("its authorization server names no web address");
+    if (authorizationUrl === undefined) throw new Error("there is no address to open");
+    if (!/^https?:$/.test(authorizationUrl.protocol)) throw new Error("its authorization server has no web address");
     const answer = callback.wait(provider.expectedState, boundMs);
     order.onUrl(authorizationUrl.href);
     const { code, iss } = await answer;
@@ -41,7 +41,7 @@ export async function logIn(order: LoginOrder): Promise<Credentials> {
   }
 }
 
-/** What a login must ask for: what the config says, else what the server says to whoever has no token. */
+/** Scopes to request: the config's, else the server's. */
 async function askedFor(
   { url, scope: configured }: LoginOrder,
   sdk: Sdk,
@@ -56,13 +56,13 @@ async function askedFor(
   };
 }
 
-/** Withdraws the tokens where the authorization server offers that (RFC 7009), and removes the file. False: not withdrawn. */
+/** Revokes the tokens where possible (RFC 7009) and deletes the file. False: not revoked. */
 export async function logOut(file: CredentialFile): Promise<boolean> {
   let credentials: Credentials | undefined;
   try {
     credentials = file.read();
   } catch {
-    // What cannot be read cannot be withdrawn, and is removed all the same.
+    // Unreadable tokens cannot be revoked, but are deleted.
   }
   file.remove();
   if (credentials === undefined) return true;
@@ -78,11 +78,11 @@ export async function logOut(file: CredentialFile): Promise<boolean> {
     await response.body?.cancel();
     return response.ok;
   } catch {
-    return false; // it is told: the file is gone either way
+    return false; // reported; the file is gone either way
   }
 }
 
-/** The SDK tells of its second tries on the console; what matters of them is in its errors. */
+/** The SDK logs retries on the console; its errors have what matters. */
 async function quietly<T>(work: () => Promise<T>): Promise<T> {
   const { warn } = console;
   console.warn = () => {};
@@ -93,7 +93,7 @@ async function quietly<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** What other sides put into an error is not shown: it may be made for whoever reads it. */
+/** Texts of other parties are not shown: they may be crafted for the reader. */
 function describe(server: string, thrown: unknown, sdk: Sdk): HoldfastError {
   if (thrown instanceof HoldfastError) return thrown;
   const fail = (why: string) =>
@@ -101,15 +101,15 @@ function describe(server: string, thrown: unknown, sdk: Sdk): HoldfastError {
   if (sdk.IssuerMismatchError.isInstance(thrown))
     return fail(
       thrown.kind === "metadata"
-        ? "its authorization server calls itself by another name than the one it was found under"
-        : "the answer came from another authorization server than the one that was asked",
+        ? "its authorization server reports another issuer than the one it was found under"
+        : "the answer came from another authorization server",
     );
   if (sdk.RegistrationRejectedError.isInstance(thrown))
     return fail(
       `its authorization server does not register us (HTTP ${thrown.status}); set oauth.clientId in the config. ` +
-        `If \`holdfast mcp probe ${server}\` works, no login is wanted`,
+        `If \`holdfast mcp probe ${server}\` works, no login is needed`,
     );
-  if (sdk.OAuthError.isInstance(thrown)) return fail(`its authorization server said ${plainCode(thrown.code)}`);
+  if (sdk.OAuthError.isInstance(thrown)) return fail(`its authorization server answered ${plainCode(thrown.code)}`);
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   if (/does not support dynamic client registration/.test(message))
     return fail("its authorization server does not register clients by itself; set oauth.clientId in the config");

@@ -1,5 +1,5 @@
-/** The code of an error that another side sent: it is printed on terminals and read by models, so words it is not. */
+/** Error codes of other parties, reduced to plain codes because terminals and models read them. */
 
 export function plainCode(code: string): string {
-  return /^[\w.-]{1,64}$/.test(code) ? code : "an error that is not a code";
+  return /^[\w.-]{1,64}$/.test(code) ? code : "an unreadable error";
 }

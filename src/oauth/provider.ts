@@ -1,4 +1,4 @@
-/** One login as the SDK's OAuth client sees it: everything in memory until there are tokens, then in the credential file. */
+/** One login as the SDK's OAuth client sees it: in memory until there are tokens. */
 import type {
   OAuthClientMetadata,
   OAuthClientProvider,
@@ -12,14 +12,14 @@ import type { CredentialFile } from "./credentials.ts";
 import { withTokens, type Credentials } from "./credentials.ts";
 
 export interface LoginSettings {
-  /** Registered with the authorization server beforehand; undefined: the server registers us. */
+  /** Registered beforehand; undefined: the server registers us. */
   client: { id: string; secret: string | undefined } | undefined;
   scope: string | undefined;
 }
 
 export class LoginProvider implements OAuthClientProvider {
   readonly redirectUrl: string;
-  /** Whoever comes back must bring it. */
+  /** Must be in the answer. */
   readonly expectedState = systemRandom.bytes(32).toString("base64url");
   authorizationUrl: URL | undefined;
   credentials: Credentials | undefined;
@@ -65,7 +65,7 @@ export class LoginProvider implements OAuthClientProvider {
   }
 
   tokens(): undefined {
-    return undefined; // a login begins anew
+    return undefined; // each login starts over
   }
 
   saveTokens(tokens: StoredOAuthTokens, context?: { issuer: string }): void {

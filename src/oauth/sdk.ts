@@ -1,12 +1,12 @@
-/** The OAuth client of the MCP SDK, loaded when it is needed: it costs tens of megabytes, and most gateways never do. */
+/** The MCP SDK's OAuth client, loaded on demand: it takes tens of megabytes. */
 import type { FetchLike } from "@modelcontextprotocol/client";
 import { abortAfter, systemClock } from "../clock.ts";
 
 export type Sdk = typeof import("@modelcontextprotocol/client");
 
-/** Time for one request to an authorization server, its answer included. */
+/** Limit of one request to an authorization server, with its answer. */
 const requestMs = 20_000;
-/** Of one answer, uncompressed, and in how many pieces it may come. Metadata and tokens are a few kilobytes. */
+/** Limits of one answer, uncompressed; metadata and tokens are a few kilobytes. */
 const bodyBytesMax = 1024 * 1024;
 const bodyPiecesMax = 16 * 1024;
 
@@ -14,7 +14,7 @@ export function loadSdk(): Promise<Sdk> {
   return import("@modelcontextprotocol/client");
 }
 
-/** As `fetch`, with an answer that ends: the SDK reads whatever comes. */
+/** `fetch` with a bounded answer, since the SDK reads everything. */
 export const boundedFetch: FetchLike = async (url, init) => {
   const response = await fetch(url, {
     ...init,

@@ -1,11 +1,11 @@
 /**
- * The right to go on living without a present owner, for a bounded time. As long as somebody holds it, it cannot end;
- * `idleMs` after the last holder left, `onExpired` runs once.
+ * The right to live without a present owner, for a bounded time: `onExpired` runs once, `idleMs` after the last holder
+ * left.
  */
 import type { Clock, Timer } from "../clock.ts";
 
 export class Lease {
-  /** When somebody was last seen, in milliseconds since the epoch. */
+  /** Last presence, in milliseconds since 1970. */
   lastSeenAt: number;
   readonly #clock: Clock;
   readonly #idleMs: number;
@@ -14,11 +14,11 @@ export class Lease {
   #timer: Timer | undefined;
   readonly #above: Lease | undefined;
   readonly #leftListeners = new Set<() => void>();
-  /** As `lastSeenAt`, on the monotonic clock: whoever sets the wall clock ends nothing and keeps nothing. */
+  /** The same on the monotonic clock, which decides. */
   #quietSince: number;
   #ended = false;
 
-  /** `seenAt`: when somebody was last seen, if that was before this lease was made. Who holds it holds `above`, too. */
+  /** `seenAt`: last presence before this lease. Holders also hold `above`. */
   constructor(clock: Clock, idleMs: number, onExpired: () => void, seenAt = clock.now(), above?: Lease) {
     this.#above = above;
     this.#clock = clock;
@@ -33,7 +33,7 @@ export class Lease {
     return this.#holders;
   }
 
-  /** Somebody is present. The returned function says that they left; calling it twice counts once. */
+  /** Marks a present holder. Returns an idempotent function that ends this. */
   hold(): () => void {
     this.#holders++;
     this.#seen();
@@ -51,7 +51,7 @@ export class Lease {
     };
   }
 
-  /** `listener` runs whenever the last holder leaves. Returns what takes it off again. */
+  /** `listener` runs when the last holder leaves. Returns the unsubscriber. */
   whenLeft(listener: () => void): () => void {
     this.#leftListeners.add(listener);
     return () => void this.#leftListeners.delete(listener);
@@ -68,7 +68,7 @@ export class Lease {
     this.#timer = undefined;
   }
 
-  /** The timer is not moved with each call, which would cost on every message: it looks at the time when it fires. */
+  /** The timer checks the time when it fires: moving it would cost on every message. */
   #arm(ms: number): void {
     if (this.#ended) return;
     this.#timer = this.#clock.after(ms, () => {

@@ -1,22 +1,19 @@
-/**
- * The ownership tree. Whatever lives is added to one scope; ending a scope ends all below it, youngest first, and what
- * comes too late is closed at once, so that nothing can slip out between "ending" and "ended".
- */
+/** The ownership tree. Ending a scope ends all below it, youngest first; late members are closed at once. */
 import type { EndReason } from "../protocol/keeper/messages.ts";
 
-/** Something with one owner. `close` is idempotent and resolves when the thing is proven gone; it rejects if it is not. */
+/** Something with one owner. `close` is idempotent, resolves on proof, and rejects without it. */
 export interface Owned {
   close(reason: EndReason): Promise<ScopeClosed | void>;
 }
 
-/** What became of a scope: who could not be closed, and why. Empty = everything is gone. */
+/** What could not be closed, and why. Empty = everything is gone. */
 export interface ScopeClosed {
   reason: EndReason;
   failures: { name: string; error: unknown }[];
 }
 
 export interface ScopeOptions {
-  /** Members do not need each other: start to close youngest first, but do not wait for one before the next. */
+  /** Independent members are closed concurrently, youngest first. */
   independent?: boolean;
 }
 
@@ -24,12 +21,12 @@ export class Scope implements Owned {
   readonly name: string;
   readonly #independent: boolean;
   readonly #parent: Scope | undefined;
-  /** In order of arrival, which a Map keeps. */
+  /** In order of arrival. */
   readonly #members = new Map<Owned, string>();
   readonly #failures: ScopeClosed["failures"] = [];
   #closing: Promise<ScopeClosed> | undefined;
   #reason: EndReason = "session-ended";
-  /** Late members that are being closed; the scope is not gone before them. */
+  /** Late members being closed, part of the scope until then. */
   readonly #late = new Set<Promise<void>>();
 
   constructor(name: string, options: ScopeOptions = {}, parent?: Scope) {
@@ -38,7 +35,7 @@ export class Scope implements Owned {
     this.#parent = parent;
   }
 
-  /** True from the first call of `close` on, of its own or of one above it, which may come to this one only later. */
+  /** True from the first `close` of this scope or one above. */
   get closing(): boolean {
     return this.#closing !== undefined || this.#parent?.closing === true;
   }
@@ -47,7 +44,7 @@ export class Scope implements Owned {
     return this.#members.size;
   }
 
-  /** Takes a thing in. If the scope is closing already, the thing is closed at once, with the scope's reason. */
+  /** Adds a member; a closing scope closes it at once, for its own reason. */
   add<T extends Owned>(thing: T, name: string): T {
     if (this.#closing === undefined) this.#members.set(thing, name);
     else {
@@ -57,22 +54,22 @@ export class Scope implements Owned {
     return thing;
   }
 
-  /** A scope below this one; it leaves by itself once it is closed. */
+  /** A child scope; it leaves once closed. */
   child(name: string, options: ScopeOptions = {}): Scope {
     return this.add(new Scope(name, options, this), name);
   }
 
-  /** For a thing that ended by itself: its owner need not close it any more. */
+  /** Removes a member that ended by itself. */
   release(thing: Owned): void {
     this.#members.delete(thing);
   }
 
-  /** Ends everything below, youngest first. The same promise each time; it never rejects, failures are in the result. */
+  /** Ends everything below, youngest first. Returns the same promise each time; failures are in the result. */
   close(reason: EndReason): Promise<ScopeClosed> {
     if (this.#closing === undefined) {
       this.#reason = reason;
       const { promise, resolve } = Promise.withResolvers<ScopeClosed>();
-      // Set before the first member hears of it: a member that calls back must find the scope closing.
+      // Set first: members that call back must find the scope closing.
       this.#closing = promise;
       void this.#run().then(() => resolve({ reason, failures: this.#failures }));
     }
@@ -92,7 +89,7 @@ export class Scope implements Owned {
     this.#parent?.release(this);
   }
 
-  /** Closes one member; whatever it throws is kept, so that the others still end. */
+  /** Closes a member and keeps its error, so that the others still end. */
   async #end(thing: Owned, name: string): Promise<void> {
     try {
       const result = await thing.close(this.#reason);

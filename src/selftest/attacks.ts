@@ -1,4 +1,4 @@
-/** Trees that hide in every known way, each ended in a container of its own on one tier. */
+/** Trees that hide in every known way, each in its own container on one tier. */
 import { accessSync, constants, mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { Readable } from "node:stream";
@@ -12,13 +12,13 @@ import { killListed, readListed, settle } from "./listed.ts";
 import type { Result, Stage, TierName } from "./types.ts";
 
 interface Attack {
-  /** As attack.sh knows it. */
+  /** Its name in attack.sh. */
   name: string;
   title: string;
   only?: TierName;
-  /** Needs root's rights. */
+  /** Needs root. */
   isRoots?: boolean;
-  /** Programs besides a shell and the usual small ones. */
+  /** Programs beyond a shell and the usual small ones. */
   programs?: string[];
 }
 
@@ -32,8 +32,8 @@ export const attacks: readonly Attack[] = [
   { name: "own-subreaper", title: "a subreaper of its own" },
   { name: "stopped", title: "a stopped process" },
   { name: "deaf", title: "ignored signals" },
-  { name: "chain", title: "a chain of forks that goes on" },
-  { name: "zombie-parent", title: "dead children without a parent that waits" },
+  { name: "chain", title: "an endless chain of forks" },
+  { name: "zombie-parent", title: "zombies without a waiting parent" },
   { name: "holds-stdout", title: "the main process leaving first" },
   { name: "pid-namespace", title: "a pid namespace", isRoots: true, programs: ["unshare"] },
   { name: "other-uid", title: "another user's rights", isRoots: true, programs: ["setpriv"] },
@@ -44,12 +44,12 @@ const script = fileURLToPath(new URL("attack.sh", import.meta.url));
 const endBoundMs = 5000;
 const readyBoundMs = 10_000;
 const settleBoundMs = 1000;
-/** What this very program, killed at the wrong moment, leaves behind sleeps for so long and no longer. */
+/** Lifetime of the programs, in case the self-test is killed. */
 export const leftBehindSeconds = 120;
 
 export const lateReason = "not played within the time limit (--time-limit)";
 
-/** Replaced by tests, to see that a container which ends nothing is found out. */
+/** Replaced by tests, to see that a container that ends nothing is found out. */
 export type Open = Platform["open"];
 
 function isOnPath(program: string): boolean {
@@ -69,24 +69,24 @@ function whyNot({ only, isRoots, programs = [] }: Attack, tier: TierName): strin
   return missingOnPath(["bash", ...programs]);
 }
 
-/** Names the programs that are not on PATH; undefined when all are. */
+/** Names the missing programs; undefined when all are on PATH. */
 export function missingOnPath(programs: readonly string[]): string | undefined {
   const missing = programs.filter((program) => !isOnPath(program));
   return missing.length === 0 ? undefined : `no ${missing.join(", ")} on PATH`;
 }
 
-/** Resolves when the tree says that all of it is there. */
+/** Resolves when the tree reports that it is complete. */
 async function isReady(stdout: Readable | null): Promise<void> {
   let text = "";
   const late = abortAfter(systemClock, readyBoundMs).signal;
-  const stop = () => stdout?.destroy(new Error(`the tree was not there within ${readyBoundMs / 1000} s`));
+  const stop = () => stdout?.destroy(new Error(`the tree was not complete within ${readyBoundMs / 1000} s`));
   late.addEventListener("abort", stop, { once: true });
   try {
     for await (const chunk of stdout?.iterator({ destroyOnReturn: false }) ?? []) {
       text += String(chunk);
       if (text.includes("ready")) return;
     }
-    throw new Error("the tree ended before it was there");
+    throw new Error("the tree ended before it was complete");
   } finally {
     late.removeEventListener("abort", stop);
   }
@@ -121,8 +121,8 @@ async function playOne(
 }
 
 /**
- * Plays every attack on one tier, one after the other: each of them is a race, and the processors are to be its own.
- * `problem`: why the machine does not give the tier; then nothing is played.
+ * Plays every attack on one tier, one at a time, since each is a race. `problem`: why the machine lacks the tier; then
+ * nothing is played.
  */
 export async function playAttacks(
   tier: TierName,

@@ -1,4 +1,4 @@
-/** Every way in which the owner of a server can end, each played on a gateway of the self-test's own. */
+/** Every way an owner of a server can end, on a gateway of the self-test's own. */
 import { join } from "node:path";
 import { systemClock } from "../clock.ts";
 import { lateReason } from "./attacks.ts";
@@ -8,7 +8,7 @@ import type { Result, Stage, TierName } from "./types.ts";
 
 interface Way {
   title: string;
-  /** Roles that may be left by the tier's guarantee. */
+  /** Roles that this tier may leave. */
   bestEffort?: { tier: TierName; roles: string[] };
   end(gateway: OwnGateway, session: Session): Promise<void>;
 }
@@ -16,10 +16,10 @@ interface Way {
 const settleBoundMs = 5000;
 const idleLeaseMs = 800;
 
-/** By an idle lease, for which a gateway of its own is configured. */
+/** Ends by idle lease, on its own gateway. */
 const idle: Way = { title: "its idle lease", end: async () => {} };
 
-/** In this order on one state directory; the last one ends the gateway in order, so that it takes its traces along. */
+/** In this order on one state directory; the last is an orderly end, which cleans up. */
 const ways: readonly Way[] = [
   { title: "the client's DELETE", end: (_, session) => session.delete() },
   { title: "an operator's command", end: (gateway) => gateway.endSessions() },
@@ -35,7 +35,7 @@ const ways: readonly Way[] = [
   { title: "kill -9 of keeper and front", end: (gateway) => gateway.kill("keeper and front") },
   {
     title: "kill -9 of all at once, then a start",
-    // Nobody is left who could know a process without environment, and the next start finds no trace of it.
+    // Nothing is left that knows a process without environment, and the next start finds no trace of it.
     bestEffort: { tier: "subreaper", roles: ["cleared"] },
     async end(gateway) {
       await gateway.kill("all");
@@ -56,7 +56,7 @@ async function playWay(way: Way, gateway: OwnGateway): Promise<Omit<Result, "kin
     if (processes < serverProcesses) throw new Error(`only ${processes} of ${serverProcesses} processes started`);
     const excused = way.bestEffort?.tier === tier ? way.bestEffort.roles : [];
     const began = systemClock.monotonic();
-    // The clock runs while the end is made, which for some ways includes the next start.
+    // The clock includes the end itself, for some ways the next start too.
     const settled = settle(listFile, settleBoundMs, excused).then((survivors) => {
       return { survivors, ms: Math.round(systemClock.monotonic() - began) };
     });
@@ -71,7 +71,7 @@ async function playWay(way: Way, gateway: OwnGateway): Promise<Omit<Result, "kin
   }
 }
 
-/** Several ways on one gateway, one after the other. */
+/** Several ways on one gateway, in turn. */
 async function playLane(lane: readonly Way[], gateway: OwnGateway, stage: Stage): Promise<void> {
   try {
     for (const way of lane) {
@@ -83,18 +83,18 @@ async function playLane(lane: readonly Way[], gateway: OwnGateway, stage: Stage)
       await killListed(gateway.listFile);
     }
   } finally {
-    await gateway.stop().catch(() => {}); // it was killed then, and what it held is ended below
+    await gateway.stop().catch(() => {}); // killed then, and its processes are ended below
     await killListed(gateway.listFile);
   }
 }
 
-/** Both lanes at a time: most of each is waiting for the other's Node.js to start. */
+/** Both concurrently: most of each is waiting for a Node.js start. */
 export async function playEnds(tier: TierName, stage: Stage): Promise<void> {
   const place = (name: string) => join(stage.directory, `${name}-${tier}`);
   const lanes = await Promise.allSettled([
     playLane(ways, new OwnGateway(place("gateway"), tier, undefined), stage),
     playLane([idle], new OwnGateway(place("idle"), tier, idleLeaseMs), stage),
   ]);
-  // Not before both have taken down what they started.
+  // After both have cleaned up.
   for (const lane of lanes) if (lane.status === "rejected") throw lane.reason;
 }

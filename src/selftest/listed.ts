@@ -1,6 +1,6 @@
 /**
- * The processes of a case, from the list that they write themselves. Whether they live is asked
- * of the system's witness, and not of what is tested.
+ * The processes of a case, from the list they write themselves, looked up by the system's witness instead of what is
+ * tested.
  */
 import { readFileSync } from "node:fs";
 import { systemClock } from "../clock.ts";
@@ -12,7 +12,7 @@ export interface Listed {
   role: string;
 }
 
-/** How long nothing may be added to a list that is being counted: a chain of processes may still grow. */
+/** Quiet time before a list is counted, since a chain may still grow. */
 const quietMs = 15;
 const lookMs = 5;
 
@@ -28,7 +28,7 @@ export function readListed(file: string): Listed[] {
 
 const survivorsOf = (file: string): Listed[] => readListed(file).filter(platform.witness.isLive);
 
-/** Waits until nobody of the list lives, the excused ones aside; resolves with those who do after `boundMs`. */
+/** Waits until every listed process is gone, except the excused; resolves with the rest after `boundMs`. */
 export async function settle(file: string, boundMs: number, excused: readonly string[]): Promise<Listed[]> {
   const end = systemClock.monotonic() + boundMs;
   let quietSince = systemClock.monotonic();
@@ -44,7 +44,7 @@ export async function settle(file: string, boundMs: number, excused: readonly st
   }
 }
 
-/** Ends what a case left behind. A chain may go on while it is killed, hence the rounds. */
+/** Ends leftovers of a case, in rounds, since a chain may still grow. */
 export async function killListed(file: string): Promise<void> {
   for (let round = 0; round < 50; round += 1) {
     const survivors = survivorsOf(file);

@@ -1,4 +1,4 @@
-/** A gateway of the self-test's own: started, killed and started again in one state directory, spoken to as clients do. */
+/** The self-test's own gateway: started, killed and restarted in one state directory, used as by clients. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,7 +17,7 @@ import type { TierName } from "./types.ts";
 
 const main = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url));
 const server = fileURLToPath(new URL("server.sh", import.meta.url));
-/** The server itself and its five helpers. */
+/** The server and its five helpers. */
 export const serverProcesses = 6;
 
 /** A start takes half a second on a quiet machine. */
@@ -26,14 +26,14 @@ const stopBoundMs = 15_000;
 const requestBoundMs = 15_000;
 const graces = { stdinGraceMs: 100, termGraceMs: 200 };
 
-/** One client's session with the server, over streamable HTTP. */
+/** A client's session with the server, over streamable HTTP. */
 export interface Session {
   delete(): Promise<void>;
 }
 
 export class OwnGateway {
   readonly tier: TierName;
-  /** Where the server lists its processes. */
+  /** The server's list of processes. */
   readonly listFile: string;
   readonly #state: string;
   readonly #config: string;
@@ -59,7 +59,7 @@ export class OwnGateway {
     writeFileSync(this.#config, JSON.stringify({ port: 0, mcpServers: { server: command }, session, stop: graces }));
   }
 
-  /** Of the keeper, while it lives. */
+  /** The live keeper's. */
   get record(): KeeperRecord | undefined {
     const record = readKeeperRecord(statePaths(this.#state));
     return record !== undefined && platform.isSameAlive(record) ? record : undefined;
@@ -69,10 +69,10 @@ export class OwnGateway {
     return this.#process?.isRunning === true;
   }
 
-  /** Throws when it does not serve in time, with what it said last. */
+  /** Throws with its last output when it does not serve in time. */
   async start(): Promise<void> {
     if (this.isRunning) return;
-    // A dozen starts of one program: what the first of them compiled serves the others.
+    // A compile cache for a dozen starts.
     const own = { HOLDFAST_TIER: this.tier, NODE_COMPILE_CACHE: this.#compileCache, TMPDIR: this.#directory };
     const env = { ...baseEnvironment(), ...own };
     const words = [main, "gateway", "--state", this.#state, "--config", this.#config];
@@ -82,7 +82,7 @@ export class OwnGateway {
     await this.#untilServes(() => true);
   }
 
-  /** Until a gateway serves of which the test is true. */
+  /** Waits for a serving gateway that passes the test. */
   async #untilServes(isMeant: (record: KeeperRecord) => boolean): Promise<KeeperRecord> {
     const end = systemClock.monotonic() + startBoundMs;
     while (systemClock.monotonic() < end && this.isRunning) {
@@ -94,7 +94,7 @@ export class OwnGateway {
     throw new Error(`the gateway ${how}: ${this.#said.trim().split("\n").at(-1) ?? ""}`);
   }
 
-  /** A session whose server and all its helpers are there. */
+  /** A session with its server and all helpers running. */
   async open(): Promise<Session> {
     writeFileSync(this.listFile, "");
     const address = `${this.#client.url}/mcp/server`;
@@ -128,7 +128,7 @@ export class OwnGateway {
     };
   }
 
-  /** What an operator does. */
+  /** An operator's command. */
   async endSessions(): Promise<void> {
     for (const { id } of await this.#client.call("session.list", {})) await this.#client.call("session.end", { id });
   }
@@ -144,7 +144,7 @@ export class OwnGateway {
     await this.#untilServes((record) => record.front.pid !== front.pid);
   }
 
-  /** In one instant: all are stopped first, so that none of them sees another die and acts on it. */
+  /** In one instant: all are stopped first, so that none reacts to another's death. */
   async kill(who: "keeper" | "keeper and front" | "all"): Promise<void> {
     const { keeper, front, guardian } = this.#processes();
     const others = who === "all" ? [front, guardian, ...this.#guards()] : who === "keeper" ? [] : [front];
@@ -156,7 +156,7 @@ export class OwnGateway {
     if (!(await untilTrue(isGone, stopBoundMs))) throw new Error("the front or the guardian outlived the keeper");
   }
 
-  /** SIGTERM, and its end. Does nothing where none runs; what does not end is killed. */
+  /** SIGTERM, then waits; kills what does not end. Nothing if none runs. */
   async stop(): Promise<void> {
     if (!this.isRunning) return;
     this.#process?.signal("terminate");

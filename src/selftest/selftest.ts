@@ -1,4 +1,4 @@
-/** The self-test: what this installation holds on this machine, tier by tier, found by trying. */
+/** The self-test: tries what this installation holds on this machine, tier by tier. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,20 +10,20 @@ import { endTitles, playEnds } from "./ends.ts";
 import { tierNames, type Result, type Stage, type TierName } from "./types.ts";
 
 export interface SelftestOptions {
-  /** The time for all of it, in milliseconds; what is not played by then counts as failed. */
+  /** Time limit in milliseconds; cases not played by then have failed. */
   boundMs: number;
-  /** Stops it; the returned promise then rejects once all is cleaned up. */
+  /** Stops it; the promise then rejects after cleaning up. */
   signal: AbortSignal;
-  /** Called as soon as a case was played. */
+  /** Called after each case. */
   onResult: (result: Result) => void;
   /** The containment under test. */
   open?: Open;
 }
 
-/** What server.sh calls. */
+/** Called by server.sh. */
 const serverPrograms = ["sh", "setsid", "nohup", "env", "grep", "sleep"];
 
-/** Why the machine does not give the tier; undefined where it does. */
+/** Why the machine lacks the tier; undefined if it has it. */
 function problemOf(tier: TierName, directory: string, open: Open): string | undefined {
   try {
     open(systemRandom.bytes(8).toString("hex"), 1, { directory, only: tier }).epoch.close();
@@ -33,7 +33,7 @@ function problemOf(tier: TierName, directory: string, open: Open): string | unde
   }
 }
 
-/** Resolves with every result, in the order of the table. */
+/** Resolves with all results, in table order. */
 export async function selftest(options: SelftestOptions): Promise<Result[]> {
   const { signal, onResult, open = platform.open } = options;
   const directory = mkdtempSync(join(tmpdir(), "holdfast-selftest-"));

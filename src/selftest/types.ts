@@ -1,12 +1,12 @@
-/** What the self-test says: one result for each attack, or way in which an owner ends, on each tier. */
+/** Results of the self-test: one per attack or end, per tier. */
 import type { TierName } from "../platform/types.ts";
 
 export type { TierName };
 export const tierNames: readonly TierName[] = ["cgroup", "subreaper"];
 
 /**
- * `held`: nothing was left. `best effort`: what was left is what the tier does not guarantee to end. `left`: the guarantee
- * is broken. `failed`: the case could not be played to its end. `not available`: this machine cannot play it.
+ * `held`: nothing was left. `best effort`: only what the tier does not guarantee was left. `left`: a guarantee is
+ * broken. `failed`: not played to its end. `not available`: cannot be played here.
  */
 export type Verdict = "held" | "best effort" | "left" | "failed" | "not available";
 
@@ -15,25 +15,25 @@ export interface Result {
   name: string;
   tier: TierName;
   verdict: Verdict;
-  /** How many processes there were that had to be ended. */
+  /** Number of processes to be ended. */
   processes: number;
-  /** Roles of those that were left. */
+  /** Roles of the leftovers. */
   left: string[];
-  /** From the event until nothing was left, in milliseconds. */
+  /** Milliseconds from the event until nothing was left. */
   ms: number;
-  /** Why it failed, or is not available. */
+  /** Why it failed or is not available. */
   reason?: string;
 }
 
 export const isBroken = ({ verdict }: Result): boolean => verdict === "left" || verdict === "failed";
 
-/** What the parts of the self-test share. */
+/** Shared by the parts of the self-test. */
 export interface Stage {
-  /** The self-test's own directory; each part makes its own below it. */
+  /** The self-test's directory, with one below it per part. */
   directory: string;
-  /** When the time for all of it is over, as `Clock.monotonic()` counts. */
+  /** End of the time limit on `Clock.monotonic()`. */
   deadline: number;
-  /** Aborted when the person at the terminal has had enough. */
+  /** Aborted by the user. */
   signal: AbortSignal;
   onResult: (result: Result) => void;
 }

@@ -1,22 +1,22 @@
-/** Whose a session is, or a run: the one check that everything which names either goes through. */
+/** The ownership check for sessions and runs, through which every access by id passes. */
 import type { TokenScope } from "../protocol/keeper/messages.ts";
 
-/** Who asks: the holder of a token, as the keeper's record of that token has it. */
+/** The asking token, from the keeper's record. */
 export interface Asker {
-  /** The token's own id: a token that is made later under the same name has another one. */
+  /** The token's own id; a later token of the same name has another. */
   readonly id: string;
   readonly scopes: ReadonlySet<TokenScope>;
 }
 
-/** So much of an id tells one from another where it is shown to others; it opens nothing. */
+/** Characters of a truncated id: enough to tell sessions apart, useless for access. */
 const shownCharacters = 8;
 
-/** `owner`: id of the token that the session or run belongs to; null or undefined: of none, so that only `admin` may act. */
+/** `owner`: token id of the session or run; null or undefined: only `admin` may act. */
 export function mayAct({ id, scopes }: Asker, owner: string | null | undefined): boolean {
   return scopes.has("admin") || (typeof owner === "string" && owner === id);
 }
 
-/** A session's id for those who may not act on the session. */
+/** A session's id as shown to others. */
 export function shortId(sessionId: string): string {
   return `${sessionId.slice(0, shownCharacters)}…`;
 }

@@ -1,4 +1,4 @@
-/** One client's stay: owns what was started for it. Ended once, for one reason, by whoever is first. */
+/** One client and everything started for it. Ends once, for the first reason given. */
 import type { SessionView } from "../protocol/api/shapes.ts";
 import type { Sources } from "../random.ts";
 import type { Clock } from "../clock.ts";
@@ -15,31 +15,31 @@ export interface ClientInfo {
 }
 
 export interface SessionParams {
-  /** How its client speaks; `mcp` by default. */
+  /** Transport; `mcp` by default. */
   kind?: SessionKind;
   client: ClientInfo;
   server?: string | null;
-  /** The session that this one ends with. */
+  /** The parent, with which it ends. */
   parentId?: string | null;
-  /** How long it lives without its client, in milliseconds; `session.idleLeaseMs` by default. */
+  /** Lease in milliseconds; `session.idleLeaseMs` by default. */
   leaseMs?: number;
 }
 
 export interface SessionEvents {
-  /** As soon as the end begins: from then on nobody may find the session. */
+  /** Called when the end begins: from then on the session cannot be found. */
   onEnd(session: Session, gone: Promise<ScopeClosed>): void;
   onAgreed(session: Session, protocolVersion: string): void;
   onMemo(session: Session, memo: string | null): void;
 }
 
 export class Session implements Owned {
-  /** 192 random bits: who does not know it cannot guess it. */
+  /** 192 random bits. */
   readonly id: string;
   readonly kind: SessionKind;
   readonly server: string | null;
   readonly client: ClientInfo;
   readonly parentId: string | null;
-  /** Id of the token that it belongs to; null: Holdfast opened it for itself. */
+  /** Id of the owning token; null: Holdfast itself. */
   readonly tokenId: string | null;
   readonly createdAt: number;
   readonly leaseMs: number;
@@ -52,7 +52,7 @@ export class Session implements Owned {
   #memo: string | null;
   #ended: Promise<ScopeClosed> | undefined;
 
-  /** `parent`: kept by whoever keeps this one. */
+  /** `parent`: kept alive along with this session. */
   constructor(record: SessionRecord, clock: Clock, events: SessionEvents, parent?: Session) {
     this.id = record.id;
     this.kind = record.kind;
@@ -74,35 +74,35 @@ export class Session implements Owned {
     return this.#ended !== undefined;
   }
 
-  /** The protocol revision that client and server agreed on; null before that. */
+  /** The negotiated protocol revision; null before that. */
   get protocolVersion(): string | null {
     return this.#protocolVersion;
   }
 
-  /** The next front knows the session's revision too. */
+  /** Stored for the next front. */
   agreeOn(protocolVersion: string): void {
     this.#protocolVersion = protocolVersion;
     if (!this.ended) this.#events.onAgreed(this, protocolVersion);
   }
 
-  /** What `remember` wrote last, in this front or the one before. */
+  /** What `remember` last stored, in this front or the previous one. */
   get memo(): string | null {
     return this.#memo;
   }
 
-  /** The next front finds it with the session; null = nothing. */
+  /** Stores it for the next front; null = nothing. */
   remember(memo: string | null): void {
     if (this.ended || this.#memo === memo) return;
     this.#memo = memo;
     this.#events.onMemo(this, memo);
   }
 
-  /** `listener` runs once, before anything below the session is closed. */
+  /** `listener` runs once, before anything below closes. */
   onEnd(listener: (reason: EndReason) => void): void {
     this.#listeners.push(listener);
   }
 
-  /** Ends all that the session owns; resolves when it is proven gone. The same promise each time. */
+  /** Ends everything the session owns and resolves on proof. Returns the same promise each time. */
   close(reason: EndReason): Promise<ScopeClosed> {
     if (this.#ended === undefined) {
       const { promise, resolve } = Promise.withResolvers<ScopeClosed>();
@@ -123,7 +123,7 @@ export class Session implements Owned {
   }
 }
 
-/** A session that begins now. */
+/** A new session. */
 export function newRecord(
   params: SessionParams,
   tokenId: string | null,

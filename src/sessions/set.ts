@@ -1,4 +1,6 @@
-/** All sessions of this gateway, with a cap: found by id, owned by their parent or the gateway, written down for the next front. */
+/**
+ * All sessions of this gateway, bounded, found by id, owned by their parent or the gateway, stored for the next front.
+ */
 import type { SessionView } from "../protocol/api/shapes.ts";
 import type { Sources } from "../random.ts";
 import type { Timer } from "../clock.ts";
@@ -15,16 +17,16 @@ export interface SessionLimits {
   sessionsMax: number;
 }
 
-/** Sessions one below another: an agent's agent's agent. More is a loop. */
+/** Deepest nesting; more is a loop. */
 const depthMax = 8;
-/** Ended sessions whose owner is still known, to show their ids in events that come late. */
+/** Ended sessions whose owners are remembered, to show their ids in late events. */
 const formerMax = 1024;
-/** How stale a row's "last seen" may be. Calls do not write: the rows of those that were seen are written together. */
+/** Longest delay of a stored "last seen"; rows are updated together, so calls do not write. */
 const flushMs = 5000;
 
 export class SessionSet {
   readonly #sessions = new Map<string, Session>();
-  /** What the store holds of each session's presence, so that only changes are written. */
+  /** What the store knows of each session's presence, to write changes only. */
   readonly #written = new Map<Session, { lastSeenAt: number; held: boolean }>();
   readonly #scope: Scope;
   readonly #sources: Sources;
@@ -36,9 +38,9 @@ export class SessionSet {
   #flushTimer: Timer | undefined;
   #onEmpty: (() => void) | undefined;
 
-  /** Without a store the sessions end with this process. */
+  /** Without a store sessions end with this process. */
   constructor(scope: Scope, sources: Sources, limits: SessionLimits, log: Log, store?: SessionStore) {
-    // Sessions do not need each other: one stubborn tree must not hold up the end of the rest.
+    // Sessions are independent: one stubborn tree must not delay the rest.
     this.#scope = scope.child("sessions", { independent: true });
     this.#sources = sources;
     this.#limits = limits;
@@ -56,8 +58,8 @@ export class SessionSet {
   }
 
   /**
-   * A session of the asker's; null: of Holdfast itself. Throws `session_limit` at the cap, `session_unknown` for a parent that is
-   * not there, or is not the asker's.
+   * Opens a session of the asker's (null: Holdfast itself). Throws `session_limit`, or `session_unknown` for a parent
+   * that is missing or another token's.
    */
   open(params: SessionParams, asker: Asker | null): Session {
     const { sessionsMax, idleLeaseMs } = this.#limits;
@@ -75,8 +77,8 @@ export class SessionSet {
   }
 
   /**
-   * Takes over what the front before left in the store, oldest first. Call it once, before anything is opened. A session
-   * whose parent is gone is not taken over. What the sessions owned is not here: who holds it gives it back to them.
+   * Restores the previous front's sessions, oldest first, without children of missing parents. Call it once, before
+   * opening any. Their runs are returned by those who hold them.
    */
   restore(): Session[] {
     const restored: Session[] = [];
@@ -87,19 +89,19 @@ export class SessionSet {
         continue;
       }
       const now = this.#sources.clock.now();
-      // Who was present when the front died was seen until then; for the rest the row may be `flushMs` behind.
+      // Clients present at the front's death were seen until then; other rows may be `flushMs` old.
       const seenAt = held === 1 ? now : Math.min(now, lastSeenAt + flushMs);
       restored.push(this.#adopt({ ...record, lastSeenAt: seenAt }));
     }
     return restored;
   }
 
-  /** For Holdfast itself, never for an id that a caller gave: it asks nobody whose the session is. */
+  /** For Holdfast itself, never for ids from callers: no ownership check. */
   get(id: string): Session | undefined {
     return this.#sessions.get(id);
   }
 
-  /** The session, if it is there and the asker may act on it: whose it is not learns nothing, not even that it is there. */
+  /** The session if the asker may act on it; otherwise indistinguishable from an unknown id. */
   find(id: string, asker: Asker): Session | undefined {
     const session = this.#sessions.get(id);
     return session !== undefined && mayAct(asker, session.tokenId) ? session : undefined;
@@ -110,18 +112,18 @@ export class SessionSet {
     return this.find(id, asker) ?? unknown(id);
   }
 
-  /** Resolves when all that the session owned is gone. Throws `session_unknown`. */
+  /** Resolves when everything it owned is gone. Throws `session_unknown`. */
   end(id: string, reason: EndReason, asker: Asker): Promise<ScopeClosed> {
     return this.mustFind(id, asker).close(reason);
   }
 
-  /** Ends the sessions of tokens that are no longer good, by the ids of those tokens. */
+  /** Ends the sessions of these invalid tokens. */
   endThoseOf(isOver: (tokenId: string) => boolean): void {
     for (const session of this.#sessions.values())
-      if (session.tokenId !== null && isOver(session.tokenId)) void session.close("session-ended"); // what is left is logged
+      if (session.tokenId !== null && isOver(session.tokenId)) void session.close("session-ended"); // survivors are logged
   }
 
-  /** Resolves when no session is open any more, or after `boundMs`; then those that are open stay so. */
+  /** Resolves when every session has ended, or after `boundMs`. */
   empty(boundMs: number): Promise<void> {
     if (this.#sessions.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
@@ -133,7 +135,7 @@ export class SessionSet {
     });
   }
 
-  /** Writes down who was seen when. The front's last act, and otherwise done every few seconds. */
+  /** Stores presence, every few seconds and at the front's end. */
   flush(): void {
     const rows = [];
     for (const [session, written] of this.#written) {
@@ -146,7 +148,7 @@ export class SessionSet {
     this.#store?.seen(rows);
   }
 
-  /** All of them; the ids of those that the asker may not act on are cut short. */
+  /** All sessions, with truncated ids where the asker may not act. */
   list(asker: Asker): SessionView[] {
     return [...this.#sessions.values()].map((session) => {
       const view = session.view();
@@ -159,7 +161,7 @@ export class SessionSet {
     return [...this.#sessions.values()].map(({ kind }) => kind);
   }
 
-  /** The id of a session as the asker may see it. */
+  /** A session id as the asker may see it. */
   show(id: string, asker: Asker): string {
     const session = this.#sessions.get(id);
     return mayAct(asker, session === undefined ? this.#formerOwners.get(id) : session.tokenId) ? id : shortId(id);
@@ -198,7 +200,7 @@ export class SessionSet {
     });
   }
 
-  /** A session that ends is not found any more, but its scope holds it until all it owned is gone. */
+  /** An ending session is unknown, but its scope holds it until all it owned is gone. */
   #leave(session: Session, gone: Promise<ScopeClosed>): void {
     const owner = this.#ownerOf(session);
     this.#sessions.delete(session.id);

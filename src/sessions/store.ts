@@ -1,6 +1,6 @@
 /**
- * What a session's next front must know of it: one SQLite file in the only directory that the front may write. It is a help,
- * never a condition: if it cannot be read the front begins a new one, if it cannot be written sessions live in memory only.
+ * Stores what the next front needs of each session, in SQLite in the front's own directory. Never a precondition: an
+ * unreadable file is replaced, and without writes sessions live in memory.
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { faultOf, openPrivateDatabase, OtherFormError } from "../private-databas
 
 export type SessionKind = "mcp" | "ws" | "stdio";
 
-/** One open session. Times are milliseconds since the epoch. */
+/** An open session. Times are milliseconds since 1970. */
 export interface SessionRecord {
   id: string;
   kind: SessionKind;
@@ -18,16 +18,16 @@ export interface SessionRecord {
   clientVersion: string;
   server: string | null;
   parentId: string | null;
-  /** Id of the token that it belongs to. */
+  /** Id of the owning token. */
   tokenId: string | null;
   createdAt: number;
   lastSeenAt: number;
-  /** 1: its client was present when the row was written. */
+  /** 1: its client was present at the last write. */
   held: number;
   leaseMs: number;
-  /** The protocol revision that client and server agreed on. */
+  /** The negotiated protocol revision. */
   protocolVersion: string | null;
-  /** What else the next front must know, as its owner wrote it; null = nothing. */
+  /** Handoff state of its owner; null = none. */
   memo: string | null;
 }
 
@@ -47,7 +47,7 @@ const columns = [
   ["memo", "text"],
 ] as const;
 
-/** Raised when a column changes: a file of another form is begun anew, since no session outlives its keeper anyway. */
+/** Raised with the columns: files of another form are replaced, since no session outlives its keeper. */
 const form = 3;
 const fileName = "sessions.sqlite";
 
@@ -70,8 +70,8 @@ export class SessionStore {
   #failureTold = false;
 
   /**
-   * Opens the file of this keeper's life; rows of another life are dropped, because their runs ended with it. Only a file
-   * whose contents are lost, or another version's, is begun anew; one that is locked or cannot be written is left as it is.
+   * Opens the file for this keeper's life and drops rows of earlier ones. Only damaged files and other versions are
+   * replaced; locked or unwritable ones are kept.
    */
   static open(directory: string, keeperEpoch: number, log: Log, lockWaitMs?: number): SessionStore {
     const path = join(directory, fileName);
@@ -80,7 +80,7 @@ export class SessionStore {
     } catch (thrown) {
       if (!(thrown instanceof OtherFormError) && faultOf(thrown) !== "broken")
         return SessionStore.#inMemory(path, keeperEpoch, log, thrown);
-      log("session.store_lost", { path, error: String(thrown), hint: "begun again: older sessions are not resumed" });
+      log("session.store_lost", { path, error: String(thrown), hint: "replaced: older sessions are not resumed" });
     }
     try {
       for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true });
@@ -91,14 +91,14 @@ export class SessionStore {
   }
 
   static #inMemory(path: string, keeperEpoch: number, log: Log, why: unknown): SessionStore {
-    const hint = "sessions are kept in memory and end with this front; give the file free, make room or give the right";
+    const hint = "sessions are kept in memory and end with this front; unlock the file, make room or grant access";
     log("session.store_unusable", { path, error: String(why), hint });
     return new SessionStore(":memory:", keeperEpoch, log);
   }
 
   private constructor(path: string, keeperEpoch: number, log: Log, lockWaitMs?: number) {
     this.#log = log;
-    // The ids are what lets a client in, so the file is private. No fsync: the machine's end ends all sessions anyway.
+    // Private, because ids grant access. No fsync: sessions do not survive the machine.
     this.#database = openPrivateDatabase(path, { schema, form, synchronous: "off" }, lockWaitMs);
     try {
       this.#beginEpoch(keeperEpoch);
@@ -117,7 +117,7 @@ export class SessionStore {
     }
   }
 
-  /** All rows, oldest first: a parent comes before its children. */
+  /** All rows, parents before children. */
   load(): SessionRecord[] {
     const names = columns.map(([name]) => `${name} as ${camel(name)}`).join(", ");
     const rows = this.#try(() => this.#database.prepare(`select ${names} from sessions order by rowid`).all());
@@ -136,7 +136,7 @@ export class SessionStore {
     this.#try(() => this.#memo.run(memo, id));
   }
 
-  /** Many at once, in one transaction. */
+  /** Many, in one transaction. */
   seen(rows: { id: string; lastSeenAt: number; held: boolean }[]): void {
     if (rows.length === 0) return;
     this.#try(() => {
@@ -150,7 +150,7 @@ export class SessionStore {
     this.#try(() => this.#remove.run(id));
   }
 
-  /** Which token each background run belongs to, oldest first. */
+  /** The owners of background runs, oldest first. */
   runOwners(): { run: string; tokenId: string }[] {
     const select = "select run, token_id as tokenId from run_owners order by rowid";
     const rows = this.#try(() => this.#database.prepare(select).all());
@@ -177,14 +177,14 @@ export class SessionStore {
     this.#database.exec("commit");
   }
 
-  /** A disk that is full must not end a session that lives: it only cannot be resumed later. Told once. */
+  /** A full disk must not end a live session: it just cannot be resumed. Logged once. */
   #try<T>(action: () => T): T | undefined {
     try {
       return action();
     } catch (thrown) {
       if (this.#database.isOpen && this.#database.isTransaction) this.#database.exec("rollback");
       if (!this.#failureTold) {
-        const hint = "what is not written is not resumed after the front's death; told once";
+        const hint = "unwritten sessions cannot be resumed after a front's death; logged once";
         this.#log("session.store_failed", { error: String(thrown), hint });
       }
       this.#failureTold = true;

@@ -84,13 +84,13 @@ describe("a gateway in front of a server that wants a login", { timeout: 60_000 
 
   it("says what to type, as often as it is asked, and serves as soon as somebody has logged in", async () => {
     for (let round = 0; round < 6; round++)
-      assert.match(await call("far"), /wants a login; type `holdfast mcp login far`/);
+      assert.match(await call("far"), /requires a login; type `holdfast mcp login far`/);
     const { notices, breaker } = await noticesOf("far");
-    assert.match(notices.join(), /wants a login; type `holdfast mcp login far`/);
+    assert.match(notices.join(), /requires a login; type `holdfast mcp login far`/);
     assert.equal(breaker, "closed", "a login is not waited for with growing pauses");
     assert.match(
       (await runCommand(home, ["mcp", "status"])).stdout,
-      /^ {2}wants a login; type `holdfast mcp login far`$/m,
+      /^ {2}requires a login; type `holdfast mcp login far`$/m,
     );
     printed += await logIn(home, server, "far");
     assert.equal(await call("far"), "far");
@@ -127,7 +127,7 @@ describe("a gateway in front of a server that wants a login", { timeout: 60_000 
     const { code, stdout } = await runCommand(home, ["mcp", "logout", "far"]);
     assert.deepEqual([code, stdout], [0, "logged out at far\n"]);
     assert.ok(server.revoked.includes(token));
-    assert.match(await call("far"), /wants a login/);
+    assert.match(await call("far"), /requires a login/);
     assert.match((await runCommand(home, ["mcp", "logout", "far"])).stdout, /there was no login/);
   });
 

@@ -122,7 +122,7 @@ describe("a login", { timeout: 60_000 }, () => {
       own.searchParams.set("code", stage.server.consent(other.href).searchParams.get("code")!);
       await exchange(own.href, { boundMs: 5000 });
     });
-    await failsWith(injected, /said invalid_grant/);
+    await failsWith(injected, /answered invalid_grant/);
     assert.ok(stage.server.refusals.includes("verifier"));
   });
 
@@ -142,7 +142,7 @@ describe("a login", { timeout: 60_000 }, () => {
       /from another authorization server/,
     );
     stage.server.issuerInMetadata = "https://evil.example";
-    await failsWith(stage.login(stage.consent), /calls itself by another name/);
+    await failsWith(stage.login(stage.consent), /reports another issuer/);
     stage.server.issuerInMetadata = undefined;
   });
 
@@ -154,7 +154,7 @@ describe("a login", { timeout: 60_000 }, () => {
       back.searchParams.set("error_description", "evil words");
       await exchange(back.href, { boundMs: 5000 });
     });
-    await failsWith(denied, /said no \(access_denied\)/);
+    await failsWith(denied, /refused \(access_denied\)/);
     await failsWith(
       stage.login(async () => {}, { boundMs: 50 }),
       /the browser did not come back/,
@@ -221,7 +221,7 @@ describe("the credentials of a login", { timeout: 60_000 }, () => {
     stage.file.write(stolen);
     await assert.rejects(
       bearer.token(stolen.accessToken),
-      /does not renew our token \(invalid_grant\); type `holdfast mcp login far`/,
+      /refused to refresh our token \(invalid_grant\); type `holdfast mcp login far`/,
     );
     assert.equal(stage.server.refusals.at(-1), "reuse");
     assert.match(bearer.problem ?? "", /holdfast mcp login far/);
