@@ -1,15 +1,15 @@
-/** What speaks against ending a tree although nobody holds its stdin and stdout: each line is a reason to leave it alone. */
+/** Reasons to spare a tree although no process holds its stdin and stdout. */
 import type { Descriptor, Look, Seen } from "../platform/look.ts";
 import type { Tree } from "./trees.ts";
 
-/** A terminal counts when somebody sits at it with this tree in front: most orphans of a client keep its terminal's number. */
+/** A terminal counts when the tree is in its foreground: most orphans keep their client's terminal number. */
 function isAtTerminal(look: Look, seen: Seen): boolean {
   if (seen.isInForeground) return true;
   const stdin = look.stdinOf(seen.pid);
   return typeof stdin === "object" && stdin.kind === "terminal";
 }
 
-/** Sockets and pipes by which somebody outside could still speak to this process. */
+/** Sockets and pipes through which outsiders could still use this process. */
 function connectionDoubts(
   look: Look,
   seen: Seen,
@@ -32,7 +32,7 @@ function connectionDoubts(
     if (descriptor.kind !== "socket") continue;
     const unix = look.unixSocket(descriptor.inode);
     if (unix === undefined) {
-      // Asked last: the kernel's list of TCP sockets is expensive, and few trees have one.
+      // Last, because the kernel's list of TCP sockets is expensive and rarely needed.
       const tcp = look.tcpSocketsOf(seen.pid).get(descriptor.inode);
       if (tcp?.state === "LISTEN") doubts.push(`${who} listens on ${tcp.local} port ${tcp.localPort}`);
       else if (tcp?.state === "ESTABLISHED" && !parts.isNamed)
@@ -43,8 +43,8 @@ function connectionDoubts(
     }
     if (unix.isListening) doubts.push(`${who} listens on a unix socket`);
     else if (descriptor.number > 2 && !parts.ownSockets.has(unix.peer) && unix.peer !== 0) {
-      // A named peer is a service of the system that the tree connected to (D-Bus say): it does not hold the tree.
-      if (unix.hasName) doubts.push(`${who} has a visitor on a unix socket of its own`);
+      // A named peer is a system service (such as D-Bus), not a holder.
+      if (unix.hasName) doubts.push(`${who} has a client on its own unix socket`);
       else if (look.unixSocket(unix.peer)?.hasName !== true && !isHeldByDoomed(look, unix.peer, parts.isDoomed))
         doubts.push(
           `${who} has a socketpair (descriptor ${descriptor.number}) whose other end is held outside of the tree`,
@@ -59,7 +59,7 @@ function isHeldByDoomed(look: Look, inode: number, isDoomed: (pid: number) => bo
   return holders.length > 0 && holders.every(isDoomed);
 }
 
-/** Whether a pipe beyond stdio is a way in that somebody outside still holds open. A way out is none. */
+/** Whether a pipe beyond stdio leads in and its other end is still held. */
 function pipeDoubt(
   look: Look,
   pid: number,
@@ -67,7 +67,7 @@ function pipeDoubt(
   { own, isDoomed }: { own: ReadonlySet<number>; isDoomed: (pid: number) => boolean },
 ): boolean {
   const { reads, writes } = look.pipeEnds(pid, descriptor.number);
-  if (!reads || writes) return false; // a way out, both ways in one, or closed meanwhile
+  if (!reads || writes) return false; // leads out, both ways in one, or closed in between
   const far = look.farEndOf(pid, descriptor, [...own]);
   if (far.state === "closed") return false;
   if (far.state === "unknown") return true;
@@ -82,7 +82,7 @@ function placeDoubts(look: Look, { root, members }: Tree): string[] {
   for (const seen of members) {
     if (isAtTerminal(look, seen)) doubts.push(`pid ${seen.pid} is at a terminal`);
     if (look.isTraced(seen.pid)) doubts.push(`pid ${seen.pid} is being debugged`);
-    if (seen.pid === process.pid) doubts.push("this doctor runs inside of it");
+    if (seen.pid === process.pid) doubts.push("this doctor runs inside it");
   }
   return doubts;
 }

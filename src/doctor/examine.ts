@@ -1,4 +1,4 @@
-/** The whole examination: one look at the machine, put into the report that `doctor` prints. Changes nothing. */
+/** The whole examination: one look at the machine as the report of `doctor`. Changes nothing. */
 import { systemClock } from "../clock.ts";
 import { platform } from "../platform/index.ts";
 import { stateLetters, type ProcessRef } from "../platform/types.ts";
@@ -16,16 +16,16 @@ interface ProcessView {
   startTime: string;
   state: string;
   rssBytes: number;
-  /** Processor time since it began. */
+  /** Processor time since its start. */
   cpuMs: number;
   command: string;
-  /** How it was tied to the tree; null for what stands below the root. */
+  /** Its tie to the tree; null below the root. */
   tie: string | null;
 }
 
 interface OwnerView {
   pid: number;
-  /** Name of the client where it is a known one, else null. */
+  /** The client's name if known. */
   client: string | null;
   command: string;
 }
@@ -34,7 +34,7 @@ export interface TreeView {
   verdict: Verdict;
   root: ProcessRef;
   command: string;
-  /** What says that it is an MCP server; null when nothing does. */
+  /** Evidence of an MCP server, or null. */
   recognised: string | null;
   /** Null: gone, or unknown. */
   owner: OwnerView | null;
@@ -47,7 +47,7 @@ export interface TreeView {
 }
 
 interface Unseen {
-  /** Live processes of other users whose descriptors this user may not read. */
+  /** Live processes of other users with unreadable descriptors. */
   processes: number;
   users: { uid: number; processes: number }[];
   /** One line each, for people. */
@@ -66,13 +66,13 @@ export interface Report {
   unseen: Unseen;
 }
 
-/** More trees than this on one machine are worth a warning. */
+/** Number of trees worth a warning. */
 const treesWarn = 50;
-/** So many copies of one command under one owner are, too. */
+/** Copies of one command under one owner worth a warning. */
 const copiesWarn = 5;
-/** Between the two looks at processor time that tell idle from in use. */
+/** Interval between the looks at processor time. */
 const watchMs = 100;
-/** A tree that used less than this share of one core over its life, and nothing while it was watched, is idle. */
+/** Below this share of one core over its life, and without use while watched, a tree is idle. */
 const idleShareMax = 0.01;
 
 function viewOwner(look: Look, owner: Seen | undefined): OwnerView | null {
@@ -120,7 +120,7 @@ function cpuMsNow(processes: readonly Seen[]): number {
   return sum(now);
 }
 
-/** A tree with a live owner that did nothing while it was watched, and little before. */
+/** A tree with a live owner that is idle. */
 function isIdle({ members }: Tree, view: TreeView, now: number): boolean {
   if (cpuMsNow(members) > sum(members.map(({ cpuMs }) => cpuMs))) return false;
   return view.cpuMs <= Math.max(now - view.startedAt, 1000) * idleShareMax || view.cpuMs < 1000;
@@ -183,7 +183,7 @@ export async function examine(options: { port?: number | undefined } = {}): Prom
     if (found === undefined) throw new Error(`the tree of pid ${tree.root.pid} was not judged`);
     return { tree, view: viewTree(look, tree, found) };
   });
-  // The trees were watched since the look began; only what is missing of that time is waited for.
+  // Only the rest of the interval is waited for.
   if (judged.some(({ view }) => view.verdict === "in-use"))
     await systemClock.sleep(Math.max(0, watchMs - (systemClock.monotonic() - began)));
   for (const { tree, view } of judged)

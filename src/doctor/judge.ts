@@ -1,24 +1,21 @@
-/**
- * The verdict on one tree. "Owner dead" is a proof, put together from what the kernel says; whatever is missing from it, or
- * speaks against it, makes the verdict another one. A name, an age or a silence proves nothing.
- */
+/** The verdict on a tree. `owner-dead` is a proof from the kernel's answers; names, age and silence prove nothing. */
 import type { FarEnd, Look, Seen, UnknownEnd } from "../platform/look.ts";
 import { ownerBehind, parentageOf, type Parentage } from "./parentage.ts";
 import { doubtsOf } from "./doubts.ts";
 import type { Tree } from "./trees.ts";
 
-/** `in-use` and `idle` have a live owner; examine.ts tells them apart by what the tree does while it is looked at. */
+/** `in-use` and `idle` have a live owner; examine.ts distinguishes them. */
 export type Verdict = "owner-dead" | "in-use" | "idle" | "unknown";
 
 export interface Judgement {
   verdict: Verdict;
-  /** The process that holds the tree's other ends, or that started it and lives. */
+  /** The process that holds its other ends, or its live parent. */
   owner: Seen | undefined;
-  /** Facts that were seen, one line each. */
+  /** Observed facts, one line each. */
   evidence: string[];
-  /** Why it is not proven that the owner is dead. Empty for `owner-dead`, `in-use` and `idle`. */
+  /** What is missing from the proof. Empty for `owner-dead`, `in-use` and `idle`. */
   doubts: string[];
-  /** Pids that hold a far end of stdin or stdout, and are in no live host's hands themselves: they must go first. */
+  /** Pids that hold an end of stdin or stdout and are orphans themselves: they must end first. */
   heldBy: number[];
 }
 
@@ -52,7 +49,7 @@ function stdioEnds(look: Look, { root }: Tree, near: readonly number[]): StdioEn
     if (descriptor === "denied") return "its descriptors may not be read (another user's process)";
     if (typeof descriptor !== "object") return `its ${name} is closed`;
     if (descriptor.kind !== "pipe" && descriptor.kind !== "socket")
-      return `its ${name} is ${descriptor.target}: it does not depend on anybody's pipe`;
+      return `its ${name} is ${descriptor.target}: it does not depend on a pipe`;
     ends.push({ name, far: look.farEndOf(root.pid, descriptor, near) });
   }
   return ends;
@@ -74,7 +71,7 @@ function judgeWithLiveParent(look: Look, tree: Tree, parent: Seen): Judgement {
   evidence.push(...ends.map(describeEnd));
   if (!ends.every(({ far }) => far.state === "closed")) return judgement({ verdict: "in-use", owner, evidence });
   const doubts = [
-    `pid ${parent.pid} has let go of both ends, but lives: it may be ending the server, or have forgotten it`,
+    `pid ${parent.pid} has closed both ends, but is alive: it may be ending the server, or have forgotten it`,
   ];
   return judgement({ verdict: "unknown", owner, evidence, doubts });
 }
@@ -103,14 +100,14 @@ function judgeReparented(look: Look, tree: Tree, parentage: Parentage, isDoomed:
   return judgement({ verdict, evidence, doubts, heldBy: [...heldBy] });
 }
 
-/** `isDoomed`: whether a process is of a tree that is taken for orphaned itself, so that its hold counts for nothing. */
+/** `isDoomed`: whether a process belongs to a presumed orphan, so that its hold does not count. */
 export function judge(look: Look, tree: Tree, isDoomed: (pid: number) => boolean = () => false): Judgement {
   const parentage = parentageOf(look, tree.root);
   if (parentage.kind === "live") return judgeWithLiveParent(look, tree, parentage.parent);
   return judgeReparented(look, tree, parentage, isDoomed);
 }
 
-/** Those of the candidates that nobody at all holds, or only candidates that are so themselves. */
+/** Candidates without any holder, or held only by such candidates. */
 function grounded(candidates: ReadonlyMap<Tree, Judgement>, treeOf: ReadonlyMap<number, Tree>): Set<Tree> {
   const found = new Set<Tree>();
   for (let size = -1; size !== found.size;) {
@@ -122,14 +119,14 @@ function grounded(candidates: ReadonlyMap<Tree, Judgement>, treeOf: ReadonlyMap<
 }
 
 /**
- * Judges all trees. A host that is careless with descriptors lets each server inherit ends of the ones before it; so a
- * tree that only orphans hold is an orphan too. The circle of those that may count as orphans shrinks until all of it holds
- * together, and each must go back to one that nobody at all holds: two programs that hold each other prove nothing.
+ * Judges all trees. Careless hosts let each server inherit ends of earlier ones, so trees held only by orphans are
+ * orphans. The set of presumed orphans shrinks until it is consistent, and each must lead back to one without any
+ * holder: two programs holding each other prove nothing.
  */
 export function judgeAll(look: Look, trees: readonly Tree[]): Map<Tree, Judgement> {
   const treeOf = new Map<number, Tree>();
   for (const tree of trees) for (const { pid } of tree.members) treeOf.set(pid, tree);
-  // What has a live parent is judged by that alone, and once.
+  // A live parent decides alone.
   const settled = new Map<Tree, Judgement>();
   for (const tree of trees) if (parentageOf(look, tree.root).kind === "live") settled.set(tree, judge(look, tree));
   let doomed = new Set(trees.filter(({ root }) => parentageOf(look, root).kind === "reparented"));
@@ -138,7 +135,7 @@ export function judgeAll(look: Look, trees: readonly Tree[]): Map<Tree, Judgemen
     const judged = new Map(trees.map((tree) => [tree, settled.get(tree) ?? judge(look, tree, isDoomed)]));
     const dead = new Map([...judged].filter(([tree, { verdict }]) => verdict === "owner-dead" && doomed.has(tree)));
     const next = grounded(dead, treeOf);
-    // Ending a tree takes the pipe from what only it holds: that must be an orphan as well.
+    // Ending a tree breaks the pipes of those it holds: they must be orphans too.
     for (const [tree, { heldBy }] of judged)
       if (!next.has(tree)) for (const pid of heldBy) next.delete(treeOf.get(pid) as Tree);
     if (next.size === doomed.size) return withoutClaims(judged, doomed);
@@ -146,7 +143,7 @@ export function judgeAll(look: Look, trees: readonly Tree[]): Map<Tree, Judgemen
   }
 }
 
-/** What looked proven by itself but is not in the circle has its reason said. */
+/** Explains trees that looked proven alone but are not in the set. */
 function withoutClaims(judged: Map<Tree, Judgement>, doomed: ReadonlySet<Tree>): Map<Tree, Judgement> {
   for (const [tree, one] of judged) {
     if (one.verdict !== "owner-dead" || doomed.has(tree)) continue;

@@ -1,11 +1,13 @@
-/** What users of other gateways report to be left over: shown as counts with pids. A name is no proof, so nothing here is ever ended. */
+/**
+ * Leftovers that users of other gateways report, as counts with pids. A name proves nothing, so these are never ended.
+ */
 import type { Look } from "../platform/look.ts";
 import { parentageOf } from "./parentage.ts";
 
 export interface Leftover {
   what: string;
   pids: number[];
-  /** How many of them were re-parented: whoever started them is gone. */
+  /** Of these, re-parented: their starter is gone. */
   reparented: number;
   rssBytes: number;
 }

@@ -1,15 +1,15 @@
-/** What this machine can guarantee, tier by tier. */
+/** What this machine can guarantee per tier, without creating or moving anything. */
 import { platform } from "../platform/index.ts";
 import type { TierName, TierObstacle } from "../platform/types.ts";
 
 export interface TierView {
   tier: TierName;
   isAvailable: boolean;
-  /** What it would guarantee. */
+  /** Its guarantee. */
   guarantee: string;
-  /** Why it is not to be had; null when it is. */
+  /** Why it is unavailable, or null. */
   problem: string | null;
-  /** What would give it; null when nothing is missing. */
+  /** What would provide it, or null. */
   remedy: string | null;
 }
 

@@ -1,4 +1,4 @@
-/** Whether the parent of a process started it, or was only handed it when its real parent died. */
+/** Whether a process was started by its parent, or re-parented to it. */
 import { platform } from "../platform/index.ts";
 import { clientOf, isReaper, isRuntime, isSystemd } from "./recognise.ts";
 import type { Look, Seen } from "../platform/look.ts";
@@ -8,10 +8,7 @@ export type Parentage =
   | { kind: "reparented"; parent: Seen; how: string }
   | { kind: "unknown"; parent: Seen | undefined; why: string };
 
-/**
- * The kernel appends to a parent's list of children at birth and at adoption. A child that stands behind a younger one
- * was therefore adopted: it cannot have been born there.
- */
+/** The kernel appends children at birth and at adoption, so one behind a younger sibling was adopted. */
 function standsBehindYounger(child: Seen, listed: readonly number[], look: Look): boolean {
   const place = listed.indexOf(child.pid);
   return listed.slice(0, Math.max(place, 0)).some((pid) => {
@@ -20,17 +17,17 @@ function standsBehindYounger(child: Seen, listed: readonly number[], look: Look)
   });
 }
 
-/** A child is born into its parent's session and can only leave it for one of its own. */
+/** Children are born into their parent's session and leave it only for their own. */
 function isOfAnotherSession(child: Seen, parent: Seen): boolean {
   return child.session !== child.pid && child.session !== parent.session && child.session !== 0;
 }
 
-/** The main process of a unit leads a session that systemd made for it: nobody has died there. */
+/** A unit's main process leads a session made by systemd: no owner has died. */
 function mayBeUnit(look: Look, child: Seen, parent: Seen): boolean {
   return isSystemd(look.wordsOf(parent.pid)) && child.session === child.pid && look.serviceOf(child.pid) !== undefined;
 }
 
-/** `tini -- server`: a reaper that was given the very stdin of its child stands in front of it. */
+/** `tini -- server`: a reaper that shares its child's stdin. */
 function isWrapper(look: Look, child: Seen, parent: Seen): boolean {
   const [own, other] = [look.stdinOf(child.pid), look.stdinOf(parent.pid)];
   if (typeof own !== "object" || typeof other !== "object") return false;
@@ -40,12 +37,11 @@ function isWrapper(look: Look, child: Seen, parent: Seen): boolean {
 export function parentageOf(look: Look, child: Seen): Parentage {
   const parent = look.processes.get(child.ppid);
   if (parent === undefined) {
-    const why =
-      child.ppid === 0 ? "its parent is outside of what can be seen from here" : "its parent ended while we looked";
+    const why = child.ppid === 0 ? "its parent cannot be seen from here" : "its parent ended while we looked";
     return { kind: "unknown", parent, why };
   }
   if (parent.startedAt > child.startedAt)
-    return { kind: "unknown", parent, why: `pid ${parent.pid} is younger than it, and no reaper that is known` };
+    return { kind: "unknown", parent, why: `pid ${parent.pid} is younger than it and not a known reaper` };
   const words = look.wordsOf(parent.pid);
   const isInit = parent.pid === 1;
   if (!isInit && !isReaper(words)) return { kind: "live", parent };
@@ -56,7 +52,7 @@ export function parentageOf(look: Look, child: Seen): Parentage {
   }
   if (clientOf(words) !== undefined) return { kind: "unknown", parent, why: `${name} is an MCP client itself` };
   if (isReaper(words) || !isRuntime(words)) return { kind: "reparented", parent, how: `handed to ${name}` };
-  // Process 1 of a container is often a program that starts servers itself.
+  // Process 1 of a container often starts servers itself.
   if (isOfAnotherSession(child, parent))
     return { kind: "reparented", parent, how: `handed to ${name}, which is of another session` };
   if (standsBehindYounger(child, look.childListOf(parent.pid), look))
@@ -64,12 +60,12 @@ export function parentageOf(look: Look, child: Seen): Parentage {
   return { kind: "unknown", parent, why: `${name} may have started it` };
 }
 
-/** Whose a process is when this is its parent: behind the guards that `holdfast run` and a gateway stand in front of a server. */
+/** The owner behind this parent, past the guards of `holdfast run` and gateways. */
 export function ownerBehind(look: Look, parent: Seen): Seen {
   let owner = parent;
   while (platform.isHelper(look.wordsOf(owner.pid))) {
     const next = look.processes.get(owner.ppid);
-    // A guard whose own parent is gone is ending its tree.
+    // An orphaned guard is ending its tree.
     if (next === undefined || parentageOf(look, owner).kind !== "live") return parent;
     owner = next;
   }

@@ -4,10 +4,10 @@ import type { Look, TcpSocket } from "../platform/look.ts";
 export interface PortEnd {
   address: string;
   port: number;
-  /** Empty: the socket is the kernel's alone (TIME-WAIT say), the other machine's, or its process may not be seen. */
+  /** Empty: kernel-only (such as TIME-WAIT), on another machine, or of a hidden process. */
   pids: number[];
   command: string | null;
-  /** Null when this end is not on this machine. */
+  /** Null: not on this machine. */
   state: string | null;
 }
 
@@ -16,7 +16,7 @@ export interface PortView {
   states: { state: string; count: number }[];
   listeners: PortEnd[];
   connections: { server: PortEnd; client: PortEnd }[];
-  /** Sockets with an inode whose process could not be found. */
+  /** Sockets whose process was not found. */
   unattributed: number;
 }
 
@@ -49,7 +49,7 @@ export function viewPort(look: Look, port: number): PortView {
       const other = byEnds.get(keyOf(one.remote, one.remotePort, one.local, one.localPort));
       return { server: endOf(one.local, port, one), client: endOf(one.remote, one.remotePort, other) };
     });
-  // A client's end whose server's end is gone, or is on another machine.
+  // A client's end without a server's end on this machine.
   const known = new Set(served.map((one) => keyOf(one.remote, one.remotePort, one.local, one.localPort)));
   const lonely = sockets.filter(
     (one) => one.localPort !== port && !known.has(keyOf(one.local, one.localPort, one.remote, one.remotePort)),

@@ -1,6 +1,6 @@
 /**
- * Ends trees whose owner is proven dead. What was shown and agreed to is only a list of identities: each tree is looked at and
- * judged anew right before its first signal, and is left alone when the proof does not hold any more.
+ * Ends trees whose owner is proven dead. Each is looked at and judged again right before its first signal, and spared
+ * if the proof fails.
  */
 import { platform } from "../platform/index.ts";
 import { isAlive, stateLetters, type ProcessInfo, type ProcessRef } from "../platform/types.ts";
@@ -13,27 +13,27 @@ import { findTrees, type Tree } from "./trees.ts";
 interface ReapedTree {
   pid: number;
   command: string;
-  /** How many processes of it ended, and the memory that they had (resident, shared pages counted in each). */
+  /** Processes ended and their resident memory (shared pages counted in each). */
   processes: number;
   rssBytes: number;
 }
 
 export interface Reaped {
   ended: ReapedTree[];
-  /** Agreed to, but not touched: why. */
+  /** Agreed to but spared, and why. */
   spared: { pid: number; command: string; why: string }[];
-  /** Signalled and still there. */
+  /** Signalled but still alive. */
   survivors: { pid: number; state: string; command: string }[];
   processes: number;
   rssBytes: number;
 }
 
-/** For the death of one tree after its kill; what takes longer is in uninterruptible sleep, or another user's. */
+/** Time for a killed tree to die; slower ones are in uninterruptible sleep or another user's. */
 const deathBoundMs = 5000;
 
 const nameOf = ({ pid, startTime }: { pid: number; startTime: string }) => `${pid} ${startTime}`;
 
-/** The same tree as the kernel shows it now; undefined when its root is gone. */
+/** The tree as it is now; undefined when its root is gone. */
 function refresh(look: Look, tree: Tree): Tree | undefined {
   const root = look.processes.get(tree.root.pid);
   if (root === undefined || root.startTime !== tree.root.startTime) return undefined;
@@ -51,7 +51,7 @@ function refresh(look: Look, tree: Tree): Tree | undefined {
   return { ...tree, root, members };
 }
 
-/** All of a tree that lives now: each process that was seen in it, and what is below that. */
+/** Its live processes and their descendants. */
 function livingOf(members: readonly ProcessInfo[]): ProcessInfo[] {
   const living = new Map<number, ProcessInfo>();
   for (const { pid, startTime } of members) {
@@ -62,7 +62,7 @@ function livingOf(members: readonly ProcessInfo[]): ProcessInfo[] {
   return [...living.values()];
 }
 
-/** Kills what is proven; undefined when the proof does not hold any more, with the reason in `spare`. */
+/** Kills a proven tree; undefined, with the reason in `spare`, if the proof fails. */
 async function endTree(
   tree: Tree,
   doomed: ReadonlyMap<number, ProcessRef>,
@@ -84,7 +84,7 @@ async function endTree(
     return undefined;
   }
   const command = look.commandOf(now.root.pid);
-  // What is forked between two rounds is below somebody who was seen; all of it is stopped before anything is killed.
+  // New forks are below known processes; everything is stopped before the kill.
   const seen = new Map<string, ProcessInfo>(now.members.map((each) => [nameOf(each), each]));
   platform.killAll(() => {
     const living = livingOf([...seen.values()]);
@@ -96,7 +96,7 @@ async function endTree(
   return { seen: [...seen.values()], left: alive(), command };
 }
 
-/** Ends those of the trees that are still proven to have lost their owner. */
+/** Ends the trees that are still proven. */
 export async function reap(agreed: readonly TreeView[]): Promise<Reaped> {
   const wanted = new Map(agreed.map((view) => [nameOf(view.root), view]));
   const spared = new Map<string, string>();
@@ -115,7 +115,7 @@ export async function reap(agreed: readonly TreeView[]): Promise<Reaped> {
     const waiting: typeof open = [];
     for (const entry of open) {
       const [tree, { heldBy }] = entry;
-      // A tree that only orphans hold has its turn when they are gone: then the kernel can say that nobody holds it.
+      // Trees held only by orphans follow after those.
       if (!heldBy.every(isGone)) {
         waiting.push(entry);
         continue;

@@ -1,13 +1,10 @@
-/**
- * What a command line looks like. A name decides what is shown and what may be asked about; it never decides that something
- * is ended: for that the kernel must say that the owner is gone (see judge.ts).
- */
+/** Classifies command lines. Names decide what is shown, never what is ended (see judge.ts). */
 import { basename } from "node:path";
 
 export interface Recognised {
-  /** For people: what gave it away. */
+  /** The evidence, for people. */
   how: string;
-  /** `named`: says MCP itself. `generic`: is run as such servers are, and so are other programs. */
+  /** `named`: says MCP. `generic`: started like such servers, and like other programs. */
   strength: "named" | "generic";
 }
 
@@ -16,15 +13,15 @@ const runtimes =
 const shells = /^-?(?:sh|bash|dash|zsh|ash|fish|busybox)$/;
 const mcp = /(?:^|[^a-z0-9])mcp(?:[^a-z]|$)|mcp[-_]|[-_]mcp|modelcontextprotocol|mcpserver|fastmcp/i;
 const server = /(?:^|[^a-z])server(?:[^a-z]|$)/i;
-/** Programs that say MCP and are its clients or its tools. */
+/** Programs that say MCP but are clients or tools. */
 const notServer = /(?:^|[^a-z])(?:client|host|inspector|test|tests|spec|bench)(?:[^a-z]|$)/i;
-/** Servers of another protocol, with stdio just like MCP's. */
+/** Servers of other protocols over stdio. */
 const languageServer =
   /lang(?:uage)?-?_?server|tsserver|langserver|(?:^|[^a-z])lsp(?:[^a-z]|$)|eslintserver|servermain/i;
-/** File names that say nothing, so that the directory above is asked. */
+/** Meaningless file names: the directory counts. */
 const plainName = /^(?:index|main|server|cli|app|start|run|stdio|bin|dist|build|src|lib|out|__main__)(?:\.\w+)?$/i;
 
-/** The part of a path that its author chose: the package after the last node_modules, else the file, else what is above it. */
+/** The author's part of a path: the package after the last node_modules, else the file, else its directory. */
 function tellingPart(path: string): string {
   const parts = path.split("/").filter(Boolean);
   const modules = parts.lastIndexOf("node_modules");
@@ -34,7 +31,7 @@ function tellingPart(path: string): string {
   return parts.slice(Math.max(from, 0)).join("/");
 }
 
-/** Options of runtimes and launchers that take the next word with them. */
+/** Options of runtimes and launchers with an argument. */
 const takesNext = new Set([
   "-r",
   "--require",
@@ -62,7 +59,7 @@ const takesNext = new Set([
   "--mount",
 ]);
 
-/** The first word that is no option: the script of a runtime, the package of a launcher. */
+/** The first argument that is not an option: a runtime's script, a launcher's package. */
 function firstOperand(words: readonly string[]): string | undefined {
   for (let at = 0; at < words.length; at += 1) {
     const word = words[at] ?? "";
@@ -74,7 +71,7 @@ function firstOperand(words: readonly string[]): string | undefined {
   return undefined;
 }
 
-/** What a launcher (npx and its kin) was told to run, or undefined when this is none. */
+/** What a launcher (npx and others) runs; undefined for other programs. */
 function launchedBy([program = "", ...rest]: readonly string[]): { launcher: string; target: string } | undefined {
   const name = basename(program);
   const of = (launcher: string, words: readonly string[]) => ({ launcher, target: firstOperand(words) ?? "" });
@@ -102,10 +99,10 @@ function judgeName(name: string): Recognised | undefined {
   return undefined;
 }
 
-/** More than one line, or more text than any launch needs, is a script: what it runs is seen by itself. */
+/** Longer or multi-line text is a script: its commands are seen as processes. */
 const isLaunch = (text: string) => text.length <= 2000 && !text.trim().includes("\n");
 
-/** The simple commands of `sh -c "…"`, in words. What stands in quotes is one word, whatever it holds. */
+/** The simple commands of `sh -c "…"`, in words; quoted text is one word. */
 function shellCommands(text: string): string[][] {
   if (!isLaunch(text)) return [];
   const commands: string[][] = [[]];
@@ -124,7 +121,7 @@ function shellCommands(text: string): string[][] {
     .filter((words) => words.length > 0 && words[0] !== "");
 }
 
-/** Whether a command line looks like an MCP server, or like what starts one. */
+/** Whether a command line looks like an MCP server or its launcher. */
 export function recogniseServer(words: readonly string[], depth = 0): Recognised | undefined {
   const [program = "", ...rest] = words;
   if (program === "" || clientOf(words) !== undefined) return undefined;
@@ -180,17 +177,17 @@ function isGateway(name: string, script: string, words: readonly string[]): bool
   );
 }
 
-/** The name of a known MCP client, by its program or its script; undefined for anything else. */
+/** The name of a known MCP client, by program or script; else undefined. */
 export function clientOf([program = "", ...rest]: readonly string[]): string | undefined {
   const script = runtimes.test(basename(program)) ? (firstOperand(rest) ?? "") : "";
-  // `codex mcp-server`, `claude mcp serve`: the client's program as a server.
+  // `codex mcp-server`, `claude mcp serve`: a client's program as a server.
   if (rest.some((word) => word === "mcp-server") || (rest.includes("mcp") && rest.includes("serve"))) return undefined;
   if (isGateway(basename(program), script, rest)) return "Holdfast's gateway";
   if (/extensions?\//.test(script)) return undefined; // an extension of an editor is not the editor
   return clients.find(([, pattern]) => pattern.test(program) || (script !== "" && pattern.test(script)))?.[0];
 }
 
-/** Whether an agent starts its servers itself, so that a piped child of it that is no shell is a server. */
+/** Whether an agent starts its servers itself, so that its piped children (shells excepted) are servers. */
 export const isAgent = (client: string): boolean =>
   /^(?:Claude|Codex|Gemini|OpenClaw|Copilot|Goose|opencode|MCP Inspector)/.test(client);
 
@@ -198,7 +195,7 @@ export const isShell = (words: readonly string[]): boolean => shells.test(basena
 export const isRuntime = (words: readonly string[]): boolean =>
   runtimes.test(basename(words[0] ?? "")) && !isShell(words);
 
-/** Programs whose work is to be handed orphans. They start no MCP server of their own over pipes. */
+/** Reapers by purpose, which do not start MCP servers over pipes. */
 const reapers =
   /^(?:systemd|init|tini|tini-static|dumb-init|docker-init|catatonit|pause|s6-svscan|s6-linux-init|runit|runsvdir|runsv|openrc-init|upstart|busybox|launchd|SessionLeader|Relay\(\d+\)|containerd-shim\S*|conmon)$/;
 
@@ -206,7 +203,7 @@ export const isReaper = (words: readonly string[]): boolean => reapers.test(base
 
 export const isSystemd = (words: readonly string[]): boolean => /^(?:systemd|init)$/.test(basename(words[0] ?? ""));
 
-/** Variables that hosts and launchers of MCP servers leave in the environment of what they start. */
+/** Variables left by hosts and launchers of MCP servers. */
 const telling =
   /^(?:npm_command=exec|npm_lifecycle_event=npx|HOLDFAST_RUN=|CLAUDECODE=|CLAUDE_CODE_|CODEX_|OPENCLAW_|CLAWDBOT_|GEMINI_CLI|MCP_|UV_RUN_)/;
 

@@ -1,4 +1,4 @@
-/** Finds the trees: which processes are MCP servers, or orphaned and might be one, and what belongs to each. */
+/** Finds trees: servers or possible orphans, and what belongs to each. */
 import { platform } from "../platform/index.ts";
 import { markerVariable } from "../platform/marker.ts";
 import type { Descriptor, Look, Seen } from "../platform/look.ts";
@@ -9,9 +9,9 @@ export interface Tree {
   root: Seen;
   /** Live processes, the root first. */
   members: Seen[];
-  /** Undefined: nothing says that it is an MCP server; it only has lost its owner. */
+  /** Undefined: not recognised, only orphaned. */
   recognised: Recognised | undefined;
-  /** How members that are not below the root were tied to it. */
+  /** Ties of members that are not below the root. */
   ties: Map<number, string>;
 }
 
@@ -23,10 +23,10 @@ const isSame = (first: Stream, second: Stream) =>
 
 const hasStdio = (look: Look, pid: number) => isStream(look.stdinOf(pid)) && isStream(look.stdoutOf(pid));
 
-/** From here on a tree would hold whoever asks, and with it all else that was started from there. */
+/** Ancestors of the doctor end a tree, or it would contain everything started from there. */
 const endsAt = (look: Look, parent: Seen, child: Seen) => look.askers.has(parent.pid) && !look.askers.has(child.pid);
 
-/** The outermost process that was given the same stdin: `npx`, `sh -c` and `holdfast run` stand in front of a server so. */
+/** The outermost process with the same stdin, such as `npx`, `sh -c` or `holdfast run`. */
 function outermost(look: Look, seen: Seen): Seen {
   let top = seen;
   for (;;) {
@@ -37,7 +37,7 @@ function outermost(look: Look, seen: Seen): Seen {
   }
 }
 
-/** A server that is no stdio server: the outermost of the processes above it that look like one too. */
+/** Otherwise the outermost ancestor that looks like a server too. */
 function outermostNamed(look: Look, seen: Seen): Seen {
   let top = seen;
   for (;;) {
@@ -49,8 +49,8 @@ function outermostNamed(look: Look, seen: Seen): Seen {
 }
 
 /**
- * What a process is by its own name. Of what the doctor itself was started from only a program that says MCP counts (a server
- * whose tool runs commands): in the text of a shell that runs half of a machine's work, words of all kinds are found.
+ * Classifies a process by name. Of the doctor's own ancestors only programs that say MCP count, since shell text
+ * contains all kinds of words.
  */
 function recogniseByName(look: Look, { pid }: Seen): Recognised | undefined {
   const words = look.wordsOf(pid);
@@ -59,7 +59,7 @@ function recogniseByName(look: Look, { pid }: Seen): Recognised | undefined {
   return found;
 }
 
-/** A process nobody recognises is a server all the same when an agent holds it by pipes, or when it lost who held it. */
+/** Unrecognised processes count if an agent holds them by pipes, or their stdio lost its peers. */
 function recogniseByPlace(look: Look, seen: Seen): Recognised | "abandoned" | undefined {
   const parent = look.processes.get(seen.ppid);
   if (parent === undefined || seen.pid === 1 || look.askers.has(seen.pid)) return undefined;
@@ -96,7 +96,7 @@ function findRoots(look: Look): Map<number, { root: Seen; recognised: Recognised
   return roots;
 }
 
-/** Finds the tree that a re-parented process is tied to, by something that only the tree's own descendants can have. */
+/** Finds the tree of a re-parented process, by ties only descendants can have. */
 class Ties {
   readonly #look: Look;
   readonly #byMember = new Map<number, Tree>();
@@ -131,7 +131,7 @@ class Ties {
     return tree === undefined ? undefined : { tree, why: `carries ${marker}` };
   }
 
-  /** The same end of the same pipe or socket, and no other, has the same key. */
+  /** Equal for the same end of the same pipe or socket only. */
   #streamKey(pid: number, number: number): string | undefined {
     const descriptor =
       number === 0
@@ -145,7 +145,7 @@ class Ties {
   }
 }
 
-/** A helper that was found as a tree of its own, but is tied to an older tree, is a part of that one. */
+/** A helper found as its own tree but tied to an older one joins that. */
 function mergeTied(look: Look, trees: Tree[]): void {
   const ties = new Ties(look, trees);
   for (const tree of trees) {
@@ -171,12 +171,12 @@ function joinStrays(look: Look, trees: Tree[], owned: Set<number>): void {
   }
 }
 
-/** Every tree, the oldest root first. None is part of another. */
+/** Every tree, oldest root first; none contains another. */
 export function findTrees(look: Look): Tree[] {
   const found = [...findRoots(look).values()].map((each) => ({ ...each, depth: depthOf(look, each.root) }));
   const owned = new Set<number>();
   const trees: Tree[] = [];
-  // From the top: what stands below another root is part of that one's tree.
+  // Top down: what is below another root belongs to its tree.
   for (const { root, recognised } of found.toSorted((first, second) => first.depth - second.depth)) {
     if (owned.has(root.pid)) continue;
     const members = look.treeOf(root).filter(({ pid }) => !owned.has(pid));
