@@ -156,7 +156,7 @@ class Soak {
     // The connection that asked was one of them and is gone; the kernel's answer is of a moment later.
     const held = socketsOf(Number(new URL(url).port)).filter((one) => one.held).length;
     // Each run on the cgroup tier has a small parent of ours, which carries its mark and is no process of it.
-    const marked = this.#home.marked().filter((pid) => argumentsOf(pid)[0]?.endsWith("/bin/joiner") !== true);
+    const marked = this.#home.marked().filter((pid) => argumentsOf(pid)[0]?.endsWith("/bin/cgroup-launcher") !== true);
     return {
       connections: [said - 1, held],
       processes: [listed, marked.length],

@@ -28,13 +28,16 @@ function assemble(arch: (typeof processors)[number], name: string, scratch: stri
   return readFileSync(image, "base64");
 }
 
+/** A property name as the formatter leaves it. */
+const keyOf = (name: string) => (/^\w+$/.test(name) ? name : JSON.stringify(name));
+
 function assembleAll(): string {
   const scratch = mkdtempSync(join(tmpdir(), "holdfast-programs-"));
   try {
     const names = globSync(`${sources}/x64/*.s`).map((file) => basename(file, ".s"));
     const programs = names.filter((name) => name !== "system").toSorted();
     const tables = processors.map((arch) => {
-      const images = programs.map((name) => `    ${name}: "${assemble(arch, name, scratch)}",\n`);
+      const images = programs.map((name) => `    ${keyOf(name)}: "${assemble(arch, name, scratch)}",\n`);
       return `  ${arch}: {\n${images.join("")}  },\n`;
     });
     return [

@@ -77,14 +77,14 @@ describe("holdfast run in a cgroup", { timeout: 60_000, skip: tierSkip("cgroup")
     assert.equal(existsSync(leaf), false);
   });
 
-  type Role = "run" | "guard" | "watcher" | "sentinel";
+  type Role = "run" | "guard" | "monitor" | "pidfd-waiter";
   const deaths: [string, Role[]][] = [
-    ["both shells but the watcher", ["run", "guard"]],
-    ["every shell", ["run", "guard", "watcher"]],
+    ["both shells but the monitor", ["run", "guard"]],
+    ["every shell", ["run", "guard", "monitor"]],
     ["the process that the caller knows", ["run"]],
     ["the guard", ["guard"]],
-    ["the guard and its watcher", ["guard", "watcher"]],
-    ["that process and the sentinel", ["run", "sentinel"]],
+    ["the guard and its monitor", ["guard", "monitor"]],
+    ["that process and the pidfd waiter", ["run", "pidfd-waiter"]],
   ];
   for (const [what, roles] of deaths) {
     it(`ends a tree with a cleared environment when ${what} is killed at once, and the cgroup is taken down`, async () => {
@@ -93,13 +93,13 @@ describe("holdfast run in a cgroup", { timeout: 60_000, skip: tierSkip("cgroup")
       const known = child.pid ?? 0;
       const below = ownBelow(known);
       const shells = below.filter(({ command }) => command.includes("run-guard.sh")).map(({ pid }) => pid);
-      assert.equal(shells.length, 2, "guard and watcher");
-      // The watcher is the younger one of the two: it was started by the guard.
+      assert.equal(shells.length, 2, "guard and monitor");
+      // The monitor is the younger one of the two: it was started by the guard.
       const pids: Record<Role, number> = {
         run: known,
         guard: Math.min(...shells),
-        watcher: Math.max(...shells),
-        sentinel: below.find(({ command }) => command.includes("/sentinel "))?.pid ?? 0,
+        monitor: Math.max(...shells),
+        "pidfd-waiter": below.find(({ command }) => command.includes("/pidfd-waiter "))?.pid ?? 0,
       };
       killAtOnce(roles.map((role) => pids[role]));
       await waitForZero(wrapped.pidFile, boundMs);
@@ -107,7 +107,7 @@ describe("holdfast run in a cgroup", { timeout: 60_000, skip: tierSkip("cgroup")
     });
   }
 
-  it("ends at the next start what lost all of its watchers in the same instant", async () => {
+  it("ends at the next start what lost all of its monitors in the same instant", async () => {
     await using wrapped = new Wrapped("cgroup");
     const child = await wrapped.attack("cleared-double-fork");
     const known = child.pid ?? 0;

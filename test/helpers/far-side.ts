@@ -121,7 +121,7 @@ export class FarSide implements AsyncDisposable {
       .map(({ pid, words }) => ({ pid, master: words.includes("ControlMaster=yes") }));
   }
 
-  /** Our own shells over there: guardians, their watchers, guards. Those of another far side of this machine are not ours. */
+  /** Our own shells over there: guardians, their monitors, guards. Those of another far side of this machine are not ours. */
   shells(): number[] {
     const here = new Set(this.strays());
     return allCommandLines()

@@ -59,7 +59,7 @@ export class Wrapped implements AsyncDisposable {
       }
     }
     const left = await killWhatIsLeft(this.pidFile);
-    // Who was killed leaves the last of it to the watcher.
+    // Who was killed leaves the last of it to the monitor.
     for (const { pid } of this.children)
       await until(`no cgroup of ${pid}`, () => groupsOf(pid ?? 0).length === 0, { boundMs: 5000 });
     rmSync(this.directory, { recursive: true, force: true });
@@ -98,7 +98,7 @@ export function ownBelow(pid: number): { pid: number; command: string }[] {
     while (parent !== undefined && parent > 1 && parent !== pid) parent = statOf(parent)?.ppid;
     if (parent !== pid) continue;
     const command = readFileSync(`/proc/${name}/cmdline`, "latin1").replaceAll("\0", " ");
-    if (/run-guard\.sh|\/sentinel |\/joiner /.test(command)) found.push({ pid: Number(name), command });
+    if (/run-guard\.sh|\/pidfd-waiter |\/cgroup-launcher /.test(command)) found.push({ pid: Number(name), command });
   }
   return found;
 }

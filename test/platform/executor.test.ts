@@ -132,7 +132,7 @@ describe("a processor that no programs are written for", { timeout: 60_000 }, ()
   it("has the cgroup tier all the same: the command is in its cgroup, with its environment", async () => {
     if (!tiersToTest().includes("cgroup")) return;
     const programs = joinPrograms(directory, "riscv64");
-    assert.equal(programs.joiner, undefined);
+    assert.equal(programs.cgroupLauncher, undefined);
     const opened = CgroupFence.open("otherprocessor01", 1, programs);
     assert.ok(opened instanceof CgroupFence, JSON.stringify(opened));
     try {

@@ -119,8 +119,8 @@ for (const shell of shells) {
     }
     it("the guard tells how the command ended, waits for the owner's word, and passes the code on", async () => {
       await using guarded = new Guarded(shell, "no-such-attack");
-      await readUntil(guarded.life, "leader 64");
-      assert.match(guarded.said, /^guard \d+ \d+\nstarted \d+\nleader 64\n/);
+      await readUntil(guarded.life, "main 64");
+      assert.match(guarded.said, /^guard \d+ \d+\nstarted \d+\nmain 64\n/);
       assert.equal(guarded.child.exitCode, null);
       guarded.life.write("end\n");
       const [code] = (await once(guarded.child, "exit")) as [number];

@@ -1,4 +1,4 @@
-/** The little programs, as the machine runs them; the joiner has a file of its own. */
+/** The little programs, as the machine runs them; the cgroup launcher has a file of its own. */
 import assert from "node:assert/strict";
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -43,8 +43,8 @@ describe("the launcher", () => {
   });
 });
 
-describe("the sentinel", () => {
-  const sentinel = installProgram(directory, "sentinel");
+describe("the pidfd waiter", () => {
+  const waiter = installProgram(directory, "pidfd-waiter");
   // Descriptor 8 is where it speaks, 9 what it speaks of; when 5 ends, it writes to 3, which is a cgroup.kill.
   const stdio = ["ignore", "ignore", "ignore", "pipe", "ignore", "pipe", "ignore", "ignore", "pipe", "pipe"] as const;
 
@@ -53,7 +53,7 @@ describe("the sentinel", () => {
     [5, "", "1"],
   ] as const) {
     it(`when descriptor ${descriptor} becomes readable it ${said === "" ? "kills" : "says so"} and ends`, async () => {
-      const child = spawn(sentinel, [], { stdio: [...stdio] });
+      const child = spawn(waiter, [], { stdio: [...stdio] });
       const pipes = child.stdio as unknown as (Duplex | null)[];
       let text = "";
       let kill = "";
@@ -172,7 +172,7 @@ class Pump implements Disposable {
 
 it("the programs exist for x64 and arm64, under 600 bytes each", () => {
   for (const arch of ["x64", "arm64"]) {
-    for (const name of ["executor", "joiner", "launcher", "pump", "sentinel"] as const)
+    for (const name of ["executor", "cgroup-launcher", "launcher", "pump", "pidfd-waiter"] as const)
       assert.ok((programImage(arch, name)?.length ?? 999) < 600 + 120);
   }
   assert.equal(programImage("mips", "launcher"), undefined);

@@ -99,7 +99,7 @@ describe("published servers", { skip, timeout: 240_000 }, () => {
             assert.ok(browsers().length > 5, `${browsers().length} processes`);
             assert.equal(profiles().length, 1, "its profile is here");
           });
-          // The run is over when its cgroup is empty; the joiner above it sees its child's end a moment later.
+          // The run is over when its cgroup is empty; the cgroup launcher above it sees its child's end a moment later.
           const isEmpty = () => browsers().length === 0;
           await until("no browser", isEmpty, { boundMs: 5000 }).catch(() => assert.deepEqual(browsers(), []));
           assert.deepEqual(profiles(), []);

@@ -17,7 +17,7 @@ import { boundMs, endSession, Place } from "./place.ts";
 /** Told from any other sleep. */
 const slowSeconds = "1.625";
 
-/** Command lines over there that are neither our shells nor the naps of a watcher. */
+/** Command lines over there that are neither our shells nor the naps of a monitor. */
 function logins(place: Place): string[] {
   const ours = new Set(place.far.shells());
   return place.far
@@ -108,7 +108,7 @@ describe("a connection to a far side", { skip: needsSshd(), timeout: 240_000, co
     await until("the run's login", () => logins(place).some((line) => line === `sleep ${slowSeconds}`), { boundMs });
     for (const { pid, master } of place.far.clients()) if (!master) process.kill(pid, "SIGKILL");
     await opening;
-    // What is left is the connection's own: the guardian and its watcher.
+    // What is left is the connection's own: the guardian and its monitor.
     await until("the end of its login", () => logins(place).length === 0 && place.far.shells().length === 2, {
       boundMs,
     });

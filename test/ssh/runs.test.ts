@@ -229,7 +229,7 @@ describe("a gateway that comes back", { skip: needsSshd(), timeout: 240_000, con
     await waitForListed(place.home.pidFile, 5, boundMs);
     // Everything here and over there that could act, in one instant.
     const guards = place.far.shells();
-    assert.ok(guards.length >= 2, "the guardian, its watcher and the run's guard");
+    assert.ok(guards.length >= 2, "the guardian, its monitor and the run's guard");
     const { keeper, front, guardian } = gateway.pids;
     gateway.killAtOnce([keeper, front, guardian, ...guards, ...place.far.clients().map(({ pid }) => pid)]);
     assert.ok(survivorsOf(place.home.pidFile).length > 0, "something was left to be swept");

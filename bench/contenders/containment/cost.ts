@@ -55,7 +55,7 @@ async function guardRow(directory: string): Promise<string[]> {
       await until("the command", () => container.list().some(({ pid }) => isCommand(pid)), { boundMs: endBoundMs });
       roots.push(ref.pid);
     }
-    return memoryRow("subreaper tier: guard, watcher", roots, 2);
+    return memoryRow("subreaper tier: guard, monitor", roots, 2);
   } finally {
     await Promise.all(containers.map((container) => container.end(endBoundMs)));
     epoch.close();
@@ -69,7 +69,7 @@ async function libraryRow(): Promise<string[]> {
     await until("the commands", isThere, { boundMs: endBoundMs });
     // The shell that the host started is two above the command: it, the guard, the command.
     const roots = all.map(({ pid }) => parentOf(parentOf(pid)));
-    return memoryRow("contain(): outer shell, guard, watcher", roots, 3);
+    return memoryRow("contain(): outer shell, guard, monitor", roots, 3);
   } finally {
     await Promise.all(all.map((one) => one.kill()));
   }
@@ -93,8 +93,8 @@ async function wrapperRow(tier: TierName): Promise<string[]> {
       boundMs: 30_000,
       everyMs: 50,
     });
-    if (tier === "subreaper") return memoryRow("holdfast run: shell, guard, watcher, sentinel", pids, 4);
-    return memoryRow("holdfast run in a cgroup: those and the joiner", pids, 5);
+    if (tier === "subreaper") return memoryRow("holdfast run: shell, guard, monitor, pidfd waiter", pids, 4);
+    return memoryRow("holdfast run in a cgroup: those and the cgroup launcher", pids, 5);
   } finally {
     await Promise.all(children.map(endOf));
   }

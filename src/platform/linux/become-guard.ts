@@ -62,7 +62,7 @@ export function becomeGuard(request: GuardRequest): never {
   }
   const directory = programDirectory();
   const command = ownArguments(request.wordCount);
-  const [launcher = "", sentinel = "", executor = ""] = (["launcher", "sentinel", "executor"] as const).map((name) =>
+  const [launcher = "", waiter = "", executor = ""] = (["launcher", "pidfd-waiter", "executor"] as const).map((name) =>
     installProgram(directory, name),
   );
   const marker = markerOf("run", `${process.pid.toString(36)}${systemRandom.bytes(6).toString("hex")}`);
@@ -88,7 +88,7 @@ export function becomeGuard(request: GuardRequest): never {
     scriptPath("tree.sh"),
     scriptPath("run-guard.sh"),
     launcher,
-    sentinel,
+    waiter,
     executor,
     ...group,
     marker,
@@ -104,7 +104,7 @@ export function becomeGuard(request: GuardRequest): never {
   renumber(image, descriptors.image);
   renumber(lifeRead, descriptors.lifeRead);
   renumber(lifeWrite, descriptors.lifeWrite);
-  // The sentinel waits for two processes; without a number of the caller both are this one.
+  // The pidfd waiter waits for two processes; without a number of the caller both are this one.
   renumber(caller ?? self, descriptors.caller);
   renumber(self, descriptors.self);
   if (killWith !== undefined) renumber(killWith, descriptors.killWith);
@@ -115,13 +115,13 @@ export function becomeGuard(request: GuardRequest): never {
   throw new HoldfastError("internal", "execve returned");
 }
 
-/** Words of run.sh: the joiner and the cgroup; "-" for each where there is none. HOLDFAST_TIER can insist. */
+/** Words of run.sh: the cgroup launcher and the cgroup; "-" for each where there is none. HOLDFAST_TIER can insist. */
 function runGroup({ limits }: GuardRequest): [string, string] {
   const only = process.env["HOLDFAST_TIER"];
-  if (only === "subreaper" || programImage(process.arch, "joiner") === undefined) return ["-", "-"];
-  const joiner = installProgram(programDirectory(), "joiner");
+  if (only === "subreaper" || programImage(process.arch, "cgroup-launcher") === undefined) return ["-", "-"];
+  const cgroupLauncher = installProgram(programDirectory(), "cgroup-launcher");
   const made = makeRunGroup(limits);
-  if ("leaf" in made) return [joiner, made.leaf];
+  if ("leaf" in made) return [cgroupLauncher, made.leaf];
   if (only === "cgroup") throw new HoldfastError("unsupported_platform", `no cgroup tier here: ${made.reason}`);
   return ["-", "-"];
 }

@@ -25,14 +25,14 @@ import { endFenced } from "../ending.ts";
 import { Sightings } from "../sweep.ts";
 import { untilTrue } from "../wait.ts";
 
-/** Where there is no joiner for the processor: joins the leaf, then becomes the executor. */
+/** Where there is no cgroup launcher for the processor: joins the leaf, then becomes the executor. */
 const joinScript = 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"';
-/** Time for the joiner to end after the command. */
+/** Time for the cgroup launcher to end after the command. */
 const joinGraceMs = 1000;
 
 export interface JoinPrograms {
   /** Undefined where none is written for the processor. */
-  joiner: string | undefined;
+  cgroupLauncher: string | undefined;
   /** The words that start the executor. */
   executor: readonly string[];
   format: ImageFormat;
@@ -92,7 +92,7 @@ class CgroupContainer implements Container {
     return spawnedAs(child, exit, () => this.#findMain() ?? child.pid ?? 0);
   }
 
-  /** The command itself, once it is born: the joiner's only child, or what was spawned where that joined by writing. */
+  /** The command itself, once it is born: the cgroup launcher's only child, or what was spawned where that joined by writing. */
   #findMain(): number | undefined {
     const outer = this.#child?.pid ?? 0;
     if (this.#childEnded) return this.#main;
@@ -102,9 +102,9 @@ class CgroupContainer implements Container {
 
   /** Nothing of the run ever lives outside of its leaf. What follows the executor is only for people who look at ps. */
   #line({ command, args }: SpawnRequest): string[] {
-    const { joiner, executor } = this.#programs;
+    const { cgroupLauncher, executor } = this.#programs;
     const words = [this.name, ...executor, String(imageDescriptor), command, ...args];
-    return joiner === undefined ? [shell, "-c", joinScript, "sh", ...words] : [joiner, ...words];
+    return cgroupLauncher === undefined ? [shell, "-c", joinScript, "sh", ...words] : [cgroupLauncher, ...words];
   }
 
   list(): ProcessInfo[] {
@@ -143,7 +143,7 @@ class CgroupContainer implements Container {
       members: () => this.list(),
       isPopulated: () => isPopulated(this.name),
       kill: () => killCgroup(this.name),
-      // The joiner ends by itself; one that was stopped is ended as what is left outside.
+      // The cgroup launcher ends by itself; one that was stopped is ended as what is left outside.
       dismissHelpers: () => untilTrue(() => this.#childEnded, joinGraceMs),
       marked: async () => (await scanMarkersSoon(this.#ownerId)).get(this.runId) ?? [],
     };

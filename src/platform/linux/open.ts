@@ -11,10 +11,10 @@ import { installGuardPrograms, SubreaperFence } from "./subreaper.ts";
 
 /** What starts a run in its cgroup; slower means where no programs are written for the processor. */
 export function joinPrograms(directory: string, arch: string = process.arch): JoinPrograms {
-  if (programImage(arch, "joiner") === undefined)
-    return { joiner: undefined, executor: [process.execPath, executorScript], format: "json" };
-  const joiner = installProgram(directory, "joiner");
-  return { joiner, executor: [installProgram(directory, "executor")], format: "binary" };
+  if (programImage(arch, "cgroup-launcher") === undefined)
+    return { cgroupLauncher: undefined, executor: [process.execPath, executorScript], format: "json" };
+  const cgroupLauncher = installProgram(directory, "cgroup-launcher");
+  return { cgroupLauncher, executor: [installProgram(directory, "executor")], format: "binary" };
 }
 
 /**

@@ -1,9 +1,9 @@
-# The guard of `holdfast run`: sh run-guard.sh TREE_SH EXECUTOR JOINER GROUP MARKER GRACE_MS LIMIT_PIDS LIMIT_PAGES
+# The guard of `holdfast run`: sh run-guard.sh TREE_SH EXECUTOR CGROUP_LAUNCHER GROUP MARKER GRACE_MS LIMIT_PIDS LIMIT_PAGES
 # PAGE_KIB COMMAND [ARGUMENT]...
 # A subreaper by the launcher. Descriptor 3 is the command's image, from which EXECUTOR starts it; descriptor 7 is the life line: a line names a signal for the tree, or says "gone" when the
 # caller ended; its end of file means that the process which the caller knows was killed.
 . "$1"
-executor=$2 joiner=$3 group=$4 marker=$5 grace=$6 limit_pids=$7 limit_pages=$8 page_kib=$9
+executor=$2 cgroup_launcher=$3 group=$4 marker=$5 grace=$6 limit_pids=$7 limit_pages=$8 page_kib=$9
 shift 9
 trap : TERM INT HUP QUIT USR1 USR2 PIPE
 start_of $$
@@ -39,7 +39,7 @@ weigh() {
 }
 
 # Looks five times a second, for as long as the guard lives; ends the tree that is over its limit and says why on stderr.
-# A child of the watcher, so that $spare leaves it out too.
+# A child of the monitor, so that $spare leaves it out too.
 hold_limits() {
   while sleep 0.2; do
     start_of $$
@@ -97,11 +97,11 @@ watch() {
 
 exec 4>&2 2>/dev/null
 watch </dev/null >/dev/null &
-watcher=$!
+monitor=$!
 HOLDFAST_RUN=$marker
 export HOLDFAST_RUN
 set -- "$executor" 3 "$@"
-[ "$group" = - ] || set -- "$joiner" "$group" "$@"
+[ "$group" = - ] || set -- "$cgroup_launcher" "$group" "$@"
 # In the foreground (it keeps its stdin and ^C); a subshell, so that its stderr is not ours when the shell remarks on it.
 (
   # By its path, because holding it open here would keep the life line from ending.
@@ -113,13 +113,13 @@ code=$?
 ! counted "$group/memory.events" oom_kill || echo "holdfast run: limit exceeded: out of memory; the tree is ended" >&4
 # What the command left behind ends with it. Nobody is kept waiting on its streams meanwhile.
 exec </dev/null >/dev/null 3<&- 4>&-
-spare=$watcher
+spare=$monitor
 politely TERM
-# The watcher, when the life line has ended too, takes the helpers of this shell for the command's: then it does this itself.
+# The monitor, when the life line has ended too, takes the helpers of this shell for the command's: then it does this itself.
 tries=0
 while [ -d "$group" ] && [ $tries -lt 100 ]; do
   end_group "$group"
   tries=$((tries + 1))
 done
-kill -KILL $watcher
+kill -KILL $monitor
 exit $code

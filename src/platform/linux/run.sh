@@ -1,11 +1,11 @@
-# What `holdfast run` becomes: sh run.sh TREE_SH GUARD_SH LAUNCHER SENTINEL EXECUTOR JOINER GROUP MARKER GRACE_MS TERMINAL
+# What `holdfast run` becomes: sh run.sh TREE_SH GUARD_SH LAUNCHER WAITER EXECUTOR CGROUP_LAUNCHER GROUP MARKER GRACE_MS TERMINAL
 # DEAF LIMIT_PIDS LIMIT_PAGES PAGE_KIB COMMAND [ARGUMENT]...
 # This is the process that the caller knows. It and the guard are both subreapers, and each ends the tree when the other
 # dies. DEAF names the signals that the caller had ignored. Descriptors: 3 is the command's image, 7 and 8 are the ends of the life line to the guard; pidfds are 9 of the caller, 6 of --kill-with and
-# 5 of this process itself. GROUP is the cgroup that the command is born in by the JOINER, or "-".
+# 5 of this process itself. GROUP is the cgroup that the command is born in by the CGROUP_LAUNCHER, or "-".
 # dash knows single-digit descriptors only.
 . "$1"
-tree_functions=$1 guard_script=$2 launcher=$3 sentinel=$4 executor=$5 joiner=$6 group=$7 marker=$8
+tree_functions=$1 guard_script=$2 launcher=$3 waiter=$4 executor=$5 cgroup_launcher=$6 group=$7 marker=$8
 shift 8
 grace=$1 terminal=$2 deaf=$3
 shift 3
@@ -16,13 +16,13 @@ shift 3
 stand_watch() {
   trap '' TERM INT HUP QUIT
   if [ "$group" = - ]; then stroke=/dev/null; else stroke=$group/cgroup.kill; fi
-  exec "$sentinel" "$group" 3>"$stroke" 6<&- 7<&-
+  exec "$waiter" "$group" 3>"$stroke" 6<&- 7<&-
 }
 stand_watch </dev/null >/dev/null 2>&1 &
-sentinels=$!
+waiters=$!
 if [ -e /proc/$$/fd/6 ]; then
   stand_watch 9<&6 </dev/null >/dev/null 2>&1 &
-  sentinels="$sentinels $!"
+  waiters="$waiters $!"
 fi
 
 pass() { echo "$1" >&8; }
@@ -34,7 +34,7 @@ if [ "$terminal" = 1 ]; then trap : INT QUIT; else trap 'pass INT' INT; trap 'pa
 [ -z "$deaf" ] || trap '' $deaf
 
 exec 4<&0
-"$launcher" /bin/sh "$guard_script" "$tree_functions" "$executor" "$joiner" "$group" "$marker" "$grace" "$@" <&4 4<&- 5<&- 6<&- 8>&- 9<&- &
+"$launcher" /bin/sh "$guard_script" "$tree_functions" "$executor" "$cgroup_launcher" "$group" "$marker" "$grace" "$@" <&4 4<&- 5<&- 6<&- 8>&- 9<&- &
 guard=$!
 # Only the command holds the caller's streams from here on, so the caller sees them close when the command closes them.
 exec 3<&- 4<&- 5<&- 6<&- 7<&- 9<&- </dev/null >/dev/null 2>&1
@@ -47,8 +47,8 @@ while kill -0 $guard; do
   code=$?
 done
 # When the guard was killed, its tree was handed to this process.
-spare=$sentinels
+spare=$waiters
 end_group "$group"
 end_tree $$
-[ -z "$sentinels" ] || kill -KILL $sentinels
+[ -z "$waiters" ] || kill -KILL $waiters
 exit $code

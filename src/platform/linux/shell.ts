@@ -30,7 +30,8 @@ export function outerMarker(): Record<string, string> {
 
 /** Whether these words start a program or a script of a guard, of this version or an earlier one. */
 export function isHelper([program = "", script = ""]: readonly string[]): boolean {
-  if (/\/bin\/(?:executor|joiner|launcher|sentinel)$|^\/proc\/\d+\/fd\/\d+$/.test(program)) return true;
+  if (/\/bin\/(?:executor|cgroup-launcher|launcher|pidfd-waiter|joiner|sentinel)$|^\/proc\/\d+\/fd\/\d+$/.test(program))
+    return true;
   const isShell = /(?:^|\/)(?:\w*sh|busybox)$/.test(program);
   return isShell && /\/(?:contain|platform\/linux)\/(?:run|run-guard|guard|outer)\.sh$/.test(script);
 }

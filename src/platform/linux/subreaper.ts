@@ -59,7 +59,7 @@ export class GuardedContainer implements Container {
   #spawning: Promise<Spawned> | undefined;
   #child: ChildProcess | undefined;
   #guard: ProcessRef | undefined;
-  #watcher = 0;
+  #monitor = 0;
   #main = 0;
   #life: Duplex | undefined;
   #childEnded = false;
@@ -106,7 +106,7 @@ export class GuardedContainer implements Container {
 
   list(): ProcessInfo[] {
     if (this.#guard === undefined) return [];
-    if (isSameAlive(this.#guard)) return descendantsOf(this.#guard.pid, new Set([this.#watcher])).filter(isAlive);
+    if (isSameAlive(this.#guard)) return descendantsOf(this.#guard.pid, new Set([this.#monitor])).filter(isAlive);
     // A guard that was killed has left its tree to its parent.
     if (this.#parent === "subreaper") return this.#orphans();
     return this.#childEnded ? [] : descendantsOf(this.#child?.pid ?? 0).filter(isAlive);
@@ -127,7 +127,7 @@ export class GuardedContainer implements Container {
   /** What the kernel has handed to the process that stands for the run: its guard, or the guard's parent once that is dead. */
   #roots(): number[] {
     if (this.#guard === undefined) return [];
-    if (isSameAlive(this.#guard)) return childrenOf(this.#guard.pid).filter((pid) => pid !== this.#watcher);
+    if (isSameAlive(this.#guard)) return childrenOf(this.#guard.pid).filter((pid) => pid !== this.#monitor);
     if (this.#parent === "subreaper") return adoptedPids().filter((pid) => this.#mayOwn(pid));
     return this.#childEnded ? [] : childrenOf(this.#child?.pid ?? 0);
   }
@@ -148,7 +148,7 @@ export class GuardedContainer implements Container {
     return [shell, scriptPath("outer.sh"), tree, launcher, scriptPath("guard.sh"), ...words];
   }
 
-  /** What the life line says: pids of guard, watcher and leader first, the leader's exit code later. */
+  /** What the life line says: pids of guard, monitor and main process first, its exit code later. */
   #listen(life: Duplex): Promise<void> {
     this.#life = life;
     return new Promise((resolve) => {
@@ -163,9 +163,9 @@ export class GuardedContainer implements Container {
         if (text.length > saidCharsMax) return; // not the guard's words
         text += chunk.toString("latin1", 0, saidCharsMax);
         const guard = /^guard (\d+) (\d+)\n/m.exec(text);
-        if (guard !== null && this.#watcher === 0) {
+        if (guard !== null && this.#monitor === 0) {
           this.#guard = identify(Number(guard[1]));
-          this.#watcher = Number(guard[2]);
+          this.#monitor = Number(guard[2]);
         }
         const started = /^started (\d+)\n/m.exec(text);
         if (started !== null && this.#main === 0) {
@@ -173,9 +173,9 @@ export class GuardedContainer implements Container {
           late.clear();
           resolve();
         }
-        const leader = /^leader (\d+)\n/m.exec(text);
-        if (leader === null) return;
-        const code = Number(leader[1]);
+        const main = /^main (\d+)\n/m.exec(text);
+        if (main === null) return;
+        const code = Number(main[1]);
         const signal = signalOfCode(code);
         this.#mainEnded({ code: signal === null ? code : null, signal });
       });
@@ -224,7 +224,7 @@ export class GuardedContainer implements Container {
   async #dismissGuard(): Promise<void> {
     if (this.#child === undefined || this.#childEnded) return;
     this.#life?.write("end\n");
-    const ours = [this.#watcher, this.#guard?.pid ?? 0, this.#child.pid ?? 0];
+    const ours = [this.#monitor, this.#guard?.pid ?? 0, this.#child.pid ?? 0];
     const halted = ours.some((pid) => readProcess(pid)?.state === "stopped");
     if (await untilTrue(() => this.#childEnded, halted ? 0 : guardGraceMs)) return;
     // A guard that was stopped cannot go by itself; its tree is proven empty, so nothing is stranded by force.

@@ -14,8 +14,8 @@ export type RunState = "starting" | "running" | "stopping" | "exited" | "lost";
 
 /** Why a run ended. One union, in the ledger, in logs and in the API. */
 export const endReasons = [
-  "exited", // the leader ended by itself with a code
-  "signaled", // the leader was ended by a signal that Holdfast did not send
+  "exited", // the main process ended by itself with a code
+  "signaled", // the main process was ended by a signal that Holdfast did not send
   "session-ended",
   "scope-replaced",
   "timeout",

@@ -79,13 +79,13 @@ stand_watch() {
   exit 0
 }
 stand_watch </dev/null >/dev/null 2>&1 &
-watcher=$!
+monitor=$!
 
 # A login script may have said something without an end of line.
 echo
 echo "holdfast-far ready $tier ${reaper:--} $swept ${base:--}"
 while read -r word first second; do
-  kill -USR1 $watcher
+  kill -USR1 $monitor
   case $word in
     beat) echo "beat $first" ;;
     signal)
@@ -96,8 +96,8 @@ while read -r word first second; do
     bye) break ;;
   esac
 done
-kill -TERM $watcher
-wait $watcher
+kill -TERM $monitor
+wait $monitor
 [ "$word" = bye ] || end_politely "$link" "$grace"
 end_now "$link"
 exit 0

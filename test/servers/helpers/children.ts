@@ -67,7 +67,7 @@ export async function raise(found: Map<string, Published> | undefined, count: nu
   await nothingLeft(gateway, 60_000);
   const ours = new Set<number>(Object.values(gateway.pids));
   const others = () => processesNaming(home.directory).filter(({ pid }) => !ours.has(pid));
-  // A run is over when its cgroup is empty; the joiner above it sees its child's end a moment later.
+  // A run is over when its cgroup is empty; the cgroup launcher above it sees its child's end a moment later.
   await until("nothing names it", () => others().length === 0, { boundMs: 5000 }).catch(() => {}); // it is in the answer
   const bound = names.length * (1 + lanes + Math.ceil(count / 3));
   const commands = others().map(({ command }) => command);

@@ -1,8 +1,8 @@
 /*
- * joiner CGROUP PROGRAM ...: its child is born in CGROUP and becomes PROGRAM. It stays outside itself, deaf to signals and
+ * cgroup-launcher CGROUP PROGRAM ...: its child is born in CGROUP and becomes PROGRAM. It stays outside itself, deaf to signals and
  * without a descriptor, and ends as the child ended: by the same code or signal. A process that moves itself waits for a
  * grace period of the kernel's (7 to 20 ms, where a birth costs 0.4). That is done where clone3 is refused, as under some
- * seccomp filters; then the joiner itself becomes PROGRAM. Exit 125 when it could not join: nothing was started.
+ * seccomp filters; then the cgroup-launcher itself becomes PROGRAM. Exit 125 when it could not join: nothing was started.
  */
 .include "system.s"
 

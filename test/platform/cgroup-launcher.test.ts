@@ -1,4 +1,4 @@
-/** A run on the cgroup tier is born in its leaf; the joiner above it is as good as not there. */
+/** A run on the cgroup tier is born in its leaf; the cgroup launcher above it is as good as not there. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
@@ -16,9 +16,9 @@ import { cgroupMount, tierSkip } from "../helpers/tiers.ts";
 
 const boundMs = 10_000;
 
-describe("the joiner", { timeout: 60_000, skip: tierSkip("cgroup") }, () => {
+describe("the cgroup launcher", { timeout: 60_000, skip: tierSkip("cgroup") }, () => {
   leavesNothing();
-  const directory = mkdtempSync(join(tmpdir(), "holdfast-joiner-"));
+  const directory = mkdtempSync(join(tmpdir(), "holdfast-cgroup-launcher-"));
   const leaf = join(cgroupMount()?.own ?? "", basename(directory));
   mkdirSync(leaf);
   after(() => {
@@ -26,10 +26,10 @@ describe("the joiner", { timeout: 60_000, skip: tierSkip("cgroup") }, () => {
     rmSync(directory, { recursive: true });
   });
 
-  const natively = [installProgram(directory, "joiner")];
+  const natively = [installProgram(directory, "cgroup-launcher")];
   const foreign = join(directory, "foreign");
-  writeFileSync(foreign, programImage("arm64", "joiner") ?? "", { mode: 0o755 });
-  // qemu knows no clone3, so there the joiner joins by writing, as under a seccomp filter.
+  writeFileSync(foreign, programImage("arm64", "cgroup-launcher") ?? "", { mode: 0o755 });
+  // qemu knows no clone3, so there the cgroup launcher joins by writing, as under a seccomp filter.
   const ways: [string, string[], string | false][] = [
     ["by birth", natively, false],
     ["by writing, on arm64 under qemu", ["qemu-aarch64-static", foreign], needs("qemu-aarch64-static")],
@@ -65,7 +65,7 @@ describe("the joiner", { timeout: 60_000, skip: tierSkip("cgroup") }, () => {
     assert.deepEqual(await container.end(boundMs), []);
   });
 
-  it("is no member, and the leader's pid is the command's", async () => {
+  it("is no member, and the main process's pid is the command's", async () => {
     await using fence = new Fence("cgroup");
     const [container, contained] = await fence.run("sh", ["-c", "echo $$; exec sleep 1000"]);
     const said = Number(await readUntil(contained.stdout!, "\n"));

@@ -1,5 +1,5 @@
 /*
- * sentinel CGROUP: sleeps until descriptor 9 or 5 is readable (a pidfd is, when its process ends). For 9 it writes "gone\n"
+ * pidfd-waiter CGROUP: sleeps until descriptor 9 or 5 is readable (a pidfd is, when its process ends). For 9 it writes "gone\n"
  * to descriptor 8. For 5 it writes "1" to descriptor 3, the cgroup.kill of what is to end then, and removes the directory
  * CGROUP as soon as the kernel lets it, within 10 s.
  */
