@@ -12,3 +12,8 @@ export function plainJson(json: string): string {
 export function plainText(text: string): string {
   return text.replaceAll(/(?!\t|\r?\n|\r$)\p{Cc}|\p{Bidi_Control}/gu, "?");
 }
+
+/** As `plainText`, in one line: ends of lines become `?` too. */
+export function plainLine(text: string): string {
+  return plainText(text).replaceAll(/[\r\n]/g, "?");
+}

@@ -1,7 +1,6 @@
 /** The way of every command that changes client configs: find, plan, show, ask, write. */
 import { existsSync, rmSync } from "node:fs";
 import { stdin, stdout } from "node:process";
-import { createInterface } from "node:readline/promises";
 import { systemName } from "../platform/self/index.ts";
 import { readDocument, type Document } from "../config/clients/document.ts";
 import { describeChange } from "../config/clients/diff.ts";
@@ -10,6 +9,7 @@ import { clientFiles, clientNames, serversPaths, type ClientName, type ServersPa
 import type { Change } from "../config/clients/wrap.ts";
 import { HoldfastError } from "../errors.ts";
 import { printJson, printLines } from "./print.ts";
+import { agrees } from "./prompt.ts";
 
 export interface FileChoice {
   file?: string;
@@ -127,14 +127,7 @@ async function agree({ json }: ChangeWords): Promise<boolean> {
     );
     return false;
   }
-  const reader = createInterface({ input: stdin, output: stdout });
-  try {
-    return /^y(?:es)?$/i.test((await reader.question("Write this? [y/N] ")).trim());
-  } catch {
-    return false; // ^C or the end of input is a no
-  } finally {
-    reader.close();
-  }
+  return agrees("Write this? [y/N] ");
 }
 
 function writeAll(planned: readonly PlannedChange[], reports: Report[], { keepBackup }: ChangeWords): void {

@@ -1,12 +1,14 @@
 /** `holdfast doctor`: what leaks on this machine, whose it is, and with `--reap` the end of what provably nobody owns. */
-import { createInterface } from "node:readline/promises";
 import { requirePlatform } from "../platform/index.ts";
 import { examine, type Report } from "../doctor/examine.ts";
 import { reap, type Reaped } from "../doctor/reap.ts";
+import { GatewayClient } from "../client/rpc.ts";
 import { HoldfastError } from "../errors.ts";
 import { describeReaped, describeReport } from "./doctor-report.ts";
-import { describeGrowing, growingRuns } from "./growing-runs.ts";
+import { clip } from "./describe-run.ts";
 import { count, megabytes, printJson, printLines, printPainted } from "./print.ts";
+import { agrees } from "./prompt.ts";
+import { findKeeper } from "./running-keeper.ts";
 
 export interface DoctorOptions {
   /** The state directory whose gateway is asked for its growing runs, if one runs. */
@@ -24,19 +26,6 @@ export interface DoctorOptions {
 
 const orphansOf = ({ trees }: Report) => trees.filter(({ verdict }) => verdict === "owner-dead");
 
-/** On stderr, so that stdout stays what was asked for. No answer is a no. */
-async function agrees(question: string): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return await new Promise<boolean>((resolve, reject) => {
-      terminal.once("close", () => resolve(false));
-      terminal.question(question).then((answer) => resolve(/^y(?:es)?$/i.test(answer.trim())), reject);
-    });
-  } finally {
-    terminal.close();
-  }
-}
-
 export async function doctor(options: DoctorOptions): Promise<number> {
   requirePlatform();
   if (options.yes && !options.reap)
@@ -51,7 +40,7 @@ export async function doctor(options: DoctorOptions): Promise<number> {
   const report = { ...examined, growing };
   const orphans = orphansOf(report);
   if (!options.json) printPainted(describeReport(report, { all: options.all, willReap: options.reap }));
-  if (!options.json) printLines(describeGrowing(growing));
+  if (!options.json) printLines(growing === null ? [] : growing.map(describeGrowing));
   if (!options.reap) {
     if (options.json) printJson(report);
     return 0;
@@ -64,4 +53,31 @@ export async function doctor(options: DoctorOptions): Promise<number> {
   if (options.json) printJson({ ...report, reaped });
   else printPainted(reaped === null ? ["nothing was ended"] : describeReaped(reaped));
   return reaped !== null && reaped.survivors.length > 0 ? 1 : 0;
+}
+
+export interface GrowingRun {
+  id: string;
+  command: string;
+  /** Which command there is most of, and how often. */
+  what: string;
+}
+
+/** The doctor's own report is worth more than the gateway's part of it. */
+const answerMsMax = 3000;
+
+/** The gateway's runs that keep growing. Null: no gateway runs there, or none that answers this user in time. */
+async function growingRuns(state: string): Promise<GrowingRun[] | null> {
+  try {
+    if (findKeeper(state) === undefined) return null;
+    const runs = await new GatewayClient({ state }).call("run.list", {}, { limitMs: answerMsMax });
+    return runs.flatMap(({ id, command, background }) =>
+      background === null || background.growing === null ? [] : [{ id, command, what: background.growing }],
+    );
+  } catch {
+    return null; // another user's state directory, or a gateway that is stopping
+  }
+}
+
+function describeGrowing({ id, command, what }: GrowingRun): string {
+  return `Run ${id} of the gateway keeps growing: ${what}  (${clip(command)}). \`holdfast process kill ${id}\` ends it.`;
 }

@@ -3,15 +3,15 @@ import { GatewayClient } from "../client/rpc.ts";
 import { areReadable, exitCodeOfSignal } from "../platform/self/index.ts";
 import { HoldfastError } from "../errors.ts";
 import type { ParamsOf } from "../protocol/api/index.ts";
+import type { OutputStream } from "../protocol/keeper/background.ts";
 import type { RunView } from "../protocol/keeper/messages.ts";
 import { attachTo } from "./attach.ts";
-import { Collected } from "./collected.ts";
 import type { CommandContext } from "./context.ts";
 import { describeEnd } from "./describe-run.ts";
 import { feed } from "./feed.ts";
 import { follow, print, printError } from "./follow.ts";
 import { LiveLine } from "./live-line.ts";
-import { bePresentIfThereIsRoom } from "./presence.ts";
+import { openCallerSessionIfPossible } from "./caller-session.ts";
 import { printJson } from "./print.ts";
 
 export interface ExecOptions {
@@ -48,7 +48,7 @@ export async function exec(context: CommandContext, argv: string[], options: Exe
   // Who attaches may leave, and its run goes on; who waits for a command must not be outlived by it.
   const waits = !options.background && (!isTerminal || options.caller !== undefined);
   await using own =
-    waits && options.caller === undefined ? await bePresentIfThereIsRoom(context, "holdfast exec") : undefined;
+    waits && options.caller === undefined ? await openCallerSessionIfPossible(context, "holdfast exec") : undefined;
   const caller = waits ? (options.caller ?? own?.id) : undefined;
   const run = await client.call("run.start", {
     ...startParams(argv, options),
@@ -205,5 +205,35 @@ async function stay(
         `holdfast: ${skipped} bytes are missing: they were not read in time, or the disk there is full\n`,
       );
     for (const signal of signals) process.off(signal, pass);
+  }
+}
+
+/** Of each stream, from its end. */
+const collectedBytesMax = 1024 * 1024;
+
+/** What a command prints, for a result as one object at its end. */
+class Collected {
+  readonly #streams = { stdout: { kept: Buffer.alloc(0), printed: 0 }, stderr: { kept: Buffer.alloc(0), printed: 0 } };
+
+  add(bytes: Buffer, to: OutputStream): void {
+    const stream = this.#streams[to];
+    const all = Buffer.concat([stream.kept, bytes]);
+    stream.kept = all.subarray(Math.max(0, all.length - collectedBytesMax));
+  }
+
+  /** Printed in all, also what was not read in time. */
+  counted(printed: number, on: OutputStream): void {
+    this.#streams[on].printed = printed;
+  }
+
+  /** As `node.invoke` answers it. */
+  get result(): { stdout: string; stderr: string; stdoutBytes: number; stderrBytes: number } {
+    const { stdout, stderr } = this.#streams;
+    return {
+      stdout: stdout.kept.toString("utf8"),
+      stderr: stderr.kept.toString("utf8"),
+      stdoutBytes: stdout.printed,
+      stderrBytes: stderr.printed,
+    };
   }
 }

@@ -12,7 +12,7 @@ import { LiveConfig } from "../keeper/live-config.ts";
 import { say } from "../keeper/log.ts";
 import { makeOwnCertificate, ownCertificateFiles } from "../keeper/own-certificate.ts";
 import { fingerprintOf } from "../protocol/node/proof.ts";
-import { conclude, exitSoon, listenForSignals, sayTier, tierOf } from "./keeping.ts";
+import { conclude, exitSoon, listenForSignals, sayTier, tierOf } from "./keeper-process.ts";
 import { version } from "../version.ts";
 import { describeChange } from "./config-change.ts";
 

@@ -4,13 +4,10 @@ import { join } from "node:path";
 import { GatewayClient } from "../client/rpc.ts";
 import { HoldfastError } from "../errors.ts";
 import { statePaths } from "../keeper/state-directory.ts";
-import { plainText } from "../plain-text.ts";
+import { plainLine, plainText } from "../plain-text.ts";
 import type { CommandContext } from "./context.ts";
 import { describeChange } from "./config-change.ts";
 import { count, printJson, printLines } from "./print.ts";
-
-/** What servers call themselves and their tools is theirs. */
-const oneLine = (text: string) => plainText(text).replaceAll("\n", "?");
 
 export async function mcpStatus(context: CommandContext): Promise<number> {
   const servers = await new GatewayClient(context).call("mcp.status", {});
@@ -29,7 +26,7 @@ export async function mcpStatus(context: CommandContext): Promise<number> {
     const first = `${name}  ${kind}${share === "pool" ? pooled : ""}${installed}${health}`;
     return [first, ...notices.map((notice) => `  ${notice}`)];
   });
-  printLines(lines.length === 0 ? ["no MCP servers in the config"] : lines.map(oneLine));
+  printLines(lines.length === 0 ? ["no MCP servers in the config"] : lines.map(plainLine));
   return 0;
 }
 
@@ -86,7 +83,7 @@ export async function mcpProbe(context: CommandContext, server: string, limitMs:
   const who = [serverInfo["name"], serverInfo["version"]].filter((word) => typeof word === "string").join(" ");
   const counts = [count(tools.length, "tool"), count(prompts.length, "prompt"), count(resources.length, "resource")];
   printLines(
-    [`${who || server}, revision ${protocolVersion}: ${counts.join(", ")} in ${ms} ms`, ...tools].map(oneLine),
+    [`${who || server}, revision ${protocolVersion}: ${counts.join(", ")} in ${ms} ms`, ...tools].map(plainLine),
   );
   return 0;
 }

@@ -19,8 +19,9 @@ import { NodeKey } from "../nodes/node/key.ts";
 import { forgetGateway } from "../nodes/node/pin.ts";
 import { nodeNameShape } from "../protocol/node/shapes.ts";
 import { findConfig } from "./gateway.ts";
-import { conclude, exitSoon, listenForSignals, sayTier, tierOf } from "./keeping.ts";
-import { Person, printable } from "./person.ts";
+import { conclude, exitSoon, listenForSignals, sayTier, tierOf } from "./keeper-process.ts";
+import { plainLine } from "../plain-text.ts";
+import { ConsentPrompt } from "./prompt.ts";
 
 export interface NodeOptions {
   state: string;
@@ -57,7 +58,7 @@ export async function node(options: NodeOptions): Promise<number> {
   const paths = openStateDirectory(options.state);
   const print = printer(options.json);
   const settings = makeSettings(options, config, paths, { fingerprint, name });
-  using person = new Person(config.node.askMs);
+  using prompt = new ConsentPrompt(config.node.askMs);
   const keeper = new Keeper({
     sources: systemSources,
     state: options.state,
@@ -67,7 +68,7 @@ export async function node(options: NodeOptions): Promise<number> {
       entry: nodeEntry,
       settings,
       onProgress: print,
-      askPerson: config.node.ask === "on-miss" ? (question) => person.ask(question) : undefined,
+      askPerson: config.node.ask === "on-miss" ? (question) => prompt.ask(question) : undefined,
     },
     onListening: (restarts) => welcome(keeper, settings, restarts),
   });
@@ -182,6 +183,5 @@ function printer(json: boolean): (progress: NodeProgress) => void {
   if (json)
     return ({ phase, text, data }) =>
       void process.stdout.write(`${JSON.stringify({ ...data, phase, text, at: systemClock.now() })}\n`);
-  // What a gateway says is not for the terminal to obey.
-  return ({ text }) => void process.stderr.write(`${printable(text)}\n`);
+  return ({ text }) => void process.stderr.write(`${plainLine(text)}\n`);
 }

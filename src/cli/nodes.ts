@@ -7,7 +7,7 @@ import type { ResultOf } from "../protocol/api/index.ts";
 import type { CommandContext } from "./context.ts";
 import { describeBackground } from "./describe-run.ts";
 import { exec, refuseUnreadable, type ExecOptions } from "./exec.ts";
-import { bePresent } from "./presence.ts";
+import { openCallerSession } from "./caller-session.ts";
 import { count, duration, labelled, printJson, printLines, table, time } from "./print.ts";
 import { parseExpiry } from "./tokens.ts";
 
@@ -91,7 +91,7 @@ export async function runOnNode(
   options: RunOptions,
 ): Promise<number> {
   refuseUnreadable([...argv, ...options.env, options.cwd ?? ""]);
-  await using caller = await bePresent(context, "holdfast nodes run");
+  await using caller = await openCallerSession(context, "holdfast nodes run");
   const own = { host: node, session: caller.id, caller: caller.id, interrupt: "end", collect: context.json } as const;
   return await exec(context, argv, { ...plain, ...options, ...own });
 }

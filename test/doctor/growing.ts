@@ -1,7 +1,7 @@
 /** A worker that starts the same helper again and again is named by the doctor as long as a gateway holds it. Takes 20 s and next to no work. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { GrowingRun } from "../../src/cli/growing-runs.ts";
+import type { GrowingRun } from "../../src/cli/doctor.ts";
 import { Background } from "../helpers/background.ts";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";

@@ -1,13 +1,30 @@
-/** Asks the person at this terminal yes-or-no questions, each for a bounded time. */
+/** Yes-or-no questions to the person at this terminal. No answer is a no. */
 import { createInterface } from "node:readline";
 import { systemClock, turn } from "../clock.ts";
 import { ownTerminal } from "../platform/self/index.ts";
+import { plainLine } from "../plain-text.ts";
 import type { PersonAnswer } from "../keeper/background/consent.ts";
 
-/** So long lines are dropped before a question is shown, in milliseconds. */
+const isYes = (answer: string) => /^y(?:es)?$/i.test(answer.trim());
+
+/** For a command that waits for the answer; ^C and the end of input are a no. Asks on stderr: stdout is for the result. */
+export async function agrees(question: string): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return await new Promise<boolean>((resolve) => {
+      terminal.once("close", () => resolve(false));
+      terminal.question(question, (answer) => resolve(isYes(answer)));
+    });
+  } finally {
+    terminal.close();
+  }
+}
+
+/** For so long, typed-ahead lines are dropped before a question is shown. */
 const typedAheadMs = 100;
 
-export class Person implements Disposable {
+/** For a process that runs on: each question has a time limit, and none is asked once this is disposed of. */
+export class ConsentPrompt implements Disposable {
   readonly #boundMs: number;
   readonly #gone = Promise.withResolvers<PersonAnswer>();
   #isGone = false;
@@ -23,13 +40,13 @@ export class Person implements Disposable {
     const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
     const { promise, resolve } = Promise.withResolvers<PersonAnswer>();
     lines.once("close", () => resolve("nobody"));
-    // A yes that came too late for the question before must not be the answer to this one.
+    // A late yes to the question before must not answer this one.
     await systemClock.sleep(typedAheadMs);
     await turn(systemClock);
     const late = systemClock.after(this.#boundMs, () => resolve("late"));
-    lines.once("line", (line) => resolve(/^y(?:es)?$/i.test(line.trim()) ? "yes" : "no"));
+    lines.once("line", (line) => resolve(isYes(line) ? "yes" : "no"));
     const seconds = Math.round(this.#boundMs / 1000);
-    process.stderr.write(`${question.split("\n").map(printable).join("\n")}\nallow this once? [y/N] (${seconds} s) `);
+    process.stderr.write(`${question.split("\n").map(plainLine).join("\n")}\nallow this once? [y/N] (${seconds} s) `);
     const answer = await Promise.race([promise, this.#gone.promise]);
     late.clear();
     lines.close();
@@ -38,14 +55,9 @@ export class Person implements Disposable {
     return answer;
   }
 
-  /** Nobody is asked any more; who waits hears `nobody`. */
+  /** An open question is answered with `nobody`. */
   [Symbol.dispose](): void {
     this.#isGone = true;
     this.#gone.resolve("nobody");
   }
-}
-
-/** What somebody far away said is not for the terminal to obey. */
-export function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}|\p{Bidi_Control}/gu, "�");
 }

@@ -1,4 +1,4 @@
-/** What every command has in common whose process becomes a keeper: its signals, its tier, its end. */
+/** For commands whose process becomes a keeper: its signals, its tier, its end. */
 import { systemClock } from "../clock.ts";
 import { becomeAgain, exitCodeOfSignal, ownTerminal } from "../platform/self/index.ts";
 import type { TierName } from "../platform/types.ts";
@@ -20,11 +20,11 @@ export interface KeeperSignals extends Disposable {
 }
 
 /**
- * SIGTERM and SIGINT end in order, the second one at once; SIGUSR2 ends everything and starts anew. SIGHUP ends it as well:
- * the terminal is gone. Without a terminal to begin with it does `onHangup`, if that is given.
+ * SIGTERM and SIGINT stop it in order, a second one at once; SIGUSR2 ends everything and starts again. SIGHUP stops it too,
+ * since its terminal is gone; without a terminal it calls `onHangup`, if given.
  */
 export function listenForSignals(keeper: Keeper, onHangup?: () => void): KeeperSignals {
-  // Whoever reads what we say may be gone, a pager or a log's pipe: that ends nothing.
+  // A reader of our output that is gone, such as a pager, ends nothing.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   let first: NodeJS.Signals | undefined;
   const stop = (signal: NodeJS.Signals) => {
@@ -60,7 +60,7 @@ export function sayTier(keeper: Keeper): void {
   for (const word of keeper.reconciled.words) say(`reconcile: ${word}`);
 }
 
-/** The exit code, or what went wrong; does not return when the keeper is to start anew. */
+/** Returns the exit code or throws what went wrong; does not return when the keeper is to start again. */
 export function conclude(end: KeeperEnd): number {
   for (const run of end.survivors) {
     for (const { pid, state, command } of run.survivors) {
@@ -68,7 +68,7 @@ export function conclude(end: KeeperEnd): number {
     }
   }
   if (end.error !== undefined) throw end.error;
-  // What is left is on record, and the next start tries it again.
+  // Survivors are on record; the next start tries again.
   if (end.again) becomeAgain();
   if (end.survivors.length > 0)
     throw new HoldfastError(
@@ -78,10 +78,10 @@ export function conclude(end: KeeperEnd): number {
   return 0;
 }
 
-/** Time for the exit code to be set and for handles that are being closed, in milliseconds. */
+/** Time to set the exit code and to finish closing handles. */
 const exitBoundMs = 500;
 
-/** A keeper that has ended exits, whatever still holds its event loop: a process that could not be ended, for one. */
+/** A keeper that has ended exits, whatever still keeps its event loop alive, such as a process that could not be ended. */
 export function exitSoon(): void {
   systemClock.after(exitBoundMs, () => process.exit());
 }
