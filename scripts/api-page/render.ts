@@ -32,7 +32,7 @@ const preface = `# API
 Call these methods by JSON-RPC 2.0 over \`POST /rpc\` or the WebSocket \`/ws\` ([gateway.md](gateway.md)); [\`holdfast/client\`](client.md) has them typed. Errors carry their code in \`error.data.code\` ([errors.md](errors.md)). Every method may
 answer \`invalid_params\`, \`unauthorized\`, \`forbidden\`, \`gateway_busy\` and \`internal\` in addition to the errors listed. Unknown parameters are rejected. Batches hold at most 50 calls.
 
-Each heading names the scope that a token needs. \`name?\` may be omitted; \`= value\` is the default; \`int 0…9\` gives bounds, \`string …9\` a length in characters, \`[] …9\` a number of elements. Times are milliseconds since 1970. Durations (\`…Ms\`) are at most 2147483647.
+Each heading names the scope that a token needs. \`name?\` may be omitted; \`name=value\` gives the default; \`int 0…9\` gives bounds, \`string …9\` a length in characters, \`[] …9\` a number of elements. Times are milliseconds since 1970. Durations (\`…Ms\`) are at most 2147483647.
 
 `;
 
@@ -74,9 +74,9 @@ function fields({ properties = {}, required = [] }: Shape): string[] {
 function lines({ properties = {}, required = [] }: Shape): string[] {
   return Object.entries(properties).map(([name, shape]) => {
     const isOptional = !required.includes(name) && shape.default === undefined;
-    const preset = shape.default === undefined ? "" : ` = ${JSON.stringify(shape.default)}`;
+    const preset = shape.default === undefined ? "" : `=${JSON.stringify(shape.default)}`;
     const comment = shape.description === undefined ? "" : ` // ${shape.description}`;
-    return `${name}${isOptional ? "?" : ""}: ${typeOf(shape)}${preset}${comment}`;
+    return `${name}${isOptional ? "?" : ""}${preset}: ${typeOf(shape)}${comment}`;
   });
 }
 
@@ -105,7 +105,7 @@ function describe(name: string, spec: MethodSpec, common: Set<string>, named: Ma
   const where = spec.transport === "websocket" ? " WebSocket only." : "";
   const errors = spec.errors.length === 0 ? "" : ` Errors: ${spec.errors.map((code) => `\`${code}\``).join(", ")}.`;
   const all = lines(params.shape);
-  const shared = all.filter((line) => common.has(line)).map((line) => `\`${line.split(/[?:]/)[0]}\``);
+  const shared = all.filter((line) => common.has(line)).map((line) => `\`${line.split(/[?:=]/)[0]}\``);
   const also = shared.length === 0 ? "" : ` Parameters: ${shared.join(", ")}.`;
   const answer = given === "null" ? "" : ` Result: \`${given}\`.`;
   const text = `${spec.summary}${where}${errors}${also}${answer}`;
