@@ -1,8 +1,8 @@
 /** One life of a keeper on Linux: the fences of its tier, its guardian, and the sweeps, which are the same on every tier. */
 import { markerOf, runIdPrefix } from "../marker.ts";
 import { endStrays, sweepOwner } from "../sweep.ts";
-import type { Container, Epoch, Swept, TierName } from "../types.ts";
-import { startGuardian, type GuardianOptions } from "./guardian.ts";
+import type { Container, Epoch, Swept, TierName, Watchdog } from "../types.ts";
+import { startGuardian } from "./guardian.ts";
 import { scanMarkersSoon } from "./marked.ts";
 import { system } from "./system.ts";
 
@@ -38,9 +38,9 @@ export class LinuxEpoch implements Epoch {
     return this.#fence.create(runId);
   }
 
-  watchdog(options: Pick<GuardianOptions, "shell"> = {}): ReturnType<typeof startGuardian> {
+  watchdog(): Watchdog {
     const marker = markerOf(this.#ownerId, this.#prefix);
-    return startGuardian({ ...options, words: [marker, ...this.#fence.guardianWords] });
+    return startGuardian({ words: [marker, ...this.#fence.guardianWords] });
   }
 
   async sweepEarlier(boundMs: number): Promise<Swept> {

@@ -3,7 +3,7 @@ import type { ProcessRef, Watchdog } from "../types.ts";
 import { startHelper } from "./helpers.ts";
 import { scriptPath, shell as systemShell, shellEnvironment } from "./shell.ts";
 
-export interface GuardianOptions {
+interface GuardianOptions {
   /** Arguments MARKER, FENCE, HOME and CONTROLLER... of guardian.sh. */
   words: readonly string[];
   /** The program that runs guardian.sh: replaced by tests. */

@@ -1,7 +1,7 @@
 /** Processes of Holdfast's own, outside every container: fronts, guardians, the self-test's gateways. */
-import { fork, spawn, type ChildProcess, type SpawnOptions } from "node:child_process";
+import { fork, spawn, spawnSync, type ChildProcess, type SpawnOptions } from "node:child_process";
 import type { Duplex } from "node:stream";
-import type { FrontLink, FrontRequest, Helper, HelperExit, PoliteRequest } from "../types.ts";
+import type { Attempt, FrontLink, FrontRequest, Helper, HelperExit, PoliteRequest } from "../types.ts";
 import { registerChild } from "./own-children.ts";
 import { signalOf } from "./signals.ts";
 import { spareDescriptors } from "./spare-descriptors.ts";
@@ -80,4 +80,19 @@ export function forkFront({ entry, directory, env, dataDescriptor }: FrontReques
     },
     onMessage: (hear: (message: unknown) => void) => void child.on("message", hear),
   });
+}
+
+const attemptMsMax = 15_000;
+/** Of what it printed, in characters. */
+const shownMax = 500;
+
+export function attempt([command = "", ...args]: readonly string[]): Attempt {
+  const { status, signal, stderr, error } = spawnSync(command, args, {
+    stdio: ["ignore", "ignore", "pipe"],
+    encoding: "utf8",
+    timeout: attemptMsMax,
+    killSignal: "SIGKILL",
+    maxBuffer: 64 * 1024,
+  });
+  return { code: status, signal, stderr: (stderr ?? "").trim().slice(0, shownMax), refused: error?.message ?? null };
 }

@@ -1,8 +1,7 @@
 /** Linux behind the platform's face. Loads no addon until something is opened. */
 import { killAll } from "../ending.ts";
 import type { Platform } from "../types.ts";
-import { attempt } from "./attempt.ts";
-import { forkFront, startHelper } from "./helpers.ts";
+import { attempt, forkFront, startHelper } from "./helpers.ts";
 import { LinuxLook } from "./inspection/look.ts";
 import { open } from "./open.ts";
 import { programDirectory } from "./programs.ts";
