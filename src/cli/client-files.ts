@@ -85,7 +85,7 @@ export interface ChangeWords {
   before?: () => Promise<void> | void;
 }
 
-/** Returns the exit code: 0 written, or nothing to write; 1 nobody agreed. */
+/** Returns the exit code: 0 written, or nothing to write; 1 not agreed to. */
 export async function carryOut(
   planned: readonly PlannedChange[],
   consent: Consent,

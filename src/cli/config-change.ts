@@ -45,7 +45,7 @@ export function requireHere({ platform }: CommandContext): void {
 
 /**
  * Writes the config; a gateway that runs on this state directory and reads that file takes it at once. One that refuses it
- * has the file taken back, and why is thrown. Undefined: there is no such gateway, or it could not be told, which is said.
+ * has the file restored, and its reason is thrown. Undefined: no such gateway, or it could not be told, as stderr then says.
  */
 export async function writeAndReload(
   context: CommandContext,

@@ -1,4 +1,4 @@
-/** `holdfast crashes`: what died, when, why, and how long nobody served. Works with and without a running gateway. */
+/** `holdfast crashes`: what died, when, why, and how long the gateway was down. Needs no running gateway. */
 import { systemClock } from "../clock.ts";
 import { CrashRecords, readStderr } from "../keeper/crashes.ts";
 import { readLostEpochs } from "../keeper/lost-epochs.ts";

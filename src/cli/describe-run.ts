@@ -32,7 +32,7 @@ export function describeUse(run: RunView, now = systemClock.now()): string {
   return `${size(outputBytes)} printed, idle ${duration(now - last)}${viewed}${grows}`;
 }
 
-/** A run of a node that did not come back is given up: nobody saw its end. A host over ssh is looked at again. */
+/** A lost run of a node that did not return is given up, its end unseen. An ssh host is checked again. */
 export function describeState({ state, host, endReason }: RunView): string {
   const isNodes = host !== "local" && !host.startsWith("ssh:");
   const isGivenUp = state === "lost" && isNodes && (endReason === "node-lost" || endReason === "keeper-lost");

@@ -1,4 +1,4 @@
-/** `holdfast doctor`: what leaks on this machine, whose it is, and with `--reap` the end of what provably nobody owns. */
+/** `holdfast doctor`: what leaks on this machine, who owns it; `--reap` ends what has provably lost its owner. */
 import { requirePlatform } from "../platform/index.ts";
 import { examine, type Report } from "../doctor/examine.ts";
 import { reap, type Reaped } from "../doctor/reap.ts";

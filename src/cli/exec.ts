@@ -98,7 +98,7 @@ function exitCodeOf(run: RunView): number {
 
 function startParams(argv: string[], options: ExecOptions): ParamsOf<"run.start"> {
   const env = Object.fromEntries(options.env.map(splitVariable));
-  // A terminal that nobody told a size says 0.
+  // A terminal without a size reports 0.
   const { columns = 0, rows = 0 } = process.stdout.isTTY ? process.stdout : {};
   const { scope, timeout, outputTimeout, maxLifetime, keep, session, limitPids, limitMemory } = options;
   const limits = {
@@ -112,7 +112,7 @@ function startParams(argv: string[], options: ExecOptions): ParamsOf<"run.start"
     ...(options.cwd === undefined && options.host !== "local" ? {} : { cwd: options.cwd ?? process.cwd() }),
     env,
     background: options.background,
-    // Whoever waits for it has two streams of its own.
+    // A caller that waits has two streams of its own.
     streams: options.background || options.pty ? "merged" : "apart",
     replaceExistingScope: options.replace,
     onFrontLoss: options.onFrontLoss,
@@ -135,7 +135,7 @@ function splitVariable(text: string): [string, string] {
   return [text.slice(0, at), text.slice(at + 1)];
 }
 
-/** Resolves when what we print has no reader any more. The listeners stay: what is printed afterwards fails as well. */
+/** Resolves once our output has lost its reader. The listeners stay, since later writes fail as well. */
 function untilUnread(): Promise<"unread"> {
   return new Promise((resolve) => {
     for (const stream of [process.stdout, process.stderr]) stream.on("error", () => resolve("unread"));
@@ -159,7 +159,7 @@ async function stay(
     const calls: Promise<unknown>[] = [];
     if (isPassed) calls.push(client.call("run.signal", { id: run.id, signal }));
     if (!isPassed || interrupt === "end") calls.push(client.call("run.kill", { id: run.id, now: asked > 2 }));
-    for (const call of calls) call.catch(() => {}); // it has ended meanwhile: the end of its output says so
+    for (const call of calls) call.catch(() => {}); // it has ended; the end of its output says so
   };
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.on(signal, pass);
@@ -190,11 +190,11 @@ async function stay(
       }),
     );
     const reading = Promise.all(follows);
-    reading.catch(() => {}); // the race hears it, unless nobody reads any more
+    reading.catch(() => {}); // the race handles it, unless the reader was lost first
     const first = await Promise.race([unread, reading]);
     if (first !== "unread") return first[0] ?? run;
     leaving.abort();
-    // As a pipe would have done it over there: the command has nobody to write for.
+    // As a broken pipe would: the command has lost its reader.
     await client.call("run.kill", { id: run.id, now: false });
     return first;
   } finally {

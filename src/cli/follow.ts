@@ -8,7 +8,7 @@ import { HoldfastError } from "../errors.ts";
 /** One request waits so long for the next byte. */
 const waitMs = 20_000;
 const bytesMax = 256 * 1024;
-/** A front that was restarted is there again within this time; the run went on meanwhile. */
+/** A restarted front serves again within this time; the run goes on without it. */
 export const reconnectBoundMs = 30_000;
 const reconnectEveryMs = 200;
 

@@ -26,7 +26,7 @@ export interface McpOptions {
 const answerMs = 10_000;
 const headBytesMax = 16 * 1024;
 
-/** A socket of Node's, as it is inside; there is no public word for its descriptor. */
+/** The inside of Node's sockets, which have no public descriptor. */
 interface WithHandle {
   _handle?: { fd?: number } | null;
 }

@@ -43,7 +43,7 @@ export interface NodeOptions {
 }
 
 const leaseMsMin = 500;
-/** What the gateway needs to hear of the last run takes so long, besides the graces of the stop. */
+/** Time to report the last run to the gateway, on top of the graces of the stop. */
 const lastWordsMs = 3000;
 
 /** Runs until the node ends; returns the exit code: with `once` the one of the run. */

@@ -27,7 +27,7 @@ function describe(runs: RunView[], sessions: SessionView[]): string[] {
   ]);
   const known = new Set(sessions.map((session) => session.id));
   const without = live.filter((run) => run.sessionId === null || !known.has(run.sessionId));
-  // Commands that belong to nobody's stay, and what is still being ended after its session is.
+  // Commands outside of sessions, and runs that outlast the end of their session.
   if (without.length > 0) lines.push("no session", ...branches(without, describeRun));
   if (lines.length === 0) lines.push("nothing runs");
   if (ended.length > 0) lines.push(`ended: ${ended.length}`, ...branches(ended, describeEnded));

@@ -1,4 +1,4 @@
-/** `holdfast restart`: a new front, or with `--all` everything anew under the same pid. */
+/** `holdfast restart`: a new front, or with `--all` everything again under the same pid. */
 import { noGateway } from "../client/address.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import { HoldfastError, type ErrorCode } from "../errors.ts";
@@ -35,7 +35,7 @@ async function restartFront(client: GatewayClient): Promise<void> {
     try {
       return (await client.call("gateway.status", {})).front.pid !== before.front.pid && (await client.isReady());
     } catch (thrown) {
-      // Between the two fronts nobody answers, or the old one says that it is on its way out.
+      // Between the two fronts there is no answer, or the old one says that it is stopping.
       if (thrown instanceof HoldfastError && passing.has(thrown.code)) return false;
       throw thrown;
     }

@@ -43,7 +43,7 @@ function whole(option: string, text: string | undefined): number {
   throw new HoldfastError("usage", `run: ${option} wants a whole number, not ${text ?? "nothing"}`);
 }
 
-/** Everything up to `--` (or the first word that is no option) is ours, the rest is the command's. */
+/** Options end at `--` or at the first word that is not an option; the rest is the command. */
 function parseRunArguments(words: readonly string[]): RunOptions | "help" {
   const options: RunOptions = {
     termGraceMs: termGraceMsDefault,
@@ -71,7 +71,7 @@ function parseRunArguments(words: readonly string[]): RunOptions | "help" {
   return { ...options, command, wordCount: args.length + 1 };
 }
 
-/** Undefined when a shell would find and run the program, else the exit code and words that a shell would give. */
+/** Undefined when a shell would find and run the program, else the exit code and message that a shell would give. */
 function programProblem(command: string, path: string): { code: 126 | 127; problem: string } | undefined {
   // Not the bytes that are meant: whether there is such a program is told by the guard.
   if (`${command}${path}`.includes("\uFFFD")) return undefined;

@@ -6,7 +6,7 @@ import { HoldfastError } from "../errors.ts";
 import { readKeeperRecord, statePaths, type KeeperRecord } from "../keeper/state-directory.ts";
 import type { CommandContext } from "./context.ts";
 
-/** There is no event for the end of a process that is not our child, so it is looked at so often. */
+/** The end of a process that is not our child gives no event, so it is polled. */
 const lookMs = 50;
 const tellAfterMs = 1000;
 const tellEveryMs = 5000;

@@ -61,7 +61,7 @@ export function checkConfig(file: string, text: string): Config {
   return config;
 }
 
-/** The name that a server is served under; itself where there is no such server. */
+/** The name that a server is served under; itself for an unknown server. */
 export function servedName({ writtenNames }: Config, written: string): string {
   return Object.keys(writtenNames).find((served) => writtenNames[served] === written) ?? written;
 }

@@ -69,7 +69,7 @@ function prepareStdio(preparation: Preparation, server: ServerConfig): void {
       "is for a server whose host is a node, and names another place than that node",
       "remove it, or name a node in `host`",
     );
-  // What a half-expanded command or directory is called helps nobody.
+  // A half-expanded command or directory makes no useful message.
   if (preparation.problems.length > 0) return;
   if (cwd !== undefined && host === "local" && !isDirectory(cwd))
     preparation.fail(["cwd"], `${cwd} is not a directory`, "make it or correct the path");

@@ -1,25 +1,101 @@
 /** The shape of `holdfast.json`. Every key, its unit and its default is here; docs/config.md says the same in words. */
 import { z } from "zod";
-import { connectionsSchema } from "./connections.ts";
-import { nodeSchema } from "./node.ts";
-import { nodesSchema } from "./nodes.ts";
 import { isObject, milliseconds, readServers, sshHost, type Servers } from "./server.ts";
 
 export { isNodeHost, type AnyServer, type RemoteConfig, type ServerConfig } from "./server.ts";
 
 const readerTool = z.union([z.literal(false), z.enum(["read", "run", "admin"])]).default(false);
 
+const deadline = z.int().min(100).max(2_147_483_647);
+
+/** Limits and deadlines of TCP connections. Deadlines are judged about five times before each is over, so an end may come a fifth later. */
+const connectionsSchema = z
+  .strictObject({
+    /** Open connections in all; fewer where 80 % of the descriptor limit are fewer. */
+    max: z.int().min(1).max(1_000_000).default(10_000),
+    /** Unauthenticated connections of one address; above it the oldest of them is closed. */
+    unprovenPerAddressMax: z.int().min(1).max(1_000_000).default(256),
+    /** From accept, or the first byte of a request, to the end of its head. */
+    headMs: deadline.default(5000),
+    /** From the first request, or the upgrade, to the right token. */
+    authMs: deadline.default(10_000),
+    /** An HTTP connection without a request. */
+    idleMs: deadline.default(60_000),
+    /** A silent WebSocket is pinged after so long, and has `heartbeatGraceMs` to answer. */
+    heartbeatMs: deadline.default(15_000),
+    heartbeatGraceMs: deadline.default(10_000),
+    /** A client that reads nothing for so long while data waits is closed. */
+    slowMs: deadline.default(10_000),
+    /** Bytes waiting for one WebSocket: at `pauseBytes` their producer pauses, above `closeBytes` the connection is closed. */
+    pauseBytes: z
+      .int()
+      .min(1024)
+      .default(1024 * 1024),
+    closeBytes: z
+      .int()
+      .min(1024)
+      .default(4 * 1024 * 1024),
+    /** From our end of the connection to the reset. */
+    closingMs: deadline.default(2000),
+    /** From the close frame to the reset when the gateway stops. */
+    drainMs: deadline.default(5000),
+  })
+  .prefault({});
+
+/** What this machine lets a gateway do when it is a node (`holdfast node run`), and how long it waits. */
+const nodeSchema = z
+  .strictObject({
+    /** Programs that the gateway may start: names looked up in the node's PATH, or absolute paths. Absent = any; with `ask` on-miss none. */
+    allowCommands: z.array(z.string().min(1)).optional(),
+    /** Directories in which, or below which, they may be started; absolute. Absent = any. */
+    allowDirectories: z.array(z.string().startsWith("/", "must be an absolute path")).min(1).optional(),
+    /** `on-miss`: what the lists do not allow is asked of the person at the node's terminal. */
+    ask: z.enum(["off", "on-miss"]).default("off"),
+    /** Time for the person to answer. */
+    askMs: deadline.default(60_000),
+    /** The longest lease that a gateway may give a run: as long one may live on when nothing is heard of the gateway. */
+    leaseMaxMs: deadline.min(500).default(3_600_000),
+    /** For one attempt to reach the gateway; with --once for all of them. */
+    connectMs: deadline.default(30_000),
+    /** With --once: for an admin to approve the node. */
+    approvalMs: deadline.default(600_000),
+    /** With --once: for a run to come. */
+    invocationMs: deadline.default(600_000),
+    /** With --once: for the gateway to take the result. */
+    acknowledgeMs: deadline.default(60_000),
+  })
+  .prefault({});
+
+/** Silence is loss after three beats; a lease must be longer than that by more than a moment. */
+const beatsPerLeaseMin = 5;
+
+/** Runs on other machines: how long they may go on without this gateway, and how soon silence is noticed. */
+const nodesSchema = z
+  .strictObject({
+    /** A run on a node that heard nothing of the gateway for so long is ended there. */
+    leaseMs: milliseconds.min(500).default(30_000),
+    /** A node is asked for a sign of life so often; three of them late, and its link is lost. */
+    beatMs: milliseconds.min(50).default(2000),
+    /** How long a connection may wait to be approved. */
+    pendingMs: milliseconds.min(1000).default(10 * 60_000),
+  })
+  .refine(({ leaseMs, beatMs }) => leaseMs >= beatsPerLeaseMin * beatMs, {
+    path: ["leaseMs"],
+    error: `must be at least ${beatsPerLeaseMin} times nodes.beatMs, so that a late heartbeat is not taken for a loss`,
+  })
+  .prefault({});
+
 const fileSchema = z.strictObject({
   $schema: z.string().optional(),
   port: z.int().min(0).max(65_535).default(4653),
   /** Addresses to listen on; past loopback always over TLS, with a certificate of its own if none is given. */
   bind: z.array(z.string().min(1)).min(1).default(["127.0.0.1", "::1"]),
-  /** PEM files, relative to the config file; the front that starts next reads them anew. */
+  /** PEM files, relative to the config file; read again by the next front. */
   tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
   mcpServers: z.custom<object>(isObject, "must be an object of servers by name").default({}),
   session: z
     .strictObject({
-      /** A session that nobody spoke to for so long is ended; its client gets 404 and begins anew. */
+      /** A session without requests for so long is ended; its client gets 404 and initializes again. */
       idleLeaseMs: milliseconds.min(1).default(30 * 60_000),
       sessionsMax: z.int().min(1).max(100_000).default(1000),
     })
@@ -94,10 +170,10 @@ const fileSchema = z.strictObject({
     .prefault({}),
   ssh: z
     .strictObject({
-      /** From the start of ssh until the guard over there answers. */
+      /** From the start of ssh until the remote guard answers. */
       connectTimeoutMs: milliseconds.min(100).default(15_000),
       heartbeatMs: milliseconds.min(100).max(10_000).default(1000),
-      /** Without a heartbeat for so long both sides call the other lost. Whole seconds over there, at least 2. */
+      /** Without a heartbeat for so long each side considers the other lost. The remote side counts whole seconds, at least 2. */
       heartbeatTimeoutMs: milliseconds.min(1000).default(4000),
       /** Runs that share one connection; sshd allows 10 sessions on one (MaxSessions), and the guardian needs one. */
       runsPerConnection: z.int().min(1).max(1000).default(8),
@@ -112,9 +188,9 @@ const fileSchema = z.strictObject({
   nodes: nodesSchema,
   connections: connectionsSchema,
   node: nodeSchema,
-  /** Browser origins that may call, besides the gateway's own address; e.g. "http://localhost:3000". */
+  /** Browser origins that may call, in addition to the gateway's own address; e.g. "http://localhost:3000". */
   allowedOrigins: z.array(z.url()).default([]),
-  /** Host names that may be in the Host header, besides localhost and the loopback addresses. */
+  /** Host names that may be in the Host header, in addition to localhost and the loopback addresses. */
   allowedHosts: z.array(z.string().min(1)).default([]),
 });
 

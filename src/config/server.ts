@@ -77,7 +77,7 @@ const stdioSchema = z.strictObject({
   hostFallback: z
     .union([z.literal("local"), nodeName], "must be local or a node's name (letters, digits, - and _)")
     .optional(),
-  /** A `command: "ssh"` gets the same guard over there. false = as it is written, and its far side is nobody's. */
+  /** A `command: "ssh"` gets the same remote guard. false = it runs as written, and its remote side has no owner. */
   sshGuard: z.boolean().default(true),
   /** What npx would run is installed once and run without npx (docs/mcp.md). */
   resolveNpx: z.boolean().default(false),

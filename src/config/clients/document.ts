@@ -119,8 +119,8 @@ function findContainers(node: Node, path: ServersPath, seen: string[]): Containe
 }
 
 /**
- * What a text means, by the libraries, which know nothing of our trees: the judge of every change. JSON5 that is no JSON
- * with comments has no library here; then our own reader judges.
+ * The meaning of a text, by libraries that do not know our trees: the judge of every change. JSON5 that is not JSON with
+ * comments is judged by our own reader.
  */
 export function meaningOf(text: string, language: Language): unknown {
   const plain = text.replace(/^\uFEFF/, "");

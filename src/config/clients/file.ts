@@ -36,12 +36,12 @@ export interface ReadFile {
 /** More than any client writes; all of it is held in memory several times over. */
 const bytesMax = 64 * 1024 * 1024;
 
-/** Undefined when there is no such file. */
+/** Undefined for a missing file. */
 export function readIfThere(file: string): ReadFile | undefined {
   return existsSync(file) ? readWhole(file) : undefined;
 }
 
-/** Throws `client_config_unreadable` for what is no file, too large, or no UTF-8. */
+/** Throws `client_config_unreadable` for what is not a regular file, too large, or not UTF-8. */
 export function readWhole(file: string): ReadFile {
   const problem = (why: string, cause?: unknown) =>
     new HoldfastError("client_config_unreadable", `cannot read ${file}: ${why}; nothing was changed`, { cause });
@@ -130,7 +130,7 @@ export function createFile(file: string, text: string): void {
   try {
     makeDirectory(dirname(file));
     writeDurably(fresh, text, { mode: 0o600 });
-    linkSync(fresh, file); // unlike a rename, it refuses when somebody made the file meanwhile
+    linkSync(fresh, file); // unlike a rename, it refuses when another program has created the file
   } catch (cause) {
     throw unwritable(file, reasonOf(cause), cause);
   } finally {

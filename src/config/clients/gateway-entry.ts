@@ -1,10 +1,9 @@
 /** Replaces the stdio servers of a client's file by one entry that leads to the gateway, and puts them back. */
 import { HoldfastError } from "../../errors.ts";
 import { at, isSameMeaning, meaningOf, type Container, type Document, type Entry } from "./document.ts";
-import { applyEdits, type Edit } from "./edits.ts";
 import { ownLength } from "./prefix.ts";
 import type { Section } from "./toml.ts";
-import { memberOf } from "./tree.ts";
+import { applyEdits, type Edit, memberOf } from "./tree.ts";
 import { fullName, quoted, stdioOf, type Change, type Finding } from "./wrap.ts";
 
 const gatewayName = "holdfast";
@@ -127,7 +126,7 @@ function tomlEdits(document: Document, { path }: Container, gone: readonly Entry
   });
 }
 
-/** The reverse, from the file as it was. Undefined when there is no gateway entry in the document. */
+/** The reverse, from the original file. Undefined for a document without a gateway entry. */
 export function restoreFromGateway(document: Document, originals: readonly Document[]): Change | undefined {
   const own = document.entries.filter(isGatewayEntry);
   if (own.length === 0) return undefined;
@@ -146,7 +145,7 @@ export function restoreFromGateway(document: Document, originals: readonly Docum
     const stdio = stdioOf(entry);
     const words = typeof stdio === "string" ? [] : [stdio.words.command, ...stdio.words.args];
     const isLost = (one: Entry) => lost.some(({ path }) => path.join("\0") === one.path.join("\0"));
-    // A file that nobody touched since is what it was, byte for byte.
+    // An untouched file is restored byte for byte.
     if (own.length === 1 && replaceByGateway(original, words, isLost).after === document.text)
       return {
         edits: [{ start: 0, end: document.text.length, text: original.text }],
@@ -167,7 +166,7 @@ function setOwn(table: object, key: string, value: unknown): void {
   Object.defineProperty(table, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
-/** Stdio servers that were in a place and are not any more. */
+/** Stdio servers that have left a place. */
 function lostFrom(original: Document, now: Document, above: readonly string[]): Entry[] {
   const container = now.containers.find(({ path }) => path.join("\0") === above.join("\0"));
   return original.entries.filter(

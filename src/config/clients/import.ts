@@ -1,10 +1,11 @@
 /** One server of a client's config in the form of `holdfast.json`. Nothing is dropped in silence. */
+import { existsSync } from "node:fs";
+import { isAbsolute } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { describeIssues } from "../../plain-issues.ts";
 import { parseServer } from "../server.ts";
 import { at, meaningOf, type Document } from "./document.ts";
 import { leftOutNote, renamedKey, sameKey, timeoutOf } from "./foreign-keys.ts";
-import { movingNotes } from "./moving.ts";
 import type { ClientName } from "./places.ts";
 import { wrapperLength } from "./prefix.ts";
 import { isWayIn, leadsTo, wayInNote } from "./way-in.ts";
@@ -182,4 +183,25 @@ export function describeImported({ path, refused, notes }: Imported, isPresent: 
   // Of a server that stays where it is, nothing was left out.
   const said = refused === undefined ? notes : [];
   return [`  ${fullName(path)}: ${head}`, ...said.map((note) => `    ${note}`)];
+}
+
+/** Notes about paths that lead elsewhere once the gateway starts the server; none where variables are still to be filled in. */
+function movingNotes(server: Readonly<Record<string, unknown>>): string[] {
+  const { command, args, cwd } = server;
+  if (typeof command !== "string" || JSON.stringify(server).includes("${")) return [];
+  const directory = typeof cwd === "string" ? cwd : undefined;
+  if (directory !== undefined && isAbsolute(directory)) return [];
+  const words = Array.isArray(args) ? args.map(String) : [];
+  const isProgram = command.includes("/") && !isAbsolute(command);
+  const relative = directory ?? (isProgram ? command : words.find(isRelativePath));
+  if (relative === undefined) return [];
+  return [
+    `${relative} is relative to where the client starts it, and would be to where the gateway runs; write the full path, or add "cwd"`,
+  ];
+}
+
+/** Said by its dots, or by being there. */
+function isRelativePath(word: string): boolean {
+  if (/^\.{1,2}(?:\/|$)/.test(word)) return true;
+  return !isAbsolute(word) && !word.startsWith("-") && /[./]/.test(word) && existsSync(word);
 }

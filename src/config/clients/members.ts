@@ -1,6 +1,5 @@
 /** Puts a member into an object of a JSON text, or takes one out, and leaves everybody else's lines and comments alone. */
-import { applyEdits, type Edit } from "./edits.ts";
-import type { ObjectNode, Span } from "./tree.ts";
+import { applyEdits, type Edit, type ObjectNode, type Span } from "./tree.ts";
 
 /** A comma, and what stands behind it on the same line. */
 const restOfLine = /[ \t]*(?:\/\*[^\n]*?\*\/[ \t]*)*(?:\/\/[^\r\n]*)?/y;

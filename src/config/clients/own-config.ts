@@ -10,7 +10,7 @@ import { memberOf, valueOf } from "./tree.ts";
 
 export interface OwnConfig {
   file: string;
-  /** Undefined when there is no file yet. */
+  /** Undefined before the file exists. */
   read: ReadFile | undefined;
   text: string;
   /** As written: no defaults, variables not filled in. */
@@ -20,7 +20,7 @@ export interface OwnConfig {
 /** What a new file begins as. */
 const empty = '{\n  "mcpServers": {}\n}\n';
 
-/** Throws when the file is there and no valid config: a change must not build on what nobody can read. */
+/** Throws for an existing file that is not a valid config: a change must not build on it. */
 export function readOwnConfig(file: string): OwnConfig {
   const read = readIfThere(file);
   if (read === undefined) return { file, read, text: empty, servers: {} };
@@ -45,7 +45,7 @@ export function changeServers(config: OwnConfig, changes: readonly [string, RawS
     else if (servers?.kind === "object") text = withMember(text, servers, name, server);
     else text = withMember(text, root, "mcpServers", { [name]: server });
   }
-  // What is wrong with other servers was so before; it is no reason to refuse this change.
+  // Problems of other servers were there before and do not concern this change.
   const after = parseConfig(config.file, text);
   const wrong = changes.flatMap(([name]) => after.unavailable[servedName(after, name)]?.problem ?? []);
   if (wrong.length > 0) throw new HoldfastError("config_invalid", `${config.file}: ${wrong.join("; ")}`);
@@ -57,7 +57,7 @@ export function writeOwnConfig(config: OwnConfig, text: string): void {
   else if (text !== config.text) replaceFile(config.read, text);
 }
 
-/** Undoes `writeOwnConfig`, unless somebody else has written the file meanwhile. */
+/** Undoes `writeOwnConfig`, unless another program has written the file since. */
 export function takeBack(config: OwnConfig, text: string): void {
   const now = readIfThere(config.file);
   if (now === undefined || now.text !== text) return;

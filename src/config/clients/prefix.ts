@@ -1,4 +1,4 @@
-/** The words that `wrap` puts before a server's command, and how they are known again. */
+/** The command line that `wrap` puts before a server's command, and how it is recognized. */
 import { accessSync, constants, readFileSync, realpathSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 
@@ -64,7 +64,7 @@ export function ownLength([command = "", script = ""]: readonly string[]): 0 | 1
   return isOwnScript(script) ? 2 : 0;
 }
 
-/** By the package around it; by its path when it is not there (any more). */
+/** By the package around it; by its path when that is gone. */
 function isOwnScript(script: string): boolean {
   try {
     const { name } = JSON.parse(readFileSync(join(dirname(script), "..", "package.json"), "utf8")) as {

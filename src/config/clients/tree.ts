@@ -1,4 +1,4 @@
-/** A config file as a tree of values that know where in the text they stand, so that a change touches their bytes alone. */
+/** A config file as a tree of values that know where in the text they stand, so that a change replaces their bytes alone. */
 /** Offsets into the text, in UTF-16 units; `end` is exclusive. */
 export interface Span {
   start: number;
@@ -36,7 +36,7 @@ export function lineOf(text: string, offset: number): number {
   return text.slice(0, offset).split("\n").length;
 }
 
-/** Undefined when there is none; a key that is there twice means different things to different readers, so it is refused. */
+/** Undefined when it is missing. Readers disagree about a duplicate key, so it is refused. */
 export function memberOf(node: Node | undefined, key: string): Member | undefined {
   if (node?.kind !== "object") return undefined;
   const [first, second] = node.members.filter((member) => member.key === key);
@@ -70,4 +70,21 @@ export function valueOf(node: Node): unknown {
   const result = Object.create(null) as Record<string, unknown>;
   for (const { key, value } of node.members) result[key] = valueOf(value);
   return result;
+}
+
+/** A replaced span. */
+export interface Edit extends Span {
+  text: string;
+}
+
+/** The edits must not overlap. */
+export function applyEdits(text: string, edits: readonly Edit[]): string {
+  let result = "";
+  let at = 0;
+  for (const edit of edits.toSorted((a, b) => a.start - b.start || a.end - b.end)) {
+    if (edit.start < at) throw new RangeError("edits overlap");
+    result += text.slice(at, edit.start) + edit.text;
+    at = edit.end;
+  }
+  return result + text.slice(at);
 }

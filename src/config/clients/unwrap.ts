@@ -1,8 +1,7 @@
 /** Takes `holdfast run --` away again: the exact reverse of `wrapDocument`, on whatever the file has become since. */
 import type { Document, Entry } from "./document.ts";
-import type { Edit } from "./edits.ts";
 import { wrapperLength } from "./prefix.ts";
-import { memberOf } from "./tree.ts";
+import { type Edit, memberOf } from "./tree.ts";
 import { checked, fullName, stdioOf, type Change, type Finding } from "./wrap.ts";
 
 /** `originals` are what the file was before, the newest first: they say whether a server without arguments had an empty list. */

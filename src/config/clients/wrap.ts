@@ -2,9 +2,8 @@
 import { existsSync, statSync } from "node:fs";
 import { HoldfastError } from "../../errors.ts";
 import { at, isSameMeaning, meaningOf, type Document, type Entry, type Language } from "./document.ts";
-import { applyEdits, type Edit } from "./edits.ts";
 import { baseName, wrapperLength, type Words } from "./prefix.ts";
-import { memberOf, valueOf, type Member } from "./tree.ts";
+import { applyEdits, type Edit, memberOf, valueOf, type Member } from "./tree.ts";
 import { isWayIn, wayInNote } from "./way-in.ts";
 
 /** What becomes of one server. */

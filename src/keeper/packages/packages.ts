@@ -1,7 +1,7 @@
 /**
  * `resolveNpx`: servers that are written as `npx package` run as `node program`. The packages are installed once, by
- * whoever needs them first; who comes meanwhile waits for the same installation, which is ended when nobody waits any
- * more. What cannot be done this way is left to npx, and it is said why.
+ * the first start that needs them; later starts wait for the same installation, which is ended with its last waiter.
+ * What cannot be done this way is left to npx, with the reason on record.
  */
 import type { Sources } from "../../random.ts";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
@@ -18,7 +18,7 @@ import { readNpxWords, type NpxRequest } from "./npx-words.ts";
 import { besides, findProgram, type Program } from "./program.ts";
 import { PackageStore, type PackageRecord } from "./store.ts";
 
-/** After an installation that failed, npx has the word for so long. */
+/** After a failed installation, npx itself is used for so long. */
 const failedMs = 60_000;
 /** What of a server's environment tells npm where and how to fetch; the rest, its secrets among it, is not for install scripts. */
 const forNpm = /^(npm_config_.*|https?_proxy|no_proxy|all_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|PATH|HOME)$/i;
@@ -44,7 +44,7 @@ interface Shared {
   waiters: Set<Waiter>;
 }
 
-/** What is to be spawned in place of the words of the config. */
+/** What to start in place of the configured command line. */
 export interface Resolved extends Program {
   /** Goes in front of PATH, as under npx. */
   path?: string;
@@ -88,7 +88,7 @@ export class Packages {
 
   /**
    * Waits for an installation where one is needed, as long as the server may take to start. Throws `server_down` when
-   * that is not long enough, `run_ended` when nobody wants the server any more.
+   * that is not long enough, `run_ended` when its last waiter has left.
    */
   async resolve(server: string, config: ServerConfig, sessionId: string): Promise<Resolved> {
     const order = planOf(config);
@@ -111,7 +111,7 @@ export class Packages {
     return fresh === undefined ? this.#leave(server, config, "what was installed is gone") : this.#use(server, fresh);
   }
 
-  /** The session does not want this server any more. An installation that nobody else waits for is ended. */
+  /** The session no longer wants this server. An installation without other waiters is ended. */
   abandon(server: string, sessionId: string): void {
     for (const { waiters } of this.#shared.values())
       for (const waiter of waiters)
@@ -120,7 +120,7 @@ export class Packages {
   }
 
   /**
-   * The next start of this server, or of every one, installs its packages anew; if that fails it uses what it had. Returns
+   * The next start of this server, or of every one, installs its packages again; if that fails it uses what it had. Returns
    * the packages by server, of those with `resolveNpx`. Throws `server_unknown`.
    */
   refresh(server: string | null): Record<string, string[]> {
@@ -161,7 +161,7 @@ export class Packages {
       timer?.clear();
       waiters.delete(waiter);
       if (waiters.size === 0) {
-        // Whoever comes now begins anew.
+        // A later start installs again.
         if (this.#shared.get(key) === shared) this.#shared.delete(key);
         installation.abandon();
       }
@@ -179,7 +179,7 @@ export class Packages {
       if (this.#shared.get(key) === shared) this.#shared.delete(key);
       this.#store.discard(directory);
     });
-    done.catch(() => {}); // told to whoever waits
+    done.catch(() => {}); // each waiter is told
     const shared = { installation, done, waiters: new Set<Waiter>() };
     return shared;
   }

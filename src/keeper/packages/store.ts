@@ -19,7 +19,7 @@ const recordSchema = z.strictObject({
   versions: z.record(z.string(), z.string()),
   /** Milliseconds since the epoch. */
   installedAt: z.int(),
-  /** It is to be installed anew by the next start, and used if that fails. */
+  /** The next start installs it again, and uses it if that fails. */
   isStale: z.boolean(),
 });
 export type PackageRecord = z.output<typeof recordSchema>;
@@ -92,7 +92,7 @@ export class PackageStore {
     rmSync(directory, { recursive: true, force: true });
   }
 
-  /** What is there is to be installed anew. Returns the packages, none if there is nothing. */
+  /** Has the packages installed again. Returns their names; empty if nothing is installed. */
   markStale(key: string): string[] {
     const record = this.find(key);
     if (record === undefined) return [];
@@ -101,7 +101,7 @@ export class PackageStore {
   }
 
   /**
-   * For the keeper, before it starts anything: what lies there without a record is nobody's. A second call does nothing,
+   * For the keeper, before it starts anything: removes directories without a record. A second call does nothing,
    * unless a record could not be read the first time: then nothing was removed.
    */
   sweep(): void {
