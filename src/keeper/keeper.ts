@@ -7,8 +7,8 @@ import { version } from "../version.ts";
 import { BackgroundRuns } from "./background/runs.ts";
 import { drainBoundMs, frontConfig } from "./front-config.ts";
 import { crashEntry } from "./crashes.ts";
-import { Desk } from "./desk.ts";
-import { FarRuns } from "./far-runs.ts";
+import { RequestHandler } from "./request-handler.ts";
+import { RemoteRuns } from "./remote-runs.ts";
 import { Figures } from "./figures.ts";
 import { FrontSupervisor, type FrontProcess } from "./front.ts";
 import { FrontVoice } from "./front-voice.ts";
@@ -40,7 +40,7 @@ export class Keeper {
   readonly #earlier: LeftoverParts;
   readonly #guardian: Guardian;
   readonly #front: FrontSupervisor;
-  readonly #far: FarRuns;
+  readonly #far: RemoteRuns;
   readonly #table: RunTable;
   readonly #background: BackgroundRuns;
   readonly #figures: Figures;
@@ -65,7 +65,7 @@ export class Keeper {
     const { config } = this;
     const { clock, random } = options.sources;
     const [fences, log] = [fenced.epoch, opened.log];
-    this.#far = new FarRuns({ config, fences, ownerId, epoch, directory: paths.ssh, log, clock, random });
+    this.#far = new RemoteRuns({ config, fences, ownerId, epoch, directory: paths.ssh, log, clock, random });
     const common = { clock, config, ledger, log, runsDirectory: paths.runs };
     const onChange = (run: Run) => this.#front.tell({ type: "run.state", run: run.summary(), channel: run.channel });
     const mustWatch = () => this.#guardian.mustWatch();
@@ -218,7 +218,7 @@ export class Keeper {
 
   #makeFront(): FrontSupervisor {
     const { frontRestartsMax, frontRestartWindowMs, frontStuckMs, keepMs } = this.config.limits;
-    const desk = new Desk({
+    const handler = new RequestHandler({
       table: this.#table,
       background: this.#background,
       log: this.#log,
@@ -247,7 +247,7 @@ export class Keeper {
       drainBoundMs: drainBoundMs(this.config),
       keepMs,
       onStart: (front) => this.#greet(front),
-      onMessage: (message, front) => desk.hear(message, front),
+      onMessage: (message, front) => handler.hear(message, front),
       onFrame: (frame) => this.#table.byChannel(frame.channel)?.relay?.toServer(frame),
       onEnd: (crash) => {
         if (crash !== undefined) this.#log.error(crashEntry(crash));

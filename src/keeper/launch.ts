@@ -1,6 +1,6 @@
 /** What the table of runs is asked to start. */
 import type { Container, SpawnRequest, TreeLimits } from "../platform/types.ts";
-import type { FarRuns } from "./far-runs.ts";
+import type { RemoteRuns } from "./remote-runs.ts";
 import type { RunKind } from "../protocol/keeper/messages.ts";
 import type { Run } from "./run.ts";
 import type { RunParts } from "./run-parts.ts";
@@ -37,7 +37,7 @@ export interface Launch {
   /** Makes what the run is fed and heard by. */
   prepare(id: string, channel: number, stop: Stop): Pick<RunParts, "io" | "keepsDescendants" | "times">;
   /** Where it runs, if not here: around the container that holds what is started here. */
-  place?(container: Container, far: FarRuns): { container: Container; host: string };
+  place?(container: Container, far: RemoteRuns): { container: Container; host: string };
   /** Whether the config names another thing by now, or none. */
   isOutdated?(): boolean;
   /** It is in the table, and nothing is started yet. */

@@ -10,7 +10,7 @@ import type { LedgerRow } from "./ledger-row.ts";
 import type { Log } from "./log.ts";
 import type { ProcessView, RunView } from "../protocol/keeper/messages.ts";
 import { RepeatedEnd } from "./repeated-end.ts";
-import { viewProcess } from "./process-view.ts";
+import { viewProcess } from "./run-record.ts";
 import { runView } from "../protocol/keeper/run-view.ts";
 import type { StatePaths } from "./state-directory.ts";
 

@@ -9,7 +9,7 @@ import { flags, pieceBytesMax, writeLine, type Frame } from "../protocol/keeper/
 import { lineCostBytes, type CreditMeter, type SendWindow } from "../protocol/keeper/flow.ts";
 import type { ErrorLog } from "./error-log.ts";
 import { OpenIds } from "./open-ids.ts";
-import type { RunIo } from "./run-io.ts";
+import type { RunIo } from "./run-parts.ts";
 import { UnheardLines } from "./unheard.ts";
 
 type Pipe = Parameters<typeof writeLine>[0];

@@ -1,11 +1,18 @@
 /** A run's record: its state as one pure table, its row, and what could not be ended. Each change is written to the ledger. */
-import type { MainExit, ProcessInfo, ProcessRef } from "../platform/types.ts";
+import { platform } from "../platform/index.ts";
+import { stateLetters, type MainExit, type ProcessInfo, type ProcessRef } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import type { Ledger } from "./ledger.ts";
 import type { LedgerRow } from "./ledger-row.ts";
-import { viewProcess } from "./process-view.ts";
 import { runView } from "../protocol/keeper/run-view.ts";
 import type { ProcessView, RunState, RunView } from "../protocol/keeper/messages.ts";
+
+/** As the API shows it. */
+export function viewProcess(info: ProcessInfo): ProcessView {
+  const { pid, ppid, state, rssBytes } = info;
+  const { command, startedAt } = platform.processes;
+  return { pid, ppid, state: stateLetters[state], rssBytes, startedAt: startedAt(info), command: command(pid) };
+}
 
 /**
  *   starting ──> running ──> stopping ──> exited

@@ -7,7 +7,7 @@ import { markerOf, runIdPrefix } from "../platform/marker.ts";
 import { stateLetters, type Epoch, type Excess, type SpawnRequest } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import { baseEnvironment } from "../platform/environment.ts";
-import type { FarRuns } from "./far-runs.ts";
+import type { RemoteRuns } from "./remote-runs.ts";
 import { ErrorLog } from "./error-log.ts";
 import type { Ledger } from "./ledger.ts";
 import type { LedgerRow } from "./ledger-row.ts";
@@ -36,7 +36,7 @@ export interface TableParts extends Sources {
   /** What `resolveNpx` has installed. */
   packagesDirectory: string;
   onChange: (run: Run) => void;
-  far: FarRuns;
+  far: RemoteRuns;
   /** Rejects while no guardian is on watch; undefined when one is. */
   mustWatch: () => Promise<void> | undefined;
 }

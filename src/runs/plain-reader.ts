@@ -1,7 +1,19 @@
 /** Reads a run's output as text, so that no poll ever gives a part of an escape sequence, however its bytes came. */
 import type { Clock } from "../clock.ts";
-import type { OutputPiece, OutputPlace } from "./output-piece.ts";
+import type { RunView } from "../protocol/keeper/messages.ts";
 import { PlainText } from "./text.ts";
+
+/** A piece of output; `nextOffset` is where to go on. */
+export interface OutputPlace {
+  run: RunView;
+  offset: number;
+  nextOffset: number;
+  printed: number;
+}
+
+export interface OutputPiece extends OutputPlace {
+  bytes: Buffer;
+}
 
 /** A string, as a title is, that has no end after so many bytes has none: what comes then is text. */
 const heldBytesMax = 1024 * 1024;

@@ -23,7 +23,7 @@ export function readDestination(name: string): Destination {
 }
 
 /** What to run over there: words as they are, or one line for the user's login shell, as ssh itself would do it. */
-export type FarCommand = { argv: readonly string[] } | { line: string };
+export type RemoteCommand = { argv: readonly string[] } | { line: string };
 
 /** `ssh:` and a destination as ssh takes it. Throws `config_invalid` for one that ssh would take for an option. */
 export function parseHost(host: string): Destination {
@@ -96,3 +96,20 @@ function takeOption(word: string, next: string | undefined): { words: string[]; 
     extra: 0,
   };
 }
+
+/** Over a connection that stands nobody jumps, and ssh takes no -J beside a ProxyCommand. */
+export function withoutJumps(words: readonly string[]): string[] {
+  return words.filter((word, index) => word !== "-J" && words[index - 1] !== "-J");
+}
+
+/** For every ssh of ours: no questions, no terminal, nothing that the user's config adds to an ordinary login. */
+export const plain = [
+  "BatchMode=yes",
+  "RequestTTY=no",
+  "RemoteCommand=none",
+  "ClearAllForwardings=yes",
+  "PermitLocalCommand=no",
+  "ForwardX11=no",
+  "EscapeChar=none",
+  "ControlPersist=no",
+];

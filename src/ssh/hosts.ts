@@ -10,8 +10,8 @@ import type { Timer } from "../clock.ts";
 import type { Epoch } from "../platform/types.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { Destination } from "./destination.ts";
-import type { FarTier } from "./remote/guardian-messages.ts";
-import { FarLink, type LinkTimes } from "./link.ts";
+import type { RemoteTier } from "./remote/guardian-messages.ts";
+import { SshConnection, type LinkTimes } from "./link.ts";
 
 export interface HostsParts extends Sources {
   fences: Epoch;
@@ -32,14 +32,14 @@ export interface HostsParts extends Sources {
 }
 
 type HostEvent =
-  | { event: "host.connected"; host: string; tier: FarTier; swept: number }
+  | { event: "host.connected"; host: string; tier: RemoteTier; swept: number }
   | { event: "host.lost"; host: string; why: string }
   | { event: "host.unreachable"; host: string; why: string; againMs: number };
 
 /** One host as `status` shows it. */
 export interface HostView {
   host: string;
-  tier: FarTier | null;
+  tier: RemoteTier | null;
   connections: number;
   runs: number;
   /** Whether it is still owed a look at what a lost connection or an earlier life left there. */
@@ -54,23 +54,23 @@ const losesMax = 3;
 
 interface Host {
   destination: Destination;
-  links: Set<FarLink>;
+  links: Set<SshConnection>;
   /** Marks of lost connections over which no guardian has looked since. */
   gone: Set<string>;
-  opening: Promise<FarLink> | undefined;
-  tier: FarTier | null;
+  opening: Promise<SshConnection> | undefined;
+  tier: RemoteTier | null;
   /** Whoever waits for the proof that nothing of a lost connection is left. */
   owed: (() => void)[];
   retry: Timer | undefined;
   retryMs: number;
 }
 
-export class FarHosts {
+export class RemoteHosts {
   readonly #parts: HostsParts;
   readonly #hosts = new Map<string, Host>();
   /** Containers of the connections, from before their start. */
   readonly #containers = new Set<string>();
-  readonly #idle = new Map<FarLink, Timer>();
+  readonly #idle = new Map<SshConnection, Timer>();
   readonly #retiring = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
   readonly #sockets: string;
@@ -83,7 +83,7 @@ export class FarHosts {
   }
 
   /** A connection with room for one more run, which is counted on it at once. Throws `host_unreachable`. */
-  async acquire(destination: Destination): Promise<FarLink> {
+  async acquire(destination: Destination): Promise<SshConnection> {
     const host = this.#host(destination);
     const room = () => [...host.links].find((each) => !each.lost && each.runs < this.#parts.runsPerConnection);
     // Others wait for the same opening, and may take all the room that it makes; a host that answers and hangs up at once
@@ -102,12 +102,12 @@ export class FarHosts {
     }
   }
 
-  release(link: FarLink): void {
+  release(link: SshConnection): void {
     link.runs -= 1;
     if (link.runs === 0 && !link.lost) this.#rest(link);
   }
 
-  #rest(link: FarLink): void {
+  #rest(link: SshConnection): void {
     this.#idle.get(link)?.clear();
     const { clock, idleMs } = this.#parts;
     this.#idle.set(
@@ -174,7 +174,7 @@ export class FarHosts {
     return host;
   }
 
-  #open(host: Host): Promise<FarLink> {
+  #open(host: Host): Promise<SshConnection> {
     host.opening ??= this.#connect(host).then(
       (link) => {
         host.opening = undefined;
@@ -190,7 +190,7 @@ export class FarHosts {
     return host.opening;
   }
 
-  async #connect(host: Host): Promise<FarLink> {
+  async #connect(host: Host): Promise<SshConnection> {
     const { clock, random, fences, ownerId, epoch, env, times, termGraceMs, only, log } = this.#parts;
     // The proof is for those that wait for it now: what is lost from here on is not known to the guardian that comes.
     const owed = [...host.owed];
@@ -199,7 +199,7 @@ export class FarHosts {
     const name = random.bytes(4).toString("hex");
     const id = `r${epoch}-${name}`;
     this.#containers.add(id);
-    const link = await FarLink.open({
+    const link = await SshConnection.open({
       clock,
       destination: host.destination,
       container: fences.create(id),
@@ -229,7 +229,7 @@ export class FarHosts {
     return link;
   }
 
-  #lost(host: Host, link: FarLink, why: string): void {
+  #lost(host: Host, link: SshConnection, why: string): void {
     this.#idle.get(link)?.clear();
     this.#idle.delete(link);
     if (!host.links.delete(link)) return;
@@ -253,7 +253,7 @@ export class FarHosts {
     host.retryMs = Math.min(host.retryMs * 2, retryMsMax);
   }
 
-  #retire(link: FarLink): void {
+  #retire(link: SshConnection): void {
     if (link.runs > 0 || link.lost) return;
     this.#idle.delete(link);
     this.#hosts.get(link.destination.name)?.links.delete(link);

@@ -6,12 +6,10 @@ import type { Readable, Writable } from "node:stream";
 import { inTime, type Clock, type Timer } from "../clock.ts";
 import type { Spawned, Container } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
-import { BoundedLines } from "./bounded-lines.ts";
-import type { Destination } from "./destination.ts";
-import { readMessage, type FarTier, type Greeting } from "./remote/guardian-messages.ts";
-import { explain } from "./last-words.ts";
-import { readPaced } from "./paced.ts";
-import { plain, withoutJumps } from "./ssh-options.ts";
+import { BoundedLines, readPaced } from "./bounded-input.ts";
+import { type Destination, plain, withoutJumps } from "./destination.ts";
+import { readMessage, type RemoteTier, type Greeting } from "./remote/guardian-messages.ts";
+import { explain } from "./ssh-errors.ts";
 import { bootstrap, guardianScript, type GuardianVariables } from "./remote/script.ts";
 
 export interface LinkTimes {
@@ -33,7 +31,7 @@ export interface LinkParts {
   times: LinkTimes;
   /** Aborted when the connection is not wanted any more before it stands. */
   given: AbortSignal;
-  onLost: (link: FarLink, why: string) => void;
+  onLost: (link: SshConnection, why: string) => void;
   /** Its container is empty. */
   onGone: () => void;
 }
@@ -53,10 +51,10 @@ const closeBoundMs = 2000;
 /** After the exit of ssh, time for its last words. */
 const lastWordsMs = 300;
 
-export class FarLink {
+export class SshConnection {
   readonly destination: Destination;
   readonly mark: string;
-  tier: FarTier = "marker";
+  tier: RemoteTier = "marker";
   /** Processes of earlier lives that the far guardian ended when it came. */
   swept = 0;
   /** Runs on it now. */
@@ -90,8 +88,8 @@ export class FarLink {
   }
 
   /** Resolves when the far guardian stands and what earlier lives left there is gone. Throws `host_unreachable`. */
-  static async open(parts: LinkParts): Promise<FarLink> {
-    const link = new FarLink(parts);
+  static async open(parts: LinkParts): Promise<SshConnection> {
+    const link = new SshConnection(parts);
     try {
       await link.#start();
       return link;

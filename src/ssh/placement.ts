@@ -1,6 +1,6 @@
 /** Which servers of the config run on a far side, and what is to be run there. */
 import { basename } from "node:path";
-import { parseHost, parseSshArguments, type Destination, type FarCommand } from "./destination.ts";
+import { parseHost, parseSshArguments, type Destination, type RemoteCommand } from "./destination.ts";
 
 export interface Placeable {
   command: string;
@@ -11,21 +11,21 @@ export interface Placeable {
   sshGuard: boolean;
 }
 
-export interface FarPlace {
+export interface RemotePlace {
   destination: Destination;
-  command: FarCommand;
+  command: RemoteCommand;
   /** Set over there. */
-  farEnv: Record<string, string>;
+  remoteEnv: Record<string, string>;
   /** For ssh itself, here. */
-  nearEnv: Record<string, string>;
+  localEnv: Record<string, string>;
   cwd: string | undefined;
 }
 
 /** Undefined = it runs here. */
-export function placeFar(server: Placeable): FarPlace | undefined {
+export function placeRemote(server: Placeable): RemotePlace | undefined {
   const { command, args, env, cwd, host } = server;
   if (host !== "local") {
-    return { destination: parseHost(host), command: { argv: [command, ...args] }, farEnv: env, nearEnv: {}, cwd };
+    return { destination: parseHost(host), command: { argv: [command, ...args] }, remoteEnv: env, localEnv: {}, cwd };
   }
   if (basename(command) !== "ssh" || !server.sshGuard) return undefined;
   const parsed = parseSshArguments(args);
@@ -34,8 +34,8 @@ export function placeFar(server: Placeable): FarPlace | undefined {
   return {
     destination: parsed.destination,
     command: { line: parsed.line },
-    farEnv: {},
-    nearEnv: env,
+    remoteEnv: {},
+    localEnv: env,
     cwd: undefined,
   };
 }

@@ -7,12 +7,12 @@ import { after, before, describe, it } from "node:test";
 import { systemSources } from "../../src/random.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { BackgroundRuns } from "../../src/keeper/background/runs.ts";
-import { FarRuns } from "../../src/keeper/far-runs.ts";
+import { RemoteRuns } from "../../src/keeper/remote-runs.ts";
 import { Ledger } from "../../src/keeper/ledger.ts";
 import { openLog } from "../../src/keeper/log.ts";
 import { accept } from "../../src/protocol/keeper/accept.ts";
 import { RunTable } from "../../src/keeper/run-table.ts";
-import { Desk } from "../../src/keeper/desk.ts";
+import { RequestHandler } from "../../src/keeper/request-handler.ts";
 import { CreditMeter, SendWindow } from "../../src/protocol/keeper/flow.ts";
 import type { FrontRequestName, FrontRequests, KeeperMessage } from "../../src/protocol/keeper/messages.ts";
 import { HoldfastError } from "../../src/errors.ts";
@@ -44,7 +44,7 @@ class House implements AsyncDisposable {
   readonly #ledger: Ledger;
   readonly #log = openLog(this.directory, systemSources.clock);
   readonly #asked = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
-  readonly #desk: Desk;
+  readonly #handler: RequestHandler;
   #next = 1;
 
   constructor() {
@@ -54,7 +54,7 @@ class House implements AsyncDisposable {
     const runsDirectory = this.directory;
     this.#ledger = new Ledger(join(this.directory, "ledger.sqlite"), systemSources.clock);
     const ledger = this.#ledger;
-    const far = new FarRuns({
+    const far = new RemoteRuns({
       ...systemSources,
       config,
       fences,
@@ -81,7 +81,7 @@ class House implements AsyncDisposable {
     const table = this.#table;
     this.#background = new BackgroundRuns({ ...systemSources, config, table, ledger, log, runsDirectory });
     const never = () => assert.fail("not asked for");
-    this.#desk = new Desk({
+    this.#handler = new RequestHandler({
       table,
       background: this.#background,
       log,
@@ -122,7 +122,7 @@ class House implements AsyncDisposable {
     };
     return new Promise((resolve, reject) => {
       this.#asked.set(request, { resolve, reject });
-      this.#desk.hear(message, { pid: 0, epoch: 1, port, tell: (told) => this.#hear(told), gone: false });
+      this.#handler.hear(message, { pid: 0, epoch: 1, port, tell: (told) => this.#hear(told), gone: false });
     });
   }
 

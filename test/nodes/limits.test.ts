@@ -8,12 +8,12 @@ import { systemRandom, systemSources } from "../../src/random.ts";
 import { systemClock } from "../../src/clock.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { HoldfastError } from "../../src/errors.ts";
-import { Admission } from "../../src/keeper/background/admission.ts";
+import { StartRules } from "../../src/keeper/background/start-rules.ts";
 import type { PersonAnswer } from "../../src/keeper/background/consent.ts";
 import { requestsMax, type BackgroundSpec } from "../../src/protocol/keeper/background.ts";
 import { localRunner, Runners } from "../../src/runs/runners.ts";
 import { openNodesDatabase } from "../../src/nodes/gateway/database.ts";
-import { Roster } from "../../src/nodes/gateway/roster.ts";
+import { NodeRegistry } from "../../src/nodes/gateway/node-registry.ts";
 import { Nodes } from "../../src/nodes/gateway/nodes.ts";
 import { NodesBook } from "../../src/nodes/gateway/rows.ts";
 import { KnownRuns } from "../../src/nodes/node/known-runs.ts";
@@ -38,7 +38,7 @@ async function ask(given: Partial<BackgroundSpec>, lists: object, answer: Person
     asked.push(question);
     return Promise.resolve(answer);
   };
-  const admission = new Admission(exec, { askPerson, leaseMaxMs: 60_000 });
+  const admission = new StartRules(exec, { askPerson, leaseMaxMs: 60_000 });
   try {
     return { asked, started: await admission.resolve({ ...spec, ...given }), refused: "" };
   } catch (thrown) {
@@ -161,21 +161,21 @@ describe("a line on an admin's terminal", () => {
 
 describe("a name that looks like an id", () => {
   it("is nobody's whom it could let in in place of another; by his own id he is found", () => {
-    const directory = mkdtempSync(join(tmpdir(), "holdfast-roster-"));
+    const directory = mkdtempSync(join(tmpdir(), "holdfast-registry-"));
     const book = new NodesBook(
       openNodesDatabase(directory, () => {}, systemClock),
       systemRandom,
     );
-    const roster = new Roster(book, systemSources);
+    const registry = new NodeRegistry(book, systemSources);
     const about = { version: "", platform: "", arch: "", tier: "", hostname: "" };
     const [victim, liar] = ["1234567890abcdef".repeat(2), "fedcba0987654321".repeat(2)];
     // The one that is meant was forgotten among too many.
     for (const name of [victim, victim.slice(0, 12)]) {
-      roster.meet({ id: liar, publicKey: "k", name, about, invite: null });
-      assert.throws(() => roster.approve(name), { code: "node_unknown" });
+      registry.meet({ id: liar, publicKey: "k", name, about, invite: null });
+      assert.throws(() => registry.approve(name), { code: "node_unknown" });
     }
-    assert.equal(roster.approve(liar.slice(0, 8)).id, liar);
-    assert.equal(roster.find(victim.slice(0, 12)).id, liar, "once an admin has let the name in, it is one");
+    assert.equal(registry.approve(liar.slice(0, 8)).id, liar);
+    assert.equal(registry.find(victim.slice(0, 12)).id, liar, "once an admin has let the name in, it is one");
     book.close();
     rmSync(directory, { recursive: true });
   });
@@ -186,28 +186,28 @@ describe("a gateway whose disk is full", () => {
     "lets in whom it knows, and says of a decision that it cannot be put on record",
     { skip: needsNamespace("mount") },
     () => {
-      const directory = mkdtempSync(join(tmpdir(), "holdfast-roster-"));
+      const directory = mkdtempSync(join(tmpdir(), "holdfast-registry-"));
       using disk = new SmallDisk(directory, 1024);
       const book = new NodesBook(
         openNodesDatabase(disk.directory, () => {}, systemClock),
         systemRandom,
       );
       const clock = new ManualClock();
-      const roster = new Roster(book, { clock, random: systemRandom });
+      const registry = new NodeRegistry(book, { clock, random: systemRandom });
       const about = { version: "", platform: "", arch: "", tier: "", hostname: "" };
       const one = { id: "1234567890abcdef".repeat(2), publicKey: "k", name: "one", about, invite: null };
-      roster.meet(one);
-      roster.approve("one");
+      registry.meet(one);
+      registry.approve("one");
       disk.fill();
       clock.advance(3_600_000);
-      assert.equal(roster.meet({ ...one, about: { ...about, version: "2" } }).state, "approved");
-      assert.equal(roster.get(one.id)?.about.version, "2");
+      assert.equal(registry.meet({ ...one, about: { ...about, version: "2" } }).state, "approved");
+      assert.equal(registry.get(one.id)?.about.version, "2");
       const unwritten = { code: "state_unusable", message: /has room/ };
-      assert.throws(() => roster.revoke("one"), unwritten);
-      assert.throws(() => roster.invite(1000, null), unwritten);
-      assert.equal(roster.get(one.id)?.state, "approved");
+      assert.throws(() => registry.revoke("one"), unwritten);
+      assert.throws(() => registry.invite(1000, null), unwritten);
+      assert.equal(registry.get(one.id)?.state, "approved");
       disk.empty();
-      assert.equal(roster.revoke("one").state, "revoked");
+      assert.equal(registry.revoke("one").state, "revoked");
       book.close();
       disk[Symbol.dispose]();
       rmSync(directory, { recursive: true });

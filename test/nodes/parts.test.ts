@@ -14,7 +14,7 @@ import { readTls } from "../../src/config/tls.ts";
 import type { NodeFinish } from "../../src/protocol/keeper/node.ts";
 import type { RunView } from "../../src/protocol/keeper/messages.ts";
 import { makeOwnCertificate, ownCertificateFiles } from "../../src/keeper/own-certificate.ts";
-import { BackOff } from "../../src/nodes/node/back-off.ts";
+import { BackOff } from "../../src/nodes/node/dialer.ts";
 import { connect, type Target } from "../../src/nodes/node/connect.ts";
 import { NodeKey } from "../../src/nodes/node/key.ts";
 import { Once } from "../../src/nodes/node/once.ts";

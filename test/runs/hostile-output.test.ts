@@ -2,8 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { systemClock } from "../../src/clock.ts";
-import { readPlain } from "../../src/runs/plain-reader.ts";
-import type { OutputPiece } from "../../src/runs/output-piece.ts";
+import { readPlain, type OutputPiece } from "../../src/runs/plain-reader.ts";
 import { PlainText, withoutEscapes } from "../../src/runs/text.ts";
 import { Background } from "../helpers/background.ts";
 import { Gateway } from "../helpers/gateway.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { BoundedLines } from "../../src/ssh/bounded-lines.ts";
+import { BoundedLines } from "../../src/ssh/bounded-input.ts";
 import { readMessage } from "../../src/ssh/remote/guardian-messages.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";

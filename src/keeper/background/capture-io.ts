@@ -10,7 +10,7 @@ import {
   type OutputStream,
   type TerminalSize,
 } from "../../protocol/keeper/background.ts";
-import type { RunIo } from "../run-io.ts";
+import type { RunIo } from "../run-parts.ts";
 import { RunOutput, type Tap } from "./output.ts";
 
 /** Bytes that may wait for a run to read its input. */

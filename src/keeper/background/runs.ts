@@ -22,7 +22,7 @@ import type { Launch } from "../launch.ts";
 import type { RunTable } from "../run-table.ts";
 import type { Run } from "../run.ts";
 import { runView } from "../../protocol/keeper/run-view.ts";
-import { Admission } from "./admission.ts";
+import { StartRules } from "./start-rules.ts";
 import type { AskPerson } from "./consent.ts";
 import { GrowthWatch } from "./growth.ts";
 import { KeyedMutex } from "../../keyed-mutex.ts";
@@ -52,7 +52,7 @@ export class BackgroundRuns {
   /** Of scope keys, also between two fronts. */
   readonly #mutex = new KeyedMutex();
   readonly #requests: Requests;
-  readonly #admission: Admission;
+  readonly #rules: StartRules;
   /** Of every run, servers' too. */
   readonly #growth: GrowthWatch;
   /** Of runs that ended in this epoch, for whoever wants to see their last screen. */
@@ -66,7 +66,7 @@ export class BackgroundRuns {
       if (grown !== undefined) grown.growing = what;
     };
     const { leaseMaxMs } = parts.config.node;
-    this.#admission = new Admission(parts.config.exec, parts.node && { ...parts.node, leaseMaxMs });
+    this.#rules = new StartRules(parts.config.exec, parts.node && { ...parts.node, leaseMaxMs });
     this.#requests = new Requests(parts.ledger, () => this.#live);
     this.#growth = new GrowthWatch({ clock: parts.clock, runs: () => parts.table.live(), onGrowing });
   }
@@ -86,7 +86,7 @@ export class BackgroundRuns {
   }
 
   async #start(spec: BackgroundSpec): Promise<RunView> {
-    const resolved = await this.#admission.resolve(spec);
+    const resolved = await this.#rules.resolve(spec);
     if (spec.scopeKey === null || !spec.replaceExistingScope) return this.#launch(spec, resolved);
     const key = JSON.stringify([spec.sessionId, spec.scopeKey]);
     return this.#mutex.run(key, async () => {

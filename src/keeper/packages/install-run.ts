@@ -1,7 +1,7 @@
 /** One installation by npm: a run of the keeper like any other, so it is in the ledger, in a container, and bounded in time. */
 import type { Clock } from "../../clock.ts";
 import type { Spawned, SpawnRequest } from "../../platform/types.ts";
-import type { RunIo } from "../run-io.ts";
+import type { RunIo } from "../run-parts.ts";
 import type { ErrorLog } from "../error-log.ts";
 import type { RunView } from "../../protocol/keeper/messages.ts";
 import type { Run } from "../run.ts";

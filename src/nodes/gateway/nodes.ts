@@ -3,17 +3,18 @@ import type { NodeView } from "../../protocol/api/node.ts";
 import type { Sources } from "../../random.ts";
 import { inTime } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
+import type { BackgroundSpec } from "../../protocol/keeper/background.ts";
+import { completeSpec } from "../../protocol/keeper/background-spec.ts";
 import type { FrontConfig, NodePlace, RunView } from "../../protocol/keeper/messages.ts";
 import type { Log } from "../../log.ts";
 import { openNodesDatabase } from "./database.ts";
 import { NodeRuns } from "./node-runs.ts";
-import { Reception } from "./reception.ts";
+import { Admission } from "./admission.ts";
 import { RemoteNode } from "./remote-node.ts";
-import { Roster, type KnownNode } from "./roster.ts";
+import { NodeRegistry, type KnownNode } from "./node-registry.ts";
 import { NodesBook } from "./rows.ts";
 import { NodeRunner } from "./node-runner.ts";
-import { serverSpec } from "./server-spec.ts";
-import type { Visit } from "./visit.ts";
+import type { Handshake } from "./handshake.ts";
 import type { NodeWire } from "./wire.ts";
 
 /** Time for a revoked node to end what it runs, before its connection goes. */
@@ -37,25 +38,25 @@ type ServersOnNodes = NodeRunner["servers"] & {
 export class Nodes {
   readonly #parts: NodesParts;
   readonly #book: NodesBook;
-  readonly #roster: Roster;
+  readonly #registry: NodeRegistry;
   readonly #runs: NodeRuns;
   readonly #runner: NodeRunner;
-  readonly #reception: Reception;
+  readonly #admission: Admission;
   readonly #remotes = new Map<string, RemoteNode>();
 
   constructor(parts: NodesParts) {
     this.#parts = parts;
     const { config, directory, epoch, version, fingerprint, log, clock, random } = parts;
     this.#book = new NodesBook(openNodesDatabase(directory, log, clock), random);
-    this.#roster = new Roster(this.#book, parts);
+    this.#registry = new NodeRegistry(this.#book, parts);
     this.#runs = new NodeRuns(this.#book, epoch, log, parts);
     const remote = (id: string) => this.#remote(id);
     const byName = (name: string) => this.#byName(name);
-    const isApproved = (id: string) => this.#roster.get(id)?.state === "approved";
+    const isApproved = (id: string) => this.#registry.get(id)?.state === "approved";
     const { leaseMs } = config;
     this.#runner = new NodeRunner({ clock, runs: this.#runs, leaseMs, byName, byId: remote, isApproved });
-    this.#reception = new Reception({
-      roster: this.#roster,
+    this.#admission = new Admission({
+      registry: this.#registry,
       times: config,
       fingerprint,
       version,
@@ -68,55 +69,55 @@ export class Nodes {
     for (const run of this.#runs.all) if (!run.settled) this.#remote(run.row.node);
   }
 
-  /** Somebody on `/node`. Tell the visit what it says, and when its wire is gone. */
-  greet(wire: NodeWire): Visit {
-    return this.#reception.greet(wire);
+  /** Somebody on `/node`. Tell the handshake what it says, and when its wire is gone. */
+  greet(wire: NodeWire): Handshake {
+    return this.#admission.greet(wire);
   }
 
   list(): NodeView[] {
-    return this.#roster.all.map((node) => this.#view(node));
+    return this.#registry.all.map((node) => this.#view(node));
   }
 
   /** The name by which runs are sent to it. Throws `node_unknown`. */
   nameOf(word: string): string {
-    return this.#roster.find(word).name;
+    return this.#registry.find(word).name;
   }
 
   /** Throws `node_unknown`. */
   describe(word: string): { node: NodeView; runs: RunView[] } {
-    const node = this.#roster.find(word);
+    const node = this.#registry.find(word);
     const live = this.#runner.liveRuns.filter(({ row }) => row.node === node.id);
     return { node: this.#view(node), runs: live.map((run) => this.#remote(node.id).view(run)) };
   }
 
   /** Throws `node_unknown` and `node_name_taken`. */
   approve(word: string, name?: string): NodeView {
-    const node = this.#roster.approve(word, name);
+    const node = this.#registry.approve(word, name);
     this.#parts.log("node.approved", { node: node.id, name: node.name, by: "admin" });
-    this.#reception.approved(node);
+    this.#admission.approved(node);
     return this.#view(node);
   }
 
   async reject(word: string): Promise<NodeView> {
-    const node = this.#roster.reject(word);
+    const node = this.#registry.reject(word);
     this.#parts.log("node.rejected", { node: node.id, name: node.name });
     return this.#dismiss(node, "node_rejected");
   }
 
   /** What it runs is ended first, as far as it does that soon; then it is out. */
   async revoke(word: string): Promise<NodeView> {
-    const node = this.#roster.revoke(word);
+    const node = this.#registry.revoke(word);
     this.#parts.log("node.revoked", { node: node.id, name: node.name });
     return this.#dismiss(node, "node_revoked");
   }
 
   /** One that is not approved, with the records of what it ran. Throws `node_approved`. Returns it as it was. */
   forget(word: string): NodeView {
-    const forgotten = this.#roster.forget(word);
+    const forgotten = this.#registry.forget(word);
     const { id, name } = forgotten;
     const was = this.#view(forgotten);
     this.#parts.log("node.forgotten", { node: id, name });
-    this.#reception.forgotten(id);
+    this.#admission.forgotten(id);
     for (const run of this.#runs.of(id)) {
       this.#runs.giveUp(run, "node-lost");
       this.#runs.forget(run);
@@ -126,11 +127,11 @@ export class Nodes {
   }
 
   rename(word: string, name: string): NodeView {
-    return this.#view(this.#roster.rename(word, name));
+    return this.#view(this.#registry.rename(word, name));
   }
 
   invite(validMs: number, name: string | null): { secret: string; expiresAt: number } {
-    return this.#roster.invite(validMs, name);
+    return this.#registry.invite(validMs, name);
   }
 
   /** For whoever speaks to MCP servers that run on nodes. */
@@ -172,7 +173,7 @@ export class Nodes {
 
   /** Everybody out; nothing is asked of a node any more. */
   close(): void {
-    this.#reception.close();
+    this.#admission.close();
     this.#book.close();
   }
 
@@ -182,7 +183,7 @@ export class Nodes {
       const ids = live.map(({ id }) => id);
       await this.#end(ids, "cancelled", revokeBoundMs);
     }
-    this.#reception.dismissed(node.id, code);
+    this.#admission.dismissed(node.id, code);
     return this.#view(node);
   }
 
@@ -201,7 +202,7 @@ export class Nodes {
     let remote = this.#remotes.get(id);
     if (remote === undefined) {
       const { clock, config, log } = this.#parts;
-      const name = () => this.#roster.get(id)?.name ?? id;
+      const name = () => this.#registry.get(id)?.name ?? id;
       remote = new RemoteNode(id, { clock, runs: this.#runs, leaseMs: config.leaseMs, log, name });
       this.#remotes.set(id, remote);
     }
@@ -209,7 +210,7 @@ export class Nodes {
   }
 
   #byName(name: string): RemoteNode {
-    const node = this.#roster.approved(name) ?? this.#roster.find(name);
+    const node = this.#registry.approved(name) ?? this.#registry.find(name);
     if (node.state === "approved") return this.#remote(node.id);
     const remedy =
       node.state === "pending" ? "`holdfast nodes approve` lets it in" : "`holdfast nodes list` shows who may";
@@ -217,7 +218,7 @@ export class Nodes {
   }
 
   #view(known: KnownNode): NodeView {
-    const { publicKey: _, ...node } = this.#roster.get(known.id) ?? known;
+    const { publicKey: _, ...node } = this.#registry.get(known.id) ?? known;
     const link = this.#remotes.get(node.id)?.link;
     const live = this.#runner.liveRuns.filter(({ row }) => row.node === node.id);
     const here = {
@@ -230,9 +231,16 @@ export class Nodes {
       ...here,
       lastSeenAt: link === undefined ? node.lastSeenAt : this.#parts.clock.now(),
       connected: link !== undefined,
-      waiting: this.#reception.isPending(node.id),
+      waiting: this.#admission.isPending(node.id),
       roundTripMs: link?.roundTripMs ?? null,
       runs: live.length,
     };
   }
+}
+
+/** An MCP server as a node is asked to run it: a command with its streams apart, whose output waits for its reader. */
+function serverSpec(host: string, { argv, cwd, env, limits }: NodePlace, sessionId: string): BackgroundSpec {
+  // In the foreground: none of its output is written over that was not read. Who asked what is known to this front alone.
+  const asServer = { background: false, streams: "apart", onFrontLoss: "kill", noOutputTimeoutMs: 0 } as const;
+  return completeSpec(argv, { host, cwd, env, limits, sessionId, ...asServer });
 }

@@ -1,15 +1,14 @@
 /** Keeps one connection to the gateway: never two at once, and after each end another try, later each time. */
-import type { Sources } from "../../random.ts";
+import type { Sources, Random } from "../../random.ts";
 import { asHoldfastError, type HoldfastError } from "../../errors.ts";
 import type { NodeProgress } from "../../protocol/keeper/node.ts";
-import { BackOff } from "./back-off.ts";
 import { addressOf, connect, type Target } from "./connect.ts";
-import { Talk, type TalkEnd, type TalkParts } from "./talk.ts";
+import { GatewayConnection, type ConnectionEnd, type GatewayConnectionParts } from "./gateway-connection.ts";
 
 /** Longest of one attempt, up to the gateway's word about us. */
 const attemptMsMax = 10_000;
 
-export interface DialerParts extends Omit<TalkParts, "provenMs">, Sources {
+export interface DialerParts extends Omit<GatewayConnectionParts, "provenMs">, Sources {
   target: Target;
   onLost: () => void;
   onProgress: (progress: NodeProgress) => void;
@@ -19,7 +18,7 @@ export class Dialer {
   readonly #parts: DialerParts;
   readonly #backOff: BackOff;
   readonly #stop = new AbortController();
-  #talk: Talk | undefined;
+  #connection: GatewayConnection | undefined;
   #hasBeenWelcome = false;
 
   constructor(parts: DialerParts) {
@@ -52,36 +51,60 @@ export class Dialer {
 
   /** The gateway is told goodbye; resolves when the connection is gone. */
   async close(): Promise<void> {
-    this.#talk?.wire.end("this node stops");
+    this.#connection?.wire.end("this node stops");
     this.#stop.abort();
-    await this.#talk?.ended;
+    await this.#connection?.ended;
   }
 
   /** From the dial to the end of that connection. */
-  async #once(target: Target, signal: AbortSignal): Promise<TalkEnd & { isGatewaysWord: boolean }> {
+  async #once(target: Target, signal: AbortSignal): Promise<ConnectionEnd & { isGatewaysWord: boolean }> {
     const boundMs = Math.min(this.#parts.settings.connectMs, attemptMsMax);
     try {
-      const onWelcome: TalkParts["onWelcome"] = (wire, welcome) => {
+      const onWelcome: GatewayConnectionParts["onWelcome"] = (wire, welcome) => {
         this.#backOff.reset();
         this.#hasBeenWelcome = true;
         this.#parts.onWelcome(wire, welcome);
       };
       const parts = { ...this.#parts, onWelcome, provenMs: boundMs };
-      this.#talk = await connect(
+      this.#connection = await connect(
         target,
         { clock: this.#parts.clock, boundMs, signal },
-        (...opened) => new Talk(...opened, parts),
+        (...opened) => new GatewayConnection(...opened, parts),
       );
       // Closed while it was being opened.
-      if (signal.aborted) this.#talk.wire.end("this node stops");
-      const end = await this.#talk.ended;
+      if (signal.aborted) this.#connection.wire.end("this node stops");
+      const end = await this.#connection.ended;
       return { ...end, isGatewaysWord: end.refusal !== undefined && end.refusal.code !== "gateway_other" };
     } catch (thrown) {
       const error = asHoldfastError(thrown);
       const refusal = error.code === "certificate_untrusted" ? error : undefined;
       return { why: error.message, wasWelcome: false, refusal, isGatewaysWord: false };
     } finally {
-      this.#talk = undefined;
+      this.#connection = undefined;
     }
+  }
+}
+
+/** Doubles, with full jitter, so that a gateway that comes back is not met by all nodes at once. */
+const firstMs = 250;
+const lastMs = 15_000;
+
+export class BackOff {
+  readonly #random: Random;
+  #nextMs = firstMs;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  /** Milliseconds to wait now; the next time it may be twice as long. */
+  next(): number {
+    const ms = Math.round(this.#random.fraction() * this.#nextMs);
+    this.#nextMs = Math.min(this.#nextMs * 2, lastMs);
+    return ms;
+  }
+
+  reset(): void {
+    this.#nextMs = firstMs;
   }
 }

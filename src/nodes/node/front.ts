@@ -7,7 +7,7 @@ import type { RunView } from "../../protocol/keeper/messages.ts";
 import { runnerOver, type Runner } from "../../protocol/keeper/runner.ts";
 import type { NodeFinish, NodeProgress, NodeSettings } from "../../protocol/keeper/node.ts";
 import { frameBytesMax, type GatewayWord } from "../../protocol/node/words.ts";
-import { Asks } from "./asks.ts";
+import { GatewayRequests } from "./gateway-requests.ts";
 import { addressOf } from "./connect.ts";
 import { Dialer } from "./dialer.ts";
 import { NodeKey } from "./key.ts";
@@ -28,7 +28,7 @@ export class NodeFront {
   readonly #live = new Set<string>();
   readonly #runs = new KnownRuns((request) => this.#live.has(request));
   readonly #pins: PinFile;
-  readonly #asks: Asks;
+  readonly #requests: GatewayRequests;
   readonly #dialer: Dialer;
   readonly #once: Once | undefined;
   readonly #heartbeat: Timer;
@@ -50,7 +50,7 @@ export class NodeFront {
     const pinned = this.#pins.pin?.fingerprint ?? "";
     const target = { host, port, fingerprint: settings.fingerprint ?? (pinned === "" ? null : pinned) };
     this.#once = settings.once ? new Once(settings, clock, (finish) => void this.#finish(finish)) : undefined;
-    this.#asks = this.#makeAsks();
+    this.#requests = this.#makeRequests();
     this.#dialer = new Dialer({
       clock,
       random,
@@ -62,7 +62,7 @@ export class NodeFront {
       pins: this.#pins,
       onPending: (node) => this.#pending(node),
       onWelcome: (wire, welcome) => void this.#welcome(wire, welcome),
-      onAsk: (ask, wire) => void this.#asks.answer(ask, wire), // never rejects
+      onAsk: (ask, wire) => void this.#requests.answer(ask, wire), // never rejects
       onLost: () => {
         this.#wire = undefined;
       },
@@ -173,8 +173,8 @@ export class NodeFront {
     }
   }
 
-  #makeAsks(): Asks {
-    return new Asks({
+  #makeRequests(): GatewayRequests {
+    return new GatewayRequests({
       link: this.#link,
       local: this.#local,
       runs: this.#runs,

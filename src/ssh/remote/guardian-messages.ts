@@ -1,10 +1,10 @@
 /** What the guardian on a remote machine says. The machine is not trusted: each message is one that the script could have sent. */
 
-export type FarTier = "cgroup" | "subreaper" | "marker";
+export type RemoteTier = "cgroup" | "subreaper" | "marker";
 
 export interface Greeting {
   type: "ready";
-  tier: FarTier;
+  tier: RemoteTier;
   /** Number of prctl there, when a guard can become a subreaper; else "". */
   reaper: string;
   /** Processes of earlier lives that it ended. */
@@ -48,7 +48,7 @@ function readGreeting(word: string, claims: readonly string[], only: string): Gu
   const [tier = "", reaper = "", swept = "", base = "", ...others] = claims;
   const greeting: Greeting = {
     type: "ready",
-    tier: tier as FarTier, // checked below
+    tier: tier as RemoteTier, // checked below
     reaper: reaper === "-" ? "" : reaper,
     swept: Number(swept),
     base: base === "-" ? "" : base,

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { platform } from "../../platform/index.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { FarCommand } from "../destination.ts";
+import type { RemoteCommand } from "../destination.ts";
 import { quote } from "./quote.ts";
 import { remoteVariableProblem } from "../variables.ts";
 
@@ -94,7 +94,7 @@ export interface RunVariables {
   reaper: string;
   env: Record<string, string>;
   cwd: string | undefined;
-  command: FarCommand;
+  command: RemoteCommand;
 }
 
 /** Throws `config_invalid` for an environment that a shell cannot carry. */

@@ -1,4 +1,4 @@
-/** A keeper's desk with its table and ledger in this very process, on a tier of choice: no front, no guardian. */
+/** A keeper's request handler with its table and ledger in this very process, on a tier of choice: no front, no guardian. */
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { systemSources } from "../../../src/random.ts";
 import { configSchema } from "../../../src/config/schema.ts";
 import { BackgroundRuns } from "../../../src/keeper/background/runs.ts";
-import { Desk } from "../../../src/keeper/desk.ts";
+import { RequestHandler } from "../../../src/keeper/request-handler.ts";
 import type { FrontProcess } from "../../../src/keeper/front.ts";
-import { FarRuns } from "../../../src/keeper/far-runs.ts";
+import { RemoteRuns } from "../../../src/keeper/remote-runs.ts";
 import { Ledger } from "../../../src/keeper/ledger.ts";
 import { openLog } from "../../../src/keeper/log.ts";
 import { CreditMeter, SendWindow } from "../../../src/protocol/keeper/flow.ts";
@@ -26,14 +26,14 @@ export class Office implements AsyncDisposable {
   readonly #log: ReturnType<typeof openLog>;
   readonly table: RunTable;
   readonly background: BackgroundRuns;
-  readonly desk: Desk;
+  readonly handler: RequestHandler;
   readonly front: FrontProcess;
 
   #requests = 1000;
   #closing: Promise<void> | undefined;
 
   /** `directory`: where an office before this one left its ledger, which this one takes over. */
-  constructor(given: object = {}, epoch = 1, directory = mkdtempSync(join(tmpdir(), "holdfast-desk-"))) {
+  constructor(given: object = {}, epoch = 1, directory = mkdtempSync(join(tmpdir(), "holdfast-handler-"))) {
     this.directory = directory;
     this.ledger = new Ledger(join(directory, "ledger.sqlite"), systemSources.clock);
     this.#log = openLog(directory, systemSources.clock);
@@ -55,7 +55,7 @@ export class Office implements AsyncDisposable {
       packagesDirectory: directory,
       mustWatch: () => undefined,
       onChange: () => {},
-      far: new FarRuns({
+      far: new RemoteRuns({
         ...systemSources,
         config,
         fences: this.fence.epoch,
@@ -68,7 +68,7 @@ export class Office implements AsyncDisposable {
     const never = () => assert.fail("not asked for");
     const { clock } = systemSources;
     this.background = new BackgroundRuns({ clock, config, table: this.table, ledger, log, runsDirectory: directory });
-    this.desk = new Desk({
+    this.handler = new RequestHandler({
       table: this.table,
       background: this.background,
       log,
@@ -91,7 +91,7 @@ export class Office implements AsyncDisposable {
   }
 
   async ask(message: { request: number }): Promise<KeeperMessage> {
-    this.desk.hear(message, this.front);
+    this.handler.hear(message, this.front);
     const isAnswer = (each: KeeperMessage) => "request" in each && each.request === message.request;
     return until("an answer", () => this.told.find(isAnswer), { boundMs: 5000 });
   }
@@ -103,7 +103,7 @@ export class Office implements AsyncDisposable {
   ): Promise<FrontRequests[N]["result"]> {
     const request = this.#requests++;
     const asked: object = { type, request, params };
-    this.desk.hear(asked, this.front);
+    this.handler.hear(asked, this.front);
     const isAnswer = (each: KeeperMessage) => "request" in each && each.request === request;
     const answer = await until("an answer", () => this.told.find(isAnswer), { boundMs: 10_000, everyMs: 2 });
     if (answer.type === "reply") return answer.result as FrontRequests[N]["result"];

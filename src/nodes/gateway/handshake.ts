@@ -13,7 +13,7 @@ import { isProven, nodeIdOf } from "../../protocol/node/proof.ts";
 import { hearNode } from "../../protocol/node/shapes.ts";
 import type { GatewayWord, NodeWord, RefusalCode } from "../../protocol/node/words.ts";
 import type { NodeLink } from "./link.ts";
-import type { Applicant } from "./roster.ts";
+import type { Applicant } from "./node-registry.ts";
 import type { NodeWire, WireEnd } from "./wire.ts";
 
 /** Live and ended ones that a node may tell of when it comes. */
@@ -21,19 +21,19 @@ const runsToldMax = 10_000;
 /** Characters of all that it may say of them; a node cuts their commands short, which are on record here. */
 const runsToldCharactersMax = 32 * 1024 * 1024;
 
-export interface VisitParts extends Sources {
+export interface HandshakeParts extends Sources {
   gatewayId: string;
   version: string;
   /** SHA-256 of our certificate, hex; "" without TLS. */
   fingerprint: string;
   /** It proved who it is. What follows is the host's: `wait`, `welcome` or `refuse`. */
-  onProven: (visit: Visit) => void;
+  onProven: (handshake: Handshake) => void;
   /** It told what it runs. Throws, in words for the log, when that cannot be. */
-  onRuns: (visit: Visit, runs: RequestedRun[]) => void;
-  onState: (visit: Visit, state: RequestedRun) => void;
-  onFault: (visit: Visit, what: string) => void;
+  onRuns: (handshake: Handshake, runs: RequestedRun[]) => void;
+  onState: (handshake: Handshake, state: RequestedRun) => void;
+  onFault: (handshake: Handshake, what: string) => void;
   /** Once, from the first moment of its end on. */
-  onOver: (visit: Visit, why: string) => void;
+  onOver: (handshake: Handshake, why: string) => void;
 }
 
 /** Who it is, once that is proven. */
@@ -42,11 +42,11 @@ export interface Proven extends Applicant {
   once: boolean;
 }
 
-export class Visit {
+export class Handshake {
   readonly wire: NodeWire;
   proven: Proven | undefined;
   link: NodeLink | undefined;
-  readonly #parts: VisitParts;
+  readonly #parts: HandshakeParts;
   readonly #nonce: string;
   #isOver = false;
   /** What it told of its runs so far; undefined once that was all. */
@@ -55,7 +55,7 @@ export class Visit {
   #toldCharacters = 0;
   #untold: Timer | undefined;
 
-  constructor(wire: NodeWire, parts: VisitParts) {
+  constructor(wire: NodeWire, parts: HandshakeParts) {
     this.wire = wire;
     this.#parts = parts;
     this.#nonce = parts.random.bytes(32).toString("base64url");

@@ -17,7 +17,7 @@ import type { NodeKey } from "./key.ts";
 import { digestOf, type PinFile } from "./pin.ts";
 import { Wire } from "./wire.ts";
 
-export interface TalkParts {
+export interface GatewayConnectionParts {
   clock: Clock;
   settings: NodeSettings;
   version: string;
@@ -32,24 +32,24 @@ export interface TalkParts {
 }
 
 /** How a connection ended. */
-export interface TalkEnd {
+export interface ConnectionEnd {
   why: string;
   wasWelcome: boolean;
   /** What the gateway, or our pin, has against it: to try again is of no use. */
   refusal: HoldfastError | undefined;
 }
 
-export class Talk {
+export class GatewayConnection {
   readonly wire: Wire;
-  readonly #parts: TalkParts;
+  readonly #parts: GatewayConnectionParts;
   readonly #fingerprint: string;
-  readonly #ended = Promise.withResolvers<TalkEnd>();
+  readonly #ended = Promise.withResolvers<ConnectionEnd>();
   #state: "connected" | "proven" | "pending" | "welcome" = "connected";
   #gateway = "";
   #refusal: HoldfastError | undefined;
   readonly #late: Timer;
 
-  constructor(socket: WebSocket, fingerprint: string, parts: TalkParts) {
+  constructor(socket: WebSocket, fingerprint: string, parts: GatewayConnectionParts) {
     this.#parts = parts;
     this.#fingerprint = fingerprint;
     const late = () => this.wire.drop(`it did not say within ${parts.provenMs} ms whether it takes this node`);
@@ -64,7 +64,7 @@ export class Talk {
   }
 
   /** Resolves when the connection is gone. */
-  get ended(): Promise<TalkEnd> {
+  get ended(): Promise<ConnectionEnd> {
     return this.#ended.promise;
   }
 

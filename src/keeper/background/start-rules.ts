@@ -10,7 +10,7 @@ export interface NodeRules {
   leaseMaxMs: number;
 }
 
-export class Admission {
+export class StartRules {
   readonly #rules: ExecRules;
   readonly #consent: Consent | undefined;
   readonly #leaseMaxMs: number | undefined;

@@ -6,7 +6,7 @@ import { Office } from "./helpers/office.ts";
 
 const params = { server: "cat", sessionId: "s", onFrontLoss: "kill", blob: "" };
 
-describe("the keeper's desk", () => {
+describe("the keeper's request handler", () => {
   leavesNothing();
   const asks: [string, Record<string, unknown>, string][] = [
     ["an argv of its own", { ...params, command: "touch", args: ["/tmp/x"] }, "request_refused"],

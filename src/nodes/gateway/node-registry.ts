@@ -31,7 +31,7 @@ const namePattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 /** An id, or as much of one as `nodes list` shows or somebody may type instead. */
 const idPattern = /^[0-9a-f]{8,32}$/;
 
-export class Roster {
+export class NodeRegistry {
   readonly #book: NodesBook;
   readonly #sources: Sources;
   readonly #nodes = new Map<string, KnownNode>();

@@ -2,45 +2,45 @@
 import type { Clock } from "../clock.ts";
 import type { Container, PoliteRequest, ProcessInfo, Spawned, SpawnRequest } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
-import type { Destination, FarCommand } from "./destination.ts";
-import { awaitGuard, noiseBytesMax } from "./guard-word.ts";
-import type { FarHosts } from "./hosts.ts";
-import { explain } from "./last-words.ts";
-import type { FarLink } from "./link.ts";
+import type { Destination, RemoteCommand } from "./destination.ts";
+import { awaitGuard, noiseBytesMax } from "./guard-message.ts";
+import type { RemoteHosts } from "./hosts.ts";
+import { explain } from "./ssh-errors.ts";
+import type { SshConnection } from "./link.ts";
 import { bootstrap, runScript } from "./remote/script.ts";
 
 /** Between two looks at a run over there that could not be ended at once. */
 const againMs = 5000;
 
-interface FarRequest {
+interface RemoteRequest {
   destination: Destination;
-  command: FarCommand;
+  command: RemoteCommand;
   /** Set over there, in addition to what the login gives. */
   env: Record<string, string>;
   cwd: string | undefined;
   termGraceMs: number;
 }
 
-export interface FarParts {
+export interface RemoteContainerParts {
   clock: Clock;
   /** Fence of the local ssh. */
   local: Container;
-  hosts: FarHosts;
-  request: FarRequest;
+  hosts: RemoteHosts;
+  request: RemoteRequest;
   /** Environment of the local ssh. */
   sshEnv: Record<string, string>;
 }
 
-export class FarContainer implements Container {
+export class RemoteContainer implements Container {
   readonly runId: string;
   readonly name: string;
-  readonly #parts: FarParts;
-  #link: FarLink | undefined;
+  readonly #parts: RemoteContainerParts;
+  #link: SshConnection | undefined;
   #ending: Promise<ProcessInfo[]> | undefined;
   #owed: Promise<void> | undefined;
   #isReleased = false;
 
-  constructor(parts: FarParts) {
+  constructor(parts: RemoteContainerParts) {
     this.#parts = parts;
     this.runId = parts.local.runId;
     this.name = parts.local.name;
@@ -68,7 +68,7 @@ export class FarContainer implements Container {
     return { ...process, exit };
   }
 
-  async #expectGuard(process: Spawned, link: FarLink): Promise<void> {
+  async #expectGuard(process: Spawned, link: SshConnection): Promise<void> {
     const { outcome, said } = await awaitGuard(process, this.#parts.clock, link.patienceMs);
     if (outcome === "stands") return;
     const words = {
@@ -132,7 +132,7 @@ export class FarContainer implements Container {
     return here;
   }
 
-  async #prove(link: FarLink): Promise<void> {
+  async #prove(link: SshConnection): Promise<void> {
     const { clock, hosts, request } = this.#parts;
     while (!link.lost) {
       if ((await link.end(this.runId, againMs)) === "") return;

@@ -11,7 +11,7 @@ import type { Wire } from "./wire.ts";
 /** Asks without an answer at one time; long waits are among them. */
 const openMax = 20_000;
 
-export interface AsksParts {
+export interface GatewayRequestsParts {
   link: Pick<KeeperLink, "ask">;
   /** The keeper's runs. */
   local: Runner;
@@ -35,12 +35,12 @@ type Answers = {
   [O in Exclude<RunnerOperation, "owners" | "remove">]: (params: OperationParams<O>) => Promise<Answer>;
 };
 
-export class Asks {
-  readonly #parts: AsksParts;
+export class GatewayRequests {
+  readonly #parts: GatewayRequestsParts;
   readonly #answers: Record<string, (params: never) => Promise<Answer>>;
   #open = 0;
 
-  constructor(parts: AsksParts) {
+  constructor(parts: GatewayRequestsParts) {
     this.#parts = parts;
     const renew = async () => ({ result: await parts.link.ask("exec.renew", {}) });
     this.#answers = { ...byMessage(this.#makeAnswers()), "lease.renew": renew };

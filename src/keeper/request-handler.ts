@@ -10,7 +10,7 @@ import { byMessage } from "../protocol/keeper/runner.ts";
 import type { BackgroundRuns } from "./background/runs.ts";
 import type { RunTable } from "./run-table.ts";
 
-export interface DeskParts {
+export interface RequestHandlerParts {
   table: RunTable;
   background: BackgroundRuns;
   log: Log;
@@ -30,11 +30,11 @@ export interface DeskParts {
 
 type Answers = { [N in FrontRequestName]: (params: FrontRequests[N]["params"]) => unknown };
 
-export class Desk {
-  readonly #parts: DeskParts;
+export class RequestHandler {
+  readonly #parts: RequestHandlerParts;
   readonly #answers: Answers;
 
-  constructor(parts: DeskParts) {
+  constructor(parts: RequestHandlerParts) {
     this.#parts = parts;
     const { table, background } = parts;
     this.#answers = {

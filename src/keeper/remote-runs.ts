@@ -4,9 +4,9 @@ import { baseEnvironment } from "../platform/environment.ts";
 import type { Container, Epoch } from "../platform/types.ts";
 import type { Config, ServerConfig } from "../config/schema.ts";
 import { parseHost, readDestination } from "../ssh/destination.ts";
-import { FarContainer } from "../ssh/far-container.ts";
-import { FarHosts, type HostView } from "../ssh/hosts.ts";
-import { placeFar, type FarPlace } from "../ssh/placement.ts";
+import { RemoteContainer } from "../ssh/remote-container.ts";
+import { RemoteHosts, type HostView } from "../ssh/hosts.ts";
+import { placeRemote, type RemotePlace } from "../ssh/placement.ts";
 import type { Ledger } from "./ledger.ts";
 import type { LedgerRow } from "./ledger-row.ts";
 import type { Log } from "./log.ts";
@@ -14,7 +14,7 @@ import type { Log } from "./log.ts";
 /** What ssh needs of the keeper's own environment to find the user's keys and agent. */
 const sshVariables = ["SSH_AUTH_SOCK", "KRB5CCNAME", "XDG_RUNTIME_DIR"];
 
-export interface FarRunsParts extends Sources {
+export interface RemoteRunsParts extends Sources {
   config: Config;
   /** Of this machine: ssh runs in its containers. */
   fences: Epoch;
@@ -30,7 +30,7 @@ interface Placed {
   host: string;
 }
 
-interface FarCommandRequest {
+interface RemoteCommandRequest {
   host: string;
   command: string;
   args: readonly string[];
@@ -38,12 +38,12 @@ interface FarCommandRequest {
   cwd: string | undefined;
 }
 
-export class FarRuns {
-  readonly #hosts: FarHosts;
-  readonly #parts: FarRunsParts;
+export class RemoteRuns {
+  readonly #hosts: RemoteHosts;
+  readonly #parts: RemoteRunsParts;
   readonly #env: Record<string, string>;
 
-  constructor(parts: FarRunsParts) {
+  constructor(parts: RemoteRunsParts) {
     this.#parts = parts;
     const { config, fences, ownerId, epoch, directory, log } = parts;
     this.#env = baseEnvironment();
@@ -51,7 +51,7 @@ export class FarRuns {
       const value = process.env[name];
       if (value !== undefined) this.#env[name] = value;
     }
-    this.#hosts = new FarHosts({
+    this.#hosts = new RemoteHosts({
       clock: parts.clock,
       random: parts.random,
       fences,
@@ -70,25 +70,25 @@ export class FarRuns {
 
   /** The fence of a server's run and the name of its host; what runs here gets `local` as it is. */
   place(local: Container, server: ServerConfig): Placed {
-    const place = placeFar(server);
+    const place = placeRemote(server);
     return place === undefined ? { container: local, host: "local" } : this.#placeAt(local, place);
   }
 
   /** The same for a background command. */
-  placeCommand(local: Container, { host, command, args, env, cwd }: FarCommandRequest): Placed {
+  placeCommand(local: Container, { host, command, args, env, cwd }: RemoteCommandRequest): Placed {
     if (host === "local") return { container: local, host };
     const there = { argv: [command, ...args] };
-    return this.#placeAt(local, { destination: parseHost(host), command: there, farEnv: env, nearEnv: {}, cwd });
+    return this.#placeAt(local, { destination: parseHost(host), command: there, remoteEnv: env, localEnv: {}, cwd });
   }
 
-  #placeAt(local: Container, { destination, command, farEnv, nearEnv, cwd }: FarPlace): Placed {
+  #placeAt(local: Container, { destination, command, remoteEnv, localEnv, cwd }: RemotePlace): Placed {
     const { termGraceMs } = this.#parts.config.stop;
-    const container = new FarContainer({
+    const container = new RemoteContainer({
       clock: this.#parts.clock,
       local,
       hosts: this.#hosts,
-      request: { destination, command, env: farEnv, cwd, termGraceMs },
-      sshEnv: { ...this.#env, ...nearEnv },
+      request: { destination, command, env: remoteEnv, cwd, termGraceMs },
+      sshEnv: { ...this.#env, ...localEnv },
     });
     return { container, host: destination.name };
   }

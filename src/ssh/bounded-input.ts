@@ -1,4 +1,6 @@
-/** Cuts a stream into lines in constant memory and linear time, whatever the other side sends. */
+/** Bounds on what a remote host may send: lines in constant memory and linear time, remarks at the reader's pace. */
+import type { Readable } from "node:stream";
+import type { Clock, Timer } from "../clock.ts";
 
 export interface LineBounds {
   /** Bytes of a line that are handed on; the rest of it is dropped. */
@@ -44,4 +46,25 @@ export class BoundedLines {
     this.#bytes = 0;
     return line.endsWith("\r") ? line.slice(0, -1) : line;
   }
+}
+
+/** Bytes in a window before the pipe is left unread until its end, which comes so many milliseconds later. */
+const windowBytesMax = 128 * 1024;
+const windowMs = 50;
+
+export function readPaced(stream: Readable, clock: Clock, take: (chunk: Buffer) => void): void {
+  let bytes = 0;
+  let timer: Timer | undefined;
+  stream.on("data", (chunk: Buffer) => {
+    take(chunk);
+    bytes += chunk.length;
+    if (bytes <= windowBytesMax || timer !== undefined) return;
+    stream.pause();
+    timer = clock.after(windowMs, () => {
+      timer = undefined;
+      bytes = 0;
+      stream.resume();
+    });
+  });
+  stream.once("close", () => timer?.clear());
 }
