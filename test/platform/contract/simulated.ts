@@ -89,8 +89,9 @@ class SimulatedWorld implements World {
         .filter((process) => process.isAlive && process.origin === origin)
         .map(({ pid, startTime }) => ({ pid, startTime, bootId: kernel.bootId }));
     };
+    const count = () => this.machine.kernel.processes.filter((process) => process.origin === origin).length;
     const spawn = () => container.spawn({ command: tree, args: [origin], env: { PATH: "/bin" } });
-    return { container, spawn, survivors };
+    return { container, spawn, survivors, count };
   }
 
   async #ready(spawn: () => Promise<Spawned>): Promise<Spawned> {
