@@ -16,7 +16,7 @@ import { FrameReader, type Frame } from "../protocol/keeper/frames.ts";
 import { dataDescriptor } from "../protocol/keeper/link.ts";
 import type { CrashView, KeeperMessage } from "../protocol/keeper/messages.ts";
 import type { FrontPort } from "./relay.ts";
-import { Supervisor, type Helper, type HelperEnd, type SupervisorState } from "./supervisor.ts";
+import { Supervised, Supervisor, type Helper, type HelperEnd } from "./supervisor.ts";
 
 export interface FrontParts {
   clock: Clock;
@@ -61,9 +61,9 @@ interface FrontLife extends Helper {
   stuck: string | null;
 }
 
-export class FrontSupervisor {
+export class FrontSupervisor extends Supervised<FrontLife> {
   readonly #parts: FrontParts;
-  readonly #supervisor: Supervisor<FrontLife>;
+  protected readonly supervisor: Supervisor<FrontLife>;
   /** The last one that was started. */
   #life: FrontLife | undefined;
   /** Of the front that is to be replaced: its record, and since when nobody serves. */
@@ -76,8 +76,9 @@ export class FrontSupervisor {
   lastMethod: string | null = null;
 
   constructor(parts: FrontParts) {
+    super();
     this.#parts = parts;
-    this.#supervisor = new Supervisor<FrontLife>({
+    this.supervisor = new Supervisor<FrontLife>({
       spawn: (onEnd) => this.#spawn(onEnd),
       clock: parts.clock,
       drainBoundMs: parts.drainBoundMs,
@@ -88,31 +89,13 @@ export class FrontSupervisor {
     });
   }
 
-  /** 0 = none lives. */
-  get pid(): number {
-    return this.#supervisor.helper?.pid ?? 0;
-  }
-
-  get restarts(): number {
-    return Math.max(0, this.#supervisor.restarts);
-  }
-
-  get state(): SupervisorState {
-    return this.#supervisor.state;
-  }
-
-  /** Why none could be started the last time; null = one was. */
-  get problem(): string | null {
-    return this.#supervisor.problem;
-  }
-
   start(): void {
-    this.#supervisor.start();
+    this.supervisor.start();
   }
 
   /** This front serves now: closes the account of the one that crashed before it. */
   serves(): void {
-    this.#supervisor.serves();
+    this.supervisor.serves();
     this.#keeping?.clear();
     this.#keeping = undefined;
     if (this.#lost === undefined) return;
@@ -133,13 +116,13 @@ export class FrontSupervisor {
 
   /** Replaces the front. Resolves when the new one serves, or a stop came first. Overlapping requests join. */
   restart(): Promise<void> {
-    return this.#supervisor.restart("restart");
+    return this.supervisor.restart("restart");
   }
 
   /** Ends the front for good. Resolves when it is gone and what had to end with it has. */
   async close(): Promise<void> {
     this.#keeping?.clear();
-    await this.#supervisor.close("shutdown");
+    await this.supervisor.close("shutdown");
     await this.#settled;
   }
 
@@ -256,7 +239,7 @@ export class FrontSupervisor {
   }
 
   #beginKeeping(): void {
-    if (this.#supervisor.isClosed) return;
+    if (this.supervisor.isClosed) return;
     const { clock, keepMs } = this.#parts;
     const message = `no front served within limits.keepMs = ${keepMs}; see \`holdfast crashes\` and the gateway's log`;
     this.#keeping ??= clock.after(keepMs, () => this.#givenUp(message));

@@ -5,7 +5,7 @@ import type { ProcessRef, Watchdog } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import { StreamTail, type CrashRecords } from "./crashes.ts";
 import { RestartIntensity } from "./intensity.ts";
-import { Supervisor, type Helper, type HelperEnd, type SupervisorState } from "./supervisor.ts";
+import { Supervised, Supervisor, type Helper, type HelperEnd } from "./supervisor.ts";
 
 /** Time for a shell to say that it is there. */
 const readyBoundMs = 5000;
@@ -31,17 +31,18 @@ interface GuardianLife extends Helper {
   readonly stderr: StreamTail;
 }
 
-export class Guardian {
+export class Guardian extends Supervised<GuardianLife> {
   readonly #parts: GuardianParts;
-  readonly #supervisor: Supervisor<GuardianLife>;
+  protected readonly supervisor: Supervisor<GuardianLife>;
   #front: ProcessRef | undefined;
   /** The one that was started last. */
   #last: GuardianLife | undefined;
   #hasServed = false;
 
   constructor(parts: GuardianParts) {
+    super();
     this.#parts = parts;
-    this.#supervisor = new Supervisor<GuardianLife>({
+    this.supervisor = new Supervisor<GuardianLife>({
       spawn: (onEnd) => this.#spawn(onEnd),
       clock: parts.clock,
       drainBoundMs: dismissBoundMs,
@@ -53,32 +54,14 @@ export class Guardian {
     });
   }
 
-  /** 0 = none lives. */
-  get pid(): number {
-    return this.#supervisor.helper?.pid ?? 0;
-  }
-
-  get restarts(): number {
-    return Math.max(0, this.#supervisor.restarts);
-  }
-
-  get state(): SupervisorState {
-    return this.#supervisor.state;
-  }
-
-  /** Why none could be started the last time; null = one was. */
-  get problem(): string | null {
-    return this.#supervisor.problem;
-  }
-
   identity(): { pid: number; startTime: string } {
     return { pid: this.pid, startTime: platform.identify(this.pid)?.startTime ?? "" };
   }
 
   /** Resolves when the guardian is on watch. Throws `spawn_failed` when the first one cannot be started. */
   async start(): Promise<void> {
-    this.#supervisor.start();
-    if (await this.#supervisor.whenServing(readyBoundMs)) return;
+    this.supervisor.start();
+    if (await this.supervisor.whenServing(readyBoundMs)) return;
     const why = this.problem ?? (this.#last?.stderr.text().trim() || "it does not answer");
     throw new HoldfastError("spawn_failed", `the guardian cannot be started: ${why}`);
   }
@@ -89,7 +72,7 @@ export class Guardian {
   }
 
   async #waitForOne(): Promise<void> {
-    if (await this.#supervisor.whenServing(patienceMs)) return;
+    if (await this.supervisor.whenServing(patienceMs)) return;
     const why = this.problem === null ? "" : ` (${this.problem})`;
     const message = `no guardian is on watch${why}, so nothing is started; one is tried again every second: see \`holdfast status\`, and try again`;
     throw new HoldfastError("guardian_down", message);
@@ -98,12 +81,12 @@ export class Guardian {
   /** Names the front, which must not outlive the keeper even when it is stopped. */
   watchFront(pid: number): void {
     this.#front = platform.identify(pid);
-    if (this.#front !== undefined && this.state === "serving") this.#supervisor.helper?.watchdog.guard(this.#front);
+    if (this.#front !== undefined && this.state === "serving") this.supervisor.helper?.watchdog.guard(this.#front);
   }
 
   /** Orderly end: everything is gone already, so there is nothing to do for it. */
   dismiss(): Promise<void> {
-    return this.#supervisor.close("done");
+    return this.supervisor.close("done");
   }
 
   #spawn(onEnd: (end: HelperEnd) => void): GuardianLife {
@@ -132,7 +115,7 @@ export class Guardian {
   }
 
   #watches({ watchdog }: GuardianLife): void {
-    this.#supervisor.serves();
+    this.supervisor.serves();
     if (this.state !== "serving") return; // dismissed meanwhile
     if (this.#front !== undefined) watchdog.guard(this.#front);
     if (this.#hasServed) this.#parts.onRestart();

@@ -230,3 +230,26 @@ export class Supervisor<H extends Helper> {
     this.#state = transition(this.#state, state);
   }
 }
+
+/** A kept process as `status` shows it. */
+export abstract class Supervised<H extends Helper> {
+  protected abstract readonly supervisor: Supervisor<H>;
+
+  /** 0 = none lives. */
+  get pid(): number {
+    return this.supervisor.helper?.pid ?? 0;
+  }
+
+  get restarts(): number {
+    return Math.max(0, this.supervisor.restarts);
+  }
+
+  get state(): SupervisorState {
+    return this.supervisor.state;
+  }
+
+  /** Why none could be started the last time; null = one was. */
+  get problem(): string | null {
+    return this.supervisor.problem;
+  }
+}
