@@ -1,7 +1,7 @@
 /** JSON-RPC 2.0 for every transport: reads a message, finds the method, checks scope and parameters, makes the answer. */
 import type { z } from "zod";
 import { asHoldfastError, type ErrorCode } from "../errors.ts";
-import { rpcCode } from "../mcp/json-rpc.ts";
+import { rpcCode } from "../mcp/wire/json-rpc.ts";
 import type { MethodSpec } from "../protocol/api/define.ts";
 import { describeIssues, plainIssue } from "../plain-issues.ts";
 import { api, type MethodName } from "../protocol/api/index.ts";

@@ -1,5 +1,5 @@
 /** Orderly shutdown of the front: stop accepting, answer calls, close streams and sockets. Each step is bounded. */
-import type { Hub } from "../mcp/aggregate/hub.ts";
+import type { SessionManager } from "../mcp/session/session-manager.ts";
 import type { Nodes } from "../nodes/gateway/nodes.ts";
 import type { RunService } from "../runs/service.ts";
 import type { SessionSet } from "../sessions/set.ts";
@@ -18,7 +18,7 @@ export interface DrainParts {
   face: HttpFace;
   connections: Connections;
   sessions: SessionSet;
-  hub: Hub;
+  manager: SessionManager;
   nodes: Pick<Nodes, "endRuns" | "close">;
   runs: Pick<RunService, "close">;
   /** Undefined before listening. */
@@ -40,16 +40,16 @@ export class Drain {
   }
 
   async #run(reason: string): Promise<void> {
-    const { face, connections, sessions, hub, nodes, runs, webSockets } = this.#parts;
+    const { face, connections, sessions, manager, nodes, runs, webSockets } = this.#parts;
     const boundMs = reason === "restart" ? restartBoundMs : connections.limits.drainMs;
     face.drain();
     runs.close();
-    hub.closeStreams(reason !== "restart");
+    manager.closeStreams(reason !== "restart");
     webSockets()?.drain(boundMs);
     // When only the front is replaced, the keeper ends runs later: nothing to wait for.
     if (reason !== "restart") await Promise.all([sessions.empty(runsBoundMs), nodes.endRuns(runsBoundMs)]);
     nodes.close();
-    hub.failAll(reason === "restart" ? "the gateway's front is being restarted" : "the gateway is stopping");
+    manager.failAll(reason === "restart" ? "the gateway's front is being restarted" : "the gateway is stopping");
     await connections.drained(socketsBoundMs);
     sessions.flush();
   }

@@ -7,13 +7,13 @@ import { asHoldfastError } from "../errors.ts";
 import { isLifecycleName } from "../events.ts";
 import { KeeperLink } from "../protocol/keeper/link.ts";
 import { stderrLog, type Log } from "../log.ts";
-import { adoptSessions } from "../mcp/adoption.ts";
-import { Hub } from "../mcp/aggregate/hub.ts";
-import { LineDoor } from "../mcp/aggregate/line-door.ts";
-import { McpEndpoint } from "../mcp/endpoint.ts";
-import { ConfigFollower, type ReloadParts } from "../mcp/reload.ts";
+import { adoptSessions } from "../mcp/session/adoption.ts";
+import { SessionManager } from "../mcp/session/session-manager.ts";
+import { LineEndpoint } from "../mcp/stdio/line-endpoint.ts";
+import { McpEndpoint } from "../mcp/http/endpoint.ts";
+import { ConfigFollower, type ReloadParts } from "../mcp/session/reload.ts";
 import { ownTools } from "../mcp/tools/own-tools.ts";
-import { StartGate } from "../mcp/pool/start-gate.ts";
+import { StartGate } from "../mcp/servers/start-gate.ts";
 import { Nodes } from "../nodes/gateway/nodes.ts";
 import { fingerprintOf } from "../protocol/node/proof.ts";
 import { Scope } from "../ownership/scope.ts";
@@ -80,12 +80,12 @@ async function serve(link: KeeperLink): Promise<void> {
   const local = localRunner((name, params) => link.ask(name, params));
   const runs = new RunService(new Runners([nodes.runner, local]), sessions, clock, log, new RunOwners(store));
   const tools = ownTools(config.tools, { link, runs, sessions, nodes });
-  const hub = new Hub({ link, nodes: nodes.servers, sessions, scope, gate, tools, clock, log });
+  const manager = new SessionManager({ link, nodes: nodes.servers, sessions, scope, gate, tools, clock, log });
   const { messageBytesMax, questionMs } = config;
-  const mcp = new McpEndpoint({ hub, sessions, clock, random, messageBytesMax, questionMs });
-  const take: ReloadParts["take"] = ({ servers, change }) => hub.reload(servers, new Set(change.changed));
+  const mcp = new McpEndpoint({ manager, sessions, clock, random, messageBytesMax, questionMs });
+  const take: ReloadParts["take"] = ({ servers, change }) => manager.reload(servers, new Set(change.changed));
   const follower = new ConfigFollower({ link, clock, take });
-  const drain = new Drain({ face, connections, sessions, hub, nodes, runs, webSockets: () => face.webSockets });
+  const drain = new Drain({ face, connections, sessions, manager, nodes, runs, webSockets: () => face.webSockets });
   link.onDrain((reason) => void drain.run(reason).then(() => process.exit(0)));
   const grants = new Grants(link.hello.tokens, clock, (socket) =>
     connectionOf(socket)?.close("revoked", connections.time.now),
@@ -96,7 +96,7 @@ async function serve(link: KeeperLink): Promise<void> {
     sessions.endThoseOf((id) => over.has(id));
   });
   const throttle = new Throttle((address, failures) => log("access.throttled", { address, failures }));
-  await adoptSessions({ link, hub, sessions, log });
+  await adoptSessions({ link, manager, sessions, log });
   // A token may have ended while no front was running.
   const good = new Set(link.hello.tokens.map(({ id }) => id));
   sessions.endThoseOf((id) => !good.has(id));
@@ -114,13 +114,13 @@ async function serve(link: KeeperLink): Promise<void> {
     allowedOrigins: config.allowedOrigins,
   });
   const dispatcher = new Dispatcher({
-    handlers: allHandlers({ link, sessions, urls, bus, runs, hub, nodes, follower, clock }),
+    handlers: allHandlers({ link, sessions, urls, bus, runs, manager, nodes, follower, clock }),
     announce,
   });
   const webSockets = new WebSocketEndpoint({ connections, access, dispatcher });
   const nodeSockets = new NodeEndpoint({ connections, nodes });
-  const lines = new LineDoor({ hub, sessions, clock, random, messageBytesMax, questionMs });
-  const stdio = new StdioEndpoint({ connections, access, hub, door: lines });
+  const lines = new LineEndpoint({ manager, sessions, clock, random, messageBytesMax, questionMs });
+  const stdio = new StdioEndpoint({ connections, access, manager, endpoint: lines });
   const metrics = new Metrics({ link, connections, heartbeat, throttle, nodes, sessionKinds: () => sessions.kinds });
   face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher), webSockets, stdio, nodes: nodeSockets, metrics });
   runs.begin();

@@ -1,9 +1,9 @@
 /** `POST /rpc`: one message per request. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
-import { readBody } from "../mcp/body.ts";
-import { isJson } from "../mcp/headers.ts";
-import { rpcCode } from "../mcp/json-rpc.ts";
-import { refuse, sendJson } from "../mcp/reply.ts";
+import { readBody } from "../mcp/http/body.ts";
+import { isJson } from "../mcp/wire/headers.ts";
+import { rpcCode } from "../mcp/wire/json-rpc.ts";
+import { refuse, sendJson } from "../mcp/http/reply.ts";
 import type { Dispatcher } from "./dispatch.ts";
 import type { Caller } from "./methods/handlers.ts";
 

@@ -4,9 +4,9 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { LineDoor } from "../mcp/aggregate/line-door.ts";
-import type { Hub } from "../mcp/aggregate/hub.ts";
-import { parentOf } from "../mcp/headers.ts";
+import type { LineEndpoint } from "../mcp/stdio/line-endpoint.ts";
+import type { SessionManager } from "../mcp/session/session-manager.ts";
+import { parentOf } from "../mcp/wire/headers.ts";
 import { needsRun, type Access } from "./access.ts";
 import type { Grant } from "./grants.ts";
 import { connectionOf } from "./connections/connection.ts";
@@ -16,8 +16,8 @@ import { deniedUpgrade, refuseUpgrade, type UpgradeRefusal } from "./websocket/h
 export interface StdioParts {
   connections: Connections;
   access: Access;
-  hub: Hub;
-  door: LineDoor;
+  manager: SessionManager;
+  endpoint: LineEndpoint;
 }
 
 /** All servers or one; trailing slashes are accepted. */
@@ -42,34 +42,34 @@ export class StdioEndpoint {
   }
 
   upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
-    const { access, hub } = this.#parts;
+    const { access, manager } = this.#parts;
     const denied = access.screen(request);
     if (denied !== undefined) return this.#refuse(stream, deniedUpgrade(denied));
     const grant = access.authorize(request);
     if ("status" in grant) return this.#refuse(stream, deniedUpgrade(grant));
     if (!grant.scopes.has("run")) return this.#refuse(stream, deniedUpgrade(needsRun));
     const name = serverOf(request);
-    if (name === null || hub.servers.select(name) !== undefined) return this.#join(request, stream, head, grant);
+    if (name === null || manager.servers.select(name) !== undefined) return this.#join(request, stream, head, grant);
     // It may exist by now. Rejected: the keeper is gone, and this process with it.
-    void hub.servers.recheck(name).then(
+    void manager.servers.recheck(name).then(
       () => this.#join(request, stream, head, grant),
       () => {},
     );
   }
 
   #join(request: IncomingMessage, stream: Duplex, head: Buffer, grant: Grant): void {
-    const { hub, door } = this.#parts;
+    const { manager, endpoint } = this.#parts;
     const name = serverOf(request);
-    const selection = name === null ? undefined : hub.servers.select(name);
+    const selection = name === null ? undefined : manager.servers.select(name);
     if (selection === undefined) {
-      const { code, message } = hub.servers.whyNot(name ?? "");
+      const { code, message } = manager.servers.whyNot(name ?? "");
       return this.#refuse(stream, { status: code === "server_down" ? 503 : 404, message });
     }
     const connection = connectionOf(stream as Socket);
     if (connection === undefined || connection.state === "closing" || connection.state === "closed") return;
     connection.open();
     stream.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: holdfast-stdio\r\n\r\n");
-    door.join(stream, head, {
+    endpoint.join(stream, head, {
       selection,
       parentId: parentOf(request),
       caller: grant,

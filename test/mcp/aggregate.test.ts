@@ -1,9 +1,9 @@
 /** `/mcp`: several servers as one, without a word of theirs being changed but for ids, tokens and names. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { fits, readable } from "../../src/mcp/aggregate/entries.ts";
-import { merge } from "../../src/mcp/aggregate/merge.ts";
-import { NameBook } from "../../src/mcp/aggregate/names.ts";
+import { fits, readable } from "../../src/mcp/session/entries.ts";
+import { merge } from "../../src/mcp/session/merge.ts";
+import { NameBook } from "../../src/mcp/session/names.ts";
 import type { FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { until } from "../helpers/until.ts";
@@ -59,7 +59,7 @@ describe("lists of several servers", { timeout: 10_000 }, () => {
       serverInfo,
       instructions: "i".repeat(90_000),
     };
-    const parts = [-1, -2, -3].map((id) => ({ server: `s${id}`, facts: { id, initialize, lists, learnedAt: 0 } }));
+    const parts = [-1, -2, -3].map((id) => ({ server: `s${id}`, metadata: { id, initialize, lists, learnedAt: 0 } }));
     const { instructions = "" } = merge(parts, true);
     assert.ok(instructions.length <= 16_384 && instructions.length > 16_000, String(instructions.length));
     assert.equal(instructions.match(/^# s-\d \(|\[cut here: 90000 characters in all\]/gm)?.length, 6);

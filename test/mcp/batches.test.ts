@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { after, before, describe, it } from "node:test";
-import { EnvelopeError } from "../../src/mcp/envelope.ts";
-import { readBatch } from "../../src/mcp/batch.ts";
+import { EnvelopeError } from "../../src/mcp/wire/envelope.ts";
+import { readBatch } from "../../src/mcp/wire/batch.ts";
 import { token, type FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { startActors } from "./helpers/assembled.ts";

@@ -8,8 +8,8 @@ import { setImmediate } from "node:timers/promises";
 import { FrameReader, flags, encodeHeader } from "../../src/protocol/keeper/frames.ts";
 import { SendWindow } from "../../src/protocol/keeper/flow.ts";
 import { LineRelay } from "../../src/keeper/relay.ts";
-import { readBody } from "../../src/mcp/body.ts";
-import { LineCutter } from "../../src/mcp/upstream/line-cutter.ts";
+import { readBody } from "../../src/mcp/http/body.ts";
+import { LineCutter } from "../../src/mcp/servers/line-cutter.ts";
 import { growthOf, linearMax } from "../helpers/growth.ts";
 
 const mebibyte = 1024 * 1024;

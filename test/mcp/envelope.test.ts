@@ -1,8 +1,8 @@
 /** The scanner accepts exactly what JSON.parse accepts, finds the same members, and its spans are byte-exact. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { EnvelopeError, readEnvelope, type Envelope } from "../../src/mcp/envelope.ts";
-import { flatten, splice, spliceText } from "../../src/mcp/splice.ts";
+import { EnvelopeError, readEnvelope, type Envelope } from "../../src/mcp/wire/envelope.ts";
+import { flatten, splice, spliceText } from "../../src/mcp/wire/splice.ts";
 import { Random } from "./helpers/random.ts";
 import { brokenText, randomMessage } from "./helpers/random-json.ts";
 

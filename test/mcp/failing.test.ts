@@ -4,7 +4,7 @@ import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { Breaker } from "../../src/mcp/pool/breaker.ts";
+import { Breaker } from "../../src/mcp/servers/breaker.ts";
 import { countedServers } from "../helpers/crowd.ts";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";

@@ -1,7 +1,7 @@
 /** Lists of servers as clients can read them, and word of their changes to everybody who saw them. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { repairSchema } from "../../src/mcp/aggregate/schemas.ts";
+import { repairSchema } from "../../src/mcp/session/schemas.ts";
 import { growthOf, linearMax } from "../helpers/growth.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { actor, callText, heardOf, join, startFront } from "./helpers/assembled.ts";

@@ -1,7 +1,7 @@
 /** A client gets its answer in a form that it takes, as JSON or as a stream of events; 406 is for those that take neither. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { replyForm } from "../../src/mcp/headers.ts";
+import { replyForm } from "../../src/mcp/wire/headers.ts";
 import type { FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { exchange, open } from "../helpers/http.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";

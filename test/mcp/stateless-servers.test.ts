@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { mirroredParams } from "../../src/mcp/mirrored-params.ts";
+import { mirroredParams } from "../../src/mcp/wire/mirrored-params.ts";
 import { token, type FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { everythingFile } from "../helpers/servers.ts";

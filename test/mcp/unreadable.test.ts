@@ -1,8 +1,8 @@
 /** What a server prints that is no message: nobody waits for ever for what was in it, and no message is lost beside it. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { LostAnswers } from "../../src/mcp/lost-answers.ts";
-import { salvage } from "../../src/mcp/salvage.ts";
+import { LostAnswers } from "../../src/mcp/wire/lost-answers.ts";
+import { salvage } from "../../src/mcp/wire/salvage.ts";
 import type { FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { growthOf, linearMax } from "../helpers/growth.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";

@@ -6,16 +6,16 @@ import type { AddressInfo } from "node:net";
 import { Duplex } from "node:stream";
 import { describe, it } from "node:test";
 import { systemRandom } from "../../src/random.ts";
-import type { Hub } from "../../src/mcp/aggregate/hub.ts";
-import { LineStream } from "../../src/mcp/line-reply.ts";
-import { LineDoor } from "../../src/mcp/aggregate/line-door.ts";
-import { Call, noOwner } from "../../src/mcp/call.ts";
-import { HttpReply } from "../../src/mcp/http-reply.ts";
-import { Numbers } from "../../src/mcp/numbers.ts";
-import { EventStream, queuedBytesMax, stallMsMax } from "../../src/mcp/event-stream.ts";
-import { Outbox, questionWaitMsMax } from "../../src/mcp/outbox.ts";
-import { Pulse, pulseMs } from "../../src/mcp/pulse.ts";
-import type { Question } from "../../src/mcp/upstream/party.ts";
+import type { SessionManager } from "../../src/mcp/session/session-manager.ts";
+import { LineStream } from "../../src/mcp/stdio/line-reply.ts";
+import { LineEndpoint } from "../../src/mcp/stdio/line-endpoint.ts";
+import { Call, noOwner } from "../../src/mcp/wire/call.ts";
+import { HttpReply } from "../../src/mcp/http/http-reply.ts";
+import { Numbers } from "../../src/mcp/wire/numbers.ts";
+import { EventStream, queuedBytesMax, stallMsMax } from "../../src/mcp/wire/event-stream.ts";
+import { Outbox, questionWaitMsMax } from "../../src/mcp/session/outbox.ts";
+import { StreamHeartbeat, heartbeatMs } from "../../src/mcp/wire/stream-heartbeat.ts";
+import type { Question } from "../../src/mcp/servers/client.ts";
 import type { SessionSet } from "../../src/sessions/set.ts";
 import { ManualClock } from "../helpers/manual-clock.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
@@ -61,14 +61,14 @@ describe("waiting", () => {
 
   it("a call without an answer opens its stream and sends comments, and is still answered", async () => {
     const clock = new ManualClock();
-    const pulse = new Pulse(clock);
+    const pulse = new StreamHeartbeat(clock);
     await using held = await holdResponse();
     const call = new Call(params(clock.now()), new HttpReply(held.response, {}), noOwner);
-    const beating = { beat: (now: number) => call.beat(now, pulseMs) };
+    const beating = { heartbeat: (now: number) => call.heartbeat(now, heartbeatMs) };
     pulse.add(beating);
-    clock.advance(pulseMs - 1);
+    clock.advance(heartbeatMs - 1);
     assert.equal(held.response.headersSent, false);
-    clock.advance(pulseMs + 1);
+    clock.advance(heartbeatMs + 1);
     const answer = await held.answer;
     assert.match(answer.headers["content-type"] ?? "", /event-stream/);
     let read = "";
@@ -91,10 +91,10 @@ describe("waiting", () => {
       stream.send(megabyte(), () => void released++);
     assert.ok(held.response.writableNeedDrain);
     const before = released;
-    stream.beat(1000);
-    stream.beat(1000 + stallMsMax - 1);
+    stream.heartbeat(1000);
+    stream.heartbeat(1000 + stallMsMax - 1);
     assert.equal(held.response.destroyed, false);
-    stream.beat(1000 + stallMsMax);
+    stream.heartbeat(1000 + stallMsMax);
     await closed;
     assert.ok(released > before, "the server must be able to go on");
     assert.equal(stream.open, false);
@@ -121,7 +121,7 @@ describe("waiting", () => {
     const client = new Duplex({ read, write: () => {} });
     const parts = {
       sessions: {} as SessionSet,
-      hub: { numbers: new Numbers(1) } as Hub,
+      manager: { numbers: new Numbers(1) } as SessionManager,
       clock: new ManualClock(),
       random: systemRandom,
       messageBytesMax: 2e6,
@@ -132,7 +132,7 @@ describe("waiting", () => {
       parentId: null,
       caller: { id: "t", scopes: new Set<never>() },
     };
-    new LineDoor(parts).join(client, Buffer.alloc(0), coming);
+    new LineEndpoint(parts).join(client, Buffer.alloc(0), coming);
     await until("nobody reads", () => client.isPaused(), { boundMs: 5000 });
     const waits = client.writableLength;
     assert.ok(waits > queuedBytesMax && waits < queuedBytesMax + 4e6, String(waits));

@@ -1,6 +1,6 @@
 /** `gateway.*`: the keeper answers for processes, the front for sessions. */
 import type { KeeperLink } from "../../protocol/keeper/link.ts";
-import type { Hub } from "../../mcp/aggregate/hub.ts";
+import type { SessionManager } from "../../mcp/session/session-manager.ts";
 import type { Nodes } from "../../nodes/gateway/nodes.ts";
 import type { NodeView } from "../../protocol/api/node.ts";
 import type { SessionSet } from "../../sessions/set.ts";
@@ -12,12 +12,12 @@ export function gatewayHandlers(
   sessions: SessionSet,
   urls: string[],
   nodes: Nodes,
-  hub: Hub,
+  manager: SessionManager,
 ): NamespaceHandlers<"gateway"> {
   return {
     "gateway.status": async () => {
       const status = await link.ask("gateway.status", {});
-      const unavailableServers = await hub.servers.unavailable();
+      const unavailableServers = await manager.servers.unavailable();
       const front = { url: urls[0] ?? "", urls, sessions: sessions.size, unavailableServers };
       return { ...status, ...front, nodes: countNodes(nodes.list()) };
     },

@@ -1,8 +1,8 @@
 /** The handlers of all namespaces. */
 import type { Clock } from "../../clock.ts";
 import type { KeeperLink } from "../../protocol/keeper/link.ts";
-import type { Hub } from "../../mcp/aggregate/hub.ts";
-import type { ConfigFollower } from "../../mcp/reload.ts";
+import type { SessionManager } from "../../mcp/session/session-manager.ts";
+import type { ConfigFollower } from "../../mcp/session/reload.ts";
 import type { Nodes } from "../../nodes/gateway/nodes.ts";
 import type { RunService } from "../../runs/service.ts";
 import type { SessionSet } from "../../sessions/set.ts";
@@ -21,20 +21,20 @@ export interface MethodParts {
   urls: string[];
   bus: EventBus;
   runs: RunService;
-  hub: Hub;
+  manager: SessionManager;
   nodes: Nodes;
   follower: ConfigFollower;
   clock: Clock;
 }
 
 export function allHandlers(parts: MethodParts): AllHandlers {
-  const { link, sessions, urls, bus, runs, hub, nodes, follower, clock } = parts;
+  const { link, sessions, urls, bus, runs, manager, nodes, follower, clock } = parts;
   return {
-    ...gatewayHandlers(link, sessions, urls, nodes, hub),
+    ...gatewayHandlers(link, sessions, urls, nodes, manager),
     ...runHandlers(runs, sessions),
     ...nodeHandlers(nodes, runs, sessions, urls),
     ...sessionHandlers(sessions),
-    ...mcpHandlers(hub, follower),
+    ...mcpHandlers(manager, follower),
     ...eventsHandlers(bus, sessions, clock),
   };
 }

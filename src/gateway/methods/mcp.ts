@@ -1,13 +1,13 @@
 /** `mcp.*`: the configured MCP servers. */
-import type { Hub } from "../../mcp/aggregate/hub.ts";
-import type { ConfigFollower } from "../../mcp/reload.ts";
+import type { SessionManager } from "../../mcp/session/session-manager.ts";
+import type { ConfigFollower } from "../../mcp/session/reload.ts";
 import type { NamespaceHandlers } from "./handlers.ts";
 
-export function mcpHandlers(hub: Hub, follower: ConfigFollower): NamespaceHandlers<"mcp"> {
+export function mcpHandlers(manager: SessionManager, follower: ConfigFollower): NamespaceHandlers<"mcp"> {
   return {
-    "mcp.status": () => hub.status(),
-    "mcp.refresh": ({ server }) => hub.refresh(server),
-    "mcp.probe": ({ server }) => hub.probe(server),
+    "mcp.status": () => manager.status(),
+    "mcp.refresh": ({ server }) => manager.refresh(server),
+    "mcp.probe": ({ server }) => manager.probe(server),
     "mcp.reload": () => follower.reload(),
   };
 }

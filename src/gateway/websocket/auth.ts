@@ -1,6 +1,6 @@
 /** First message of a WebSocket without a bearer header, as from a browser: `auth {token}`. */
 import { z } from "zod";
-import { rpcCode } from "../../mcp/json-rpc.ts";
+import { rpcCode } from "../../mcp/wire/json-rpc.ts";
 import type { RpcScope } from "../../protocol/api/define.ts";
 
 const authSchema = z.strictObject({

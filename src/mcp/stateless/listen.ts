@@ -1,12 +1,12 @@
 /** `subscriptions/listen`: one response that stays open and tells of the changes that its client named. */
 import type { Clock } from "../../clock.ts";
-import { answerText, isObject } from "../json-rpc.ts";
-import { downFault, unknownFault } from "../faults.ts";
-import type { Assembly } from "../aggregate/assembly.ts";
-import { readEnvelope } from "../envelope.ts";
-import type { Numbers } from "../numbers.ts";
-import { Call, callParams, SilentReply, type Changes, type StreamableReply } from "../call.ts";
-import type { Listener, StatelessSide } from "./side.ts";
+import { answerText, isObject } from "../wire/json-rpc.ts";
+import { downFault, unknownFault } from "../wire/faults.ts";
+import type { AggregateSession } from "../session/aggregate-session.ts";
+import { readEnvelope } from "../wire/envelope.ts";
+import type { Numbers } from "../wire/numbers.ts";
+import { Call, callParams, SilentReply, type Changes, type StreamableReply } from "../wire/call.ts";
+import type { Listener, StatelessClient } from "./stateless-client.ts";
 import type { StatelessCall } from "./stateless-call.ts";
 
 /** Resources that one listener may name. */
@@ -23,8 +23,8 @@ interface Filter {
 }
 
 export interface ListenParts {
-  open: Assembly;
-  side: StatelessSide;
+  open: AggregateSession;
+  side: StatelessClient;
   /** The request, until it is answered with a stream. */
   call: StatelessCall;
   reply: StreamableReply;
@@ -42,7 +42,7 @@ export async function listen(parts: ListenParts, body: Buffer): Promise<void> {
   open.client.begin(call);
   try {
     const { capabilities } = await open.introduce();
-    await open.offer.merged(); // from here on a change is known for one
+    await open.mergedCatalog.merged(); // from here on a change is known for one
     const filter = await new Granting(parts).grant(asked, capabilities);
     if (call.done) return forgetAll(parts, filter);
     new Listening(parts, filter).begin();
@@ -86,7 +86,7 @@ async function want(parts: ListenParts, uri: string): Promise<boolean> {
 }
 
 /** True: nobody wants to hear of it any more. */
-function drop({ wanted }: StatelessSide, uri: string): boolean {
+function drop({ wanted }: StatelessClient, uri: string): boolean {
   const wish = wanted.get(uri);
   if (wish === undefined || --wish.listeners > 0) return false;
   wanted.delete(uri);
@@ -99,7 +99,7 @@ function forgetAll(parts: ListenParts, { resourceSubscriptions = [] }: Filter): 
     if (drop(parts.side, uri) && !parts.open.session.ended) void ask(parts, "resources/unsubscribe", uri);
 }
 
-/** Asks a server as the client itself would in the session era. False: it refuses. */
+/** Asks a server as the client itself would in a session-based revision. False: it refuses. */
 function ask({ open, numbers, clock }: ListenParts, method: string, uri: string): Promise<boolean> {
   const body = Buffer.from(JSON.stringify({ jsonrpc: "2.0", id: 1, method, params: { uri } }));
   const envelope = readEnvelope(body);
@@ -146,8 +146,8 @@ class Listening implements Listener {
     if (this.#uris.has(uri)) this.#say("notifications/resources/updated", { uri });
   }
 
-  beat(now: number): void {
-    this.#stream.beat(now);
+  heartbeat(now: number): void {
+    this.#stream.heartbeat(now);
   }
 
   /** The end is ours: the request gets its answer. */

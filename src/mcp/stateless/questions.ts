@@ -1,4 +1,4 @@
-/** What a server of the session era asks its client, in the form in which a stateless client is asked. */
+/** What a server of a session-based revision asks its client, in the form in which a stateless client is asked. */
 
 /** Requests in whose place a client may be asked something. */
 export const questionMethods = new Set(["tools/call", "prompts/get", "resources/read"]);

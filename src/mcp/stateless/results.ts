@@ -1,8 +1,8 @@
-/** What the stateless era wants of a result that the session era does not say: its type, and how long it may be kept. */
-import { readEnvelope } from "../envelope.ts";
-import { rpcCode } from "../json-rpc.ts";
-import type { InitializeResult } from "../upstream/handshake.ts";
-import { allVersions, statelessVersion } from "../headers.ts";
+/** What the stateless revision wants of a result that a session-based revision does not say: its type, and how long it may be kept. */
+import { readEnvelope } from "../wire/envelope.ts";
+import { rpcCode } from "../wire/json-rpc.ts";
+import type { InitializeResult } from "../servers/handshake.ts";
+import { allVersions, statelessVersion } from "../wire/headers.ts";
 
 /** A list may be used again for so long without asking; whoever listens hears of a change at once. */
 const listTtlMs = 5000;
@@ -29,7 +29,7 @@ export function resultMembers(method: string, line: Buffer, start: number): stri
   return line[at] === objectClose ? text : `${text},`;
 }
 
-/** The `result` of `server/discover`, its type aside, from what a server of the session era said, or what we say for several. */
+/** The `result` of `server/discover`, its type aside, from what a server of a session-based revision said, or what we say for several. */
 export function discovery({ capabilities, serverInfo, instructions }: InitializeResult): string {
   // Tasks are an extension of another form now.
   const { tasks: _, ...rest } = capabilities;
@@ -51,7 +51,7 @@ export function refusesSessions(line: Buffer): boolean {
   return isItsCode || text.includes("io.modelcontextprotocol/") || text.includes(statelessVersion);
 }
 
-/** Codes of the session era that the stateless one must not say, and what it says instead. */
+/** Codes of a session-based revision that the stateless one must not say, and what it says instead. */
 const codes: Record<number, number> = { [-32_002]: -32_602 };
 
 /** The HTTP status that goes with an error; for most it is an answer like any other. */

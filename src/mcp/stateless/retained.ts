@@ -4,7 +4,7 @@
  */
 import { hash } from "node:crypto";
 import type { Random } from "../../random.ts";
-import { canonical } from "../pool/pool.ts";
+import { canonical } from "../servers/pool.ts";
 
 /** Calls that may wait for their clients at one time; a server that asks more is refused. */
 const callsMax = 1000;

@@ -3,29 +3,29 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Random } from "../../random.ts";
 import type { Clock } from "../../clock.ts";
 import type { TokenScope } from "../../protocol/keeper/messages.ts";
-import { downFault, unknownState } from "../faults.ts";
-import { answerItself } from "../aggregate/client-side.ts";
-import type { Assembly } from "../aggregate/assembly.ts";
-import type { Hub } from "../aggregate/hub.ts";
-import { callParams, type CallParams, type StreamableReply } from "../call.ts";
-import { statelessVersion } from "../headers.ts";
-import { rpcCode, isObject } from "../json-rpc.ts";
-import { mirrorProblem, type MirroredParam } from "../mirrored-params.ts";
-import type { Received } from "../receive.ts";
-import { refusal, type Refusal } from "../reply.ts";
+import { downFault, unknownState } from "../wire/faults.ts";
+import { answerItself } from "../session/session-client.ts";
+import type { AggregateSession } from "../session/aggregate-session.ts";
+import type { SessionManager } from "../session/session-manager.ts";
+import { callParams, type CallParams, type StreamableReply } from "../wire/call.ts";
+import { statelessVersion } from "../wire/headers.ts";
+import { rpcCode, isObject } from "../wire/json-rpc.ts";
+import { mirrorProblem, type MirroredParam } from "../wire/mirrored-params.ts";
+import type { Received } from "../http/receive.ts";
+import { refusal, type Refusal } from "../http/reply.ts";
 import { listen } from "./listen.ts";
 import { lower } from "./log-levels.ts";
-import { mismatch, sessionMeta, type Metadata } from "./metadata.ts";
+import { mismatch, sessionMeta, type Metadata } from "./request-metadata.ts";
 import { discovery } from "./results.ts";
 import { isOurState, Retained } from "./retained.ts";
-import type { StatelessSide } from "./side.ts";
+import type { StatelessClient } from "./stateless-client.ts";
 import { StatelessCall } from "./stateless-call.ts";
 
 /** What is no part of the stateless revision any more: a request for it is answered as any unknown one. */
 const removed = new Set(["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"]);
 
 export interface ServiceParts {
-  hub: Hub;
+  manager: SessionManager;
   clock: Clock;
   random: Random;
   /** How long a call waits for its client, who was asked something. */
@@ -37,7 +37,7 @@ export type Carry = (params: CallParams) => StreamableReply;
 
 export interface StatelessRequest extends Received {
   /** Stands for the client. */
-  open: Assembly;
+  open: AggregateSession;
   metadata: Metadata;
   /** What its client's token allows. */
   scopes: ReadonlySet<TokenScope>;
@@ -67,13 +67,13 @@ export class StatelessService {
     const { method } = envelope;
     const hasHeaders = method === "tools/call" && envelope.nameStart > 0 && sent !== undefined;
     const name = hasHeaders ? (JSON.parse(body.toString("utf8", envelope.nameStart, envelope.nameEnd)) as string) : "";
-    const mirrored = hasHeaders ? open.offer.mirrored(name) : [];
+    const mirrored = hasHeaders ? open.mergedCatalog.mirrored(name) : [];
     const problem = headersProblem(mirrored ?? [], request);
     if (problem !== undefined) return deny(problem);
     const params = this.#callParams(request);
     if (envelope.hasState && this.#goOn(request, params, carry, deny)) return;
-    const side = open.client as StatelessSide;
-    const { clock, questionMs, hub } = this.#parts;
+    const side = open.client as StatelessClient;
+    const { clock, questionMs, manager } = this.#parts;
     const call = new StatelessCall(params, {
       open,
       side,
@@ -88,7 +88,7 @@ export class StatelessService {
     call.attach(reply);
     if (method === "server/discover") return void this.#discover(open, call);
     if (method === "subscriptions/listen")
-      return void listen({ open, side, call, reply, numbers: hub.numbers, clock }, body);
+      return void listen({ open, side, call, reply, numbers: manager.numbers, clock }, body);
     if (metadata.logLevel !== undefined) {
       const level = lower(open.logLevel, metadata.logLevel);
       if (level !== open.logLevel) open.setLogLevel(level);
@@ -102,7 +102,7 @@ export class StatelessService {
     const { open, envelope, body } = request;
     open.client.begin(call);
     try {
-      const problem = headersProblem(await open.offer.learnMirrored(name), request);
+      const problem = headersProblem(await open.mergedCatalog.learnMirrored(name), request);
       if (problem !== undefined) call.fail(problem.fault);
       else if (!call.done) open.request(call, envelope, body);
     } catch (thrown) {
@@ -110,7 +110,7 @@ export class StatelessService {
     }
   }
 
-  async #discover(open: Assembly, call: StatelessCall): Promise<void> {
+  async #discover(open: AggregateSession, call: StatelessCall): Promise<void> {
     open.client.begin(call);
     try {
       answerItself(call, discovery(await open.introduce()));
@@ -137,8 +137,8 @@ export class StatelessService {
   }
 
   #callParams({ envelope, body, metadata, scopes }: StatelessRequest): CallParams {
-    const { hub, clock } = this.#parts;
-    const number = hub.numbers.next();
+    const { manager, clock } = this.#parts;
+    const number = manager.numbers.next();
     const params = callParams(envelope, body, { number, startedAt: clock.monotonic(), scopes });
     const token = params.clientToken === undefined ? undefined : number;
     return { ...params, startsTask: false, sessionMeta: sessionMeta(metadata, token) };

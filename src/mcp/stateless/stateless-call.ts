@@ -9,22 +9,22 @@
  * Towards the server it stays one call, and its server lives as long as it does.
  */
 import type { Clock, Timer } from "../../clock.ts";
-import { answerText, errorBody, rpcCode, type RpcFault, numberAt } from "../json-rpc.ts";
-import type { Assembly } from "../aggregate/assembly.ts";
-import type { PatientCall, Party, UpstreamQuestion } from "../upstream/party.ts";
-import type { CallParams, Changes, StreamableReply } from "../call.ts";
-import { readEnvelope, type Envelope } from "../envelope.ts";
-import { splice, type Edit } from "../splice.ts";
+import { answerText, errorBody, rpcCode, type RpcFault, numberAt } from "../wire/json-rpc.ts";
+import type { AggregateSession } from "../session/aggregate-session.ts";
+import type { ClientCall, Client, UpstreamQuestion } from "../servers/client.ts";
+import type { CallParams, Changes, StreamableReply } from "../wire/call.ts";
+import { readEnvelope, type Envelope } from "../wire/envelope.ts";
+import { splice, type Edit } from "../wire/splice.ts";
 import { passesLevel } from "./log-levels.ts";
-import type { Metadata } from "./metadata.ts";
+import type { Metadata } from "./request-metadata.ts";
 import { inputRequest, questionMethods, type InputRequest } from "./questions.ts";
 import { errorAnswer, resultMembers, statusOf } from "./results.ts";
 import { requestDigest, type Retained } from "./retained.ts";
-import type { StatelessSide, Suspended } from "./side.ts";
+import type { StatelessClient, Suspended } from "./stateless-client.ts";
 
 export interface StatelessCallParts {
-  open: Assembly;
-  side: StatelessSide;
+  open: AggregateSession;
+  side: StatelessClient;
   retained: Retained<StatelessCall>;
   clock: Clock;
   /** How long it waits for its client while it is suspended. */
@@ -34,10 +34,10 @@ export interface StatelessCallParts {
   body: Buffer;
 }
 
-export class StatelessCall implements PatientCall, Suspended {
+export class StatelessCall implements ClientCall, Suspended {
   readonly params: CallParams;
   /** Set where each request may be another client's: then what is said to it concerns this call alone. */
-  readonly party: Party | undefined;
+  readonly client: Client | undefined;
   deadline: Timer | undefined;
   readonly #parts: StatelessCallParts;
   readonly #leaveLease: () => void;
@@ -53,7 +53,7 @@ export class StatelessCall implements PatientCall, Suspended {
   constructor(params: CallParams, parts: StatelessCallParts) {
     this.params = params;
     this.#parts = parts;
-    this.party = parts.open.isCrowd ? this.#asParty() : undefined;
+    this.client = parts.open.isAnonymous ? this.#asClient() : undefined;
     this.#leaveLease = parts.open.session.lease.hold();
   }
 
@@ -76,12 +76,12 @@ export class StatelessCall implements PatientCall, Suspended {
     return requestDigest(method, body) === requestDigest(this.#parts.method, this.#parts.body);
   }
 
-  get open(): Assembly {
+  get open(): AggregateSession {
     return this.#parts.open;
   }
 
-  beat(now: number, waitMsMax: number): void {
-    this.#reply?.beat(now, now - this.params.startedAt >= waitMsMax);
+  heartbeat(now: number, waitMsMax: number): void {
+    this.#reply?.heartbeat(now, now - this.params.startedAt >= waitMsMax);
   }
 
   // ── from the server ──
@@ -231,7 +231,7 @@ export class StatelessCall implements PatientCall, Suspended {
     else this.#reply.tell(text, [], release);
   }
 
-  #asParty(): Party {
+  #asClient(): Client {
     const { side } = this.#parts;
     return {
       hear: (line, edits, release) => this.tell(line, edits, release),

@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { readEnvelope } from "../../../src/mcp/envelope.ts";
-import { Numbers } from "../../../src/mcp/numbers.ts";
-import type { Party } from "../../../src/mcp/upstream/party.ts";
-import type { PendingCall } from "../../../src/mcp/call.ts";
-import { Upstream } from "../../../src/mcp/upstream/upstream.ts";
+import { readEnvelope } from "../../../src/mcp/wire/envelope.ts";
+import { Numbers } from "../../../src/mcp/wire/numbers.ts";
+import type { Client } from "../../../src/mcp/servers/client.ts";
+import type { PendingCall } from "../../../src/mcp/wire/call.ts";
+import { Upstream } from "../../../src/mcp/servers/upstream.ts";
 import { ManualClock } from "../../helpers/manual-clock.ts";
 
 setFlagsFromString("--expose-gc");
@@ -46,8 +46,8 @@ class Stage {
   }
 
   /** A session, and what it was asked. */
-  party(asked: number[] = []): Party {
-    const party: Party = {
+  party(asked: number[] = []): Client {
+    const party: Client = {
       hear: (_line, _edits, release) => release(),
       ask: (question) => asked.push(question.number) > 0,
       withdraw: () => true,
@@ -58,7 +58,7 @@ class Stage {
     return party;
   }
 
-  call(party: Party): PendingCall {
+  call(party: Client): PendingCall {
     const body = Buffer.from('{"jsonrpc":"2.0","id":1,"method":"tools/call"}');
     const number = this.#numbers.next();
     const params = {
@@ -140,7 +140,7 @@ describe("a call that was given up at a pooled server", () => {
 
   it("keeps nothing of its session once that has left, and still keeps others from being asked", async () => {
     const stage = new Stage();
-    const leave = (): WeakRef<Party> => {
+    const leave = (): WeakRef<Client> => {
       const party = stage.party();
       const [one] = [stage.call(party), stage.call(party)];
       stage.upstream.abandon(one);

@@ -1,7 +1,7 @@
 /** Server-sent events: read as the standard has them, and at a cost that no sender can choose. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { EventParser } from "../../../src/mcp/upstream/event-parser.ts";
+import { EventParser } from "../../../src/mcp/servers/event-parser.ts";
 import { growthOf, linearMax } from "../../helpers/growth.ts";
 
 const mebibyte = 1024 * 1024;
@@ -15,7 +15,7 @@ function eventsOf(stream: string | Buffer, pieceBytes = 1_000_000): string[] {
   return events;
 }
 
-/** Memory that is held when the stream has ended, in mebibytes. */
+/** SessionHandoff that is held when the stream has ended, in mebibytes. */
 function heldAfter(pieces: number, piece: string, bytesMax = 16 * mebibyte): number {
   const parser = new EventParser(bytesMax, () => {});
   const chunk = Buffer.from(piece);

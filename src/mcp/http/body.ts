@@ -1,0 +1,41 @@
+/** Reads a request's body, bounded per request and over all of them. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { GatheredBytes } from "../../gathered-bytes.ts";
+
+/** Bytes of bodies that may be in memory half-read at one time, over all connections. */
+const partialBytesMax = 256 * 1024 * 1024;
+let partialBytes = 0;
+
+export type BodyOutcome = Buffer | "too-large" | "no-room" | "gone";
+
+/** Resolves with the body, or with why there is none. Never rejects. */
+export function readBody(request: IncomingMessage, response: ServerResponse, bytesMax: number): Promise<BodyOutcome> {
+  const declared = Number(request.headers["content-length"] ?? 0);
+  if (declared > bytesMax) return Promise.resolve("too-large");
+  if (partialBytes + declared > partialBytesMax) return Promise.resolve("no-room");
+  if (request.headers.expect !== undefined) response.writeContinue();
+  return new Promise((resolve) => {
+    const body = new GatheredBytes();
+    let length = 0;
+    let settled = false;
+    const settle = (outcome: BodyOutcome) => {
+      if (settled) return;
+      settled = true;
+      partialBytes -= length;
+      resolve(outcome);
+    };
+    const take = (chunk: Buffer) => {
+      if (settled) return;
+      length += chunk.length;
+      partialBytes += chunk.length;
+      body.add(chunk);
+      if (length > bytesMax) settle("too-large");
+      else if (partialBytes > partialBytesMax) settle("no-room");
+    };
+    // The listeners go with the request, one object per message; taking each off again would cost on every call.
+    request.on("data", take);
+    request.on("end", () => settle(body.take()));
+    request.on("close", () => settle("gone"));
+    request.on("error", () => {}); // an aborted upload: "close" follows and settles
+  });
+}

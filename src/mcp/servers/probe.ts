@@ -1,0 +1,64 @@
+/** Looks at the configured servers: as they stand, and by starting one for the look alone. */
+import type { Probed, ServerStatus } from "../../protocol/api/mcp.ts";
+import type { Clock } from "../../clock.ts";
+import type { LaunchView } from "../../protocol/keeper/launches.ts";
+import type { FrontServer } from "../../protocol/keeper/messages.ts";
+import type { SessionSet } from "../../sessions/set.ts";
+import { version } from "../../version.ts";
+import { sessionVersions } from "../wire/headers.ts";
+import type { Pool } from "./pool.ts";
+import type { Starter } from "./starter.ts";
+import { learnLists, type Item } from "./handshake.ts";
+
+export function statusOf(
+  server: FrontServer,
+  {
+    starter,
+    pool,
+    launch,
+    login,
+  }: { starter: Starter; pool: Pool; launch: LaunchView | undefined; login: string | undefined },
+): ServerStatus {
+  const { name, kind, share, enabled, problem: lack = null } = server;
+  const { state: breaker, failures, lastFailure } = starter.breaker(server);
+  const { holders: poolHolders, runs: poolRuns } = pool.view(name);
+  const { packages = [], problem = null } = launch ?? {};
+  const health = { breaker, failures, lastFailure: lastFailure || null };
+  const notices = [...(problem === null ? [] : [`resolveNpx: ${problem}`]), ...(login === undefined ? [] : [login])];
+  return { name, kind, share, enabled, problem: lack, ...health, poolHolders, poolRuns, packages, notices };
+}
+
+/** Rejects with why the server cannot be had. Nothing of the look is left. */
+export async function probeServer(
+  server: FrontServer,
+  sessions: SessionSet,
+  starter: Starter,
+  clock: Clock,
+): Promise<Probed> {
+  const began = clock.monotonic();
+  const client = { name: "holdfast mcp probe", version };
+  const session = sessions.open({ client, server: server.name }, null);
+  const leave = session.lease.hold();
+  try {
+    const introduction = { protocolVersion: sessionVersions[0] ?? "", capabilities: {}, clientInfo: client };
+    const { upstream, initialize } = await starter.start({
+      server,
+      introduction,
+      metadataKey: `probe-${server.name}`,
+      shared: false,
+      passesAll: false,
+      scope: session.scope,
+      sessionId: session.id,
+      onRun: (id, alive) => void (alive ? session.runs.add(id) : session.runs.delete(id)),
+      onListChanged: () => Promise.resolve(),
+    });
+    const { tools, prompts, resources } = await learnLists(upstream, initialize.capabilities, clock);
+    const { serverInfo, protocolVersion } = initialize;
+    const names = (items: Item[], key: string) => items.map((item) => String(item[key]));
+    const lists = { tools: names(tools, "name"), prompts: names(prompts, "name"), resources: names(resources, "uri") };
+    return { serverInfo, protocolVersion, ...lists, ms: Math.round(clock.monotonic() - began) };
+  } finally {
+    leave();
+    await session.close("session-ended");
+  }
+}

@@ -1,0 +1,111 @@
+/** The wire to a stdio server: one run of the keeper's, owned by one scope from the moment it exists. */
+import type { Clock, Timer } from "../../clock.ts";
+import type { KeeperLink } from "../../protocol/keeper/link.ts";
+import type { LinkedRun, RunEvents, SentIds } from "../../protocol/keeper/linked-run.ts";
+import type { EndReason, RunView } from "../../protocol/keeper/messages.ts";
+import type { Scope } from "../../ownership/scope.ts";
+import { holdStart } from "./starting-run.ts";
+import { describeEnd, notStarted, OwnedRun } from "./owned-run.ts";
+import type { Legacy, Wire, WireEvents } from "./wire.ts";
+
+/** A server that closed its output but does not exit is ended after so long: it cannot answer any more. */
+const muteMsMax = 2000;
+
+export interface StdioWireParams {
+  link: KeeperLink;
+  clock: Clock;
+  server: string;
+  /** Under this id the keeper writes the run down. */
+  sessionId: string;
+  /** Owns the run. If it is closing already, the run is ended at once. */
+  scope: Scope;
+}
+
+export class StdioWire implements Wire, RunEvents {
+  readonly #params: StdioWireParams;
+  readonly #events: WireEvents;
+  legacy: Legacy | undefined;
+  #run: LinkedRun | undefined;
+  #owned: OwnedRun | undefined;
+  #mute: Timer | undefined;
+  #closed = false;
+
+  /** Rejects when the keeper cannot start the server; then there is nothing to close. */
+  static async open(params: StdioWireParams, events: WireEvents): Promise<StdioWire> {
+    const wire = new StdioWire(params, events);
+    const { link, scope, server, sessionId } = params;
+    using _ = holdStart(link, scope, server, sessionId);
+    const run = await link.startRun(server, sessionId, wire).catch((thrown: unknown) => {
+      throw notStarted(server, thrown);
+    });
+    wire.#own(run);
+    return wire;
+  }
+
+  /** Takes over the run of a front before this one. Rejects when it ended meanwhile. */
+  static async adopt(params: StdioWireParams, runId: string, events: WireEvents): Promise<StdioWire> {
+    const wire = new StdioWire(params, events);
+    wire.#own(await params.link.adoptRun(runId, wire));
+    return wire;
+  }
+
+  private constructor(params: StdioWireParams, events: WireEvents) {
+    this.#params = params;
+    this.#events = events;
+  }
+
+  get runId(): string | undefined {
+    return this.#run?.id;
+  }
+
+  send(line: Buffer, ids?: SentIds): boolean {
+    return this.#run?.send(line, ids) ?? false;
+  }
+
+  async close(reason: EndReason): Promise<void> {
+    this.#tellClosed(`MCP server ${JSON.stringify(this.#params.server)} was ended (${reason})`, reason);
+    await this.#owned?.close(reason);
+    if (this.#owned !== undefined) this.#params.scope.release(this.#owned);
+  }
+
+  onLine(line: Buffer, release: () => void, again: boolean): void {
+    if (this.#closed) release();
+    else this.#events.onLine(line, release, again);
+  }
+
+  onEnd(): void {
+    if (this.#closed) return;
+    // Most servers exit now, and their exit code says more than a closed pipe does: wait for it, but not long.
+    this.#mute = this.#params.clock.after(muteMsMax, () => {
+      this.#tellClosed(`MCP server ${JSON.stringify(this.#params.server)} closed its output`);
+      void this.close("exited").catch(() => {}); // survivors stay with the scope, which reports them at its end
+    });
+  }
+
+  onState(view: RunView): void {
+    if (view.state !== "exited" && view.state !== "lost" && view.survivors.length === 0) return;
+    this.#tellClosed(describeEnd(this.#params.server, view), view.endReason ?? "exited");
+    if (view.state === "exited" && this.#owned !== undefined) this.#params.scope.release(this.#owned);
+  }
+
+  #own(run: LinkedRun): void {
+    const { scope, link } = this.#params;
+    this.#run = run;
+    this.legacy = {
+      closed: (number) => run.closed(number),
+      asked: (number, serverId) => run.asked(number, serverId),
+      withdrawn: (number) => run.withdrawn(number),
+      // A run that ended meanwhile needs no blob.
+      leave: (blob) => void link.ask("run.setBlob", { run: run.id, blob }).catch(() => {}),
+    };
+    this.#owned = scope.add(new OwnedRun(run), `run ${run.id}`);
+    if (run.view.state === "exited") scope.release(this.#owned);
+  }
+
+  #tellClosed(outcome: string, reason: EndReason = "exited"): void {
+    this.#mute?.clear();
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#events.onClosed(outcome, undefined, reason);
+  }
+}

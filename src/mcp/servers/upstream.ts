@@ -1,0 +1,297 @@
+/**
+ * One initialized MCP server and everybody who has a call on it. Raw lines, of which only ids, tokens and names are
+ * replaced. A server of one session tells that session what it likes; a pooled one speaks besides its answers only to the
+ * single caller in flight, and a question that could be meant for another is refused.
+ */
+import type { ErrorCode } from "../../errors.ts";
+import type { SentIds } from "../../protocol/keeper/linked-run.ts";
+import type { EndReason, HeldIds } from "../../protocol/keeper/messages.ts";
+import { EnvelopeError, readEnvelope, type Envelope } from "../wire/envelope.ts";
+import { errorBody, rpcCode, type RpcFault, numberAt } from "../wire/json-rpc.ts";
+import { timedOut, unheard } from "../wire/faults.ts";
+import { flatten, splice, type Edit } from "../wire/splice.ts";
+import { asText } from "../wire/salvage.ts";
+import { TokenBook } from "./token-book.ts";
+import { Unreadable } from "../wire/unreadable.ts";
+import { OwnRequests, type OwnAnswer } from "./own-requests.ts";
+import type { Client, UpstreamQuestion, Waiting } from "./client.ts";
+import type { PendingCall } from "../wire/call.ts";
+import type { UpstreamParams } from "./upstream-params.ts";
+import { ServerMessages } from "./server-messages.ts";
+import type { Wire, WireEvents } from "./wire.ts";
+
+export class Upstream implements WireEvents {
+  readonly #params: UpstreamParams;
+  readonly #calls = new Map<number, Waiting>();
+  readonly #own: OwnRequests;
+  /** What a front after this one must know of tasks. */
+  readonly tokens: TokenBook;
+  readonly #serverMessages: ServerMessages;
+  #wire: Wire | undefined;
+  #outcome: string | undefined;
+  readonly #unreadable: Unreadable;
+  /** It speaks the stateless revision: to a client that does too its answers go as they are. */
+  isStateless = false;
+  /** Calls of clients that this server answered. */
+  answered = 0;
+
+  constructor(params: UpstreamParams) {
+    this.#params = params;
+    this.tokens = new TokenBook(params.onToken);
+    const closed = (number: number) => this.#wire?.legacy?.closed(number);
+    const parts = { ...params, dropped: () => this.#unreadable.dropped };
+    this.#own = new OwnRequests(parts, (message, ids) => this.say(message, ids), closed);
+    this.#unreadable = new Unreadable({
+      ...params,
+      runId: () => this.runId,
+      numbers: () => [...this.#calls.keys(), ...this.#own.numbers()],
+      fail: (number, fault) => this.#fail(number, fault),
+      send: (line) => void this.#sendLine(line),
+    });
+    const send = (line: Buffer, ids?: SentIds) => this.#sendLine(line, ids);
+    this.#serverMessages = new ServerMessages(params, this, this.#calls, send, () => this.#wire?.legacy);
+  }
+
+  attach(wire: Wire): void {
+    this.#wire = wire;
+  }
+
+  get server(): string {
+    return this.#params.server;
+  }
+
+  get shared(): boolean {
+    return this.#params.shared;
+  }
+
+  get asksClients(): boolean {
+    return this.#params.asksClients;
+  }
+
+  get runId(): string | undefined {
+    return this.#wire?.runId;
+  }
+
+  get closed(): boolean {
+    return this.#outcome !== undefined;
+  }
+
+  /** What of its output was dropped, for whoever waited in vain. */
+  get dropped(): string {
+    return this.#unreadable.dropped;
+  }
+
+  get callsInFlight(): number {
+    return this.#calls.size;
+  }
+
+  /** Somebody whose call was given up may still be worked for, so that a question could be meant for them. */
+  get isTainted(): boolean {
+    return this.#serverMessages.abandoned > 0;
+  }
+
+  /** Settles what the front before left open. A call of its may still be worked for, and nobody knows for whom. */
+  settle(left: HeldIds): void {
+    this.#serverMessages.settleOld(left);
+  }
+
+  /** What a front after this one must know to go on with the server; empty: it ends with this front. */
+  leaveHandoff(blob: string): void {
+    this.#wire?.legacy?.leave(blob);
+  }
+
+  // ── towards the server ──
+
+  /** Sends a client's request on, with further edits of the caller's. False: the server does not keep up. */
+  request(client: Client, call: PendingCall, envelope: Envelope, body: Buffer, more: Edit[] = []): boolean {
+    const { number, clientToken, startsTask, sessionMeta } = call.params;
+    const text = String(number);
+    const edits: Edit[] = [{ start: envelope.idStart, end: envelope.idEnd, text }, ...more];
+    if (sessionMeta !== undefined && !this.isStateless)
+      edits.push({ start: envelope.metaStart, end: envelope.metaEnd, text: sessionMeta });
+    else if (clientToken !== undefined) edits.push({ start: envelope.tokenStart, end: envelope.tokenEnd, text });
+    if (!this.send(envelope, body, edits, { opens: number })) return false;
+    if (this.#calls.size === 0) this.#params.onBusy(true);
+    this.#calls.set(number, { call, client });
+    if (startsTask && clientToken !== undefined) this.tokens.keep(number, clientToken);
+    const { requestTimeoutMs, clock } = this.#params;
+    if (requestTimeoutMs > 0) call.deadline ??= clock.after(requestTimeoutMs, () => this.#timeOut(call));
+    return true;
+  }
+
+  /** Sends any other message of a client on. */
+  send(envelope: Envelope, body: Buffer, edits: Edit[], ids?: SentIds): boolean {
+    return this.#sendLine(splice(envelope.broken ? flatten(body) : body, edits), ids);
+  }
+
+  /** Asks on our own account. Rejects with a sentence: the server's error, its end, or no answer within the bound. */
+  async ask(method: string, params: object, boundMs: number): Promise<unknown> {
+    return (await this.askSized(method, params, boundMs)).result;
+  }
+
+  /** The same, with the length of the answer. */
+  askSized(method: string, params: object, boundMs: number): Promise<OwnAnswer> {
+    if (this.closed) return Promise.reject(new Error(this.#outcome));
+    return this.#own.ask(method, params, boundMs);
+  }
+
+  /** A message of our own. */
+  say(message: object, ids?: SentIds): boolean {
+    return this.#sendLine(Buffer.from(JSON.stringify(message)), ids);
+  }
+
+  /** The client cancelled its call, by its own id. False: the server does not keep up. */
+  cancel(call: PendingCall, envelope: Envelope, body: Buffer): boolean {
+    const { requestStart: start, requestEnd: end } = envelope;
+    const { number } = call.params;
+    if (!this.#calls.has(number)) return true; // answered meanwhile
+    if (!this.send(envelope, body, [{ start, end, text: String(number) }])) return false;
+    this.#forsake(number);
+    call.dismiss();
+    return true;
+  }
+
+  /** The client of a call went away: the server may stop working on it. */
+  abandon(call: PendingCall, why = "the client went away"): void {
+    const { number } = call.params;
+    if (!this.#forsake(number)) return;
+    this.say({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: number, reason: why } });
+  }
+
+  /** A session may be told things from now on, until it leaves. */
+  join(client: Client): void {
+    this.#serverMessages.clients.add(client);
+  }
+
+  /** A session is over: its calls are given up, and what the server asked it is refused. */
+  leave(client: Client): void {
+    for (const { call, client: owner } of this.#calls.values())
+      if (owner === client) this.abandon(call, "the session ended");
+    for (const question of this.#serverMessages.questionsTo(client)) this.refuse(question);
+    this.#serverMessages.forget(client);
+  }
+
+  // ── from the server ──
+
+  onLine(bytes: Buffer, release: () => void, again = false, about?: number): void {
+    const line = asText(bytes);
+    let envelope: Envelope;
+    try {
+      envelope = readEnvelope(line);
+    } catch (thrown) {
+      if (!(thrown instanceof EnvelopeError)) throw thrown;
+      this.#unreadable.hear(line, thrown.message, (message) => this.onLine(message, () => {}, again, about));
+      return release();
+    }
+    if (line.length > this.#params.messageBytesMax) {
+      this.#unreadable.hearTooLong(envelope, line, this.#params.messageBytesMax);
+      return release();
+    }
+    const text = envelope.broken ? flatten(Buffer.from(line)) : line;
+    // A reader who stalls may hold up a server of its own, never one that others use too.
+    const go = this.#params.shared ? () => {} : release;
+    if (envelope.kind === "response") this.#answered(envelope, text, go);
+    else if (envelope.kind === "request") this.#serverMessages.asked(envelope, text, go, again, about);
+    else this.#notified(envelope, text, go);
+    if (this.#params.shared) release();
+  }
+
+  onClosed(outcome: string, code: ErrorCode = "run_ended", reason: EndReason = "exited"): void {
+    if (this.closed) return;
+    this.#outcome = outcome;
+    const fault: RpcFault = { code: rpcCode.unavailable, message: outcome, reason: code };
+    for (const { call } of this.#calls.values()) call.fail(fault);
+    this.#calls.clear();
+    this.#own.fail(outcome);
+    this.#params.onClosed(outcome, reason);
+  }
+
+  #answered(envelope: Envelope, line: Buffer, release: () => void): void {
+    if (envelope.idStart === 0 && envelope.hasError) this.#unreadable.hearNameless("it names no request");
+    const number = numberAt(line, envelope.idStart, envelope.idEnd);
+    const waiting = this.#calls.get(number);
+    if (waiting === undefined) {
+      this.#serverMessages.resolveAbandoned(number);
+      this.#own.answered(number, envelope, line);
+      this.#unreadable.answered(number);
+      return release();
+    }
+    this.#drop(number);
+    if (!envelope.hasError) this.answered++;
+    const { call } = waiting;
+    if (call.params.onAnswer?.(line, envelope.hasError) === true) {
+      this.#unreadable.answered(number);
+      return release();
+    }
+    const edits = [{ start: envelope.idStart, end: envelope.idEnd, text: call.params.clientId }];
+    const result = envelope.hasError ? 0 : envelope.resultStart;
+    call.answer(line, edits, release, this.isStateless && result > 0 ? undefined : result);
+    this.#unreadable.answered(number);
+  }
+
+  /** There will be no answer that can be read. */
+  #fail(number: number, fault: RpcFault): void {
+    const waiting = this.#calls.get(number);
+    this.#drop(number);
+    this.#serverMessages.resolveAbandoned(number);
+    if (waiting === undefined) this.#own.refuse(number, fault.message);
+    else {
+      waiting.call.params.onAnswer?.(errorBody(waiting.call.params.clientId, fault), true);
+      waiting.call.fail(fault);
+    }
+    this.#unreadable.answered(number);
+  }
+
+  #notified(envelope: Envelope, line: Buffer, release: () => void): void {
+    const { method, progressStart, progressEnd } = envelope;
+    const list = /^notifications\/(tools|prompts|resources)\/list_changed$/.exec(method)?.[1];
+    if (list !== undefined && this.#params.passesAll !== true) {
+      this.#params.onListChanged(list);
+      return release();
+    }
+    if (method !== "notifications/progress") return this.#serverMessages.notified(envelope, line, release);
+    const number = numberAt(line, progressStart, progressEnd);
+    const call = this.#calls.get(number)?.call;
+    const text = call?.params.clientToken ?? this.tokens.get(number);
+    if (text === undefined) return release(); // about a call that is over
+    const edits = [{ start: progressStart, end: progressEnd, text }];
+    if (call === undefined) this.#serverMessages.tell(line, edits, release);
+    else call.tell(line, edits, release);
+  }
+
+  #timeOut(call: PendingCall): void {
+    this.abandon(call, "timeout");
+    call.fail(timedOut(this.server, this.#params.requestTimeoutMs, this.#unreadable.dropped));
+  }
+
+  /** Gives a call up that the server may still be working on. */
+  #forsake(number: number): boolean {
+    const waiting = this.#calls.get(number);
+    if (waiting === undefined) return false;
+    // Without sessions a server says nothing more of a call that was given up, and each question names its call.
+    if (!this.isStateless) this.#serverMessages.addAbandoned(number, waiting.client);
+    this.#drop(number, this.shared && !this.isStateless);
+    return true;
+  }
+
+  #drop(number: number, isAbandoned = false): void {
+    if (!this.#calls.delete(number)) return;
+    if (!isAbandoned) this.#wire?.legacy?.closed(number);
+    if (this.#calls.size === 0) this.#params.onBusy(false);
+  }
+
+  #sendLine(line: Buffer, ids?: SentIds): boolean {
+    return this.#outcome === undefined && (this.#wire?.send(line, ids) ?? false);
+  }
+
+  /** The client answered a question. False: the server does not keep up. */
+  respond(question: UpstreamQuestion, envelope: Envelope, body: Buffer): boolean {
+    return this.#serverMessages.respond(question, envelope, body);
+  }
+
+  /** Nobody will answer it. */
+  refuse(question: UpstreamQuestion): void {
+    this.#serverMessages.settle(question);
+    this.#sendLine(unheard(question.serverId), { closes: question.number });
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * JSON Schemas of tools as clients and model interfaces can read them: they refuse a whole list for one keyword that is not
+ * what the standard asks for. Such a keyword is taken out, which only makes the schema say less; the server judges anyway.
+ */
+import { isObject } from "../wire/json-rpc.ts";
+
+/** Schemas in one schema, and how deep one may stand; a larger one is not repaired but given up. */
+const schemasMax = 10_000;
+const depthMax = 128;
+/** Places that are named. */
+const namedMax = 3;
+const patternCharsMax = 2000;
+
+type Check = (value: unknown, root: unknown) => boolean;
+
+const types = new Set<unknown>(["array", "boolean", "integer", "null", "number", "object", "string"]);
+const isText: Check = (value) => typeof value === "string";
+const isFlag: Check = (value) => typeof value === "boolean";
+const isNumber: Check = (value) => typeof value === "number";
+const isCount: Check = (value) => Number.isInteger(value) && (value as number) >= 0;
+const isTextList: Check = (value) => isSetOf(value, isText);
+
+/** What stands under a keyword that holds no schema. */
+const values: Record<string, Check> = {
+  type: (value) => types.has(value) || (isSetOf(value, (one) => types.has(one)) && (value as unknown[]).length > 0),
+  required: isTextList,
+  dependentRequired: (value) => isObject(value) && Object.values(value).every((list) => isTextList(list, undefined)),
+  enum: Array.isArray,
+  examples: Array.isArray,
+  pattern: isPattern,
+  $ref: (value, root) => isText(value, root) && isKnownReference(value as string, root),
+  multipleOf: (value) => isNumber(value, undefined) && (value as number) > 0,
+  ...all(
+    isText,
+    "$id",
+    "$schema",
+    "$anchor",
+    "$dynamicRef",
+    "$dynamicAnchor",
+    "$comment",
+    "title",
+    "description",
+    "format",
+  ),
+  ...all(isText, "contentEncoding", "contentMediaType"),
+  ...all(isFlag, "uniqueItems", "deprecated", "readOnly", "writeOnly"),
+  ...all(isNumber, "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+  ...all(isCount, "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
+  ...all(isCount, "minContains", "maxContains"),
+};
+const schemaKeys = new Set(
+  "additionalProperties items contains propertyNames not if then else unevaluatedItems unevaluatedProperties additionalItems contentSchema".split(
+    " ",
+  ),
+);
+const listKeys = new Set(["allOf", "anyOf", "oneOf", "prefixItems"]);
+const mapKeys = new Set(["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"]);
+
+export interface Repaired {
+  schema: unknown;
+  /** Where a keyword was taken out; the first few. Empty: the schema is the one that was given. */
+  places: string[];
+}
+
+/** Undefined: it is too large to be looked through. */
+export function repairSchema(schema: unknown, name: string): Repaired | undefined {
+  const repair = new Repair(schema);
+  const repaired = repair.schema(schema, name, 0);
+  return repair.isTooLarge
+    ? undefined
+    : { schema: repair.places.length === 0 ? schema : repaired, places: repair.places };
+}
+
+class Repair {
+  readonly places: string[] = [];
+  isTooLarge = false;
+  readonly #root: unknown;
+  #schemas = 0;
+
+  constructor(root: unknown) {
+    this.#root = root;
+  }
+
+  schema(value: unknown, place: string, depth: number): unknown {
+    if (++this.#schemas > schemasMax || depth > depthMax) this.isTooLarge = true;
+    if (this.isTooLarge || typeof value === "boolean") return value;
+    if (!isObject(value)) {
+      this.#note(place);
+      return {};
+    }
+    const kept = Object.entries(value).flatMap(([key, each]): [string, unknown][] => {
+      const fixed = this.#member(key, each, `${place}.${key}`, depth);
+      return fixed === undefined ? [] : [[key, fixed]];
+    });
+    return Object.fromEntries(kept);
+  }
+
+  /** Undefined: it is taken out. */
+  #member(key: string, value: unknown, place: string, depth: number): unknown {
+    const inner = (one: unknown, name: string | number) => this.schema(one, `${place}.${name}`, depth + 1);
+    const isList = Array.isArray(value) && value.length > 0;
+    if (listKeys.has(key) || (key === "items" && isList)) {
+      if (isList) return value.map(inner);
+    } else if (schemaKeys.has(key)) {
+      if (isObject(value) || typeof value === "boolean") return this.schema(value, place, depth + 1);
+    } else if (mapKeys.has(key)) {
+      if (isObject(value))
+        return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, inner(one, name)]));
+    } else if (!Object.hasOwn(values, key) || values[key]?.(value, this.#root) === true) return value;
+    this.#note(place);
+    return undefined;
+  }
+
+  #note(place: string): void {
+    if (this.places.length < namedMax) this.places.push(place.slice(0, 200));
+  }
+}
+
+function all(check: Check, ...keys: string[]): Record<string, Check> {
+  return Object.fromEntries(keys.map((key) => [key, check]));
+}
+
+function isSetOf(value: unknown, check: (one: unknown, root: unknown) => boolean): boolean {
+  return Array.isArray(value) && new Set(value).size === value.length && value.every((one) => check(one, undefined));
+}
+
+/** As validators compile it. */
+function isPattern(value: unknown): boolean {
+  if (typeof value !== "string" || value.length > patternCharsMax) return false;
+  try {
+    return new RegExp(value, "u") instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
+/** A place in the schema itself must be there; what is elsewhere is not looked for. */
+function isKnownReference(reference: string, root: unknown): boolean {
+  if (!reference.startsWith("#/")) return true;
+  let at = root;
+  for (const word of reference.slice(2).split("/")) {
+    const key = unescaped(word);
+    if (key === undefined || typeof at !== "object" || at === null || !Object.hasOwn(at, key)) return false;
+    at = (at as Record<string, unknown>)[key];
+  }
+  return typeof at === "object" || typeof at === "boolean";
+}
+
+function unescaped(word: string): string | undefined {
+  try {
+    return decodeURIComponent(word).replaceAll("~1", "/").replaceAll("~0", "~");
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,142 @@
+/** The answers of a client that speaks lines over one socket, and what that client listens on: the same socket. */
+import type { Duplex } from "node:stream";
+import type { Listening } from "../session/session-client.ts";
+import type { BatchCarrier } from "../wire/batch.ts";
+import type { Changes, StreamableReply } from "../wire/call.ts";
+import { queuedBytesMax, stallMsMax } from "../wire/event-stream.ts";
+import { splice, type Edit } from "../wire/splice.ts";
+
+export const lineFraming = { head: "", tail: "\n" };
+
+/** The way to such a client, with back-pressure. */
+export class LineStream implements Listening {
+  readonly #socket: Duplex;
+  #owed: (() => void)[] = [];
+  #stalledSince: number | undefined;
+
+  constructor(socket: Duplex) {
+    this.#socket = socket;
+    socket.on("drain", () => this.#settle()).once("close", () => this.#settle());
+  }
+
+  get open(): boolean {
+    return this.#socket.writable;
+  }
+
+  /** What the servers say of their own accord; a reader who lets too much of it wait is cut off. */
+  send(line: Buffer, release: () => void): void {
+    if (this.isBehind) this.#socket.destroy();
+    this.answer(line, release);
+  }
+
+  /** What the client asked for; it is not heard further while too much waits for it. */
+  answer(line: Buffer, release: () => void): void {
+    if (!this.open || this.#socket.write(line)) return release();
+    this.#owed.push(release);
+  }
+
+  /** More waits for the reader than may. */
+  get isBehind(): boolean {
+    return this.#socket.writableLength > queuedBytesMax;
+  }
+
+  /** A reader that takes nothing for long is cut off: its servers wait behind it. */
+  heartbeat(now: number): void {
+    if (!this.#socket.writableNeedDrain) return;
+    this.#stalledSince ??= now;
+    if (now - this.#stalledSince >= stallMsMax) this.#socket.destroy();
+  }
+
+  end(): void {
+    if (this.open) this.#socket.end();
+  }
+
+  #settle(): void {
+    this.#stalledSince = undefined;
+    const owed = this.#owed;
+    this.#owed = [];
+    for (const release of owed) release();
+  }
+}
+
+export interface LineReplyEvents {
+  /** Its client waits for nothing more. */
+  over?: () => void;
+  /** It is a stream of changes from now on. */
+  streams?: () => void;
+}
+
+/** The answer to one call over lines. */
+export class LineReply implements StreamableReply {
+  readonly takesMessages = true;
+  onGone: () => void = () => {};
+  /** Its answer is a stream of changes, which ends with its client. */
+  isStream = false;
+  readonly #stream: LineStream;
+  readonly #told: LineReplyEvents;
+  #isOver = false;
+
+  constructor(stream: LineStream, told: LineReplyEvents = {}) {
+    this.#stream = stream;
+    this.#told = told;
+  }
+
+  tell(line: Buffer, edits: Edit[], release: () => void): void {
+    this.#stream.send(splice(line, edits, lineFraming.head, lineFraming.tail), release);
+  }
+
+  answer(line: Buffer, edits: Edit[], release: () => void): void {
+    if (this.#isOver) return release();
+    this.#stream.answer(splice(line, edits, lineFraming.head, lineFraming.tail), release);
+    // The last of all: a client whose input ended is let go once its last request is over.
+    this.#over();
+  }
+
+  refuse(body: Buffer): void {
+    this.answer(body, [], () => {});
+  }
+
+  dismiss(): void {
+    this.#over();
+  }
+
+  heartbeat(now: number): void {
+    this.#stream.heartbeat(now);
+  }
+
+  takeStream(onGone: () => void): Changes {
+    this.onGone = onGone;
+    this.isStream = true;
+    this.#told.streams?.();
+    return {
+      send: (message) => this.tell(message, [], () => {}),
+      heartbeat: (now) => this.heartbeat(now),
+      end: () => this.leave(),
+    };
+  }
+
+  /** The client wants no answer any more. */
+  leave(): void {
+    if (this.#isOver) return;
+    this.#over();
+    this.onGone();
+  }
+
+  #over(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#told.over?.();
+  }
+}
+
+/** The answers of a batch: one line, or each its own once a server says something on the way. */
+export function overLine(stream: LineStream): BatchCarrier {
+  const each = (message: Buffer, release: () => void) =>
+    stream.answer(splice(message, [], lineFraming.head, lineFraming.tail), release);
+  return {
+    each,
+    whole: (text) => void (text !== undefined && each(text, () => {})),
+    heartbeat: () => {},
+    end: () => {},
+  };
+}

@@ -1,0 +1,40 @@
+/** One timer for everything that must be looked at now and then: open streams, long waits, questions nobody heard. */
+import type { Clock, Timer } from "../../clock.ts";
+
+/** Shorter than the idle limits of proxies (30 to 60 s) and of the fetch that clients use (300 s). */
+export const heartbeatMs = 15_000;
+
+export interface HeartbeatMember {
+  heartbeat(now: number): void;
+}
+
+export class StreamHeartbeat {
+  readonly #clock: Clock;
+  readonly #members = new Set<HeartbeatMember>();
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  add(member: HeartbeatMember): void {
+    this.#members.add(member);
+    if (this.#timer === undefined) this.#arm();
+  }
+
+  remove(member: HeartbeatMember): void {
+    this.#members.delete(member);
+    if (this.#members.size > 0) return;
+    this.#timer?.clear();
+    this.#timer = undefined;
+  }
+
+  #arm(): void {
+    this.#timer = this.#clock.after(heartbeatMs, () => {
+      this.#timer = undefined;
+      const now = this.#clock.monotonic();
+      for (const member of this.#members) member.heartbeat(now);
+      if (this.#members.size > 0) this.#arm();
+    });
+  }
+}
