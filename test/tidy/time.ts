@@ -14,7 +14,7 @@ const takesTheSystems: Record<string, string> = {
   "src/oauth/": "a login of one command, and the SDK's fetch, which has no owner",
   "src/config/": "checks files for a command",
   "src/platform/": "waits for the real kernel; a simulation replaces it whole",
-  "src/mcp/reply.ts": "drains a refused request's real socket, which has no owner",
+  "src/mcp/http/reply.ts": "drains a refused request's real socket, which has no owner",
   "src/platform/self/private-file.ts": "names a temporary file",
   "src/private-database.ts": "blocks on the lock of a real file",
 };

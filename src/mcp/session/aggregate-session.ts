@@ -3,7 +3,7 @@
  * `initialize`, `ping` and lists itself; everything else goes as raw lines to the server that its name or address stands for.
  */
 import type { Clock } from "../../clock.ts";
-import type { EndReason, FrontServer } from "../../protocol/keeper/messages.ts";
+import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import type { Log } from "../../log.ts";
 import type { Session } from "../../sessions/session.ts";
 import { batchVersion } from "../wire/batch.ts";
@@ -83,21 +83,16 @@ export class AggregateSession {
     this.isPassThrough = parts.isPassThrough;
     this.client = client;
     const hasRoots = introduction.capabilities["roots"] !== undefined;
-    this.roots = new AskedRoots(clock, hasRoots, session.id, () => this.#askRoots());
-    this.client.rootsOf = () => this.roots.now;
-    const make = (server: FrontServer) => this.#binding(server);
-    this.#bindings = new Bindings(parts.servers, { session, log: parts.log, make });
-    const { isPrefixed, log, listMs } = parts;
-    this.mergedCatalog = new MergedCatalog({
-      bindings: this.#bindings,
-      isPrefixed,
-      session,
-      client,
-      clock,
-      log,
-      listMs,
+    this.roots = new AskedRoots(clock, hasRoots, session.id, () => {
+      const id = parts.numbers.next();
+      client.say({ jsonrpc: "2.0", id, method: "roots/list" });
+      return id;
     });
+    this.client.rootsOf = () => this.roots.now;
+    this.#bindings = new Bindings(parts.servers, { session, log: parts.log, make: (server) => this.#binding(server) });
+    const { isPrefixed, log } = parts;
     const bindings = this.#bindings;
+    this.mergedCatalog = new MergedCatalog({ ...parts, bindings });
     const router = new Router({ bindings, mergedCatalog: this.mergedCatalog, tools: parts.tools, isPrefixed });
     const onSubscriptions = () => this.handoff.write();
     const onLogLevel = (level: string) => this.setLogLevel(level);
@@ -120,15 +115,12 @@ export class AggregateSession {
     return this.#bindings.all;
   }
 
-  bindingAt(server: string): Binding | undefined {
-    return this.#bindings.named(server);
-  }
-
   /** The config names these servers now. Resolves when those that are not offered any more are gone. */
   reload(servers: FrontServer[]): Promise<void> {
     const { fresh, ended } = this.#bindings.replace(servers);
     const { subscriptions } = this.client;
-    for (const [uri, server] of subscriptions) if (this.bindingAt(server) === undefined) subscriptions.delete(uri);
+    for (const [uri, server] of subscriptions)
+      if (this.#bindings.named(server) === undefined) subscriptions.delete(uri);
     this.handoff.write();
     // Of a server that was never started nobody knows the lists: the client asks, and learns them.
     this.mergedCatalog.changed(fresh.some((binding) => !binding.isKnown));
@@ -246,7 +238,7 @@ export class AggregateSession {
     for (const [uri, server] of subscriptions) this.client.subscriptions.set(uri, server);
     this.logLevel = logLevel;
     for (const { server, roots: held } of holds) {
-      const binding = this.bindingAt(server);
+      const binding = this.#bindings.named(server);
       if (binding?.isPooled === true) binding.hold(held);
     }
     this.handoff.begin(scopeKey);
@@ -255,7 +247,7 @@ export class AggregateSession {
   /** Its servers are there again, as many as there were. */
   resumed(): void {
     const { client } = this;
-    for (const [uri, server] of client.subscriptions) this.bindingAt(server)?.ready()?.subscribe(uri, client);
+    for (const [uri, server] of client.subscriptions) this.#bindings.named(server)?.ready()?.subscribe(uri, client);
     if (!this.isPassThrough) this.mergedCatalog.show();
   }
 
@@ -275,14 +267,16 @@ export class AggregateSession {
   // ── the servers ──
 
   #binding(server: FrontServer): Binding {
-    const { session, isPassThrough } = this.#parts;
-    const onFresh = (binding: Binding, running: RunningServer) => this.#refresh(binding, running);
-    const onMetadata = () => this.mergedCatalog.changed();
-    const onHold = () => this.handoff.write();
-    // A client that speaks to one process begins again when that is gone: only it knows what it had told it.
-    const onClosed = (_: string, reason: EndReason) => void (isPassThrough && session.close(reason));
-    const heard = { onFresh, onMetadata, onHold, onClosed };
-    return new Binding({ ...this.#parts, server, client: this.client, roots: this.roots, ...heard });
+    return new Binding({
+      ...this.#parts,
+      server,
+      roots: this.roots,
+      onFresh: (binding, running) => this.#refresh(binding, running),
+      onMetadata: () => this.mergedCatalog.changed(),
+      onHold: () => this.handoff.write(),
+      // A client that speaks to one process begins again when that is gone: only it knows what it had told it.
+      onClosed: (_, reason) => void (this.isPassThrough && this.session.close(reason)),
+    });
   }
 
   /** Tells a new process what the session told the one before it. */
@@ -299,11 +293,5 @@ export class AggregateSession {
     if (this.logLevel === undefined || running?.initialize.capabilities["logging"] === undefined || binding.isPooled)
       return;
     void running.upstream.ask("logging/setLevel", { level: this.logLevel }, askMsMax).catch(() => {}); // no promise to the client
-  }
-
-  #askRoots(): number {
-    const id = this.#parts.numbers.next();
-    this.client.say({ jsonrpc: "2.0", id, method: "roots/list" });
-    return id;
   }
 }
