@@ -5,7 +5,7 @@ import { guardVariable, markerOf, markerVariable } from "../marker.ts";
 import { untilTrue } from "../wait.ts";
 import type { Container, MainExit, PoliteRequest, ProcessInfo, SpawnRequest, Spawned } from "../types.ts";
 import { Pipe } from "./pipe.ts";
-import { signalOf, type SimulatedPlatform } from "./platform.ts";
+import { signalOf, type SimulatedSystem } from "./system.ts";
 import type { Birth, Process, Program } from "./process.ts";
 
 /** Time for a helper to end after its tree. */
@@ -14,14 +14,14 @@ export const helperGraceMs = 1000;
 export abstract class SimulatedContainer implements Container {
   readonly runId: string;
   abstract readonly name: string;
-  protected readonly platform: SimulatedPlatform;
+  protected readonly platform: SimulatedSystem;
   protected readonly owner: string;
   /** The process that this one has started: what stands between it and the command. */
   protected helper: Process | undefined;
   protected main: Process | undefined;
   #ending: Promise<ProcessInfo[]> | undefined;
 
-  constructor(platform: SimulatedPlatform, owner: string, runId: string) {
+  constructor(platform: SimulatedSystem, owner: string, runId: string) {
     this.platform = platform;
     this.owner = owner;
     this.runId = runId;

@@ -6,13 +6,13 @@ import { untilTrue } from "../wait.ts";
 import { FencedContainer } from "./fenced.ts";
 import { GuardedContainer } from "./guarded.ts";
 import type { Container, Epoch, ProcessRef, Swept, TierName, Watchdog } from "../types.ts";
-import type { SimulatedPlatform } from "./platform.ts";
+import type { SimulatedSystem } from "./system.ts";
 import type { Fence, Pause, Process, Program } from "./process.ts";
 
 export class SimulatedEpoch implements Epoch {
   readonly tier: TierName;
   readonly proof: "kernel" | "scan";
-  readonly #platform: SimulatedPlatform;
+  readonly #platform: SimulatedSystem;
   readonly #owner: string;
   readonly #prefix: string;
   /** The whole of this epoch; undefined where the kernel has no fences. */
@@ -21,7 +21,7 @@ export class SimulatedEpoch implements Epoch {
   /** Outside the fence that it kills. */
   readonly #home: Fence | undefined;
 
-  constructor(platform: SimulatedPlatform, owner: string, epoch: number, tier: TierName) {
+  constructor(platform: SimulatedSystem, owner: string, epoch: number, tier: TierName) {
     this.#platform = platform;
     this.#owner = owner;
     this.#prefix = runIdPrefix(epoch);

@@ -3,7 +3,7 @@ import { endFenced } from "../ending.ts";
 import { untilTrue } from "../wait.ts";
 import { helperGraceMs, SimulatedContainer } from "./container.ts";
 import { isAlive, type Excess, type MainExit, type ProcessInfo, type TreeLimits } from "../types.ts";
-import type { SimulatedPlatform } from "./platform.ts";
+import type { SimulatedSystem } from "./system.ts";
 import type { Birth, Fence, Process, Program } from "./process.ts";
 
 export class FencedContainer extends SimulatedContainer {
@@ -12,7 +12,7 @@ export class FencedContainer extends SimulatedContainer {
   #fence: Fence | undefined;
   #limits: TreeLimits = {};
 
-  constructor(platform: SimulatedPlatform, owner: string, runId: string, runs: Fence) {
+  constructor(platform: SimulatedSystem, owner: string, runId: string, runs: Fence) {
     super(platform, owner, runId);
     this.#runs = runs;
     this.name = `${runs.name}/${runId}`;

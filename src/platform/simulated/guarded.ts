@@ -4,14 +4,14 @@ import { guardVariable, markerVariable } from "../marker.ts";
 import { untilTrue } from "../wait.ts";
 import { helperGraceMs, SimulatedContainer } from "./container.ts";
 import { isAlive, type MainExit, type ProcessInfo } from "../types.ts";
-import type { SimulatedPlatform } from "./platform.ts";
+import type { SimulatedSystem } from "./system.ts";
 import type { Birth, Process, Program } from "./process.ts";
 
 export class GuardedContainer extends SimulatedContainer {
   readonly name: string;
   #isDismissed = false;
 
-  constructor(platform: SimulatedPlatform, owner: string, runId: string) {
+  constructor(platform: SimulatedSystem, owner: string, runId: string) {
     super(platform, owner, runId);
     this.name = `guard:${owner}/${runId}`;
   }

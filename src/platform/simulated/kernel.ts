@@ -3,7 +3,7 @@
  * drawn from the seed, so the orders that a real machine shows once in a million runs come up in seconds.
  */
 import type { ProcessInfo, ProcessState } from "../types.ts";
-import { Fence, Process, type Birth, type Exit, type Program } from "./process.ts";
+import { Fence, Process, type Birth, type Exit, type KernelCalls, type Program } from "./process.ts";
 import type { Actor, Simulation } from "./simulation.ts";
 
 /** Why a birth was refused, as errno has it. */
@@ -26,7 +26,7 @@ const deadly = new Set<NodeJS.Signals>(["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"
 /** How likely a running process takes one more step before it hears a signal, as on another processor. */
 const raceProbability = 0.5;
 
-export class Kernel implements Actor {
+export class Kernel implements Actor, KernelCalls {
   readonly bootId: string;
   readonly root = new Fence("", undefined);
   readonly init: Process;

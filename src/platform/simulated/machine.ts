@@ -1,7 +1,6 @@
 /** One machine of the model: a kernel, the programs that can be started on it, and the processes of the code under test. */
 import { Kernel, KernelRefusal, type KernelOptions } from "./kernel.ts";
 import type { Process, Program } from "./process.ts";
-import { SimulatedPlatform } from "./platform.ts";
 import type { Simulation } from "./simulation.ts";
 
 export interface MachineOptions extends KernelOptions {
@@ -34,8 +33,8 @@ export class Machine {
   }
 
   /** Starts a process of the code under test. */
-  start(command: string): SimulatedPlatform {
-    return new SimulatedPlatform(this, this.#kernel.fork(this.#kernel.init, reapChildren, { command }));
+  start(command: string): Process {
+    return this.#kernel.fork(this.#kernel.init, reapChildren, { command });
   }
 
   /** The power fails; the machine comes up again with an empty process table. */

@@ -1,13 +1,12 @@
 /** A pipe between a process of the model and the code under test: it ends when nobody holds its other end. */
 import { PassThrough, Writable } from "node:stream";
-import type { Process } from "./process.ts";
 
 export class Pipe {
   /** What was written, for whoever reads outside the model. */
   readonly output = new PassThrough();
   /** Written from outside, read by programs. */
   readonly input: Writable;
-  readonly #holders = new Set<Process>();
+  readonly #holders = new Set<object>();
   #text = "";
   #isEnded = false;
 
@@ -24,11 +23,11 @@ export class Pipe {
     });
   }
 
-  hold(process: Process): void {
+  hold(process: object): void {
     this.#holders.add(process);
   }
 
-  drop(process: Process): void {
+  drop(process: object): void {
     this.#holders.delete(process);
     if (this.#holders.size === 0) this.output.end();
   }

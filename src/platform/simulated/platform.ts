@@ -1,38 +1,24 @@
-/** The platform of a simulated machine, as one process of it sees it. Nothing that a dead process still calls has an effect. */
-import type { Clock } from "../../clock.ts";
+/** The platform of a simulated machine, as one process of it sees it. */
 import { HoldfastError } from "../../errors.ts";
-import { killAll, type System } from "../ending.ts";
 import { sweepOwner } from "../sweep.ts";
 import { GuardedContainer } from "./guarded.ts";
 import { SimulatedEpoch } from "./epoch.ts";
-import { KernelRefusal } from "./kernel.ts";
-import type { Machine } from "./machine.ts";
 import type { Look } from "../look.ts";
-import { Pipe } from "./pipe.ts";
-import { Fence, type Birth, type Process, type Program } from "./process.ts";
+import type { Machine } from "./machine.ts";
+import { SimulatedSystem } from "./system.ts";
 import type {
   Attempt,
   Container,
   FrontLink,
-  Helper,
-  HelperExit,
   OpenOptions,
   Opened,
   Platform,
-  ProcessInfo,
-  ProcessRef,
-  ProcessTable,
-  SpawnRequest,
   Terminal,
   TierFinding,
   Witness,
 } from "../types.ts";
 
-export class SimulatedPlatform implements Platform, System {
-  readonly machine: Machine;
-  readonly own: Process;
-  readonly clock: Clock;
-  readonly processes: ProcessTable;
+export class SimulatedPlatform extends SimulatedSystem implements Platform {
   readonly witness: Witness = {
     isLive: ({ pid, startTime }) =>
       this.kernel.find(pid)?.isAlive === true && this.kernel.find(pid)?.startTime === startTime,
@@ -40,26 +26,9 @@ export class SimulatedPlatform implements Platform, System {
     endOwner: (owner, boundMs) => sweepOwner(this, owner, () => false, boundMs),
   };
 
-  constructor(machine: Machine, own: Process) {
-    this.machine = machine;
-    this.own = own;
-    this.clock = machine.simulation.clock(() => own.isAlive);
-    this.processes = this.#table();
-  }
-
-  get kernel(): Machine["kernel"] {
-    return this.own.kernel;
-  }
-
-  /** Other processes go on while a call of this one is under way. False: this one is dead, and the call has no effect. */
-  call(): boolean {
-    this.kernel.interleave();
-    return this.own.isAlive;
-  }
-
-  /** The death of this very process, at whatever it is doing. */
-  crash(): void {
-    this.kernel.end(this.own, { code: null, signal: "SIGKILL" });
+  /** A new process of the code under test on this machine. */
+  static start(machine: Machine, command: string): SimulatedPlatform {
+    return new SimulatedPlatform(machine, machine.start(command));
   }
 
   open(owner: string, epoch: number, { only }: Partial<OpenOptions> = {}): Opened {
@@ -75,49 +44,12 @@ export class SimulatedPlatform implements Platform, System {
     return new GuardedContainer(this, owner, runId);
   }
 
-  identify(pid: number): ProcessRef | undefined {
-    const info = this.processes.read(pid);
-    if (info === undefined || info.state === "zombie") return undefined;
-    return { pid, startTime: info.startTime, bootId: info.bootId };
-  }
-
-  isSameAlive({ pid, startTime, bootId }: ProcessRef): boolean {
-    const found = this.identify(pid);
-    return found !== undefined && found.startTime === startTime && bootId === this.kernel.bootId;
-  }
-
-  signal({ pid, startTime }: Pick<ProcessRef, "pid" | "startTime">, signal: NodeJS.Signals): boolean {
-    if (!this.call()) return false;
-    const process = this.kernel.find(pid);
-    if (process === undefined || !process.isAlive || process.startTime !== startTime) return false;
-    this.kernel.signal(process, signal);
-    return true;
-  }
-
-  killAll(look: () => ProcessInfo[]): void {
-    killAll(this, look);
-  }
-
-  bootId(): string {
-    return this.kernel.bootId;
-  }
-
   openTerminal(): Terminal {
     throw notSimulated("a terminal");
   }
 
   forkFront(): FrontLink {
     throw notSimulated("a front");
-  }
-
-  start([command = "", ...args]: readonly string[], env: Readonly<Record<string, string>>): Helper {
-    const environment = Object.entries(env)
-      .map(([name, value]) => `${name}=${value}`)
-      .join("\0");
-    return this.startHelper(this.machine.program(command, args), {
-      command: [command, ...args].join(" "),
-      environment,
-    });
   }
 
   attempt(): Attempt {
@@ -139,105 +71,8 @@ export class SimulatedPlatform implements Platform, System {
   tiers(): TierFinding[] {
     throw notSimulated("a search for tiers");
   }
-
-  /** Starts a process of Holdfast's own, outside every container. */
-  startHelper(program: Program, birth: Birth): Helper {
-    const stdout = new Pipe();
-    const stderr = new Pipe();
-    try {
-      this.machine.requireStart(undefined);
-      const child = this.kernel.fork(this.own, program, { ...birth, outputs: [stdout, stderr] });
-      const exit = this.exitOf(child);
-      return {
-        pid: child.pid,
-        stdout: stdout.output,
-        stderr: stderr.output,
-        exit: exit.then((how): HelperExit => ({ ...how, refused: null })),
-        get isRunning() {
-          return child.isAlive;
-        },
-        signal: (request) => void this.signal(child, signalOf(request)),
-      };
-    } catch (thrown) {
-      if (!(thrown instanceof KernelRefusal)) throw thrown;
-      const exit: HelperExit = { code: null, signal: null, refused: thrown.code };
-      return { pid: 0, stdout: null, stderr: null, exit: Promise.resolve(exit), isRunning: false, signal: () => {} };
-    }
-  }
-
-  /** How a child ends; never told to a process that is dead by then. */
-  exitOf(child: Process): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
-    return new Promise((resolve) => {
-      child.onExit.push((exit) => this.clock.soon(() => resolve(exit)));
-    });
-  }
-
-  /** Forks what a container starts; a refusal of the system is `spawn_failed`. */
-  spawn({ cwd, command }: Pick<SpawnRequest, "cwd" | "command">, program: Program, birth: Birth): Process {
-    try {
-      this.machine.requireStart(cwd);
-      return this.kernel.fork(this.own, program, birth);
-    } catch (cause) {
-      if (!(cause instanceof KernelRefusal)) throw cause;
-      const where = cwd === undefined ? "" : ` in ${cwd} (does the directory exist?)`;
-      throw new HoldfastError("spawn_failed", `cannot start ${command}${where}: ${cause.code}`, { cause });
-    }
-  }
-
-  /** Moves this process, as a process of the machine can move itself. */
-  moveTo(fence: Fence): void {
-    if (this.call()) this.own.fence = fence;
-  }
-
-  #table(): ProcessTable {
-    const find = (pid: number) => {
-      this.call();
-      return this.kernel.find(pid);
-    };
-    const read = (pid: number) => {
-      const process = find(pid);
-      return process === undefined ? undefined : this.kernel.info(process);
-    };
-    const children = (pid: number) => [...(find(pid)?.children ?? [])].map((child) => child.pid);
-    return {
-      read,
-      children,
-      pids: () => {
-        this.call();
-        return this.kernel.processes.map(({ pid }) => pid);
-      },
-      descendants(root, skip = new Set()) {
-        const found: ProcessInfo[] = [];
-        const seen = new Set([root, ...skip]);
-        const queue = [root];
-        for (let parent = queue.shift(); parent !== undefined; parent = queue.shift()) {
-          for (const child of children(parent)) {
-            if (seen.has(child)) continue;
-            seen.add(child);
-            queue.push(child);
-            const info = read(child);
-            if (info !== undefined) found.push(info);
-          }
-        }
-        return found;
-      },
-      command: (pid) => find(pid)?.command ?? "[?]",
-      startedAt: ({ startTime }) =>
-        this.kernel.processes.find((process) => process.startTime === startTime)?.startedAtMs ?? 0,
-      environment: (pid) => {
-        const process = find(pid);
-        return process?.isAlive === true ? process.environment : undefined;
-      },
-    };
-  }
 }
 
 function notSimulated(what: string): HoldfastError {
   return new HoldfastError("internal", `the simulated machine does not have ${what}`);
-}
-
-const politeSignals = { interrupt: "SIGINT", terminate: "SIGTERM", hangup: "SIGHUP", kill: "SIGKILL" } as const;
-
-export function signalOf(request: keyof typeof politeSignals): NodeJS.Signals {
-  return politeSignals[request];
 }

@@ -1,5 +1,5 @@
 /** One process of the model kernel, as its program sees it: the calls that it can make. */
-import type { Kernel } from "./kernel.ts";
+import type { ProcessInfo } from "../types.ts";
 import type { Pipe } from "./pipe.ts";
 
 /** What a program waits for before its next step; undefined: nothing. */
@@ -55,12 +55,29 @@ export interface Birth {
   readonly outputs?: readonly Pipe[];
 }
 
+/** What a process and its program can ask of their kernel. */
+export interface KernelCalls {
+  readonly root: Fence;
+  readonly processes: Process[];
+  nowMs(): number;
+  find(pid: number): Process | undefined;
+  info(process: Process): ProcessInfo;
+  fork(parent: Process, program: Program, birth: Birth): Process;
+  signal(process: Process, signal: NodeJS.Signals): void;
+  signalGroup(group: number, signal: NodeJS.Signals): void;
+  makeFence(name: string, parent?: Fence): Fence;
+  within(fence: Fence): Process[];
+  killFence(fence: Fence): void;
+  removeFence(fence: Fence): boolean;
+  reap(process: Process): void;
+}
+
 export class Process {
   readonly pid: number;
   /** A number that no other process of this boot has: a clock so fine that it never shows a time twice. */
   readonly startTime: string;
   readonly startedAtMs: number;
-  readonly kernel: Kernel;
+  readonly kernel: KernelCalls;
   readonly children = new Set<Process>();
   readonly ignored = new Set<NodeJS.Signals>();
   readonly handlers = new Map<NodeJS.Signals, () => void>();
@@ -88,7 +105,7 @@ export class Process {
   rssBytes = 1_000_000;
   cpuMs = 0;
 
-  constructor(kernel: Kernel, pid: number, startTime: string, parent: Process | undefined, birth: Birth) {
+  constructor(kernel: KernelCalls, pid: number, startTime: string, parent: Process | undefined, birth: Birth) {
     this.kernel = kernel;
     this.pid = pid;
     this.startTime = startTime;

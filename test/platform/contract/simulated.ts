@@ -1,6 +1,6 @@
 /** The contract's backend for simulated machines: every scene is played with many seeds, and a failing one names its seed. */
 import { Machine } from "../../../src/platform/simulated/machine.ts";
-import type { SimulatedPlatform } from "../../../src/platform/simulated/platform.ts";
+import { SimulatedPlatform } from "../../../src/platform/simulated/platform.ts";
 import type { Process } from "../../../src/platform/simulated/process.ts";
 import { Simulation } from "../../../src/platform/simulated/simulation.ts";
 import type { Container, Epoch, Spawned } from "../../../src/platform/types.ts";
@@ -31,7 +31,7 @@ class SimulatedWorld implements World {
         self.origin = origin;
         return program(self);
       });
-    this.platform = this.machine.start("keeper");
+    this.platform = SimulatedPlatform.start(this.machine, "keeper");
     this.epoch = this.platform.open(this.owner, 2).epoch;
   }
 
@@ -58,7 +58,7 @@ class SimulatedWorld implements World {
   }
 
   async keeper(owner: string, epoch: number, { isGuarded }: { isGuarded: boolean }): Promise<OtherKeeper> {
-    const platform = this.machine.start("another keeper");
+    const platform = SimulatedPlatform.start(this.machine, "another keeper");
     const opened = platform.open(owner, epoch).epoch;
     if (isGuarded) await opened.watchdog().ready;
     return {

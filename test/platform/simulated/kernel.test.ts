@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Kernel, KernelRefusal } from "../../../src/platform/simulated/kernel.ts";
 import { Machine } from "../../../src/platform/simulated/machine.ts";
+import { SimulatedPlatform } from "../../../src/platform/simulated/platform.ts";
 import type { Process, Program } from "../../../src/platform/simulated/process.ts";
 import { Simulation } from "../../../src/platform/simulated/simulation.ts";
 
@@ -190,7 +191,7 @@ describe("a simulation", () => {
   it("fires no timer of a process that is dead, and gives its calls no effect", async () => {
     const simulation = new Simulation(1);
     const machine = new Machine(simulation, { proof: "kernel" });
-    const [first, second] = [machine.start("first"), machine.start("second")];
+    const [first, second] = [SimulatedPlatform.start(machine, "first"), SimulatedPlatform.start(machine, "second")];
     let fired = 0;
     first.clock.after(5, () => (fired += 1));
     first.clock.every(1, () => (fired += 1));
@@ -205,11 +206,11 @@ describe("a simulation", () => {
   it("survives a failure of power with an empty table and another boot", async () => {
     const simulation = new Simulation(1);
     const machine = new Machine(simulation, { proof: "kernel" });
-    const lost = machine.start("keeper");
+    const lost = SimulatedPlatform.start(machine, "keeper");
     const ref = lost.identify(lost.own.pid);
     machine.reboot();
     await simulation.pass(5);
-    const platform = machine.start("keeper");
+    const platform = SimulatedPlatform.start(machine, "keeper");
     assert.ok(ref !== undefined);
     assert.equal(platform.own.pid, ref.pid, "the number is given again");
     assert.equal(platform.isSameAlive(ref), false);

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { seedsFromEnvironment } from "../contract/simulated.ts";
 import { trees, type TreeName } from "../contract/simulated-trees.ts";
 import { Machine } from "../../../src/platform/simulated/machine.ts";
-import type { SimulatedPlatform } from "../../../src/platform/simulated/platform.ts";
+import { SimulatedPlatform } from "../../../src/platform/simulated/platform.ts";
 import type { Process } from "../../../src/platform/simulated/process.ts";
 import { Simulation } from "../../../src/platform/simulated/simulation.ts";
 import type { Epoch, Watchdog } from "../../../src/platform/types.ts";
@@ -43,7 +43,7 @@ class Scene {
         self.origin = name;
         return program(self);
       });
-    this.keeper = this.machine.start("keeper");
+    this.keeper = SimulatedPlatform.start(this.machine, "keeper");
     this.epoch = this.keeper.open("owner", 1).epoch;
     this.watchdog = this.epoch.watchdog();
   }
@@ -111,7 +111,7 @@ for (const proof of ["kernel", "scan"] as const)
         await scene.moment();
         scene.kill("guardian");
         scene.keeper.crash();
-        const next = scene.machine.start("keeper").open("owner", 2).epoch;
+        const next = SimulatedPlatform.start(scene.machine, "keeper").open("owner", 2).epoch;
         const { left } = await next.sweepEarlier(boundMs);
         assert.deepEqual(left, []);
         // A guard that has its hands full is not waited for, and it goes on.
@@ -126,7 +126,7 @@ for (const proof of ["kernel", "scan"] as const)
         await scene.moment();
         for (const helper of ["guardian", "guard"]) scene.kill(helper);
         scene.keeper.crash();
-        const next = scene.machine.start("keeper").open("owner", 2).epoch;
+        const next = SimulatedPlatform.start(scene.machine, "keeper").open("owner", 2).epoch;
         assert.deepEqual((await next.sweepEarlier(boundMs)).left, []);
         assert.deepEqual(scene.survivors(), []);
         assert.deepEqual((await next.sweepEarlier(boundMs)).ended, [], "asked again it finds nothing");
