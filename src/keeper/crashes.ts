@@ -1,4 +1,4 @@
-/** What is kept of a helper process that died: exit code, signal, last method and the last 64 KiB of its stderr. */
+/** Records of crashed helper processes: exit code, signal, last method and the last 64 KiB of stderr. */
 import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../clock.ts";
@@ -10,9 +10,9 @@ import type { CrashView } from "../protocol/keeper/messages.ts";
 const tailBytesMax = 64 * 1024;
 const filesMax = 50;
 
-/** Collects the end of a stream, in as much memory whatever the size of its pieces. */
+/** Keeps the end of a stream in constant memory, whatever the size of its pieces. */
 export class StreamTail {
-  /** Made with the first byte: most helpers say nothing. */
+  /** Allocated with the first byte: most helpers print nothing. */
   #ring: Buffer | undefined;
   #bytes = 0;
 
@@ -33,7 +33,7 @@ export class StreamTail {
   }
 }
 
-/** What is known of a crash when it is noticed. */
+/** Facts known when a crash is noticed. */
 type Crash = Pick<CrashView, "who" | "pid" | "why"> & Partial<Omit<CrashView, "file">>;
 
 export class CrashRecords {
@@ -43,7 +43,7 @@ export class CrashRecords {
   /** Oldest first. */
   readonly #views: CrashView[];
 
-  /** Reads what earlier keepers left; `epoch` is the one of the keeper that writes. */
+  /** Loads the records of earlier keepers; `epoch` is that of the writing keeper. */
   constructor(directory: string, epoch: number, clock: Clock) {
     this.#directory = directory;
     this.#epoch = epoch;
@@ -51,7 +51,7 @@ export class CrashRecords {
     this.#views = readAll(directory);
   }
 
-  /** Writes one crash to a file of its own and returns it as `status` shows it. */
+  /** Writes one crash to its own file and returns it as `status` shows it. */
   record(crash: Crash, stderr: string): CrashView {
     const at = crash.at ?? this.#clock.now();
     const name = `${new Date(at).toISOString().replaceAll(":", "")}-${crash.who}-${crash.pid}.json`;
@@ -60,7 +60,7 @@ export class CrashRecords {
     try {
       writePrivate(view.file, `${JSON.stringify({ ...view, stderr }, null, 2)}\n`);
     } catch (thrown) {
-      // A disk that is full: what crashed is told all the same, and the next front is started.
+      // Full disk: the crash is still reported and the next front started.
       say(`the crash of the ${crash.who} (${crash.why}) cannot be written down: ${String(thrown)}`);
     }
     this.#views.push(view);
@@ -69,14 +69,14 @@ export class CrashRecords {
     return view;
   }
 
-  /** Adds to a record how long nobody served after it. */
+  /** Adds the length of the outage to a record. */
   recovered(view: CrashView, downMs: number): void {
     view.downMs = downMs;
     try {
       const whole = JSON.parse(readFileSync(view.file, "utf8")) as object;
       writePrivate(view.file, `${JSON.stringify({ ...whole, downMs }, null, 2)}\n`);
     } catch {
-      // Somebody removed the record: there is nothing to add to.
+      // The record was removed: there is nothing to update.
     }
   }
 
@@ -93,12 +93,12 @@ function readAll(directory: string): CrashView[] {
       const { stderr: _, ...view } = JSON.parse(readFileSync(file, "utf8")) as CrashView & { stderr: string };
       return typeof view.at === "number" ? [{ ...view, file }] : [];
     } catch {
-      return []; // half a record of a machine that went down: nothing to show
+      return []; // partial record after a power cut: nothing to show
     }
   });
 }
 
-/** What a record has of the stderr of who crashed; undefined when the record cannot be read (any more). */
+/** The stderr in a crash record; undefined when the record is unreadable or removed. */
 export function readStderr(file: string): string | undefined {
   try {
     return (JSON.parse(readFileSync(file, "utf8")) as { stderr: string }).stderr;
@@ -116,7 +116,7 @@ function namesIn(directory: string): string[] {
   }
 }
 
-/** A front's crash as the log has it. */
+/** A front's crash as a log entry. */
 export function crashEntry(crash: CrashView): { event: "front.crashed" } & EventFields["front.crashed"] {
   const { pid, why, exitCode, signal, lastMethod, file } = crash;
   return { event: "front.crashed", pid, why, exitCode, signal, lastMethod, file };

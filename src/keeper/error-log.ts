@@ -1,7 +1,7 @@
-/** What a run wrote to stderr: on disk, bounded, with the newest bytes kept; the tail in memory for error messages. */
+/** A run's stderr: on disk, bounded, newest bytes kept; the tail in memory for error messages. */
 import { closeSync, openSync, renameSync, writeSync } from "node:fs";
 
-/** Bytes per file; one older file is kept beside it. */
+/** Bytes per file; one older file is kept. */
 const fileBytesMax = 512 * 1024;
 const tailBytesMax = 2048;
 
@@ -15,12 +15,12 @@ export class ErrorLog {
     this.#path = path;
   }
 
-  /** The last words, for people. */
+  /** The last lines, for people. */
   get tail(): string {
     return this.#tail;
   }
 
-  /** Never throws: what a full disk, or a keeper without a descriptor to spare, does not take is lost but for the tail. */
+  /** Never throws: bytes refused by a full disk, or without a free descriptor, are kept only in the tail. */
   write(chunk: Buffer): void {
     this.#tail = (this.#tail + chunk.toString("utf8")).slice(-tailBytesMax);
     try {
@@ -28,7 +28,7 @@ export class ErrorLog {
       this.#descriptor ??= openSync(this.#path, "a", 0o600);
       this.#bytes += writeSync(this.#descriptor, chunk);
     } catch {
-      // A server's stderr is a help to people; no run and no keeper ends for want of room for it.
+      // A server's stderr is diagnostic; lack of space ends neither run nor keeper.
     }
   }
 

@@ -1,4 +1,4 @@
-/** What the keeper counts, for `status` and for metrics. Nothing here is done more often than it is asked for, but for one count an end. */
+/** The keeper's counters, for `status` and metrics. Computed on request, except for one count per ended run. */
 import type { LifecycleEvent } from "../events.ts";
 import { platform } from "../platform/index.ts";
 import { ownUsage } from "../platform/self/index.ts";
@@ -9,7 +9,7 @@ import type { CrashRecords } from "./crashes.ts";
 import type { HelperStatus, KeeperFigures, KeeperStatus } from "../protocol/keeper/status.ts";
 import type { RunTable } from "./run-table.ts";
 
-/** Crashes that `status` lists; all of them are for `holdfast crashes`. */
+/** Crashes in `status`; `holdfast crashes` lists all. */
 const crashesShown = 20;
 
 export interface FigureParts {
@@ -29,7 +29,6 @@ export class Figures {
     this.#startedAt = startedAt;
   }
 
-  /** Hears every lifecycle event. */
   count({ name, data }: LifecycleEvent): void {
     if (name !== "run.ended") return;
     const reason = data.endReason ?? "unknown";
@@ -52,7 +51,7 @@ export class Figures {
     };
   }
 
-  /** All of `status` that costs no look at what the keeper alone knows. */
+  /** The parts of `status` that need no look at the system. */
   status(): Pick<KeeperStatus, "version" | "keeper" | "front" | "guardian" | "runs" | "crashes" | "startedAt"> {
     const { front, guardian, crashes, table } = this.#parts;
     const seen = ({ pid, restarts, state, problem }: FrontSupervisor | Guardian): HelperStatus => {

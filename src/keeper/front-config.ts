@@ -1,4 +1,4 @@
-/** What the front may know of the config: no command, no argument, no environment, but of servers that nodes run. */
+/** The front's part of the config: no command, argument or environment, except those of servers run by nodes. */
 import { basename } from "node:path";
 import { hash } from "node:crypto";
 import { isNodeHost, type AnyServer, type Config } from "../config/schema.ts";
@@ -9,11 +9,11 @@ import { currentTls } from "../config/tls.ts";
 import type { FrontConfig, FrontServer } from "../protocol/keeper/messages.ts";
 import { baseEnvironment, proxiesIn } from "../platform/environment.ts";
 
-/** A front that drains has its own bounds; it is killed when it is this much later than they say. */
+/** A draining front has its own bounds; it is killed this much later. */
 const drainSlackMs = 2000;
 const drainMsMin = 5000;
 
-/** Time for a front that was told to drain; then it is killed. */
+/** Time for a front to drain before it is killed. */
 export function drainBoundMs({ connections }: Config): number {
   return Math.max(drainMsMin, connections.drainMs + drainSlackMs);
 }
@@ -22,7 +22,7 @@ export function frontConfig(config: Config, port: number): FrontConfig {
   const { bind, session, allowedOrigins, allowedHosts, limits, connections, tools, nodes } = config;
   const servers = frontServers(config);
   const { messageBytesMax, startsMax, listMs, questionMs } = limits;
-  // Whoever made this config has seen to it; a mistake there must not become an open door here.
+  // Config validation ensures this; a defect there must not open the gateway here.
   if (needsCertificate(config)) throw new HoldfastError("internal", "a bind past loopback without a certificate");
   const tls = config.tls === undefined ? null : currentTls(config.tls);
   return {
@@ -43,7 +43,7 @@ export function frontConfig(config: Config, port: number): FrontConfig {
   };
 }
 
-/** Those that are unavailable are named too, with why. */
+/** Includes unavailable servers, with the reason. */
 export function frontServers(config: Config): FrontServer[] {
   const usable = Object.entries(config.mcpServers).map(([name, server]) => frontServer(name, server));
   const unavailable = Object.entries(config.unavailable).map(([name, { server, problem }]) => ({
@@ -76,10 +76,10 @@ function frontServer(name: string, server: AnyServer): FrontServer {
   return { ...common, kind: "stdio", fingerprint, node };
 }
 
-/** Programs that fetch what they run from a registry. */
+/** Programs that download what they run from a registry. */
 const downloaders = /^(?:npx|npm|pnpm|pnpx|yarn|bunx|uvx|uv|pipx|deno)$/;
 
-/** What may be wrong when a server that is downloaded at its start does not answer; undefined for others. */
+/** A possible cause when a server downloaded at start does not answer; undefined for others. */
 export function downloadHint(command: string, env: Record<string, string>): string | undefined {
   const program = basename(command);
   if (!downloaders.test(program)) return undefined;

@@ -1,9 +1,9 @@
-/** What the front writes about itself, line by line: its own events under their names, everything else as `front.said`. */
+/** The front's own log lines: known events under their names, everything else as `front.said`. */
 import { eventNames, type EventName } from "../events.ts";
 import { GatheredBytes } from "../gathered-bytes.ts";
 import type { OpenLog } from "./log.ts";
 
-/** A longer line is kept in pieces of this many bytes. */
+/** Longer lines are split into pieces of this many bytes. */
 const lineBytesMax = 16 * 1024;
 const newline = 0x0a;
 
@@ -14,11 +14,10 @@ export class FrontVoice {
     this.#opened = opened;
   }
 
-  /** Collects one stream of one front; `end` writes what has no line end yet. */
+  /** Collects one stream of one front; `end` writes the unterminated rest. */
   listen(front: number): { hear: (chunk: Buffer) => void; end: () => void } {
     const begun = new GatheredBytes();
     const write = () => this.#write(begun.take().toString("utf8"), front);
-    /** Of one line. */
     const add = (bytes: Buffer) => {
       let at = 0;
       for (; begun.length + bytes.length - at > lineBytesMax; write()) {
@@ -50,7 +49,7 @@ export class FrontVoice {
   }
 }
 
-/** The front speaks to the network and may be anybody's by now: only a known name makes a line more than text. */
+/** The front faces the network and may be compromised: only a known event name makes a line more than text. */
 function parseEvent(line: string): { event: EventName; fields: object } | undefined {
   if (!line.startsWith('{"event":') || line.length > lineBytesMax) return undefined;
   try {
@@ -58,6 +57,6 @@ function parseEvent(line: string): { event: EventName; fields: object } | undefi
     const known = eventNames.find((name) => name === event);
     return known === undefined ? undefined : { event: known, fields };
   } catch {
-    return undefined; // it only looked like one
+    return undefined; // not an event after all
   }
 }

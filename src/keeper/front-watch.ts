@@ -1,11 +1,11 @@
 /**
- * Notices a front that is alive and does not turn. The silence that counts is the front's own: what the keeper itself was
- * late, and what the machine did not let the front run, is not held against it.
+ * Detects a front whose event loop is blocked. Only the front's own silence counts: delays of the keeper, and time in which the
+ * machine did not run the front, are excluded.
  */
 import type { Clock, Timer } from "../clock.ts";
 import type { ProcessState } from "../platform/types.ts";
 
-/** How the kernel sees the front now. */
+/** The kernel's view of the front. */
 export interface FrontSign {
   state: ProcessState;
   /** Processor time so far, in milliseconds. */
@@ -14,18 +14,18 @@ export interface FrontSign {
 
 export interface WatchParts {
   clock: Clock;
-  /** Silence after which a front is stuck, in milliseconds. 0 = it never is. */
+  /** Silence after which a front is stuck, in milliseconds. 0 = never. */
   stuckMs: number;
-  /** Undefined where the system does not tell. */
+  /** Undefined where the system gives no figures. */
   look: () => FrontSign | undefined;
   onStuck: (silentMs: number, state: ProcessState) => void;
 }
 
-/** A front that has not said its first word is still loading its program; a slow disk may take long over that. */
+/** A front before its first message is still loading its program, which a slow disk may delay. */
 const startMs = 30_000;
-/** Looks within the bound: silence is noticed at most an eighth late. */
+/** Looks per bound: silence is noticed at most an eighth late. */
 const looksPerBound = 8;
-/** A front gives a sign each second; the kernel is asked only when more than two are missing. */
+/** A front sends a heartbeat each second; the kernel is asked only after two are missing. */
 const patienceMs = 2000;
 
 export class FrontWatch {
@@ -38,7 +38,7 @@ export class FrontWatch {
   #cpuMs: number | undefined;
   #timer: Timer | undefined;
   #lastTick: number;
-  /** The latest that a look came, in milliseconds: how late the keeper's own loop was. */
+  /** Largest delay of a look, in milliseconds: the lag of the keeper's own loop. */
   lagMs = 0;
 
   constructor(parts: WatchParts) {
@@ -53,7 +53,7 @@ export class FrontWatch {
     this.#timer = this.#parts.clock.every(this.everyMs, () => this.tick());
   }
 
-  /** The front said something, whatever it was: its loop turns. */
+  /** Any message from the front proves that its loop runs. */
   heard(): void {
     this.#hasSpoken = true;
     this.#silentMs = 0;
@@ -61,8 +61,8 @@ export class FrontWatch {
   }
 
   /**
-   * One look. However late it comes (a busy keeper, a suspended machine), it adds no more than the time between two looks:
-   * what the front said meanwhile may still wait to be read.
+   * One look. However late (busy keeper, suspended machine), it adds at most one interval: messages from the front may still be
+   * unread.
    */
   tick(): void {
     const now = this.#parts.clock.monotonic();
@@ -78,13 +78,13 @@ export class FrontWatch {
     this.#parts.onStuck(silentMs, this.#parts.look()?.state ?? "unknown");
   }
 
-  /** The part of the last interval in which the front could have given a sign. */
+  /** The part of the last interval in which the front could have sent a heartbeat. */
   #ownSilence(): number {
     const sign = this.#parts.look();
     if (sign === undefined) return this.everyMs;
     const ranMs = sign.cpuMs - (this.#cpuMs ?? sign.cpuMs);
     this.#cpuMs = sign.cpuMs;
-    // Waiting for a processor, or for a disk or swap: that is the machine, but for the time in which it did run.
+    // Waiting for a processor, disk or swap is the machine's delay, except for the time it did run.
     if (sign.state === "running" || sign.state === "uninterruptible") return Math.min(ranMs, this.everyMs);
     return this.everyMs;
   }

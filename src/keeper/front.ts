@@ -1,4 +1,4 @@
-/** Keeps one front alive: forks it without rights, hears it, and restarts it when it dies. */
+/** Keeps one front alive: forks it without rights, listens to it, and restarts it when it dies. */
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Clock, Timer } from "../clock.ts";
@@ -25,18 +25,18 @@ export interface FrontParts {
   log: Log;
   voice: FrontVoice;
   intensity: RestartIntensity;
-  /** Time for a front that was told to drain; then it is killed. */
+  /** Time for a front to drain before it is killed. */
   drainBoundMs: number;
   /** The program of the front; by default the gateway's. */
   entry?: string | undefined;
   /** Silence after which a front is stuck, in milliseconds; 0 = it never is. */
   stuckMs: number;
-  /** How long a gateway goes on without a front that serves, in milliseconds. */
+  /** Time that a gateway continues without a serving front, in milliseconds. */
   keepMs: number;
   onStart: (front: FrontProcess) => void;
   onMessage: (message: unknown, front: FrontProcess) => void;
   onFrame: (frame: Frame) => void;
-  /** The front is gone; undefined when this keeper ended it, or when none could be started. */
+  /** The front is gone; undefined when this keeper ended it, or when it could not be started. */
   onEnd: (crash: CrashView | undefined) => Promise<void>;
   onGivenUp: (error: HoldfastError) => void;
 }
@@ -46,31 +46,31 @@ export interface FrontProcess {
   pid: number;
   epoch: number;
   port: FrontPort;
-  /** It has exited: what still comes from it was said before. */
+  /** It has exited: whatever still arrives was sent earlier. */
   gone: boolean;
   tell(message: KeeperMessage): void;
 }
 
-/** One life of a front and all that is known of it alone. */
+/** One life of a front and its own state. */
 interface FrontLife extends Helper {
   readonly link: FrontLink;
   readonly front: FrontProcess | undefined;
   readonly stderr: StreamTail;
   watch: FrontWatch | undefined;
-  /** Why this keeper ended a front that was stuck. */
+  /** Why this keeper killed a stuck front. */
   stuck: string | null;
 }
 
 export class FrontSupervisor extends Supervised<FrontLife> {
   readonly #parts: FrontParts;
   protected readonly supervisor: Supervisor<FrontLife>;
-  /** The last one that was started. */
+  /** The most recently started front. */
   #life: FrontLife | undefined;
-  /** Of the front that is to be replaced: its record, and since when nobody serves. */
+  /** The crashed front to replace: its record, and the start of the outage. */
   #lost: { crash: CrashView; at: number } | undefined;
-  /** Runs while no front serves, from the first one's end on. */
+  /** Runs during an outage, from the first front's end on. */
   #keeping: Timer | undefined;
-  /** What has to end with the fronts that are gone. */
+  /** Resolves when everything tied to ended fronts has ended. */
   #settled: Promise<void> = Promise.resolve();
   #epoch = 0;
   lastMethod: string | null = null;
@@ -93,7 +93,7 @@ export class FrontSupervisor extends Supervised<FrontLife> {
     this.supervisor.start();
   }
 
-  /** This front serves now: closes the account of the one that crashed before it. */
+  /** The front serves: completes the record of its crashed predecessor. */
   serves(): void {
     this.supervisor.serves();
     this.#keeping?.clear();
@@ -106,7 +106,7 @@ export class FrontSupervisor extends Supervised<FrontLife> {
     this.#parts.log.warn({ event: "front.restarted", pid: this.pid, restarts: this.restarts, downMs });
   }
 
-  /** The longest that this process's own loop was late since this was asked last, in milliseconds. */
+  /** Largest lag of this process's own loop since the last call, in milliseconds. */
   takeLagMs(): number {
     const watch = this.#life?.watch;
     const lagMs = watch?.lagMs ?? 0;
@@ -114,12 +114,12 @@ export class FrontSupervisor extends Supervised<FrontLife> {
     return lagMs;
   }
 
-  /** Replaces the front. Resolves when the new one serves, or a stop came first. Overlapping requests join. */
+  /** Replaces the front. Resolves when the new one serves, or a stop came first. Concurrent requests join. */
   restart(): Promise<void> {
     return this.supervisor.restart("restart");
   }
 
-  /** Ends the front for good. Resolves when it is gone and what had to end with it has. */
+  /** Ends the front permanently. Resolves when the front and everything tied to it are gone. */
   async close(): Promise<void> {
     this.#keeping?.clear();
     await this.supervisor.close("shutdown");
@@ -207,7 +207,7 @@ export class FrontSupervisor extends Supervised<FrontLife> {
     };
     void link.exit.then(() => {
       front.gone = true;
-      // What it left in the pipe is not for the servers: nobody is there for the answers, and the last line may be half.
+      // Partial messages from a crashed front are discarded: its requests no longer have a recipient for the answers.
       pipe.destroy();
     }); // never rejects
     link.onMessage((message) => this.#parts.onMessage(message, front));
@@ -224,7 +224,7 @@ export class FrontSupervisor extends Supervised<FrontLife> {
     life?.watch?.[Symbol.dispose]();
     const view = planned || life === undefined ? undefined : this.#recordCrash(life, end);
     this.#beginKeeping();
-    // The next one is started beside that.
+    // The replacement starts in parallel.
     this.#settled = Promise.all([this.#settled, this.#parts.onEnd(view)]).then(() => {});
   }
 
@@ -233,7 +233,7 @@ export class FrontSupervisor extends Supervised<FrontLife> {
     const { lastMethod } = this;
     const crash = { who: "front" as const, pid, why, detail: stuck, exitCode, signal, lastMethod };
     const view = this.#parts.crashes.record(crash, stderr.text());
-    // When fronts die before they serve, nobody served since the first of them.
+    // If fronts die before they serve, the outage begins with the first of them.
     this.#lost = { crash: view, at: this.#lost?.at ?? this.#parts.clock.monotonic() };
     return view;
   }

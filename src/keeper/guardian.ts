@@ -1,4 +1,4 @@
-/** Keeps one guardian alive, which ends everything of this epoch when the keeper is gone. */
+/** Keeps one guardian alive, which ends everything of this epoch once the keeper is gone. */
 import type { Clock } from "../clock.ts";
 import { platform } from "../platform/index.ts";
 import type { ProcessRef, Watchdog } from "../platform/types.ts";
@@ -7,12 +7,12 @@ import { StreamTail, type CrashRecords } from "./crashes.ts";
 import { RestartIntensity } from "./intensity.ts";
 import { Supervised, Supervisor, type Helper, type HelperEnd } from "./supervisor.ts";
 
-/** Time for a shell to say that it is there. */
+/** Time for the shell to report ready. */
 const readyBoundMs = 5000;
 const dismissBoundMs = 2000;
 const restartsMax = 20;
 const restartWindowMs = 60_000;
-/** How long a start waits for a guardian that is being replaced; a shell takes some 10 ms. */
+/** Time that a start waits for a guardian being replaced; a shell takes about 10 ms. */
 const patienceMs = 2000;
 
 export interface GuardianParts {
@@ -20,9 +20,9 @@ export interface GuardianParts {
   spawn: () => Watchdog;
   crashes: CrashRecords;
   onRestart: () => void;
-  /** The operating system starts none, and why. It is tried again. */
+  /** The operating system refuses to start one, with the reason. It is retried. */
   onRefused: (why: string) => void;
-  /** The guardian cannot be kept alive: without it nothing may be started. */
+  /** The guardian cannot be kept alive: without it starts are refused. */
   onGivenUp: (error: HoldfastError) => void;
 }
 
@@ -35,7 +35,7 @@ export class Guardian extends Supervised<GuardianLife> {
   readonly #parts: GuardianParts;
   protected readonly supervisor: Supervisor<GuardianLife>;
   #front: ProcessRef | undefined;
-  /** The one that was started last. */
+  /** The most recently started one. */
   #last: GuardianLife | undefined;
   #hasServed = false;
 
@@ -66,7 +66,7 @@ export class Guardian extends Supervised<GuardianLife> {
     throw new HoldfastError("spawn_failed", `the guardian cannot be started: ${why}`);
   }
 
-  /** Throws `guardian_down` while none is on watch: what is started then could outlive this keeper. Undefined: one is. */
+  /** Throws `guardian_down` without a guardian: new processes could outlive this keeper. Undefined: one is on watch. */
   mustWatch(): Promise<void> | undefined {
     return this.state === "serving" ? undefined : this.#waitForOne();
   }
@@ -78,13 +78,13 @@ export class Guardian extends Supervised<GuardianLife> {
     throw new HoldfastError("guardian_down", message);
   }
 
-  /** Names the front, which must not outlive the keeper even when it is stopped. */
+  /** Names the front, which must not outlive the keeper even when stopped. */
   watchFront(pid: number): void {
     this.#front = platform.identify(pid);
     if (this.#front !== undefined && this.state === "serving") this.supervisor.helper?.watchdog.guard(this.#front);
   }
 
-  /** Orderly end: everything is gone already, so there is nothing to do for it. */
+  /** Orderly end: everything is gone, so it has nothing to do. */
   dismiss(): Promise<void> {
     return this.supervisor.close("done");
   }
@@ -116,7 +116,7 @@ export class Guardian extends Supervised<GuardianLife> {
 
   #watches({ watchdog }: GuardianLife): void {
     this.supervisor.serves();
-    if (this.state !== "serving") return; // dismissed meanwhile
+    if (this.state !== "serving") return; // already dismissed
     if (this.#front !== undefined) watchdog.guard(this.#front);
     if (this.#hasServed) this.#parts.onRestart();
     this.#hasServed = true;

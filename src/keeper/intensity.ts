@@ -1,4 +1,4 @@
-/** How often a helper process may be restarted before something is wrong with more than the helper. */
+/** Restart limit of a helper process: more restarts point to a problem outside the helper. */
 
 export class RestartIntensity {
   readonly #restartsMax: number;
@@ -10,7 +10,7 @@ export class RestartIntensity {
     this.#windowMs = windowMs;
   }
 
-  /** Counts one more restart at `now`, on a monotonic clock; false when that is one too many within the window. */
+  /** Counts one restart at `now`, on a monotonic clock; false when it exceeds the limit within the window. */
   allows(now: number): boolean {
     this.#times = this.#times.filter((time) => now - time < this.#windowMs);
     this.#times.push(now);

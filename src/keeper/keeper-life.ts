@@ -1,4 +1,4 @@
-/** What one life of a keeper begins with, and how it ends. */
+/** Options of one keeper life, and how it ends. */
 import type { Sources } from "../random.ts";
 import type { TierName } from "../platform/types.ts";
 import type { HoldfastError } from "../errors.ts";
@@ -11,11 +11,11 @@ export interface KeeperOptions {
   sources: Sources;
   state: string;
   live: LiveConfig;
-  /** Take this tier or fail; undefined = the best there is. */
+  /** Require this tier; undefined = the best available. */
   tier?: TierName | undefined;
-  /** This keeper is a node: its front dials a gateway instead of listening. */
+  /** Set on a node, whose front dials a gateway instead of listening. */
   node?: NodeRole | undefined;
-  /** Runs whenever a front begins to listen: the first time, and after each restart. */
+  /** Runs whenever a front begins to listen: at first, and after each restart. */
   onListening: (restarts: number) => void;
 }
 
@@ -24,27 +24,27 @@ interface NodeRole {
   entry: string;
   settings: Omit<NodeSettings, "tier">;
   onProgress: (progress: NodeProgress) => void;
-  /** Asks the person at the terminal about what the lists do not allow; undefined = it is refused. */
+  /** Asks the person at the terminal about commands outside the lists; undefined = they are refused. */
   askPerson: AskPerson | undefined;
 }
 
-/** How a keeper's life is to end. */
+/** The requested end of a keeper's life. */
 export interface RequestedEnd {
   error: HoldfastError | undefined;
-  /** Everything is started again afterwards: `restart --all`. */
+  /** Start everything again afterwards: `restart --all`. */
   again: boolean;
-  /** Of a node that took one run: the code of that. */
+  /** Exit code of a node that ran one command. */
   exitCode: number | null;
 }
 
-/** How a keeper's life ended: what could not be ended, and what to do next. */
+/** How a keeper's life ended: the survivors and what to do next. */
 export interface KeeperEnd extends RequestedEnd {
   survivors: RunView[];
 }
 
 /**
- * The end that was asked for. While one is under way another one joins it: a failure stands over a stop, and a stop over
- * `restart --all`, whichever came first.
+ * The requested end. A second request joins the first: a failure overrides a stop, and a stop overrides `restart --all`, in any
+ * order.
  */
 export class Ending {
   #asked: RequestedEnd = { error: undefined, again: false, exitCode: null };
@@ -54,12 +54,11 @@ export class Ending {
     return this.#closing !== undefined;
   }
 
-  /** As it stands now. */
   get asked(): RequestedEnd {
     return this.#asked;
   }
 
-  /** `close` runs for the first request only; all get its promise. */
+  /** Runs `close` for the first request only; later requests get its promise. */
   request(given: Partial<RequestedEnd>, close: () => Promise<void>): Promise<void> {
     const later = { error: undefined, again: false, exitCode: null, ...given };
     const first = this.#asked;

@@ -49,7 +49,7 @@ export class Keeper {
   readonly #ending = new Ending();
   readonly #record: RecordWriter;
 
-  /** Takes the state directory, the ledger's lock and the tier, or throws with nothing started. */
+  /** Takes the state directory, the ledger's lock and the tier; throws with nothing started. */
   constructor(options: KeeperOptions) {
     this.#options = options;
     this.config = options.live.config;
@@ -89,22 +89,22 @@ export class Keeper {
     return this.#opening.fenced.epoch.tier;
   }
 
-  /** Where the front listens; none before it does. */
+  /** Addresses of the front; empty until it listens. */
   get urls(): string[] {
     return this.#record.urls;
   }
 
-  /** Resolves when this life is over, however it came to that. */
+  /** Resolves when this life is over, for any reason. */
   get ended(): Promise<KeeperEnd> {
     return this.#ended.promise;
   }
 
-  /** What the start found of earlier lives. */
+  /** Findings of the start about earlier lives. */
   get reconciled(): Reconciled {
     return this.#reconciled;
   }
 
-  /** Reconciles, sets the guardian on watch, then lets the front speak. */
+  /** Reconciles, starts the guardian, then the front. */
   async start(): Promise<void> {
     try {
       const before = readKeeperRecord(this.paths);
@@ -132,7 +132,7 @@ export class Keeper {
     };
   }
 
-  /** Reads the config anew: its servers are taken, the rest is named. Throws why it is refused; then all is as it was. */
+  /** Reloads the config: applies server changes and lists the others. Throws on refusal, with nothing changed. */
   reload(): ConfigChange {
     if (this.#ending.isUnderWay) throw new HoldfastError("gateway_busy", "the gateway is stopping");
     const { live } = this.#options;
@@ -143,20 +143,20 @@ export class Keeper {
     return change;
   }
 
-  /** Skips every grace of a close that is under way. */
+  /** Skips the remaining graces of a close. */
   hurry(): void {
     this.#table.hurry();
   }
 
   /**
-   * Orderly end: doors, runs, front, guardian, fence, record. `ended` resolves after it, with what `end` adds. A second
+   * Orderly end: endpoints, runs, front, guardian, fence, record. `ended` resolves after it, with the values of `end`. A second
    * call joins the first by the rule of `Ending`.
    */
   close(reason: "shutdown" | "front-lost", error?: HoldfastError, end: Partial<RequestedEnd> = {}): Promise<void> {
     return this.#ending.request({ error, ...end }, () => this.#close(reason));
   }
 
-  /** Never rejects: who waits for the end of this life must hear of it, whatever went wrong on the way. */
+  /** Never rejects: `ended` must resolve whatever goes wrong on the way. */
   async #close(reason: "shutdown" | "front-lost"): Promise<void> {
     try {
       const survivors = await this.#closeInOrder(reason);
@@ -177,7 +177,7 @@ export class Keeper {
     const survivors = await this.#table.close(reason);
     await frontGone;
     await this.#far.close();
-    // With survivors the guardian must not be told that all is done: it goes on to look for what is marked.
+    // With survivors the guardian stays on duty and keeps looking for marked processes.
     if (survivors.length === 0) await this.#guardian.dismiss();
     this.#opening.fenced.epoch.close();
     this.#ledger.endEpoch(this.#epoch, this.#options.sources.clock.now());
@@ -185,7 +185,7 @@ export class Keeper {
     this.#record.remove();
     this.#log.info({ event: "keeper.ended", survivors: survivors.map(({ id }) => id) });
     this.#opening.opened.close();
-    await turn(this.#options.sources.clock); // a stop that was signalled during these last steps is heard before everything starts again
+    await turn(this.#options.sources.clock); // a stop signalled during these last steps is handled before a restart
     this.#opening.release();
     return survivors;
   }
@@ -212,7 +212,7 @@ export class Keeper {
         this.#record.write();
       },
       onRefused: (error) => this.#log.error({ event: "guardian.refused", error }),
-      onGivenUp: (error) => void this.close("shutdown", error), // `ended` tells the outcome
+      onGivenUp: (error) => void this.close("shutdown", error), // `ended` reports the outcome
     });
   }
 
@@ -229,10 +229,10 @@ export class Keeper {
       onProgress: (progress) => this.#options.node?.onProgress(progress),
       onFinished: this.#options.node && ((finish) => this.#finished(finish)),
       onHeartbeat: (lastMethod) => void Object.assign(this.#front, { lastMethod }),
-      stop: () => void this.close("shutdown"), // `ended` tells the outcome
+      stop: () => void this.close("shutdown"), // `ended` reports the outcome
       reload: () => this.reload(),
       recheck: () => this.#options.live.recheck(this.#log, (news) => this.#front.tell(news)),
-      // A restart of everything includes one of the front, and a stop includes both: see Supervisor and Ending.
+      // A restart of everything includes the front's, and a stop includes both: see Supervisor and Ending.
       restart: (all) => void (all ? this.close("shutdown", undefined, { again: true }) : this.#front.restart()),
     });
     return new FrontSupervisor({
@@ -255,7 +255,7 @@ export class Keeper {
         this.#background.frontLost();
         return this.#table.detach();
       },
-      onGivenUp: (error) => void this.close("front-lost", error), // `ended` tells the outcome
+      onGivenUp: (error) => void this.close("front-lost", error), // `ended` reports the outcome
     });
   }
 
@@ -263,7 +263,7 @@ export class Keeper {
     this.#table.attach(front.port);
     this.#table.endOutdated();
     this.#guardian.watchFront(front.pid);
-    // A front after the first takes the port that its clients know.
+    // Later fronts reuse the port that clients know.
     const [url] = this.urls;
     const port = url === undefined ? this.config.port : Number(new URL(url).port);
     const hello = { version, epoch: this.#epoch, frontEpoch: front.epoch, tokens: this.#opening.tokens.grants };
@@ -283,15 +283,15 @@ export class Keeper {
     this.#options.onListening(this.#front.restarts);
   }
 
-  /** Said by a node's front only; a gateway's has no such end. */
+  /** Sent by a node's front only. */
   #finished({ exitCode, failure }: NodeFinish): void {
     const error = failure === null ? undefined : new HoldfastError(failure.code, failure.message);
-    void this.close("shutdown", error, { exitCode }); // `ended` tells the outcome
+    void this.close("shutdown", error, { exitCode }); // `ended` reports the outcome
   }
 
-  /** The first front that cannot listen ends the start; a later one is a crash like any other and is tried again. */
+  /** If the first front cannot listen, the start fails; for a later one it counts as a crash and is retried. */
   #frontFailed(error: HoldfastError): void {
     this.#log.error({ event: "front.failed", error: error.message });
-    if (this.urls.length === 0) void this.close("shutdown", error); // `ended` tells the outcome
+    if (this.urls.length === 0) void this.close("shutdown", error); // `ended` reports the outcome
   }
 }

@@ -1,16 +1,16 @@
-/** Whatever ends a keeper by its own hand leaves a record: an exception, a rejection, an exit. */
+/** Records every end of a keeper by its own doing: an exception, a rejection, an exit. */
 import type { CrashRecords } from "./crashes.ts";
 import type { Log } from "./log.ts";
 import type { CrashView } from "../protocol/keeper/messages.ts";
 
 export interface LastWords extends Disposable {
-  /** Puts on record what was caught, and the process goes on to its end. */
+  /** Records a caught error; the process continues to its end. */
   failed(thrown: unknown): void;
 }
 
 /**
- * Puts on record what this process itself does to end: an exception that nobody caught, and an exit before the orderly end,
- * whoever called for it. The process ends as ever. Disposed of at the orderly end.
+ * Records uncaught exceptions and exits before the orderly end, by any caller. The process still ends as usual. Disposed of at
+ * the orderly end.
  */
 export function recordLastWords(crashes: CrashRecords, log: Pick<Log, "fatal">): LastWords {
   const keeper = { who: "keeper", pid: process.pid } as const;
@@ -21,7 +21,7 @@ export function recordLastWords(crashes: CrashRecords, log: Pick<Log, "fatal">):
     try {
       log.fatal({ event: "keeper.crashed", why: crash.why, detail: crash.detail ?? "", file });
     } catch {
-      // The log's disk is full, or the log is what failed; the record is there.
+      // Full disk, or the log itself failed; the record exists.
     }
   };
   const threw = (thrown: unknown, origin: string) => {

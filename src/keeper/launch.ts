@@ -1,4 +1,4 @@
-/** What the table of runs is asked to start. */
+/** A start as the run table receives it. */
 import type { Container, SpawnRequest, TreeLimits } from "../platform/types.ts";
 import type { RemoteRuns } from "./remote-runs.ts";
 import type { RunKind } from "../protocol/keeper/messages.ts";
@@ -12,35 +12,35 @@ export interface StartRequest {
   blob: string;
 }
 
-/** What input and output of a run may do to it. */
+/** Effects that a run's input and output may have on it. */
 interface Stop {
-  /** Tells every process of it that its terminal is gone. */
+  /** Tells every process of the run that its terminal is gone. */
   hangUp: () => void;
-  /** Ends it: it was sent more than a line may be. */
+  /** Ends the run: it was sent an oversized line. */
   onExcess: () => void;
 }
 
-/** One run that is to be, of whatever kind. */
+/** The start of one run of any kind. */
 export interface Launch {
   kind: RunKind;
   server: string | null;
   sessionId: string | null;
   scopeKey: string | null;
-  /** The caller's own name for this start, if there is one. */
+  /** The caller's own id for this start. */
   requestId?: string | null;
-  /** As the record and people see it. */
+  /** The command as the record and people see it. */
   command: string;
   onFrontLoss: "keep" | "kill";
   blob: string;
   limits: TreeLimits;
   request: SpawnRequest;
-  /** Makes what the run is fed and heard by. */
+  /** Creates the run's input and output. */
   prepare(id: string, channel: number, stop: Stop): Pick<RunParts, "io" | "keepsDescendants" | "times">;
-  /** Where it runs, if not here: around the container that holds what is started here. */
+  /** Wraps the local container for a run on another host. */
   place?(container: Container, far: RemoteRuns): { container: Container; host: string };
-  /** Whether the config names another thing by now, or none. */
+  /** Whether the config has changed or removed this run's server. */
   isOutdated?(): boolean;
-  /** It is in the table, and nothing is started yet. */
+  /** Called once the run is in the table, before the spawn. */
   onPrepared?(run: Run): void;
   onChange?(run: Run): void;
 }

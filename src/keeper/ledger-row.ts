@@ -1,4 +1,4 @@
-/** One run in the ledger: the columns, and which of them change once the row is there. */
+/** One run in the ledger: its columns, and those that may change later. */
 import type { RecordedRun } from "../protocol/keeper/run-view.ts";
 
 export interface LedgerRow extends RecordedRun {
@@ -9,9 +9,9 @@ export interface LedgerRow extends RecordedRun {
   marker: string;
   policy: string;
   epoch: number;
-  /** The caller's own name for the start; no two rows have the same. */
+  /** The caller's own id for the start; unique. */
   requestId: string | null;
-  /** JSON: pid and start time of what could not be ended; null = nothing. No signal is ever sent because of it. */
+  /** JSON: pid and start time of survivors; null = none. For information only: never a reason to send a signal. */
   survivors: string | null;
 }
 
@@ -30,18 +30,18 @@ const snake = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter
 
 export const selectRows = `select ${[...fixed, ...changing].map((name) => `${snake(name)} as ${name}`).join(", ")} from runs`;
 
-/** Only what is told is written: a change never makes a value null. */
+/** Null values keep the column: a change never clears one. */
 export const updateRow = `update runs set ${changing
   .map((name) => `${snake(name)} = coalesce($${name}, ${snake(name)})`)
   .join(", ")} where id = $id`;
 
-/** Of a change that does not speak of them. */
+/** A change that leaves every column as it is. */
 export const unchanged = Object.fromEntries(changing.map((name) => [name, null])) as Record<string, null>;
 
 export const insertRow = `insert into runs (${fixed.map(snake).join(", ")}, command_hash, state)
   values (${fixed.map((name) => `$${name}`).join(", ")}, $hash, 'starting')`;
 
-/** What `insertRow` binds. */
+/** The values of `insertRow`. */
 export function boundTo(row: LedgerRow, hash: string): Record<string, string | number | null> {
   return { ...Object.fromEntries(fixed.map((name) => [name, row[name]])), hash };
 }

@@ -1,6 +1,6 @@
 /**
- * The durable record of runs: one SQLite file, opened exclusively for the keeper's life. The kernel gives the lock back
- * when the keeper dies, however it dies, so it is also what keeps a second gateway off the same state directory.
+ * The durable record of runs: one SQLite file, opened exclusively for the keeper's life. The kernel releases the lock when the
+ * keeper dies, so it also keeps a second gateway off the same state directory.
  */
 import { createHash } from "node:crypto";
 import { chmodSync } from "node:fs";
@@ -15,7 +15,7 @@ import { requestMemoryMs } from "../protocol/keeper/background.ts";
 /** Ended runs kept for `ps --all`. */
 const historyMax = 1000;
 
-/** A life of the keeper that has no end in the ledger. */
+/** A keeper life without an end in the ledger. */
 export interface LostEpoch {
   epoch: number;
   pid: number;
@@ -23,7 +23,7 @@ export interface LostEpoch {
   startedAt: number;
 }
 
-/** Lives without an end that nobody has put on record yet, oldest first. */
+/** Lives without an end that are still unrecorded, oldest first. */
 const selectLostEpochs = `select epoch, pid, boot_id as bootId, started_at as startedAt from epochs
   where ended_at is null and epoch not in (select epoch from lost_epochs) order by epoch`;
 
@@ -43,7 +43,7 @@ create index if not exists runs_open on runs (state) where state <> 'exited';
 create table if not exists lost_epochs (epoch integer primary key, noticed_at integer not null) strict;
 `;
 
-/** Columns that an older ledger does not have. */
+/** Columns missing from older ledgers. */
 const laterColumns = ["request_id text", "forgotten integer not null default 0", "survivors text"];
 
 const indexes = `
@@ -60,7 +60,7 @@ export class Ledger {
   readonly #byRequest: StatementSync;
   readonly #memoryMs: number;
 
-  /** `memoryMs`: how long a request id is remembered after its run's end. Throws `state_locked` when another gateway lives on this file, `state_unusable` when it is not a ledger. */
+  /** `memoryMs`: how long a request id outlives its run. Throws `state_locked` (another gateway), `state_unusable`. */
   constructor(path: string, clock: Clock, memoryMs = requestMemoryMs) {
     this.#memoryMs = memoryMs;
     this.#database = openExclusively(path);
@@ -70,7 +70,7 @@ export class Ledger {
     this.#byRequest = this.#database.prepare(`${selectRows} where request_id = ?`);
   }
 
-  /** Begins a life of the keeper and returns its number. */
+  /** Begins a keeper life and returns its number. */
   beginEpoch(bootId: string, pid: number, startTime: string, now: number): number {
     const sql = "insert into epochs (boot_id, pid, start_time, started_at) values (?, ?, ?, ?)";
     try {
@@ -81,12 +81,12 @@ export class Ledger {
     }
   }
 
-  /** Never throws: on a full disk it is owed like the rows of runs. */
+  /** Never throws: on a full disk the write is deferred, like those of runs. */
   endEpoch(epoch: number, now: number): void {
     this.#owed.do(() => void this.#database.prepare("update epochs set ended_at = ? where epoch = ?").run(now, epoch));
   }
 
-  /** Earlier lives without an end, but for those that were noticed before; the present one is among them. */
+  /** Earlier lives without an end and without a record, plus the current one. */
   lostEpochs(): LostEpoch[] {
     return this.#database.prepare(selectLostEpochs).all() as unknown as LostEpoch[];
   }
@@ -96,7 +96,7 @@ export class Ledger {
     this.#owed.do(() => void this.#database.prepare(sql).run(epoch, now));
   }
 
-  /** Writes the row of a run that does not exist yet. Nothing is spawned before this returned. Throws `state_unusable`. */
+  /** Writes the row of a future run, before any spawn. Throws `state_unusable`. */
   intend(row: LedgerRow): void {
     const hash = createHash("sha256").update(row.command).digest("hex");
     try {
@@ -122,7 +122,7 @@ export class Ledger {
     this.#owed.put(id, { state: "exited", endedAt, leaderEndedAt, endReason, exitCode, signal });
   }
 
-  /** Rows of earlier epochs that nobody closed. */
+  /** Open rows of earlier epochs. */
   open(): LedgerRow[] {
     return this.#database.prepare(`${selectRows} where state <> 'exited'`).all() as unknown as LedgerRow[];
   }
@@ -143,13 +143,13 @@ export class Ledger {
     return this.#owed.upToDate(this.#byRequest.get(requestId) as unknown as LedgerRow | undefined);
   }
 
-  /** Ended runs that were started under a request id, the last one first. */
+  /** Ended runs with a request id, newest first. */
   requested(count: number): LedgerRow[] {
     const sql = `${selectRows} where state = 'exited' and request_id is not null order by ended_at desc limit ?`;
     return this.#database.prepare(sql).all(count) as unknown as LedgerRow[];
   }
 
-  /** An ended run is no more to be shown. Its request id stays known for a while, so that the same request starts nothing. */
+  /** Hides an ended run. Its request id stays known for a while, so that a repeated request starts nothing. */
   forget(id: string, now: number): void {
     const isRecent = "request_id is not null and ended_at > ?";
     const hide = `update runs set forgotten = 1 where id = ? and state = 'exited' and ${isRecent}`;
@@ -159,14 +159,14 @@ export class Ledger {
     this.#database.prepare("delete from runs where forgotten = 1 and ended_at <= ?").run(since);
   }
 
-  /** Ended background runs but for the `count` that ended last. */
+  /** Ended background runs except the newest `count`. */
   backgroundBeyond(count: number): string[] {
     const which = "state = 'exited' and kind <> 'mcp' and forgotten = 0";
     const sql = `select id from runs where ${which} order by ended_at desc limit -1 offset ?`;
     return (this.#database.prepare(sql).all(count) as unknown as { id: string }[]).map(({ id }) => id);
   }
 
-  /** Forgets all but the newest ended runs; returns the ids of those forgotten. */
+  /** Forgets all but the newest ended runs; returns the ids of the others. */
   trim(now: number): string[] {
     const old = this.#database
       .prepare(
@@ -177,7 +177,7 @@ export class Ledger {
     return old.map(({ id }) => id);
   }
 
-  /** Never throws: what the disk does not take at last is lost, and the next start says so of what it finds. */
+  /** Never throws: rows refused by the disk are lost, and the next start reports what it finds. */
   close(): void {
     this.#owed.close();
     try {
@@ -188,12 +188,12 @@ export class Ledger {
   }
 }
 
-/** Lives that ended without a clean stop, by a look at the file of a keeper that has ended; none while one lives. */
+/** Lives without a clean stop, read from the file of an ended keeper; empty while one lives. */
 export function readEpochsWithoutEnd(path: string): LostEpoch[] {
   return lookAt(path, selectLostEpochs) as LostEpoch[];
 }
 
-/** Rows of runs that are not over, by a look at the file of a keeper that has ended; none while one lives. */
+/** Open rows, read from the file of an ended keeper; empty while one lives. */
 export function readOpenRows(path: string): LedgerRow[] {
   return lookAt(path, `${selectRows} where state <> 'exited'`) as LedgerRow[];
 }
@@ -204,7 +204,7 @@ function lookAt(path: string, sql: string): unknown[] {
     database = new DatabaseSync(path, { readOnly: true });
     return database.prepare(sql).all();
   } catch {
-    return []; // none, locked, or of an earlier version: the next start tells
+    return []; // missing, locked, or of an earlier version: the next start reports it
   } finally {
     database?.close();
   }
@@ -215,7 +215,7 @@ function openExclusively(path: string): DatabaseSync {
   try {
     database = new DatabaseSync(path);
     chmodSync(path, 0o600);
-    // Normal: a kill -9 loses nothing that was committed, and after a power cut the boot id has changed anyway.
+    // Normal: committed rows survive kill -9, and after a power cut the boot id has changed anyway.
     database.exec("pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = normal");
     database.exec(`begin immediate; ${schema}`);
     const columns = database

@@ -1,6 +1,6 @@
 /**
- * Runs of earlier epochs of which something lives that could not be ended. Their rows stay open and are shown; their end is
- * tried again while this keeper lives, and by the next one.
+ * Survivors of earlier epochs. Their rows stay open and visible; this keeper keeps trying to end them, and so does the next
+ * one.
  */
 import type { Clock } from "../clock.ts";
 import { platform } from "../platform/index.ts";
@@ -39,7 +39,7 @@ export class Leftovers implements Disposable {
     return this.#runs.size;
   }
 
-  /** What the start could not end. */
+  /** The survivors of the start. */
   hold(runs: readonly LeftRun[]): void {
     for (const run of runs) this.#runs.set(run.row.id, run);
     if (this.#runs.size === 0) return;
@@ -51,7 +51,7 @@ export class Leftovers implements Disposable {
     });
   }
 
-  /** As `ps` shows them. */
+  /** The runs as `ps` shows them. */
   views(): RunView[] {
     return [...this.#runs.values()].map(viewOf);
   }
@@ -61,7 +61,7 @@ export class Leftovers implements Disposable {
     return run && viewOf(run);
   }
 
-  /** Tries to end it now; resolves with it as it is then, undefined when it is none of these. */
+  /** Tries to end it now; resolves with its state afterwards, undefined when it is not a leftover. */
   async end(id: string): Promise<RunView | undefined> {
     if (!this.#runs.has(id)) return undefined;
     await this.#again?.ask();
@@ -69,7 +69,7 @@ export class Leftovers implements Disposable {
     return this.find(id) ?? (row && runView(row));
   }
 
-  /** Tries to end those under a scope key; resolves with them as they are then. */
+  /** Tries to end those under a scope key; resolves with their state afterwards. */
   async endScope(sessionId: string | null, scopeKey: string | null): Promise<RunView[]> {
     const runs = [...this.#runs.values()].filter(({ row }) => row.sessionId === sessionId && row.scopeKey === scopeKey);
     const views = await Promise.all(runs.map(({ row }) => this.end(row.id)));
@@ -94,7 +94,7 @@ export class Leftovers implements Disposable {
   }
 }
 
-/** For the command line, when no keeper lives: runs on this machine that the last one could not end, and of which something lives. */
+/** For the command line without a keeper: runs on this machine with survivors of the last keeper. */
 export function readLeftovers({ ledger }: StatePaths): LeftRun[] {
   return readOpenRows(ledger).flatMap((row) => {
     const left = row.host === "local" ? stillLeft(row, []) : [];
@@ -103,8 +103,8 @@ export function readLeftovers({ ledger }: StatePaths): LeftRun[] {
 }
 
 /**
- * What lives of a row's run: what the sweep could not end, what the keeper before had on record as left, and the process that
- * was spawned for it where nobody may see whose it is (it became another user's).
+ * Survivors of a row's run: those of the sweep, those recorded by the previous keeper, and the spawned process if its owner is
+ * unreadable (it switched to another user).
  */
 export function stillLeft(row: LedgerRow, left: readonly LeftProcess[]): LeftProcess[] {
   if (row.bootId !== platform.bootId()) return [];
@@ -121,7 +121,7 @@ export function stillLeft(row: LedgerRow, left: readonly LeftProcess[]): LeftPro
   return [...found.values()];
 }
 
-/** As the keeper before wrote it down; a row that was tampered with names nobody. */
+/** Survivors as the previous keeper recorded them; a corrupt row yields none. */
 function survivorsOf({ survivors }: LedgerRow): { pid: number; startTime: string }[] {
   try {
     const parsed = JSON.parse(survivors ?? "[]") as unknown;
@@ -132,7 +132,7 @@ function survivorsOf({ survivors }: LedgerRow): { pid: number; startTime: string
         : [],
     );
   } catch {
-    return []; // not our writing
+    return []; // not written by a keeper
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Limits on one run's whole tree, held by looking: five times a second its processes are counted and weighed. A tree can
- * overshoot between two looks; it is then ended as a whole. Where the kernel enforces limits too, the same look sees it.
+ * Limits on one run's whole tree, enforced by polling: five times a second its processes and memory are counted. A tree may
+ * overshoot between two looks and is then ended as a whole. The same look detects limits enforced by the kernel.
  */
 import type { Clock } from "../clock.ts";
 import type { Container, Excess, ProcessInfo, TreeLimits } from "../platform/types.ts";
@@ -11,7 +11,7 @@ function hasLimits({ processesMax, memoryBytesMax }: TreeLimits): boolean {
   return processesMax !== undefined || memoryBytesMax !== undefined;
 }
 
-/** The limit that this tree exceeds, if any. */
+/** The limit that this tree exceeds. */
 export function excessIn(tree: readonly ProcessInfo[], limits: TreeLimits): Excess | undefined {
   const { processesMax = Infinity, memoryBytesMax = Infinity } = limits;
   if (tree.length > processesMax) return { limit: "processesMax", seen: tree.length, allowed: processesMax };
@@ -19,13 +19,12 @@ export function excessIn(tree: readonly ProcessInfo[], limits: TreeLimits): Exce
   return seen > memoryBytesMax ? { limit: "memoryBytesMax", seen, allowed: memoryBytesMax } : undefined;
 }
 
-/** The same of a container: what the kernel has enforced comes first. */
+/** The same for a container; limits enforced by the kernel come first. */
 export function excessOf(container: Container, limits: TreeLimits): Excess | undefined {
   if (!hasLimits(limits)) return undefined;
   return container.excess?.() ?? excessIn(container.list(), limits);
 }
 
-/** For the log. */
 export function describeExcess({ limit, seen, allowed }: Excess): string {
   if (limit === "memoryBytesMax")
     return `${seen === undefined ? "out of memory" : `${seen} bytes resident`}, at most ${allowed} bytes allowed`;
@@ -33,7 +32,7 @@ export function describeExcess({ limit, seen, allowed }: Excess): string {
   return `${seen} processes, at most ${allowed} allowed`;
 }
 
-/** Looks until disposed of; tells once. Costs nothing for a tree without limits. */
+/** Looks until disposed of; reports once. Free for a tree without limits. */
 export function watchLimits(
   container: Container,
   limits: TreeLimits,

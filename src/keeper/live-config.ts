@@ -1,6 +1,6 @@
 /**
- * Reads the config anew while the keeper runs: taken or refused whole, but for servers that cannot be had, which are named.
- * Its servers are taken at once; the rest is what this life was made with, and is named as what needs a restart.
+ * Reloads the config of a running keeper: all or nothing, except for unavailable servers, which are reported. Server changes
+ * apply at once; other changes are reported as requiring a restart.
  */
 import { isDeepStrictEqual } from "node:util";
 import { recheckServers } from "../config/load.ts";
@@ -10,7 +10,7 @@ import { frontServers } from "./front-config.ts";
 import type { Log } from "./log.ts";
 import type { ConfigChange, FrontServer, KeeperMessage } from "../protocol/keeper/messages.ts";
 
-/** A config and the file that it was read from; undefined = there is none, the defaults. */
+/** A config and its file; undefined = defaults without a file. */
 export interface ConfigRead {
   file: string | undefined;
   config: Config;
@@ -19,7 +19,7 @@ export interface ConfigRead {
 type Servers = Config["mcpServers"];
 type ServersNews = Extract<KeeperMessage, { type: "servers" }>;
 
-/** The config of one keeper's life. Whoever has the object sees the servers that a reload puts into it. */
+/** The config of one keeper life. All holders of the object see reloaded servers. */
 export class LiveConfig {
   readonly config: Config;
   readonly #read: () => ConfigRead;
@@ -41,7 +41,7 @@ export class LiveConfig {
     return frontServers(this.config);
   }
 
-  /** What is another now. Throws why the file is refused; then all is as it was. */
+  /** Returns the changes. Throws when the file is refused, with nothing changed. */
   reload(log: Log): ConfigChange {
     let fresh: ConfigRead;
     try {
@@ -62,7 +62,7 @@ export class LiveConfig {
     return change;
   }
 
-  /** Looks again at servers that were unavailable, and tells of those that can be had now. */
+  /** Checks unavailable servers again and reports those now available. */
   recheck(log: Log, tell: (news: ServersNews) => void): void {
     const changed = recheckServers(this.config);
     if (changed.length === 0) return;
@@ -87,7 +87,7 @@ function namesOf({ mcpServers, unavailable }: Config): string[] {
   return [...Object.keys(mcpServers), ...Object.keys(unavailable)];
 }
 
-/** A server that is as it was keeps its object, so that whoever started it can tell. */
+/** Unchanged servers keep their identity across reloads, so that their users can tell. */
 function mergeServers(old: Servers, fresh: Servers, { unchanged }: ConfigChange): Servers {
   const merged = Object.create(null) as Servers;
   const kept = new Set(unchanged);
@@ -112,7 +112,7 @@ function compareConfigs(old: Config, fresh: Config): ConfigChange {
   };
 }
 
-/** `port`, `limits.runsMax`: keys that differ, two levels deep, as docs/config.md lists them. */
+/** `port`, `limits.runsMax`: differing keys, two levels deep, as docs/config.md lists them. */
 function differingKeys(old: object, fresh: object): string[] {
   const [before, after] = [old, fresh] as Record<string, unknown>[];
   const keys = [...new Set([...Object.keys(old), ...Object.keys(fresh)])].filter((key) => key !== "$schema");

@@ -1,4 +1,4 @@
-/** The keeper's log: one JSON line an event in <state>/log/keeper.log, and short lines for the person at the terminal. */
+/** The keeper's log: one JSON line per event in <state>/log/keeper.log, and short lines for the person at the terminal. */
 import { join } from "node:path";
 import pino from "pino";
 import type { Clock } from "../clock.ts";
@@ -11,19 +11,19 @@ const rotation = { fileBytesMax: 8 * 1024 * 1024, olderMax: 4 };
 
 type Level = "debug" | "info" | "warn" | "error" | "fatal";
 
-/** Takes events of the table in events.ts, and no other. */
+/** Accepts only events of the table in events.ts. */
 export type Log = { [L in Level]: (entry: LogEntry) => void };
 
 export interface OpenLog {
   readonly log: Log;
-  /** Hears each lifecycle event of the keeper after it was written. */
+  /** Called for each lifecycle event after it was written. */
   onLifecycle: (event: LifecycleEvent) => void;
-  /** A line that the front wrote about itself: kept under its own name, beside the pid of that front. */
+  /** A line from the front's own log, kept under its event name with the front's pid. */
   relay(event: EventName, fields: object, front: number): void;
   close(): void;
 }
 
-/** No worker: lines are written at once, by this process. */
+/** Writes synchronously in this process, without a worker. */
 export function openLog(directory: string, clock: Clock, limits = rotation): OpenLog {
   const file = new RotatingFile(join(directory, "keeper.log"), limits);
   const logger = pino({ base: { pid: process.pid } }, file);
@@ -47,7 +47,7 @@ export function openLog(directory: string, clock: Clock, limits = rotation): Ope
   return opened;
 }
 
-/** One line for the person who started the gateway. */
+/** Prints one line for the person who started the gateway. */
 export function say(line: string): void {
   process.stderr.write(`${plainText(line)}\n`);
 }

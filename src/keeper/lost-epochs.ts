@@ -1,4 +1,4 @@
-/** Lives of the keeper that ended without a clean stop: read from the ledger, put on record once. */
+/** Keeper lives that ended without a clean stop: read from the ledger, recorded once. */
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { platform } from "../platform/index.ts";
@@ -7,7 +7,7 @@ import { readEpochsWithoutEnd, type Ledger, type LostEpoch } from "./ledger.ts";
 import type { CrashView } from "../protocol/keeper/messages.ts";
 import type { StatePaths } from "./state-directory.ts";
 
-/** For the keeper, before it writes its first line: `epoch` is its own. */
+/** For the keeper, before its first log line: `epoch` is its own. */
 export function recordLostEpochs(
   ledger: Ledger,
   crashes: CrashRecords,
@@ -25,7 +25,7 @@ export function recordLostEpochs(
   }
 }
 
-/** For the command line, when no keeper lives: what the next start would put on record. */
+/** For the command line without a keeper: the records that the next start would make. */
 export function readLostEpochs(paths: StatePaths): CrashView[] {
   const nothing = { exitCode: null, signal: null, lastMethod: null, downMs: null, file: "" };
   return readEpochsWithoutEnd(paths.ledger).map((lost) => ({ ...nothing, ...crashOf(lost, lastSign(paths, lost)) }));
@@ -38,7 +38,7 @@ function crashOf(lost: LostEpoch, at: number) {
   return { who: "keeper" as const, epoch, pid, why, detail, at };
 }
 
-/** The last line of the log is the newest sign that there is of it. */
+/** The last log line is the newest sign of life. */
 function lastSign(paths: StatePaths, lost: LostEpoch): number {
   const log = statSync(join(paths.log, "keeper.log"), { throwIfNoEntry: false });
   return Math.round(Math.max(lost.startedAt, log?.mtimeMs ?? 0));

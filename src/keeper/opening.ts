@@ -1,4 +1,4 @@
-/** What a keeper takes before it makes anything: state directory, ledger, log, the number of its epoch, containment. */
+/** Everything a keeper acquires first: state directory, ledger, log, epoch number, containment. */
 import { platform } from "../platform/index.ts";
 import { spareDescriptors } from "../platform/self/index.ts";
 import type { Opened } from "../platform/types.ts";
@@ -14,9 +14,9 @@ import { ownRef } from "./record-writer.ts";
 import { takeLedger } from "./take-ledger.ts";
 import { TokenWatch } from "./tokens/token-watch.ts";
 
-/** Held for the front and the guardian, so that both can be started again when runs have taken all other descriptors. */
+/** Reserved for front and guardian, so that both can be restarted when runs have used all other descriptors. */
 const sparesMax = 24;
-/** Any interval that does not end: the handle is what counts. */
+/** Any long interval: only the handle matters. */
 const aliveMs = 60_000;
 
 export interface Opening {
@@ -30,11 +30,11 @@ export interface Opening {
   readonly fenced: Opened;
   readonly tokens: TokenWatch;
   readonly lastWords: LastWords;
-  /** Of an orderly end: from now on this process may exit as it likes. */
+  /** For an orderly end: this process may exit freely from now on. */
   release(): void;
 }
 
-/** Throws with nothing started. `onTokens` hears all that are good, whenever they are others than before. */
+/** Throws with nothing started. `onTokens` receives all valid tokens whenever they change. */
 export function openKeeper(options: KeeperOptions, onTokens: (tokens: TokenGrant[]) => void): Opening {
   const { state, live, tier, sources } = options;
   const { clock, random } = sources;
@@ -52,13 +52,13 @@ export function openKeeper(options: KeeperOptions, onTokens: (tokens: TokenGrant
   try {
     fenced = platform.open(ownerId, epoch, { directory: paths.bin, only: tier });
   } catch (thrown) {
-    // A start that was refused is no crash.
+    // A refused start is not a crash.
     ledger.endEpoch(epoch, clock.now());
     throw thrown;
   }
   const lastWords = recordLastWords(crashes, opened.log);
   spareDescriptors.hold(sparesMax);
-  // Between two fronts and two guardians nothing else may keep the process alive.
+  // Keeps the process alive between two fronts or guardians.
   const alive = setInterval(() => {}, aliveMs);
   const release = () => {
     clearInterval(alive);

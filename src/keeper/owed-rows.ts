@@ -1,12 +1,12 @@
-/** What a full disk did not take of the rows of runs: true at once for whoever asks, and written as soon as there is room. */
+/** Run rows refused by a full disk: visible to readers at once, and written as soon as there is room. */
 import type { Clock, Timer } from "../clock.ts";
 import type { LedgerRow, RowChange } from "./ledger-row.ts";
 import { say } from "./log.ts";
 
-/** Between two tries. */
+/** Retry interval. */
 const retryMs = 1000;
 
-/** A keeper that dies before it could write them learns from the kernel what lives; the rest of such a row is `keeper-lost`. */
+/** If the keeper dies first, its successor learns from the kernel what lives; the rest of such a row is `keeper-lost`. */
 export class OwedRows {
   readonly #clock: Clock;
   readonly #write: (id: string, change: RowChange) => void;
@@ -15,7 +15,7 @@ export class OwedRows {
   readonly #others: (() => void)[] = [];
   #retry: Timer | undefined;
 
-  /** `write` throws what the disk says. */
+  /** `write` throws the disk's error. */
   constructor(clock: Clock, write: (id: string, change: RowChange) => void) {
     this.#clock = clock;
     this.#write = write;
@@ -26,19 +26,19 @@ export class OwedRows {
     this.#pay();
   }
 
-  /** The row as it is, whatever the disk has. */
+  /** The row including its pending changes. */
   upToDate<R extends LedgerRow | undefined>(row: R): R {
     const owed = row === undefined ? undefined : this.#owed.get(row.id);
     return owed === undefined ? row : { ...row, ...owed };
   }
 
-  /** The same for what is no run's row: one write, which comes after all that is owed already. */
+  /** The same for a write outside the rows of runs, after all pending writes. */
   do(write: () => void): void {
     this.#others.push(write);
     this.#pay();
   }
 
-  /** A last try. */
+  /** One last attempt. */
   close(): void {
     this.#pay();
     this.#retry?.clear();

@@ -1,6 +1,6 @@
 /**
- * The gateway's own certificate, for when it is to be reached from other machines and was given none: made once, used for
- * ever, known by its fingerprint. Node.js can read certificates and sign, but not put one together: that is the library's part.
+ * The gateway's own certificate, for a bind to other machines without a configured one: made once, used permanently, identified
+ * by its fingerprint. Node.js reads certificates and signs, but cannot build them; the library does.
  */
 import { generateKeyPairSync, sign } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -16,23 +16,23 @@ import { openStateDirectory, statePaths } from "./state-directory.ts";
 import { makeDirectory } from "../make-directory.ts";
 
 const validMs = 10 * 365 * 86_400_000;
-/** Clocks of other machines may be behind. */
+/** Clocks of other machines may be slow. */
 const backdatedMs = 86_400_000;
 
-/** Where the pair is, or will be. */
+/** Paths of the pair, whether or not it exists. */
 export function ownCertificateFiles(state: string): TlsFiles {
   const { tls } = statePaths(state);
   return { cert: join(tls, "cert.pem"), key: join(tls, "key.pem") };
 }
 
-/** Makes the pair if it is not there. Throws `state_unusable` when it is there and cannot be used. */
+/** Makes the pair if it is missing. Throws `state_unusable` when it exists but is unusable. */
 export async function makeOwnCertificate(state: string, bind: readonly string[], sources: Sources): Promise<void> {
   const { tls } = openStateDirectory(state);
   const files = ownCertificateFiles(state);
   makeDirectory(tls);
   if (!existsSync(files.cert) || !existsSync(files.key)) {
     const made = await makeCertificate(namesFor(bind), sources);
-    // The key first: a certificate without its key would look finished.
+    // The key first: a certificate without its key would look complete.
     writePrivate(files.key, made.key);
     writePrivate(files.cert, made.cert);
   }
@@ -44,7 +44,7 @@ export async function makeOwnCertificate(state: string, bind: readonly string[],
   }
 }
 
-/** Names for clients that look at names; who has the fingerprint needs none. */
+/** Names for clients that verify names; the fingerprint needs none. */
 function namesFor(bind: readonly string[]): string[] {
   const addresses = bind.filter((address) => !isWildcard(address));
   return [...new Set(["localhost", hostname(), "127.0.0.1", "::1", ...addresses])];
@@ -52,7 +52,7 @@ function namesFor(bind: readonly string[]): string[] {
 
 /** P-256, self-signed, for a server. PEM. */
 async function makeCertificate(names: string[], { clock, random }: Sources): Promise<{ cert: string; key: string }> {
-  // Loaded for the one start that needs it.
+  // Loaded on demand: one start needs it.
   const [x509, { AsnConvert, OctetString }] = await Promise.all([
     import("@peculiar/asn1-x509"),
     import("@peculiar/asn1-schema"),
@@ -98,7 +98,7 @@ async function makeCertificate(names: string[], { clock, random }: Sources): Pro
   };
 }
 
-/** A serial number is read as signed, and its first byte may not be all zero. */
+/** A serial number is signed, and its first byte must not be zero. */
 function positive(bytes: Buffer): ArrayBuffer {
   bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
   return new Uint8Array(bytes).buffer;

@@ -1,6 +1,6 @@
 /**
- * At start: compares what the ledger says with what lives, and leaves nothing of an earlier epoch behind. Signals only
- * what the kernel itself ties to this owner (a fence's name, a guard, a marker), never a pid because a row names it.
+ * At start: compares the ledger with live processes and ends everything of earlier epochs. Signals only processes that the
+ * kernel ties to this owner (by fence name, guard or marker), never a pid from a row.
  */
 import { platform } from "../platform/index.ts";
 import { stateLetters, type LeftProcess, type ProcessRef } from "../platform/types.ts";
@@ -8,27 +8,27 @@ import { untilTrue } from "../platform/wait.ts";
 import type { LedgerRow } from "./ledger-row.ts";
 import { closeRow, stillLeft, type LeftoverParts, type LeftRun } from "./leftovers.ts";
 
-/** Time for an earlier guardian to finish its work before ours begins. */
+/** Time for an earlier guardian to finish before ours starts. */
 const guardianBoundMs = 15_000;
 const sweepBoundMs = 10_000;
 
 export interface Reconciled {
-  /** One line per thing found, for people. */
+  /** One line per finding, for people. */
   words: string[];
-  /** Processes ended. */
+  /** Number of processes ended. */
   swept: number;
-  /** Open rows of far sides: only a look over there can close them. */
+  /** Open rows of remote runs: only a look at the remote host can close them. */
   far: LedgerRow[];
-  /** Of these something lives that could not be ended: their rows stay open. */
+  /** Runs with survivors: their rows stay open. */
   left: LeftRun[];
 }
 
-/** Waits until the guardian of the keeper before us has done its work; it would take our own runs for its own otherwise. */
+/** Waits for the previous keeper's guardian, which would otherwise mistake our runs for its own. */
 export async function awaitOldGuardian(guardian: ProcessRef | undefined): Promise<void> {
   if (guardian !== undefined) await untilTrue(() => !platform.isSameAlive(guardian), guardianBoundMs);
 }
 
-/** Nothing is called ended, and no row is closed, before the proof that it is gone. */
+/** Closes rows only on proof that their processes are gone. */
 export async function reconcile(parts: LeftoverParts): Promise<Reconciled> {
   const { fences, ledger, log } = parts;
   const rows = ledger.open();
@@ -61,7 +61,7 @@ function keep(row: LedgerRow, left: readonly LeftProcess[]): string {
   return `run ${row.id} is still not over: ${who}; its end is tried again`;
 }
 
-/** Closes the row of a run whose keeper is gone and of which nothing is left. */
+/** Closes the row of a run without a keeper and without processes. */
 function close(
   { ledger, clock }: Pick<LeftoverParts, "ledger" | "clock">,
   row: LedgerRow,
@@ -80,7 +80,7 @@ function close(
   return `closed run ${row.id} (${row.command.slice(0, 80)}): ${how}`;
 }
 
-/** A row may name a process that neither fence nor marker ties to us: that is reported, not signalled. */
+/** A process that only a row ties to us is reported, not signalled. */
 function strangerOf(row: LedgerRow): string | undefined {
   if (row.pid === null || row.startTime === null) return undefined;
   const identity = { pid: row.pid, startTime: row.startTime, bootId: row.bootId };

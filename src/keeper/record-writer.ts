@@ -1,10 +1,10 @@
-/** Writes `<state>/keeper.json`, by which the command line finds the gateway, whenever something that it tells has changed. */
+/** Writes `<state>/keeper.json`, by which the command line finds the gateway, whenever its contents change. */
 import { platform } from "../platform/index.ts";
 import type { ProcessRef, TierName } from "../platform/types.ts";
 import { version } from "../version.ts";
 import { removeKeeperRecord, writeKeeperRecord, type StatePaths } from "./state-directory.ts";
 
-/** This process, as other processes can recognise it. */
+/** This process as others identify it. */
 export function ownRef(): ProcessRef {
   return platform.identify(process.pid) ?? { pid: process.pid, startTime: "", bootId: platform.bootId() };
 }
@@ -13,9 +13,9 @@ export interface RecordParts {
   paths: StatePaths;
   epoch: number;
   tier: TierName;
-  /** Id of the node that this is; null = a gateway. */
+  /** Id of this node; null = a gateway. */
   node: string | null;
-  /** The config that was read last; null = none, the defaults. */
+  /** The last config file read; null = defaults without a file. */
   config: () => string | null;
   front: { readonly pid: number };
   guardian: { identity(): { pid: number; startTime: string } };
@@ -24,7 +24,7 @@ export interface RecordParts {
 export class RecordWriter {
   readonly #parts: RecordParts;
   #isRemoved = false;
-  /** Where the front listens. Nothing is written before it does for the first time. */
+  /** Addresses of the front. The first write waits for them. */
   urls: string[] = [];
   /** PEM; null = plain HTTP. */
   certificate: string | null = null;
@@ -42,7 +42,7 @@ export class RecordWriter {
     writeKeeperRecord(paths, { ...self, node, config: config(), certificate: this.certificate, ...helpers });
   }
 
-  /** The gateway has ended: nobody is to look for it any longer. */
+  /** Removes the record at the gateway's end, so that commands stop looking for it. */
   remove(): void {
     this.#isRemoved = true;
     removeKeeperRecord(this.#parts.paths);

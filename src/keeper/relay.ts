@@ -1,7 +1,7 @@
 /**
- * Carries one run's stdio over the data pipe: whole lines out of stdout, whole lines into stdin, with credit both ways.
- * The front at the other end may die in the middle of a line and be replaced: what it had sent half never reaches the server,
- * what was on its way to it goes to the next one, and while there is none the server's output waits in its own pipe.
+ * Carries one run's stdio over the data pipe: whole lines out of stdout, whole lines into stdin, with credit both ways. The
+ * front may crash in the middle of a line and be replaced: its partial lines never reach the server, undelivered lines go to
+ * its successor, and without a front the server's output waits in its own pipe.
  */
 import type { Spawned, SpawnRequest } from "../platform/types.ts";
 import { GatheredBytes } from "../gathered-bytes.ts";
@@ -14,10 +14,10 @@ import { UnheardLines } from "./unheard.ts";
 
 type Pipe = Parameters<typeof writeLine>[0];
 
-/** The front's end of things as the relays see it; replaced as a whole when the front is. */
+/** The front's end as the relays see it; replaced as a whole with the front. */
 export interface FrontPort {
   pipe: Pipe;
-  /** Bytes on their way to the front. */
+  /** Bytes in flight to the front. */
   window: SendWindow;
   /** Bytes from the front that reached a server's stdin. */
   meter: CreditMeter;
@@ -26,7 +26,7 @@ export interface FrontPort {
 const newline = 10;
 const newlineBytes = Buffer.from("\n");
 const empty = Buffer.alloc(0);
-/** Longest line from the front that is put together, in bytes; as much as the config lets a message be. */
+/** Longest line assembled from the front, in bytes; equals the config's largest message size. */
 const lineBytesMax = 64 * 1024 * 1024;
 
 export class LineRelay implements RunIo {
@@ -38,19 +38,19 @@ export class LineRelay implements RunIo {
   #process: Pick<Spawned, "stdin" | "stdout"> | undefined;
   readonly #unheard = new UnheardLines();
   #port: FrontPort | undefined;
-  /** Of a line from the front that is not whole yet. */
+  /** The incomplete line from the front. */
   readonly #begun = new GatheredBytes();
-  /** Whether the last frame sent was a piece, so that the rest of the line must follow as it comes. */
+  /** Whether the last frame sent was a piece, so that the rest of the line must follow. */
   #midLine = false;
-  /** The rest of this line is dropped: its beginning went to a front that is gone. */
+  /** Drop the rest of this line: its beginning went to a previous front. */
   #skipping = false;
-  /** Read from the server and not sent yet. */
+  /** Read from the server and still unsent. */
   readonly #rest = new GatheredBytes();
   /** A whole line of it waits for room. */
   #hasWaiting = false;
   #outputEnded = false;
 
-  /** `onExcess` runs when the front sends a line without end; `errorLog` takes the server's stderr. */
+  /** `onExcess` runs when a line from the front exceeds the limit; `errorLog` takes the server's stderr. */
   constructor(channel: number, onExcess: () => void, errorLog?: ErrorLog) {
     this.channel = channel;
     this.#onExcess = onExcess;
@@ -67,7 +67,7 @@ export class LineRelay implements RunIo {
     stderr?.on("data", (chunk: Buffer) => this.#errorLog?.write(chunk));
     stdout?.on("data", (chunk: Buffer) => this.#fromServer(chunk));
     stdout?.once("end", () => this.#ended());
-    // The server closed its stdin or died: its exit tells, and what was on the way is lost with it.
+    // The server closed its stdin or died: its exit reports that, and data in flight is lost.
     stdin?.on("error", () => {});
     stdout?.on("error", () => {});
     stdout?.pause();
@@ -77,7 +77,7 @@ export class LineRelay implements RunIo {
     return this.#port !== undefined;
   }
 
-  /** A front takes the run over: first it gets what the one before may not have heard. */
+  /** A front takes the run over: first it gets lines that its predecessor may have missed. */
   attach(port: FrontPort): void {
     this.#port = port;
     for (const line of this.#unheard.take()) this.#send(port, line, flags.again);
@@ -85,7 +85,7 @@ export class LineRelay implements RunIo {
     else this.#resumeIfRoom(port);
   }
 
-  /** The front is gone: nothing is read from the server until another one is attached. */
+  /** The front is gone: stop reading from the server until another one attaches. */
   detach(): void {
     this.#port = undefined;
     this.#process?.stdout?.pause();
@@ -96,11 +96,11 @@ export class LineRelay implements RunIo {
 
   endInput(): void {
     this.#process?.stdin?.end();
-    // A full pipe must not keep a run that is ending from ending well.
+    // A full pipe must not block an orderly end.
     this.#process?.stdout?.resume();
   }
 
-  /** The last lines follow on the data pipe, whenever they come. */
+  /** The last lines still follow on the data pipe. */
   drained(): Promise<void> {
     return Promise.resolve();
   }
@@ -112,8 +112,8 @@ export class LineRelay implements RunIo {
   toServer(frame: Frame): void {
     if ((frame.flags & flags.heard) !== 0) return this.#unheard.heard(frame.request);
     const { channel, bytes } = frame;
-    // A word is dealt with as it comes; what it took of the window is given back like a line's.
-    if (this.openIds.note(frame) === "word") return this.#port?.meter.consumed(channel, bytes.length);
+    // A note is handled on arrival; its share of the window is returned like a line's.
+    if (this.openIds.note(frame) === "note") return this.#port?.meter.consumed(channel, bytes.length);
     if (bytes.length === 0) return;
     if ((frame.flags & flags.more) === 0) return this.#write(frame);
     this.#begun.add(bytes);
@@ -122,7 +122,7 @@ export class LineRelay implements RunIo {
     this.#onExcess();
   }
 
-  /** Nothing goes out before the line is whole: half of one would make the next line unreadable too. */
+  /** Writes complete lines only: a partial line would corrupt the next one too. */
   #write(last: Frame): void {
     const stdin = this.#process?.stdin;
     const port = this.#port;
@@ -142,7 +142,7 @@ export class LineRelay implements RunIo {
     if (port !== undefined && chunk.length > 0 && this.#isMoreOfOneLine(chunk)) return;
     let data = this.#rest.take();
     if (port === undefined) {
-      // Only while the run is being ended: nobody is there to read it.
+      // Only while the run is ending: its output has no reader.
       this.#skipping = data.at(-1) !== newline;
       return;
     }
@@ -158,13 +158,13 @@ export class LineRelay implements RunIo {
     this.#resumeIfRoom(port);
   }
 
-  /** There is nothing to send yet: what was read is not looked through again for each piece of a line. */
+  /** True while there is nothing to send, so that pieces of a line are not searched repeatedly. */
   #isMoreOfOneLine(chunk: Buffer): boolean {
     if (this.#skipping || this.#hasWaiting) return false;
     return this.#rest.length <= pieceBytesMax && !chunk.includes(newline);
   }
 
-  /** Sends the whole lines of what was read, and long beginnings of one, as far as there is room; `isLast`: in any case. */
+  /** Sends whole lines, and long beginnings of one, as far as there is room; `isLast`: in any case. */
   #sendRest(port: FrontPort, read: Buffer, isLast = false): void {
     let data = read;
     port.pipe.cork();
@@ -193,7 +193,7 @@ export class LineRelay implements RunIo {
     const isPiece = (frameFlags & flags.more) !== 0;
     let line = bytes;
     if (!isPiece && line.at(-1) === 13) line = line.subarray(0, -1);
-    // An empty line carries no message, unless it is the end of one that came in pieces.
+    // Skip empty lines, except as the end of a line sent in pieces.
     if (line.length === 0 && !this.#midLine) return;
     if (!isPiece) this.#unheard.add(this.#midLine ? undefined : line);
     port.window.sent(this.channel, line.length + (isPiece ? 0 : lineCostBytes));

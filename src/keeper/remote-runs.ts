@@ -1,4 +1,4 @@
-/** The keeper's runs on far sides: their containers, and the looks that are owed to hosts of earlier lives. */
+/** The keeper's remote runs: their containers, and the sweeps owed to hosts of earlier lives. */
 import type { Sources } from "../random.ts";
 import { baseEnvironment } from "../platform/environment.ts";
 import type { Container, Epoch } from "../platform/types.ts";
@@ -11,7 +11,7 @@ import type { Ledger } from "./ledger.ts";
 import type { LedgerRow } from "./ledger-row.ts";
 import type { Log } from "./log.ts";
 
-/** What ssh needs of the keeper's own environment to find the user's keys and agent. */
+/** Variables that ssh needs to find the user's keys and agent. */
 const sshVariables = ["SSH_AUTH_SOCK", "KRB5CCNAME", "XDG_RUNTIME_DIR"];
 
 export interface RemoteRunsParts extends Sources {
@@ -20,7 +20,7 @@ export interface RemoteRunsParts extends Sources {
   fences: Epoch;
   ownerId: string;
   epoch: number;
-  /** For control sockets. */
+  /** Directory of control sockets. */
   directory: string;
   log: Log;
 }
@@ -68,7 +68,7 @@ export class RemoteRuns {
     });
   }
 
-  /** The fence of a server's run and the name of its host; what runs here gets `local` as it is. */
+  /** The fence and host name of a server's run; local runs get `local` unchanged. */
   place(local: Container, server: ServerConfig): Placed {
     const place = placeRemote(server);
     return place === undefined ? { container: local, host: "local" } : this.#placeAt(local, place);
@@ -94,8 +94,8 @@ export class RemoteRuns {
   }
 
   /**
-   * In the background: a guardian on each far side where an earlier life had runs ends what is left of them; only then
-   * their rows are closed. Tried again until the host answers; `status` shows what is owed.
+   * In the background: a guardian on each remote host of an earlier life ends the remaining runs; only then are their rows
+   * closed. Retried until the host answers; `status` shows what is pending.
    */
   sweep(ledger: Ledger, rows: readonly LedgerRow[]): void {
     for (const [host, theirs] of Map.groupBy(rows, (row) => row.host)) {
@@ -117,7 +117,7 @@ export class RemoteRuns {
     }
   }
 
-  /** Whether a container holds a connection rather than a run. */
+  /** Whether a container holds a connection instead of a run. */
   holds(id: string): boolean {
     return this.#hosts.holds(id);
   }
@@ -126,12 +126,12 @@ export class RemoteRuns {
     return this.#hosts.views();
   }
 
-  /** The end has begun: nobody waits for a host that does not answer. */
+  /** The keeper is ending: stop waiting for unresponsive hosts. */
   stopConnecting(): void {
     this.#hosts.stopConnecting();
   }
 
-  /** Ends every connection; runs must be over. */
+  /** Ends every connection, after all runs. */
   close(): Promise<void> {
     return this.#hosts.close();
   }

@@ -1,22 +1,22 @@
 /**
- * Tries again to end what could not be ended: by itself, slowly less often, and whenever it is asked. A process of another
- * user or one that hangs in the kernel may go at any time, and nobody tells.
+ * Retries ending survivors: automatically with growing intervals, and on request. A process of another user or one stuck in the
+ * kernel may disappear at any time, without notice.
  */
 import type { Clock, Timer } from "../clock.ts";
 
-/** The wait after the first try; each next one is twice as long, in milliseconds. */
+/** Wait after the first attempt, doubled each time, in milliseconds. */
 const firstWaitMs = 1000;
 const longestWaitMs = 30_000;
-/** For one try. */
+/** Per attempt. */
 const attemptBoundMs = 2000;
 
 export interface RepeatedEndParts<T> {
   clock: Clock;
-  /** Looks, and ends what it can within the bound. Resolves with what is left. Never rejects. */
+  /** Looks, and ends what it can within the bound. Resolves with the survivors. Never rejects. */
   attempt(boundMs: number): Promise<T[]>;
-  /** After a try that left something. */
+  /** Called after an attempt with survivors. */
   onLeft(left: T[]): void;
-  /** Nothing is left. Runs once; it is over then. Never rejects. */
+  /** Called once when everything is gone. Never rejects. */
   onGone(): Promise<void> | void;
 }
 
@@ -27,13 +27,13 @@ export class RepeatedEnd<T = unknown> implements Disposable {
   #trying: Promise<void> | undefined;
   #isOver = false;
 
-  /** The first try was made, and left something. */
+  /** Created after a first attempt that left survivors. */
   constructor(parts: RepeatedEndParts<T>) {
     this.#parts = parts;
     this.#arm();
   }
 
-  /** Tries now, or joins a try that is under way. Resolves when it is known what is left. */
+  /** Tries now, or joins an attempt under way. Resolves when the survivors are known. */
   ask(): Promise<void> {
     if (this.#isOver) return this.#trying ?? Promise.resolve();
     this.#trying ??= this.#try().finally(() => {

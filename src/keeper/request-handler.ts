@@ -1,4 +1,4 @@
-/** Answers the front: the barrier between what speaks to the network and what starts processes. */
+/** Answers the front: the barrier between the network side and the side that starts processes. */
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { FrontProcess } from "./front.ts";
 import type { Log } from "./log.ts";
@@ -19,7 +19,7 @@ export interface RequestHandlerParts {
   onListening: (urls: string[]) => void;
   onFailed: (error: HoldfastError) => void;
   onHeartbeat: (lastMethod: string) => void;
-  /** Of a node's front. */
+  /** Set for a node's front. */
   onProgress?: ((progress: NodeProgress) => void) | undefined;
   onFinished?: ((finish: NodeFinish) => void) | undefined;
   stop: () => void;
@@ -104,7 +104,7 @@ export class RequestHandler {
 
   async #answer(message: Extract<FrontMessage, { request: number }>, front: FrontProcess): Promise<void> {
     const { type, request } = message;
-    // What a dead front still had on the way would be nobody's.
+    // Starts requested by a dead front would have no owner.
     if (front.gone && (type === "run.start" || type === "run.adopt")) return;
     try {
       const answer = this.#answers[type] as (params: unknown) => unknown;

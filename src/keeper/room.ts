@@ -1,10 +1,10 @@
-/** Whether there is room for one more run: by the config, and in the keeper's table of open files. */
+/** Whether there is room for one more run: by the config, and by the keeper's open file limit. */
 import { ownUsage } from "../platform/self/index.ts";
 import { HoldfastError } from "../errors.ts";
 
-/** What the start of one run may need at a time: pipes, the ends for the child, a log, a terminal. */
+/** Descriptors needed at once to start a run: pipes, child ends, a log, a terminal. */
 const descriptorsPerRun = 16;
-/** For what else the keeper does. */
+/** Reserve for the keeper's other work. */
 const descriptorMargin = 16;
 
 /** Throws `run_limit`. `live`: runs that are alive. */

@@ -1,10 +1,10 @@
-/** A file that only grows to a limit: then it is put aside under a number, and the oldest of those is dropped. */
+/** A file of limited size: when full it is renamed with a number, and the oldest one is removed. */
 import { closeSync, fstatSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 
 export interface RotationLimits {
-  /** Largest size of one file, in bytes; a single write that is larger goes into a file of its own. */
+  /** Largest size of one file, in bytes; a larger single write gets its own file. */
   fileBytesMax: number;
-  /** Older files kept beside it: `<path>.1` is the youngest of them. */
+  /** Number of older files; `<path>.1` is the newest of them. */
   olderMax: number;
 }
 
@@ -19,16 +19,16 @@ export class RotatingFile {
     this.#limits = limits;
   }
 
-  /** Written when it returns: the last line before a crash is the one that matters. */
+  /** Synchronous: the last line before a crash matters most. */
   write(chunk: string | Uint8Array): void {
     const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
-    // A full disk must not end the gateway; what could not be written is lost.
+    // A full disk must not end the gateway; unwritten lines are lost.
     try {
       this.#descriptor ??= this.#open();
       if (this.#bytes > 0 && this.#bytes + bytes.length > this.#limits.fileBytesMax) this.#descriptor = this.#rotate();
       this.#bytes += writeSync(this.#descriptor, bytes);
     } catch {
-      // Nowhere to say it: this is the log.
+      // Unreportable: this is the log.
     }
   }
 
@@ -59,6 +59,6 @@ function move(from: string, to: string): void {
   try {
     renameSync(from, to);
   } catch {
-    // There is no such older file yet.
+    // the older file is missing so far
   }
 }

@@ -1,4 +1,4 @@
-/** A run's record: its state as one pure table, its row, and what could not be ended. Each change is written to the ledger. */
+/** A run's record: its state as one pure table, its row, and its survivors. Each change is written to the ledger. */
 import { platform } from "../platform/index.ts";
 import { stateLetters, type MainExit, type ProcessInfo, type ProcessRef } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
@@ -7,7 +7,7 @@ import type { LedgerRow } from "./ledger-row.ts";
 import { runView } from "../protocol/keeper/run-view.ts";
 import type { ProcessView, RunState, RunView } from "../protocol/keeper/messages.ts";
 
-/** As the API shows it. */
+/** The process as the API shows it. */
 export function viewProcess(info: ProcessInfo): ProcessView {
   const { pid, ppid, state, rssBytes } = info;
   const { command, startedAt } = platform.processes;
@@ -41,7 +41,7 @@ export class RunRecord {
   readonly #ledger: Ledger;
   readonly #onChange: () => void;
 
-  /** `onChange` runs after each change but the spawn, which the state "running" tells. */
+  /** `onChange` runs after each change except the spawn, which the state "running" reports. */
   constructor(row: LedgerRow, ledger: Ledger, onChange: () => void) {
     this.row = row;
     this.#ledger = ledger;
@@ -74,7 +74,7 @@ export class RunRecord {
     this.row.survivors = left.length === 0 ? null : JSON.stringify(identities);
   }
 
-  /** Nothing of it is left. `exit`: of the command, if it was started. */
+  /** Everything is gone. `exit`: of the command, if it was started. */
   exited(exit: MainExit | undefined, endedAt: number): void {
     this.#survivors = [];
     const { code = null, signal = null } = exit ?? {};

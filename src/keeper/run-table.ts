@@ -1,4 +1,4 @@
-/** All live runs of one keeper, of whatever kind: starts them, knows them, ends them. */
+/** All live runs of one keeper, of every kind: starts, finds and ends them. */
 import { join } from "node:path";
 import type { Sources } from "../random.ts";
 import { isNodeHost, type Config } from "../config/schema.ts";
@@ -22,7 +22,7 @@ import { Run } from "./run.ts";
 import { notEnded, runView } from "../protocol/keeper/run-view.ts";
 import { LineRelay, type FrontPort } from "./relay.ts";
 
-/** Time for what is no longer held to end before a list is told. */
+/** Time for strays to end before a list is returned. */
 const strayBoundMs = 1000;
 
 export interface TableParts extends Sources {
@@ -33,11 +33,11 @@ export interface TableParts extends Sources {
   epoch: number;
   ownerId: string;
   runsDirectory: string;
-  /** What `resolveNpx` has installed. */
+  /** Packages installed for `resolveNpx`. */
   packagesDirectory: string;
   onChange: (run: Run) => void;
   far: RemoteRuns;
-  /** Rejects while no guardian is on watch; undefined when one is. */
+  /** Rejects without a guardian on watch; undefined when one is. */
   mustWatch: () => Promise<void> | undefined;
 }
 
@@ -48,9 +48,9 @@ export class RunTable {
   #nextChannel = 1;
   #closed = false;
   #port: FrontPort | undefined;
-  /** Of the servers with `resolveNpx`. */
+  /** Packages of the servers with `resolveNpx`. */
   readonly packages: Packages;
-  /** Runs of earlier epochs that could not be ended yet. */
+  /** Survivors of earlier epochs. */
   readonly leftovers: Leftovers;
 
   constructor(parts: TableParts) {
@@ -100,7 +100,7 @@ export class RunTable {
     });
   }
 
-  /** Throws `gateway_busy`, `guardian_down`, `run_limit`, `spawn_failed`. The row is written before anything is spawned. */
+  /** Throws `gateway_busy`, `guardian_down`, `run_limit`, `spawn_failed`. The row is written before the spawn. */
   async launch(launch: Launch): Promise<Run> {
     const port = this.#port;
     const watching = this.#closed ? undefined : this.#parts.mustWatch();
@@ -111,7 +111,7 @@ export class RunTable {
     checkRoom(this.#runs.size, this.#parts.config.limits.runsMax);
     const { run, spawn } = this.#prepare(launch);
     await run.start(spawn);
-    // If its front died meanwhile it is being ended.
+    // If its front has died since, the run is already being ended.
     if (port !== undefined && port === this.#port) run.relay?.attach(port);
     return run;
   }
@@ -134,8 +134,7 @@ export class RunTable {
   }
 
   /**
-   * Before a list is told: a run of which nothing lives is ended, and what carries the mark of a run that nobody holds any
-   * more is ended too. So a list never leaves out what lives.
+   * Before a list is returned: ends empty runs and marked processes without a run, so that a list never omits live processes.
    */
   async reconcile(): Promise<void> {
     const { fences, log, far } = this.#parts;
@@ -147,12 +146,12 @@ export class RunTable {
       tell(`could not end pid ${pid} (state ${stateLetters[state]}) of run ${run}, which is no longer held`);
   }
 
-  /** A new front is there: the runs that it starts, and those that it adopts, speak to it from now on. */
+  /** A new front: runs that it starts or adopts talk to it from now on. */
   attach(port: FrontPort): void {
     this.#port = port;
   }
 
-  /** What outlived the front before, for the next one to adopt. */
+  /** Runs that outlived the previous front, for the next one to adopt. */
   held(): HeldRun[] {
     return this.live().flatMap((run) => {
       const { relay, blob } = run;
@@ -161,7 +160,7 @@ export class RunTable {
     });
   }
 
-  /** Throws `run_unknown`, or `run_ended` when its end has begun. */
+  /** Throws `run_unknown`, or `run_ended` once its end has begun. */
   adopt(id: string): Run {
     const run = this.#runs.get(id);
     if (run === undefined) throw new HoldfastError("run_unknown", `no live run ${id}`);
@@ -171,13 +170,13 @@ export class RunTable {
     return run;
   }
 
-  /** What no front holds and the config does not mean any more is ended; of what a front holds it is told itself. */
+  /** Ends runs without a front whose config is outdated; fronts handle their own runs. */
   endOutdated(): void {
     for (const run of this.live())
       if (run.relay?.attached === false && run.isOutdated && run.state === "running") void run.end("config-changed"); // never rejects
   }
 
-  /** The front listens: what it has not adopted by now has no owner, and is ended. */
+  /** The front listens: runs that it has not adopted are ownerless and end. */
   endUnowned(): void {
     for (const { run } of this.held()) {
       this.#parts.log.warn({ event: "run.unowned", run: run.id, session: run.sessionId });
@@ -185,7 +184,7 @@ export class RunTable {
     }
   }
 
-  /** The front is gone: runs that were to die with it do, and those that it was about to get. Resolves when they are gone. */
+  /** The front is gone: ends the runs tied to it, including those being started for it. Resolves when they are gone. */
   async detach(): Promise<void> {
     this.#port = undefined;
     for (const run of this.#runs.values()) run.relay?.detach();
@@ -193,7 +192,7 @@ export class RunTable {
     await Promise.all(doomed.map((run) => run.whenEnded() ?? run.end("front-lost")));
   }
 
-  /** Takes no more, ends all. Resolves with what could not be ended, in this epoch and before it. */
+  /** Refuses new runs and ends all. Resolves with the survivors of this epoch and earlier ones. */
   async close(reason: EndReason): Promise<RunView[]> {
     this.#closed = true;
     this.leftovers[Symbol.dispose]();
@@ -244,7 +243,7 @@ export class RunTable {
 
   #changed(run: Run): void {
     const { id, state, endReason, exitCode, signal, survivors, leaderEndedAt } = run.summary();
-    // Told a second time when the command has ended and what it left behind is kept.
+    // Also called when the command has ended and its descendants are kept; log the start only once.
     if (state === "running" && leaderEndedAt === null) this.#parts.log.info({ event: "run.spawned", run: id });
     if (state === "stopping")
       this.#parts.log.info({ event: "run.stopping", run: id, endReason, survivors: survivors.map(({ pid }) => pid) });

@@ -1,30 +1,30 @@
-/** The clocks of one run: time for its command, for the whole run, for silence, its lease, and its time without a front. */
+/** The timers of one run: command timeout, lifetime, silence, lease, and time without a front. */
 import type { Clock, Timer } from "../clock.ts";
 import type { EndReason } from "../protocol/keeper/messages.ts";
 
-/** In milliseconds; 0 = no limit, but for `keepMs`. */
+/** In milliseconds; 0 = no limit, except for `keepMs`. */
 export interface RunTimes {
-  /** For the command itself; off once it has ended. */
+  /** Limit of the command itself; off once it has ended. */
   timeoutMs: number;
-  /** Without output, input or a viewer. */
+  /** Limit without output, input or a viewer. */
   noOutputTimeoutMs: number;
-  /** For the whole run, with what the command left behind. */
+  /** Limit of the whole run, including descendants. */
   maxLifetimeMs: number;
-  /** Without a renewal, whatever front and connection do. */
+  /** Limit without a renewal, independent of front and connection. */
   leaseMs: number;
-  /** Without a front. */
+  /** Limit without a front. */
   keepMs: number;
 }
 
-/** How often a tree whose command has ended is looked at: the kernel tells nobody when the last of it ends. */
+/** Polling interval for a tree whose command has ended: the kernel does not report the last exit. */
 const emptyLookMs = 1000;
 
 export interface RunTimersParts {
   clock: Clock;
-  /** When the run was last used, on the monotonic clock in milliseconds; Infinity while somebody looks on. */
+  /** Time of last use, on the monotonic clock in milliseconds; Infinity while it has a viewer. */
   lastActivityAt: () => number;
   onOver: (reason: EndReason) => void;
-  /** Ends the run if nothing of it is left. */
+  /** Ends the run if it is empty. */
   look: () => void;
 }
 
@@ -51,13 +51,13 @@ export class RunTimers implements Disposable {
     if (leaseMs > 0 && this.renew()) this.#arm("leaseMs", "lease-expired", () => this.#leaseUntil);
   }
 
-  /** What the command left behind is kept. */
+  /** The command ended and its descendants are kept. */
   commandEnded(): void {
     this.#clear("timeoutMs");
     if (!this.#timers.has("look")) this.#look();
   }
 
-  /** The owner of the lease is there. False: there is no lease. */
+  /** Renews the lease. False: there is no lease. */
   renew(): boolean {
     this.#leaseUntil = this.#parts.clock.monotonic() + this.#times.leaseMs;
     return this.#times.leaseMs > 0;
@@ -76,7 +76,7 @@ export class RunTimers implements Disposable {
     for (const name of this.#timers.keys()) this.#clear(name);
   }
 
-  /** One timer for the whole time: when it fires, it is set again for what is left by then. */
+  /** One timer per limit: when it fires, it is set again for the remaining time. */
   #arm(name: keyof RunTimes, reason: EndReason, until: () => number): void {
     const restMs = until() - this.#parts.clock.monotonic();
     this.#clear(name);

@@ -1,4 +1,4 @@
-/** One run of whatever kind: a container, a ledger row, its input and output, from before the spawn until the proof of empty. */
+/** One run of any kind: a container, a ledger row, input and output, from before the spawn until the proof of empty. */
 import { watchLimits } from "./limit-watch.ts";
 import { isSignal } from "../platform/self/index.ts";
 import type { MainExit, ProcessInfo, Spawned, SpawnRequest } from "../platform/types.ts";
@@ -18,9 +18,9 @@ export class Run {
   readonly channel: number;
   /** Handoff state of the front, for its successor. */
   blob: string;
-  /** Set when its number of processes keeps growing: which command, how often. */
+  /** The most frequent command and its count, while the number of processes keeps growing. */
   growing: string | null = null;
-  /** Of a background run. */
+  /** Set for background runs. */
   readonly timers: RunTimers | undefined;
   readonly #launch: RunLaunch;
   readonly #record: RunRecord;
@@ -33,7 +33,7 @@ export class Run {
   #hurried = false;
   #limitWatch: Disposable | undefined;
   #ending: Promise<RunView> | undefined;
-  /** Set while something is left that could not be ended. */
+  /** Set while there are survivors. */
   #again: RepeatedEnd | undefined;
 
   constructor(channel: number, row: LedgerRow, parts: RunParts, launch: RunLaunch) {
@@ -57,7 +57,7 @@ export class Run {
     return this.#record.row.id;
   }
 
-  /** The config does not mean it any more. */
+  /** Whether the config has changed or removed this run's server. */
   get isOutdated(): boolean {
     return this.#launch.isOutdated?.() ?? false;
   }
@@ -70,13 +70,13 @@ export class Run {
     return this.#launch.onFrontLoss;
   }
 
-  /** Of an MCP run. */
+  /** Set for MCP runs. */
   get relay(): LineRelay | undefined {
     const { io } = this.#parts;
     return io instanceof LineRelay ? io : undefined;
   }
 
-  /** Of a background run. */
+  /** Set for background runs. */
   get capture(): CaptureIo | undefined {
     const { io } = this.#parts;
     return io instanceof CaptureIo ? io : undefined;
@@ -95,7 +95,7 @@ export class Run {
     return this.#record.row.state;
   }
 
-  /** Intent first, then the process. A refusal of the system closes the row as `spawn-failed` and is thrown. */
+  /** Intent first, then the process. If the system refuses, the row is closed as `spawn-failed` and the error thrown. */
   async start(request: SpawnRequest): Promise<void> {
     try {
       this.#record.intend();
@@ -129,8 +129,8 @@ export class Run {
   }
 
   /**
-   * Ends the run; the first reason stands. Resolves on proof of empty, or with the survivors named in the view. Asked again
-   * it joins, and looks again once it has resolved with survivors. Only `hurried` shortens a grace.
+   * Ends the run; the first reason stands. Resolves on proof of empty, or with the survivors in the view. A later call joins,
+   * or looks again after an end with survivors. Only `hurried` shortens a grace.
    */
   end(reason: EndReason, hurried = false): Promise<RunView> {
     if (this.state === "exited") return Promise.resolve(this.summary());
@@ -139,12 +139,12 @@ export class Run {
     return this.#again === undefined ? this.#ending : this.#lookAgain(this.#again);
   }
 
-  /** Joins an end that is under way, as it is. */
+  /** Joins an end under way without changing it. */
   whenEnded(): Promise<RunView> | undefined {
     return this.#ending;
   }
 
-  /** To every process of the run, or to its command only. Nothing happens when nothing is left. Throws `invalid_params`. */
+  /** Signals every process of the run, or its command only. Does nothing to an empty run. Throws `invalid_params`. */
   signal(signal: string, to: "all" | "command"): void {
     if (!isSignal(signal))
       throw new HoldfastError("invalid_params", `no signal ${signal}; write it as SIGINT or SIGTERM`);
@@ -155,13 +155,13 @@ export class Run {
     return this.#parts.container.list();
   }
 
-  /** The run as the kernel shows it now. */
+  /** The run with its processes as the kernel shows them now. */
   view(): RunView {
     const processes = this.state === "exited" ? [] : this.#parts.container.list().map(viewProcess);
     return { ...this.summary(), processes };
   }
 
-  /** The run without its processes: costs no look at the system. */
+  /** The run without its processes, and without a look at the system. */
   summary(): RunView {
     const view = this.#record.view();
     return { ...view, background: this.#background(), pid: this.#process?.mainPid() ?? view.pid };
@@ -193,7 +193,7 @@ export class Run {
     this.timers?.[Symbol.dispose]();
     this.capture?.stopPacing();
     this.#record.enter("stopping");
-    // What is being started cannot be ended yet; the spawn itself is bounded.
+    // A start cannot be interrupted; the spawn itself is bounded.
     await this.#spawning;
     const { io, graces: given } = this.#parts;
     const graces = { ...given };
@@ -213,18 +213,18 @@ export class Run {
     return this.summary();
   }
 
-  /** Nobody can look where the run was, so it is not exited; it is once a later look has proven that nothing is left. */
+  /** The run's host is unreachable: it becomes `exited` once a later look proves it empty. */
   #lose(owed: Promise<void>, left: ProcessInfo[]): void {
     this.#record.noteSurvivors(left);
     this.#record.enter("lost");
     void owed.then(() => this.#settle(left)); // never rejects
   }
 
-  /** Nothing left: it is exited. Else it stays `stopping`, on record with what is left, and its end is tried again. */
+  /** `exited` if everything is gone; otherwise it stays `stopping` with its survivors on record, and its end is retried. */
   async #settle(left: ProcessInfo[]): Promise<void> {
     const { container, io, clock } = this.#parts;
     if (left.length === 0) {
-      // The exit event may come a turn after the kernel's "empty"; its code belongs into the row.
+      // The exit event may arrive a turn after the kernel's "empty"; the row needs its code.
       if (this.#process !== undefined) this.#mainExit ??= await this.#process.exit;
       await io.drained();
       io.close();
@@ -253,7 +253,7 @@ export class Run {
     return this.summary();
   }
 
-  /** The keeper ends: what is left is on record, and the next start goes on with it. */
+  /** The keeper is ending: survivors are on record for the next start. */
   leave(): void {
     this.#again?.[Symbol.dispose]();
   }
@@ -262,7 +262,7 @@ export class Run {
     this.#mainExit = exit;
     this.#record.row.leaderEndedAt = this.#parts.clock.now();
     if (this.#ending !== undefined) return;
-    // The kernel ends a tree for its memory sooner than any look sees it.
+    // The kernel ends a tree for its memory before any look sees it.
     const excess = this.#parts.container.excess?.();
     if (excess !== undefined) {
       this.#parts.onExcess(excess);
@@ -273,11 +273,11 @@ export class Run {
       if (this.state === "running") this.timers?.commandEnded();
       return this.#record.changed();
     }
-    // What the command left behind ends with it.
+    // Descendants end with the command.
     this.#endedByItself(exit);
   }
 
-  /** Before a list is told, and for a tree whose command has ended: a run of which nothing lives is ended. */
+  /** Ends the run if it is empty: before a list is returned, and after its command has ended. */
   reconcile(): void {
     if (this.state !== "running" || this.#ending !== undefined || !this.#parts.container.looksEmpty()) return;
     if (this.#mainExit !== undefined) this.#endedByItself(this.#mainExit);

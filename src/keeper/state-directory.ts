@@ -1,4 +1,4 @@
-/** The state directory: what is in it, who may read it, and the record by which the command line finds a gateway. */
+/** The state directory: its files, their permissions, and the record by which the command line finds a gateway. */
 import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
@@ -12,7 +12,7 @@ import { makeDirectory } from "../make-directory.ts";
 export interface StatePaths {
   root: string;
   token: string;
-  /** Further tokens, a file each. */
+  /** Further tokens, one file each. */
   tokens: string;
   owner: string;
   ledger: string;
@@ -23,15 +23,15 @@ export interface StatePaths {
   bin: string;
   /** Control sockets of ssh. */
   ssh: string;
-  /** What `resolveNpx` has installed. */
+  /** Packages installed for `resolveNpx`. */
   packages: string;
-  /** The certificate that the gateway made for itself; only if it needed one. */
+  /** The gateway's self-made certificate; only if it needed one. */
   tls: string;
-  /** The only directory that the front may write. */
+  /** The only directory that the front may write to. */
   front: string;
 }
 
-/** `<state>/keeper.json`: how `stop` and `status` find the gateway and know that it is the same process. */
+/** `<state>/keeper.json`: how `stop` and `status` find the gateway and verify that it is the same process. */
 export interface KeeperRecord {
   version: string;
   pid: number;
@@ -41,18 +41,18 @@ export interface KeeperRecord {
   tier: string;
   url: string;
   urls: string[];
-  /** The config that it read; null = none, the defaults. */
+  /** Its config file; null = defaults without a file. */
   config: string | null;
-  /** PEM, by which clients of this machine know the gateway; null = plain HTTP. */
+  /** PEM, by which local clients verify the gateway; null = plain HTTP. */
   certificate: string | null;
-  /** Id of the node that this is; null = a gateway. */
+  /** Id of this node; null = a gateway. */
   node: string | null;
   front: { pid: number };
   guardian: { pid: number; startTime: string };
 }
 
 const pid = z.int().min(1);
-/** What must be there for a record to name a process; fields of other versions may be missing or more. */
+/** Fields required to identify a process; other versions may omit or add others. */
 const recordShape = z.looseObject({
   pid,
   startTime: z.string(),
@@ -83,7 +83,7 @@ export function statePaths(root: string): StatePaths {
   };
 }
 
-/** Makes the directory private to its user, or says why it will not do. */
+/** Makes the directory private to its user. Throws when it is unsuitable. */
 export function openStateDirectory(root: string): StatePaths {
   const paths = statePaths(root);
   try {
@@ -105,11 +105,11 @@ export function openStateDirectory(root: string): StatePaths {
   }
 }
 
-/** What may be in it before the first start: `tokens add`, `mcp login` and a config come before a gateway. */
+/** Allowed contents before the first start: `tokens add`, `mcp login` and a config may precede the gateway. */
 const ownNames =
   /^(?:holdfast|tokens?|owner|ledger|keeper|crashes|runs|log|bin|ssh|packages|front|tls|node)(?:[.-].*)?$/;
 
-/** It is made private and filled, which a directory that is something else already must not be: a home, /tmp, a checkout. */
+/** The directory becomes private and gets files, which must not happen to existing ones: a home, /tmp, a checkout. */
 function assertOurs(root: string): void {
   const link = lstatSync(root, { throwIfNoEntry: false });
   if (link === undefined) return;
@@ -124,8 +124,8 @@ function assertOurs(root: string): void {
 }
 
 /**
- * A link may stand for a directory, on a larger disk for one, if it is this user's own and leads to one that is this user's
- * own and that nobody else may write. Another user's link could lead to another place at any time.
+ * The directory may be a link, for example to a larger disk, if this user owns the link and its target and only this user can
+ * write to the target. Another user's link could be redirected at any time.
  */
 function assertOwnDirectory(path: string): void {
   const uid = process.getuid?.();
@@ -139,7 +139,7 @@ function assertOwnDirectory(path: string): void {
     throw new Error(`${path} leads to a directory that others may write (chmod 700 it)`);
 }
 
-/** A file in it may be a link only if this user made it: what others lead elsewhere would be read, or written to, there. */
+/** A file may be a link only if this user made it: another user's link would redirect reads and writes. */
 function assertOwnLinks(directory: string): void {
   const uid = process.getuid?.();
   if (uid === undefined) return;
@@ -150,7 +150,7 @@ function assertOwnLinks(directory: string): void {
   }
 }
 
-/** Reads a secret of ours, or makes it at first start. What is not a plain file of this user alone is refused. */
+/** Reads a secret of ours, or makes it at first start. Only a plain file private to this user is accepted. */
 export function readOrMakeSecret(path: string, bytes: number, random: Random): string {
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined)
     createPrivate(path, `${random.bytes(bytes).toString("hex")}\n`);
@@ -164,7 +164,7 @@ export function readOrMakeSecret(path: string, bytes: number, random: Random): s
   return secret;
 }
 
-/** Throws when it is the first of this keeper; later a full disk leaves the one before, which only names an earlier front. */
+/** Throws for this keeper's first record; later a full disk keeps the previous one, which only names an earlier front. */
 export function writeKeeperRecord(paths: StatePaths, record: KeeperRecord): void {
   try {
     writePrivate(paths.keeperRecord, `${JSON.stringify(record, null, 2)}\n`);
@@ -177,7 +177,7 @@ export function writeKeeperRecord(paths: StatePaths, record: KeeperRecord): void
 export function readKeeperRecord(paths: StatePaths): KeeperRecord | undefined {
   try {
     const parsed = recordShape.safeParse(JSON.parse(readFileSync(paths.keeperRecord, "utf8")));
-    // Anything else in that file names no gateway, and must stop none.
+    // Any other content names no gateway, and must not stop one.
     return parsed.success ? (parsed.data as unknown as KeeperRecord) : undefined;
   } catch {
     return undefined; // no gateway has run here, or it ended in order

@@ -1,6 +1,6 @@
 /**
- * Keeps one helper process of the keeper alive: the front or the guardian. One lives at a time. An exit and a refusal of the
- * operating system to start one are the same event; overlapping requests join; a stop wins over everything.
+ * Keeps one helper process of the keeper alive: the front or the guardian. One lives at a time. An exit and a refused start are
+ * the same event; concurrent requests join; a stop wins over everything.
  */
 import type { Clock, Timer } from "../clock.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
@@ -23,7 +23,7 @@ const allowed: Record<SupervisorState, readonly SupervisorState[]> = {
   gone: ["starting"],
 };
 
-/** The next state, or a defect: an illegal move is never carried out in silence. */
+/** The next state. An illegal move is a defect and throws. */
 export function transition(from: SupervisorState, to: SupervisorState): SupervisorState {
   if (!allowed[from].includes(to)) throw new HoldfastError("internal", `a helper cannot go from ${from} to ${to}`);
   return to;
@@ -33,7 +33,7 @@ export function transition(from: SupervisorState, to: SupervisorState): Supervis
 export interface HelperEnd {
   exitCode: number | null;
   signal: NodeJS.Signals | null;
-  /** The operating system started none, and why; null = it lived. */
+  /** Reason of a refused start; null = it lived. */
   refused: string | null;
 }
 
@@ -42,29 +42,29 @@ export interface Helper {
   readonly pid: number;
   /** Asks it to end. */
   drain(reason: string): void;
-  /** Ends it by force. The process is our child and not reaped yet, so its number is still its own. */
+  /** Ends it by force. The process is our unreaped child, so its pid cannot have been reused. */
   kill(): void;
 }
 
 export interface SupervisorParts<H extends Helper> {
-  /** Starts one, or throws. `onEnd` runs once, when it has exited or turns out not to have been started. */
+  /** Starts one, or throws. `onEnd` runs once, after its exit or a refused start. */
   spawn(onEnd: (end: HelperEnd) => void): H;
-  /** Time for one that was told to drain, in milliseconds; then it is killed. */
+  /** Time to drain before it is killed, in milliseconds. */
   drainBoundMs: number;
-  /** How many deaths are too many. A refused start is none: it is tried until it succeeds. */
+  /** Limit on deaths. Refused starts do not count: they are retried until one succeeds. */
   intensity: RestartIntensity;
   clock: Clock;
   onStart(helper: H): void;
-  /** It is gone; `planned` when this supervisor ended it. Runs before another one is started. */
+  /** It is gone; `planned` when this supervisor ended it. Runs before the next start. */
   onEnd(end: HelperEnd, planned: boolean): void;
-  /** It died too often. Nothing is started from now on. */
+  /** It died too often. There will be no further starts. */
   onGivenUp(): void;
 }
 
-/** The first death of one that served is followed by a start at once. Then each wait is twice the one before, in milliseconds. */
+/** A serving helper restarts at once after its first death. Each further wait is twice the previous one, in milliseconds. */
 const firstWaitMs = 100;
 const longestWaitMs = 1000;
-/** Time for the kernel to take a killed helper down; state D can outlast any bound. */
+/** Time for the kernel to end a killed helper; state D can outlast any bound. */
 const killBoundMs = 2000;
 
 export class Supervisor<H extends Helper> {
@@ -73,16 +73,16 @@ export class Supervisor<H extends Helper> {
   readonly #served = new Set<(served: boolean) => void>();
   #state: SupervisorState = "idle";
   #helper: H | undefined;
-  /** Ends and refused starts since one served last. */
+  /** Ends and refused starts since one last served. */
   #failures = 0;
   #again: Timer | undefined;
   #late: Timer | undefined;
   #restarting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
   #gone: (() => void) | undefined;
-  /** Why none was started the last time; null = one was. */
+  /** Reason of the last refused start; null = it succeeded. */
   problem: string | null = null;
-  /** Started after the first one. */
+  /** Starts after the first one. */
   restarts = -1;
 
   constructor(parts: SupervisorParts<H>) {
@@ -94,7 +94,7 @@ export class Supervisor<H extends Helper> {
     return this.#state;
   }
 
-  /** The one that lives; undefined between two lives. */
+  /** The live one; undefined between two lives. */
   get helper(): H | undefined {
     return this.#helper;
   }
@@ -103,14 +103,14 @@ export class Supervisor<H extends Helper> {
     return this.#closing !== undefined;
   }
 
-  /** Starts the first one. A later call does nothing: it is kept alive from then on. */
+  /** Starts the first one and keeps it alive. Later calls do nothing. */
   start(): void {
     if (this.#state === "idle" && !this.isClosed) this.#start();
   }
 
-  /** It does its work from now on. */
+  /** It serves from now on. */
   serves(): void {
-    if (this.#state !== "starting") return; // it was told to drain meanwhile, and that stands
+    if (this.#state !== "starting") return; // a drain or stop requested earlier wins
     this.#enter("serving");
     this.#failures = 0;
     this.#tellServed(true);
@@ -132,22 +132,22 @@ export class Supervisor<H extends Helper> {
   }
 
   /**
-   * Ends the one that serves and starts another. Resolves when that one serves, or when a stop came first. While one is on
-   * its way already, whatever for, the request joins: it gets that one.
+   * Replaces the serving helper. Resolves when the new one serves, or when a stop came first. If one is already being started,
+   * the request joins it.
    */
   restart(reason: string): Promise<void> {
     if (this.#closing !== undefined) return this.#closing;
     this.#restarting ??= new Promise<void>((resolve) => {
       this.#served.add(() => resolve());
       if (this.#state === "serving") this.#drain(reason);
-      else if (this.#state === "idle" || this.#again !== undefined) this.#start(); // no wait for who asks
+      else if (this.#state === "idle" || this.#again !== undefined) this.#start(); // skip the wait on request
     }).finally(() => {
       this.#restarting = undefined;
     });
     return this.#restarting;
   }
 
-  /** Ends it for good, whatever else is under way. Resolves when it is gone. The same promise each time. */
+  /** Ends it permanently, whatever is under way. Resolves when it is gone. Returns the same promise each time. */
   close(reason: string): Promise<void> {
     this.#closing ??= this.#close(reason);
     return this.#closing;
@@ -161,7 +161,7 @@ export class Supervisor<H extends Helper> {
       this.#gone = resolve;
     });
     if (this.#state !== "draining") this.#drain(reason);
-    // A stop is bounded even when the kernel cannot take it down.
+    // A stop is bounded even if the kernel cannot end the process.
     const bound = this.#clock.after(this.#parts.drainBoundMs + killBoundMs, () => this.#gone?.());
     await gone;
     bound.clear();
@@ -172,7 +172,7 @@ export class Supervisor<H extends Helper> {
     this.#again = undefined;
     this.#enter("starting");
     this.restarts += 1;
-    // One that ends within the call that starts it is not known by its object yet.
+    // A helper may end within the call that starts it, before its object is known.
     let ended: HelperEnd | undefined;
     let helper: H | undefined;
     const onEnd = (end: HelperEnd) => {
@@ -187,7 +187,7 @@ export class Supervisor<H extends Helper> {
     }
     this.#helper = helper;
     if (ended !== undefined) return this.#ended(ended);
-    // Without a number there is no process: why is told in the next turn.
+    // No pid, no process: the reason follows in the next turn.
     if (helper.pid === 0) return;
     this.problem = null;
     this.#parts.onStart(helper);
@@ -210,7 +210,7 @@ export class Supervisor<H extends Helper> {
     this.#gone?.();
     if (this.isClosed) return;
     if (planned) return this.#start();
-    // What was never started has not died.
+    // A refused start is not a death.
     if (end.refused === null && !this.#parts.intensity.allows(this.#clock.monotonic())) {
       this.#parts.onGivenUp();
       return;
@@ -231,7 +231,7 @@ export class Supervisor<H extends Helper> {
   }
 }
 
-/** A kept process as `status` shows it. */
+/** A supervised process as `status` shows it. */
 export abstract class Supervised<H extends Helper> {
   protected abstract readonly supervisor: Supervisor<H>;
 
@@ -248,7 +248,7 @@ export abstract class Supervised<H extends Helper> {
     return this.supervisor.state;
   }
 
-  /** Why none could be started the last time; null = one was. */
+  /** Reason of the last refused start; null = it succeeded. */
   get problem(): string | null {
     return this.supervisor.problem;
   }

@@ -1,4 +1,4 @@
-/** Opens the ledger for the keeper's life, or says which gateway has it already. */
+/** Opens the ledger for the keeper's life, or reports the gateway that holds it. */
 import type { Clock } from "../clock.ts";
 import { platform } from "../platform/index.ts";
 import { isAlive } from "../platform/types.ts";
@@ -7,11 +7,11 @@ import { Ledger } from "./ledger.ts";
 import { requestMemoryMs } from "../protocol/keeper/background.ts";
 import { readKeeperRecord, type KeeperRecord, type StatePaths } from "./state-directory.ts";
 
-/** A keeper that was killed has its lock until the last of its threads is gone; so long that is waited for, in milliseconds. */
+/** A killed keeper holds its lock until its last thread is gone; time to wait for that, in milliseconds. */
 const dyingMsMax = 2000;
 const lookEveryMs = 20;
 
-/** `leaseMaxMs`: of a start that may be asked again. Throws `state_locked` with the other gateway's pid and address, or `state_unusable`. */
+/** `leaseMaxMs`: of a repeatable start. Throws `state_locked` with the other gateway's pid and address, or `state_unusable`. */
 export function takeLedger(paths: StatePaths, leaseMaxMs: number, clock: Clock): Ledger {
   const deadline = clock.monotonic() + dyingMsMax;
   for (;;) {
@@ -22,12 +22,12 @@ export function takeLedger(paths: StatePaths, leaseMaxMs: number, clock: Clock):
       const other = readKeeperRecord(paths);
       if (other === undefined || runs(other) || clock.monotonic() >= deadline) throw locked(paths, other, thrown);
     }
-    // Nothing else is to happen in this process before the ledger is taken.
+    // Block: this process must do nothing else before it has the ledger.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, lookEveryMs);
   }
 }
 
-/** False from the moment on at which it was killed, also while the kernel still takes it down. */
+/** False as soon as it was killed, even while the kernel is still ending it. */
 function runs({ pid, startTime }: KeeperRecord): boolean {
   const info = platform.processes.read(pid);
   return isAlive(info) && info.startTime === startTime && info.state !== "headless";

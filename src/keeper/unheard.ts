@@ -1,13 +1,13 @@
 /**
- * Lines on their way to a front until it says that it dealt with them: if it dies, the next front gets them. Bounded: the
- * oldest are forgotten first.
+ * Lines in flight to a front until it acknowledges them: if it dies, the next front gets them. Bounded: the oldest are dropped
+ * first.
  */
 
-/** More than the flow control lets be on the way; only a front that keeps silent gets there. */
+/** Above the flow control window; only a silent front reaches this. */
 const bytesMax = 512 * 1024;
 
 export class UnheardLines {
-  /** Undefined: a line that was sent in pieces, which nobody holds whole. */
+  /** Undefined: a line sent in pieces, of which no whole copy exists. */
   #lines: (Buffer | undefined)[] = [];
   #bytes = 0;
   /** Lines before the first of `#lines`, counted from the last `take`. */
@@ -19,12 +19,12 @@ export class UnheardLines {
     while (this.#bytes > bytesMax) this.#forget(1);
   }
 
-  /** The front has dealt with so many lines, counted from the last `take`. */
+  /** The front has handled this many lines, counted from the last `take`. */
   heard(lines: number): void {
     this.#forget(Math.min(lines - this.#gone, this.#lines.length));
   }
 
-  /** All that are left, in order; the count begins anew. */
+  /** All remaining lines, in order; resets the count. */
   take(): Buffer[] {
     const left = this.#lines.filter((line) => line !== undefined);
     this.#lines = [];

@@ -1,4 +1,4 @@
-/** A background run's input and output: what it prints goes to its rings, what is sent to it waits in a bounded queue. */
+/** A background run's input and output: output goes to ring buffers, input waits in a bounded queue. */
 import type { Clock } from "../../clock.ts";
 import type { Config } from "../../config/schema.ts";
 import type { Spawned, SpawnRequest } from "../../platform/types.ts";
@@ -13,23 +13,23 @@ import {
 import type { RunIo } from "../run-parts.ts";
 import { RunOutput, type Tap } from "./output.ts";
 
-/** Bytes that may wait for a run to read its input. */
+/** Bytes of input that may be queued for a run. */
 const inputBytesMax = 1024 * 1024;
-/** Time for the last bytes to come out once the tree is gone; another process may hold the other end. */
+/** Time for the last bytes once the tree is gone; another process may hold the other end. */
 const drainBoundMs = 1000;
-/** A reader in the foreground that is silent for so long is gone; a remote one may be away for the run's lease. */
+/** A foreground reader silent for this long is gone; a remote reader may be away for the run's lease. */
 const readerBoundMs = 5000;
 
 export interface CaptureParts {
   clock: Clock;
   stdout: RunOutput;
-  /** Null: what comes there goes to stdout, in the order in which it comes. */
+  /** Null: stderr is merged into stdout in order of arrival. */
   stderr: RunOutput | null;
   /** Tells every process of the run that its terminal is gone. */
   hangUp: () => void;
 }
 
-/** `fileOf`: where a stream is kept. */
+/** `fileOf`: the file of a stream. */
 export function captureParts(
   spec: BackgroundSpec,
   clock: Clock,
@@ -43,13 +43,13 @@ export function captureParts(
 
 export abstract class CaptureIo implements RunIo {
   abstract readonly hasInput: boolean;
-  /** Sizes of the terminal since its start, with the offset from which each held. */
+  /** Terminal sizes since the start, each with the offset from which it applied. */
   readonly sizes: ({ offset: number } & TerminalSize)[] = [];
   protected readonly parts: CaptureParts;
-  /** Bytes of input that were taken so far. */
+  /** Bytes of input accepted so far. */
   #inputBytes = 0;
   #viewers = 0;
-  /** Of a start, input or a look, on the monotonic clock: a wall clock that jumps is no silence. */
+  /** Of the start, input or a read, on the monotonic clock, so that wall clock jumps do not count as silence. */
   #activeAt: number;
   #lastViewedAt: number | null = null;
   #lastInputAt: number | null = null;
@@ -62,35 +62,35 @@ export abstract class CaptureIo implements RunIo {
   abstract request(): Pick<SpawnRequest, "stdin" | "terminal">;
   abstract begin(contained: Spawned): void;
   abstract endInput(): void;
-  /** Present size of the terminal; null without one. */
+  /** Current size of the terminal; null without one. */
   abstract get size(): TerminalSize | null;
-  /** Throws `invalid_params` with nothing changed. */
+  /** Throws `invalid_params` and changes nothing. */
   abstract resize(size: TerminalSize): void;
-  /** What fills that stream; stdout is both where they are merged. */
+  /** The source of that stream; stdout is both where they are merged. */
   protected abstract tap(of: OutputStream): Tap;
-  /** Throws `run_ended` when nothing can be sent any more, `input_full`. */
+  /** Throws `run_ended` once the run accepts no input, `input_full`. */
   protected abstract send(bytes: Buffer): void;
-  /** Resolves when the last byte has come. */
+  /** Resolves with the last byte. */
   protected abstract get ended(): Promise<void>;
 
   output(stream: OutputStream): RunOutput | null {
     return this.parts[stream];
   }
 
-  /** In the foreground nothing is written over that the reader has not read. `leaseMs`: of the run. */
+  /** A foreground run never overwrites unread output. `leaseMs`: of the run. */
   pace(leaseMs: number): void {
     const boundMs = Math.max(readerBoundMs, leaseMs);
     for (const stream of ["stdout", "stderr"] as const) this.parts[stream]?.paceBy(this.tap(stream), boundMs);
   }
 
-  /** The end of the run has begun: nobody is waited for any more. */
+  /** The run is ending: output no longer waits for a reader. */
   stopPacing(): void {
     for (const output of this.#streams) output.stopPacing();
   }
 
   /**
-   * `at`: where in all the input the first byte is, null = behind what was taken; what was taken before is dropped. Answers
-   * with all that was taken. Throws `input_full`, `input_gap`, `run_ended`; then nothing of it was taken.
+   * `at`: offset of the first byte in the whole input; null = append. Bytes accepted earlier are dropped. Returns the total
+   * accepted. Throws `input_full`, `input_gap`, `run_ended`, with nothing accepted.
    */
   write(bytes: Buffer, at: number | null): number {
     const from = at ?? this.#inputBytes;
@@ -108,7 +108,7 @@ export abstract class CaptureIo implements RunIo {
     return this.#inputBytes;
   }
 
-  /** Resolves with the next byte, at the end of the run, or after `waitMs`. A viewer counts as use for as long as it waits. */
+  /** Resolves with the next byte, at the end of the run, or after `waitMs`. A waiting viewer counts as activity. */
   async nextOutput(output: RunOutput, waitMs: number, viewer: boolean): Promise<void> {
     if (viewer) this.#viewers += 1;
     try {
@@ -141,7 +141,7 @@ export abstract class CaptureIo implements RunIo {
     };
   }
 
-  /** Also when another process still holds the other end. */
+  /** Bounded, in case another process still holds the other end. */
   drained(): Promise<void> {
     return new Promise((resolve) => {
       const late = this.parts.clock.after(drainBoundMs, resolve);
@@ -152,7 +152,7 @@ export abstract class CaptureIo implements RunIo {
     });
   }
 
-  /** Whoever waits for output looks again. */
+  /** Wakes every reader that waits for output. */
   close(): void {
     for (const output of this.#streams) output.close();
   }

@@ -1,4 +1,4 @@
-/** What a node's lists do not allow may be asked of the person at its terminal: one question at a time, each for a bounded time. */
+/** Asks the person at the node's terminal about commands outside its lists: one question at a time, each with a time limit. */
 import { HoldfastError } from "../../errors.ts";
 import type { BackgroundSpec } from "../../protocol/keeper/background.ts";
 
@@ -6,9 +6,9 @@ import type { BackgroundSpec } from "../../protocol/keeper/background.ts";
 export type PersonAnswer = "yes" | "no" | "late" | "nobody";
 export type AskPerson = (question: string) => Promise<PersonAnswer>;
 
-/** Questions that wait; a gateway cannot make more of them. */
+/** Pending questions; a bound on what a gateway can cause. */
 const waitingMax = 16;
-/** Characters of a question: what does not fit on a screen nobody has read. */
+/** Characters of a question: anything longer than a screen goes unread. */
 const shownMax = 1500;
 
 const why: Record<Exclude<PersonAnswer, "yes">, string> = {
@@ -17,7 +17,7 @@ const why: Record<Exclude<PersonAnswer, "yes">, string> = {
   nobody: "there is no person to ask: the node has no terminal",
 };
 
-/** The lists do not allow it, and nothing else is wrong with it: the only refusal that a person may overrule. */
+/** A command outside the lists but otherwise valid: the only refusal that a person may overrule. */
 export class PolicyMiss extends HoldfastError {
   constructor(message: string) {
     super("exec_refused", message);
@@ -33,7 +33,7 @@ export class Consent {
     this.#ask = ask;
   }
 
-  /** Resolves when the person said yes; else throws the miss, with why nobody overruled it. */
+  /** Resolves when the person says yes; otherwise throws the miss with the reason. */
   async overrule(miss: PolicyMiss, spec: BackgroundSpec): Promise<void> {
     if (this.#waiting >= waitingMax)
       throw new PolicyMiss(`${miss.message}; ${waitingMax} questions wait for the person already`);
@@ -48,7 +48,7 @@ export class Consent {
   }
 }
 
-/** All that decides what is started: of the environment the names, since values may be secrets. */
+/** Everything that decides what is started; only the names of the environment, since values may be secrets. */
 function questionOf(miss: PolicyMiss, { argv, cwd, env }: BackgroundSpec): string {
   const names = Object.keys(env);
   return [
@@ -59,12 +59,12 @@ function questionOf(miss: PolicyMiss, { argv, cwd, env }: BackgroundSpec): strin
   ].join("\n");
 }
 
-/** One word as it is, unless it could be taken for something else. */
+/** One argument, quoted where it is ambiguous. */
 function shown(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : visible(JSON.stringify(word));
 }
 
-/** What is not seen, or moves what is, by its number: the person decides by what is on the screen. */
+/** Escapes invisible and cursor-moving characters: the person decides by what is on the screen. */
 function visible(text: string): string {
   return text.replaceAll(/(?! )[\p{C}\p{Z}]/gu, (odd) => `\\u{${(odd.codePointAt(0) ?? 0).toString(16)}}`);
 }

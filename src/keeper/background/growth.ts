@@ -1,14 +1,14 @@
-/** Looks for trees that keep growing, as a worker's does that starts the same helper again and again and never ends one. */
+/** Detects trees that keep growing, such as a worker that starts helpers and never ends them. */
 import { turn, type Clock, type Timer } from "../../clock.ts";
 import { platform } from "../../platform/index.ts";
 import type { ProcessInfo } from "../../platform/types.ts";
 
-/** Trees are looked at so often, in milliseconds. */
+/** Interval between looks, in milliseconds. */
 const everyMs = 5000;
-/** A tree that grew in so many looks, without becoming much smaller in between, and has so many processes, keeps growing. */
+/** A tree keeps growing if it grew in this many looks without shrinking much in between, and has this many processes. */
 const looksMin = 3;
 const processesMin = 8;
-/** Trees looked at before everybody else has a turn. */
+/** Trees examined before the event loop gets a turn. */
 const sliceMax = 50;
 
 interface Watched {
@@ -19,16 +19,16 @@ interface Watched {
 interface History {
   /** Most processes seen so far. */
   peak: number;
-  /** Looks in which there were more than ever. */
+  /** Looks with a new maximum. */
   grew: number;
-  /** Processes when it was told last. */
+  /** Processes at the last report. */
   told: number;
 }
 
 export interface GrowthParts {
   clock: Clock;
   runs: () => Watched[];
-  /** `what`: the command that there is most of, and how often. Told again when the tree has doubled. */
+  /** `what`: the most frequent command and its count. Reported again when the tree has doubled. */
   onGrowing: (id: string, what: string) => void;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What one run printed, on disk and bounded: the first bytes and the last ones are kept, what lies between is written over.
- * A byte's offset is its place in all that was ever printed, so a reader that comes back later goes on where it was.
+ * The output of one run, on disk and bounded: the first and the last bytes are kept, the middle is overwritten. A byte's offset
+ * is its position in the whole output, so a returning reader continues where it stopped.
  */
 import { closeSync, fstatSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import type { Clock, Timer } from "../../clock.ts";
@@ -11,20 +11,20 @@ const magic = 0x3246_4f48;
 const printedAt = 16;
 
 export interface OutputPiece {
-  /** Offset of the first byte given; larger than asked when what was asked for is written over. */
+  /** Offset of the first byte returned; larger than requested when that part was overwritten. */
   offset: number;
   bytes: Buffer;
-  /** Bytes printed by the run so far. */
+  /** Bytes printed so far. */
   printed: number;
 }
 
-/** What the disk did not take, `from` up to `to`; all between two such pieces counts as one. Empty: nothing. */
+/** Bytes that the disk refused, `from` up to `to`; two such pieces and everything between them count as one. Empty: none. */
 interface Gap {
   from: number;
   to: number;
 }
 
-/** Where in the file an offset is, and how many bytes from there on lie together. */
+/** An offset's position in the file, and the number of contiguous bytes from there. */
 interface Place {
   at: number;
   bytes: number;
@@ -34,14 +34,13 @@ export class OutputRing {
   readonly headBytes: number;
   readonly tailBytes: number;
   readonly #path: string;
-  /** Of the writer. */
   readonly #clock: Clock | undefined;
   #descriptor: number | undefined;
   #printed: number;
   readonly #gap: Gap;
   #noting: Timer | undefined;
 
-  /** A fresh one; the file is made with the first byte. `boundBytes` is what is kept: half from the beginning. */
+  /** A new ring; the file is created with the first byte. `boundBytes`: the amount kept, half of it from the beginning. */
   static create(path: string, boundBytes: number, clock: Clock): OutputRing {
     const headBytes = Math.floor(boundBytes / 2);
     return new OutputRing(
@@ -51,7 +50,7 @@ export class OutputRing {
     );
   }
 
-  /** That of an ended run, to read; undefined when it printed nothing or its file is gone. */
+  /** The ring of an ended run, for reading; undefined without output or without its file. */
   static open(path: string): OutputRing | undefined {
     let descriptor: number;
     try {
@@ -88,12 +87,12 @@ export class OutputRing {
     return this.#printed;
   }
 
-  /** First offset that is still there after the head; equal to the head's end as long as nothing was written over. */
+  /** First offset available after the head; equal to the head's end until something is overwritten. */
   get tailFrom(): number {
     return Math.max(this.headBytes, this.#printed - this.tailBytes);
   }
 
-  /** Never throws for the disk's sake: what a full one does not take is lost, and a reader is sent on behind it. */
+  /** Never throws for disk errors: bytes refused by a full disk are lost, and readers skip them. */
   write(chunk: Buffer): void {
     if (this.#clock === undefined) throw new Error("this output is for reading");
     let done = 0;
@@ -102,7 +101,7 @@ export class OutputRing {
       while (done < chunk.length) {
         const { at, bytes } = this.#place(this.#printed + done);
         const count = Math.min(bytes, chunk.length - done);
-        // Where the disk is full in the middle it takes a part, and says so only to the next one.
+        // A full disk may accept a part of a write; only the next write fails.
         done += writeSync(descriptor, chunk, done, count, at);
       }
     } catch {
@@ -110,7 +109,7 @@ export class OutputRing {
       this.#gap.to = this.#printed + chunk.length;
     }
     this.#printed += chunk.length;
-    // After the bytes: a keeper that dies in between has printed less, never something else. Once for a burst of them.
+    // After the bytes: a keeper that dies in between records less output, never wrong output. Once per burst.
     this.#noting ??= this.#clock.soon(() => this.#notePrinted());
   }
 
@@ -124,7 +123,7 @@ export class OutputRing {
     while (this.#descriptor !== undefined && done < bytes.length) {
       const place = this.#place(from + done);
       const read = readSync(this.#descriptor, bytes, done, Math.min(place.bytes, bytes.length - done), place.at);
-      if (read === 0) break; // the file was cut short by somebody else
+      if (read === 0) break; // another process truncated the file
       done += read;
     }
     return { offset: from, bytes: bytes.subarray(0, done), printed: this.#printed };
@@ -141,7 +140,7 @@ export class OutputRing {
     this.#descriptor = undefined;
   }
 
-  /** The first offset from there on that is neither written over nor was lost. */
+  /** The first available offset from there on. */
   #behindWhatIsLost(offset: number): number {
     const kept = (from: number) => (from >= this.headBytes && from < this.tailFrom ? this.tailFrom : from);
     const from = kept(offset);
@@ -158,7 +157,7 @@ export class OutputRing {
     try {
       writeSync(this.#descriptor, figures, 0, figures.length, printedAt);
     } catch {
-      // A disk that is broken: the file says that less was printed.
+      // Broken disk: the file reports less output.
     }
   }
 
@@ -170,7 +169,7 @@ export class OutputRing {
 
   #openToWrite(): number {
     if (this.#descriptor !== undefined) return this.#descriptor;
-    // "wx+": a run's output is written by one keeper once; a file that is there already is not ours to change.
+    // "wx+": one keeper writes a run's output once; an existing file belongs to something else.
     const descriptor = openSync(this.#path, "wx+", 0o600);
     const header = Buffer.alloc(headerBytes);
     header.writeUInt32LE(magic, 0);

@@ -1,10 +1,10 @@
-/** One stream of a run's output: what was printed, who waits for more, and, in the foreground, the reader that sets the pace. */
+/** One stream of a run's output: its bytes, its waiting readers and, in the foreground, the reader that sets the pace. */
 import { inTime, type Clock } from "../../clock.ts";
 import { readBytesMax, type OutputEnd } from "../../protocol/keeper/background.ts";
 import { OutputRing } from "./output-ring.ts";
 import { Pace } from "./pace.ts";
 
-/** Stops taking from the stream, so that the run waits with its next byte; and goes on. */
+/** Pauses the stream, so that the run blocks at its next write, and resumes it. */
 export interface Tap {
   pause(): void;
   resume(): void;
@@ -13,9 +13,9 @@ export interface Tap {
 export class RunOutput {
   readonly ring: OutputRing;
   readonly #clock: Clock;
-  /** When something was printed last, in milliseconds since the epoch. */
+  /** Time of the last output, in milliseconds since the epoch. */
   lastAt: number | null = null;
-  /** The same on the monotonic clock; 0 = nothing yet. */
+  /** The same on the monotonic clock; 0 = no output yet. */
   lastActivityAt = 0;
   #pace: Pace | undefined;
   #more: PromiseWithResolvers<void> | undefined;
@@ -25,7 +25,7 @@ export class RunOutput {
     this.ring = OutputRing.create(path, boundBytes, clock);
   }
 
-  /** From now on nothing is written over that the reader in the foreground has not read. */
+  /** From now on output unread by the foreground reader is never overwritten. */
   paceBy(tap: Tap, readerBoundMs: number): void {
     const { ring } = this;
     this.#pace = new Pace({
@@ -46,7 +46,7 @@ export class RunOutput {
     this.wake();
   }
 
-  /** The one who waits for the run has all before `offset`. */
+  /** The foreground reader has everything before `offset`. */
   readTo(offset: number): void {
     this.#pace?.readTo(offset);
   }
@@ -58,25 +58,24 @@ export class RunOutput {
     await inTime(this.#clock, promise, waitMs, undefined);
   }
 
-  /** Whoever waits looks again. */
+  /** Wakes every waiting reader. */
   wake(): void {
     this.#more?.resolve();
     this.#more = undefined;
   }
 
-  /** The run is over. */
   close(): void {
     this.ring.close();
     this.wake();
   }
 
-  /** The end of the run has begun: nobody is waited for any more. */
+  /** The run is ending: output no longer waits for a reader. */
   stopPacing(): void {
     this.#pace?.[Symbol.dispose]();
   }
 }
 
-/** As it is told: at most `bytesMax` from `offset` on; a negative one counts from the end. No ring: nothing was printed. */
+/** A piece as the API returns it: at most `bytesMax` from `offset` on, negative = from the end. No ring: no output. */
 export function pieceOf(ring: OutputRing | undefined, offset: number, bytesMax: number): OutputEnd {
   if (ring === undefined) return { offset: 0, bytes: "", printed: 0 };
   const from = offset < 0 ? Math.max(0, ring.printed + offset) : offset;

@@ -1,14 +1,14 @@
 /**
- * Holds a run that somebody waits for in the foreground to the pace of that reader, so that none of its output is written
- * over unread. A reader that is gone does not hold it up for long; nobody else who looks on ever does.
+ * Holds a foreground run to the pace of its reader, so that unread output is never overwritten. A reader that has gone delays
+ * it only briefly; other viewers never do.
  */
 import type { Clock, Timer } from "../../clock.ts";
 
 export interface PaceParts {
   clock: Clock;
-  /** How far the reader may be behind, in bytes. */
+  /** Bytes that the reader may be behind. */
   behindMax: number;
-  /** A reader that asks for nothing for so long is taken to be gone. */
+  /** A reader without a request for this long counts as gone. */
   readerBoundMs: number;
   printed: () => number;
   pause: () => void;
@@ -36,7 +36,7 @@ export class Pace implements Disposable {
     });
   }
 
-  /** The reader has all before `offset`. */
+  /** The reader has everything before `offset`. */
   readTo(offset: number): void {
     this.#readTo = Math.max(this.#readTo, offset);
     this.#readerIsGone = false;

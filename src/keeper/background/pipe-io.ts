@@ -23,7 +23,7 @@ export class PipeIo extends CaptureIo {
   begin(contained: Spawned): void {
     this.#process = contained;
     const { stdin, stdout, stderr } = contained;
-    stdin?.on("error", () => {}); // the command closed it or died: its exit tells
+    stdin?.on("error", () => {}); // the command closed it or died: its exit reports that
     const into = [this.parts.stdout, this.parts.stderr ?? this.parts.stdout] as const;
     const ends = [stdout, stderr].map((stream, index) => {
       stream?.on("data", (chunk: Buffer) => into[index]?.write(chunk));

@@ -1,4 +1,4 @@
-/** What may be started in the background: the config's rules, and everything about a spec that only this machine can tell. */
+/** Rules for background commands: those of the config, and the checks that only this machine can make. */
 import { realpathSync, statSync } from "node:fs";
 import { isAbsolute, sep } from "node:path";
 import { findProgram } from "../../config/program.ts";
@@ -12,15 +12,15 @@ import { specLimits, type BackgroundSpec } from "../../protocol/keeper/backgroun
 import { PolicyMiss } from "./consent.ts";
 
 export type ExecRules = Config["exec"] & {
-  /** Where the lists are written, for whoever is refused; `exec` by default. */
+  /** Section of the config that holds the lists, named in refusals; `exec` by default. */
   section?: "exec" | "node";
 };
 
-/** What is started in the end. */
+/** The command to start. */
 export interface Resolved {
   command: string;
   args: string[];
-  /** Undefined = where a login begins, on another machine. */
+  /** Undefined = the login directory on another machine. */
   cwd: string | undefined;
   env: Record<string, string>;
   /** `local`, or `ssh:…`. */
@@ -28,8 +28,8 @@ export interface Resolved {
 }
 
 /**
- * Variables by which a program that is allowed would load or run another one: of shells, of the dynamic loader, of
- * language runtimes, and of git, less, make, npm and OpenSSL. Not a whole list: a guard rail, no sandbox.
+ * Variables that make an allowed program load or run another one: of shells, the dynamic loader, language runtimes, git, less,
+ * make, npm and OpenSSL. Incomplete: a guard rail, not a sandbox.
  */
 const steering = [
   /^BASH_FUNC_/, // a function for bash, in either spelling: "%%" or "()" at the end
@@ -48,12 +48,12 @@ export function unknownRun(id: string, { enabled }: ExecRules): HoldfastError {
   return new HoldfastError("run_unknown", `no background run ${id}; ${advice}`);
 }
 
-/** Throws `exec_disabled`, `exec_refused` or `invalid_params`, each with the rule or the thing by name. */
+/** Throws `exec_disabled`, `exec_refused` or `invalid_params`, each naming the rule or the value. */
 export function resolveSpec(spec: BackgroundSpec, rules: ExecRules, base = baseEnvironment()): Resolved {
   if (!rules.enabled) throw new HoldfastError("exec_disabled", isOff);
   const [command = "", ...args] = spec.argv;
   checkWords(spec);
-  // Before the lists: whoever may overrule those is not asked about this.
+  // Before the lists: a person who may overrule them has no say in this.
   checkEnvironment(spec.env, rules);
   if (spec.host !== "local") return resolveRemote(spec, rules);
   const cwd = resolveDirectory(spec.cwd ?? base["HOME"] ?? homeDirectory(), rules);
@@ -64,10 +64,10 @@ export function resolveSpec(spec: BackgroundSpec, rules: ExecRules, base = baseE
   return { command: program, args, cwd, env, host: "local" };
 }
 
-/** Command, arguments and environment travel in one string of an environment, of which Linux takes 128 KiB. */
+/** Command, arguments and environment travel in one environment string, which Linux limits to 128 KiB. */
 const remoteBytesMax = 64 * 1024;
 
-/** On another machine: the config's rules, as far as they can be held from here. Throws `exec_refused` or `invalid_params`. */
+/** For another machine: the rules that can be checked from here. Throws `exec_refused` or `invalid_params`. */
 function resolveRemote(spec: BackgroundSpec, rules: ExecRules): Resolved {
   const { host, argv, cwd, env } = spec;
   const [command = "", ...args] = argv;
@@ -140,7 +140,7 @@ function checkEnvironment(env: Record<string, string>, rules: ExecRules): void {
   if (bytes > envBytesMax) throw invalid(`env is ${bytes} bytes long, at most ${envBytesMax} are taken`);
 }
 
-/** A terminal that can do what nearly all can, unless the caller or the gateway's own environment knows better. */
+/** A common terminal type, unless the caller or the gateway's environment sets one. */
 function terminalDefaults(spec: BackgroundSpec, base: Record<string, string>): Record<string, string> {
   if (spec.kind !== "pty") return {};
   const known = base["TERM"];
@@ -153,7 +153,7 @@ function resolveDirectory(cwd: string, rules: ExecRules): string {
     throw invalid(`cwd: ${cwd} is not a directory`);
   const { allowDirectories } = rules;
   if (allowDirectories === undefined) return cwd;
-  // Links are followed on both sides: a link inside an allowed directory is no way out of it.
+  // Resolve links on both sides, so that a link cannot lead out of an allowed directory.
   const real = realpathSync(cwd);
   const isInside = allowDirectories.some((directory) => {
     const allowed = realOrUndefined(directory);
@@ -171,18 +171,18 @@ function realOrUndefined(path: string): string | undefined {
   try {
     return realpathSync(path);
   } catch {
-    return undefined; // not there
+    return undefined; // missing
   }
 }
 
-/** The file that the system would run, or `spawn_failed`. */
+/** The file that the system would run. Throws `spawn_failed`. */
 function programOf(command: string, cwd: string, path: string): string {
   const found = findProgram(command, cwd, path);
   if (found !== undefined) return found;
   throw new HoldfastError("spawn_failed", `${command}: no such program, or it may not be run`);
 }
 
-/** A name in the list stands for what the gateway's own PATH finds under it, whatever the caller's PATH is. */
+/** A bare name in the list means the program found on the gateway's own PATH, whatever the caller's PATH is. */
 function checkAllowed(command: string, program: string, rules: ExecRules, ownPath: string): void {
   const allowed = rules.allowCommands ?? [];
   const isAllowed = allowed.some((entry) => findProgram(entry, "/", ownPath) === program);
@@ -191,7 +191,7 @@ function checkAllowed(command: string, program: string, rules: ExecRules, ownPat
   throw new PolicyMiss(`${command} (${program}) is not in ${listNamed("allowCommands", rules)} (${list})`);
 }
 
-/** As its owner wrote it: in a config, or, on a node, with a flag. */
+/** The list as its owner wrote it: in a config or, on a node, as a flag. */
 function listNamed(key: "allowCommands" | "allowDirectories", { section = "exec" }: ExecRules): string {
   return section === "exec" ? `exec.${key}` : `the node's ${key}`;
 }

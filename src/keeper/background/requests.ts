@@ -1,4 +1,4 @@
-/** At most once: a start that names itself happens one time, however often it is asked, by this keeper or the next one. */
+/** At-most-once starts: a request id starts one run however often it is sent, to this keeper or the next one. */
 import { HoldfastError } from "../../errors.ts";
 import type { Ledger } from "../ledger.ts";
 import type { LedgerRow } from "../ledger-row.ts";
@@ -15,7 +15,7 @@ interface Starting {
 export class Requests {
   readonly #ledger: Ledger;
   readonly #live: () => Run[];
-  /** Between the question and the row; from the row on the ledger knows. */
+  /** Requests without a row yet; from the row on the ledger knows. */
   readonly #starting = new Map<string, Starting>();
 
   constructor(ledger: Ledger, live: () => Run[]) {
@@ -23,7 +23,7 @@ export class Requests {
     this.#live = live;
   }
 
-  /** The run of that request: one that there is already, or the one that `start` starts. Throws `request_reused`. */
+  /** The existing run of that request, or the result of `start`. Throws `request_reused`. */
   once(request: string, command: string, start: () => Promise<RunView>): Promise<RunView> {
     const starting = this.#starting.get(request);
     if (starting !== undefined) {
@@ -40,7 +40,7 @@ export class Requests {
     return run;
   }
 
-  /** The live ones, then the newest of the ended ones. */
+  /** Live runs, then ended ones, newest first. */
   list(): RequestedRun[] {
     const live = this.#live().flatMap((run) => {
       const { requestId } = run.row;
@@ -61,7 +61,7 @@ export class Requests {
   }
 }
 
-/** As the record and people see it. */
+/** The command as the record and people see it. */
 export function commandOf({ argv }: BackgroundSpec): string {
   return argv.join(" ");
 }

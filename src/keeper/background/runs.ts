@@ -1,4 +1,4 @@
-/** Background commands and terminals of one keeper: started by the rules of the config, fed, read, waited for and ended. */
+/** The background commands and terminals of one keeper: start, input, output, wait and end. */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../clock.ts";
@@ -41,7 +41,7 @@ export interface BackgroundParts {
   ledger: Ledger;
   log: Log;
   runsDirectory: string;
-  /** This is a node: the lists are its own, and a person may overrule them. */
+  /** Set on a node, which has its own lists and whose person may overrule them. */
   node?: { askPerson: AskPerson | undefined } | undefined;
 }
 
@@ -49,13 +49,13 @@ const noOutput = { offset: 0, bytes: "", printed: 0 };
 
 export class BackgroundRuns {
   readonly #parts: BackgroundParts;
-  /** Of scope keys, also between two fronts. */
+  /** By scope key, also between two fronts. */
   readonly #mutex = new KeyedMutex();
   readonly #requests: Requests;
   readonly #rules: StartRules;
-  /** Of every run, servers' too. */
+  /** Of every run, including servers. */
   readonly #growth: GrowthWatch;
-  /** Of runs that ended in this epoch, for whoever wants to see their last screen. */
+  /** Of runs that ended in this epoch, to draw their last screen. */
   readonly #endedSizes = new Map<string, OutputView["sizes"]>();
 
   constructor(parts: BackgroundParts) {
@@ -71,14 +71,14 @@ export class BackgroundRuns {
     this.#growth = new GrowthWatch({ clock: parts.clock, runs: () => parts.table.live(), onGrowing });
   }
 
-  /** The gateway ends; its runs are the table's to end. */
+  /** The gateway is ending; the run table ends its runs. */
   close(): void {
     this.#growth[Symbol.dispose]();
   }
 
   /**
-   * Throws `exec_disabled`, `exec_refused`, `invalid_params`, `request_reused`, `run_limit`, `scope_replaced`, `spawn_failed`;
-   * then nothing was started.
+   * Throws `exec_disabled`, `exec_refused`, `invalid_params`, `request_reused`, `run_limit`, `scope_replaced`, `spawn_failed`,
+   * with nothing started.
    */
   start(spec: BackgroundSpec): Promise<RunView> {
     if (spec.request === null) return this.#start(spec);
@@ -108,12 +108,12 @@ export class BackgroundRuns {
     if (output === null) return { ...noOutput, run: await this.wait({ run: id, waitMs }), sizes: capture.sizes };
     if (pace) output.readTo(offset);
     if (output.ring.printed <= offset) await capture.nextOutput(output, Math.min(waitMs, waitMsMax), viewer);
-    // It may have ended while we waited.
+    // It may have ended during the wait.
     if (run.state === "exited") return this.#readEnded(params);
     return { ...pieceOf(output.ring, offset, bytesMax), run: run.summary(), sizes: capture.sizes };
   }
 
-  /** Throws `input_full`, `input_gap`, `run_ended`; then nothing of it was taken. */
+  /** Throws `input_full`, `input_gap`, `run_ended`, with nothing accepted. */
   write({ run, bytes, at, end }: OperationParams<"write">): { inputBytes: number } {
     const { capture } = this.#mustLive(run);
     const inputBytes = capture.write(Buffer.from(bytes, "base64"), at);
@@ -131,7 +131,7 @@ export class BackgroundRuns {
     return null;
   }
 
-  /** Also for a run that is ended already: then it is told as it ended. */
+  /** Returns an ended run as it ended. */
   async end({ run, reason, hurried }: OperationParams<"end">): Promise<RunView> {
     const live = this.#find(run)?.run.end(reason, hurried);
     return live ?? (await this.#parts.table.leftovers.end(run)) ?? this.#ended(run);
@@ -171,7 +171,7 @@ export class BackgroundRuns {
     return null;
   }
 
-  /** Of every kind; `all` adds the ended ones that are remembered. */
+  /** Runs of every kind; `all` includes remembered ended runs. */
   async list({ all }: { all: boolean }): Promise<RunView[]> {
     await this.#parts.table.reconcile();
     return this.#parts.table.list(all);
@@ -190,7 +190,7 @@ export class BackgroundRuns {
     return this.#requests.list();
   }
 
-  /** The front is gone; runs that stay begin to count. Those that do not are the table's to end. */
+  /** The front is gone: the leases of remaining runs start. The run table ends the others. */
   frontLost(): void {
     for (const { timers } of this.#live) timers?.frontLost();
   }
@@ -229,7 +229,7 @@ export class BackgroundRuns {
     return run.summary();
   }
 
-  /** Throws `spawn_failed` when it needs a terminal and there is none. */
+  /** Throws `spawn_failed` when no terminal is available for a run that needs one. */
   #makeIo(id: string, spec: BackgroundSpec, hangUp: () => void): CaptureIo {
     const { clock, config } = this.#parts;
     const parts = captureParts(spec, clock, config.exec, (stream) => this.#file(id, stream), hangUp);
@@ -292,7 +292,7 @@ export class BackgroundRuns {
     for (const stream of ["stdout", "stderr"] as const) rmSync(this.#file(id, stream), { force: true });
   }
 
-  /** Keeps what is kept of ended runs bounded, output included. */
+  /** Bounds the records and output of ended runs. */
   #trim(): void {
     for (const id of this.#parts.ledger.backgroundBeyond(this.#parts.config.exec.historyMax)) this.#forget(id);
   }

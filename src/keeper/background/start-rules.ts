@@ -1,4 +1,4 @@
-/** What may be started: by the rules of the config, and on a node by the person at its terminal, who may overrule its lists. */
+/** Decides what may be started: by the config's rules and, on a node, by the person at its terminal. */
 import type { BackgroundSpec } from "../../protocol/keeper/background.ts";
 import { Consent, PolicyMiss, type AskPerson } from "./consent.ts";
 import { HoldfastError } from "../../errors.ts";
@@ -6,7 +6,7 @@ import { resolveSpec, type ExecRules, type Resolved } from "./policy.ts";
 
 export interface NodeRules {
   askPerson: AskPerson | undefined;
-  /** Longest lease that a gateway may give a run. */
+  /** Longest lease that a gateway may set for a run. */
   leaseMaxMs: number;
 }
 
@@ -15,14 +15,14 @@ export class StartRules {
   readonly #consent: Consent | undefined;
   readonly #leaseMaxMs: number | undefined;
 
-  /** `node`: these rules are a node's own. */
+  /** `node`: these are a node's own rules. */
   constructor(rules: ExecRules, node: NodeRules | undefined) {
     this.#rules = { ...rules, section: node === undefined ? "exec" : "node" };
     this.#consent = node?.askPerson === undefined ? undefined : new Consent(node.askPerson);
     this.#leaseMaxMs = node?.leaseMaxMs;
   }
 
-  /** Throws `exec_disabled`, `exec_refused` or `invalid_params`, each with the rule or the thing by name. */
+  /** Throws `exec_disabled`, `exec_refused` or `invalid_params`, each naming the rule or the value. */
   async resolve(spec: BackgroundSpec): Promise<Resolved> {
     this.#checkLease(spec.leaseMs);
     try {
@@ -34,7 +34,7 @@ export class StartRules {
     }
   }
 
-  /** Refused and not cut: a gateway that reckons with another lease than its node would call the living lost, or the dead alive. */
+  /** Rejected rather than capped: with a lease different from its node's, a gateway would misjudge which runs are alive. */
   #checkLease(leaseMs: number): void {
     const mostMs = this.#leaseMaxMs;
     if (mostMs === undefined || leaseMs <= mostMs) return;

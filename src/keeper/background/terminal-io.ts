@@ -7,9 +7,9 @@ import { specLimits } from "../../protocol/keeper/background.ts";
 import { CaptureIo, type CaptureParts } from "./capture-io.ts";
 import type { Tap } from "./output.ts";
 
-/** Between two tries to write to a terminal whose program does not read, in milliseconds. */
+/** Retry interval for a terminal whose program does not read, in milliseconds. */
 const retryMs = 5;
-/** Sizes that are remembered, so that a screen can be drawn as it was. */
+/** Remembered sizes, to redraw a screen as it was. */
 const sizesMax = 100;
 
 export class TerminalIo extends CaptureIo {
@@ -21,7 +21,7 @@ export class TerminalIo extends CaptureIo {
   #queuedBytes = 0;
   #retry: Timer | undefined;
 
-  /** Throws `spawn_failed` when there is no terminal to be had. */
+  /** Throws `spawn_failed` when no terminal is available. */
   constructor(parts: CaptureParts, size: TerminalSize) {
     super(parts);
     this.sizes.push({ offset: 0, ...size });
@@ -50,7 +50,7 @@ export class TerminalIo extends CaptureIo {
     this.#terminal.release();
   }
 
-  /** As when a person closes the window. The terminal stays open for what is still printed. */
+  /** Like closing the window. The terminal stays open for remaining output. */
   endInput(): void {
     this.parts.hangUp();
   }
@@ -88,7 +88,7 @@ export class TerminalIo extends CaptureIo {
     return this.#ended;
   }
 
-  /** A program that does not read its terminal is tried again a little later. */
+  /** Retries later while the program does not read its terminal. */
   #flush(): void {
     this.#retry = undefined;
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {

@@ -1,4 +1,4 @@
-/** One installation by npm: a run of the keeper like any other, so it is in the ledger, in a container, and bounded in time. */
+/** One npm installation: an ordinary run of the keeper, with a ledger row, a container and a time limit. */
 import type { Clock } from "../../clock.ts";
 import type { Spawned, SpawnRequest } from "../../platform/types.ts";
 import type { RunIo } from "../run-parts.ts";
@@ -7,10 +7,10 @@ import type { RunView } from "../../protocol/keeper/messages.ts";
 import type { Run } from "../run.ts";
 import type { Launch } from "../launch.ts";
 
-/** However slow the network is. */
+/** Limit for slow networks. */
 const installMsMax = 5 * 60_000;
 
-/** One try more after a second: npm's own three would keep a server without a network waiting for over a minute. */
+/** One retry after a second: npm's own three retries would delay a server without a network by over a minute. */
 const npmOptions = (
   "--no-audit --no-fund --no-update-notifier --no-progress --loglevel=error --omit=dev " +
   "--fetch-retries=1 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=1000"
@@ -22,7 +22,7 @@ export interface InstallOrder {
   npm: string;
   packages: string[];
   options: string[];
-  /** Where to. */
+  /** Target directory. */
   directory: string;
   env: Record<string, string>;
   launch: (launch: Launch) => Promise<Run>;
@@ -30,7 +30,7 @@ export interface InstallOrder {
 }
 
 export interface Installation {
-  /** Resolves when nothing of npm is left, with how it ended and what it said last. Rejects when it cannot be started. */
+  /** Resolves when every npm process is gone, with the outcome and the last output. Rejects when it cannot be started. */
   readonly over: Promise<{ view: RunView; said: string }>;
   /** Ends it at once. */
   abandon(): void;
@@ -43,7 +43,7 @@ export function beginInstallation(order: InstallOrder): Installation {
   let errorLog: ErrorLog | undefined;
   let isAbandoned = false;
   const late = order.clock.after(installMsMax, () => void run?.end("timeout", true)); // never rejects
-  // Into the working directory, which has a package.json: with --prefix npm would not find its global config.
+  // Installs into the working directory, which has a package.json: with --prefix npm ignores its global config.
   const args = ["install", ...npmOptions, ...options, "--", ...packages];
   const launched = order.launch({
     kind: "mcp",
@@ -78,7 +78,7 @@ export function beginInstallation(order: InstallOrder): Installation {
   };
 }
 
-/** No input; whatever is printed goes to the log. */
+/** No input; output goes to the log. */
 class LogIo implements RunIo {
   readonly hasInput = false;
   readonly #log: ErrorLog;

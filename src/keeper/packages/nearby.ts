@@ -1,12 +1,12 @@
-/** What npx would look at in the server's own directory before it looks anywhere else. */
+/** Files near the server's directory that npx would consult first. */
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { nameOf, type NpxRequest } from "./npx-words.ts";
 
-/** Why only npx itself may decide there; undefined: nothing of the kind is near. The .npmrc in `home` is read by every npm. */
+/** The reason to leave the server to npx; undefined: none of these files is near. Every npm reads the .npmrc in `home`. */
 export function reasonNearby(cwd: string, home: string | undefined, request: NpxRequest): string | undefined {
   for (let directory = resolve(cwd); ; directory = dirname(directory)) {
-    // The project's own registry or credentials: npm reads them from there, an installation elsewhere would not.
+    // The project's own registry or credentials: npm reads them there, but not during an installation elsewhere.
     const isProject = directory === resolve(cwd) || existsSync(join(directory, "package.json"));
     if (directory !== home && isProject && existsSync(join(directory, ".npmrc"))) return `${directory} has an .npmrc`;
     for (const name of request.packages.map(nameOf)) {

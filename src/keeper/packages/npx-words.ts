@@ -1,31 +1,31 @@
-/** Reads the command line of a server that is started by npx: which packages it wants, which of their programs, with what. */
+/** Parses the command line of a server started by npx: packages, program and arguments. */
 import { basename } from "node:path";
 
-/** What npx was asked for, as far as it can be done without npx. */
+/** An npx request that can be carried out without npx. */
 export interface NpxRequest {
-  /** Names with or without a version, range or tag, as npm reads them. */
+  /** Names with optional version, range or tag, as npm reads them. */
   packages: string[];
-  /** The program by name; undefined: the one that npx chooses for the only package. */
+  /** The program by name; undefined: npx's choice for the only package. */
   bin: string | undefined;
-  /** For the program. */
+  /** Arguments for the program. */
   args: string[];
-  /** For npm. */
+  /** Options for npm. */
   options: string[];
 }
 
 export type NpxWords = NpxRequest | { refused: string };
 
-/** Options that change nothing about what is run. */
+/** Options without effect on the program. */
 const idle = new Set(
   (
     "-y --yes --yes=true -q --quiet -s --silent -d --no-progress --no-update-notifier --no-fund --no-audit " +
     "--prefer-offline --prefer-online"
   ).split(" "),
 );
-/** Options of npm that the installation needs as well. */
+/** Options that the installation needs too. */
 const passedOn = new Set(["--ignore-scripts"]);
 
-/** A name of the registry, with what may follow it: not an address, path, archive, alias or repository. */
+/** A registry name with an optional version: not an address, path, archive, alias or repository. */
 const registrySpec = /^(@[a-z0-9~-][\w.~-]*\/)?[a-z0-9~][\w.~-]*(@[^/:@.][^/:@]*)?(?<!\.tgz|\.tar|\.tar\.gz)$/i;
 
 export function readNpxWords(command: string, args: readonly string[]): NpxWords {
@@ -36,7 +36,7 @@ export function readNpxWords(command: string, args: readonly string[]): NpxWords
   return word === "exec" || word === "x" ? read(rest, true) : { refused: `npm ${word ?? ""} is not npm exec` };
 }
 
-/** `npx` leaves all that follows the first plain word to the program; `npm exec` only what follows `--`. */
+/** `npx` passes everything after the first plain argument to the program; `npm exec` only what follows `--`. */
 function read(words: readonly string[], isExec: boolean): NpxWords {
   const packages: string[] = [];
   const options: string[] = [];

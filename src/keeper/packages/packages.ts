@@ -1,7 +1,7 @@
 /**
- * `resolveNpx`: servers that are written as `npx package` run as `node program`. The packages are installed once, by
- * the first start that needs them; later starts wait for the same installation, which is ended with its last waiter.
- * What cannot be done this way is left to npx, with the reason on record.
+ * `resolveNpx`: servers written as `npx package` run as `node program`. The first start that needs the packages installs them;
+ * concurrent starts share that installation, which ends with its last waiter. Unsupported command lines are left to npx, with
+ * the reason on record.
  */
 import type { Sources } from "../../random.ts";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
@@ -15,17 +15,17 @@ import type { Launch } from "../launch.ts";
 import { beginInstallation, type Installation } from "./install-run.ts";
 import { reasonNearby } from "./nearby.ts";
 import { readNpxWords, type NpxRequest } from "./npx-words.ts";
-import { besides, findProgram, type Program } from "./program.ts";
+import { findProgram, siblingProgram, type Program } from "./program.ts";
 import { PackageStore, type PackageRecord } from "./store.ts";
 
-/** After a failed installation, npx itself is used for so long. */
+/** After a failed installation, npx itself is used for this long. */
 const failedMs = 60_000;
-/** What of a server's environment tells npm where and how to fetch; the rest, its secrets among it, is not for install scripts. */
+/** Variables that tell npm where and how to download; install scripts get no others, so no secrets. */
 const forNpm = /^(npm_config_.*|https?_proxy|no_proxy|all_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|PATH|HOME)$/i;
 
 export interface PackagesParts extends Sources {
   root: string;
-  /** By name, as the config has them now. */
+  /** Current servers of the config, by name. */
   servers: () => Config["mcpServers"];
   log: Log;
   launch: (launch: Launch) => Promise<Run>;
@@ -44,13 +44,13 @@ interface Shared {
   waiters: Set<Waiter>;
 }
 
-/** What to start in place of the configured command line. */
+/** The replacement for the configured command line. */
 export interface Resolved extends Program {
-  /** Goes in front of PATH, as under npx. */
+  /** Prepended to PATH, as npx does. */
   path?: string;
 }
 
-/** An installation as it would be made. */
+/** The parameters of an installation. */
 interface Order {
   key: string;
   words: NpxRequest;
@@ -76,7 +76,7 @@ export class Packages {
     this.#store = new PackageStore(parts.root, parts);
   }
 
-  /** How each server with `resolveNpx` was started last. */
+  /** The last launch of each server with `resolveNpx`. */
   views(): Record<string, LaunchView> {
     const servers = this.#parts.servers();
     const isMeant = (name: string) => {
@@ -87,8 +87,8 @@ export class Packages {
   }
 
   /**
-   * Waits for an installation where one is needed, as long as the server may take to start. Throws `server_down` when
-   * that is not long enough, `run_ended` when its last waiter has left.
+   * Waits for a required installation within the server's start timeout. Throws `server_down` on timeout, `run_ended` when its
+   * last waiter has left.
    */
   async resolve(server: string, config: ServerConfig, sessionId: string): Promise<Resolved> {
     const order = planOf(config);
@@ -111,7 +111,7 @@ export class Packages {
     return fresh === undefined ? this.#leave(server, config, "what was installed is gone") : this.#use(server, fresh);
   }
 
-  /** The session no longer wants this server. An installation without other waiters is ended. */
+  /** The session no longer wants this server. An installation without waiters is ended. */
   abandon(server: string, sessionId: string): void {
     for (const { waiters } of this.#shared.values())
       for (const waiter of waiters)
@@ -120,8 +120,8 @@ export class Packages {
   }
 
   /**
-   * The next start of this server, or of every one, installs its packages again; if that fails it uses what it had. Returns
-   * the packages by server, of those with `resolveNpx`. Throws `server_unknown`.
+   * The next start of this server, or of all (null), reinstalls its packages; if that fails it uses the old ones. Returns the
+   * packages by server, of those with `resolveNpx`. Throws `server_unknown`.
    */
   refresh(server: string | null): Record<string, string[]> {
     const servers = this.#parts.servers();
@@ -161,7 +161,7 @@ export class Packages {
       timer?.clear();
       waiters.delete(waiter);
       if (waiters.size === 0) {
-        // A later start installs again.
+        // A later start retries.
         if (this.#shared.get(key) === shared) this.#shared.delete(key);
         installation.abandon();
       }
@@ -179,12 +179,12 @@ export class Packages {
       if (this.#shared.get(key) === shared) this.#shared.delete(key);
       this.#store.discard(directory);
     });
-    done.catch(() => {}); // each waiter is told
+    done.catch(() => {}); // each waiter gets the error
     const shared = { installation, done, waiters: new Set<Waiter>() };
     return shared;
   }
 
-  /** Rejects with `spawn_failed` when the packages are not to be had, with `run_ended` when the installation was ended by us. */
+  /** Rejects with `spawn_failed` when the packages are unavailable, with `run_ended` when we ended the installation. */
   async #finish(
     key: string,
     server: string,
@@ -214,7 +214,7 @@ export class Packages {
       const ms = Math.round(this.#parts.clock.monotonic() - began);
       this.#parts.log.info({ event: "package.installed", server, packages: namesOf(record), ms });
     } catch (thrown) {
-      // No later attempt would find more in it.
+      // Retrying would not help.
       throw failed(thrown instanceof Error ? thrown.message : String(thrown), Infinity);
     }
   }
@@ -227,7 +227,7 @@ export class Packages {
       const program = findProgram(directory, words, command);
       return { record, resolved: { ...program, path: `${directory}/node_modules/.bin` } };
     } catch {
-      return undefined; // somebody took files out of it: it is installed again
+      return undefined; // files were removed from it: reinstall
     }
   }
 
@@ -252,7 +252,7 @@ export class Packages {
 function planOf({ command, args, env: own }: ServerConfig): Order | { refused: string } {
   const words = readNpxWords(command, args);
   if ("refused" in words) return words;
-  const npm = besides(command, "npm");
+  const npm = siblingProgram(command, "npm");
   const env = Object.fromEntries(Object.entries(own).filter(([name]) => forNpm.test(name)));
   return { key: PackageStore.keyOf(words, npm, env), words, npm, env };
 }
@@ -267,7 +267,7 @@ function tooLate(server: string, packages: string[], ms: number): HoldfastError 
   return new HoldfastError("server_down", message);
 }
 
-/** npm's own error, of its many lines the ones that say something. */
+/** npm's own error: the meaningful lines among many. */
 function lastWords(said: string): string {
   const lines = said.split("\n").filter((line) => /^npm (error|ERR!)/.test(line));
   const telling = lines.filter((line) => !/A complete log of this run|errno|^npm \S+ *$/.test(line)).slice(0, 3);

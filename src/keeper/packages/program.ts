@@ -1,4 +1,4 @@
-/** Finds the program of an installed package, as npx would, and how to start it without npx. */
+/** Finds the program of an installed package, as npx would, and a way to start it without npx. */
 import { closeSync, existsSync, openSync, readFileSync, readSync, realpathSync } from "node:fs";
 import { dirname, extname, join, sep } from "node:path";
 import { nameOf, type NpxRequest } from "./npx-words.ts";
@@ -11,7 +11,7 @@ export interface Program {
   args: string[];
 }
 
-/** Throws an error that says why there is none. `npx`: the command as the config names it. */
+/** Throws an error with the reason when there is none. `npx`: the command as the config names it. */
 export function findProgram(directory: string, request: NpxRequest, npx: string): Program {
   const name = request.bin ?? defaultBin(directory, nameOf(request.packages[0] ?? ""));
   const link = join(directory, "node_modules", ".bin", name);
@@ -19,10 +19,10 @@ export function findProgram(directory: string, request: NpxRequest, npx: string)
   const file = realpathSync(link);
   if (!file.startsWith(realpathSync(directory) + sep)) throw new Error(`the program ${name} lies outside its package`);
   if (!isJavaScript(file)) return { command: file, args: request.args };
-  return { command: besides(npx, "node"), args: [file, ...request.args] };
+  return { command: siblingProgram(npx, "node"), args: [file, ...request.args] };
 }
 
-/** The only program; of several the one that is named like the package. */
+/** The only program, or the one named like the package. */
 function defaultBin(directory: string, packageName: string): string {
   const file = join(directory, "node_modules", packageName, "package.json");
   const { bin = {} } = JSON.parse(readFileSync(file, "utf8")) as { bin?: string | Record<string, string> };
@@ -34,7 +34,7 @@ function defaultBin(directory: string, packageName: string): string {
   throw new Error(`${packageName} has ${first === undefined ? "no program" : "several programs, none of its name"}`);
 }
 
-/** A first line that asks for plain node is followed by hand: that saves nothing but works without the right to execute. */
+/** A first line that asks for plain node is followed here, which also works without the execute permission. */
 function isJavaScript(file: string): boolean {
   const buffer = Buffer.alloc(headBytes);
   const descriptor = openSync(file, "r");
@@ -48,8 +48,8 @@ function isJavaScript(file: string): boolean {
   return [".js", ".cjs", ".mjs"].includes(extname(file));
 }
 
-/** A program that belongs to the same Node.js as this npx; by its name alone if npx was named so. */
-export function besides(npx: string, program: "node" | "npm"): string {
+/** A program of the same Node.js installation as this npx; a bare name if npx was given as one. */
+export function siblingProgram(npx: string, program: "node" | "npm"): string {
   if (!npx.includes("/")) return program;
   const neighbour = join(dirname(npx), program);
   return existsSync(neighbour) ? neighbour : program;

@@ -1,6 +1,6 @@
 /**
- * What was installed, in `<state>/packages/`: a directory per installation and a record that makes it count. A directory
- * without a record is nothing: it is half done, or was replaced, and goes with the next start of the gateway.
+ * Installed packages in `<state>/packages/`: a directory per installation and a record that makes it valid. Directories without
+ * a record are incomplete or replaced, and are removed at the gateway's next start.
  */
 import { hash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -13,13 +13,13 @@ import { nameOf, type NpxRequest } from "./npx-words.ts";
 
 const recordSchema = z.strictObject({
   packages: z.array(z.string()).min(1),
-  /** Below the store. */
+  /** Relative to the store. */
   directory: z.string().regex(/^[0-9a-f]{16}-[0-9a-f]{8}$/),
-  /** What was installed for each name. */
+  /** Installed version of each name. */
   versions: z.record(z.string(), z.string()),
   /** Milliseconds since the epoch. */
   installedAt: z.int(),
-  /** The next start installs it again, and uses it if that fails. */
+  /** The next start reinstalls it, and uses it if that fails. */
   isStale: z.boolean(),
 });
 export type PackageRecord = z.output<typeof recordSchema>;
@@ -34,7 +34,7 @@ export class PackageStore {
     this.#sources = sources;
   }
 
-  /** Equal for two servers that may use the same files. */
+  /** Equal for two servers that may share files. */
   static keyOf({ packages, options }: NpxRequest, npm: string, env: Record<string, string>): string {
     const settings = Object.entries(env).toSorted(([a], [b]) => (a < b ? -1 : 1));
     return hash("sha256", JSON.stringify([packages.toSorted(), options, npm, settings]), "hex").slice(0, 16);
@@ -50,11 +50,11 @@ export class PackageStore {
       const record = this.#read(key);
       return record !== undefined && existsSync(this.directoryOf(record)) ? record : undefined;
     } catch {
-      return undefined; // it cannot be read for now: it is installed again beside what is there
+      return undefined; // unreadable for now: install another copy
     }
   }
 
-  /** Undefined when there is none, or one without a meaning. Throws when the system does not let it be read. */
+  /** Undefined when missing or invalid. Throws when the system denies reading it. */
   #read(key: string): PackageRecord | undefined {
     let text: string;
     try {
@@ -66,11 +66,11 @@ export class PackageStore {
     try {
       return recordSchema.parse(JSON.parse(text));
     } catch {
-      return undefined; // it is installed again, which writes a good one
+      return undefined; // reinstalling writes a valid one
     }
   }
 
-  /** An empty directory to install into. */
+  /** Creates an empty directory to install into. */
   begin(): string {
     const directory = join(this.#root, `tmp-${this.#sources.random.bytes(4).toString("hex")}`);
     mkdirSync(directory, { mode: 0o700 });
@@ -78,7 +78,7 @@ export class PackageStore {
     return directory;
   }
 
-  /** Makes what was installed count. Throws when something of it is missing. */
+  /** Makes the installation valid. Throws when part of it is missing. */
   commit(key: string, directory: string, packages: string[]): PackageRecord {
     const versions = Object.fromEntries(packages.map(nameOf).map((name) => [name, versionOf(directory, name)]));
     const name = `${key}-${this.#sources.random.bytes(4).toString("hex")}`;
@@ -92,7 +92,7 @@ export class PackageStore {
     rmSync(directory, { recursive: true, force: true });
   }
 
-  /** Has the packages installed again. Returns their names; empty if nothing is installed. */
+  /** Marks the packages for reinstallation. Returns their names; empty if none are installed. */
   markStale(key: string): string[] {
     const record = this.find(key);
     if (record === undefined) return [];
@@ -101,8 +101,8 @@ export class PackageStore {
   }
 
   /**
-   * For the keeper, before it starts anything: removes directories without a record. A second call does nothing,
-   * unless a record could not be read the first time: then nothing was removed.
+   * For the keeper, before it starts anything: removes directories without a record. Effective once; if a record was
+   * unreadable, nothing is removed and the next call tries again.
    */
   sweep(): void {
     if (this.#isSwept) return;
@@ -112,7 +112,7 @@ export class PackageStore {
     try {
       kept = new Set(keys.map((key) => this.#read(key)?.directory));
     } catch {
-      return; // what a record names that cannot be read now must stay
+      return; // what an unreadable record names must stay
     }
     this.#isSwept = true;
     for (const entry of readdirSync(this.#root, { withFileTypes: true }))

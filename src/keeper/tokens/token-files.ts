@@ -1,7 +1,7 @@
 /**
- * The tokens of a state directory: `<state>/token`, made at first start, and one file for each further one under
- * `<state>/tokens/`, which holds a digest and never the token. Files and not a list in one file, so that two commands at
- * the same time cannot lose each other's work.
+ * The tokens of a state directory: `<state>/token`, made at first start, and one file per further token under
+ * `<state>/tokens/`, which holds a digest, never the token. Separate files, so that concurrent commands cannot overwrite each
+ * other's changes.
  */
 import { createHash } from "node:crypto";
 import { lstatSync, readdirSync, rmSync } from "node:fs";
@@ -14,12 +14,12 @@ import { createPrivate, readPrivateFile } from "../../platform/self/private-file
 import { tokenScopes, type TokenGrant, type TokenScope } from "../../protocol/keeper/messages.ts";
 import { readOrMakeSecret, type StatePaths } from "../state-directory.ts";
 
-/** Name and id of the token that is made at first start. */
+/** Name and id of the token made at first start. */
 const firstToken = "first";
-/** More would make each first request of a connection slow: all of them are compared. */
+/** All tokens are compared, so more would slow the first request of each connection. */
 const tokensMax = 1000;
 const secretBytes = 32;
-/** Lets scanners for leaked secrets know one of ours. */
+/** Identifies our tokens to leak scanners. */
 const secretPrefix = "hft_";
 
 const namePattern = /^[a-z0-9][a-z0-9-]{0,31}$/;
@@ -27,7 +27,7 @@ const namePattern = /^[a-z0-9][a-z0-9-]{0,31}$/;
 const fileShape = z.strictObject({
   id: z.string().regex(/^[0-9a-f]{16}$/),
   name: z.string().regex(namePattern),
-  /** SHA-256, hex. A slow hash would add nothing: the token is 256 random bits, which nobody guesses at any speed. */
+  /** SHA-256, hex. A slow hash would add nothing: the token is 256 random bits, which cannot be guessed at any speed. */
   digest: z.string().regex(/^[0-9a-f]{64}$/),
   scopes: z.array(z.enum(tokenScopes)).min(1),
   createdAt: z.number(),
@@ -35,7 +35,7 @@ const fileShape = z.strictObject({
 });
 export type TokenRecord = z.output<typeof fileShape>;
 
-/** What was found under `<state>/tokens/`: good records, and files that are refused, with the reason and the remedy. */
+/** Contents of `<state>/tokens/`: valid records, and refused files with reason and remedy. */
 export interface FoundTokens {
   records: TokenRecord[];
   refused: { file: string; error: HoldfastError }[];
@@ -45,13 +45,13 @@ function digestOf(token: string): string {
   return createHash("sha256").update(token).digest("hex");
 }
 
-/** The first token as a grant: every scope, no end. Makes the file if there is none; throws when it is not ours alone. */
+/** The first token as a grant with every scope and no expiry. Makes a missing file; throws when others can access it. */
 export function readFirstToken(paths: StatePaths, random: Random): TokenGrant {
   const digest = digestOf(readOrMakeSecret(paths.token, secretBytes, random));
   return { id: firstToken, name: firstToken, digest, scopes: ["admin"], expiresAt: null };
 }
 
-/** Makes a token and returns it: the only time that anybody sees it. Throws `usage` for a name in use or not allowed. */
+/** Makes a token and returns it, visible only this once. Throws `usage` for a name in use or not allowed. */
 export function addToken(
   paths: StatePaths,
   wanted: { name: string; scopes: TokenScope[]; expiresAt: number | null },
@@ -73,7 +73,7 @@ export function addToken(
   return { record, token };
 }
 
-/** Throws `token_unknown` when there is none of that name. Also removes a file that is refused as a token. */
+/** Throws `token_unknown` for an unknown name. Also removes a file that is refused as a token. */
 export function revokeToken(paths: StatePaths, name: string): void {
   if (name === firstToken)
     throw new HoldfastError(
@@ -95,7 +95,7 @@ export function findTokens(paths: StatePaths): FoundTokens {
     try {
       found.records.push(readRecord(file, name));
     } catch (thrown) {
-      // Revoked between the list and the read: as if it had never been in the list.
+      // Revoked between the listing and the read: treat as unlisted.
       if ((thrown as NodeJS.ErrnoException).code === "ENOENT") continue;
       found.refused.push({ file, error: thrown instanceof HoldfastError ? thrown : unusable(file, thrown) });
     }
@@ -104,7 +104,7 @@ export function findTokens(paths: StatePaths): FoundTokens {
 }
 
 function readRecord(file: string, name: string): TokenRecord {
-  // Too many open files in the keeper must not read like a revoked token.
+  // Too many open files in the keeper must not look like a revoked token.
   const text = spareDescriptors.look(() => readPrivateFile(file));
   let record: TokenRecord;
   try {

@@ -1,4 +1,4 @@
-/** The tokens that are good now: read at start, and again whenever the directory changes or one of them expires. */
+/** The valid tokens: read at start, and again whenever the directory changes or a token expires. */
 import { unwatchFile, watch, watchFile, type FSWatcher } from "node:fs";
 import type { Sources } from "../../random.ts";
 import type { Clock, Timer } from "../../clock.ts";
@@ -7,7 +7,7 @@ import type { TokenGrant } from "../../protocol/keeper/messages.ts";
 import type { StatePaths } from "../state-directory.ts";
 import { findTokens, readFirstToken, type TokenRecord } from "./token-files.ts";
 
-/** Where the system gives no notice of changes, the directory is looked at so often. */
+/** Polling interval where the system reports no changes. */
 const lookMs = 300;
 
 export class TokenWatch {
@@ -21,7 +21,7 @@ export class TokenWatch {
   #watcher: FSWatcher | undefined;
   #expiry: Timer | undefined;
 
-  /** Throws for a token file that is not its user's alone: who could have written it decides who may come in. */
+  /** Throws for a token file that others can write: they could grant themselves access. */
   constructor(paths: StatePaths, log: Log, { clock, random }: Sources, onChange: (grants: TokenGrant[]) => void) {
     this.#paths = paths;
     this.#clock = clock;
@@ -34,7 +34,7 @@ export class TokenWatch {
     this.#good = records.filter((record) => this.#isGood(record));
   }
 
-  /** As the front is told them: digests, never tokens. */
+  /** For the front: digests, never tokens. */
   get grants(): TokenGrant[] {
     const others = this.#good.map(({ id, name, digest, scopes, expiresAt }) => ({
       id,
@@ -53,14 +53,14 @@ export class TokenWatch {
       this.#watcher = watch(this.#paths.tokens, { persistent: false }, look);
       this.#watcher.on("error", poll);
     } catch {
-      poll(); // no more watches to be had from this system
+      poll(); // the system has no watches left
     }
     this.#awaitExpiry();
-    // What changed between the constructor and here.
+    // Changes since the constructor.
     this.reload();
   }
 
-  /** Looks again; a file that is refused now is as good as revoked. */
+  /** Reads again; a file that is refused now counts as revoked. */
   reload(): void {
     const before = this.#good;
     const { records, refused } = this.#find();
@@ -85,7 +85,7 @@ export class TokenWatch {
     try {
       return findTokens(this.#paths);
     } catch (thrown) {
-      // The directory itself is not ours any more: nothing in it counts.
+      // The directory itself is not private to us now: ignore its contents.
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
       return { records: [], refused: [{ file: this.#paths.tokens, error }] };
     }
