@@ -1,5 +1,5 @@
 /**
- * How a stdio client's end of input is told over its connection: by one byte behind all others, which no JSON holds. A connection
- * that just ends is a client that is gone, and so the two are never mistaken for each other.
+ * Signals a stdio client's end of input over its connection: one final byte that JSON cannot contain. A connection that
+ * closes without it means that the client is gone.
  */
 export const endOfInput = 0x04;

@@ -1,4 +1,4 @@
-/** One error class for the whole of Holdfast: a fixed code for programs, a message that says what to do next for people. */
+/** One error class for all of Holdfast: a fixed code for programs, a message with the remedy for people. */
 
 /** Every code Holdfast can raise. A code is never reused for another meaning; docs/errors.md explains each. */
 export const errorCodes = {
@@ -78,7 +78,7 @@ export class HoldfastError extends Error {
   }
 }
 
-/** Carries an unknown thrown value as a HoldfastError, so that every border has a code to pass on. */
+/** Wraps any thrown value in a HoldfastError, so that every boundary has a code to pass on. */
 export function asHoldfastError(thrown: unknown, code: ErrorCode = "internal"): HoldfastError {
   if (thrown instanceof HoldfastError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);

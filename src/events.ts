@@ -1,19 +1,19 @@
 /**
- * Every event that keeper and front log, by its fixed name: the one table that logs, the API and docs/events.md share.
- * Names are for scripts and dashboards; one is never used again for another meaning.
+ * Every event logged by keeper and front, by its fixed name: the single table for logs, the API and docs/events.md. Scripts
+ * and dashboards rely on the names, so a name is never reused for another meaning.
  */
 
-/** What happens to the things that Holdfast holds. Logged, and told to whoever subscribes. Times are milliseconds since the epoch. */
+/** Changes of the things that Holdfast manages, logged and sent to subscribers. Times are milliseconds since the epoch. */
 interface LifecycleEvents {
   "keeper.started": { version: string; epoch: number; tier: string; refused: string[] };
   "keeper.stopping": { reason: string; error: string | undefined };
   /** `survivors`: ids of runs that could not be ended. */
   "keeper.ended": { survivors: string[] };
-  /** Names of servers, and keys that wait for a restart. */
+  /** Names of servers, and keys that need a restart. */
   "config.reloaded": { added: string[]; removed: string[]; changed: string[]; needsRestart: string[] };
-  /** `error`: why; everything is as it was. */
+  /** `error`: the reason; the old config stays in effect. */
   "config.refused": { error: string };
-  /** A server of the config cannot be had as things are; `problem`: why, and what to do. */
+  /** A server of the config is unavailable; `problem`: the cause and the remedy. */
   "server.unavailable": { server: string; problem: string };
   "server.available": { server: string };
   "front.listening": { urls: string[]; restarts: number };
@@ -25,7 +25,7 @@ interface LifecycleEvents {
     lastMethod: string | null;
     file: string;
   };
-  /** `downMs`: from the moment the old front's end was noticed to the moment the new one listens. */
+  /** `downMs`: from the detected end of the old front until the new one listens. */
   "front.restarted": { pid: number; restarts: number; downMs: number };
   "guardian.restarted": { pid: number };
   "run.intended": { run: string; kind: string; server: string | null; session: string | null };
@@ -33,11 +33,11 @@ interface LifecycleEvents {
   "run.growing": { run: string; what: string };
   "run.stopping": { run: string; endReason: string | null; survivors: number[] };
   "run.ended": { run: string; endReason: string | null; exitCode: number | null; signal: string | null };
-  /** `packages`: with their versions; `ms`: from the first who needed them. */
+  /** `packages`: with their versions; `ms`: since the first request for them. */
   "package.installed": { server: string; packages: string[]; ms: number };
   "scope.replaced": { session: string | null; scopeKey: string; run: string; replaced: string };
   "orphan.swept": { what: string };
-  /** `tier`: containment over there; `swept`: processes of earlier lives that its guardian ended. */
+  /** `tier`: containment on the remote host; `swept`: processes of earlier keepers that its guardian ended. */
   "host.connected": { host: string; tier: string; swept: number };
   "host.lost": { host: string; why: string };
   "host.unreachable": { host: string; why: string; againMs: number };
@@ -52,30 +52,30 @@ interface LifecycleEvents {
   "node.rejected": { node: string; name: string };
   "node.revoked": { node: string; name: string };
   "node.forgotten": { node: string; name: string };
-  /** `instance`: one life of the node's keeper. */
+  /** `instance`: one lifetime of the node's keeper. */
   "node.connected": { node: string; name: string; address: string; instance: string };
-  /** `why`: as of `connection.closed`, or `replaced`: it came back over another connection. */
+  /** `why`: as in `connection.closed`, or `replaced`: it reconnected. */
   "node.lost": { node: string; name: string; address: string; why: string };
   "token.added": { token: string; name: string; scopes: string[]; expiresAt: number | null };
   /** `why`: revoked or expired. */
   "token.ended": { token: string; name: string; why: string };
 }
 
-/** What is worth a line in the log and of no use to a subscriber. */
+/** For the log only, without use to subscribers. */
 export interface DiagnosticEvents {
   "front.failed": { error: string };
   "front.said": { text: string };
   "front.error": { error: string };
   "front.refused": { what: string; code?: string; text?: string; error?: string };
-  /** The keeper ends by its own hand and not in order. `file`: the record of it. */
+  /** The keeper ends itself abnormally. `file`: the record of the crash. */
   "keeper.crashed": { why: string; detail: string; file: string };
-  /** The system starts no guardian; it is tried again, and no run starts before one is on watch. */
+  /** The system starts no guardian; retried, and runs wait for one. */
   "guardian.refused": { error: string };
   "front.stuck": { pid: number; silentMs: number; state: string; lastMethod: string | null };
   "run.not_adopted": { run: string; session: string | null; why: string };
   "session.resumed": { sessions: number; lost: number; runsEnded: number };
   "run.unowned": { run: string; session: string | null };
-  /** A server with `resolveNpx` that npx starts after all, or from older files. */
+  /** A server with `resolveNpx` started by npx after all, or from older files. */
   "package.unresolved": { server: string; why: string };
   "run.exceeded": { run: string; what: string };
   "history.trimmed": { run: string };
@@ -84,18 +84,18 @@ export interface DiagnosticEvents {
   "gateway.defect": { error: string | undefined };
   "access.throttled": { address: string; failures: number };
   "mcp.catalog": { error: string; hint: string };
-  /** Names or addresses that two servers of one endpoint lay claim to. */
+  /** Names or addresses claimed by two servers of one endpoint. */
   "mcp.clash": { session: string; clashes: string[] };
-  /** A server that is missing from a list, because it could not be started. */
+  /** A server omitted from a list because it failed to start. */
   "mcp.unlisted": { server: string; error: string };
-  /** A tool that is missing from a list, because its server says of it what it must not. */
+  /** A tool omitted from a list because its server's description of it is not allowed. */
   "mcp.tool_unlisted": { server: string; tool: string; why: string };
-  /** Its node is away, and the config names another place. */
+  /** Its node is away, and the config names a fallback. */
   "mcp.elsewhere": { server: string; node: string; host: string; why: string };
   "mcp.noise": { server: string; run: string | undefined; why: string; hint: string };
-  /** A node said what cannot be, and its connection was ended. */
+  /** A node sent an impossible report, and its connection was ended. */
   "node.fault": { node: string | null; address: string; what: string };
-  /** Its node did not come back within the lease: the callers were told `node_lost`. */
+  /** Its node did not return within the lease: callers got `node_lost`. */
   "node.run_given_up": { node: string; run: string; endReason: string | null };
   "node.not_ended": { node: string; run: string; error: string };
   "node.store_lost": { path: string; error: string; hint: string };
@@ -113,12 +113,12 @@ export type EventName = keyof EventFields;
 /** One line of the keeper's log. */
 export type LogEntry = { [N in EventName]: { event: N } & EventFields[N] }[EventName];
 
-/** One event on its way to a subscriber. */
+/** One event for a subscriber. */
 export type LifecycleEvent = {
   [N in LifecycleName]: { name: N; at: number; data: LifecycleEvents[N] };
 }[LifecycleName];
 
-/** What each lifecycle event means; docs/events.md says the same with the fields. */
+/** The meaning of each lifecycle event; docs/events.md repeats it with the fields. */
 export const lifecycleMeanings: Record<LifecycleName, string> = {
   "keeper.started": "a keeper opened the state directory",
   "keeper.stopping": "the orderly end began",
@@ -157,7 +157,7 @@ export const lifecycleMeanings: Record<LifecycleName, string> = {
   "token.ended": "a token is no longer valid",
 };
 
-/** Names of the log alone. */
+/** Names that only the log uses. */
 const diagnosticNames: Record<keyof DiagnosticEvents, true> = {
   "front.failed": true,
   "front.said": true,

@@ -1,12 +1,12 @@
 /**
- * Bytes that arrive in pieces and are wanted as one. The room doubles when it is full, so a piece costs its own length,
- * and no object, however many pieces there are: joining the rest with every piece would cost the square of their number.
+ * Collects bytes that arrive in pieces and are needed as one. The capacity doubles when full, so each piece costs only its
+ * length and no object; joining all bytes on every piece would be quadratic.
  */
 
 export class GatheredBytes {
   #room: Buffer | undefined;
   #length = 0;
-  /** A single piece is kept as it came; most messages need no copy. */
+  /** A single piece is kept as received; most messages need no copy. */
   #only: Buffer | undefined;
 
   get length(): number {
@@ -25,7 +25,7 @@ export class GatheredBytes {
     this.#length++;
   }
 
-  /** All bytes so far, as one buffer that is the caller's; then this is empty. */
+  /** Returns all bytes so far as one buffer, owned by the caller, and resets. */
   take(): Buffer {
     const bytes = this.#only ?? this.#room?.subarray(0, this.#length) ?? empty;
     this.clear();

@@ -1,4 +1,4 @@
-/** What `import … from "holdfast"` gives. No logic here. */
+/** The exports of `import … from "holdfast"`. No logic here. */
 import "./require-node.ts";
 
 export { HoldfastError, type ErrorCode } from "./errors.ts";

@@ -1,8 +1,8 @@
-/** One lock per key: actions under it run one after another, and of those that wait only the newest runs at all. */
+/** One lock per key: actions run one after another, and of the waiting ones only the newest. */
 import { HoldfastError } from "./errors.ts";
 
 interface Queue {
-  /** Settles when the action before is done; never rejects. */
+  /** Settles when the previous action is done; never rejects. */
   tail: Promise<void>;
   newest: number;
   waiting: number;
@@ -11,7 +11,7 @@ interface Queue {
 export class KeyedMutex {
   readonly #queues = new Map<string, Queue>();
 
-  /** Throws `scope_replaced`, with nothing done, when a newer action came while this one waited. */
+  /** Throws `scope_replaced`, without running the action, when a newer one arrived during the wait. */
   async run<T>(key: string, action: () => Promise<T>): Promise<T> {
     const queue = this.#queues.get(key) ?? { tail: Promise.resolve(), newest: 0, waiting: 0 };
     this.#queues.set(key, queue);

@@ -1,9 +1,9 @@
-/** The front's own log: one JSON object per line on stderr, which its keeper keeps. No secrets, no message contents. */
+/** The front's log: one JSON object per line on stderr, kept by its keeper. No secrets, no message contents. */
 import type { EventFields, EventName } from "./events.ts";
 
 export type Log = <N extends EventName>(event: N, fields: EventFields[N]) => void;
 
-/** What nobody foresaw, with its stack. */
+/** Logs an unexpected error with its stack. */
 export function logDefect(log: Log, thrown: unknown): void {
   log("gateway.defect", { error: thrown instanceof Error ? thrown.stack : String(thrown) });
 }

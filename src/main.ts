@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Parses the command line, imports and calls one command. Above the version check nothing is imported but the check. */
+/** Parses the command line, then imports and calls one command. The version check comes before all other imports. */
 import { nodeVersionProblem } from "./node-version.ts";
 
 const problem = nodeVersionProblem();
@@ -12,7 +12,7 @@ if (problem !== undefined) {
 const { reportFailure } = await import("./cli/report.ts");
 try {
   if (process.argv[2] === "run") {
-    // Not through the option parser: a wrapper around every server of every client must start fast.
+    // Bypasses the option parser: a wrapper around every server of every client must start fast.
     const { run } = await import("./cli/run.ts");
     process.exitCode = run(process.argv.slice(3));
   } else {

@@ -2,11 +2,11 @@
 import { mkdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 
-/** Parents that may be missing at once. */
+/** Most missing parents. */
 const missingMax = 64;
 
 /**
- * Does nothing when the directory exists. Throws what the system says otherwise. Node's own recursive mkdir never returns
+ * Does nothing when the directory exists. Otherwise throws the system's error. Node's own recursive mkdir never returns
  * where a file system answers "no such file" under an existing parent, as procfs does.
  */
 export function makeDirectory(path: string, mode = 0o700): void {

@@ -1,12 +1,12 @@
-/** What is wrong with a value from outside, in a sentence for a person: zod's issues with the key, what was found and what is expected. */
+/** Describes invalid input to a person: zod's issues with the key, the value found and the value expected. */
 import type { z } from "zod";
 
-/** Longest value that is shown, in characters. */
+/** Longest value shown, in characters. */
 const shownMax = 60;
-/** Issues that are told at once. */
+/** Most issues reported at once. */
 const issuesMax = 8;
 
-/** Keys of other programs, and what they are called here. */
+/** Keys of other programs, and their names here. */
 const keyHints = new Map([
   ["timeout", "write requestTimeoutMs, in milliseconds"],
   ["transport", "write type"],
@@ -27,7 +27,7 @@ const nouns: Record<string, string> = {
   null: "null",
 };
 
-/** For `safeParse(value, { error: plainIssue })`; a schema's own message comes before it. */
+/** For `safeParse(value, { error: plainIssue })`; a schema's own message takes precedence. */
 export const plainIssue: z.core.$ZodErrorMap = (issue) => {
   const { input } = issue;
   switch (issue.code) {
@@ -52,7 +52,7 @@ export const plainIssue: z.core.$ZodErrorMap = (issue) => {
   }
 };
 
-/** Where a number or a yes or no belongs nobody keeps a secret, so the value is shown. */
+/** Where a number or boolean belongs a secret is unlikely, so the value is shown. */
 function typeSentence(expected: string, input: unknown): string {
   if (input === undefined) return `is missing; expected ${nounOf(expected)}`;
   const isPlain = ["number", "int", "boolean"].includes(expected);
@@ -81,7 +81,7 @@ function kindOf(value: unknown): string {
   return nounOf(typeof value === "undefined" ? "nothing" : typeof value);
 }
 
-/** Only of values that are short and are no secrets: numbers, and words out of a list. */
+/** Only for short values that cannot be secrets: numbers, and members of a list. */
 function shown(value: unknown): string {
   if (typeof value === "string")
     return JSON.stringify(value.length > shownMax ? `${value.slice(0, shownMax)}…` : value);
@@ -109,7 +109,7 @@ function join(words: readonly string[]): string {
   return words.length < 2 ? (words[0] ?? "nothing") : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
 }
 
-/** `mcpServers.files.args.0`, `mcpServers["@scope/x"].command`: as a person finds it in the file. */
+/** `mcpServers.files.args.0`, `mcpServers["@scope/x"].command`: the path as a person finds it in the file. */
 export function keyText(path: readonly PropertyKey[]): string {
   return path
     .map(String)
@@ -117,7 +117,7 @@ export function keyText(path: readonly PropertyKey[]): string {
     .join("");
 }
 
-/** One sentence for each issue, eight at most. */
+/** One sentence per issue, up to eight. */
 export function describeIssues(issues: readonly z.core.$ZodIssue[], above: readonly PropertyKey[] = []): string[] {
   return issues.slice(0, issuesMax).map((issue) => {
     if (issue.code === "unrecognized_keys") {

@@ -1,4 +1,4 @@
-/** What the system says of a call that failed, in plain words instead of its code. */
+/** Explains a failed system call in plain words instead of its code. */
 import { HoldfastError } from "./errors.ts";
 
 const reasons = new Map([
@@ -25,7 +25,7 @@ const reasons = new Map([
   ["UND_ERR_CONNECT_TIMEOUT", "the connection attempt timed out"],
   ["EHOSTUNREACH", "the host cannot be reached"],
   ["ENETUNREACH", "the network cannot be reached"],
-  // The fetch standard's own words for a port of another protocol, such as 1 or 6000.
+  // The fetch standard's wording for a port of another protocol, such as 1 or 6000.
   ["bad port", "the fetch standard forbids that port; let the gateway listen on another one"],
 ]);
 
@@ -36,7 +36,7 @@ interface Failure {
   errors?: Failure[];
 }
 
-/** The first reason with plain words down the chain of causes, else the innermost message. */
+/** The first explained reason in the chain of causes, else the innermost message. */
 export function reasonOf(thrown: unknown): string {
   if (typeof thrown !== "object" || thrown === null) return String(thrown);
   if (thrown instanceof HoldfastError) return thrown.message;

@@ -1,6 +1,6 @@
-/** Words of other programs on a person's terminal: nothing in them may steer it. */
+/** Makes other programs' text safe for a person's terminal. */
 
-/** JSON means the same with what steers a terminal written as its number; JSON itself does so below U+0020 only. */
+/** Escapes terminal controls without changing the JSON's meaning; JSON itself escapes only those below U+0020. */
 export function plainJson(json: string): string {
   return json.replaceAll(
     /[\u007f-\u009f]|\p{Bidi_Control}/gu,
@@ -8,12 +8,12 @@ export function plainJson(json: string): string {
   );
 }
 
-/** Control characters, ends of lines and tabs aside, and what turns the direction of writing, become `?`. */
+/** Replaces control characters, except newlines and tabs, and bidirectional controls with `?`. */
 export function plainText(text: string): string {
   return text.replaceAll(/(?!\t|\r?\n|\r$)\p{Cc}|\p{Bidi_Control}/gu, "?");
 }
 
-/** As `plainText`, in one line: ends of lines become `?` too. */
+/** Like `plainText`, for one line: newlines become `?` too. */
 export function plainLine(text: string): string {
   return plainText(text).replaceAll(/[\r\n]/g, "?");
 }

@@ -1,31 +1,31 @@
-/** A SQLite file of one process, which nobody else may read: opened, checked and given its tables, or refused whole. */
+/** A SQLite file that belongs to one process and is private to its user: opened, checked and given its tables, or refused. */
 import { chmodSync, closeSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { systemClock } from "./clock.ts";
 import { HoldfastError } from "./errors.ts";
 
 export interface DatabaseForm {
-  /** Statements that make what is not there yet; run in one transaction. */
+  /** Creates missing tables; run in one transaction. */
   schema: string;
-  /** `user_version` of a file that the schema made. */
+  /** `user_version` of a file with this schema. */
   form: number;
-  /** `off`: for what a machine's sudden end may take; a process's own never does. */
+  /** `off`: data that a power failure may destroy, but never the death of a process. */
   synchronous: "off" | "normal";
 }
 
-/** How long another process's lock is waited for, in milliseconds, and how often it is tried. */
+/** How long to wait for another process's lock, in milliseconds, and how often to try. */
 const lockBoundMs = 5000;
 const lookEveryMs = 20;
 
-/** Result codes of SQLite, the primary ones: https://sqlite.org/rescode.html */
+/** Primary result codes of SQLite: https://sqlite.org/rescode.html */
 const codes = { busy: 5, locked: 6, corrupt: 11, notADatabase: 26 };
 
-/** It holds what another version of Holdfast wrote. */
+/** The file was written by another version of Holdfast. */
 export class OtherFormError extends Error {}
 
 /**
- * What an error of SQLite says about its file. `broken`: its contents are lost. `locked`: another process has it. `other`: a
- * full disk, a missing right, too many open files; the contents are as they were.
+ * Classifies an SQLite error. `broken`: the file's contents are lost. `locked`: another process has it. `other`: a full
+ * disk, a missing permission, too many open files; the contents are intact.
  */
 export function faultOf(thrown: unknown): "broken" | "locked" | "other" {
   const primary = ((thrown as { errcode?: number }).errcode ?? 0) & 0xff;
@@ -36,8 +36,8 @@ export function faultOf(thrown: unknown): "broken" | "locked" | "other" {
 class BrokenError extends Error {}
 
 /**
- * `:memory:` for none on disk. Waits for a lock, then throws `state_locked`. Throws `OtherFormError`, and what SQLite says;
- * `faultOf` tells whether the file is broken.
+ * `:memory:` keeps nothing on disk. Waits for a lock, then throws `state_locked`. Throws `OtherFormError` and SQLite's
+ * errors; `faultOf` tells whether the file is broken.
  */
 export function openPrivateDatabase(path: string, form: DatabaseForm, waitMs = lockBoundMs): DatabaseSync {
   const deadline = systemClock.monotonic() + waitMs;
@@ -51,14 +51,14 @@ export function openPrivateDatabase(path: string, form: DatabaseForm, waitMs = l
         throw new HoldfastError("state_locked", `${path} is locked by another process: ${remedy}`, { cause });
       }
     }
-    // Nothing else is to happen in this process before it has the file.
+    // Blocks, since this process can do nothing without the file.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, lookEveryMs);
   }
 }
 
 function openOnce(path: string, { schema, form, synchronous }: DatabaseForm): DatabaseSync {
   if (path !== ":memory:") {
-    // Private from its first byte on.
+    // Private from the first byte.
     closeSync(openSync(path, "a", 0o600));
     chmodSync(path, 0o600);
   }

@@ -1,6 +1,6 @@
-/** Imported for its effect, first, by what other programs import: throws on a Node.js that is too old for the rest. */
+/** Imported first, for its effect, by what other programs import: throws if Node.js is too old for the rest. */
 import { nodeVersionProblem } from "./node-version.ts";
 
 const problem = nodeVersionProblem();
-// No HoldfastError: its module is part of what may not be read yet.
+// A plain Error, since HoldfastError's module may not load here.
 if (problem !== undefined) throw Object.assign(new Error(`holdfast: ${problem}`), { code: "unsupported_node" });

@@ -44,7 +44,7 @@ describe("the packed package", () => {
     const wanted = [
       ...targets,
       ...scripts.map((name) => `lib/platform/linux/${name}`),
-      "lib/ssh/remote/far.sh",
+      "lib/ssh/remote/functions.sh",
       "docs/cli.md",
     ];
     for (const path of [...wanted, "README.md", "LICENSE", "CHANGELOG.md", "packaging/holdfast.service"])

@@ -1,4 +1,4 @@
-/** `holdfast attach RUN`: a run's terminal on this one. Others may be attached at the same time; leaving it ends nothing. */
+/** `holdfast attach RUN`: a run's terminal on this one. Several clients may attach; detaching leaves the run alive. */
 import { GatewayClient } from "../client/rpc.ts";
 import { HoldfastError } from "../errors.ts";
 import type { RunView } from "../protocol/keeper/messages.ts";
@@ -8,13 +8,13 @@ import { feed } from "./feed.ts";
 import { follow, print } from "./follow.ts";
 
 export interface AttachOptions {
-  /** As `C-]`; that is the default. */
+  /** In the form `C-]`, the default. */
   detachKey: string | undefined;
   /** See `FollowOptions`. */
   caller?: string | undefined;
 }
 
-/** Back to what a shell expects: main screen, visible cursor, no mouse, no bracketed paste, plain keys and colours. */
+/** What a shell expects: main screen, visible cursor, no mouse, no bracketed paste, normal keys and colours. */
 const restore = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[0m";
 
 export async function attach(context: CommandContext, id: string, options: AttachOptions): Promise<number> {
@@ -36,7 +36,7 @@ export async function attach(context: CommandContext, id: string, options: Attac
   return 0;
 }
 
-/** Resolves when the run is over, or with a run that is not when the person detached. */
+/** Resolves with the ended run, or with a live one after detaching. */
 export async function attachTo(client: GatewayClient, run: RunView, options: AttachOptions): Promise<RunView> {
   const { id } = run;
   const isPty = run.kind === "pty";
@@ -44,7 +44,7 @@ export async function attachTo(client: GatewayClient, run: RunView, options: Att
   const leaving = new AbortController();
   const { stdin, stdout } = process;
   const isRaw = isPty && stdin.isTTY;
-  const onResize = () => void resize(client, id).catch(() => {}); // the run is over; its output says so
+  const onResize = () => void resize(client, id).catch(() => {}); // the run has ended, as its output reports
   const offset = isPty ? await drawFirst(client, id) : 0;
   if (isRaw) stdin.setRawMode(true);
   if (isPty && stdout.isTTY) {
@@ -69,7 +69,7 @@ export async function attachTo(client: GatewayClient, run: RunView, options: Att
       signal: leaving.signal,
       onBytes: print,
     });
-    over.catch(() => {}); // leaving ends it in the middle of a wait; every other failure is the race's
+    over.catch(() => {}); // detaching aborts a wait; the race handles all other failures
     const first = await Promise.race([over, leave.promise]);
     if (first !== "left") return first;
     return await client.call("run.wait", { id, waitMs: 0 });
@@ -81,7 +81,7 @@ export async function attachTo(client: GatewayClient, run: RunView, options: Att
   }
 }
 
-/** What is on the run's screen now, as text; the program draws the rest when it hears of the new size. Returns where to go on. */
+/** Prints the run's current screen as text; the program redraws after the resize. Returns the offset to continue from. */
 async function drawFirst(client: GatewayClient, id: string): Promise<number> {
   const { screen } = await client.call("run.poll", { id, screen: true });
   if (screen === null) return 0;
@@ -102,7 +102,7 @@ async function resize(client: GatewayClient, id: string): Promise<void> {
   await client.call("run.resize", { id, columns, rows });
 }
 
-/** The byte of a key with Ctrl. */
+/** The byte of a key pressed with Ctrl. */
 function keyOf(name: string): number {
   const character = /^(?:C-|\^)(.)$/.exec(name)?.[1]?.toUpperCase().charCodeAt(0) ?? 0;
   if (character < 64 || character > 95)

@@ -1,9 +1,9 @@
-/** The flags of Node.js that a keeper runs with, and the step that replaces this process by one that has them. */
+/** The Node.js flags of a keeper, and the step that replaces this process by one with these flags. */
 import { becomeAgain } from "../platform/self/index.ts";
 
 /**
- * A keeper must not have an inspector that a signal can open: another process of this user could run code in it. The heap
- * limits keep its memory flat: V8 would grow the heap for a burst of sessions and not shrink it afterwards.
+ * Another process of this user could signal the inspector open and run code in the keeper, so it is disabled. The heap
+ * limits keep memory flat: V8 would grow the heap for a burst of sessions and not shrink it afterwards.
  */
 const keeperFlags = [
   "--disable-sigusr1",
@@ -12,7 +12,7 @@ const keeperFlags = [
   "--disable-warning=ExperimentalWarning",
 ];
 
-/** Replaces this process once, keeping its pid; afterwards it does nothing. */
+/** Replaces this process once, keeping its pid; does nothing in the replacement. */
 export function becomeKeeper(): void {
   const missing = keeperFlags.filter((flag) => !process.execArgv.includes(flag));
   if (missing.length > 0) becomeAgain(missing);

@@ -1,4 +1,4 @@
-/** The way of every command that changes client configs: find, plan, show, ask, write. */
+/** The steps of every command that changes client configs: find, plan, show, confirm, write. */
 import { existsSync, rmSync } from "node:fs";
 import { stdin, stdout } from "node:process";
 import { systemName } from "../platform/self/index.ts";
@@ -33,7 +33,7 @@ export interface Consent {
   dryRun: boolean;
 }
 
-/** The files that are there, read; a file that two clients share comes once. Throws when there is none, or one is broken. */
+/** The existing files, read; a file shared by two clients appears once. Throws when there is none, or one is broken. */
 export function openClientFiles({ file, client }: FileChoice): ClientFile[] {
   if (file !== undefined) return [open(file, client, serversPaths(client, file))];
   const surroundings = { env: process.env, directory: process.cwd(), platform: systemName };
@@ -55,14 +55,14 @@ function open(file: string, client: ClientName | undefined, paths: ServersPath[]
   return { read, paths, client, document: readDocument(file, read.text, paths) };
 }
 
-/** The backups of a file that can still be read, the newest first. */
+/** The readable backups of a file, newest first. */
 export function originalsOf({ read, paths }: ClientFile): Document[] {
   return backupsOf(read).flatMap((name) => {
     try {
-      // By the file's own name, which says whether it is TOML.
+      // Parsed under the file's own name, which says whether it is TOML.
       return [readDocument(read.file, readWhole(name).text, paths)];
     } catch {
-      return []; // a hint that cannot be read is none
+      return []; // an unreadable hint is ignored
     }
   });
 }
@@ -76,16 +76,16 @@ interface Report {
 }
 
 export interface ChangeWords {
-  /** What a changed server is now, e.g. "wrapped". */
+  /** The participle for a changed server, e.g. "wrapped". */
   done: string;
-  /** Keep a copy of what was. */
+  /** Keep a copy of the original. */
   keepBackup: boolean;
   json: boolean;
-  /** Done once it is agreed to, before the first file is written. */
+  /** Runs after confirmation, before the first file is written. */
   before?: () => Promise<void> | void;
 }
 
-/** Returns the exit code: 0 written, or nothing to write; 1 not agreed to. */
+/** Returns the exit code: 0 written, or nothing to write; 1 declined. */
 export async function carryOut(
   planned: readonly PlannedChange[],
   consent: Consent,
@@ -119,7 +119,7 @@ function describePlan({ source, change }: PlannedChange, { done }: ChangeWords):
   return [source.read.file, ...describeChange(source.read.text, change.after), ...none, ...lines];
 }
 
-/** At a terminal the person is asked; a script says --yes beforehand. */
+/** Asks the person at a terminal; scripts pass --yes. */
 async function agree({ json }: ChangeWords): Promise<boolean> {
   if (!stdin.isTTY || !stdout.isTTY || json) {
     process.stderr.write(
@@ -138,7 +138,7 @@ function writeAll(planned: readonly PlannedChange[], reports: Report[], { keepBa
     try {
       replaceFile(source.read, change.after);
     } catch (thrown) {
-      if (backup !== undefined) rmSync(backup); // a copy of what is still there
+      if (backup !== undefined) rmSync(backup); // a copy of the unchanged file
       const written = reports.filter((one) => one.written).map(({ file }) => file);
       if (written.length > 0) process.stderr.write(`holdfast: written before that: ${written.join(", ")}\n`);
       throw thrown;
@@ -149,7 +149,7 @@ function writeAll(planned: readonly PlannedChange[], reports: Report[], { keepBa
   }
 }
 
-/** A backup that is what the file is again has done its work. */
+/** Deletes a backup that equals the file again. */
 function dropUsedBackup(read: ReadFile, text: string): void {
   const [newest] = backupsOf(read);
   if (newest !== undefined && readWhole(newest).text === text) rmSync(newest);

@@ -1,4 +1,4 @@
-/** The command line as commander knows it: global options, then the groups of commands. */
+/** The commander command line: global options, then the groups of commands. */
 import { resolve } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import { stateDirectory } from "../platform/places.ts";
@@ -19,7 +19,7 @@ interface GlobalOptions {
   token?: string;
 }
 
-/** An empty variable names no directory and no file; `resolve` would make the current directory of it. */
+/** Drops empty variables; `resolve` would turn them into the current directory. */
 function forgetEmptyVariables(): void {
   for (const name of ["HOLDFAST_STATE", "HOLDFAST_CONFIG", "HOLDFAST_URL", "HOLDFAST_TOKEN"])
     if (process.env[name] === "") delete process.env[name];

@@ -1,13 +1,13 @@
-/** `holdfast completion`: a script for a shell, made from the command line as the parser knows it. */
+/** `holdfast completion`: a shell script generated from the parser's command line. */
 import type { Command, Option } from "commander";
 
 export const shells = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof shells)[number];
 
-/** One command with its place, e.g. `sessions list`; the program itself is "". */
+/** A command by its path, e.g. `sessions list`; the program itself is "". */
 interface Place {
   path: string;
-  /** Subcommands with what they do. */
+  /** Subcommands with their descriptions. */
   commands: [name: string, description: string][];
   options: Option[];
 }
@@ -41,13 +41,13 @@ function takesValue(option: Option): boolean {
   return option.required || option.optional;
 }
 
-/** Options of every place, once each. */
+/** Options of all commands, without duplicates. */
 function allOptions(places: Place[]): Option[] {
   const byFlags = new Map(places.flatMap(({ options }) => options).map((option) => [option.flags, option]));
   return [...byFlags.values()];
 }
 
-/** The patterns of a `case`: flags that take a value, and those of them that take one of a list. */
+/** The patterns of a `case`: flags that take a value, and those that take one from a list. */
 function valueCases(places: Place[]): { flags: string[]; choices: [flags: string[], values: readonly string[]][] } {
   const options = allOptions(places).filter(takesValue);
   const choices = options.filter(({ argChoices }) => argChoices !== undefined);
@@ -57,13 +57,13 @@ function valueCases(places: Place[]): { flags: string[]; choices: [flags: string
   };
 }
 
-/** A global option may stand anywhere. */
+/** Global options are valid everywhere. */
 function wordsAt(place: Place, root: Place | undefined): string[] {
   const options = [...place.options, ...(root?.options ?? [])].flatMap(flagsOf);
   return [...new Set([...place.commands.map(([name]) => name), ...options])];
 }
 
-/** Walks over the words before the cursor and finds the command that they name; the same in bash and zsh but for the array. */
+/** Finds the command named by the words before the cursor; bash and zsh differ only in the array. */
 function walk(places: Place[], words: string, from: string, end: string): string[] {
   const { flags } = valueCases(places);
   const known = places.filter(({ path }) => path !== "").map(({ path }) => `"${path}"`);
@@ -105,7 +105,7 @@ function bashScript(places: Place[]): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** A description inside single quotes and after a colon. */
+/** A description, quoted for single quotes and after a colon. */
 function described(name: string, description: string): string {
   return `'${`${name}:${description}`.replaceAll("'", String.raw`'\''`)}'`;
 }
@@ -184,7 +184,7 @@ function fishScript(places: Place[]): string {
       const subcommands = commands.map(
         ([name, what]) => `complete -c holdfast${condition} -f -a ${name} -d ${quote(what)}`,
       );
-      // The program's own options stand behind every command.
+      // The program's own options are valid after every command.
       return [...subcommands, ...options.map((option) => optionLine(option, path === "" ? "" : condition))];
     }),
   ];

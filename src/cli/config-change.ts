@@ -1,4 +1,4 @@
-/** Changes to `holdfast.json` that a running gateway takes at once, or refuses, in which case the file is restored. */
+/** Changes to `holdfast.json`: a running gateway applies them at once, or refuses them and the file is restored. */
 import { GatewayClient } from "../client/rpc.ts";
 import { takeBack, writeOwnConfig, type OwnConfig } from "../config/clients/own-config.ts";
 import type { RawServer } from "../config/clients/import.ts";
@@ -11,7 +11,7 @@ import type { CommandContext } from "./context.ts";
 import { count } from "./print.ts";
 import { runningConfig } from "./running-keeper.ts";
 
-/** What a running gateway made of its config. With `written`, servers that were unavailable before are only counted. */
+/** The gateway's reaction to its config. With `written`, servers that were unavailable before are only counted. */
 export function describeChange(change: ConfigChange, written?: ReadonlySet<string>): string[] {
   const { added, removed, changed, unchanged, needsRestart, unavailable } = change;
   const parts = Object.entries({ added, removed, changed }).filter(([, names]) => names.length > 0);
@@ -19,7 +19,7 @@ export function describeChange(change: ConfigChange, written?: ReadonlySet<strin
     ...parts.map(([what, names]) => `${what}: ${names.join(", ")}`),
     `${count(unchanged.length, "server")} as before`,
   ];
-  const told = written === undefined ? unavailable : []; // of those that were written, `warnOfLacking` has told
+  const told = written === undefined ? unavailable : []; // `warnOfLacking` has reported the written ones
   const others = unavailable.filter(({ name }) => written?.has(name) === false).length;
   return [
     words.join("; "),
@@ -29,11 +29,11 @@ export function describeChange(change: ConfigChange, written?: ReadonlySet<strin
   ];
 }
 
-/** What is left to people on a system that holds no process trees. */
+/** What still works on a system without containment. */
 export const whatWorks =
   "what works here: `holdfast connect` prints how a client reaches a gateway on a Linux machine, and every command takes its --url";
 
-/** Throws where no gateway can run: servers that are written into its config would never start. */
+/** Throws where no gateway can run: servers in its config would never start. */
 export function requireHere({ platform }: CommandContext): void {
   try {
     requirePlatform(platform);
@@ -44,8 +44,8 @@ export function requireHere({ platform }: CommandContext): void {
 }
 
 /**
- * Writes the config; a gateway that runs on this state directory and reads that file takes it at once. One that refuses it
- * has the file restored, and its reason is thrown. Undefined: no such gateway, or it could not be told, as stderr then says.
+ * Writes the config; a running gateway that uses this state directory and file reloads it at once. If it refuses, restores
+ * the file and throws the reason. Undefined: no such gateway, or it could not be told, as stderr then says.
  */
 export async function writeAndReload(
   context: CommandContext,
@@ -56,7 +56,7 @@ export async function writeAndReload(
   writeOwnConfig(own, text);
   if (!isRead) return undefined;
   try {
-    // This gateway and its own token, whatever others the command line and the environment name.
+    // This gateway with its own token, regardless of the command line and environment.
     return await new GatewayClient({ state: context.state }).call("mcp.reload", {});
   } catch (thrown) {
     const { code, message } = asHoldfastError(thrown);
@@ -73,8 +73,8 @@ export async function writeAndReload(
 }
 
 /**
- * Tells on stderr what servers that were just written lack to start, as the gateway sees it, or else as this shell does.
- * Returns the names that they are served under.
+ * Reports on stderr what the servers just written lack to start, as the gateway sees it, or else as this shell does.
+ * Returns the names under which they are served.
  */
 export function warnOfLacking(
   file: string,

@@ -1,4 +1,4 @@
-/** `holdfast connect`: the one line for each client that leads it to the gateway. The token is read by the shell, never printed. */
+/** `holdfast connect`: one line per client that connects it to the gateway. The shell reads the token; it is never printed. */
 import { join } from "node:path";
 import { GatewayClient } from "../client/rpc.ts";
 import type { ClientName } from "../config/clients/places.ts";
@@ -11,7 +11,7 @@ interface Line {
   line: string;
 }
 
-/** Prints for one client, or for all. */
+/** Prints for one client or for all. */
 export function connect(context: CommandContext, client: ClientName | undefined): number {
   const url = `${new GatewayClient(context).url}/mcp`;
   const token = `$(cat ${shellWord(join(context.state, "token"))})`;
@@ -23,7 +23,7 @@ export function connect(context: CommandContext, client: ClientName | undefined)
   return 0;
 }
 
-/** Over HTTP where the client's own command takes a header; over stdio where its file would have to hold the token. */
+/** HTTP where the client's command accepts a header; stdio where its file would have to hold the token. */
 function linesFor(url: string, token: string, words: readonly string[]): Line[] {
   const header = `"Authorization: Bearer ${token}"`;
   const [command = "", ...args] = words;
@@ -46,7 +46,7 @@ function linesFor(url: string, token: string, words: readonly string[]): Line[] 
   ];
 }
 
-/** Refuses, in any shell with `set -C`, to write over a file that is there. */
+/** Creates a file, and in any shell refuses to overwrite one with `set -C`. */
 function newFile(file: string, content: object): string {
   return `(set -C; printf '%s\\n' ${shellWord(JSON.stringify(content))} > ${file})`;
 }

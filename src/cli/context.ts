@@ -1,10 +1,10 @@
-/** What the global options say: which gateway a command is about, with which token, and whether people or programs read the output. */
+/** The global options: the gateway, the token, and whether people or programs read the output. */
 export interface CommandContext {
   /** The state directory, absolute. */
   state: string;
-  /** No state directory was named. */
+  /** The state directory is the default one. */
   isDefaultState?: boolean;
-  /** The config file that was named, absolute. */
+  /** The given config file, absolute. */
   config?: string;
   /** Print for programs. */
   json: boolean;
@@ -12,6 +12,6 @@ export interface CommandContext {
   url?: string;
   /** The bearer token; by default the one in the state directory. */
   token?: string;
-  /** The system that servers would be started on; this one's, unless a test says otherwise. */
+  /** The system that starts servers; this one except in tests. */
   platform?: NodeJS.Platform;
 }

@@ -1,4 +1,4 @@
-/** `holdfast crashes`: what died, when, why, and how long the gateway was down. Needs no running gateway. */
+/** `holdfast crashes`: what died, when and why, and how long the gateway was down. Needs no running gateway. */
 import { systemClock } from "../clock.ts";
 import { CrashRecords, readStderr } from "../keeper/crashes.ts";
 import { readLostEpochs } from "../keeper/lost-epochs.ts";
@@ -8,13 +8,13 @@ import type { CommandContext } from "./context.ts";
 import { printJson, printLines, time } from "./print.ts";
 import { findKeeper } from "./running-keeper.ts";
 
-/** Records that are kept; each is a file of its own. */
+/** Records kept, each in its own file. */
 const shownMax = 50;
 
 export async function crashes(context: CommandContext): Promise<number> {
   const paths = statePaths(context.state);
   const recorded = new CrashRecords(paths.crashes, 0, systemClock).list(shownMax);
-  // A running keeper has put everything on record at its start.
+  // A running keeper recorded everything at its start.
   const unrecorded = findKeeper(context.state) === undefined ? readLostEpochs(paths) : [];
   const known = new Set(recorded.filter(({ who }) => who === "keeper").map(({ epoch }) => epoch));
   const all = [...unrecorded.filter(({ epoch }) => !known.has(epoch)), ...recorded].toSorted((a, b) => b.at - a.at);
@@ -30,7 +30,7 @@ function describe(crash: CrashView): string[] {
   return [`${time(crash.at)}  ${crash.who} (pid ${crash.pid})  ${whyOf(crash)}${last}${back}`, ...record];
 }
 
-/** Where the record is and what its stderr ended with, for `status` too; a record of another machine is only named. */
+/** The path of the record and the end of its stderr, for `status` too; a record of another machine is only named. */
 export function recordOf({ file }: CrashView): string {
   const stderr = readStderr(file);
   if (stderr === undefined) return `on record in ${file}`;
@@ -40,7 +40,7 @@ export function recordOf({ file }: CrashView): string {
   return `its last words${isMore ? ` (the rest is in ${file})` : ""}: ${words}`;
 }
 
-/** In words, for `status` too. */
+/** A readable cause, for `status` too. */
 export function whyOf({ why, detail, signal, exitCode }: CrashView): string {
   const how = signal === null ? `exit code ${exitCode ?? "unknown"}` : `signal ${signal}`;
   const words: Record<CrashView["why"], string> = {

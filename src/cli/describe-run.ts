@@ -1,4 +1,4 @@
-/** One background run in one line, for people. */
+/** One line per background run, for people. */
 import { systemClock } from "../clock.ts";
 import type { ProcessView, RunView } from "../protocol/keeper/messages.ts";
 import { count, duration, megabytes } from "./print.ts";
@@ -16,12 +16,12 @@ export function describeEnd(run: RunView): string {
   return `ended: ${run.endReason ?? "exited"}${how}`;
 }
 
-/** Bytes as people count them. */
+/** Human-readable bytes. */
 export function size(bytes: number): string {
   return bytes < 10_000 ? `${bytes} B` : bytes < 1024 * 1024 ? `${Math.round(bytes / 1024)} KB` : megabytes(bytes);
 }
 
-/** How long nothing was printed or typed, and how much was printed so far. */
+/** Time since the last output or input, and bytes printed so far. */
 export function describeUse(run: RunView, now = systemClock.now()): string {
   const { background } = run;
   if (background === null) return "";
@@ -52,7 +52,7 @@ export function describeBackground(run: RunView): string {
   return `${words.join("  ")}  ${clip(run.command)}`;
 }
 
-/** Equal commands of one run that have neither children nor differences that matter: shown once, with their number. */
+/** Groups equal commands of one run without children or relevant differences, shown once with their number. */
 export function groupEqual(processes: ProcessView[], hasChildren: (pid: number) => boolean): ProcessView[][] {
   const groups = new Map<string, ProcessView[]>();
   for (const one of processes) {

@@ -1,26 +1,26 @@
-/** How an examination looks to people: the verdict first, then who holds what, then the rest. */
+/** The readable report of an examination: the verdict first, then who holds what, then the rest. */
 import type { Report, TreeView } from "../doctor/examine.ts";
 import type { PortEnd, PortView } from "../doctor/ports.ts";
 import type { Reaped } from "../doctor/reap.ts";
 import { align, count, duration, megabytes, plainView } from "./print.ts";
 
-/** Longest command that is shown, in characters. */
+/** Longest command shown, in characters. */
 const commandMax = 72;
-/** Most pids of one line. */
+/** Most pids on one line. */
 const pidsMax = 12;
-/** Most connections of a port that are shown one by one. */
+/** Most connections of a port listed one by one. */
 const connectionsMax = 30;
 
 interface View {
   /** Each tree with all evidence. */
   all: boolean;
-  /** The orphans are about to be ended: no advice how to. */
+  /** The orphans are about to be ended: omit the advice. */
   willReap: boolean;
 }
 
 type Paint = (text: string, code: number) => string;
 
-/** Colours only for eyes: on a terminal, and not where NO_COLOR asks for none. */
+/** Colours only on a terminal without NO_COLOR. */
 function painter(): Paint {
   const isColoured = process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb";
   return isColoured ? (text, code) => `\x1b[${code}m${text}\x1b[0m` : (text) => text;
@@ -83,7 +83,7 @@ function ownerLine(trees: readonly TreeView[]): string {
   return `pid ${owner.pid}  ${name}`;
 }
 
-/** One line for all trees of one owner that run the same command and are in the same state. */
+/** One line for all trees of one owner with the same command and state. */
 function rowsOf(trees: readonly TreeView[], now: number): { cells: string[]; verdict: TreeView["verdict"] }[] {
   const groups = new Map<string, TreeView[]>();
   for (const tree of trees) {
@@ -120,7 +120,7 @@ function groupByOwner(trees: readonly TreeView[]): TreeView[][] {
 
 function describeTrees({ trees, takenAt }: Report, view: View, paint: Paint): string[] {
   const groups = groupByOwner(trees).map((group) => ({ group, rows: rowsOf(group, takenAt) }));
-  // The columns of all groups stand below each other.
+  // Aligned across all groups.
   const aligned = align(groups.flatMap(({ rows }) => rows.map(({ cells }) => cells))).values();
   return groups.flatMap(({ group, rows }) => {
     const lines = rows.map(({ verdict }) => {
@@ -131,7 +131,7 @@ function describeTrees({ trees, takenAt }: Report, view: View, paint: Paint): st
       `${paint(ownerLine(group), bold)}  ${paint(`${count(group.length, "tree")}, ${figures(group)}`, dim)}`,
     ];
     const body = view.all ? group.flatMap((tree) => describeTree(tree, takenAt, paint)) : lines;
-    // What is unknown says why, once for each reason.
+    // Unknown verdicts give each reason once.
     const reasons = view.all
       ? []
       : [
@@ -166,7 +166,7 @@ function describeTree(tree: TreeView, now: number, paint: Paint): string[] {
 const describeEnd = ({ address, port, pids, command, state }: PortEnd) =>
   `${address.includes(":") ? `[${address}]` : address}:${port} ${state ?? "elsewhere"}${pids.length === 0 ? "" : ` pid ${pids.join(" ")} ${(command ?? "").slice(0, 30)}`}`;
 
-/** Closed in order by both: no process holds any of it, so it is nothing to find. */
+/** Closed in order by both sides: held by no process, so not a finding. */
 const isOver = ({ server, client }: PortView["connections"][number]) =>
   [server.state, client.state].includes("TIME-WAIT") && server.pids.length + client.pids.length === 0;
 

@@ -1,4 +1,4 @@
-/** `holdfast doctor`: what leaks on this machine, who owns it; `--reap` ends what has provably lost its owner. */
+/** `holdfast doctor`: finds leaks on this machine and their owners; `--reap` ends what has provably lost its owner. */
 import { requirePlatform } from "../platform/index.ts";
 import { examine, type Report } from "../doctor/examine.ts";
 import { reap, type Reaped } from "../doctor/reap.ts";
@@ -11,16 +11,16 @@ import { agrees } from "./prompt.ts";
 import { findKeeper } from "./running-keeper.ts";
 
 export interface DoctorOptions {
-  /** The state directory whose gateway is asked for its growing runs, if one runs. */
+  /** The state directory of the gateway that is asked for growing runs. */
   state: string;
   json: boolean;
-  /** Show the sockets of this local port too. */
+  /** Also show the sockets of this local port. */
   port?: number | undefined;
   /** End the trees whose owner is proven dead. */
   reap: boolean;
-  /** Do not ask first. */
+  /** Skip the confirmation. */
   yes: boolean;
-  /** Every tree and all evidence, not the summary by owner. */
+  /** Show every tree with all evidence, not the summary by owner. */
   all: boolean;
 }
 
@@ -58,14 +58,14 @@ export async function doctor(options: DoctorOptions): Promise<number> {
 export interface GrowingRun {
   id: string;
   command: string;
-  /** Which command there is most of, and how often. */
+  /** The most frequent command and its count. */
   what: string;
 }
 
-/** The doctor's own report is worth more than the gateway's part of it. */
+/** The doctor's own report matters more than the gateway's part. */
 const answerMsMax = 3000;
 
-/** The gateway's runs that keep growing. Null: no gateway runs there, or none that answers this user in time. */
+/** The gateway's growing runs. Null: no gateway runs there, or it does not answer this user in time. */
 async function growingRuns(state: string): Promise<GrowingRun[] | null> {
   try {
     if (findKeeper(state) === undefined) return null;

@@ -1,4 +1,4 @@
-/** `holdfast exec -- COMMAND…`: a command that the gateway holds: its tree cannot outlive it unnoticed, its output is kept. */
+/** `holdfast exec -- COMMAND…`: runs a command under the gateway: its tree cannot outlive it unnoticed, its output is kept. */
 import { GatewayClient } from "../client/rpc.ts";
 import { areReadable, exitCodeOfSignal } from "../platform/self/index.ts";
 import { HoldfastError } from "../errors.ts";
@@ -20,7 +20,7 @@ export interface ExecOptions {
   scope?: string;
   replace: boolean;
   timeout?: number;
-  /** `--no-output-timeout`: commander takes the `no-` off. */
+  /** `--no-output-timeout`: commander strips the `no-`. */
   outputTimeout?: number | true;
   maxLifetime?: number;
   onFrontLoss: "keep" | "kill";
@@ -32,11 +32,11 @@ export interface ExecOptions {
   session?: string;
   limitPids?: number;
   limitMemory?: number;
-  /** `end`: ^C ends the run even if its command does not heed it. By default that takes a second one. */
+  /** `end`: ^C ends the run even if its command ignores it. By default that takes a second ^C. */
   interrupt?: "end";
-  /** Print nothing but the result, at the end, as one object. */
+  /** Print only the result, at the end, as one object. */
   collect?: boolean;
-  /** The session that stands for this process; without it one is opened. */
+  /** The session that represents this process; opened if absent. */
   caller?: string;
 }
 
@@ -45,7 +45,7 @@ export async function exec(context: CommandContext, argv: string[], options: Exe
   const client = new GatewayClient(context);
   const collected = options.collect === true ? new Collected() : undefined;
   const isTerminal = options.pty && process.stdin.isTTY && process.stdout.isTTY && collected === undefined;
-  // Who attaches may leave, and its run goes on; who waits for a command must not be outlived by it.
+  // An attached terminal may leave its run behind; a command that is waited for must end with its caller.
   const waits = !options.background && (!isTerminal || options.caller !== undefined);
   await using own =
     waits && options.caller === undefined ? await openCallerSessionIfPossible(context, "holdfast exec") : undefined;
@@ -70,7 +70,7 @@ export async function exec(context: CommandContext, argv: string[], options: Exe
   return exitCodeOf(ended);
 }
 
-/** A gateway is told in JSON, which has text only: other bytes would reach the command as U+FFFD. */
+/** Requests are JSON, which has text only: other bytes would reach the command as U+FFFD. */
 export function refuseUnreadable(words: string[]): void {
   if (areReadable(words)) return;
   const remedy = "put it into a file or a script; `holdfast run` passes all bytes on";
@@ -80,7 +80,7 @@ export function refuseUnreadable(words: string[]): void {
   );
 }
 
-/** A script gets the id on stdout and nothing else. */
+/** A script gets only the id on stdout. */
 function tellStarted(id: string): void {
   const words = "started in the background, holdfast process poll shows how it goes:";
   if (process.stdout.isTTY) process.stdout.write(`${words} ${id}\n`);
@@ -90,7 +90,7 @@ function tellStarted(id: string): void {
   }
 }
 
-/** As a shell says it: 128 + n for signal n. */
+/** The shell convention: 128 + n for signal n. */
 function exitCodeOf(run: RunView): number {
   if (run.exitCode !== null) return run.exitCode;
   return exitCodeOfSignal(run.signal ?? "") ?? 1;
@@ -98,7 +98,7 @@ function exitCodeOf(run: RunView): number {
 
 function startParams(argv: string[], options: ExecOptions): ParamsOf<"run.start"> {
   const env = Object.fromEntries(options.env.map(splitVariable));
-  // A terminal without a size reports 0.
+  // A terminal of unknown size reports 0.
   const { columns = 0, rows = 0 } = process.stdout.isTTY ? process.stdout : {};
   const { scope, timeout, outputTimeout, maxLifetime, keep, session, limitPids, limitMemory } = options;
   const limits = {
@@ -112,7 +112,7 @@ function startParams(argv: string[], options: ExecOptions): ParamsOf<"run.start"
     ...(options.cwd === undefined && options.host !== "local" ? {} : { cwd: options.cwd ?? process.cwd() }),
     env,
     background: options.background,
-    // A caller that waits has two streams of its own.
+    // A waiting caller has two separate streams.
     streams: options.background || options.pty ? "merged" : "apart",
     replaceExistingScope: options.replace,
     onFrontLoss: options.onFrontLoss,
@@ -142,7 +142,7 @@ function untilUnread(): Promise<"unread"> {
   });
 }
 
-/** Passes input, output and the first signals on, and stays until the tree is gone. */
+/** Relays input, output and the first signals, and waits until the tree is gone. */
 async function stay(
   client: GatewayClient,
   run: RunView,
@@ -159,7 +159,7 @@ async function stay(
     const calls: Promise<unknown>[] = [];
     if (isPassed) calls.push(client.call("run.signal", { id: run.id, signal }));
     if (!isPassed || interrupt === "end") calls.push(client.call("run.kill", { id: run.id, now: asked > 2 }));
-    for (const call of calls) call.catch(() => {}); // it has ended; the end of its output says so
+    for (const call of calls) call.catch(() => {}); // it has ended, as the end of its output reports
   };
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.on(signal, pass);
@@ -194,7 +194,7 @@ async function stay(
     const first = await Promise.race([unread, reading]);
     if (first !== "unread") return first[0] ?? run;
     leaving.abort();
-    // As a broken pipe would: the command has lost its reader.
+    // Like a broken pipe: the command has lost its reader.
     await client.call("run.kill", { id: run.id, now: false });
     return first;
   } finally {
@@ -208,10 +208,10 @@ async function stay(
   }
 }
 
-/** Of each stream, from its end. */
+/** Per stream, from its end. */
 const collectedBytesMax = 1024 * 1024;
 
-/** What a command prints, for a result as one object at its end. */
+/** Collects a command's output for one result object at its end. */
 class Collected {
   readonly #streams = { stdout: { kept: Buffer.alloc(0), printed: 0 }, stderr: { kept: Buffer.alloc(0), printed: 0 } };
 
@@ -221,12 +221,12 @@ class Collected {
     stream.kept = all.subarray(Math.max(0, all.length - collectedBytesMax));
   }
 
-  /** Printed in all, also what was not read in time. */
+  /** Total printed, including output that was not read in time. */
   counted(printed: number, on: OutputStream): void {
     this.#streams[on].printed = printed;
   }
 
-  /** As `node.invoke` answers it. */
+  /** In the form of `node.invoke`. */
   get result(): { stdout: string; stderr: string; stdoutBytes: number; stderrBytes: number } {
     const { stdout, stderr } = this.#streams;
     return {

@@ -1,4 +1,4 @@
-/** Passes this process's stdin on to a run, one piece after another, at the pace at which the run reads. */
+/** Sends this process's stdin to a run, piece by piece, at the run's pace. */
 import { systemClock } from "../clock.ts";
 import type { GatewayClient } from "../client/rpc.ts";
 import { HoldfastError } from "../errors.ts";
@@ -7,14 +7,14 @@ import { patiently } from "./follow.ts";
 const retryMs = 50;
 
 export interface Feeding {
-  /** Stops reading; resolves nothing, and nothing is sent afterwards. */
+  /** Stops reading; sends nothing afterwards. */
   close(): void;
 }
 
 export interface FeedOptions {
-  /** May take a piece for itself: what it returns is sent. */
+  /** May keep part of a piece; sends what it returns. */
   intercept?: (bytes: Buffer) => Buffer;
-  /** Nobody else feeds this run: what may have been lost with the gateway's front is sent again, and taken once. */
+  /** The only writer to this run: input possibly lost with the gateway's front is sent again, and accepted once. */
   isAlone?: boolean;
 }
 
@@ -41,7 +41,7 @@ export function feed(client: GatewayClient, id: string, isPty: boolean, options:
       if (!closed) stdin.resume();
     });
   };
-  // The end of a terminal's input is ^D, which the program may take or not.
+  // A terminal's end of input is ^D, which the program may handle or ignore.
   const onEnd = () => send(isPty ? Buffer.from("\x04") : Buffer.alloc(0), !isPty);
   stdin.on("data", onData).once("end", onEnd);
   return {
@@ -49,7 +49,7 @@ export function feed(client: GatewayClient, id: string, isPty: boolean, options:
       closed = true;
       closing.abort();
       stdin.off("data", onData).off("end", onEnd);
-      // Also for what is a file or a terminal: nothing is to keep this process alive, or take what is typed next.
+      // For files and terminals too, so that stdin neither keeps this process alive nor takes later keystrokes.
       stdin.destroy();
     },
   };
@@ -58,7 +58,7 @@ export function feed(client: GatewayClient, id: string, isPty: boolean, options:
 interface Piece {
   bytes: Buffer;
   end: boolean;
-  /** Offset in all of the run's input; undefined: others write there, too. */
+  /** Offset in the run's whole input; undefined: there are other writers. */
   at: number | undefined;
 }
 
@@ -71,7 +71,7 @@ async function deliver(
   const first = { id, data: bytes.toString("base64"), encoding: "base64", end } as const;
   let isSent = false;
   const write = async () => {
-    // Nobody knows whether it was taken; who feeds the run alone leaves that to the run's own count.
+    // Possibly accepted already; for an only writer the run's own count decides.
     if (isSent && at === undefined && bytes.length > 0) return;
     await client.call("run.write", isSent && at !== undefined ? { ...first, at } : first);
   };
@@ -80,8 +80,8 @@ async function deliver(
       await patiently(() => write().finally(() => (isSent = true)), signal);
       return;
     } catch (thrown) {
-      if (!(thrown instanceof HoldfastError) || thrown.code !== "input_full") return; // the run is over; its output says so
-      isSent &&= at !== undefined; // nothing of it was taken
+      if (!(thrown instanceof HoldfastError) || thrown.code !== "input_full") return; // the run has ended, as its output reports
+      isSent &&= at !== undefined; // none of it was accepted
       await systemClock.sleep(retryMs);
     }
   }

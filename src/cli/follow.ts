@@ -1,39 +1,39 @@
-/** Pulls a run's output by offset until the run is over: each reader at its own pace, nothing twice, nothing in between. */
+/** Reads a run's output by offset until the run has ended: each reader at its own pace, without repeats or unreported gaps. */
 import { once } from "node:events";
 import { systemClock } from "../clock.ts";
 import type { GatewayClient } from "../client/rpc.ts";
 import type { RunView } from "../protocol/keeper/messages.ts";
 import { HoldfastError } from "../errors.ts";
 
-/** One request waits so long for the next byte. */
+/** How long one request waits for the next byte. */
 const waitMs = 20_000;
 const bytesMax = 256 * 1024;
-/** A restarted front serves again within this time; the run goes on without it. */
+/** A restarted front serves again within this time; the run goes on. */
 export const reconnectBoundMs = 30_000;
 const reconnectEveryMs = 200;
 
 export interface FollowOptions {
   offset: number;
-  /** Wait for more until the run is over; else only what is there. */
+  /** Wait for more until the run has ended; else read only what exists. */
   follow: boolean;
-  /** Somebody looks on: that counts as use of the run. */
+  /** Counts as use of the run. */
   viewer: boolean;
-  /** The run is to wait for us. */
+  /** Make the run wait for this reader. */
   pace?: boolean;
-  /** The session that stands for us: once it is gone without its end, the run ends. */
+  /** The session that represents us: if it is lost without being ended, the run ends. */
   caller?: string | undefined;
-  /** Ends it, in the middle of a wait too. */
+  /** Aborts it, even during a wait. */
   signal?: AbortSignal;
-  /** Of a run whose streams are apart; stdout by default, which is all where they are merged. */
+  /** For a run with separate streams; the default stdout has everything where they are merged. */
   stream?: "stdout" | "stderr";
   onBytes: (bytes: Buffer) => Promise<void> | void;
-  /** So many bytes were written over before they could be read. */
+  /** Bytes overwritten before they could be read. */
   onSkipped?: (bytes: number) => void;
   /** After each answer. */
   onRun?: (run: RunView, printed: number) => void;
 }
 
-/** Resolves with the run as it is at the end of what was read. Rejects when `signal` ends it. */
+/** Resolves with the run as of the end of the output read. Rejects when `signal` aborts. */
 export async function follow(client: GatewayClient, id: string, options: FollowOptions): Promise<RunView> {
   let { offset } = options;
   for (;;) {
@@ -58,7 +58,7 @@ export async function follow(client: GatewayClient, id: string, options: FollowO
   }
 }
 
-/** Again while the front is being replaced: the offset says where we were. */
+/** Retries while the front is being replaced; the offset keeps the position. */
 export async function patiently<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   const deadline = systemClock.monotonic() + reconnectBoundMs;
   for (;;) {

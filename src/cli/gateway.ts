@@ -23,13 +23,13 @@ export interface GatewayOptions {
   bind?: string[] | undefined;
   tlsCert?: string | undefined;
   tlsKey?: string | undefined;
-  /** Refuse a config of which any server cannot be had. */
+  /** Refuse a config with any unavailable server. */
   strict?: boolean | undefined;
   /** HOLDFAST_TIER: take this tier or fail. */
   tier?: string | undefined;
 }
 
-/** The config that was named, else `<state>/holdfast.json`, else none: then the defaults hold. */
+/** The given config, else `<state>/holdfast.json`, else undefined: the defaults apply. */
 export function findConfig(state: string, named: string | undefined): string | undefined {
   if (named !== undefined) return resolve(named);
   const usual = join(state, "holdfast.json");
@@ -40,7 +40,7 @@ export function findConfig(state: string, named: string | undefined): string | u
 export async function gateway(options: GatewayOptions): Promise<number> {
   requirePlatform();
   const live = new LiveConfig(() => {
-    // One that was not there at the start may be there by now.
+    // A file missing at the start may exist by now.
     const file = options.config ?? findConfig(options.state, undefined);
     const config = loadConfig(file, options);
     if (needsCertificate(config)) config.tls = ownCertificateFiles(options.state);

@@ -1,4 +1,4 @@
-/** For commands whose process becomes a keeper: its signals, its tier, its end. */
+/** Signals, tier and exit of commands whose process becomes a keeper. */
 import { systemClock } from "../clock.ts";
 import { becomeAgain, exitCodeOfSignal, ownTerminal } from "../platform/self/index.ts";
 import type { TierName } from "../platform/types.ts";
@@ -13,18 +13,18 @@ export function tierOf(name: string | undefined): TierName | undefined {
   throw new HoldfastError("usage", `HOLDFAST_TIER is ${name}; it can be cgroup or subreaper`);
 }
 
-/** Listens until it is disposed of; knows by which signal the keeper was ended. */
+/** Listens until disposed of; remembers the signal that ended the keeper. */
 export interface KeeperSignals extends Disposable {
-  /** As a shell says it: 128 + n for signal n. Undefined: no signal came. */
+  /** The shell convention: 128 + n for signal n. Undefined: no signal. */
   readonly exitCode: number | undefined;
 }
 
 /**
- * SIGTERM and SIGINT stop it in order, a second one at once; SIGUSR2 ends everything and starts again. SIGHUP stops it too,
+ * SIGTERM and SIGINT stop it in order, a second one at once; SIGUSR2 ends everything and restarts. SIGHUP stops it too,
  * since its terminal is gone; without a terminal it calls `onHangup`, if given.
  */
 export function listenForSignals(keeper: Keeper, onHangup?: () => void): KeeperSignals {
-  // A reader of our output that is gone, such as a pager, ends nothing.
+  // The loss of a reader of our output, such as a pager, is harmless.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   let first: NodeJS.Signals | undefined;
   const stop = (signal: NodeJS.Signals) => {
@@ -60,7 +60,7 @@ export function sayTier(keeper: Keeper): void {
   for (const word of keeper.reconciled.words) say(`reconcile: ${word}`);
 }
 
-/** Returns the exit code or throws what went wrong; does not return when the keeper is to start again. */
+/** Returns the exit code or throws the failure; does not return when the keeper is to restart. */
 export function conclude(end: KeeperEnd): number {
   for (const run of end.survivors) {
     for (const { pid, state, command } of run.survivors) {
@@ -81,7 +81,7 @@ export function conclude(end: KeeperEnd): number {
 /** Time to set the exit code and to finish closing handles. */
 const exitBoundMs = 500;
 
-/** A keeper that has ended exits, whatever still keeps its event loop alive, such as a process that could not be ended. */
+/** Exits after the keeper has ended, even if an unkillable process, say, keeps the event loop alive. */
 export function exitSoon(): void {
   systemClock.after(exitBoundMs, () => process.exit());
 }

@@ -1,10 +1,10 @@
-/** One line on the person's terminal while a long command is silent: how long it runs, what it printed, where to look. */
+/** A status line for silent commands: elapsed time, bytes printed, where to look. */
 import { systemClock, type Timer } from "../clock.ts";
 import type { RunView } from "../protocol/keeper/messages.ts";
 import { size } from "./describe-run.ts";
 import { duration } from "./print.ts";
 
-/** A command that prints or ends within this time needs no line. */
+/** A command that prints or ends within this time gets no line. */
 const quietMs = 3000;
 const everyMs = 1000;
 

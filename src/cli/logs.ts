@@ -1,4 +1,4 @@
-/** `holdfast logs RUN [-f]`: what a run printed, from its beginning or its last bytes on; its stderr, where that is apart, to ours. */
+/** `holdfast logs RUN [-f]`: a run's output from its beginning or its last bytes; separate stderr goes to ours. */
 import { GatewayClient } from "../client/rpc.ts";
 import type { CommandContext } from "./context.ts";
 import { follow, print, printError } from "./follow.ts";
@@ -9,7 +9,7 @@ export async function logs(
   options: { follow: boolean; tail?: number },
 ): Promise<number> {
   const client = new GatewayClient(context);
-  // What reads below waits for a gateway that is being restarted; one that was never there is told at once.
+  // Reads below wait for a restarting gateway; a missing one is reported at once.
   await client.call("run.wait", { id, waitMs: 0 });
   const offset = options.tail === undefined ? 0 : -options.tail;
   const read = (stream: "stdout" | "stderr") =>

@@ -1,4 +1,4 @@
-/** `holdfast mcp login NAME` and `holdfast mcp logout NAME`: the right to speak to a remote server, given by a person. */
+/** `holdfast mcp login NAME` and `holdfast mcp logout NAME`: a person's authorization for a remote server. */
 import { readFileSync } from "node:fs";
 import { expandVariables } from "../config/expand.ts";
 import { parseConfig, servedName } from "../config/load.ts";
@@ -12,7 +12,7 @@ import type { CommandContext } from "./context.ts";
 import { printLines } from "./print.ts";
 import { ownFile } from "./running-keeper.ts";
 
-/** With `--json` two lines: the address as soon as it is known, and what came of it. */
+/** With `--json` prints two lines: the address as soon as it is known, and the outcome. */
 export async function mcpLogin(context: CommandContext, name: string, boundMs: number): Promise<number> {
   const { state, json } = context;
   const server = remoteOf(ownFile(context), name);
@@ -57,7 +57,7 @@ function hasFile(file: CredentialFile): boolean {
   try {
     return file.read() !== undefined;
   } catch {
-    return true; // it is there, and removed whatever it is
+    return true; // it exists, and is removed whatever its contents
   }
 }
 

@@ -37,10 +37,10 @@ export async function mcpReload(context: CommandContext): Promise<number> {
   return 0;
 }
 
-/** How many of the last lines of a failed server's stderr are shown. */
+/** Most stderr lines shown of a failed server. */
 const stderrLinesMax = 20;
 
-/** What the newest run of a server that has ended said last; nothing for a gateway whose state directory is not here. */
+/** The last output of a server's newest ended run; empty for a gateway whose state directory is elsewhere. */
 async function lastStderr(context: CommandContext, client: GatewayClient, server: string): Promise<string[]> {
   const runs = await client.call("run.list", { all: true });
   const ended = runs.filter((run) => run.server === server && run.kind === "mcp" && run.endedAt !== null);
@@ -64,7 +64,7 @@ async function stderrOnNode(client: GatewayClient, id: string): Promise<string> 
 export async function mcpProbe(context: CommandContext, server: string, limitMs: number): Promise<number> {
   const client = new GatewayClient(context);
   const found = await client.call("mcp.probe", { server }, { limitMs }).catch(async (thrown: unknown) => {
-    const words = await lastStderr(context, client, server).catch(() => []); // the failure itself is what is told
+    const words = await lastStderr(context, client, server).catch(() => []); // the failure itself is reported
     if (words.length > 0)
       process.stderr.write(`${server} wrote to stderr:\n${words.map((line) => `  ${plainText(line)}\n`).join("")}`);
     if (!(thrown instanceof HoldfastError) || thrown.code !== "answer_late") throw thrown;

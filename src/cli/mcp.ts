@@ -1,7 +1,7 @@
 /**
- * `holdfast mcp`: an MCP server over stdio for any client's config. It opens one connection to the gateway, says who it is,
- * and becomes a pump of 28 KB between the client and that connection. The session ends with the connection, and the
- * connection with this process, however that ends.
+ * `holdfast mcp`: an MCP server over stdio for any client's config. It opens one connection to the gateway, identifies
+ * itself, and becomes a 28 KB pump between the client and that connection. The session ends with the connection, and the
+ * connection with this process, whatever the cause.
  */
 import { createConnection, isIP, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
@@ -14,24 +14,24 @@ import { HoldfastError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
 
 export interface McpOptions {
-  /** One server, under its own names; all of them by default. */
+  /** A single server, under its own names; by default all. */
   server?: string;
-  /** Id of the session that this one ends with. */
+  /** Id of the parent session, with which this one ends. */
   parent?: string;
   /** Stay a Node process. */
   pump: boolean;
 }
 
-/** Time for the gateway to take the connection. */
+/** How long the gateway has to accept the connection. */
 const answerMs = 10_000;
 const headBytesMax = 16 * 1024;
 
-/** The inside of Node's sockets, which have no public descriptor. */
+/** Internals of Node's sockets, which have no public descriptor. */
 interface WithHandle {
   _handle?: { fd?: number } | null;
 }
 
-/** Resolves when one side ended, if it did not become the pump; returns the exit code. */
+/** Resolves with the exit code when one side ended, unless the process became the pump. */
 export async function mcp(context: CommandContext, options: McpOptions): Promise<number> {
   const url = new URL(urlOf(context));
   const path = options.server === undefined ? "/mcp" : `/mcp/${encodeURIComponent(options.server)}`;
@@ -51,7 +51,7 @@ export async function mcp(context: CommandContext, options: McpOptions): Promise
     try {
       becomePump((socket as WithHandle)._handle?.fd ?? -1);
     } catch {
-      // This process cannot become the pump: it does the copying itself.
+      // This process cannot become the pump, so it copies itself.
     }
   }
   return copy(socket);
@@ -72,7 +72,7 @@ function open(url: URL, trust: ConnectionOptions, address: GatewayAddress): Prom
   });
 }
 
-/** Waits for 101; whatever else comes is an error that says what the gateway said. */
+/** Waits for 101; any other response becomes an error with the gateway's message. */
 async function accepted(socket: Socket, url: URL): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let head = "";
@@ -105,7 +105,7 @@ function messageOf(head: string): string {
   return line === "" ? "the gateway closed the connection" : line;
 }
 
-/** How often a client whose input ended is looked for: here nothing tells that its other end is gone, too. */
+/** How often to check on a client whose input ended: no event reports the loss of its other end. */
 const clientLookMs = 250;
 
 /** The pump in Node: 0 when the client ended, 1 when the gateway did. The end of stdin is a half-close, as in the pump. */

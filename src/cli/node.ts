@@ -46,7 +46,7 @@ const leaseMsMin = 500;
 /** Time to report the last run to the gateway, on top of the graces of the stop. */
 const lastWordsMs = 3000;
 
-/** Runs until the node ends; returns the exit code: with `once` the one of the run. */
+/** Runs until the node ends; returns the exit code: with `once` that of the run. */
 export async function node(options: NodeOptions): Promise<number> {
   requirePlatform();
   const fingerprint = readFingerprint(options.fingerprint);
@@ -72,7 +72,7 @@ export async function node(options: NodeOptions): Promise<number> {
     },
     onListening: (restarts) => welcome(keeper, settings, restarts),
   });
-  // The ledger is ours alone from here on, so no node that runs loses its gateway.
+  // The ledger is locked from here on, so a running node cannot lose its gateway.
   if (options.forgetGateway) forgetGateway(paths.front);
   const signals = listenForSignals(keeper);
   try {
@@ -87,7 +87,7 @@ export async function node(options: NodeOptions): Promise<number> {
   }
 }
 
-/** The file's `node` section with the flags over it, as the rules by which the keeper starts runs. */
+/** The file's `node` section, overridden by the flags: the keeper's rules for starting runs. */
 function nodeConfig(options: NodeOptions): ConfigRead {
   const file = findConfig(options.state, options.config);
   const config = loadConfig(file);
@@ -103,7 +103,7 @@ function nodeConfig(options: NodeOptions): ConfigRead {
   return { file, config };
 }
 
-/** A typing error in a list must not be found out by a run that is refused. */
+/** Checks the lists now, so that a typing error does not surface as a refused run. */
 function checkLists({ allowCommand = [], allowDirectory = [] }: NodeOptions): void {
   const path = process.env["PATH"] ?? "/usr/bin:/bin";
   const noProgram = allowCommand.find((command) => findProgram(command, "/", path) === undefined);
@@ -133,7 +133,7 @@ function makeSettings(
   return { host, port, fingerprint, id, name, invite, once, instance, keyFile, ...times };
 }
 
-/** As `openssl x509 -fingerprint -sha256` and browsers write it, too. */
+/** Also accepts the formats of `openssl x509 -fingerprint -sha256` and browsers. */
 function readFingerprint(given: string | undefined): string | null {
   if (given === undefined) return null;
   const plain = given
@@ -178,7 +178,7 @@ function welcome(keeper: Keeper, { id, name }: Omit<NodeSettings, "tier">, resta
   sayTier(keeper);
 }
 
-/** For people a line each on stderr; with --json an object each on stdout. */
+/** For people one line each on stderr; with --json one object each on stdout. */
 function printer(json: boolean): (progress: NodeProgress) => void {
   if (json)
     return ({ phase, text, data }) =>

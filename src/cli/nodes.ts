@@ -1,4 +1,4 @@
-/** `holdfast nodes`: who may be a node of this gateway, and a command on one of them. */
+/** `holdfast nodes`: the nodes of this gateway, and commands on them. */
 import { networkInterfaces } from "node:os";
 import { systemClock } from "../clock.ts";
 import { GatewayClient } from "../client/rpc.ts";
@@ -58,7 +58,7 @@ export async function renameNode(context: CommandContext, word: string, name: st
   return tell(context, node, () => `${node.id} is called ${node.name} now`);
 }
 
-/** Prints the line alone on stdout; what is to be known about it goes to stderr. */
+/** Prints only the line on stdout; notes go to stderr. */
 export async function inviteNode(context: CommandContext, options: InviteOptions): Promise<number> {
   const now = systemClock.now();
   const validMs = parseExpiry(options.expires, now) - now;
@@ -81,8 +81,8 @@ export async function inviteNode(context: CommandContext, options: InviteOptions
 }
 
 /**
- * The run belongs to a session that this command holds. Should this process be killed, its socket is gone at once, and the run
- * ends within 2 s; should the gateway lose it in another way, when the lease of that session is over.
+ * The run belongs to a session held by this command. If this process is killed, its socket closes at once and the run ends
+ * within 2 s; if the connection is lost otherwise, when the session's lease expires.
  */
 export async function runOnNode(
   context: CommandContext,
@@ -154,7 +154,7 @@ function describe(node: Node): string[] {
   ];
 }
 
-/** An address by which others reach a gateway that listens on all of this machine's. */
+/** A reachable address of a gateway that listens on all addresses of this machine. */
 function reachable(host: string): string {
   if (host !== "0.0.0.0" && host !== "::") return host;
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);

@@ -1,4 +1,4 @@
-/** How results look to people: lines, columns and figures; and to programs: JSON. */
+/** Formats results: lines, columns and figures for people, JSON for programs. */
 import { createRequire } from "node:module";
 import { plainJson, plainText } from "../plain-text.ts";
 
@@ -6,17 +6,17 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${plainJson(JSON.stringify(value, null, 2))}\n`);
 }
 
-/** A process may call itself, and a node may say, what it likes: nothing of it steers the terminal. */
+/** Texts of processes and nodes are untrusted, so terminal controls are removed. */
 export function printLines(lines: readonly string[]): void {
   printPainted(lines.map(plainText));
 }
 
-/** For lines with colours of ours; texts of other programs in them must be plain already. */
+/** For lines with our own colours; foreign text in them must already be plain. */
 export function printPainted(lines: readonly string[]): void {
   process.stdout.write(lines.map((line) => `${line}\n`).join(""));
 }
 
-/** A view of other programs in which every text is plain. */
+/** A view with plain text only, for other programs' data. */
 export function plainView<T>(view: T): T {
   const plain = (_key: string, value: unknown) => (typeof value === "string" ? plainText(value) : value);
   return JSON.parse(JSON.stringify(view), plain) as T;
@@ -24,15 +24,15 @@ export function plainView<T>(view: T): T {
 
 const require = createRequire(import.meta.url);
 
-/** Columns on a terminal. */
+/** Width in terminal columns. */
 function widthOf(text: string): number {
-  // string-width takes 100 ms to load, which plain ASCII need not wait for.
+  // string-width takes 100 ms to load, which plain ASCII avoids.
   if (/^[ -~]*$/.test(text)) return text.length;
   const { default: stringWidth } = require("string-width") as typeof import("string-width");
   return stringWidth(text);
 }
 
-/** Every cell as wide as the widest of its column. */
+/** Pads every cell to the width of its column. */
 export function align(rows: readonly (readonly string[])[]): string[][] {
   const plain = rows.map((row) => row.map(plainText));
   const widths: number[] = [];
@@ -41,12 +41,12 @@ export function align(rows: readonly (readonly string[])[]): string[][] {
   return plain.map((row) => row.map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - widthOf(cell))));
 }
 
-/** Rows as lines, two blanks between the columns. */
+/** Rows as lines, with two spaces between the columns. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   return align(rows).map((cells) => cells.join("  ").trimEnd());
 }
 
-/** Indented labels and their values; a row whose label is empty goes on with the one above. */
+/** Indented labels and values; a row with an empty label continues the one above. */
 export function labelled(rows: readonly (readonly [label: string, value: string])[]): string[] {
   return table(rows).map((line) => `  ${line}`);
 }
@@ -63,7 +63,7 @@ const units: [string, number][] = [
   ["s", 1000],
 ];
 
-/** `3 h 12 min`, `45 s`, `< 1 s`: the two largest units that say something. */
+/** `3 h 12 min`, `45 s`, `< 1 s`: the two largest relevant units. */
 export function duration(ms: number): string {
   const at = units.findIndex(([, size]) => ms >= size);
   const [name, size] = units[at] ?? ["", 0];

@@ -8,7 +8,7 @@ import type { CommandContext } from "./context.ts";
 import { describeBackground, describeEnd } from "./describe-run.ts";
 import { printJson, printLines } from "./print.ts";
 
-/** One request waits so long; `wait` asks again. */
+/** Longest wait of one request; `wait` repeats it. */
 const waitMsMax = 30_000;
 
 export interface ProcessOptions {

@@ -7,7 +7,7 @@ import type { PersonAnswer } from "../keeper/background/consent.ts";
 
 const isYes = (answer: string) => /^y(?:es)?$/i.test(answer.trim());
 
-/** For a command that waits for the answer; ^C and the end of input are a no. Asks on stderr: stdout is for the result. */
+/** For a command that waits for the answer; ^C and end of input mean no. Asks on stderr: stdout is for the result. */
 export async function agrees(question: string): Promise<boolean> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
@@ -20,10 +20,10 @@ export async function agrees(question: string): Promise<boolean> {
   }
 }
 
-/** For so long, typed-ahead lines are dropped before a question is shown. */
+/** Lines typed during this time before a question are dropped. */
 const typedAheadMs = 100;
 
-/** For a process that runs on: each question has a time limit, and none is asked once this is disposed of. */
+/** For a long-running process: each question has a time limit; disposal stops further ones. */
 export class ConsentPrompt implements Disposable {
   readonly #boundMs: number;
   readonly #gone = Promise.withResolvers<PersonAnswer>();
@@ -33,14 +33,14 @@ export class ConsentPrompt implements Disposable {
     this.#boundMs = boundMs;
   }
 
-  /** `nobody` where there is no terminal, or another program has it: to read from it then would stop this process. */
+  /** `nobody` without a terminal of our own: reading from one in use by another program would stop this process. */
   async ask(question: string): Promise<PersonAnswer> {
     if (this.#isGone || !process.stdin.isTTY || !process.stderr.isTTY || ownTerminal() !== "foreground")
       return "nobody";
     const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
     const { promise, resolve } = Promise.withResolvers<PersonAnswer>();
     lines.once("close", () => resolve("nobody"));
-    // A late yes to the question before must not answer this one.
+    // A late yes to the previous question must not answer this one.
     await systemClock.sleep(typedAheadMs);
     await turn(systemClock);
     const late = systemClock.after(this.#boundMs, () => resolve("late"));
@@ -55,7 +55,7 @@ export class ConsentPrompt implements Disposable {
     return answer;
   }
 
-  /** An open question is answered with `nobody`. */
+  /** Answers an open question with `nobody`. */
   [Symbol.dispose](): void {
     this.#isGone = true;
     this.#gone.resolve("nobody");

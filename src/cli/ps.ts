@@ -27,7 +27,7 @@ function describe(runs: RunView[], sessions: SessionView[]): string[] {
   ]);
   const known = new Set(sessions.map((session) => session.id));
   const without = live.filter((run) => run.sessionId === null || !known.has(run.sessionId));
-  // Commands outside of sessions, and runs that outlast the end of their session.
+  // Commands outside sessions, and runs that outlive their session.
   if (without.length > 0) lines.push("no session", ...branches(without, describeRun));
   if (lines.length === 0) lines.push("nothing runs");
   if (ended.length > 0) lines.push(`ended: ${ended.length}`, ...branches(ended, describeEnded));
@@ -62,7 +62,7 @@ function describeRun(run: RunView): string[] {
   return [head, ...processTree(processes)];
 }
 
-/** Children under their parents; who has no parent in the run, a helper that was handed on say, stands at the top. */
+/** Children under their parents; processes without a parent in the run, such as adopted helpers, are at the top. */
 function processTree(processes: ProcessView[]): string[] {
   const pids = new Set(processes.map(({ pid }) => pid));
   const childrenOf = (pid: number) => processes.filter(({ ppid }) => ppid === pid);

@@ -1,4 +1,4 @@
-/** Commands about the gateway itself: start, stop, look, sessions, tokens. */
+/** Commands for the gateway itself: start, stop, inspect, sessions, tokens. */
 import type { Command } from "commander";
 import { becomeKeeper } from "./become-keeper.ts";
 import type { GatewayOptions } from "./gateway.ts";

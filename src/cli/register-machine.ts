@@ -30,7 +30,7 @@ export function registerMachine(program: Command, action: Action): void {
         (await import("./selftest.ts")).selftest({ timeLimitSeconds: timeLimit, json }),
       ),
     );
-  // main.ts takes `run` before this parser, which knows it for --help and for a global option in front of it.
+  // main.ts handles `run` before this parser, which lists it for --help and handles global options in front of it.
   program
     .command("run")
     .description("run a command whose process tree cannot outlive its caller: holdfast run -- COMMAND…")

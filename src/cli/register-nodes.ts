@@ -1,4 +1,4 @@
-/** `holdfast node run` on the machine that becomes a node, and `holdfast nodes …` at the gateway that it serves. */
+/** `holdfast node run` for a machine that becomes a node, and `holdfast nodes …` for its gateway. */
 import { Option, type Command } from "commander";
 import { becomeKeeper } from "./become-keeper.ts";
 import type { NodeOptions } from "./node.ts";
@@ -89,7 +89,7 @@ function registerNode(program: Command, action: Action): void {
       action(async ({ state: given, isDefaultState, config, json }, flags: NodeFlags) => {
         becomeKeeper();
         const { node } = await import("./node.ts");
-        // Without a directory of its own, a node must not take that of this machine's gateway.
+        // By default a node must not use the state directory of this machine's gateway.
         const state = isDefaultState === true ? `${given}-node` : given;
         return node({ ...flags, state, config, json, tier: process.env["HOLDFAST_TIER"] });
       }),

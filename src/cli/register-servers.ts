@@ -64,7 +64,7 @@ export function registerServers(program: Command, action: Action): void {
     .action(action(async (context, { client }: FileFlags) => (await import("./connect.ts")).connect(context, client)));
 }
 
-/** Below `holdfast mcp` and, for short, below `holdfast` itself. */
+/** Under `holdfast mcp` and, for short, directly under `holdfast`. */
 function registerList(parent: Command, action: Action): void {
   parent
     .command("add")
@@ -96,7 +96,7 @@ function registerList(parent: Command, action: Action): void {
     .action(action(async (context) => (await import("./servers.ts")).listServers(context)));
 }
 
-/** The program's own --url, which names a gateway, takes the value before a command below it sees it. */
+/** The program's own --url, which names a gateway, takes the value before the subcommand sees it. */
 function givenUrl(command: Command): string | undefined {
   let program = command;
   while (program.parent !== null) program = program.parent;

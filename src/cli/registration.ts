@@ -1,14 +1,14 @@
-/** What every registration shares: actions that return an exit code, values checked as they are read, hints in the help. */
+/** Shared by all registrations: actions that return an exit code, value parsers, hints in the help. */
 import { Help, InvalidArgumentError, type Command, type HelpConfiguration } from "commander";
 import type { CommandContext } from "./context.ts";
 
 /**
- * Makes commander's action of a command: `run` receives the context, then arguments, options and the command as commander
- * passes them, and returns the exit code. It imports the command's module, so that no other command is loaded.
+ * Makes a command's commander action: `run` receives the context, then arguments, options and the command as commander
+ * passes them, and returns the exit code. It imports its own module, so that other commands stay unloaded.
  */
 export type Action = (run: Run) => (...given: unknown[]) => Promise<void>;
 
-/** Each declares what its command's arguments and options are. */
+/** Each declares the types of its arguments and options. */
 type Run = (context: CommandContext, ...given: never[]) => Promise<number> | number;
 
 export function whole(text: string): number {
@@ -18,7 +18,7 @@ export function whole(text: string): number {
   return value;
 }
 
-/** Negative: counted from the end. */
+/** Negative values count from the end. */
 export function offset(text: string): number {
   return text.startsWith("-") ? -whole(text.slice(1)) : whole(text);
 }
@@ -30,7 +30,7 @@ export function port(text: string): number {
   return value;
 }
 
-/** Of a gateway that is listening somewhere. */
+/** A port to connect to. */
 export function remotePort(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1 || value > 65_535)
@@ -44,7 +44,7 @@ export function seconds(text: string): number {
   return value;
 }
 
-/** For an option that may be repeated. */
+/** For a repeatable option. */
 export const collect = (text: string, before: string[]): string[] => [...before, text];
 
 /** Common mistakes, by command. */
@@ -55,12 +55,12 @@ const ownHints: Record<string, string> = {
   "nodes run": "a command's own options come after --: holdfast nodes run NODE -- COMMAND -y …",
 };
 
-/** Without defaults that only say that nothing was given. */
+/** Hides defaults that only mean "not given". */
 export const plainHelp: HelpConfiguration = {
   optionDescription: (option) => new Help().optionDescription(option).replace(/ ?\(default: (?:\[\]|false)\)$/, ""),
 };
 
-/** Ends the help of every command, and the message after a mistake, with a line of its own. */
+/** Adds a hint to the help of every command and to messages after mistakes. */
 export function addHints(program: Command, path = ""): void {
   for (const command of program.commands) {
     const own = `${path} ${command.name()}`.trim();

@@ -1,4 +1,4 @@
-/** What a person sees of an error: one line and what to do; a stack only for a defect of ours. */
+/** Shows an error to a person: one line with the remedy; a stack only for our own defects. */
 import { HoldfastError } from "../errors.ts";
 import { plainText } from "../plain-text.ts";
 

@@ -1,4 +1,4 @@
-/** `holdfast restart`: a new front, or with `--all` everything again under the same pid. */
+/** `holdfast restart`: a new front, or with `--all` a full restart under the same pid. */
 import { noGateway } from "../client/address.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import { HoldfastError, type ErrorCode } from "../errors.ts";
@@ -7,7 +7,7 @@ import { printJson, printLines } from "./print.ts";
 import { findKeeper, isSame, signalKeeper, waitFor } from "./running-keeper.ts";
 
 const frontMsMax = 30_000;
-/** Ends every run first, which may take all graces. */
+/** Includes the end of every run, with all graces. */
 const allMsMax = 120_000;
 
 export async function restart(context: CommandContext, options: { all: boolean }): Promise<number> {
@@ -19,13 +19,13 @@ export async function restart(context: CommandContext, options: { all: boolean }
   else
     printLines([
       `${options.all ? "the gateway" : "the front"} is new: ${found.url}, epoch ${found.epoch}, front pid ${found.front.pid}`,
-      // What could not be ended is named; all of it is in `status`.
+      // Survivors are named; `status` has all details.
       ...(options.all ? found.reconciled.filter((line) => line.includes("is still not over")) : []),
     ]);
   return 0;
 }
 
-/** What a gateway that is being replaced says, or fails to say. */
+/** Errors that a gateway may give while its front is replaced. */
 const passing = new Set<ErrorCode>(["gateway_unreachable", "gateway_busy", "answer_late"]);
 
 async function restartFront(client: GatewayClient): Promise<void> {
@@ -35,7 +35,7 @@ async function restartFront(client: GatewayClient): Promise<void> {
     try {
       return (await client.call("gateway.status", {})).front.pid !== before.front.pid && (await client.isReady());
     } catch (thrown) {
-      // Between the two fronts there is no answer, or the old one says that it is stopping.
+      // Between the two fronts there is no answer, or the old one reports its shutdown.
       if (thrown instanceof HoldfastError && passing.has(thrown.code)) return false;
       throw thrown;
     }

@@ -1,11 +1,11 @@
-/** `holdfast run -- <command>`: parsed by hand, so that the wrapper starts fast and the command's own options stay its own. */
+/** `holdfast run -- <command>`: parsed by hand, for a fast start and so that the command keeps its own options. */
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { becomeGuard } from "../platform/become.ts";
 import type { TreeLimits } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 
-/** The MCP SDK kills the pid it knows 2 s after its SIGTERM; ours must be over before. */
+/** The MCP SDK kills its child 2 s after SIGTERM; our grace must end before. */
 const termGraceMsDefault = 1000;
 
 const help = `Usage: holdfast run [--term-grace MS] [--kill-with PID]
@@ -34,7 +34,7 @@ interface RunOptions {
   killWith: number | undefined;
   limits: TreeLimits;
   command: string;
-  /** How many words the command and its arguments are. */
+  /** Number of words of the command with its arguments. */
   wordCount: number;
 }
 
@@ -43,7 +43,7 @@ function whole(option: string, text: string | undefined): number {
   throw new HoldfastError("usage", `run: ${option} wants a whole number, not ${text ?? "nothing"}`);
 }
 
-/** Options end at `--` or at the first word that is not an option; the rest is the command. */
+/** Options end at `--` or at the first word without a dash; the rest is the command. */
 function parseRunArguments(words: readonly string[]): RunOptions | "help" {
   const options: RunOptions = {
     termGraceMs: termGraceMsDefault,
@@ -71,9 +71,9 @@ function parseRunArguments(words: readonly string[]): RunOptions | "help" {
   return { ...options, command, wordCount: args.length + 1 };
 }
 
-/** Undefined when a shell would find and run the program, else the exit code and message that a shell would give. */
+/** Undefined if a shell would find and run the program, else the shell's exit code and message. */
 function programProblem(command: string, path: string): { code: 126 | 127; problem: string } | undefined {
-  // Not the bytes that are meant: whether there is such a program is told by the guard.
+  // The original bytes are lost here, so the guard reports a missing program.
   if (`${command}${path}`.includes("\uFFFD")) return undefined;
   const candidates = command.includes("/")
     ? [command]
@@ -84,7 +84,7 @@ function programProblem(command: string, path: string): { code: 126 | 127; probl
     try {
       info = statSync(file, { throwIfNoEntry: false });
     } catch {
-      // in a directory that we may not search: a shell goes on to the next one, too
+      // unsearchable directory: a shell tries the next one
       found ||= command.includes("/");
       continue;
     }
@@ -95,14 +95,14 @@ function programProblem(command: string, path: string): { code: 126 | 127; probl
       accessSync(file, constants.X_OK);
       return undefined;
     } catch {
-      // there, but not for us to run: another directory of PATH may have one
+      // not executable by us: another directory of PATH may have it
     }
   }
   if (found) return { code: 126, problem: `${command}: cannot be run (permission denied, or a directory)` };
   return { code: 127, problem: `${command}: command not found` };
 }
 
-/** Becomes the guard; returns an exit code only when nothing was started. */
+/** Becomes the guard; returns an exit code only if nothing was started. */
 export function run(words: readonly string[]): number {
   const options = parseRunArguments(words);
   if (options === "help") {

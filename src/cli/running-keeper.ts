@@ -1,4 +1,4 @@
-/** The keeper of a state directory as a process: found by its record, and never confused with one that took over its pid. */
+/** The keeper process of a state directory, found by its record and told apart from later processes with its pid. */
 import { join } from "node:path";
 import { systemClock } from "../clock.ts";
 import { platform } from "../platform/index.ts";
@@ -6,34 +6,34 @@ import { HoldfastError } from "../errors.ts";
 import { readKeeperRecord, statePaths, type KeeperRecord } from "../keeper/state-directory.ts";
 import type { CommandContext } from "./context.ts";
 
-/** The end of a process that is not our child gives no event, so it is polled. */
+/** The end of a process that is not our child causes no event, so it is polled. */
 const lookMs = 50;
 const tellAfterMs = 1000;
 const tellEveryMs = 5000;
 
-/** The record, if the process that it names still lives. */
+/** The record, if its process is alive. */
 export function findKeeper(state: string): KeeperRecord | undefined {
   const record = readKeeperRecord(statePaths(state));
   return record !== undefined && isSame(record) ? record : undefined;
 }
 
-/** Where the gateway of a state directory listens; nowhere when none runs. */
+/** Addresses of a state directory's gateway; empty when none runs. */
 export function urlsOf(state: string): readonly string[] {
   return findKeeper(state)?.urls ?? [];
 }
 
-/** The config file of the gateway that runs on a state directory; undefined when none runs. */
+/** The config file of the gateway running on a state directory; undefined when none runs. */
 export function runningConfig(state: string): string | undefined {
   const keeper = findKeeper(state);
   return keeper === undefined ? undefined : (keeper.config ?? join(state, "holdfast.json"));
 }
 
-/** The config file that was named, else the running gateway's, else `<state>/holdfast.json`. */
+/** The given config file, else the running gateway's, else `<state>/holdfast.json`. */
 export function ownFile({ config, state }: CommandContext): string {
   return config ?? runningConfig(state) ?? join(state, "holdfast.json");
 }
 
-/** Whether the process of a record lives: same boot, same pid, same start. */
+/** Whether the recorded process is alive: same boot, pid and start time. */
 export function isSame(record: KeeperRecord): boolean {
   return platform.isSameAlive(record);
 }
@@ -44,7 +44,7 @@ export function signalKeeper(record: KeeperRecord, signal: NodeJS.Signals): void
   throw new HoldfastError("gateway_unreachable", message);
 }
 
-/** Asks until the answer is yes; says on stderr what it waits for when that takes long. False: `boundMs` are over. */
+/** Polls until `ask` is true; a long wait is reported on stderr. False: `boundMs` have passed. */
 export async function waitFor(what: string, ask: () => boolean | Promise<boolean>, boundMs: number): Promise<boolean> {
   const began = systemClock.monotonic();
   let tellAt = tellAfterMs;

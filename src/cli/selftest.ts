@@ -1,4 +1,4 @@
-/** `holdfast selftest`: plays attacks and the ends of owners on this machine, and prints what was held. */
+/** `holdfast selftest`: plays attacks and the deaths of owners on this machine, and reports what held. */
 import { release } from "node:os";
 import { systemClock } from "../clock.ts";
 import { requirePlatform } from "../platform/index.ts";
@@ -10,17 +10,17 @@ import { align, printJson, printLines } from "./print.ts";
 
 export interface SelftestCommand {
   json: boolean;
-  /** The time for all of it. */
+  /** Time limit for the whole test. */
   timeLimitSeconds: number;
 }
 
-/** The end of a long reason says less than its beginning. */
+/** Long reasons are cut at the end, which says least. */
 const reasonLengthMax = 160;
 
-/** A reason that holds for more rows than this is printed with their number; their names would fill the screen. */
+/** A reason shared by more rows than this shows their number instead of their names, which would fill the screen. */
 const namedRowsMax = 6;
 
-/** Resolves with 0 when everything was held, else with 1; 130 when it was interrupted. `open`: what is tested instead, for tests. */
+/** Resolves with 0 when everything held, else with 1; 130 when interrupted. `open`: the test subject, for tests. */
 export async function selftest(options: SelftestCommand, open?: SelftestOptions["open"]): Promise<number> {
   requirePlatform();
   const stopping = new AbortController();

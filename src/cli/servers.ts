@@ -1,4 +1,4 @@
-/** `holdfast add`, `remove`, `list`, `import`, `export`: the servers of `holdfast.json`, without an editor. */
+/** `holdfast add`, `remove`, `list`, `import`, `export`: edits the servers of `holdfast.json`. */
 import { GatewayClient } from "../client/rpc.ts";
 import { describeImported, importServers, planImport, type RawServer } from "../config/clients/import.ts";
 import { exportServers } from "../config/clients/export.ts";
@@ -35,7 +35,7 @@ function usage(message: string): HoldfastError {
   return new HoldfastError("usage", message);
 }
 
-/** At the first of a character; the value may hold more of them. */
+/** Splits at the first separator; the value may contain more. */
 function pairs(words: readonly string[], separator: string, example: string): Record<string, string> {
   return Object.fromEntries(
     words.map((word) => {
@@ -85,7 +85,7 @@ export async function removeServer(context: CommandContext, given: string): Prom
   return change(context, config, [[name, undefined]], `${file}: removed ${name}`);
 }
 
-/** For programs: the file, and what the running gateway made of it; null when none reads it. */
+/** For programs: the file and the running gateway's reaction; null without a gateway that reads it. */
 async function change(
   context: CommandContext,
   config: OwnConfig,
@@ -100,13 +100,13 @@ async function change(
   return 0;
 }
 
-/** What the running gateway made of the change. */
+/** The running gateway's reaction to the change. */
 function acceptance(reloaded: ConfigChange | undefined, written: ReadonlySet<string>): string[] {
   if (reloaded === undefined) return [];
   return describeChange(reloaded, written).map((line) => `the gateway took it: ${line}`);
 }
 
-/** For people without the values of `env` and `headers`, which are often secrets; `json` is the config as it is written. */
+/** People see no values of `env` and `headers`, which are often secrets; `json` is the config as written. */
 export async function listServers(context: CommandContext): Promise<number> {
   const file = ownFile(context);
   const { servers, text } = readOwnConfig(file);
@@ -133,7 +133,7 @@ export async function listServers(context: CommandContext): Promise<number> {
   return 0;
 }
 
-/** Command or URL, and the names of its variables or headers; a server may be written wrongly in any way. */
+/** Command or URL, and the names of its variables or headers; the server may be malformed. */
 function shown(server: RawServer): string[] {
   if (typeof server !== "object" || server === null) return [JSON.stringify(server), ""];
   const { command, url, args, env, headers } = server;
@@ -144,17 +144,17 @@ function shown(server: RawServer): string[] {
   ];
 }
 
-/** As the gateway that reads this file sees them, else as this shell does: its environment may be another. */
+/** As the gateway that reads this file sees them, else as this shell does: the environments may differ. */
 async function problemsOf(context: CommandContext, file: string, config: Config): Promise<Map<string, string>> {
   const own = new Map(Object.entries(config.unavailable).map(([name, { problem }]) => [name, problem]));
   if (runningConfig(context.state) !== file) return own;
   const asked = new GatewayClient({ state: context.state }).call("mcp.status", {});
-  const servers = await asked.catch(() => undefined); // then what this shell sees is told
+  const servers = await asked.catch(() => undefined); // then this shell's view is reported
   if (servers === undefined) return own;
   return new Map(servers.flatMap(({ name, problem }) => (problem === null ? [] : [[name, problem]])));
 }
 
-/** 0 when every server could be taken over or was there already, else 1; what can be taken over is, all the same. */
+/** 0 when every server was imported or already present, else 1; importable ones are imported either way. */
 export async function importFiles(context: CommandContext, choice: FileChoice, dryRun: boolean): Promise<number> {
   const file = ownFile(context);
   if (!dryRun) requireHere(context);
@@ -190,7 +190,7 @@ function hasInputs(root: { kind: string; members?: { key: string }[] }): boolean
   return root.members?.some(({ key }) => key === "inputs") ?? false;
 }
 
-/** Prints the client's file; what is not in it is said on stderr, and makes the exit code 1 when it is a whole server. */
+/** Prints the client's file; omissions go to stderr, and an omitted server makes the exit code 1. */
 export function exportTo(context: CommandContext, client: ClientName): number {
   const { text, refused, notes } = exportServers(readOwnConfig(ownFile(context)).servers, client);
   process.stdout.write(text);

@@ -21,7 +21,7 @@ export async function listSessions(context: CommandContext): Promise<number> {
   return 0;
 }
 
-/** Resolves when all that the session owned is gone. */
+/** Resolves when everything owned by the session is gone. */
 export async function endSession(context: CommandContext, id: string): Promise<number> {
   await new GatewayClient(context).call("session.end", { id });
   if (!context.json) printLines([`session ${id} ended`]);

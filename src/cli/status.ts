@@ -1,4 +1,4 @@
-/** `holdfast status`: what runs, how well it is held, and what went wrong. */
+/** `holdfast status`: what runs, how well it is contained, and what failed. */
 import { systemClock } from "../clock.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import type { GatewayStatus } from "../protocol/api/gateway.ts";
@@ -9,7 +9,7 @@ import { count, duration, labelled, megabytes, printJson, printLines, time } fro
 
 type Row = [label: string, value: string];
 
-/** Crashes shown; the rest is in the crashes directory. */
+/** Most crashes shown; the crashes directory has all. */
 const crashesShown = 5;
 
 export async function status(context: CommandContext): Promise<number> {

@@ -1,4 +1,4 @@
-/** `holdfast stop`: ends the gateway, or the node, of a state directory in order, with or without a front. */
+/** `holdfast stop`: stops the gateway or node of a state directory in order, with or without a front. */
 import { noGateway } from "../client/address.ts";
 import { HoldfastError } from "../errors.ts";
 import { readLeftovers } from "../keeper/leftovers.ts";
@@ -7,7 +7,7 @@ import type { CommandContext } from "./context.ts";
 import { printJson, printLines } from "./print.ts";
 import { findKeeper, isSame, signalKeeper, waitFor } from "./running-keeper.ts";
 
-/** Both graces at their defaults take 5 s; the rest is for a slow machine and longer graces. */
+/** Both graces take 5 s by default; the rest is for slow machines and longer graces. */
 const stopMsMax = 120_000;
 
 export async function stop(context: CommandContext): Promise<number> {

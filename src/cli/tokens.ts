@@ -1,4 +1,4 @@
-/** `holdfast tokens`: who may call, and what. Works on the state directory's files; a running gateway notices at once. */
+/** `holdfast tokens`: callers and their scopes. Edits the state directory's files; a running gateway notices at once. */
 import { existsSync } from "node:fs";
 import { systemClock } from "../clock.ts";
 import { systemRandom, systemSources } from "../random.ts";
@@ -13,7 +13,7 @@ import { makeDirectory } from "../make-directory.ts";
 export interface AddOptions {
   /** Comma-separated. */
   scopes: string;
-  /** `90s`, `30m`, `12h`, `30d`, or a date as `2026-12-31` or `2026-12-31T18:00Z`; undefined = never. */
+  /** `90s`, `30m`, `12h`, `30d`, or a date such as `2026-12-31` or `2026-12-31T18:00Z`; undefined = never. */
   expires?: string | undefined;
 }
 
@@ -64,7 +64,7 @@ export async function revokeTokenCommand(context: CommandContext, name: string):
   return 0;
 }
 
-/** The token that is made at first start; none before it. */
+/** The token made at first start, if any. */
 function first(paths: StatePaths) {
   if (!existsSync(paths.token)) return [];
   const { id, name, scopes } = readFirstToken(paths, systemRandom);

@@ -1,4 +1,4 @@
-/** `holdfast wrap` and `unwrap`: the cure for a client whose servers outlive it, put into its config and taken out again. */
+/** `holdfast wrap` and `unwrap`: edit a client's config so that its servers cannot outlive it, and undo that. */
 import { GatewayClient } from "../client/rpc.ts";
 import { isGatewayEntry, replaceByGateway, restoreFromGateway } from "../config/clients/gateway-entry.ts";
 import { importServers, planImport, type Imported } from "../config/clients/import.ts";
@@ -37,11 +37,11 @@ export async function wrap(context: CommandContext, options: WrapOptions): Promi
   return carryOut(planned, options, { ...words, before: () => assertHolds(context, prefix) });
 }
 
-/** A config in which no server starts is worse than one whose servers leak. */
+/** A config whose servers all fail to start is worse than one whose servers leak. */
 function assertHolds({ platform: system }: CommandContext, prefix: readonly string[]): void {
   try {
     requirePlatform(system);
-    // The smallest command there is.
+    // A minimal command.
     const tried = platform.attempt([...prefix, "run", "--", process.execPath, "--version"]);
     if (tried.code === 0) return;
     const how = tried.refused ?? `it ended with ${tried.signal ?? `exit code ${String(tried.code)}`}`;
@@ -64,7 +64,7 @@ export async function unwrap(context: CommandContext, options: FileChoice & Cons
   return carryOut(planned, options, { done: "unwrapped", keepBackup: false, json: context.json });
 }
 
-/** First the gateway's entry, if there is one, then the prefixes of what is there then. */
+/** Removes the gateway's entry first, if there is one, then the prefixes of the restored servers. */
 function unwrapped(source: ClientFile): Change {
   const originals = originalsOf(source);
   const restored = restoreFromGateway(source.document, originals);
@@ -79,7 +79,7 @@ function unwrapped(source: ClientFile): Change {
   };
 }
 
-/** Says which file a problem is in. */
+/** Names the file of a problem. */
 function named<T>({ read }: ClientFile, plan: () => T): T {
   try {
     return plan();
@@ -125,7 +125,7 @@ async function wrapByGateway(
     done: "moved to the gateway",
     keepBackup: true,
     json: context.json,
-    // The servers must be the gateway's before the client lets go of them.
+    // The gateway must have the servers before the client gives them up.
     before: async () => {
       if (plan.added.length === 0) return;
       const reloaded = await writeAndReload(context, own, after);

@@ -1,4 +1,4 @@
-/** The program of a node's front, for the keeper that starts it. */
+/** The program of a node's front, started by the keeper. */
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 

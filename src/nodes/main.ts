@@ -1,4 +1,4 @@
-/** Where a node's front begins: started by its keeper, it dials the gateway, proves itself, and passes on what it is asked. */
+/** Entry of a node's front: started by its keeper, it dials the gateway, authenticates and relays requests. */
 import { once } from "node:events";
 import { systemSources } from "../random.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
@@ -6,7 +6,7 @@ import { KeeperLink } from "../protocol/keeper/link.ts";
 import { NodeFront } from "./node/front.ts";
 
 async function main(): Promise<void> {
-  // Without its keeper it has nothing to offer, and what it ran is ended by the guardian.
+  // Without its keeper it serves no purpose; the guardian ends the runs.
   const link = await KeeperLink.open(systemSources.clock, () => process.exit(0));
   const { node: settings } = link.hello;
   if (settings === null) throw new HoldfastError("usage", "this is the front of a node, and its keeper is a gateway's");

@@ -1,13 +1,13 @@
-/** Bounds on what a remote host may send: lines in constant memory and linear time, remarks at the reader's pace. */
+/** Bounds what a remote host may send: lines in constant memory and linear time, stderr at the reader's pace. */
 import type { Readable } from "node:stream";
 import type { Clock, Timer } from "../clock.ts";
 
 export interface LineBounds {
-  /** Bytes of a line that are handed on; the rest of it is dropped. */
+  /** Bytes of a line that are passed on; the rest is dropped. */
   keptBytesMax: number;
-  /** Bytes of a line after which nothing more is read. */
+  /** A line longer than this ends reading. */
   lineBytesMax: number;
-  /** Without its end. Returns false to read no further. */
+  /** Gets the line without its newline. Returns false to stop reading. */
   onLine: (line: string) => boolean;
   /** A line was longer than `lineBytesMax`. */
   onExcess: () => void;
@@ -18,7 +18,7 @@ const newline = 10;
 export class BoundedLines {
   readonly #bounds: LineBounds;
   readonly #kept: Buffer;
-  /** Of the line that has no end yet. */
+  /** Of the unfinished line. */
   #bytes = 0;
   #stopped = false;
 
@@ -48,7 +48,7 @@ export class BoundedLines {
   }
 }
 
-/** Bytes in a window before the pipe is left unread until its end, which comes so many milliseconds later. */
+/** Bytes per window; above it the pipe is not read until the window ends. The window's length is in milliseconds. */
 const windowBytesMax = 128 * 1024;
 const windowMs = 50;
 

@@ -1,20 +1,20 @@
-/** Where an ssh run goes: a `host` of the config, or a server whose command is plain ssh already. */
+/** Where an ssh run goes: a `host` of the config, or a server whose command already is plain ssh. */
 import { HoldfastError } from "../errors.ts";
 import { quote } from "./remote/quote.ts";
 
 export interface Destination {
-  /** What ssh is told to reach the far side: options, then the host last. */
+  /** ssh's arguments for reaching the host: options, then the host. */
   words: readonly string[];
-  /** One name for the same words, in the ledger and for people: `ssh:user@host`. */
+  /** One name for these arguments, in the ledger and for people: `ssh:user@host`. */
   name: string;
 }
 
-/** `ssh:` and the words, so that they can be read back: those that a shell would take apart are quoted. */
+/** `ssh:` and the arguments, quoted where a shell would split them, so that the name can be parsed again. */
 function nameOf(words: readonly string[]): string {
   return `ssh:${words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : quote(word))).join(" ")}`;
 }
 
-/** The destination that has this name in the ledger. */
+/** Parses a name from the ledger. */
 export function readDestination(name: string): Destination {
   const words = [...name.slice("ssh:".length).matchAll(/'((?:[^']|'\\'')*)'|\S+/g)].map(([whole, quoted]) =>
     quoted === undefined ? whole : quoted.replaceAll(String.raw`'\''`, "'"),
@@ -22,10 +22,10 @@ export function readDestination(name: string): Destination {
   return { words, name };
 }
 
-/** What to run over there: words as they are, or one line for the user's login shell, as ssh itself would do it. */
+/** The remote command: separate arguments, or one line for the user's login shell, as ssh itself passes it. */
 export type RemoteCommand = { argv: readonly string[] } | { line: string };
 
-/** `ssh:` and a destination as ssh takes it. Throws `config_invalid` for one that ssh would take for an option. */
+/** `ssh:` and an ssh destination. Throws `config_invalid` for one that ssh would read as an option. */
 export function parseHost(host: string): Destination {
   const target = host.slice("ssh:".length);
   if (!/^[^\s-][^\s]*$/.test(target)) {
@@ -37,15 +37,15 @@ export function parseHost(host: string): Destination {
   return { words: [target], name: nameOf([target]) };
 }
 
-/** Options of ssh that take a value, and those that do not but may be passed on. */
+/** ssh options with a value. */
 const valued = new Set("bcDEeFIiJLlmOopQRSWw");
 const passedOn = new Set("46AaCKkqvy");
-/** Options that say how the host is reached. The others ask for something that a shared connection cannot give. */
+/** Options that say how to reach the host. The others need what a shared connection cannot provide. */
 const reaching = new Set("bcFIiJlmop");
 
 /**
- * Reads the arguments of a plain `ssh … host command`. Undefined when it asks for more than a command with its streams (a
- * terminal, forwardings, no command …): then it is left as it is.
+ * Parses the arguments of a plain `ssh … host command`. Undefined, so left unchanged, when it needs more than a command
+ * with its streams (a terminal, forwardings, no command …).
  */
 export function parseSshArguments(args: readonly string[]): { destination: Destination; line: string } | undefined {
   const options: string[] = [];
@@ -63,18 +63,18 @@ export function parseSshArguments(args: readonly string[]): { destination: Desti
     at += taken.extra;
   }
   const [host, ...rest] = args.slice(at);
-  // A host that looks like an option, or more options behind the host, as ssh allows: rare, and not ours to guess.
+  // A host like an option, or options behind the host, as ssh allows: too rare to interpret.
   if (host === undefined || host.startsWith("-") || rest.length === 0 || rest[0]!.startsWith("-")) return undefined;
   const words = [...options, host];
   return { destination: { words, name: nameOf(words) }, line: rest.join(" ") };
 }
 
-/** The words of one option as they are passed on, and how many more arguments it took. */
+/** The arguments to pass on for one option, and how many further arguments it took. */
 function takeOption(word: string, next: string | undefined): { words: string[]; extra: number } | undefined {
   const letters = word.slice(1);
   for (let index = 0; index < letters.length; index++) {
     const letter = letters[index]!;
-    // -T and -n are what we do anyway, or the opposite of what a server on stdio needs.
+    // We do the same as -T; -n contradicts a server on stdio.
     if (letter === "T") continue;
     if (passedOn.has(letter)) continue;
     if (!valued.has(letter) || !reaching.has(letter)) return undefined;
@@ -97,12 +97,12 @@ function takeOption(word: string, next: string | undefined): { words: string[]; 
   };
 }
 
-/** Over a connection that stands nobody jumps, and ssh takes no -J beside a ProxyCommand. */
+/** An established connection needs no jump host, and ssh rejects -J beside a ProxyCommand. */
 export function withoutJumps(words: readonly string[]): string[] {
   return words.filter((word, index) => word !== "-J" && words[index - 1] !== "-J");
 }
 
-/** For every ssh of ours: no questions, no terminal, nothing that the user's config adds to an ordinary login. */
+/** For every ssh of ours: no prompts, no terminal, none of the extras in the user's config. */
 export const plain = [
   "BatchMode=yes",
   "RequestTTY=no",

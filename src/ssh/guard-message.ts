@@ -1,21 +1,21 @@
-/** The first word of a run's guard on the far side. It comes on stderr, and goes no further. */
+/** Detects the first message of a run's remote guard on stderr and removes it. */
 import type { Clock } from "../clock.ts";
 import type { Spawned } from "../platform/types.ts";
 
 const word = Buffer.from("holdfast-far up\n");
-/** What a login may say before it. */
+/** Most bytes that a login may print before it. */
 export const noiseBytesMax = 256 * 1024;
-/** After its exit, time for the last words of ssh; somebody else may hold the other end. */
+/** Time for ssh's last output after its exit, since another process may hold the other end. */
 const lastWordsMs = 300;
 
-/** Finds the word in pieces of any size, in linear time, and keeps what comes before and after it. */
+/** Finds the message in chunks of any size, in linear time, and keeps the text around it. */
 class Search {
   readonly #heard = Buffer.alloc(noiseBytesMax);
   #bytes = 0;
-  /** What did not fit. */
+  /** The text that does not belong to the message. */
   #others: Buffer = Buffer.alloc(0);
 
-  /** Where the word begins, or undefined. */
+  /** The offset of the message, or undefined. */
   push(chunk: Buffer): number | undefined {
     const from = Math.max(0, this.#bytes - word.length + 1);
     const copied = chunk.copy(this.#heard, this.#bytes);
@@ -42,8 +42,8 @@ class Search {
 type Outcome = "stands" | "silent" | "noisy" | "ended";
 
 /**
- * Resolves when the guard stands, or with "silent" when it does not within the bound, "noisy" when too much is said before,
- * or when ssh has ended. What else was said on stderr stays in the stream when the guard stands, and is in `said` when not.
+ * Resolves when the guard is ready, or with "silent" when it is late, "noisy" when too much is printed before it, or when
+ * ssh has ended. Other stderr text stays in the stream if the guard is ready, else it is in `said`.
  */
 export function awaitGuard(
   { stderr: stream, exit }: Spawned,

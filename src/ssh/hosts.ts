@@ -1,6 +1,6 @@
 /**
- * All far sides of one keeper: connections shared by the runs there, and the proof that is owed for each host that was
- * lost: a new connection whose guardian found nothing left, tried again until it is had.
+ * All remote hosts of one keeper: connections shared by their runs, and the proof still owed for each lost connection: a
+ * new guardian that finds nothing left. Connecting is repeated until there is proof.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,14 +19,14 @@ export interface HostsParts extends Sources {
   epoch: number;
   /** Environment of every ssh: the user's keys, agent and config. */
   env: Record<string, string>;
-  /** Where control sockets may be made; a long path is replaced by a short one. */
+  /** Directory of the control sockets; a path that is too long is replaced by a short one. */
   directory: string;
   times: LinkTimes;
   termGraceMs: number;
   runsPerConnection: number;
-  /** A connection without runs is kept for so long. */
+  /** How long a connection without runs is kept. */
   idleMs: number;
-  /** Take this far tier or a worse one. */
+  /** Take this remote tier or a worse one. */
   only: string;
   log: (entry: HostEvent) => void;
 }
@@ -42,24 +42,24 @@ export interface HostView {
   tier: RemoteTier | null;
   connections: number;
   runs: number;
-  /** Whether it is still owed a look at what a lost connection or an earlier life left there. */
+  /** Whether it still needs a sweep for leftovers of a lost connection or an earlier keeper. */
   sweeping: boolean;
 }
 
-/** Longest path of a unix socket, less what ssh adds while it makes one. */
+/** Longest path of a unix socket, less the suffix that ssh adds while creating it. */
 const socketBytesMax = 107 - 18;
 const retryMsMax = 30_000;
-/** Connections that are lost as soon as they stand, before their host is called unreachable. */
+/** Connections lost right after they are ready, before the host counts as unreachable. */
 const losesMax = 3;
 
 interface Host {
   destination: Destination;
   links: Set<SshConnection>;
-  /** Marks of lost connections over which no guardian has looked since. */
+  /** Marks of lost connections not yet swept by a guardian. */
   gone: Set<string>;
   opening: Promise<SshConnection> | undefined;
   tier: RemoteTier | null;
-  /** Whoever waits for the proof that nothing of a lost connection is left. */
+  /** Waiters for the proof that a lost connection left nothing. */
   owed: (() => void)[];
   retry: Timer | undefined;
   retryMs: number;
@@ -68,7 +68,7 @@ interface Host {
 export class RemoteHosts {
   readonly #parts: HostsParts;
   readonly #hosts = new Map<string, Host>();
-  /** Containers of the connections, from before their start. */
+  /** Containers of the connections, added before they start. */
   readonly #containers = new Set<string>();
   readonly #idle = new Map<SshConnection, Timer>();
   readonly #retiring = new Set<Promise<void>>();
@@ -82,12 +82,12 @@ export class RemoteHosts {
     this.#sockets = fits ? parts.directory : mkdtempSync(join(tmpdir(), "holdfast-"));
   }
 
-  /** A connection with room for one more run, which is counted on it at once. Throws `host_unreachable`. */
+  /** A connection with room for one more run, reserved at once. Throws `host_unreachable`. */
   async acquire(destination: Destination): Promise<SshConnection> {
     const host = this.#host(destination);
     const room = () => [...host.links].find((each) => !each.lost && each.runs < this.#parts.runsPerConnection);
-    // Others wait for the same opening, and may take all the room that it makes; a host that answers and hangs up at once
-    // must not keep anybody here.
+    // Others wait for the same connection and may take all its room; a host that accepts and hangs up at once must not
+    // block callers.
     let lostInARow = 0;
     for (let link = room(); ; link = room()) {
       if (link !== undefined) {
@@ -116,7 +116,7 @@ export class RemoteHosts {
     );
   }
 
-  /** Resolves once a guardian over there has found nothing left of what is not alive here. Never rejects; may never come. */
+  /** Resolves once a remote guardian has found only what is alive here. Never rejects; may stay pending. */
   proof(destination: Destination): Promise<void> {
     const host = this.#host(destination);
     return new Promise((resolve) => {
@@ -125,7 +125,7 @@ export class RemoteHosts {
     });
   }
 
-  /** Whether this is the container of a connection: what is in it belongs to no run, and yet to us. */
+  /** Whether this is the container of a connection: its processes are ours but belong to no run. */
   holds(id: string): boolean {
     return this.#containers.has(id);
   }
@@ -140,7 +140,7 @@ export class RemoteHosts {
     }));
   }
 
-  /** No new connections any more; those that are being made are given up, so that nobody waits for a host that is silent. */
+  /** Makes no new connections and aborts pending ones, so that callers do not wait for a silent host. */
   stopConnecting(): void {
     this.#stopping.abort();
     for (const host of this.#hosts.values()) host.retry?.clear();
@@ -178,7 +178,7 @@ export class RemoteHosts {
     host.opening ??= this.#connect(host).then(
       (link) => {
         host.opening = undefined;
-        this.#prove(host); // for what was lost meanwhile
+        this.#prove(host); // for connections lost since
         return link;
       },
       (thrown: unknown) => {
@@ -192,7 +192,7 @@ export class RemoteHosts {
 
   async #connect(host: Host): Promise<SshConnection> {
     const { clock, random, fences, ownerId, epoch, env, times, termGraceMs, only, log } = this.#parts;
-    // The proof is for those that wait for it now: what is lost from here on is not known to the guardian that comes.
+    // The proof covers the present waiters: the new guardian does not know of later losses.
     const owed = [...host.owed];
     const gone = [...host.gone, ...[...host.links].filter(({ lost }) => lost).map(({ mark }) => mark)];
     const number = this.#next++;
@@ -240,7 +240,7 @@ export class RemoteHosts {
 
   #prove(host: Host): void {
     if (host.owed.length === 0 || host.opening !== undefined || host.retry !== undefined) return;
-    if (!this.#stopping.signal.aborted) this.#open(host).catch(() => {}); // it is logged, and tried again
+    if (!this.#stopping.signal.aborted) this.#open(host).catch(() => {}); // logged and repeated
   }
 
   #retryLater(host: Host, why: string): void {

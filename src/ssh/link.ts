@@ -1,6 +1,6 @@
 /**
- * One connection to one far side: an OpenSSH control master whose own session is the far guardian. Runs share it. Its
- * loss, whatever the cause, is one event; from then on the far guardian ends everything of this connection by itself.
+ * One connection to one remote host: an OpenSSH control master whose own session is the remote guardian, shared by runs.
+ * Any loss is one event, after which the remote guardian ends all processes of this connection by itself.
  */
 import type { Readable, Writable } from "node:stream";
 import { inTime, type Clock, type Timer } from "../clock.ts";
@@ -13,10 +13,10 @@ import { explain } from "./ssh-errors.ts";
 import { bootstrap, guardianScript, type GuardianVariables } from "./remote/script.ts";
 
 export interface LinkTimes {
-  /** From the start of ssh to the far guardian's first word. */
+  /** From the start of ssh to the remote guardian's first message. */
   connectTimeoutMs: number;
   heartbeatMs: number;
-  /** Without an answer for so long the connection is lost, for both sides. */
+  /** Without an answer for this long, both sides consider the connection lost. */
   heartbeatTimeoutMs: number;
 }
 
@@ -29,7 +29,7 @@ export interface LinkParts {
   socket: string;
   guardian: Omit<GuardianVariables, "patienceMs">;
   times: LinkTimes;
-  /** Aborted when the connection is not wanted any more before it stands. */
+  /** Aborted when the connection is no longer needed before it is ready. */
   given: AbortSignal;
   onLost: (link: SshConnection, why: string) => void;
   /** Its container is empty. */
@@ -37,39 +37,39 @@ export interface LinkParts {
 }
 
 const stderrBytesMax = 8192;
-/** What a login may print before its guardian stands: messages of the day, and noise of its profile. */
+/** Most bytes that a login may print before its guardian is ready: messages of the day and profile output. */
 const handshakeBytesMax = 256 * 1024;
-/** The longest message: pids of a run that cannot be ended. Of each only the beginning is needed. */
+/** The longest message: pids of a run that cannot be ended. Only its beginning is needed. */
 const lineBytesMax = 256 * 1024;
 const keptBytesMax = 8192;
-/** What a guardian that stands may print besides answers to what it was asked. */
+/** Most bytes that a ready guardian may print unasked. */
 const unaskedBytesMax = 64 * 1024;
-/** What may wait for a far side that does not read. */
+/** Most bytes queued for a remote host that does not read. */
 const unreadBytesMax = 256 * 1024;
 const endBoundMs = 10_000;
 const closeBoundMs = 2000;
-/** After the exit of ssh, time for its last words. */
+/** Time for ssh's last output after its exit. */
 const lastWordsMs = 300;
 
 export class SshConnection {
   readonly destination: Destination;
   readonly mark: string;
   tier: RemoteTier = "marker";
-  /** Processes of earlier lives that the far guardian ended when it came. */
+  /** Processes of earlier keepers that the remote guardian ended at its start. */
   swept = 0;
-  /** Runs on it now. */
+  /** Runs now using it. */
   runs = 0;
   readonly #parts: LinkParts;
   #process: Spawned | undefined;
   #base = "";
   #reaper = "";
   #stderr = "";
-  /** What came before the guardian's word: a banner of the login shell, or what a forced command says instead. */
+  /** Output before the guardian's message: a login banner, or the output of a forced command. */
   #noise = "";
   #stands = false;
   #handshakeBytes = 0;
   #unaskedBytes = 0;
-  /** Requests to end a run that it has not answered. */
+  /** Unanswered requests to end a run. */
   #endsOwed = 0;
   #lost: string | undefined;
   #beat = 0;
@@ -87,7 +87,7 @@ export class SshConnection {
     this.#ready.promise.catch(() => {}); // open() awaits it; a loss before that must not be an unhandled rejection
   }
 
-  /** Resolves when the far guardian stands and what earlier lives left there is gone. Throws `host_unreachable`. */
+  /** Resolves when the remote guardian is ready and has removed earlier leftovers. Throws `host_unreachable`. */
   static async open(parts: LinkParts): Promise<SshConnection> {
     const link = new SshConnection(parts);
     try {
@@ -103,22 +103,22 @@ export class SshConnection {
     return this.#lost !== undefined;
   }
 
-  /** Why it was lost, in one sentence. */
+  /** Why it was lost, as one sentence. */
   get why(): string | undefined {
     return this.#lost;
   }
 
-  /** How long a run's guard may take to stand. */
+  /** How long a run's guard may take to get ready. */
   get patienceMs(): number {
     return this.#parts.times.connectTimeoutMs;
   }
 
-  /** What a run's script must know of the far side. */
-  get far(): { base: string; reaper: string } {
+  /** What a run's script needs to know about the remote host. */
+  get remote(): { base: string; reaper: string } {
     return { base: this.#base, reaper: this.#reaper };
   }
 
-  /** Words for ssh that run `command` over this connection, and never over another one. */
+  /** ssh arguments that run `command` over this connection and no other. */
   words(command: string): string[] {
     const options = ["ControlMaster=no", "ProxyCommand=false", ...plain].flatMap((option) => ["-o", option]);
     return ["-S", this.#parts.socket, ...options, "-T", ...withoutJumps(this.destination.words), command];
@@ -128,7 +128,7 @@ export class SshConnection {
     this.#say(`signal ${run} ${signal.replace(/^SIG/, "")}`);
   }
 
-  /** Ends a run over there. Resolves with "" when it is proven empty, with pids that stay, or with undefined when unknown. */
+  /** Ends a remote run. Resolves with "" when it is proven empty, with remaining pids, or with undefined when unknown. */
   async end(run: string, boundMs: number): Promise<string | undefined> {
     if (this.lost) return undefined;
     const waiting = this.#ends.get(run) ?? Promise.withResolvers<string>();
@@ -161,7 +161,7 @@ export class SshConnection {
     const process = await container.spawn({ command: "ssh", args, env });
     this.#process = process;
     const { stdin, stdout, stderr } = process as { stdin: Writable; stdout: Readable; stderr: Readable };
-    stdin.on("error", () => {}); // ssh is gone; its exit tells
+    stdin.on("error", () => {}); // ssh is gone; its exit is handled
     this.#listen(stdout, stderr);
     const silent = new Promise<void>((resolve) => void stderr.once("close", resolve));
     void process.exit.then(async ({ code, signal }) => {
@@ -182,7 +182,7 @@ export class SshConnection {
     this.#timer = clock.every(times.heartbeatMs, () => this.#tick());
   }
 
-  /** Everything it says is bounded in bytes, and what nobody asked for ends the connection. */
+  /** Bounds all remote output in bytes; unsolicited output ends the connection. */
   #listen(stdout: Readable, stderr: Readable): void {
     readPaced(stderr, this.#parts.clock, (chunk) => {
       this.#stderr = (this.#stderr + chunk.toString("utf8", Math.max(0, chunk.length - stderrBytesMax))).slice(
@@ -234,12 +234,12 @@ export class SshConnection {
     this.swept = swept;
     this.#reaper = reaper;
     this.#base = base;
-    // What was said on the way here is no reason for what comes later.
+    // Output during the connection does not explain later failures.
     this.#stderr = "";
     this.#ready.resolve();
   }
 
-  /** Judged against our own turns: a keeper that was asleep itself must not call its far side dead. */
+  /** Measured against our own ticks, so that a suspended keeper does not declare its remote host dead. */
   #tick(): void {
     const { heartbeatMs, heartbeatTimeoutMs } = this.#parts.times;
     const now = this.#parts.clock.monotonic();
@@ -262,13 +262,13 @@ export class SshConnection {
     if (this.#lost !== undefined) return;
     const why = explain(this.destination, this.#stderr, this.#outcome(outcome));
     this.#lost = why;
-    // What more it says is for nobody.
+    // Further output is irrelevant.
     this.#process?.stdout?.destroy();
     this.#process?.stderr?.destroy();
     this.#stopTimer();
     this.#ready.reject(new HoldfastError("host_unreachable", why));
     for (const { resolve } of this.#ends.values()) resolve("");
-    // ssh may hang on a connection that is no more; with it the sessions of all runs end here.
+    // ssh may hang on a dead connection; killing it ends the sessions of all runs here.
     void this.#endContainer().then(() => this.#parts.onLost(this, why)); // never rejects
   }
 

@@ -1,4 +1,4 @@
-/** Which servers of the config run on a far side, and what is to be run there. */
+/** Which servers of the config run on a remote host, and the command to run there. */
 import { basename } from "node:path";
 import { parseHost, parseSshArguments, type Destination, type RemoteCommand } from "./destination.ts";
 
@@ -14,14 +14,14 @@ export interface Placeable {
 export interface RemotePlace {
   destination: Destination;
   command: RemoteCommand;
-  /** Set over there. */
+  /** Set on the remote host. */
   remoteEnv: Record<string, string>;
   /** For ssh itself, here. */
   localEnv: Record<string, string>;
   cwd: string | undefined;
 }
 
-/** Undefined = it runs here. */
+/** Undefined = it runs locally. */
 export function placeRemote(server: Placeable): RemotePlace | undefined {
   const { command, args, env, cwd, host } = server;
   if (host !== "local") {
@@ -30,7 +30,7 @@ export function placeRemote(server: Placeable): RemotePlace | undefined {
   if (basename(command) !== "ssh" || !server.sshGuard) return undefined;
   const parsed = parseSshArguments(args);
   if (parsed === undefined) return undefined;
-  // As ssh itself would do it: the environment of the config is the local ssh's, and the login shell reads the line.
+  // As with plain ssh: the config's environment is for the local ssh, and the login shell reads the line.
   return {
     destination: parsed.destination,
     command: { line: parsed.line },

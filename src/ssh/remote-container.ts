@@ -1,4 +1,4 @@
-/** A run on a far side, as the keeper sees it: the ssh that carries its streams, in a local fence, and the tree over there. */
+/** A run on a remote host, as the keeper sees it: the ssh with its streams, in a local container, and the remote tree. */
 import type { Clock } from "../clock.ts";
 import type { Container, PoliteRequest, ProcessInfo, Spawned, SpawnRequest } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
@@ -9,13 +9,13 @@ import { explain } from "./ssh-errors.ts";
 import type { SshConnection } from "./link.ts";
 import { bootstrap, runScript } from "./remote/script.ts";
 
-/** Between two looks at a run over there that could not be ended at once. */
+/** Interval between checks on a remote run that could not be ended at once. */
 const againMs = 5000;
 
 interface RemoteRequest {
   destination: Destination;
   command: RemoteCommand;
-  /** Set over there, in addition to what the login gives. */
+  /** Set on the remote host, in addition to the login's environment. */
   env: Record<string, string>;
   cwd: string | undefined;
   termGraceMs: number;
@@ -23,7 +23,7 @@ interface RemoteRequest {
 
 export interface RemoteContainerParts {
   clock: Clock;
-  /** Fence of the local ssh. */
+  /** Container of the local ssh. */
   local: Container;
   hosts: RemoteHosts;
   request: RemoteRequest;
@@ -46,21 +46,21 @@ export class RemoteContainer implements Container {
     this.name = parts.local.name;
   }
 
-  /** Resolves when the guard over there stands; only then it is told to go on, so that every end finds what it started. */
+  /** Resolves when the remote guard is ready; the command starts only then, so that every end finds it. */
   async spawn({ stdin }: Pick<SpawnRequest, "stdin">): Promise<Spawned> {
     const { hosts, local, request, sshEnv } = this.#parts;
     const link = await hosts.acquire(request.destination);
     this.#link = link;
     const { env, cwd, command, termGraceMs } = request;
     const mark = `${link.mark}${this.runId}`;
-    const script = runScript({ mark, graceMs: termGraceMs, ...link.far, env, cwd, command });
+    const script = runScript({ mark, graceMs: termGraceMs, ...link.remote, env, cwd, command });
     const process = await local.spawn({ command: "ssh", args: link.words(bootstrap(script)), env: sshEnv });
-    process.stdin?.on("error", () => {}); // its exit tells
+    process.stdin?.on("error", () => {}); // its exit is handled
     process.stdin?.write(script);
     await this.#expectGuard(process, link);
     process.stdin?.write("go\n");
     if (stdin === "ignore") process.stdin?.end();
-    // An end that nobody asked for may be the first sign of a lost connection: only an answer from over there tells.
+    // An unexpected exit may be the first sign of a lost connection; only the remote guardian can tell.
     const exit = process.exit.then(async (ended) => {
       await link.end(this.runId, againMs);
       return ended;
@@ -79,7 +79,7 @@ export class RemoteContainer implements Container {
     throw new HoldfastError("host_unreachable", link.why ?? explain(link.destination, said, words));
   }
 
-  /** The local end. What runs over there has pids of another machine. */
+  /** The local processes: remote pids belong to another machine. */
   list(): ProcessInfo[] {
     return this.#parts.local.list();
   }
@@ -90,7 +90,7 @@ export class RemoteContainer implements Container {
     return this.#link !== undefined;
   }
 
-  /** To all of it: only the remote guard knows which of them the command is. */
+  /** For the whole tree: only the remote guard knows the command's pid. */
   signal(signal: NodeJS.Signals): boolean {
     this.#link?.signal(this.runId, signal);
     return this.#link !== undefined;
@@ -100,7 +100,7 @@ export class RemoteContainer implements Container {
     return this.#parts.local.looksEmpty();
   }
 
-  /** Resolves when the far side is known empty again after `end` could not tell; undefined when `end` had the proof. */
+  /** Resolves when the remote host is proven empty after an inconclusive `end`; undefined when `end` had the proof. */
   get owed(): Promise<void> | undefined {
     return this.#owed;
   }
@@ -111,7 +111,7 @@ export class RemoteContainer implements Container {
 
   end(boundMs: number): Promise<ProcessInfo[]> {
     this.#ending ??= this.#end(boundMs).then((left) => {
-      if (left.length > 0) this.#ending = undefined; // no proof yet: whoever asks again has it looked at again
+      if (left.length > 0) this.#ending = undefined; // no proof yet: the next caller checks again
       return left;
     });
     return this.#ending;
@@ -119,7 +119,7 @@ export class RemoteContainer implements Container {
 
   async #end(boundMs: number): Promise<ProcessInfo[]> {
     const { hosts, local } = this.#parts;
-    // Of the far side `owed` knows from the first time on.
+    // `owed` has covered the remote host since the first call.
     if (this.#isReleased) return local.end(boundMs);
     const link = this.#link;
     const left = await link?.end(this.runId, boundMs);
@@ -127,7 +127,7 @@ export class RemoteContainer implements Container {
     if (link === undefined) return here;
     hosts.release(link);
     this.#isReleased = true;
-    // Unknown or not empty: only a later look over there can say that it is.
+    // Unknown or not empty: only a later remote check can prove it empty.
     if (left !== "") this.#owed = this.#prove(link);
     return here;
   }

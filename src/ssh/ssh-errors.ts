@@ -1,4 +1,4 @@
-/** What ssh said when it failed, in words that name the remedy; ssh's own last line is always kept. */
+/** Explains a failure of ssh with the remedy; ssh's own last line is always kept. */
 import type { Destination } from "./destination.ts";
 
 const known: [RegExp, string][] = [
@@ -25,10 +25,10 @@ const known: [RegExp, string][] = [
   [/bad configuration option|terminating, \d+ bad/i, "your ssh config has a mistake"],
 ];
 
-/** Of a stderr, from its end. */
+/** From the end of stderr. */
 const saidCharsMax = 8192;
 
-/** The last line of ssh's stderr that gives the reason, or else that says something. */
+/** The last line of ssh's stderr that gives the reason, else the last with text. */
 function lastLine(stderr: string, reason: RegExp | undefined): string {
   const lines = stderr
     .split(/\r?\n/)
@@ -37,7 +37,7 @@ function lastLine(stderr: string, reason: RegExp | undefined): string {
   return (lines.findLast((line) => reason?.test(line)) ?? lines.at(-1))?.slice(0, 500) ?? "";
 }
 
-/** One sentence on why the far side cannot be used. `outcome` says what happened when ssh itself said nothing. */
+/** One sentence on why the remote host is unusable. `outcome` says what happened when ssh itself was silent. */
 export function explain(destination: Destination, said: string, outcome: string): string {
   const stderr = said.slice(-saidCharsMax);
   const [pattern, reason] = known.find(([each]) => each.test(stderr)) ?? [];

@@ -1,4 +1,4 @@
-/** Lets nodes in: who is new waits for an admin, who is approved is welcome, and of two with one key only one is. */
+/** Admits nodes: new ones wait for an admin, approved ones are welcomed, and each key gets one connection. */
 import type { Sources } from "../../random.ts";
 import type { Timer } from "../../clock.ts";
 import type { Log } from "../../log.ts";
@@ -8,9 +8,9 @@ import type { KnownNode, NodeRegistry } from "./node-registry.ts";
 import { Handshake, type Proven } from "./handshake.ts";
 import type { NodeWire } from "./wire.ts";
 
-/** Time for the older of two with one key to prove that it lives. */
+/** How long the older of two connections with one key has to prove that it is alive. */
 const duplicateMs = 2000;
-/** Connections that wait for an admin, in all and from one address; above it the oldest goes. */
+/** Most connections that wait for an admin, in total and per address; above it the oldest is closed. */
 const pendingMax = 64;
 const pendingPerAddressMax = 16;
 
@@ -26,11 +26,11 @@ export interface AdmissionParts extends Sources {
 export class Admission {
   readonly #parts: AdmissionParts;
   readonly #handshakes = new Set<Handshake>();
-  /** Those that wait for an admin, oldest first, with the end of their time. */
+  /** Handshakes that wait for an admin, oldest first, with their deadlines. */
   readonly #pending = new Map<Handshake, Timer>();
-  /** The connection of each node that was made welcome last. */
+  /** The latest welcomed connection of each node. */
   readonly #welcome = new Map<string, Handshake>();
-  /** One at a time for each node: two that come at once must not both be let in. */
+  /** One decision per node at a time, so that simultaneous connections are not both admitted. */
   readonly #deciding = new Map<string, Promise<void>>();
   #isClosed = false;
 
@@ -38,7 +38,7 @@ export class Admission {
     this.#parts = parts;
   }
 
-  /** A new connection. Give it what it says, and tell it when its wire is gone. */
+  /** A new connection. The caller passes on its messages and the loss of its wire. */
   greet(wire: NodeWire): Handshake {
     const { registry, version, fingerprint, log, clock, random } = this.#parts;
     const handshake = new Handshake(wire, {
@@ -62,26 +62,26 @@ export class Admission {
     return [...this.#pending.keys()].some(({ proven }) => proven?.id === id);
   }
 
-  /** An admin let it in: whoever waits is welcome at once. */
+  /** An admin approved it: waiting connections are welcomed. */
   approved(node: KnownNode): void {
     for (const handshake of this.#pending.keys())
       if (handshake.proven?.id === node.id) this.#admit(handshake, handshake.proven);
   }
 
-  /** An admin put it out: its connections end. */
+  /** An admin rejected or revoked it: its connections end. */
   dismissed(id: string, code: "node_rejected" | "node_revoked"): void {
     for (const handshake of this.#handshakes) {
       if (handshake.proven?.id === id) handshake.refuse(code, refusals[code], "revoked");
     }
   }
 
-  /** It is nobody now: whoever waits with that key may come again, as a stranger. */
+  /** Its record is gone: its waiting connections may retry as unknown ones. */
   forgotten(id: string): void {
     for (const handshake of this.#handshakes)
       if (handshake.proven?.id === id) handshake.end("revoked", "an admin forgot this node");
   }
 
-  /** Doors shut, and everybody out. */
+  /** Ends all connections and admits no more. */
   close(): void {
     this.#isClosed = true;
     for (const handshake of this.#handshakes) handshake.end("shutdown", "the gateway is stopping");
@@ -159,7 +159,7 @@ export class Admission {
         return handshake.refuse("node_duplicate", refusals.node_duplicate);
       older.end("replaced", "it came back over another connection");
     }
-    // While the older one was asked an admin may have decided otherwise.
+    // An admin may have decided while the older connection was being checked.
     const node = registry.get(proven.id);
     if (handshake.over || this.#isClosed || node?.state !== "approved") return handshake.end("shutdown", "not now");
     this.#welcome.set(proven.id, handshake);
@@ -169,7 +169,7 @@ export class Admission {
     link.begin();
   }
 
-  /** It is welcome, and has told what it runs. */
+  /** A welcomed node reported its runs. */
   #here(handshake: Handshake, runs: Parameters<RemoteNode["arrive"]>[1]): void {
     const { link, proven } = handshake;
     if (link === undefined || proven === undefined) return;

@@ -1,6 +1,6 @@
 /**
- * The gateway's own book of its nodes, `<state>/front/nodes.db`: who they are, who was invited, what runs there. Unlike the
- * session store it outlives the keeper: an approval holds until somebody takes it back.
+ * The gateway's database of its nodes, `<state>/front/nodes.db`: identities, invitations and runs. It outlives the keeper,
+ * unlike the session store: an approval holds until it is revoked.
  */
 import { renameSync } from "node:fs";
 import { join } from "node:path";
@@ -31,9 +31,9 @@ create table if not exists runs (
 pragma user_version = ${form};`;
 
 /**
- * A file whose contents are lost is set aside, and a new one begun: then no node is approved, which is the safe side. One
- * that is only locked, or of another version, keeps its approvals: throws `state_locked` or `state_unusable`. One that cannot
- * be read or written for now (a full disk, a missing right) is left as it is, and nodes are known in memory.
+ * Sets a corrupt file aside and begins a new one, in which no node is approved: the safe default. A locked file or one of
+ * another version keeps its approvals: throws `state_locked` or `state_unusable`. A temporarily unusable file (full disk,
+ * missing permission) is left as it is, and nodes are kept in memory.
  */
 export function openNodesDatabase(directory: string, log: Log, clock: Clock, lockWaitMs?: number): DatabaseSync {
   const path = join(directory, fileName);
@@ -70,7 +70,7 @@ function otherVersion(path: string, cause: OtherFormError): HoldfastError {
   );
 }
 
-/** What must survive the machine's sudden end too, a revocation say, is on the disk when this returns. */
+/** Syncs what must survive a power failure, such as a revocation, to the disk before it returns. */
 export function makeDurable(database: DatabaseSync): void {
   database.exec("pragma wal_checkpoint(truncate)");
 }
@@ -86,7 +86,7 @@ function setAside(path: string, now: number): void {
   }
 }
 
-/** Runs cost no fsync: what was written survives every death of a process, and decisions are made durable one by one. */
+/** Runs cost no fsync: writes survive the death of any process, and each decision is synced on its own. */
 function openAt(path: string, lockWaitMs?: number): DatabaseSync {
   return openPrivateDatabase(path, { schema, form, synchronous: "normal" }, lockWaitMs);
 }

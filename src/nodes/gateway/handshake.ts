@@ -1,5 +1,5 @@
 /**
- * One connection of somebody who wants to be a node, from the challenge to its end.
+ * One connection of a prospective node, from the challenge to its end.
  *
  *   challenged ──prove──▶ pending ──approved──▶ welcome ──runs──▶ here
  *        │                   │                     │                │
@@ -16,9 +16,9 @@ import type { NodeLink } from "./link.ts";
 import type { Applicant } from "./node-registry.ts";
 import type { NodeWire, WireEnd } from "./wire.ts";
 
-/** Live and ended ones that a node may tell of when it comes. */
+/** Most runs, live or ended, that a connecting node may report. */
 const runsToldMax = 10_000;
-/** Characters of all that it may say of them; a node cuts their commands short, which are on record here. */
+/** Most characters in that report; nodes shorten the commands, which are on record here. */
 const runsToldCharactersMax = 32 * 1024 * 1024;
 
 export interface HandshakeParts extends Sources {
@@ -26,17 +26,17 @@ export interface HandshakeParts extends Sources {
   version: string;
   /** SHA-256 of our certificate, hex; "" without TLS. */
   fingerprint: string;
-  /** It proved who it is. What follows is the host's: `wait`, `welcome` or `refuse`. */
+  /** It proved its identity. The caller answers with `wait`, `welcome` or `refuse`. */
   onProven: (handshake: Handshake) => void;
-  /** It told what it runs. Throws, in words for the log, when that cannot be. */
+  /** It reported its runs. Throws a message for the log when the report is impossible. */
   onRuns: (handshake: Handshake, runs: RequestedRun[]) => void;
   onState: (handshake: Handshake, state: RequestedRun) => void;
   onFault: (handshake: Handshake, what: string) => void;
-  /** Once, from the first moment of its end on. */
+  /** Called once, as soon as the connection begins to end. */
   onOver: (handshake: Handshake, why: string) => void;
 }
 
-/** Who it is, once that is proven. */
+/** A proven identity. */
 export interface Proven extends Applicant {
   instance: string;
   once: boolean;
@@ -49,7 +49,7 @@ export class Handshake {
   readonly #parts: HandshakeParts;
   readonly #nonce: string;
   #isOver = false;
-  /** What it told of its runs so far; undefined once that was all. */
+  /** The runs reported so far; undefined once the report is complete. */
   #toldRuns: RequestedRun[] | undefined = [];
   #changedMeanwhile: RequestedRun[] = [];
   #toldCharacters = 0;
@@ -82,7 +82,7 @@ export class Handshake {
     }
   }
 
-  /** What a stranger says wrong he is not told more about; it is in the log. */
+  /** An unknown peer is not told what it did wrong; the log has it. */
   #fault(what: string): void {
     this.#parts.onFault(this, what);
     this.end("protocol-error", "not as it was agreed");
@@ -95,7 +95,7 @@ export class Handshake {
   welcome(link: NodeLink, name: string, times: { leaseMs: number; beatMs: number }): void {
     this.link = link;
     this.#say({ type: "welcome", node: this.proven?.id ?? "", name, ...times });
-    // Who asks for the node waits until it has told what it runs.
+    // Callers that need the node wait for this report.
     const late = () => this.#fault(`it did not tell what it runs within ${times.leaseMs} ms`);
     this.#untold = this.#parts.clock.after(times.leaseMs, late);
   }
@@ -112,7 +112,7 @@ export class Handshake {
     this.wire.end(reason, message);
   }
 
-  /** The wire is gone, or going: nothing that comes counts any more. */
+  /** The wire is closed or closing: further messages are ignored. */
   gone(why: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
@@ -132,7 +132,7 @@ export class Handshake {
     if (message.type === "prove") throw new Error("a second proof");
     if (message.type === "runs") return this.#takeRuns(message);
     if (this.#toldRuns === undefined) return this.#parts.onState(this, message);
-    // Newer than what it is about to tell.
+    // Newer than the report to come.
     this.#changedMeanwhile.push({ request: message.request, run: message.run });
     this.#checkTold();
   }

@@ -1,4 +1,4 @@
-/** One welcome connection to a node: questions and their answers, its lease renewed with every beat, its silence noticed. */
+/** One welcomed connection to a node: requests and replies, a lease renewed by each heartbeat, and detection of silence. */
 import { inTime, type Clock, type Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import { describeIssues, plainIssue } from "../../plain-issues.ts";
@@ -7,17 +7,17 @@ import { replyShapes } from "../../protocol/node/shapes.ts";
 import { frameBytesMax, type NodeRequestName, type NodeRequests, type NodeWord } from "../../protocol/node/words.ts";
 import type { NodeWire } from "./wire.ts";
 
-/** Questions without an answer at one time; more are refused. */
+/** Most open requests; further ones are refused. */
 const asksMax = 4096;
-/** So many beats may be late by before silence is loss. */
+/** How many heartbeats may be late before the link counts as lost. */
 const beatsMissedMax = 3;
 
-/** The link ended before the answer: nobody knows here whether the question was heard. */
+/** The link ended before the reply: it is unknown whether the request arrived. */
 export class LinkLost extends Error {
   override readonly name = "LinkLost";
 }
 
-/** There was no room for the question, here or at the node: it was not heard. */
+/** There was no room for the request, here or at the node: it was not processed. */
 export function isCrowded(thrown: unknown): boolean {
   return thrown instanceof HoldfastError && thrown.code === "gateway_busy";
 }
@@ -35,22 +35,22 @@ interface Asked {
 
 export class NodeLink {
   readonly wire: NodeWire;
-  /** One life of the node's keeper. */
+  /** Identifies one lifetime of the node's keeper. */
   readonly instance: string;
   readonly once: boolean;
   readonly openedAt: number;
-  /** When the node may have heard of us last, by the monotonic clock: its lease cannot last longer from then on. */
+  /** The latest time at which the node can have heard from us, by the monotonic clock: its lease runs from then at most. */
   lastSentAt: number;
-  /** Of the last beat, in milliseconds; undefined before it was answered. */
+  /** Of the last heartbeat, in milliseconds; undefined before the first reply. */
   roundTripMs: number | undefined;
   readonly #clock: Clock;
   readonly #times: LinkTimes;
-  /** What the node runs for us; its runs have the ids that we gave them. */
+  /** The node's runner for our runs, under the ids that we gave them. */
   readonly runner: Runner = runnerOver((name, params) => this.ask(name as NodeRequestName, params as never) as never);
   readonly #asked = new Map<number, Asked>();
   #nextId = 1;
   #beat: Timer | undefined;
-  /** Loop time at which the oldest beat without an answer was sent. */
+  /** Loop time of the oldest unanswered heartbeat. */
   #unanswered: number | undefined;
   #isLost = false;
 
@@ -78,7 +78,7 @@ export class NodeLink {
     const text = (id: number) => JSON.stringify({ type: "ask", id, name, params });
     if (this.#asked.size >= asksMax)
       throw new HoldfastError("gateway_busy", `${asksMax} questions to this node are unanswered; try again later`);
-    // A beat waits for nobody: behind a long line of input it would look like silence.
+    // A heartbeat skips the queue: behind a long queue of input its delay would look like silence.
     if (name !== "lease.renew") await this.wire.ready();
     if (this.#isLost) throw new LinkLost("the link is lost");
     const id = this.#nextId++;
@@ -91,7 +91,7 @@ export class NodeLink {
     });
   }
 
-  /** An answer. Throws, in words for the log, when it is none to anything that was asked, or not of its form. */
+  /** Handles a reply. Throws a message for the log when the reply matches no request or has the wrong form. */
   answered(message: Extract<NodeWord, { type: "reply" | "refusal" }>): void {
     const asked = this.#asked.get(message.id);
     if (asked === undefined) throw new Error(`an answer to no question (${message.id})`);
@@ -105,7 +105,7 @@ export class NodeLink {
     asked.resolve(read.data as never);
   }
 
-  /** It answers a beat within `boundMs`, or not. */
+  /** Whether it answers a heartbeat within `boundMs`. */
   async isAlive(boundMs: number): Promise<boolean> {
     const answer = this.ask("lease.renew", { leaseMs: this.#times.leaseMs }).then(
       () => true,
@@ -114,7 +114,7 @@ export class NodeLink {
     return inTime(this.#clock, answer, boundMs, false);
   }
 
-  /** Once, when the wire is gone: whoever waits for an answer hears that there is none. */
+  /** Called once when the wire is gone: rejects all open requests. */
   lose(): void {
     this.#isLost = true;
     this.#beat?.clear();
@@ -127,7 +127,7 @@ export class NodeLink {
     if (this.#unanswered !== undefined) {
       if (now - this.#unanswered >= this.#times.beatMs * beatsMissedMax)
         this.wire.end("no-heartbeat", "no answer to the beats");
-      // The next beat waits for this one: a node that is behind is not sent more.
+      // The next heartbeat waits for this one, to spare a slow node.
       return;
     }
     this.#unanswered = now;
@@ -139,7 +139,7 @@ export class NodeLink {
         this.roundTripMs = this.#clock.monotonic() - began;
       },
       (error: unknown) => {
-        // A keeper that does not answer its front is no life over there.
+        // A front whose keeper does not answer counts as dead.
         if (!(error instanceof LinkLost)) this.wire.end("no-heartbeat", "the node cannot renew its lease");
       },
     );
@@ -151,7 +151,7 @@ export class NodeLink {
   }
 }
 
-/** It may end up on a terminal, where nothing of it may steer. */
+/** The text may reach a terminal, so control characters are replaced. */
 function printable(text: string): string {
   return text.replaceAll(/\p{Cc}|\p{Bidi_Control}/gu, " ");
 }

@@ -1,22 +1,22 @@
-/** Who may be a node here: every key that ever proved itself, what was decided about it, and who is invited. */
+/** The nodes known here: every key that proved itself, the decisions about them, and the open invitations. */
 import { createHash } from "node:crypto";
 import type { Sources } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { NodeAbout } from "../../protocol/node/words.ts";
 import type { NodesBook, NodeRow, NodeState } from "./rows.ts";
 
-/** Keys that nobody decided about: above it the one that was seen last longest ago is forgotten. */
+/** Most undecided keys; above it the least recently seen is forgotten. */
 const undecidedMax = 256;
-/** Invitations that are open at one time. */
+/** Most open invitations. */
 const invitationsMax = 256;
-/** A known node's row says when it was seen to this precision, in milliseconds. */
+/** Precision of the time last seen in a known node's row, in milliseconds. */
 const seenEveryMs = 60_000;
 
 export interface KnownNode extends Omit<NodeRow, "about"> {
   about: NodeAbout;
 }
 
-/** What a node proved, and wants. */
+/** What a node proved and requests. */
 export interface Applicant {
   id: string;
   publicKey: string;
@@ -28,14 +28,14 @@ export interface Applicant {
 /** Letters, digits, - and _; `local` is this machine. */
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 
-/** An id, or as much of one as `nodes list` shows or somebody may type instead. */
+/** An id or its beginning, as `nodes list` shows it or as typed by a user. */
 const idPattern = /^[0-9a-f]{8,32}$/;
 
 export class NodeRegistry {
   readonly #book: NodesBook;
   readonly #sources: Sources;
   readonly #nodes = new Map<string, KnownNode>();
-  /** By digest: until when, and for which name. */
+  /** By digest: the expiry and the name. */
   readonly #invitations = new Map<string, { expiresAt: number; name: string | null }>();
 
   constructor(book: NodesBook, sources: Sources) {
@@ -58,11 +58,11 @@ export class NodeRegistry {
     return this.#nodes.get(id);
   }
 
-  /** By id, by name, or by the first letters of an id that fit only one. Throws `node_unknown`. */
+  /** By id, by name, or by a unique beginning of an id. Throws `node_unknown`. */
   find(word: string): KnownNode {
     const exact = this.#nodes.get(word) ?? this.approved(word);
     if (exact !== undefined) return exact;
-    // A stranger chooses his name, but not his id: what may be an id is none of his names.
+    // Unknown nodes choose their names but not their ids, so an id never matches such a name.
     const isId = idPattern.test(word);
     const fits = this.all.filter(({ id, name }) =>
       isId ? id.startsWith(word) : name === word || (word.length >= 4 && id.startsWith(word)),
@@ -74,7 +74,7 @@ export class NodeRegistry {
     throw new HoldfastError("node_unknown", `${why}; ${remedy}`);
   }
 
-  /** As `find`, for a decision about one node: several of that name, whatever their states, are told apart by their ids. */
+  /** Like `find`, for a decision about one node: nodes with the same name, in any state, must be told apart by id. */
   #mustMean(word: string): KnownNode {
     const named = this.#nodes.has(word) ? [] : this.all.filter(({ name }) => name === word);
     if (named.length < 2) return this.find(word);
@@ -83,14 +83,14 @@ export class NodeRegistry {
     throw new HoldfastError("node_unknown", message);
   }
 
-  /** The approved node of that name: names are one of a kind among those that are approved. */
+  /** The approved node of that name: names are unique among approved nodes. */
   approved(name: string): KnownNode | undefined {
     return this.all.find((node) => node.name === name && node.state === "approved");
   }
 
   /**
-   * Somebody proved that he holds the key. A new one is pending, or approved by the invitation that it brings, which is used
-   * up by it. Throws `invite_invalid`, also for a key that is known already and not approved, with nothing changed.
+   * A peer proved that it holds the key. A new key is pending, or approved by a valid invitation, which is then used up.
+   * Throws `invite_invalid`, also for a known key that is not approved, and changes nothing.
    */
   meet({ id, publicKey, name, about: said, invite }: Applicant): KnownNode {
     const now = this.#sources.clock.now();
@@ -109,7 +109,7 @@ export class NodeRegistry {
     };
     const node = known === undefined ? fresh : { ...known, about, lastSeenAt: now };
     if (node.state === "approved") {
-      // An invitation that a known node brings is not used up: its line was pasted twice, or the answer was lost.
+      // A known node does not use up its invitation: the line was pasted twice, or the reply was lost.
       if (isNews || now - (known?.lastSeenAt ?? 0) >= seenEveryMs) this.#tryToWrite(node);
       return node;
     }
@@ -124,14 +124,14 @@ export class NodeRegistry {
     return this.#write({ ...node, name: this.#free(wanted, id), state: "approved", decidedAt: now }, true);
   }
 
-  /** It was here until now. */
+  /** Records that it was connected until now. */
   seen(id: string): void {
     const node = this.#nodes.get(id);
     if (node === undefined) return;
     this.#tryToWrite({ ...node, lastSeenAt: this.#sources.clock.now() });
   }
 
-  /** `name`: another one than it wants. Throws `node_unknown`, and `node_name_taken` with what to do. */
+  /** `name`: replaces the requested one. Throws `node_unknown`, and `node_name_taken` with the remedy. */
   approve(word: string, name?: string): KnownNode {
     const node = this.#mustMean(word);
     const named = { ...node, name: checkName(name ?? node.name) };
@@ -147,7 +147,7 @@ export class NodeRegistry {
     return this.#decide(this.find(word), "revoked");
   }
 
-  /** What was decided about it is gone too: a stranger, should it come again. Throws `node_approved`. */
+  /** Removes the decision too, so that it returns as an unknown node. Throws `node_approved`. */
   forget(word: string): KnownNode {
     const node = this.#mustMean(word);
     if (node.state === "approved") {
@@ -168,7 +168,7 @@ export class NodeRegistry {
     return this.#write(node, true);
   }
 
-  /** A secret that lets one key in, once. It is not kept: only its digest is. */
+  /** A single-use secret that admits one key. Only its digest is kept. */
   invite(validMs: number, name: string | null): { secret: string; expiresAt: number } {
     const now = this.#sources.clock.now();
     for (const [digest, { expiresAt }] of this.#invitations) if (expiresAt <= now) this.#forgetInvitation(digest);
@@ -195,19 +195,19 @@ export class NodeRegistry {
     return node;
   }
 
-  /** Of what nothing is decided by: on a full disk people are shown what was known before. */
+  /** For rows without a decision: on a full disk the last known state is shown. */
   #tryToWrite(node: KnownNode): void {
     try {
       this.#write(node);
     } catch {
-      this.#nodes.set(node.id, node); // for this life; whoever was let in stays in
+      this.#nodes.set(node.id, node); // in memory for this process, so that admitted nodes stay admitted
     }
   }
 
   #take(secret: string, now: number): { name: string | null } {
     const digest = digestOf(secret);
     const invitation = this.#invitations.get(digest);
-    // Out of the file first: it is good once, whatever happens next.
+    // Deleted from the file first: it is valid once, whatever happens next.
     if (invitation !== undefined) this.#forgetInvitation(digest);
     if (invitation === undefined || invitation.expiresAt <= now)
       throw new HoldfastError(
@@ -239,7 +239,7 @@ export class NodeRegistry {
     if (other !== undefined && other.id !== id) throw taken(name);
   }
 
-  /** The name, or one like it that nobody has. */
+  /** The name, or a similar one that is free. */
   #free(name: string, id: string): string {
     const wanted = isName(name) ? name : "node";
     const other = this.approved(wanted);
@@ -247,7 +247,7 @@ export class NodeRegistry {
   }
 }
 
-/** Throws `state_unusable`: a decision that is not on the disk might not be kept. */
+/** Throws `state_unusable`: a decision that was not written might be lost. */
 function record(write: () => void): void {
   try {
     write();
@@ -257,7 +257,7 @@ function record(write: () => void): void {
   }
 }
 
-/** A stranger's words end up on an admin's terminal: nothing in them may steer it. */
+/** Texts of unknown peers reach an admin's terminal, so control characters are replaced. */
 function printable(about: NodeAbout): NodeAbout {
   const clean = (text: string) => text.replaceAll(/[^ -~]/g, "?");
   const { version, platform, arch, tier, hostname } = about;

@@ -1,4 +1,4 @@
-/** One run on a node, as this gateway answers for it: its record, what the node told last, and who waits for its end. */
+/** One run on a node, as this gateway reports it: its record, the node's last report, and the callers that wait for its end. */
 import type { Clock } from "../../clock.ts";
 import type { EndReason, RunState, RunView } from "../../protocol/keeper/messages.ts";
 import { runView } from "../../protocol/keeper/run-view.ts";
@@ -7,17 +7,17 @@ import type { RunRow } from "./rows.ts";
 export class NodeRun {
   readonly row: RunRow;
   readonly #clock: Clock;
-  /** What the node told last; null before it told anything to this front. */
+  /** The node's last report; null = none to this front yet. */
   told: RunView | null = null;
-  /** Life of the node's keeper that told of it last; undefined = none told this front. */
+  /** Lifetime of the node's keeper that last reported it; undefined = no report to this front. */
   life: string | undefined;
-  /** Its start is being asked by this very front: that the node does not know it is no news then. */
+  /** This front is requesting its start, so the node may not know it yet. */
   starting = false;
-  /** How often its end was asked for here; each has its number, by which the node knows one that it heard before. */
+  /** How often its end was requested here; the number lets the node recognise a repeated request. */
   endsAsked = 0;
-  /** Bytes of input that the node took; undefined = this front does not know. */
+  /** Bytes of input that the node accepted; undefined = unknown to this front. */
   inputBytes: number | undefined;
-  /** Bytes printed, as far as anybody read. */
+  /** Bytes printed, up to the last read. */
   printed = 0;
   readonly #listeners = new Set<() => void>();
   #inputTail: Promise<unknown> = Promise.resolve();
@@ -31,12 +31,12 @@ export class NodeRun {
     return this.row.id;
   }
 
-  /** Nothing of it is left, as the node's kernel said, or the node does not know it. */
+  /** Its tree is empty by the node's kernel, or the node does not know it. */
   get exited(): boolean {
     return this.row.state === "exited";
   }
 
-  /** Its node did not come back in time. Whoever waited was told; only the node can say more. */
+  /** Its node did not return in time. Waiting callers were told; only the node can report more. */
   get givenUp(): boolean {
     return this.row.state === "lost";
   }
@@ -45,7 +45,7 @@ export class NodeRun {
     return this.exited || this.givenUp;
   }
 
-  /** The node's word. An ended run stays ended, whatever is said later. True if it changed what is on record. */
+  /** Takes the node's report. An ended run stays ended, whatever is reported later. Returns true if the record changed. */
   learn(view: RunView): boolean {
     if (this.exited) return false;
     this.told = view;
@@ -62,7 +62,7 @@ export class NodeRun {
     return true;
   }
 
-  /** The node does not know it, and nobody is asking for it: nothing of it is there. */
+  /** The node does not know it and no start is under way, so nothing of it exists. */
   vanish(reason: EndReason): void {
     if (this.exited) return;
     this.row.state = "exited";
@@ -78,7 +78,7 @@ export class NodeRun {
     this.#tell();
   }
 
-  /** As everybody is shown it; `host` is the node's present name, `present` whether its word can be had now. */
+  /** The public view; `host` is the node's present name, `present` whether it is connected. */
   view(host: string, present: boolean): RunView {
     const { told } = this;
     const record = { ...this.row, host, pid: told?.pid ?? null, state: shownState(this.row.state, present) };
@@ -89,7 +89,7 @@ export class NodeRun {
     });
   }
 
-  /** Resolves when it is over, or given up, or after `waitMs`. */
+  /** Resolves when it has ended, was given up, or after `waitMs`. */
   async settles(waitMs: number): Promise<void> {
     if (this.settled || waitMs <= 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -103,10 +103,10 @@ export class NodeRun {
     timer.clear();
   }
 
-  /** Input goes one piece after another: each says where it begins. */
+  /** Sends input piece by piece, in order: each piece gives its offset. */
   afterInput<T>(action: () => Promise<T>): Promise<T> {
     const done = this.#inputTail.then(action);
-    this.#inputTail = done.catch(() => {}); // its caller hears it
+    this.#inputTail = done.catch(() => {}); // its caller gets the error
     return done;
   }
 

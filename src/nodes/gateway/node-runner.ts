@@ -1,4 +1,4 @@
-/** The runner of nodes: each operation is answered by the run's node, by its record, or by how long the node is away. */
+/** The runner of nodes: each operation is answered by the run's node, by its record, or by the length of the node's absence. */
 import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import { requestMemoryMs, type BackgroundSpec } from "../../protocol/keeper/background.ts";
@@ -8,7 +8,7 @@ import type { NodeRun } from "./node-run.ts";
 import { isNodeRun, type NodeRuns } from "./node-runs.ts";
 import type { RemoteNode } from "./remote-node.ts";
 
-/** A node that is slow to say what processes it has does not hold up the list of all. */
+/** Longest wait for a slow node's process list, so that it does not delay the whole list. */
 const listBoundMs = 1500;
 const nothing = { bytes: "", sizes: [] };
 const noOutput = { offset: 0, bytes: "", printed: 0 };
@@ -22,7 +22,7 @@ export interface NodeRunnerParts {
   /** The approved node of that name. Throws `node_unknown`. */
   byName: (name: string) => RemoteNode;
   byId: (id: string) => RemoteNode;
-  /** A node that is not may not come back, and so never says what became of what it ran. */
+  /** A node that is not approved may never return, so the outcome of its runs stays unknown. */
   isApproved: (id: string) => boolean;
 }
 
@@ -32,10 +32,10 @@ interface Found {
 }
 
 export class NodeRunner implements Runner {
-  /** Scopes are the gateway's to keep. */
+  /** Scopes are kept by the gateway. */
   readonly replacesScopes = false;
   readonly #parts: NodeRunnerParts;
-  /** The same for whoever holds the run of an MCP server. */
+  /** The same, for the client that owns the run of an MCP server. */
   readonly servers: Pick<Runner, "read" | "write" | "end"> = {
     read: (params) => this.read(params),
     write: (params) => this.#write(this.#find(params.run), params),
@@ -46,7 +46,7 @@ export class NodeRunner implements Runner {
     this.#parts = parts;
   }
 
-  /** Every host but this machine and those that its keeper reaches over ssh. */
+  /** Every host except this machine and those that its keeper reaches over ssh. */
   serves(host: string): boolean {
     return host !== "local" && !host.startsWith("ssh:");
   }
@@ -55,7 +55,7 @@ export class NodeRunner implements Runner {
     return isNodeRun(run);
   }
 
-  /** Throws `node_unknown`, `node_absent`, `node_lost` and what the node says no with; only after `node_lost` something may run. */
+  /** Throws `node_unknown`, `node_absent`, `node_lost` and the node's refusals; only after `node_lost` may something run. */
   async start(spec: BackgroundSpec, server: string | null = null): Promise<RunView> {
     const { clock, runs, leaseMs, byName } = this.#parts;
     const node = byName(spec.host);
@@ -63,15 +63,15 @@ export class NodeRunner implements Runner {
     const run = runs.create(node.id, spec, server);
     run.starting = true;
     run.inputBytes = 0;
-    // Sessions and scopes are ours to keep: the node knows the run by its request id and its lease.
+    // The gateway keeps sessions and scopes: the node knows the run by its request id and its lease.
     const ours = { host: "local", sessionId: null, scopeKey: null, replaceExistingScope: false };
     const whole = { ...spec, ...ours, request: run.id, leaseMs, onFrontLoss: "keep" as const, keepMs: null };
-    // By then the node may have forgotten the request: asked again it could start twice.
+    // Later the node may have forgotten the request, and repeating it could start the run twice.
     const mayAsk = within(clock, requestMemoryMs);
     try {
       return node.took(run, await node.ask((link) => link.start(whole), mayAsk));
     } catch (thrown) {
-      // Given up, it may have been started; refused, it was not.
+      // A request given up may have started the run; a refused one did not.
       if (thrown instanceof HoldfastError && thrown.code === "node_lost") runs.giveUp(run, "node-lost");
       if (!run.settled) runs.forget(run);
       throw thrown;
@@ -95,7 +95,7 @@ export class NodeRunner implements Runner {
     return { ...view, run: node.took(run, view.run) };
   }
 
-  /** Throws `run_ended` and `input_full` as the keeper does; what was taken once is not taken twice. */
+  /** Throws `run_ended` and `input_full` as the keeper does; accepted input is not accepted twice. */
   write(params: OperationParams<"write">): Promise<OperationResult<"write">> {
     return this.#write(this.#background(params.run), params);
   }
@@ -106,14 +106,14 @@ export class NodeRunner implements Runner {
     return null;
   }
 
-  /** Throws `node_lost` when nobody can say whether it was sent. */
+  /** Throws `node_lost` when it is unknown whether the signal was sent. */
   async signal(params: OperationParams<"signal">): Promise<null> {
     const { node } = mustLive(this.#background(params.run));
     await node.askOnce((link) => link.signal(params));
     return null;
   }
 
-  /** Resolves on the node's word that nothing is left. Throws `node_lost` when that does not come in time: the reason waits for it. */
+  /** Resolves when the node reports an empty tree. Throws `node_lost` when that takes too long; the request stays on record. */
   end(params: OperationParams<"end">): Promise<RunView> {
     return this.#end(this.#background(params.run), params);
   }
@@ -126,7 +126,7 @@ export class NodeRunner implements Runner {
     return node.view(run);
   }
 
-  /** As `wait`, with what the node has of its output; while it is away that is nothing. Throws `node_absent` for one that has ended. */
+  /** Like `wait`, with the output that the node has; none while it is away. Throws `node_absent` for an ended run. */
   async outcome(params: OperationParams<"outcome">): Promise<OperationResult<"outcome">> {
     const { run, node } = this.#background(params.run);
     if (run.givenUp) throw node.goneError();
@@ -143,7 +143,7 @@ export class NodeRunner implements Runner {
     return { run: node.took(run, told.run), stdout, stderr };
   }
 
-  /** Forgets it here; its output over there goes with the node's own history. */
+  /** Deletes its record here; its output on the node goes with the node's own history. */
   async remove({ run: id, end }: OperationParams<"remove">): Promise<null> {
     const { run } = this.#background(id);
     if (!run.settled) {
@@ -157,18 +157,18 @@ export class NodeRunner implements Runner {
 
   async owners(): Promise<{ run: string; sessionId: string }[]> {
     return this.#parts.runs.all.flatMap(({ id, settled, row: { kind, sessionId, endReason } }) =>
-      // A server's run is held by whoever speaks to it.
+      // A server's run is owned by its MCP client.
       kind === "mcp" || settled || sessionId === null || endReason !== null ? [] : [{ run: id, sessionId }],
     );
   }
 
-  /** What runs, or may run: not what was given up on a node that may not come back. */
+  /** Runs that may be live, without those given up on a node that may never return. */
   get liveRuns(): NodeRun[] {
     const { runs, isApproved } = this.#parts;
     return runs.all.filter((run) => !run.exited && (!run.givenUp || isApproved(run.row.node)));
   }
 
-  /** The live ones as they are known here: no node is asked. */
+  /** The live runs from the records here, without a request to any node. */
   async live(): Promise<RunView[]> {
     return this.views();
   }
@@ -177,7 +177,7 @@ export class NodeRunner implements Runner {
     return this.liveRuns.map((run) => this.#parts.byId(run.row.node).view(run));
   }
 
-  /** With the processes of the live ones, as far as their nodes answer soon. */
+  /** Live runs with the processes that their nodes report in time. */
   async list({ all }: { all: boolean }): Promise<RunView[]> {
     const { runs, byId } = this.#parts;
     const shown = all ? runs.all : this.liveRuns;
@@ -191,7 +191,7 @@ export class NodeRunner implements Runner {
     });
   }
 
-  /** Throws `run_unknown` for a server's: what is said to it, and its end, are for whoever holds it. */
+  /** Throws `run_unknown` for a server's run: only its owner writes to it and ends it. */
   #background(id: string): Found {
     const found = this.#find(id);
     if (found.run.row.kind !== "mcp") return found;
@@ -218,7 +218,7 @@ export class NodeRunner implements Runner {
 
   async #end({ run, node }: Found, { reason, hurried }: OperationParams<"end">): Promise<RunView> {
     if (run.exited) return node.view(run);
-    // On record first: should the node be away now, it is told when it is back, by this front or the next.
+    // Recorded first: if the node is away, this front or the next tells it on its return.
     run.row.endReason ??= reason;
     this.#parts.runs.write(run);
     run.endsAsked += 1;
@@ -232,7 +232,7 @@ function mustLive(found: Found): Found {
   return found;
 }
 
-/** Whether it is still so soon, by either clock: one of them stands still while the machine sleeps, the other can be set. */
+/** Checks both clocks: one stops while the machine sleeps, the other can be set. */
 function within(clock: Clock, boundMs: number): () => boolean {
   const [counted, told] = [clock.monotonic(), clock.now()];
   return () => Math.max(clock.monotonic() - counted, clock.now() - told) < boundMs;

@@ -1,4 +1,4 @@
-/** All runs on nodes that this gateway answers for, on record before a node hears of them. */
+/** All runs on nodes that this gateway manages, recorded before a node hears of them. */
 import type { Sources } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { BackgroundSpec } from "../../protocol/keeper/background.ts";
@@ -8,12 +8,12 @@ import type { Log } from "../../log.ts";
 import { NodeRun } from "./node-run.ts";
 import type { NodesBook, RunRow } from "./rows.ts";
 
-/** Live runs on all nodes together. */
+/** Most live runs, over all nodes. */
 const liveMax = 2000;
-/** Ended ones that are remembered; their output is on the node, for as long as that keeps it. */
+/** Most ended runs remembered; their output is on the node, as long as the node keeps it. */
 const endedMax = 1000;
 
-/** `n<epoch of the keeper>-<12 hex digits>`: no local run is named so, and no earlier life's either. */
+/** `n<epoch of the keeper>-<12 hex digits>`: distinct from local runs and from those of earlier keepers. */
 export function isNodeRun(id: string): boolean {
   return /^n\d+-[0-9a-f]{12}$/.test(id);
 }
@@ -25,7 +25,7 @@ export class NodeRuns {
   readonly #log: Log;
   readonly #runs = new Map<string, NodeRun>();
 
-  /** What an earlier front of the same keeper left goes on; what an earlier keeper left is to end. */
+  /** Runs of an earlier front of the same keeper go on; those of an earlier keeper are to be ended. */
   constructor(book: NodesBook, epoch: number, log: Log, sources: Sources) {
     this.#sources = sources;
     this.#book = book;
@@ -60,12 +60,12 @@ export class NodeRuns {
     throw new HoldfastError("run_unknown", `no run ${id}; \`holdfast process list --all\` shows those there are`);
   }
 
-  /** Why a run of no record, which a node still has, is to end. */
+  /** Why a run that a node still has, but is unknown here, must end. */
   reasonForUnknown(id: string): EndReason {
     return id.startsWith(`n${this.#epoch}-`) ? "orphan-swept" : "keeper-lost";
   }
 
-  /** Throws `run_limit`, and `state_unusable` when it cannot be written down: then the node must not hear of it. */
+  /** Throws `run_limit`, and `state_unusable` when it cannot be recorded: then the node must not hear of it. */
   create(node: string, spec: BackgroundSpec, server: string | null = null): NodeRun {
     if (this.all.filter((run) => !run.settled).length >= liveMax)
       throw new HoldfastError("run_limit", `${liveMax} runs are alive on nodes; end some`);
@@ -91,7 +91,7 @@ export class NodeRuns {
     return run;
   }
 
-  /** A record that cannot be written is still right in memory; the next front learns the same from the node. */
+  /** If the write fails, the record is still right in memory; the next front learns it from the node. */
   write(run: NodeRun): void {
     try {
       this.#book.runs.put(run.row);

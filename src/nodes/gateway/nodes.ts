@@ -1,4 +1,4 @@
-/** The nodes of a gateway: its one door to all of this folder. */
+/** The nodes of a gateway: the entry point of this folder. */
 import type { NodeView } from "../../protocol/api/node.ts";
 import type { Sources } from "../../random.ts";
 import { inTime } from "../../clock.ts";
@@ -17,13 +17,13 @@ import { NodeRunner } from "./node-runner.ts";
 import type { Handshake } from "./handshake.ts";
 import type { NodeWire } from "./wire.ts";
 
-/** Time for a revoked node to end what it runs, before its connection goes. */
+/** How long a revoked node has to end its runs before its connection closes. */
 const revokeBoundMs = 3000;
 
 export interface NodesParts extends Sources {
   config: FrontConfig["nodes"];
   directory: string;
-  /** Of the keeper. */
+  /** Epoch of the keeper. */
   epoch: number;
   version: string;
   /** SHA-256 of our certificate, lower-case hex; "" without TLS. */
@@ -65,11 +65,11 @@ export class Nodes {
       random,
       remote,
     });
-    // Those with runs of the front before have their lease to come back, from now on.
+    // Nodes with runs of the previous front have one lease to return, from now on.
     for (const run of this.#runs.all) if (!run.settled) this.#remote(run.row.node);
   }
 
-  /** Somebody on `/node`. Tell the handshake what it says, and when its wire is gone. */
+  /** A new connection on `/node`. The caller passes its messages and the loss of its wire to the handshake. */
   greet(wire: NodeWire): Handshake {
     return this.#admission.greet(wire);
   }
@@ -78,7 +78,7 @@ export class Nodes {
     return this.#registry.all.map((node) => this.#view(node));
   }
 
-  /** The name by which runs are sent to it. Throws `node_unknown`. */
+  /** The name under which runs are sent to it. Throws `node_unknown`. */
   nameOf(word: string): string {
     return this.#registry.find(word).name;
   }
@@ -104,14 +104,14 @@ export class Nodes {
     return this.#dismiss(node, "node_rejected");
   }
 
-  /** What it runs is ended first, as far as it does that soon; then it is out. */
+  /** Ends its runs first, within a short bound, then disconnects it. */
   async revoke(word: string): Promise<NodeView> {
     const node = this.#registry.revoke(word);
     this.#parts.log("node.revoked", { node: node.id, name: node.name });
     return this.#dismiss(node, "node_revoked");
   }
 
-  /** One that is not approved, with the records of what it ran. Throws `node_approved`. Returns it as it was. */
+  /** Forgets an unapproved node and its run records. Throws `node_approved`. Returns its last view. */
   forget(word: string): NodeView {
     const forgotten = this.#registry.forget(word);
     const { id, name } = forgotten;
@@ -134,7 +134,7 @@ export class Nodes {
     return this.#registry.invite(validMs, name);
   }
 
-  /** For whoever speaks to MCP servers that run on nodes. */
+  /** For the clients of MCP servers on nodes. */
   get servers(): ServersOnNodes {
     const runner = this.#runner;
     return {
@@ -152,7 +152,7 @@ export class Nodes {
     return this.#parts.fingerprint;
   }
 
-  /** Live runs on nodes, by the state in which they are shown. */
+  /** Counts of live runs on nodes by shown state. */
   runStates(): Map<string, number> {
     const counts = new Map([
       ["running", 0],
@@ -162,7 +162,7 @@ export class Nodes {
     return counts;
   }
 
-  /** Ends all that runs on nodes, for the gateway's orderly end; what takes longer than `boundMs` ends over there with its lease. */
+  /** Ends all runs on nodes when the gateway stops; those that take longer than `boundMs` end with their lease. */
   async endRuns(boundMs: number): Promise<void> {
     await this.#end(
       this.#runs.all.filter((run) => !run.settled).map(({ id }) => id),
@@ -171,7 +171,7 @@ export class Nodes {
     );
   }
 
-  /** Everybody out; nothing is asked of a node any more. */
+  /** Disconnects all nodes and sends no more requests. */
   close(): void {
     this.#admission.close();
     this.#book.close();
@@ -188,7 +188,7 @@ export class Nodes {
   }
 
   async #end(runs: string[], reason: "shutdown" | "cancelled", boundMs: number): Promise<void> {
-    // One that cannot be ended has its reason on record, and its node is told when it is back: for that nobody waits.
+    // A run that cannot be ended has its reason on record, and its returning node is told: no need to wait.
     const isHere = (run: string) => this.#remotes.get(this.#runs.find(run)?.row.node ?? "")?.link !== undefined;
     const ends = runs.map((run) => ({
       waits: isHere(run),
@@ -238,9 +238,9 @@ export class Nodes {
   }
 }
 
-/** An MCP server as a node is asked to run it: a command with its streams apart, whose output waits for its reader. */
+/** The spec of an MCP server for its node: a command with separate streams whose output waits for its reader. */
 function serverSpec(host: string, { argv, cwd, env, limits }: NodePlace, sessionId: string): BackgroundSpec {
-  // In the foreground: none of its output is written over that was not read. Who asked what is known to this front alone.
+  // In the foreground, so that unread output is never overwritten. Only this front knows which client made which request.
   const asServer = { background: false, streams: "apart", onFrontLoss: "kill", noOutputTimeoutMs: 0 } as const;
   return completeSpec(argv, { host, cwd, env, limits, sessionId, ...asServer });
 }

@@ -1,6 +1,6 @@
 /**
- * One node as the gateway treats it: here, away for less than its lease, or gone. Questions that may be asked twice outlive a
- * lost link; runs are compared with what the node says as soon as it is back.
+ * One node as the gateway sees it: here, away for less than its lease, or gone. Repeatable requests survive a lost link;
+ * runs are compared with the node's report as soon as it is back.
  */
 import { inTime, type Clock, type Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
@@ -12,9 +12,9 @@ import { isCrowded, LinkLost, type NodeLink } from "./link.ts";
 import type { NodeRun } from "./node-run.ts";
 import type { NodeRuns } from "./node-runs.ts";
 
-/** The lease is counted over there; so much later it is over for certain, seen from here. */
+/** The node counts its own lease; this much later it has expired for certain. */
 const leaseSlackMs = 1000;
-/** From a question for which there was no room to the next try. */
+/** Delay before a request that found no room is repeated. */
 const crowdedMs = 250;
 
 export interface RemoteParts {
@@ -26,7 +26,7 @@ export interface RemoteParts {
   name: () => string;
 }
 
-/** A question to the node over one link, which is asked again over the next one when that is lost. */
+/** A request to the node over one link, repeated over the next when that one is lost. */
 type Question<T> = (link: Runner) => Promise<T>;
 
 interface Waiter {
@@ -38,16 +38,16 @@ export class RemoteNode {
   readonly id: string;
   readonly #parts: RemoteParts;
   readonly #waiting = new Set<Waiter>();
-  /** Requests that it told of by itself: it may go on speaking of them. */
+  /** Requests that it reported unasked: it may report them again. */
   readonly #heardOf = new Set<string>();
   /** Requests that it is being asked to end. */
   readonly #ending = new Set<string>();
   #link: NodeLink | undefined;
-  /** It is welcome, and has not said yet what it runs. */
+  /** Pending while it is welcomed but has not reported its runs. */
   #coming: PromiseWithResolvers<void> | undefined;
   #lease: Timer | undefined;
 
-  /** A node that is not here yet may have runs of the front before: it has its lease to come back. */
+  /** An absent node may have runs of the previous front: it has its lease to return. */
   constructor(id: string, parts: RemoteParts) {
     this.id = id;
     this.#parts = parts;
@@ -68,18 +68,18 @@ export class RemoteNode {
 
   // ── here and away ──
 
-  /** It is welcome: who needs it now waits until it is here, or has left after all. */
+  /** It is welcomed: callers that need it wait until it is here or has left. */
   comes(): void {
     this.#coming ??= Promise.withResolvers<void>();
   }
 
-  /** Nobody is on the way any more. */
+  /** No connection is pending. */
   came(): void {
     this.#coming?.resolve();
     this.#coming = undefined;
   }
 
-  /** The node is here and has said what it runs. Throws, in words for the log, when that cannot be true. */
+  /** The node is here and has reported its runs. Throws a message for the log when the report is impossible. */
   arrive(link: NodeLink, told: readonly RequestedRun[]): void {
     const { runs } = this.#parts;
     for (const { request } of told) this.#mustBeMine(request);
@@ -90,14 +90,14 @@ export class RemoteNode {
     for (const [request, view] of known) {
       this.#heardOf.add(request);
       const run = runs.find(request);
-      // What it cannot be told of any more, what was to end while it was away, and what was ended here in the end.
+      // It missed these ends while it was away, or they were given up here.
       const reason = run === undefined ? runs.reasonForUnknown(request) : run.row.endReason;
       if (view.state !== "exited" && reason !== null) this.#endLate(request, reason);
       if (run !== undefined) this.#learn(run, view);
     }
     for (const run of this.#runs) {
       if (known.has(run.id) || run.starting || run.exited) continue;
-      // Whoever has its key, and not its ledger, cannot say what became of what the node was seen to run.
+      // A node with this key but another ledger cannot know the outcome of runs that were seen on it.
       if (run.row.state === "starting" || run.life === link.instance) run.vanish("node-lost");
       else run.giveUp("node-lost");
       this.#changed(run);
@@ -107,27 +107,27 @@ export class RemoteNode {
     this.#waiting.clear();
   }
 
-  /** Its link is lost. What it runs is lost to sight, and given up when its lease is over for certain. */
+  /** Its link is lost. Its runs are out of sight, and given up when its lease has expired for certain. */
   leave(link: NodeLink): void {
     if (this.#link !== link) return;
     this.#link = undefined;
     this.#countLease(this.#parts.leaseMs - (this.#parts.clock.monotonic() - link.lastSentAt));
   }
 
-  /** A run's state, as the node tells it. Throws, in words for the log, when that run was never given to it. */
+  /** A run's state from the node. Throws a message for the log when the node never got that run. */
   hears({ request, run: view }: RequestedRun): void {
     const run = this.#mustBeMine(request);
     if (run === undefined) {
       if (this.#heardOf.has(request)) return;
       throw new Error(`the state of a run that it was never given (${request})`);
     }
-    // Started after its record was closed: a person over there said yes late, or a keeper stood still.
+    // Started after its record was closed: a late approval at the node, say, or a suspended keeper.
     const isLate = run.settled && (view.state === "starting" || view.state === "running");
     if (isLate) this.#endLate(request, run.row.endReason ?? "node-lost");
     this.#learn(run, view);
   }
 
-  // ── questions ──
+  // ── requests ──
 
   /** The link now. Throws `node_absent`. */
   async present(): Promise<NodeLink> {
@@ -140,8 +140,8 @@ export class RemoteNode {
   }
 
   /**
-   * Asks until there is an answer, over one link or the next: for what has the same effect once and twice. Throws the node's
-   * refusal, and `node_lost` when it does not come back, or comes too late for `mayAsk`.
+   * Repeats an idempotent request over successive links until there is an answer. Throws the node's refusal, and
+   * `node_lost` when the node does not return, or returns too late for `mayAsk`.
    */
   async ask<T>(question: Question<T>, mayAsk: () => boolean = () => true): Promise<T> {
     for (let wasAsked = false; ; wasAsked = true) {
@@ -151,7 +151,7 @@ export class RemoteNode {
         return await question(link.runner);
       } catch (thrown) {
         if (thrown instanceof LinkLost) continue;
-        // What was asked over a link that is lost since may be done: that there is no room to ask again is no answer.
+        // A request sent over a lost link may have been carried out, so a lack of room for its repetition is no answer.
         if (!wasAsked || !isCrowded(thrown)) throw thrown;
         await this.#parts.clock.sleep(crowdedMs);
       }
@@ -164,7 +164,7 @@ export class RemoteNode {
     return this.ask((link) => link.end(params)).finally(() => this.#ending.delete(params.run));
   }
 
-  /** As `ask`; undefined when the node was away for `waitMs`, which is also what the question itself may take over there. */
+  /** Like `ask`; undefined when the node was away for `waitMs`, which also bounds the request at the node. */
   async askWithin<T>(question: (link: Runner, waitMs: number) => Promise<T>, waitMs: number): Promise<T | undefined> {
     const deadline = this.#parts.clock.monotonic() + waitMs;
     for (;;) {
@@ -179,7 +179,7 @@ export class RemoteNode {
     }
   }
 
-  /** Once, over this link. Throws `node_lost` when nobody can say whether it was done. */
+  /** Once, over this link. Throws `node_lost` when it is unknown whether it was carried out. */
   async askOnce<T>(question: Question<T>): Promise<T> {
     try {
       return await question((await this.present()).runner);
@@ -192,23 +192,23 @@ export class RemoteNode {
     }
   }
 
-  /** Its live runs with their processes; none when it does not say so in time. */
+  /** Its live runs with their processes; none when it does not answer in time. */
   async look(boundMs: number): Promise<RunView[]> {
     const link = this.#link;
     if (link === undefined) return [];
-    // A node that cannot say it now is shown as it was known last.
+    // Otherwise the last known state is shown.
     const answer = link.runner.list({ all: false }).catch((): RunView[] => []);
     return inTime(this.#parts.clock, answer, boundMs, []);
   }
 
-  /** It said what cannot be: its connection ends. Returns the error for whoever asked. */
+  /** It sent an impossible report: its connection ends. Returns the error for the caller. */
   fault(what: string): HoldfastError {
     this.#parts.log("node.fault", { node: this.id, address: this.#link?.wire.address ?? "", what });
     this.#link?.wire.end("protocol-error", "not as it was agreed");
     return new HoldfastError("node_lost", `node ${this.name} answered what cannot be: ${what}`);
   }
 
-  /** Takes what the node answered about a run into its record. */
+  /** Records the node's answer about a run. */
   took(run: NodeRun, view: RunView): RunView {
     this.#learn(run, view);
     return this.view(run);
@@ -229,7 +229,7 @@ export class RemoteNode {
   async #whenPresentWithin(boundMs: number): Promise<NodeLink | undefined> {
     if (boundMs === 0 && this.#lease !== undefined) return undefined;
     const waiting = this.#whenPresent();
-    waiting.catch(() => {}); // told to whoever still waits, by the race
+    waiting.catch(() => {}); // reported to the remaining waiters by the race
     return inTime(this.#parts.clock, waiting, boundMs, undefined);
   }
 
@@ -250,13 +250,13 @@ export class RemoteNode {
     this.#waiting.clear();
   }
 
-  /** For whoever waits for what it ran. */
+  /** For callers that wait for one of its runs. */
   goneError(): HoldfastError {
     const words = `node ${this.name} did not come back within its lease; it ends what it ran by itself`;
     return new HoldfastError("node_lost", words);
   }
 
-  /** Undefined: no record of it. Throws when it is another node's. */
+  /** Undefined if unrecorded. Throws when it belongs to another node. */
   #mustBeMine(request: string): NodeRun | undefined {
     const run = this.#parts.runs.find(request);
     if (run !== undefined && run.row.node !== this.id) throw new Error(`speaks of a run of another node (${request})`);
@@ -269,7 +269,7 @@ export class RemoteNode {
     if (!run.learn(view)) return;
     const isStarted = before === "starting" && run.row.state !== "starting";
     if (isStarted) this.#parts.log("run.spawned", { run: run.id });
-    // Its end was wanted while nobody over there knew it yet: a person had to say yes first, say.
+    // Its end was requested before the node knew it: while it awaited approval, say.
     if (isStarted && !run.exited && run.row.endReason !== null) this.#endLate(run.id, run.row.endReason);
     this.#changed(run);
   }
@@ -281,9 +281,9 @@ export class RemoteNode {
     this.#parts.log("run.ended", { run: run.id, endReason, exitCode, signal });
   }
 
-  /** What is to end since the node was away, or is on no record. Its next words say how it went. */
+  /** Ends runs cancelled while the node was offline, or unknown here. The node's next report gives the outcome. */
   #endLate(request: string, reason: EndReason): void {
-    // Somebody asks already. The first of all ends, also for a front that does not know whether there was one.
+    // Already requested. The first request counts, also for a front that does not know of it.
     if (this.#ending.has(request)) return;
     this.end({ run: request, reason, hurried: false, nth: 1 }).catch((error: unknown) => {
       this.#parts.log("node.not_ended", { node: this.id, run: request, error: String(error) });

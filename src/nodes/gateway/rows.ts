@@ -1,4 +1,4 @@
-/** Rows of the nodes' book: statements and nothing else. Times are milliseconds since the epoch. */
+/** Statements for the rows of the nodes' database. Times are milliseconds since the epoch. */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Random } from "../../random.ts";
 import type { RecordedRun } from "../../protocol/keeper/run-view.ts";
@@ -13,7 +13,7 @@ export interface NodeRow {
   publicKey: string;
   name: string;
   state: NodeState;
-  /** JSON of what it says of itself. */
+  /** JSON of what it reports about itself. */
   about: string;
   createdAt: number;
   decidedAt: number | null;
@@ -23,15 +23,15 @@ export interface NodeRow {
 export interface InvitationRow {
   /** SHA-256 of the secret, hex. */
   digest: string;
-  /** The name that the node gets; null = the one that it wants. */
+  /** The name given to the node; null = the one it requests. */
   name: string | null;
   createdAt: number;
   expiresAt: number;
 }
 
-/** In state `lost` its node did not come back in time; what became of it only the node can say. */
+/** In state `lost` its node did not return in time; only the node can report the outcome. */
 export interface RunRow extends Omit<RecordedRun, "host" | "pid"> {
-  /** Of the keeper in whose life it was started. */
+  /** Of the keeper that started it. */
   epoch: number;
   node: string;
   onFrontLoss: "keep" | "kill";
@@ -46,7 +46,7 @@ const runColumns = [
 
 const snake = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
-/** One table whose columns are named as the fields of `T`, in another spelling. */
+/** One table whose columns are the fields of `T` in snake case. */
 class Table<T extends object> {
   readonly #put: StatementSync;
   readonly #remove: StatementSync;
@@ -56,7 +56,7 @@ class Table<T extends object> {
     const names = columns.map(snake).join(", ");
     const places = columns.map((name) => `$${name}`).join(", ");
     const [key = ""] = columns.map(snake);
-    // Not "insert or replace": that would give the row a new place, and the order is the order of the first writing.
+    // "insert or replace" would move the row, and rows stay in the order of their first writing.
     const updates = columns.map((name) => `${snake(name)} = excluded.${snake(name)}`).join(", ");
     this.#put = database.prepare(
       `insert into ${table} (${names}) values (${places}) on conflict (${key}) do update set ${updates}`,
@@ -70,7 +70,7 @@ class Table<T extends object> {
     this.#put.run({ ...row } as Record<string, string | number | null>);
   }
 
-  /** True if it was there. */
+  /** True if it existed. */
   remove(key: string): boolean {
     return this.#remove.run(key).changes > 0;
   }
@@ -80,9 +80,9 @@ class Table<T extends object> {
   }
 }
 
-/** Every method throws what SQLite throws: whether a failure matters is for the caller to say. */
+/** Every method throws SQLite's errors: the caller decides whether a failure matters. */
 export class NodesBook {
-  /** By which nodes know this gateway again, 32 hex digits; as old as the file. */
+  /** Identifies this gateway to its nodes: 32 hex digits, created with the file. */
   readonly gatewayId: string;
   readonly nodes: Table<NodeRow>;
   readonly invitations: Table<InvitationRow>;

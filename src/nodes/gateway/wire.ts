@@ -1,6 +1,6 @@
-/** What a node's connection must be able to do for those who speak over it; the gateway's sockets do it, and a test's can. */
+/** What a node's connection must provide; implemented by the gateway's sockets and by tests. */
 
-/** Why this side ends it; names of `CloseReason`. */
+/** Why this side ends it: names of `CloseReason`. */
 export type WireEnd =
   | "unauthorized"
   | "protocol-error"
@@ -12,15 +12,15 @@ export type WireEnd =
   | "shutdown";
 
 export interface NodeWire {
-  /** Of the other side, normalised as for limits. */
+  /** Of the peer, normalised as for limits. */
   readonly address: string;
-  /** Time by which the other side may be judged: it stands still while our own loop is stuck. In milliseconds. */
+  /** Time for judging the peer, in milliseconds: it stops while our own loop is blocked. */
   readonly loopNow: number;
   send(text: string): void;
-  /** Resolves when so little waits to be sent that more may be, or the wire is gone. */
+  /** Resolves when the send buffer has room, or the wire is gone. */
   ready(): Promise<void>;
-  /** It proved who it is: from now on it has time, and room. */
+  /** Its identity is proven: lifts the limits on unproven connections. */
   proven(): void;
-  /** Says why in a close frame; what does not go is reset. `protocol-error` and `no-heartbeat` reset at once. */
+  /** Gives the reason in a close frame, and resets after a delay. `protocol-error` and `no-heartbeat` reset at once. */
   end(reason: WireEnd, message: string): void;
 }

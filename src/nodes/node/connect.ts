@@ -1,4 +1,4 @@
-/** From an address to a WebSocket whose other end is the right one: nothing is said before the certificate is looked at. */
+/** Opens a WebSocket to an authenticated gateway: the certificate is checked before anything is sent. */
 import { createHash } from "node:crypto";
 import { isIP, connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, getCACertificates, type TLSSocket } from "node:tls";
@@ -15,12 +15,12 @@ export interface Target {
 }
 
 /**
- * Takes the socket before it is open: the gateway's first word may come with the answer that opens it. `fingerprint`: of the
- * certificate that was shown; "" without TLS.
+ * Takes over the socket before it is open: the gateway's first message may arrive with the upgrade response. `fingerprint`:
+ * of the certificate shown; "" without TLS.
  */
 export type Take<T> = (socket: WebSocket, fingerprint: string) => T;
 
-/** Without TLS only this very machine is spoken to. */
+/** Plain text is for loopback only. */
 function usesTls({ host, fingerprint }: Target): boolean {
   return fingerprint !== null || !isLoopback(host);
 }
@@ -31,8 +31,8 @@ export function addressOf(target: Target): string {
 }
 
 /**
- * Throws `gateway_unreachable` or `certificate_untrusted` with what to do; then no socket is left. `signal` ends it at once;
- * all of it together takes `boundMs` at most.
+ * Throws `gateway_unreachable` or `certificate_untrusted` with the remedy, leaving no socket. `signal` aborts at once; the
+ * whole attempt takes at most `boundMs`.
  */
 export async function connect<T>(
   target: Target,
@@ -43,7 +43,7 @@ export async function connect<T>(
   using late = abortAfter(clock, boundMs);
   const ended = AbortSignal.any([signal, late.signal]);
   const raw = usesTls(target) ? openTls(target) : connectTcp({ host: target.host, port: target.port });
-  raw.on("error", () => {}); // whoever waits hears it too, and later "close" says it
+  raw.on("error", () => {}); // reported to the waiter, and followed by "close"
   try {
     await settled(raw, usesTls(target) ? "secureConnect" : "connect", ended, target, boundMs);
     raw.setNoDelay(true);
@@ -69,7 +69,7 @@ function openTls({ host, port, fingerprint }: Target): TLSSocket {
   });
 }
 
-/** The fingerprint of what was shown. Throws for a certificate that is not the pinned one, and for plain text past loopback. */
+/** The fingerprint of the certificate shown. Throws for any but the pinned one, and for plain text beyond loopback. */
 function checkPeer(raw: Socket, { host, fingerprint }: Target): string {
   if (!("getPeerCertificate" in raw)) {
     if (isLoopback(raw.remoteAddress ?? "")) return "";

@@ -1,11 +1,11 @@
-/** Keeps one connection to the gateway: never two at once, and after each end another try, later each time. */
+/** Keeps one connection to the gateway: one at a time, redialled with growing delays. */
 import type { Sources, Random } from "../../random.ts";
 import { asHoldfastError, type HoldfastError } from "../../errors.ts";
 import type { NodeProgress } from "../../protocol/keeper/node.ts";
 import { addressOf, connect, type Target } from "./connect.ts";
 import { GatewayConnection, type ConnectionEnd, type GatewayConnectionParts } from "./gateway-connection.ts";
 
-/** Longest of one attempt, up to the gateway's word about us. */
+/** Longest attempt, up to the gateway's decision about this node. */
 const attemptMsMax = 10_000;
 
 export interface DialerParts extends Omit<GatewayConnectionParts, "provenMs">, Sources {
@@ -26,7 +26,7 @@ export class Dialer {
     this.#backOff = new BackOff(parts.random);
   }
 
-  /** Resolves after `close`, or with what makes it no use to try on: only ever before the first welcome, or when the gateway says so. */
+  /** Resolves after `close`, or with the error that makes retries pointless: before the first welcome, or by refusal. */
   async run(): Promise<HoldfastError | undefined> {
     const { clock, target, onProgress, onLost } = this.#parts;
     const { signal } = this.#stop;
@@ -44,19 +44,19 @@ export class Dialer {
         text: `${end.why.startsWith(url) ? "" : `${url}: `}${end.why}; next try in ${ms} ms`,
         data: { url, retryMs: ms },
       });
-      await clock.sleep(ms, signal).catch(() => {}); // closed meanwhile
+      await clock.sleep(ms, signal).catch(() => {}); // closed during the delay
     }
     return undefined;
   }
 
-  /** The gateway is told goodbye; resolves when the connection is gone. */
+  /** Says goodbye to the gateway; resolves when the connection is gone. */
   async close(): Promise<void> {
     this.#connection?.wire.end("this node stops");
     this.#stop.abort();
     await this.#connection?.ended;
   }
 
-  /** From the dial to the end of that connection. */
+  /** One connection, from dialling to its end. */
   async #once(target: Target, signal: AbortSignal): Promise<ConnectionEnd & { isGatewaysWord: boolean }> {
     const boundMs = Math.min(this.#parts.settings.connectMs, attemptMsMax);
     try {
@@ -71,7 +71,7 @@ export class Dialer {
         { clock: this.#parts.clock, boundMs, signal },
         (...opened) => new GatewayConnection(...opened, parts),
       );
-      // Closed while it was being opened.
+      // Closed while it was opening.
       if (signal.aborted) this.#connection.wire.end("this node stops");
       const end = await this.#connection.ended;
       return { ...end, isGatewaysWord: end.refusal !== undefined && end.refusal.code !== "gateway_other" };
@@ -85,7 +85,7 @@ export class Dialer {
   }
 }
 
-/** Doubles, with full jitter, so that a gateway that comes back is not met by all nodes at once. */
+/** Doubles, with full jitter, so that the nodes do not all redial a returning gateway at once. */
 const firstMs = 250;
 const lastMs = 15_000;
 
@@ -97,7 +97,7 @@ export class BackOff {
     this.#random = random;
   }
 
-  /** Milliseconds to wait now; the next time it may be twice as long. */
+  /** Milliseconds to wait now; the bound of the next delay is twice as long. */
   next(): number {
     const ms = Math.round(this.#random.fraction() * this.#nextMs);
     this.#nextMs = Math.min(this.#nextMs * 2, lastMs);

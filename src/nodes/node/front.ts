@@ -1,4 +1,4 @@
-/** The node's front: one connection at a time, the runs that the gateway knows, and the one run of `--once`. */
+/** The node's front: one connection at a time, the runs that the gateway knows, and the single run of `--once`. */
 import type { Sources } from "../../random.ts";
 import type { Timer } from "../../clock.ts";
 import type { RequestedRun } from "../../protocol/keeper/background.ts";
@@ -16,9 +16,9 @@ import { Once } from "./once.ts";
 import { PinFile } from "./pin.ts";
 import type { Wire } from "./wire.ts";
 
-/** The keeper hears that this process turns so often. */
+/** Interval of heartbeats to the keeper. */
 const heartbeatMs = 1000;
-/** Bytes of runs in one frame; one that is longer has a frame of its own. */
+/** Bytes of runs in one frame; a longer run gets its own frame. */
 const runsBytesMax = frameBytesMax / 4;
 
 export class NodeFront {
@@ -32,9 +32,9 @@ export class NodeFront {
   readonly #dialer: Dialer;
   readonly #once: Once | undefined;
   readonly #heartbeat: Timer;
-  /** Welcome, and told all that we run. */
+  /** Set once we are welcome and have reported all runs. */
   #wire: Wire | undefined;
-  /** What changed while the keeper was being asked for all of them: newer than its answer. */
+  /** Changes during a request for all runs: newer than its answer. */
   readonly #changedMeanwhile = new Set<Map<string, RunView>>();
   #whenNoneLive: (() => void) | undefined;
   #closing: Promise<void> | undefined;
@@ -69,7 +69,7 @@ export class NodeFront {
       onProgress: (progress) => link.progress(progress),
     });
     link.onRunState((run) => this.#changed(run));
-    // Nothing listens here: what the keeper is told is whom this node serves.
+    // A node does not listen: the keeper gets the address of its gateway instead.
     link.listening([addressOf(target)]);
     this.#heartbeat = clock.every(heartbeatMs, () => link.heartbeat("node"));
   }
@@ -83,7 +83,7 @@ export class NodeFront {
     await this.#finish({ exitCode: null, failure: { code, message } });
   }
 
-  /** The keeper ends all runs: the gateway hears of each, then that we go. When only this front is replaced there is nothing to say. */
+  /** When the keeper ends all runs, the gateway hears of each, then of our departure. A replaced front says nothing. */
   close(reason: string): Promise<void> {
     this.#closing ??= this.#close(reason);
     return this.#closing;
@@ -97,7 +97,7 @@ export class NodeFront {
     await this.#dialer.close();
   }
 
-  /** What a front before this one, or a keeper before ours, has started. */
+  /** Runs started by an earlier front or keeper. */
   async #recall(): Promise<RequestedRun[]> {
     const { epoch } = this.#link.hello;
     const since = this.#pins.pin?.epoch ?? epoch;
@@ -107,7 +107,7 @@ export class NodeFront {
     const told = answer
       .filter(({ run }) => isSinceEpoch(run, since))
       .map(({ request, run }) => ({ request, run: changed.get(request) ?? run }));
-    // Those that ended first come last; the newest are to be known longest.
+    // The oldest ended come last, since the newest should be remembered longest.
     for (const { request, run } of told.toReversed()) {
       this.#runs.learn(request, run.id);
       if (run.state !== "exited") this.#live.add(request);
@@ -145,7 +145,7 @@ export class NodeFront {
     this.#wire?.send({ type: "state", ...told });
     if (run.state !== "exited") {
       this.#live.add(told.request);
-      // Its end may be heard sooner than the answer to its start.
+      // Its end may be reported before the answer to its start.
       if (run.state === "running") this.#once?.started(told.request);
       return;
     }
@@ -158,7 +158,7 @@ export class NodeFront {
     if (this.#live.size === 0) this.#whenNoneLive?.();
   }
 
-  /** What is on its way to the gateway, if there is one. Of an ended run nobody reads what is empty. */
+  /** Reports its state to the gateway, if connected. The empty streams of an ended run are not read. */
   #tellOnce({ request, run }: RequestedRun): void {
     const once = this.#once;
     if (once?.told(request, run) !== true) return;
@@ -168,7 +168,7 @@ export class NodeFront {
         ({ printed }) => {
           if (printed === 0) once.empty(stream);
         },
-        () => once.empty(stream), // its output is not kept any more
+        () => once.empty(stream), // its output is no longer kept
       );
     }
   }
@@ -192,7 +192,7 @@ export class NodeFront {
     });
   }
 
-  /** Its keeper ends everything, and this front with it. */
+  /** The keeper ends all runs and then this front. */
   async #finish(finish: NodeFinish): Promise<void> {
     await this.#dialer.close();
     this.#link.finished(finish);
@@ -207,12 +207,12 @@ export class NodeFront {
   }
 }
 
-/** The gateway has the command on record. */
+/** The gateway has the full command on record. */
 function brief({ request, run }: RequestedRun): RequestedRun {
   return { request, run: { ...run, command: run.command.slice(0, 256) } };
 }
 
-/** At least one frame, so that the gateway hears that there is nothing. */
+/** At least one frame, so that the gateway also hears of an empty list. */
 function inFrames(runs: RequestedRun[]): RequestedRun[][] {
   const frames: RequestedRun[][] = [[]];
   let bytes = 0;

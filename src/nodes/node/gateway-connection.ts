@@ -1,10 +1,10 @@
 /**
- * One connection's life, from the challenge to its end:
+ * The life of one connection, from the challenge to its end:
  *
  *   challenged → proven → (pending) → welcome → … → closed
  *                   └────────┴─→ refused → closed
  *
- * Every state before the welcome but pending has a deadline; pending and welcome live on beats.
+ * Every state before the welcome except pending has a deadline; pending and welcome depend on heartbeats.
  */
 import { hostname } from "node:os";
 import type { WebSocket } from "ws";
@@ -24,7 +24,7 @@ export interface GatewayConnectionParts {
   epoch: number;
   key: NodeKey;
   pins: PinFile;
-  /** From the connection to the gateway's word about us. */
+  /** From the connection to the gateway's decision. */
   provenMs: number;
   onPending: (node: string) => void;
   onWelcome: (wire: Wire, welcome: Extract<GatewayWord, { type: "welcome" }>) => void;
@@ -35,7 +35,7 @@ export interface GatewayConnectionParts {
 export interface ConnectionEnd {
   why: string;
   wasWelcome: boolean;
-  /** What the gateway, or our pin, has against it: to try again is of no use. */
+  /** Why the gateway, or our pin, refuses; retries are pointless. */
   refusal: HoldfastError | undefined;
 }
 
@@ -101,7 +101,7 @@ export class GatewayConnection {
       return this.wire.end("it is another gateway");
     }
     const { instance, name, once, tier } = settings;
-    // An invitation is good once: what made this node known must not be said again.
+    // An invitation is valid once: a used one is not sent again.
     const isUsed = settings.invite !== null && pin?.invite === digestOf(settings.invite);
     const invite = isUsed ? null : settings.invite;
     const { publicKey } = key;
@@ -120,7 +120,7 @@ export class GatewayConnection {
     try {
       pins.keep({ ...whom, epoch: before?.epoch ?? epoch, invite: used ?? before?.invite ?? null });
     } catch (thrown) {
-      // Whom it does not know again it must not serve.
+      // This node must not serve a gateway other than the pinned one.
       return this.wire.drop(
         `this node cannot write down which gateway it serves (${String(thrown)}); make room for it`,
       );

@@ -1,4 +1,4 @@
-/** What a gateway asks, passed on to this node's keeper; the keeper checks it again, and holds the node's own rules. */
+/** Passes the gateway's requests on to this node's keeper, which checks them again and applies the node's own rules. */
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
 import type { OutputEnd, OutputStream } from "../../protocol/keeper/background.ts";
 import type { KeeperLink } from "../../protocol/keeper/link.ts";
@@ -8,7 +8,7 @@ import { frameBytesMax, type NodeAsk, type NodeWord } from "../../protocol/node/
 import type { KnownRuns } from "./known-runs.ts";
 import type { Wire } from "./wire.ts";
 
-/** Asks without an answer at one time; long waits are among them. */
+/** Most open requests, long waits included. */
 const openMax = 20_000;
 
 export interface GatewayRequestsParts {
@@ -16,21 +16,21 @@ export interface GatewayRequestsParts {
   /** The keeper's runs. */
   local: Runner;
   runs: KnownRuns;
-  /** Throws for a start that is not to be. */
+  /** Throws for a forbidden start. */
   mayStart: (request: string) => void;
   onStarted: (spec: OperationParams<"start">, run: RunView) => void;
   onRefused: (spec: OperationParams<"start">, error: HoldfastError) => void;
-  /** A piece of output is on its way to the gateway, which asked for it `from` there on. */
+  /** A piece of output is on its way to the gateway, which requested it from offset `from`. */
   onRead: (request: string, stream: OutputStream, from: number, piece: OutputEnd & { run: RunView }) => void;
 }
 
 interface Answer {
   result: unknown;
-  /** Runs once the answer has gone: nobody waits for this. */
+  /** Runs once the answer was sent, without being awaited. */
   onSent?: () => void;
 }
 
-/** What a gateway may ask for; ends and outputs of other runs, and their owners, are no concern of it. */
+/** What a gateway may request; ends, outputs and owners of other runs are off limits. */
 type Answers = {
   [O in Exclude<RunnerOperation, "owners" | "remove">]: (params: OperationParams<O>) => Promise<Answer>;
 };
@@ -46,7 +46,7 @@ export class GatewayRequests {
     this.#answers = { ...byMessage(this.#makeAnswers()), "lease.renew": renew };
   }
 
-  /** Never rejects. An answer is for the connection on which it was asked: on another one it is asked again. */
+  /** Never rejects. An answer belongs to the connection of its request: over another one the request is repeated. */
   async answer(ask: NodeAsk, wire: Wire): Promise<void> {
     const { id, name, params } = ask;
     if (this.#open >= openMax)
@@ -85,7 +85,7 @@ export class GatewayRequests {
       wait: async (params) => ({ result: told(await local.wait(at(params))) }),
       outcome: async (params) => {
         const { run: ended, ...streams } = await local.outcome(at(params));
-        // Both streams fit into a frame beside a run whose command is not a long one; the gateway has it on record.
+        // Both streams fit into a frame beside a run with a short command; the gateway has the full one on record.
         const run = { ...told(ended), command: ended.command.slice(0, 256) };
         const onSent = () => {
           for (const stream of ["stdout", "stderr"] as const)
@@ -105,7 +105,7 @@ export class GatewayRequests {
     const request = spec.request ?? "";
     try {
       mayStart(request);
-      // Here it is local; and how long it may live without its gateway is the lease's to say, not this front's end.
+      // Local here; its lease, not the end of this front, bounds its life without a gateway.
       const run = await local.start({ ...spec, host: "local", onFrontLoss: "keep", keepMs: null });
       runs.learn(request, run.id);
       const result = runs.told(run)?.run ?? run;
@@ -120,7 +120,7 @@ export class GatewayRequests {
   }
 }
 
-/** A list that fits into one frame: where it does not, first the processes are left out of it, then the longest ended runs. */
+/** A list that fits into one frame: drops the processes first, then the oldest ended runs. */
 function fitted(runs: RunView[]): RunView[] {
   const bound = frameBytesMax - 64 * 1024;
   const bytes = (list: RunView[]) => Buffer.byteLength(JSON.stringify(list));
@@ -133,7 +133,7 @@ function fitted(runs: RunView[]): RunView[] {
   });
 }
 
-/** The keeper's word for its own end. One that it started before, under the same request, it would have answered with. */
+/** The keeper is shutting down. An earlier start under the same request would have been answered. */
 function isStopping(thrown: unknown): boolean {
   return thrown instanceof HoldfastError && thrown.code === "gateway_busy";
 }

@@ -1,4 +1,4 @@
-/** The node's identity: an Ed25519 key in its state directory, made at first start, that never leaves it. */
+/** The node's identity: an Ed25519 key, made at first start, that never leaves its state directory. */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, type KeyObject } from "node:crypto";
 import { existsSync } from "node:fs";
 import { HoldfastError } from "../../errors.ts";
@@ -10,11 +10,11 @@ export class NodeKey {
   readonly publicKey: string;
   readonly #key: KeyObject;
 
-  /** Makes the key if there is none. Throws `file_exposed` when somebody else could have read it, `state_unusable` when it is no key. */
+  /** Makes a missing key. Throws `file_exposed` if others could have read it, `state_unusable` if it is invalid. */
   static open(path: string): NodeKey {
     if (!existsSync(path)) {
       const { privateKey } = generateKeyPairSync("ed25519");
-      // False when another start was quicker: then that one's key is this node's.
+      // False when a concurrent start was faster: its key is this node's.
       createPrivate(path, privateKey.export({ type: "pkcs8", format: "pem" }));
     }
     const text = readPrivateFile(path);
@@ -22,7 +22,7 @@ export class NodeKey {
       const key = createPrivateKey(text);
       if (key.asymmetricKeyType === "ed25519") return new NodeKey(key);
     } catch {
-      // Said below, without a word of what is in the file.
+      // Reported below, without the contents of the file.
     }
     const advice = "remove it to get a new one, which the gateway has to approve again";
     throw new HoldfastError("state_unusable", `${path} does not hold an Ed25519 key; ${advice}`);

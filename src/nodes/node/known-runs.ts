@@ -1,9 +1,9 @@
-/** Which of our runs is which of the gateway's: request ids on the wire, the keeper's ids behind it. */
+/** Maps our runs to the gateway's: request ids on the wire, the keeper's ids behind it. */
 import { HoldfastError } from "../../errors.ts";
 import { requestsMax, type RequestedRun } from "../../protocol/keeper/background.ts";
 import type { RunView } from "../../protocol/keeper/messages.ts";
 
-/** Runs that are known before ended ones are forgotten; the keeper keeps the output of fewer. */
+/** Most runs known before ended ones are forgotten; the keeper keeps the output of fewer. */
 const knownMax = 2 * requestsMax;
 
 export class KnownRuns {
@@ -15,7 +15,7 @@ export class KnownRuns {
     this.#isLive = isLive;
   }
 
-  /** Above the bound the oldest that has ended is forgotten; a live one, however old, never is. */
+  /** Above the bound the oldest ended run is forgotten; live ones never are. */
   learn(request: string, id: string): void {
     if (this.#ids.has(request)) return;
     this.#ids.set(request, id);
@@ -36,7 +36,7 @@ export class KnownRuns {
     return id;
   }
 
-  /** The run as the gateway knows it; undefined for one that it did not start. */
+  /** The run as the gateway knows it; undefined for a run of other origin. */
   told(run: RunView): RequestedRun | undefined {
     const named = run.background?.request;
     if (named !== null && named !== undefined) this.learn(named, run.id);
@@ -45,7 +45,7 @@ export class KnownRuns {
   }
 }
 
-/** Whether the run was started in that epoch of the keeper or later: the epoch is in its id. */
+/** Whether the run was started in that epoch of the keeper or later, by its id. */
 export function isSinceEpoch({ id }: RunView, epoch: number): boolean {
   return Number(/^r(\d+)-/.exec(id)?.[1] ?? 0) >= epoch;
 }

@@ -1,5 +1,5 @@
 /**
- * `--once`: one run, from the first dial to the gateway's word that it has the result. Every phase has a deadline:
+ * `--once`: one run, from the first dial to the gateway's receipt of the result. Every phase has a deadline:
  * connect → approval → invocation → (the run: its own limits and its lease) → acknowledgement.
  */
 import type { Clock, Timer } from "../../clock.ts";
@@ -28,11 +28,11 @@ export class Once {
   #timer: Timer | undefined;
   #phase: Phase | undefined;
   #request: string | undefined;
-  /** The one run, once it is over. */
+  /** The run, once it has ended. */
   #ended: RunView | undefined;
-  /** Streams of which the gateway has not all. */
+  /** Streams that the gateway has not read in full. */
   readonly #unread = new Set<OutputStream>(["stdout", "stderr"]);
-  /** The gateway has the end of the run; it may still be reading. */
+  /** The gateway knows that the run has ended; it may still be reading. */
   #isTold = false;
   #wire: Wire | undefined;
 
@@ -47,7 +47,7 @@ export class Once {
     if (this.#phase === "connect") this.#enter("approval", this.#settings.approvalMs);
   }
 
-  /** A link that comes back in the middle of a phase does not begin it anew. */
+  /** A link that returns during a phase does not restart its deadline. */
   welcome(wire: Wire): void {
     this.#wire = wire;
     if (this.#phase === "connect" || this.#phase === "approval") this.#enter("invocation", this.#settings.invocationMs);
@@ -65,7 +65,7 @@ export class Once {
     this.#enter("run", 0);
   }
 
-  /** On its way to the gateway on the present wire, if there is one; again after each welcome. True: it is the one run, and over. */
+  /** Reported to the gateway on the current wire, if any; again after each welcome. True: it is the one run, and ended. */
   told(request: string, run: RunView): boolean {
     if (request !== this.#request || run.state !== "exited") return false;
     if (this.#ended === undefined) {
@@ -82,7 +82,7 @@ export class Once {
   /** A piece of output is on its way to the gateway. */
   read(request: string, stream: OutputStream, from: number, piece: OutputEnd & { run: RunView }): void {
     if (request !== this.#request || piece.run.state !== "exited") return;
-    // From behind the end: that asks how much there is, and takes nothing.
+    // Past the end: such a request asks for the length and reads nothing.
     if (from > piece.printed) return;
     const isAll = piece.offset + Buffer.byteLength(piece.bytes, "base64") >= piece.printed;
     if (!isAll) return;
@@ -92,7 +92,7 @@ export class Once {
     });
   }
 
-  /** Nothing was printed there, or the run has no such stream. */
+  /** The stream is empty, or the run has no such stream. */
   empty(stream: OutputStream): void {
     this.#unread.delete(stream);
     this.#look();
@@ -119,14 +119,14 @@ export class Once {
   }
 
   #late(phase: Exclude<Phase, "run">, boundMs: number): void {
-    // Its record says how it ended; that nobody wants to read what it printed is not for us to judge.
+    // Its record has the outcome; reading the output is up to the gateway.
     if (this.#isTold) return this.#done();
     const message = `${missing[phase]} within ${boundMs} ms`;
     this.#onDone({ exitCode: null, failure: { code: "node_timeout", message } });
   }
 }
 
-/** As a shell says it: 128 + n for signal n. */
+/** The shell convention: 128 + n for signal n. */
 function exitCodeOf(run: RunView | undefined): number {
   if (run === undefined) return 1;
   if (run.exitCode !== null) return run.exitCode & 0xff;

@@ -1,4 +1,4 @@
-/** The one gateway that this node serves: written down at the first welcome, and no other one is served after that. */
+/** The only gateway that this node serves, recorded at the first welcome. */
 import { createHash } from "node:crypto";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -9,11 +9,11 @@ import { writePrivate } from "../../platform/self/private-file.ts";
 const pinShape = z.strictObject({
   /** Its id. */
   gateway: z.string().regex(/^[0-9a-f]{8,64}$/),
-  /** SHA-256 of its certificate, hex; "" = there was no TLS. */
+  /** SHA-256 of its certificate, hex; "" = without TLS. */
   fingerprint: z.string().regex(/^(?:[0-9a-f]{64})?$/),
-  /** Epoch of the node's keeper in which it was pinned: runs of earlier ones were another gateway's. */
+  /** Epoch of the node's keeper at pinning: earlier runs belonged to another gateway. */
   epoch: z.int().min(1),
-  /** SHA-256 of the invitation that was used, which is good once; null = there was none. */
+  /** SHA-256 of the invitation used, which is valid once; null = none. */
   invite: z.string().nullable(),
 });
 export type Pin = z.output<typeof pinShape>;
@@ -22,7 +22,7 @@ export class PinFile {
   readonly #path: string;
   #pin: Pin | undefined;
 
-  /** Throws `state_unusable` for a file that is there and cannot be understood: without it any gateway would do. */
+  /** Throws `state_unusable` for an unreadable file: without the pin any gateway would be accepted. */
   constructor(frontDirectory: string) {
     this.#path = pinPath(frontDirectory);
     this.#pin = read(this.#path);
@@ -44,7 +44,7 @@ export function digestOf(invite: string): string {
   return createHash("sha256").update(invite).digest("hex");
 }
 
-/** The next gateway that welcomes this node is its gateway. */
+/** The next gateway that welcomes this node is pinned. */
 export function forgetGateway(frontDirectory: string): void {
   rmSync(pinPath(frontDirectory), { force: true });
 }

@@ -1,21 +1,21 @@
-/** One connection to a gateway: words in, words out, one end. A gateway that is silent, or reads nothing, is gone. */
+/** One connection to a gateway. A gateway that is silent, or stops reading, counts as gone. */
 import type { WebSocket, RawData } from "ws";
 import type { Clock, Timer } from "../../clock.ts";
 import { hearGateway } from "../../protocol/node/shapes.ts";
 import { unprovenFrameBytesMax, type GatewayWord, type NodeWord } from "../../protocol/node/words.ts";
 
-/** Beats that may fail to come. Each is counted when it is due, so a time in which this process itself stood still is one. */
+/** Missed heartbeats allowed. Each is counted when due, so a suspension of this process counts as one. */
 const missedMax = 4;
-/** A gateway that wants to beat faster than this is still not given up sooner, in milliseconds. */
+/** Lower bound on the heartbeat interval, in milliseconds, even if the gateway asks for a shorter one. */
 const beatMsMin = 500;
-/** Bytes that may wait for a gateway to read them. */
+/** Most bytes queued for the gateway. */
 const waitingBytesMax = 64 * 1024 * 1024;
 /** From our close frame to the reset. */
 const goodbyeMs = 2000;
 
 export interface WireEvents {
   onWord: (word: GatewayWord) => void;
-  /** Once; `why` is for people. */
+  /** Called once; `why` is for people. */
   onClosed: (why: string) => void;
 }
 
@@ -27,7 +27,7 @@ export class Wire {
   #missed = 0;
   #beat: Timer | undefined;
   #goodbye: Timer | undefined;
-  /** The gateway has taken us in: its words may be long from now on. */
+  /** Welcomed by the gateway: longer messages are allowed. */
   isWelcome = false;
   readonly #pongs: (() => void)[] = [];
 
@@ -54,7 +54,7 @@ export class Wire {
     return this.#why === undefined && this.#socket.readyState === this.#socket.OPEN;
   }
 
-  /** From now on something has to come at least every `agreedMs`; we ask for it with a ping each time. */
+  /** From now on something must arrive at least every `agreedMs`; each interval we ask for it with a ping. */
   expectBeats(agreedMs: number): void {
     const beatMs = Math.max(agreedMs, beatMsMin);
     this.#beat?.clear();
@@ -66,12 +66,12 @@ export class Wire {
     });
   }
 
-  /** Nothing happens on a connection that has ended: what it was about is told again on the next one. */
+  /** Does nothing on an ended connection: the state is reported again on the next one. */
   send(word: NodeWord): void {
     this.sendFrame(JSON.stringify(word));
   }
 
-  /** A word that is written already. */
+  /** Sends a serialised message. */
   sendFrame(frame: string): void {
     if (!this.isOpen) return;
     if (this.#socket.bufferedAmount > waitingBytesMax)
@@ -79,12 +79,12 @@ export class Wire {
     this.#socket.send(frame, () => {}); // a failure is followed by "close"
   }
 
-  /** Runs `then` once the gateway's process has taken in all that was sent before; never on a connection that ends first. */
+  /** Runs `then` once the gateway's process has received everything sent before; never if the connection ends first. */
   whenTaken(then: () => void): void {
     if (this.isOpen) this.#ping(then);
   }
 
-  /** Polite, and bounded: `onClosed` follows. */
+  /** Closes politely, within a bound; `onClosed` follows. */
   end(why: string): void {
     if (this.#why !== undefined) return;
     this.#why = why;
@@ -92,7 +92,7 @@ export class Wire {
     this.#goodbye = this.#clock.after(goodbyeMs, () => this.#socket.terminate());
   }
 
-  /** At once: nothing that is still on its way matters. `onClosed` follows. */
+  /** Closes at once and discards pending data. `onClosed` follows. */
   drop(why: string): void {
     this.#why ??= why;
     this.#socket.terminate();
@@ -105,7 +105,7 @@ export class Wire {
 
   #hear(data: RawData, isBinary: boolean): void {
     if (this.#why !== undefined) return;
-    const bytes = data as Buffer; // the form that ws gives by default
+    const bytes = data as Buffer; // ws's default form
     if (isBinary) return this.drop("it sent a binary frame");
     if (!this.isWelcome && bytes.length > unprovenFrameBytesMax)
       return this.drop("it sent too much before its welcome");

@@ -1,15 +1,15 @@
-/** What the guardian on a remote machine says. The machine is not trusted: each message is one that the script could have sent. */
+/** Messages of the guardian on a remote machine, which is not trusted: each must be one that the script can send. */
 
 export type RemoteTier = "cgroup" | "subreaper" | "marker";
 
 export interface Greeting {
   type: "ready";
   tier: RemoteTier;
-  /** Number of prctl there, when a guard can become a subreaper; else "". */
+  /** Number of prctl there if a guard can become a subreaper; else "". */
   reaper: string;
-  /** Processes of earlier lives that it ended. */
+  /** Processes of earlier keepers that it ended. */
   swept: number;
-  /** The cgroup that leaves can be made in, or "". */
+  /** The cgroup in which leaves can be made, or "". */
   base: string;
 }
 
@@ -17,14 +17,14 @@ export type GuardianMessage =
   | Greeting
   | { type: "unusable"; why: string }
   | { type: "heartbeat"; number: number }
-  /** `left`: "" when the run is empty, else what stays. */
+  /** `left`: "" when the run is empty, else what remains. */
   | { type: "ended"; run: string; left: string };
 
-/** The numbers that far-guardian.sh knows: x86_64 and aarch64. */
+/** The values in guardian.sh: x86_64 and aarch64. */
 const reapers = new Set(["157", "167"]);
 const baseBytesMax = 4096;
 
-/** Undefined for a line that is no message. `only` is the tier that the script was told to take, or "". */
+/** Undefined for an invalid line. `only` is the tier that the script was told to take, or "". */
 export function readMessage(line: string, only: string): GuardianMessage | undefined {
   const [word = "", first = "", ...rest] = line.split(" ", 64);
   switch (word) {
@@ -59,7 +59,7 @@ function readGreeting(word: string, claims: readonly string[], only: string): Gu
   return { type: "unusable", why: `its guard claims what it cannot be: ${said}` };
 }
 
-/** A tier stands for what it needs: believed without it, runs would start there behind a fence that is not there. */
+/** A tier needs its requirements: otherwise runs would start without the containment it claims. */
 function isPossible({ tier, reaper, base }: Greeting, only: string): boolean {
   if (reaper !== "" && !reapers.has(reaper)) return false;
   if (base !== "" && !isPath(base)) return false;
@@ -79,7 +79,7 @@ function isPath(text: string): boolean {
   return text.length <= baseBytesMax && /^\/[^\p{Cc}\s]*$/u.test(text);
 }
 
-/** They are of another machine: shown, never used here. */
+/** Pids of another machine: for display only. */
 function pidsIn(words: readonly string[]): string {
   return words.filter((word) => /^[1-9]\d{0,9}$/.test(word)).join(" ");
 }

@@ -1,6 +1,6 @@
-/** Words for a POSIX shell. */
+/** Quoting for a POSIX shell. */
 
-/** A word for sh, whatever is in it. */
+/** Quotes any text as one word for sh. */
 export function quote(word: string): string {
   return `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

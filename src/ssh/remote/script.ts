@@ -1,4 +1,4 @@
-/** What is sent to the far side, and how: as the first bytes of stdin, so that no word of the user is in a remote argv. */
+/** The scripts for the remote host, sent as the first bytes of stdin to keep user data out of the remote argv. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { platform } from "../../platform/index.ts";
@@ -7,10 +7,10 @@ import type { RemoteCommand } from "../destination.ts";
 import { quote } from "./quote.ts";
 import { remoteVariableProblem } from "../variables.ts";
 
-/** One string of an environment may be 128 KiB on Linux; the script travels in one. */
+/** One environment string may be 128 KiB on Linux; the script travels in one. */
 const scriptBytesMax = 120 * 1024;
 
-/** The shell text of a file without what only people read. */
+/** The shell text of a file without comments and blank lines. */
 function textOf(path: string): string {
   return readFileSync(path, "utf8")
     .split("\n")
@@ -25,9 +25,9 @@ let texts: { functions: string; guardian: string; run: string } | undefined;
 
 function loadTexts() {
   texts ??= {
-    functions: `${textOf(platform.treeScript)}\n${own("far.sh")}`,
-    guardian: own("far-guardian.sh"),
-    run: own("far-run.sh"),
+    functions: `${textOf(platform.treeScript)}\n${own("functions.sh")}`,
+    guardian: own("guardian.sh"),
+    run: own("run.sh"),
   };
   return texts;
 }
@@ -39,11 +39,11 @@ function assignments(variables: Record<string, string>): string {
 }
 
 /**
- * The command for ssh that reads a script of so many bytes and becomes it. Every login shell reads it alike.
+ * The command for ssh that reads a script of this length and becomes it. Every login shell parses it alike.
  *
- * A bash under the name of sh takes functions and options from the environment of the login, which are to reach the command
- * and not our scripts: it starts itself again with -p, which takes none and leaves them where they are. Before that it does
- * nothing but what no function can replace in POSIX mode; and the options and the trace are taken away.
+ * A bash named sh imports functions and options from the login's environment, which are meant for the command, not for our
+ * scripts: it restarts itself with -p, which ignores them but leaves them in place. Until then it uses only what functions
+ * cannot replace in POSIX mode; the options and the trace are removed.
  */
 export function bootstrap(script: Buffer): string {
   const unsteered = `case $BASH_VERSION in ?*) exec sh -p -c "$0";; esac; eval "$0"`;
@@ -56,9 +56,9 @@ export interface GuardianVariables {
   owner: string;
   /** `/<owner>/<epoch>.<link>/`. */
   link: string;
-  /** `/<owner>/<epoch>.`: what carries it belongs to this life, */
+  /** `/<owner>/<epoch>.`: marks with this prefix belong to the present keeper, */
   epoch: string;
-  /** unless it is of these connections, which are lost. */
+  /** except those of these lost connections. */
   gone: readonly string[];
   graceMs: number;
   patienceMs: number;
@@ -66,7 +66,7 @@ export interface GuardianVariables {
   only: string;
 }
 
-/** Tenths of a second, since that is what a shell can wait for. */
+/** Tenths of a second, the shell's unit for waiting. */
 const tenths = (milliseconds: number) => String(Math.ceil(milliseconds / 100));
 
 export function guardianScript(given: GuardianVariables): Buffer {
@@ -88,16 +88,16 @@ export interface RunVariables {
   /** `/<owner>/<epoch>.<link>/<run>`. */
   mark: string;
   graceMs: number;
-  /** The far side's cgroup that leaves can be made in, or "". */
+  /** The remote cgroup in which leaves can be made, or "". */
   base: string;
-  /** Number of prctl on the far side when it can be a subreaper there, or "". */
+  /** Number of prctl on the remote host if a guard can be a subreaper there, or "". */
   reaper: string;
   env: Record<string, string>;
   cwd: string | undefined;
   command: RemoteCommand;
 }
 
-/** Throws `config_invalid` for an environment that a shell cannot carry. */
+/** Throws `config_invalid` for an environment that a shell cannot pass on. */
 export function runScript({ mark, graceMs, base, reaper, env, cwd, command }: RunVariables): Buffer {
   const { functions, run } = loadTexts();
   for (const name of Object.keys(env)) {
@@ -115,7 +115,7 @@ export function runScript({ mark, graceMs, base, reaper, env, cwd, command }: Ru
     line: "line" in command ? command.line : "",
   };
   const inner = [assignments(variables), functions, environment, words, run].join("\n");
-  // The guard's own name for the guardian, and a second start of sh, so that this name is in what /proc shows of it.
+  // Sets the guard's name for the guardian and starts sh again, so that /proc shows that name.
   const shell = `sh "$@" -c 'eval "$HOLDFAST_SCRIPT"'`;
   // As in bootstrap().
   const privileged = "set --\ncase $BASH_VERSION in ?*) set -- -p;; esac";

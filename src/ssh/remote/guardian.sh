@@ -1,7 +1,7 @@
-# One connection's guardian on the far side. Variables set before: $link (the mark of the connection, /OWNER/EPOCH.LINK/),
-# $owner (/OWNER/), $epoch (/OWNER/EPOCH.), $gone (marks of this epoch's lost connections), $grace (tenths), $patience
-# (seconds without a word), $only.
-# Hears on stdin: "beat N", "signal RUN NAME", "end RUN", "bye". Its end of file, or silence, means that the near side is gone.
+# The remote guardian of one connection. Input variables: $link (the mark of the connection, /OWNER/EPOCH.LINK/), $owner
+# (/OWNER/), $epoch (/OWNER/EPOCH.), $gone (marks of this epoch's lost connections), $grace (tenths), $patience (seconds of
+# silence), $only. Reads from stdin: "beat N", "signal RUN NAME", "end RUN", "bye". End of file, or silence, means that the
+# local side is gone.
 trap '' HUP INT TERM PIPE
 PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH
 spare=''
@@ -16,11 +16,11 @@ case $only in
   subreaper) [ -z "$reaper" ] || { tier=subreaper base=''; } ;;
 esac
 
-# What another life of the same owner, or a connection that is lost, left here.
+# Leftovers of another keeper of the same owner, or of a lost connection.
 stale() {
   left=''
   for file in $(grep -lsF -e "HOLDFAST_FAR=$owner" -e "HOLDFAST_GUARD=$owner" /proc/[0-9]*/environ); do
-    # Other connections of this epoch may lead to this machine by another name.
+    # Other connections of this epoch may reach this machine under another name.
     if grep -qsF -e "HOLDFAST_FAR=$epoch" -e "HOLDFAST_GUARD=$epoch" "$file"; then
       is_gone=''
       for mark in $gone; do
@@ -45,7 +45,7 @@ while [ -n "$alive" ] && [ $rounds -lt 200 ]; do
   [ $rounds -lt 5 ] || sleep 0.05
   stale
 done
-# Their fences may be anywhere: where every login has a cgroup of its own, those of another login are beside it.
+# Their cgroups may be anywhere: where every login has its own, those of other logins are siblings.
 end_fences() {
   name_of "$1"
   for group in $(find "$mount" -type d -name "$name*" -prune 2>/dev/null); do
@@ -58,7 +58,7 @@ if [ -n "$base" ]; then
   for mark in $gone; do end_fences "$mark" none; done
 fi
 
-# Counts the seconds in which nothing was heard, and acts when they are too many or the guardian itself is gone.
+# Counts the silent seconds, and ends the runs when there are too many or the guardian itself is gone.
 start_of $$
 main_start=$start
 stand_watch() {
@@ -81,7 +81,7 @@ stand_watch() {
 stand_watch </dev/null >/dev/null 2>&1 &
 monitor=$!
 
-# A login script may have said something without an end of line.
+# A login script may have printed an unfinished line.
 echo
 echo "holdfast-far ready $tier ${reaper:--} $swept ${base:--}"
 while read -r word first second; do

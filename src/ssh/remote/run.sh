@@ -1,9 +1,9 @@
-# One run's guard on the far side. Variables set before: $mark, $grace (tenths), $base, $directory, $line (for the login
-# shell) or the command as positional parameters, and the function set_environment. Streams are the command's own.
+# The remote guard of one run. Input variables: $mark, $grace (tenths), $base, $directory, $line (for the login shell) or
+# the command as positional parameters, and the function set_environment. The command inherits the streams.
 unset HOLDFAST_SCRIPT HOLDFAST_GUARD
 trap : TERM INT HUP USR1 USR2 PIPE
 spare=''
-# Nothing is started before the near side has heard that a guard stands: what it then ends it can find.
+# The command starts only once the local side knows of the guard and can therefore end it.
 echo 'holdfast-far up' >&2
 read -r go || exit 125
 if [ -n "$directory" ]; then
@@ -15,7 +15,7 @@ export HOLDFAST_FAR
 (
   [ -z "$base" ] || echo 0 >"$fence/cgroup.procs"
   [ -z "$line" ] || set -- "${SHELL:-/bin/sh}" -c "$line"
-  # Last, because its names may be those of ours. A shell may have something to say about a locale; the command does not.
+  # Last, since its names may collide with ours. Hides a shell's warnings about locales, not the command's.
   set_environment 2>/dev/null
   exec "$@"
 )

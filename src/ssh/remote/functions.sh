@@ -1,7 +1,7 @@
-# Functions for the far side of an ssh run, sent there over stdin behind those of tree.sh: nothing is installed. Needs a
+# Functions for the remote side of an ssh run, sent over stdin after those of tree.sh, so nothing is installed. Needs a
 # POSIX sh and /proc. A mark is /OWNER/EPOCH.LINK/RUN; commands carry it as HOLDFAST_FAR, guards as HOLDFAST_GUARD.
 
-# far_base: sets $base to the cgroup of this process where one can be made in it, else to nothing; $mount to their root.
+# far_base: sets $base to this process's cgroup if children can be made in it, else to ""; $mount to the cgroup root.
 far_base() {
   base='' mount=''
   while read -r id parent device root point rest; do
@@ -13,14 +13,14 @@ far_base() {
   rmdir "${base:-/nowhere}/holdfast-try.$$" 2>/dev/null || :
 }
 
-# name_of MARK: sets $name to what the cgroup of this mark is called.
+# name_of MARK: sets $name to the name of this mark's cgroup.
 name_of() {
   name=$1
   while :; do case $name in */*) name=${name%%/*}_${name#*/} ;; *) break ;; esac; done
   name=holdfast-far$name
 }
 
-# fence_of MARK: sets $fence to the path that the mark has as a cgroup.
+# fence_of MARK: sets $fence to the path of this mark's cgroup.
 fence_of() {
   name_of "$1"
   fence=$base/$name
@@ -35,7 +35,7 @@ pids_of() {
   done
 }
 
-# mine PREFIX: sets $alive to every live process of the runs whose mark begins so, but not their guards.
+# mine PREFIX: sets $alive to every live process of the runs with this mark prefix, without their guards.
 mine() {
   pids_of $(grep -lsF -- "HOLDFAST_GUARD=$1" /proc/[0-9]*/environ)
   guards=$found
@@ -49,10 +49,10 @@ mine() {
   fi
   collect "$guards $roots"
   living $roots $tree
-  # A guard's child has the guard's own environment until it has become the command.
+  # A guard's child has the guard's environment until its exec.
 }
 
-# end_now PREFIX: kills until nothing of these runs is left. Returns 1 when something stays.
+# end_now PREFIX: kills until these runs are empty. Returns 1 when something remains.
 end_now() {
   rounds=0
   while [ $rounds -lt 300 ]; do
@@ -62,7 +62,7 @@ end_now() {
     fi
     mine "$1"
     if [ -z "$alive" ]; then
-      # Twice, because a process may have moved between the two halves of a look.
+      # Twice, because a process may have moved between the two halves of a check.
       mine "$1"
       [ -n "$alive" ] || break
     fi
@@ -78,7 +78,7 @@ end_now() {
   for group in "$fence"*; do end_group "$group" || [ ! -d "$group" ] || return 1; done
 }
 
-# end_politely PREFIX TENTHS: SIGTERM, so many tenths of a second, then by force.
+# end_politely PREFIX TENTHS: SIGTERM, a delay in tenths of a second, then SIGKILL.
 end_politely() {
   mine "$1"
   [ -z "$alive" ] || kill -TERM $alive 2>/dev/null
