@@ -1,14 +1,14 @@
-/** Reads a request's body, bounded per request and over all of them. */
+/** Reads request bodies within a limit per request and a limit in total. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { GatheredBytes } from "../../gathered-bytes.ts";
 
-/** Bytes of bodies that may be in memory half-read at one time, over all connections. */
+/** Bytes of partly read bodies in memory at one time, over all connections. */
 const partialBytesMax = 256 * 1024 * 1024;
 let partialBytes = 0;
 
 export type BodyOutcome = Buffer | "too-large" | "no-room" | "gone";
 
-/** Resolves with the body, or with why there is none. Never rejects. */
+/** Resolves with the body or with the reason for its absence; never rejects. */
 export function readBody(request: IncomingMessage, response: ServerResponse, bytesMax: number): Promise<BodyOutcome> {
   const declared = Number(request.headers["content-length"] ?? 0);
   if (declared > bytesMax) return Promise.resolve("too-large");
@@ -32,7 +32,7 @@ export function readBody(request: IncomingMessage, response: ServerResponse, byt
       if (length > bytesMax) settle("too-large");
       else if (partialBytes > partialBytesMax) settle("no-room");
     };
-    // The listeners go with the request, one object per message; taking each off again would cost on every call.
+    // The listeners go with the request; removing them would cost time on every call.
     request.on("data", take);
     request.on("end", () => settle(body.take()));
     request.on("close", () => settle("gone"));

@@ -1,4 +1,4 @@
-/** DELETE: a client ends its session, and hears whether all of it is gone. */
+/** DELETE: a client ends its session and learns whether all of it is gone. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Clock } from "../../clock.ts";
 import { asHoldfastError } from "../../errors.ts";
@@ -7,7 +7,7 @@ import type { Session } from "../../sessions/session.ts";
 import { rpcCode } from "../wire/json-rpc.ts";
 import { refusal, refuse } from "./reply.ts";
 
-/** A DELETE that takes longer than this is answered 202: accepted, the rest goes on by itself. */
+/** A slower DELETE is answered 202 (accepted) and continues in the background. */
 const deleteWaitMs = 1000;
 
 interface Ending {
@@ -31,7 +31,7 @@ export async function endSession(
   response.end();
 }
 
-/** Resolves with undefined if the end takes longer; it goes on by itself. */
+/** Resolves with undefined after `ms`; the end continues in the background. */
 function within(ms: number, gone: Promise<ScopeClosed>, clock: Clock): Promise<ScopeClosed | undefined> {
   return new Promise((resolve) => {
     const timer = clock.after(ms, () => resolve(undefined));

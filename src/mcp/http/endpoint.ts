@@ -1,6 +1,6 @@
 /**
- * `/mcp` and `/mcp/<server>`: streamable HTTP of a session-based revision. Who may call at all has been decided before this is reached;
- * what says that its client keeps no session goes to the stateless endpoint.
+ * `/mcp` and `/mcp/<server>`: streamable HTTP of the session-based revisions. The caller is authorized before this
+ * point; requests of stateless clients go to the stateless endpoint.
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Clock } from "../../clock.ts";
@@ -36,7 +36,7 @@ export interface EndpointParts {
   clock: Clock;
   random: Random;
   messageBytesMax: number;
-  /** How long a call waits for a client that has no session and was asked something. */
+  /** Longest wait of a call for the answer of a client without a session. */
   questionMs: number;
 }
 
@@ -51,7 +51,7 @@ export class McpEndpoint {
     this.#sessions = new HttpSessions(parts.manager, parts.sessions);
   }
 
-  /** `name` undefined: `/mcp`, all servers as one. */
+  /** `name` undefined: `/mcp`, the aggregate of all servers. */
   async handle(
     name: string | undefined,
     request: IncomingMessage,
@@ -60,7 +60,7 @@ export class McpEndpoint {
     caller: Asker,
   ): Promise<void> {
     const { manager } = this.#parts;
-    // What could not be had may be there by now: whoever begins looks again.
+    // A new session retries servers that were unavailable earlier.
     if (sessionIdOf(request) === undefined) await manager.servers.recheck(name);
     const selection = manager.servers.select(name);
     if (selection === undefined) {
@@ -97,14 +97,14 @@ export class McpEndpoint {
     if (open === null) return;
     const problem = versionProblem(request, this.#sessions.agreed(exchange, open));
     if (problem !== undefined) return deny(invalid(400, problem));
-    // The session is present from here until the response is done, also while a slow body comes in.
+    // The session counts as present until the response is done, including a slow upload of the body.
     if (open !== undefined) response.once("close", open.session.lease.hold());
     const received = await receiveAny(request, response, this.#parts.messageBytesMax, open?.takesBatches ?? false);
     if (received === "gone") return;
     if ("status" in received) return deny(received);
     if ("batch" in received) return open === undefined ? undefined : this.#passAll(exchange, open, received.batch);
     if (open !== undefined) return this.#pass(exchange, open, received);
-    // The config may have been read anew while the body came in.
+    // The config may have been reloaded while the body arrived.
     const { label } = exchange.selection;
     const selection = this.#parts.manager.servers.select(label ?? undefined);
     if (selection === undefined)
@@ -149,7 +149,7 @@ export class McpEndpoint {
     return callParams(envelope, body, { number: manager.numbers.next(), startedAt: clock.monotonic(), scopes });
   }
 
-  // ── a client that keeps no session: its scope stands for it ──
+  // ── a client without a session: its scope identifies it ──
 
   async #inScope(exchange: HttpExchange, scope: string, received: Received): Promise<void> {
     const { request, response, headers } = exchange;
@@ -163,7 +163,7 @@ export class McpEndpoint {
     }
     response.once("close", open.session.lease.hold());
     if (envelope.method !== "initialize") return this.#pass(exchange, open, received);
-    // It gets no session id, so it goes on to name its scope.
+    // It gets no session id, so it keeps naming its scope.
     const call = new Call(this.#callParams(exchange, envelope, body), new HttpReply(response, headers), noOwner);
     try {
       answerItself(call, JSON.stringify(await open.introduce()));
@@ -197,7 +197,7 @@ export class McpEndpoint {
     const reply = new HttpReply(response, { ...headers, "mcp-session-id": session.id }, 502);
     const call = new Call(this.#callParams(exchange, envelope, body), reply, {
       done: (over) => open.client.done(over),
-      // A client that leaves before it knew the session's id can never come back to it.
+      // A client that leaves before it learns the session's id can never return to it.
       abandon: () => void session.close("cancelled"),
     });
     response.once("close", session.lease.hold());
@@ -215,21 +215,21 @@ export class McpEndpoint {
       call.answer(answerText(id, result), [], () => {});
     } catch (thrown) {
       call.fail(downFault(thrown));
-      void session.close("spawn-failed"); // what cannot be ended is logged by the session set
+      void session.close("spawn-failed"); // the session set logs what cannot be ended
     }
   }
 
-  /** A server that refuses its client leaves no session behind, so its id is not given out. True: it is answered otherwise. */
+  /** A server that rejects its client leaves no session, so no id is sent. True: the call is answered elsewhere. */
   #refused(exchange: HttpExchange, received: Received, open: AggregateSession, call: Call, line: Buffer): boolean {
     const { revisions } = this.#parts.manager.starter;
     open.client.done(call);
-    void open.session.close("session-ended"); // what cannot be ended is logged by the session set
+    void open.session.close("session-ended"); // the session set logs what cannot be ended
     const [server] = exchange.selection.servers;
     if (server === undefined || !refusesSessions(line)) return false;
-    // It knows no sessions, so nothing can be passed on to it; with a translator in between it can be served.
+    // A stateless server cannot take pass-through traffic, but a revision adapter can serve its client.
     revisions.refusedSessions(server);
     call.letGo();
-    void this.#initialize(exchange, received); // answers in every case
+    void this.#initialize(exchange, received); // always answers
     return true;
   }
 
@@ -243,7 +243,7 @@ export class McpEndpoint {
     if (open === null) return;
     const problem = versionProblem(request, this.#sessions.agreed(exchange, open));
     if (problem !== undefined) return deny(invalid(400, problem));
-    // An admin who looks on takes nothing from the client whose session it is.
+    // A monitoring admin must not take the stream from the session's own client.
     if (open.client.streaming && open.session.tokenId !== caller.id)
       return deny(invalid(409, "this session's client has its stream open already"));
     response.once("close", open.session.lease.hold());

@@ -1,11 +1,11 @@
 /**
  * The answer to one call over HTTP.
  *
- *   waiting ──answer──▶ over (application/json, or text/event-stream for a client that takes nothing else)
+ *   waiting ──answer──▶ over (application/json, or text/event-stream for a client that accepts only that)
  *      │
  *      └──tell or a long wait──▶ streaming (text/event-stream) ──answer──▶ over
  *
- * A client that takes JSON alone never gets a stream: what would ride on its call goes to its session, or nowhere.
+ * A client that accepts only JSON never gets a stream: messages of its call go to its session, or are dropped.
  */
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Changes, StreamableReply } from "../wire/call.ts";
@@ -13,7 +13,7 @@ import { EventStream } from "../wire/event-stream.ts";
 import { replyForm, type ReplyForm } from "../wire/headers.ts";
 import { eventHead, eventTail, splice, spliceText, type Edit } from "../wire/splice.ts";
 
-/** Bytes that may wait in the socket before a line counts as not yet passed on. */
+/** Bytes that may wait in the socket before a line counts as pending. */
 const socketBytesMax = 64 * 1024;
 /** Answers up to this size go out as text: node:http then writes head and body in one piece. */
 const textBytesMax = 16 * 1024;
@@ -28,7 +28,7 @@ export class HttpReply implements StreamableReply {
   #isOver = false;
   #release: (() => void) | undefined;
 
-  /** `failStatus`: of an error of our own; once a session stands, a failed call is an answer like any other. */
+  /** `failStatus`: status of Holdfast's own errors; within a session a failed call is an ordinary answer. */
   constructor(response: ServerResponse, headers: OutgoingHttpHeaders, failStatus = 200) {
     this.headers = headers;
     this.#response = response;
@@ -51,7 +51,7 @@ export class HttpReply implements StreamableReply {
     this.#streaming().send(splice(line, edits, eventHead, eventTail), release);
   }
 
-  /** Opens the stream if a call takes long, so that neither the client nor anything between gives up on a silent socket. */
+  /** Opens the stream of a long call, so that clients and proxies do not give up on a silent socket. */
   heartbeat(now: number, isLate: boolean): void {
     if (this.#isOver) return;
     if (this.#stream !== undefined) this.#stream.heartbeat(now);
@@ -69,7 +69,7 @@ export class HttpReply implements StreamableReply {
   }
 
   refuse(body: Buffer, status = this.#failStatus): void {
-    // An initialize that failed leaves no session behind, and clients keep the id that they were given.
+    // A failed initialize leaves no session, and clients keep any id they receive.
     delete this.headers["mcp-session-id"];
     this.answer(body, [], () => {}, this.#isPlain(status) ? status : 200);
   }
@@ -105,7 +105,7 @@ export class HttpReply implements StreamableReply {
     else this.#release = release;
   }
 
-  /** Whether the answer is a body of JSON. What is refused with a status always is. */
+  /** Whether the answer is a JSON body. Refusals with an HTTP status always are. */
   #isPlain(status: number): boolean {
     return this.#stream === undefined && (this.#form !== "events" || status !== 200);
   }

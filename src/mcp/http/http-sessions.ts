@@ -1,4 +1,4 @@
-/** Which session a request of streamable HTTP belongs to: by its id, or by the scope that stands for a client without one. */
+/** Finds the session of a streamable HTTP request: by its id, or by the scope of a client without one. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Asker } from "../../sessions/owner.ts";
 import type { SessionSet } from "../../sessions/set.ts";
@@ -10,13 +10,13 @@ import { parentOf, scopeOf, sessionIdOf, sessionVersions } from "../wire/headers
 import type { Received } from "./receive.ts";
 import { invalid, unknownSession, refuse } from "./reply.ts";
 
-/** One request on its way through the endpoint. */
+/** One HTTP request in progress. */
 export interface HttpExchange {
   request: IncomingMessage;
   response: ServerResponse;
   selection: Selection;
   caller: Asker;
-  /** For every answer, e.g. what a browser needs to see. */
+  /** Headers of every answer, e.g. for CORS. */
   headers: OutgoingHttpHeaders;
 }
 
@@ -33,7 +33,7 @@ export class HttpSessions {
     this.#sessions = sessions;
   }
 
-  /** The session of a request; null when it has none and was answered so. */
+  /** The session of a request; null when it has none and an error was sent. */
   find(exchange: HttpExchange): AggregateSession | null {
     const { request, response, selection, headers, caller } = exchange;
     const id = sessionIdOf(request);
@@ -48,14 +48,14 @@ export class HttpSessions {
     return null;
   }
 
-  /** The revision that was told to the client: a server that stands alone has chosen it. */
+  /** The revision that was announced to the client; a single pass-through server chose it. */
   agreed(exchange: HttpExchange, open: AggregateSession | undefined): string | undefined {
     const scope = open === undefined ? scopeOf(exchange.request) : undefined;
     const named = typeof scope === "string" ? this.#scoped(exchange, scope) : open;
     return named?.session.protocolVersion ?? undefined;
   }
 
-  /** The session that stands for a scope; opened by the first message under it. Throws as `SessionSet.open`. */
+  /** The session of a scope, opened by its first message. Throws as `SessionSet.open`. */
   inScope(exchange: HttpExchange, scope: string, { envelope, body }: Received): AggregateSession {
     const { request, caller, selection } = exchange;
     const known = this.#scoped(exchange, scope);

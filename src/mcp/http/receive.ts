@@ -1,4 +1,4 @@
-/** Takes one message out of a POST: media types, length, UTF-8, JSON, JSON-RPC. */
+/** Reads one message from a POST: media types, length, UTF-8, JSON, JSON-RPC. */
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isBatch, readBatch } from "../wire/batch.ts";
@@ -17,13 +17,13 @@ export interface ReceivedBatch {
   batch: Received[];
 }
 
-/** Why the request's head is not that of a message, or undefined. */
+/** Why the request's headers do not fit a message, or undefined. */
 export function headProblem(request: IncomingMessage): Refusal | undefined {
   if (!isJson(request)) return invalid(415, "Content-Type must be application/json");
   return undefined;
 }
 
-/** The message, the refusal that it deserves, or "gone" when the client left while it was sending. */
+/** The message, its refusal, or "gone" when the client left while sending. */
 export async function receive(
   request: IncomingMessage,
   response: ServerResponse,
@@ -49,7 +49,7 @@ export async function receiveAny(
     if (!isUtf8(body)) throw new EnvelopeError(-32700, "not JSON: the text is not UTF-8");
     const batch = takesBatches && isBatch(body) ? readBatch(body) : undefined;
     const messages = batch ?? [{ envelope: readEnvelope(body), body }];
-    // Nothing else is answered with a body.
+    // Only requests are answered with a body.
     const isAnswered = messages.some(({ envelope }) => envelope.kind === "request");
     if (isAnswered && replyForm(request.headers.accept) === undefined) return unacceptable();
     return batch === undefined ? messages[0]! : { batch };

@@ -1,10 +1,10 @@
-/** Answers over plain `node:http` that end well even when the request's body has not been read. */
+/** Answers over plain `node:http` that end cleanly even when the request's body is still unread. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { systemClock } from "../../clock.ts";
 import type { ErrorCode } from "../../errors.ts";
 import { errorBody, rpcCode, type RpcFault } from "../wire/json-rpc.ts";
 
-/** How long, and how much, of an unwanted body is read and dropped so that the client can read our answer. */
+/** How long, and how much, of an unwanted body is drained so that the client can read the answer. */
 const lingerMs = 1000;
 const lingerBytesMax = 1024 * 1024;
 
@@ -12,7 +12,7 @@ export interface Refusal {
   status: number;
   fault: RpcFault;
   headers?: OutgoingHttpHeaders;
-  /** Id of the JSON-RPC request, as it was written, where it is known. */
+  /** Id of the JSON-RPC request as written, where known. */
   id?: string;
 }
 
@@ -36,9 +36,9 @@ export function sendJson(
 }
 
 /**
- * Refuses a request with a JSON-RPC error. If its body is still on the way the connection cannot be used again: the whole
- * answer goes out first, then the body is drained for a bounded while (closing at once would reset the connection and
- * throw away the answer), then the connection is closed.
+ * Refuses a request with a JSON-RPC error. If its body is still arriving, the connection cannot be reused: the whole
+ * answer goes out, the body is drained within a limit (closing at once would reset the connection and lose the answer),
+ * and the connection is closed.
  */
 export function refuse(request: IncomingMessage, response: ServerResponse, no: Refusal): void {
   if (response.headersSent || response.destroyed) return;
@@ -72,7 +72,7 @@ function linger(request: IncomingMessage, response: ServerResponse): void {
   };
   const timer = systemClock.after(lingerMs, finish);
   request.on("data", drop).once("end", finish).once("close", finish);
-  request.on("error", () => {}); // the client went away: "close" follows
+  request.on("error", () => {}); // the client left: "close" follows
 }
 
 export function refusal(status: number, code: number, reason: ErrorCode, message: string): Refusal {

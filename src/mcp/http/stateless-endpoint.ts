@@ -1,7 +1,7 @@
 /**
- * `/mcp` and `/mcp/<server>` for clients of revision 2026-07-28, which keep no session: each request says all that must be
- * known of its client. What a server of a session-based revision needs a session for is kept for the client's scope, if it names
- * one, else for all clients of one token that tell the same of themselves.
+ * `/mcp` and `/mcp/<server>` for clients of revision 2026-07-28, which keep no session: each request carries all
+ * metadata of its client. State that session-based servers need is kept for the client's scope if it names one,
+ * otherwise for all clients of one token with the same metadata.
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { asHoldfastError } from "../../errors.ts";
@@ -24,7 +24,7 @@ export interface StatelessEndpointParts extends ServiceParts {
   messageBytesMax: number;
 }
 
-/** One request on its way through the endpoint. */
+/** One HTTP request in progress. */
 export interface HttpExchange {
   request: IncomingMessage;
   response: ServerResponse;
@@ -57,12 +57,12 @@ export class StatelessEndpoint {
     this.take(exchange, received);
   }
 
-  /** Takes a message that was read already. */
+  /** Takes a message that was already read. */
   take(exchange: HttpExchange, received: Received): void {
     const { request, response, headers, caller } = exchange;
     const { envelope, body } = received;
     if (envelope.kind === "notification") {
-      // The revision has none over HTTP; closing the response is what cancels.
+      // The revision has no notifications over HTTP; closing the response cancels a request.
       response.writeHead(202, { "content-length": 0, ...headers });
       response.end();
       return;
@@ -87,19 +87,19 @@ export class StatelessEndpoint {
     }
   }
 
-  // ── whose session stands for the client ──
+  // ── the session that serves the client ──
 
   #aggregate(exchange: HttpExchange, metadata: Metadata): AggregateSession | Refusal {
     const { request, caller } = exchange;
     const { label } = exchange.selection;
-    // The config may have been read anew while the body came in.
+    // The config may have been reloaded while the body arrived.
     const selection = this.#parts.manager.servers.select(label ?? undefined);
     if (selection === undefined) return refusal(404, rpcCode.invalidRequest, "server_unknown", notOffered(label ?? ""));
     const scope = scopeOf(request);
     if (scope === null) return invalid(400, "a scope is 1 to 128 letters, digits and . _ ~ -");
     const isAnonymous = scope === undefined;
     const { clientInfo } = metadata;
-    // A server keeps what it was told of roots: that may be one client's, never that of all who look the same.
+    // Servers remember roots, which belong to one client and not to all with the same metadata.
     const capabilities = isAnonymous ? metadata.anonymousCapabilities : metadata.capabilities;
     const text = isAnonymous ? metadata.anonymousCapabilitiesText : metadata.capabilitiesText;
     const who = scope ?? clientOf({ clientInfo, capabilities, protocolVersion: "" });

@@ -1,4 +1,4 @@
-/** An exchange with a remote server in the name of whoever logged in there: one more try when its token has just ended. */
+/** An exchange with a remote server as its logged-in user, retried once with a renewed token. */
 import type { ClientRequest } from "node:http";
 import { asHoldfastError } from "../../errors.ts";
 import type { Bearer } from "../../oauth/bearer.ts";
@@ -8,7 +8,7 @@ export interface Ongoing {
   destroy(): void;
 }
 
-/** As `exchange`; `onClosed` comes last, when nothing of it is left. Without a bearer it is nothing else. */
+/** As `exchange`; `onClosed` comes last, when everything is released. Without a bearer it equals `exchange`. */
 export function authorizedExchange(
   outgoing: Outgoing,
   events: ExchangeEvents,
@@ -38,7 +38,7 @@ class Attempt implements Ongoing {
 
   begin(): void {
     const token = this.#bearer === undefined ? null : this.#bearer.atHand;
-    // At once where it can be: what is sent in order should arrive in order.
+    // At once where possible, so that requests arrive in order.
     if (token === undefined) this.#renew(undefined);
     else this.#send(token);
   }
@@ -97,7 +97,7 @@ class Attempt implements Ongoing {
   }
 }
 
-/** 401, or a 403 that names a scope which we have not (RFC 6750). */
+/** 401, or a 403 that names a missing scope (RFC 6750). */
 function asksForLogin(status: number | undefined, challenge: string | undefined): boolean {
   return status === 401 || (status === 403 && /insufficient_scope/.test(challenge ?? ""));
 }

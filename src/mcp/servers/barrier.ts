@@ -1,11 +1,11 @@
-/** Between a server's words and everybody else's sessions: what throws on a line of one server is a defect, and costs that server alone. */
+/** Isolates sessions from a server's messages: an exception on a line is a defect that ends only that server. */
 import { logDefect, type Log } from "../../log.ts";
 
 type Hear = (line: Buffer, release: () => void, again?: boolean, about?: number) => void;
 
 /**
- * Hears lines as `hear` does until it throws once. Then nothing more of this server is heard, the stack is in the log, and
- * `onDefect` is told in words for whoever waited for an answer; it ends the server.
+ * Handles lines with `hear` until it throws. Then the server's output is ignored, the stack is logged, and `onDefect`
+ * gets the error text for waiting callers; it ends the server.
  */
 export function behindBarrier(
   hear: Hear,

@@ -1,4 +1,4 @@
-/** One bearer for each remote server at which one may log in, shared by all sessions. */
+/** One bearer per remote server with a login, shared by all sessions. */
 import type { Clock } from "../../clock.ts";
 import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import { Bearer } from "../../oauth/bearer.ts";
@@ -13,7 +13,7 @@ export class Bearers {
     this.#clock = clock;
   }
 
-  /** Undefined for a server that has its own credentials in the config, or none. */
+  /** Undefined for a server without a login: its credentials are in the config, or it has none. */
   of({ name, url, oauth }: FrontServer): Bearer | undefined {
     if (oauth !== true || url === undefined) return undefined;
     const key = `${name} ${url}`;

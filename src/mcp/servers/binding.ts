@@ -1,4 +1,4 @@
-/** One session's place at one server: cold until it is needed, then a process of its own or a hold on a pooled one. */
+/** One session's connection to one server: cold until needed, then a process of its own or a hold on a pooled one. */
 import { hash } from "node:crypto";
 import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
@@ -16,12 +16,12 @@ import { canonical, poolKey, pooledIntroduction, type Pool, type PoolHold, type 
 import type { RunningServer } from "./running-server.ts";
 import type { Starter } from "./starter.ts";
 
-/** The roots of one client. A value that is another object is another answer. */
+/** The roots of one client. A new object means a new answer. */
 export interface ClientRoots {
   /** Undefined for a client without any. */
   readonly now: unknown;
   readonly wasAsked: boolean;
-  /** Asks the client if it was not asked since its roots changed. Never rejects: a client that does not say has roots of its own. */
+  /** Asks the client unless its roots are current. Never rejects: a silent client has unique roots. */
   learn(): Promise<unknown>;
 }
 
@@ -32,19 +32,19 @@ export interface BindingParts {
   introduction: Introduction;
   /** Each call may be another client's. */
   isAnonymous: boolean;
-  /** Its client brings the server up itself, and the session ends with it. */
+  /** Its client starts the server itself, and the session ends with it. */
   isPassThrough: boolean;
   starter: Starter;
   pool: Pool;
   catalog: Catalog;
   roots: ClientRoots;
   clock: Clock;
-  /** A server was started that knows nothing of what the session told the one before it. */
+  /** A new process needs the session's state replayed. */
   onFresh: (binding: Binding, running: RunningServer) => void;
   onMetadata: () => void;
-  /** It holds another pooled server than before. */
+  /** The held pooled server changed. */
   onHold: () => void;
-  /** Its own server is gone; where its client brings it up, also before it was up. */
+  /** Its own server is gone; for a pass-through session also before it was up. */
   onClosed: (outcome: string, reason: EndReason) => void;
 }
 
@@ -53,15 +53,15 @@ export class Binding {
   readonly metadataKey: string;
   readonly #parts: BindingParts;
   readonly #introduction: Introduction;
-  /** Lists that the server said have changed, on their way. Never rejects. */
+  /** The fetch of changed lists. Never rejects. */
   #learning: Promise<void> | undefined;
   #ownMetadata: ServerMetadata | undefined;
   #running: RunningServer | undefined;
   #starting: Promise<RunningServer> | undefined;
   #hold: PoolHold | undefined;
-  /** The client's roots as they were when the hold was taken. */
+  /** The client's roots at the time of the hold. */
   #holdRoots: unknown;
-  /** Owns the processes that are this binding's alone; made with the first of them. */
+  /** Owns the processes of this binding alone; created with the first of them. */
   #scope: Scope | undefined;
   #left = false;
 
@@ -81,17 +81,17 @@ export class Binding {
     return this.server.share === "pool";
   }
 
-  /** The server's failures, of all sessions together. */
+  /** Shared by all sessions. */
   get breaker(): Breaker {
     return this.#parts.starter.breaker(this.server);
   }
 
-  /** What is known of the server without starting it. */
+  /** The server's metadata, as far as known without a start. */
   get metadata(): ServerMetadata | undefined {
     return this.#ownMetadata ?? this.#parts.catalog.get(this.metadataKey);
   }
 
-  /** The session is over, or the config says another thing of its server: it serves nobody any more. */
+  /** The session is over, or the config changed the server: the binding is retired. */
   get left(): boolean {
     return this.#left;
   }
@@ -106,7 +106,7 @@ export class Binding {
     return this.#running?.usable === true ? this.#running : undefined;
   }
 
-  /** The server, started if need be. */
+  /** The server, started if needed. */
   need(): Promise<RunningServer> {
     const ready = this.ready();
     if (ready !== undefined) return Promise.resolve(ready);
@@ -117,19 +117,19 @@ export class Binding {
     return this.#starting;
   }
 
-  /** Its server is brought up by its client's own `initialize`. Rejects when it does not come up. */
+  /** Starts the server with the client's own `initialize`. Rejects when the server fails to come up. */
   async open(opening: Opening): Promise<void> {
     const { starter } = this.#parts;
     this.#starting = starter.start({ ...this.#order(), opening }).finally(() => (this.#starting = undefined));
     this.#running = await this.#starting;
   }
 
-  /** Whether its metadata is known, and not on its way from the server this moment. */
+  /** Whether the metadata is known and no fetch is under way. */
   get isKnown(): boolean {
     return this.metadata !== undefined && this.#learning === undefined;
   }
 
-  /** Its metadata, by a start if it is not known yet. The client cannot be asked anything yet. */
+  /** The metadata, after a start if it is unknown. The client cannot be asked anything yet. */
   async learn(): Promise<ServerMetadata> {
     await this.#learning;
     if (this.metadata === undefined) {
@@ -137,7 +137,7 @@ export class Binding {
         ? (this.#starting ??= this.#share(false).finally(() => (this.#starting = undefined)))
         : this.need();
       const running = await start;
-      // A server of the front before this one may be there without what was known of it.
+      // A server of the previous front may be running with its metadata lost.
       if (this.metadata === undefined) await this.#relearn(running);
     }
     const { metadata } = this;
@@ -150,7 +150,7 @@ export class Binding {
     return this.#hold === undefined ? undefined : { roots: this.#holdRoots };
   }
 
-  /** Takes hold as in the front before. */
+  /** Restores the hold of the previous front. */
   hold(roots: unknown): void {
     const { pool, client, roots: known } = this.#parts;
     const isNow = canonical(roots ?? null) === canonical(known.now ?? null);
@@ -158,26 +158,26 @@ export class Binding {
     this.#hold = pool.hold(this.#request(this.#holdRoots), client);
   }
 
-  /** Takes over its own server of the front before. Rejects with why that cannot be done. */
+  /** Takes over its own server from the previous front. Rejects with the reason of a failure. */
   async resume(held: HeldRun, blob: RunHandoff): Promise<void> {
     if (this.isPooled || this.#running !== undefined)
       throw new HoldfastError("run_unknown", "its session has no place for it");
     this.#running = await this.#parts.starter.resume(this.#order(), held, blob);
   }
 
-  /** Its session is over, or it is not needed any more. Resolves when a server that nobody else holds is gone. */
+  /** The session is over or no longer needs it. Resolves when its server is gone, unless other sessions hold it. */
   async close(reason: EndReason): Promise<ScopeClosed | void> {
     this.#left = true;
     return this.isPooled ? this.#hold?.release(reason) : this.#scope?.close(reason);
   }
 
-  /** Its server is not offered any more: calls in flight end with `why`. Resolves as `close` does. */
+  /** Its server was removed: calls in flight end with `why`. Resolves as `close` does. */
   end(why: string): Promise<ScopeClosed | void> {
     if (!this.isPooled) this.#running?.stop("config-changed", why);
     return this.close("config-changed");
   }
 
-  /** Its server is another now: takes no new calls, those in flight go to their end. Resolves as `close` does. */
+  /** Its server changed: calls in flight run to completion, new ones are refused. Resolves as `close` does. */
   async drain(): Promise<ScopeClosed | void> {
     this.#left = true;
     if (this.isPooled) await this.#hold?.gone();
@@ -217,10 +217,10 @@ export class Binding {
     return { server: this.server, introduction: this.#introduction, metadataKey: this.metadataKey, roots };
   }
 
-  /** A hold on the pooled server of our client's kind. */
+  /** A hold on the pooled server for clients of this kind. */
   async #share(mayAsk: boolean): Promise<RunningServer> {
     const { client, pool, session, roots } = this.#parts;
-    // Until its roots are known a client shares with nobody.
+    // A client with unknown roots shares with no other.
     const own = mayAsk || roots.wasAsked ? await roots.learn() : { unknownTo: session.id };
     const request = this.#request(own);
     const old = this.#hold;
@@ -246,7 +246,7 @@ export class Binding {
     return (this.#learning = learning);
   }
 
-  /** A server of one session may show lists of its own to it, e.g. after a login. */
+  /** A server may show different lists to its session, e.g. after a login. */
   async #relearn(running: RunningServer): Promise<void> {
     const { upstream, initialize } = running;
     const { clock } = this.#parts;
@@ -255,12 +255,12 @@ export class Binding {
       this.#ownMetadata = this.#parts.catalog.loose({ initialize, lists, learnedAt: clock.now() });
       this.#parts.onMetadata();
     } catch {
-      // The server ended meanwhile, or does not tell them: the lists that were known before hold again.
+      // The server ended or refused: the earlier lists stay.
     }
   }
 }
 
-/** Facts may differ with what the server was told of its client. */
+/** Metadata may depend on the client's introduction. */
 function metadataKey(server: FrontServer, { protocolVersion, capabilities }: Introduction): string {
   const text = `${protocolVersion} ${canonical(capabilities)}`;
   return `${server.name}-${server.fingerprint}-${hash("sha256", text, "hex").slice(0, 12)}`;

@@ -1,7 +1,7 @@
 /**
- * Keeps a server that fails from being started over and over: after each failure in a row the next start must wait twice as
- * long; after so many the circuit is open, and only one trial at a time is let through. One answered call closes it.
- * A server that says nothing at all fails late, so it also remembers that a list waited for it in vain: later ones do not.
+ * Limits restarts of a failing server: each failure in a row doubles the wait before the next start; after several the
+ * circuit is open, and a single trial at a time is allowed. One answered call closes it. A silent server fails late,
+ * so after one list has timed out on it, later lists do not wait.
  *
  *   closed ──failures──▶ waiting (500 ms, 1 s, 2 s …) ──5th──▶ open (30 s) ──▶ trial ──answered──▶ closed
  */
@@ -13,7 +13,7 @@ import type { StartGate } from "./start-gate.ts";
 const backOffMs = 500;
 const failuresMax = 5;
 const openMs = 30_000;
-/** A start that may happen within so short a time is worth the wait; others are refused. */
+/** A caller waits at most this long for the next allowed start; a longer wait is refused. */
 const patienceMs = 2000;
 
 export class Breaker {
@@ -24,7 +24,7 @@ export class Breaker {
   #trying = false;
   #last = "";
   #isSilent = false;
-  /** What gives each start's place at the gate back. */
+  /** Returns each start's slot in the gate. */
   readonly #begun = new Set<() => void>();
   #look: Promise<void> | undefined;
 
@@ -46,12 +46,12 @@ export class Breaker {
     return this.#last;
   }
 
-  /** A list waited for it in vain, and it has not come up since: no other list waits for it, whichever session asks. */
+  /** A list timed out on it since it last came up, so lists of all sessions skip it. */
   get isSilent(): boolean {
     return this.#isSilent;
   }
 
-  /** False: no start of it is under way, so that nothing can be said against it. */
+  /** False: no start is under way, so the server is not to blame. */
   waitedInVain(): boolean {
     if (this.#begun.size === 0) return false;
     this.#isSilent = true;
@@ -59,26 +59,26 @@ export class Breaker {
     return true;
   }
 
-  /** It came up, and told its lists. */
+  /** It came up and sent its lists. */
   cameUp(): void {
     this.#isSilent = false;
   }
 
   /**
-   * Takes a start through the gate; returns what must be called when it is over. A silent server takes no place from those that
-   * answer: it gives back what it has, and asks for none.
+   * Takes a start through the gate; returns the function to call at its end. A silent server leaves the slots to
+   * responsive ones: it returns its own and takes no more.
    */
   async enter(gate: StartGate): Promise<() => void> {
     const leave = this.#isSilent ? () => {} : await gate.enter();
     this.#begun.add(leave);
-    if (this.#isSilent) leave(); // while it stood in line
+    if (this.#isSilent) leave(); // it turned silent while waiting
     return () => {
       this.#begun.delete(leave);
       leave();
     };
   }
 
-  /** For lists of a silent server: one look at a time; whoever comes meanwhile looks once that one has shown it up. */
+  /** Serializes list fetches of a silent server: later callers wait, and fetch only if it came up. */
   async look(action: () => Promise<unknown>): Promise<void> {
     const before = this.#look;
     if (before !== undefined) {
@@ -98,7 +98,7 @@ export class Breaker {
     }
   }
 
-  /** Resolves when a start may be tried, soon; rejects with `server_down` when not. */
+  /** Resolves when a start is allowed, now or soon; rejects with `server_down` otherwise. */
   async admit(): Promise<void> {
     const waitMs = this.#notBefore - this.#clock.monotonic();
     if (waitMs > patienceMs || (this.state === "open" && this.#trying)) throw this.#refusal(Math.max(waitMs, 0));
@@ -106,7 +106,7 @@ export class Breaker {
     if (waitMs > 0) await new Promise<void>((resolve) => this.#clock.after(waitMs, resolve));
   }
 
-  /** The start failed, or the server ended by itself without having answered a call. */
+  /** The start failed, or the server exited before it answered a call. */
   failed(outcome: string): void {
     this.#trying = false;
     this.#last = outcome;
@@ -115,12 +115,12 @@ export class Breaker {
     this.#notBefore = this.#clock.monotonic() + ms;
   }
 
-  /** The start was given up by us, which says nothing about the server. */
+  /** We cancelled the start, which says nothing about the server. */
   undecided(): void {
     this.#trying = false;
   }
 
-  /** It answered a call, or lived until it was not needed any more. */
+  /** It answered a call, or lived as long as it was needed. */
   succeeded(): void {
     this.#trying = false;
     this.#failures = 0;

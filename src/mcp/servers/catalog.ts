@@ -1,6 +1,6 @@
 /**
- * What is known of each server without starting it: what it answered to `initialize`, and its lists. Kept in memory and in
- * `<state>/front/catalog/`, so that a list costs no start, not even after a restart of the gateway.
+ * Server metadata known without a start: the answer to `initialize`, and the lists. Kept in memory and in
+ * `<state>/front/catalog/`, so that a list needs no start, even after a restart of the gateway.
  */
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,17 +9,17 @@ import type { InitializeResult, Lists } from "./handshake.ts";
 import { isObject } from "../wire/json-rpc.ts";
 import { makeDirectory } from "../../make-directory.ts";
 
-/** Files in the directory; the ones that were not written for longest go first. */
+/** Files in the directory; the least recently written go first. */
 const filesMax = 256;
 /** Entries in memory. */
 const entriesMax = 1024;
-/** Larger knowledge is kept in memory only. */
+/** Larger metadata is kept in memory only. */
 const fileBytesMax = 4 * 1024 * 1024;
-/** Raised when the form of the files changes; others are not read. */
+/** Raised when the file format changes; other formats are ignored. */
 const format = 1;
 
 export interface ServerMetadata {
-  /** Of this process's life: equal only for the same metadata. */
+  /** Unique within this process: equal only for the same metadata. */
   id: number;
   initialize: InitializeResult;
   lists: Lists;
@@ -47,14 +47,14 @@ export class Catalog {
     return this.#known.get(key);
   }
 
-  /** Clients of ever new kinds must not fill the memory: the oldest knowledge is read or learnt again. */
+  /** Bounds memory against an endless variety of clients: the oldest metadata is read or learned again. */
   #keep(key: string, metadata: ServerMetadata | undefined): void {
     this.#known.set(key, metadata);
     const [oldest] = this.#known.keys();
     if (this.#known.size > entriesMax && oldest !== undefined && oldest !== key) this.#known.delete(oldest);
   }
 
-  /** Keeps new metadata, in memory at once; tells the listeners when it differs from the old. */
+  /** Stores new metadata, in memory at once; notifies the listeners of changes. */
   put(key: string, fresh: { initialize: InitializeResult; lists: Lists; learnedAt: number }): ServerMetadata {
     const old = this.get(key);
     const isSame = old !== undefined && sameText(old.initialize, fresh.initialize) && sameText(old.lists, fresh.lists);
@@ -65,12 +65,12 @@ export class Catalog {
     return metadata;
   }
 
-  /** Facts that belong to one process only. */
+  /** Metadata of a single process, outside the catalog. */
   loose(fresh: { initialize: InitializeResult; lists: Lists; learnedAt: number }): ServerMetadata {
     return { id: this.#nextId++, ...fresh };
   }
 
-  /** `listener` hears the key of each change; the returned function takes it off. */
+  /** `listener` gets the key of each change; the returned function removes it. */
   onChange(listener: (key: string) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
@@ -86,7 +86,7 @@ export class Catalog {
       const isWhole = typeof initialize.protocolVersion === "string" && Object.values(lists).every(Array.isArray);
       return isWhole ? { id: this.#nextId++, initialize, lists, learnedAt } : undefined;
     } catch {
-      return undefined; // not there, or cut off by a crash: it is learnt again
+      return undefined; // missing, or truncated by a crash: it is learned again
     }
   }
 
@@ -100,7 +100,7 @@ export class Catalog {
       renameSync(`${file}.new`, file);
       this.#prune();
     } catch (error) {
-      // Without the directory everything works; only listing costs a start after each restart of the gateway.
+      // The directory is optional: without it, lists need a start after each restart of the gateway.
       this.#isUsable = false;
       this.#log("mcp.catalog", { error: String(error), hint: "tool lists are not kept on disk" });
     }

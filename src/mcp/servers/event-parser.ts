@@ -1,8 +1,8 @@
-/** Reads server-sent events out of chunks of bytes, in linear time however the chunks are cut. */
+/** Parses server-sent events from chunks of bytes, in linear time for any chunk boundaries. */
 import { GatheredBytes } from "../../gathered-bytes.ts";
 
 export interface ServerEvent {
-  /** `message` where none is named. */
+  /** `message` by default. */
   name: string;
   data: Buffer;
 }
@@ -14,20 +14,20 @@ const space = 0x20;
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
 const dataField = Buffer.from("data");
 const eventField = Buffer.from("event");
-/** Longer names of events are cut: none has a meaning here. */
+/** Longer event names are cut: none has a meaning here. */
 const nameBytesMax = 256;
-/** Lines of data in one event: a message of many megabytes that is written for people has as many. */
+/** Lines of data per event: a pretty-printed message of many megabytes has as many. */
 const linesMax = 1_000_000;
-/** A break so near is found faster byte by byte. */
+/** A byte loop finds a break this near faster. */
 const nearBytes = 32;
 
 export class EventParser {
   readonly #bytesMax: number;
   readonly #onEvent: (event: ServerEvent) => void;
-  /** Of a line that is not whole yet. */
+  /** Of an incomplete line. */
   readonly #begun = new GatheredBytes();
   readonly #data = new GatheredBytes();
-  /** Of data, of the event that has begun. */
+  /** Data lines of the current event. */
   #lines = 0;
   #name = "";
   #isFirstLine = true;
@@ -40,7 +40,7 @@ export class EventParser {
     this.#onEvent = onEvent;
   }
 
-  /** Throws when one event is longer than it may be, or of more lines. */
+  /** Throws when an event exceeds its bytes or lines. */
   push(chunk: Buffer): void {
     if (chunk.length === 0) return;
     let from = this.#isAfterReturn && chunk[0] === lineFeed ? 1 : 0;
@@ -72,11 +72,11 @@ export class EventParser {
     this.#take(line, isMarked ? 3 : 0, line.length);
   }
 
-  /** One whole line; no object is made for one that says nothing. */
+  /** One whole line; empty ones allocate nothing. */
   #take(bytes: Buffer, start: number, end: number): void {
     if (start === end) return this.#finish();
     if (isField(bytes, start, end, dataField)) {
-      // Between two lines of data stands a line break, which in JSON can only be white space.
+      // Data lines are joined by line breaks, which in JSON can only be white space.
       if (this.#lines++ > 0) this.#data.addByte(lineFeed);
       const from = valueStart(bytes, start + dataField.length, end);
       if (from < end) this.#data.add(bytes.subarray(from, end));
@@ -104,16 +104,16 @@ function isField(bytes: Buffer, start: number, end: number, name: Buffer): boole
   return true;
 }
 
-/** Behind the colon and one space. */
+/** After the colon and one space. */
 function valueStart(bytes: Buffer, colonAt: number, end: number): number {
   const at = Math.min(colonAt + 1, end);
   return at < end && bytes[at] === space ? at + 1 : at;
 }
 
-/** Where the lines of one chunk end. */
+/** The line breaks of one chunk. */
 class LineBreaks {
   readonly #chunk: Buffer;
-  /** Each is looked for again only once it was passed: a chunk without one of them is searched for it once. */
+  /** Each is searched again only once it was passed, so a chunk without it is scanned once. */
   #feed = -2;
   #carriage = -2;
 
@@ -121,7 +121,7 @@ class LineBreaks {
     this.#chunk = chunk;
   }
 
-  /** The first line break at `from` or behind it, or -1. */
+  /** The first line break at or after `from`, or -1. */
   next(from: number): number {
     const chunk = this.#chunk;
     const near = Math.min(from + nearBytes, chunk.length);

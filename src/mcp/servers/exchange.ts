@@ -1,17 +1,17 @@
-/** One HTTP request of ours to a remote server, and its answer as messages. What comes back is bounded, whatever it is. */
+/** One HTTP request to a remote server, and its answer as messages. Every part of the answer is bounded. */
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import type { Clock } from "../../clock.ts";
 import { GatheredBytes } from "../../gathered-bytes.ts";
 import { withoutMark } from "../wire/salvage.ts";
 import { EventParser, type ServerEvent } from "./event-parser.ts";
 
-/** An ordinary import reads every export of node:http, also the lazy ones that load undici. */
+/** An ordinary import reads every export of node:http, including the lazy ones that load undici. */
 const http = process.getBuiltinModule("node:http");
 const https = process.getBuiltinModule("node:https");
 
-/** Messages of one answer that may wait to be passed on; then its socket is read no further. */
+/** Pending messages of one answer; beyond this its socket is paused. */
 const waitingMax = 16;
-/** Of a refusal, what is read for the sake of its words, and for how long. */
+/** Bytes read of a refusal's text, and the time for them. */
 const refusalBytesMax = 4096;
 const refusalMs = 5000;
 /** Interim answers (`100 Continue`, `103 Early Hints`) before the answer itself. */
@@ -20,9 +20,9 @@ const interimMax = 32;
 export interface ExchangeEvents {
   onHead?: (response: IncomingMessage) => void;
   onEvent: (event: ServerEvent, release: () => void) => void;
-  /** What the other side said with a status of 300 or more, as far as it is kept. */
+  /** The beginning of a body with a status of 300 or more. */
   onRefusal?: (words: string) => void;
-  /** Once: the answer is over. `problem` says why it is not what it should be. */
+  /** Once: the answer is over. `problem` describes an invalid answer. */
   onEnd: (problem: string | undefined, status: number | undefined) => void;
 }
 
@@ -35,7 +35,7 @@ export interface Outgoing {
   clock: Clock;
 }
 
-/** Starts it; `onEnd` comes in every case. Destroy the request to give it up. */
+/** Starts it; `onEnd` always follows. Destroy the request to cancel it. */
 export function exchange(outgoing: Outgoing, events: ExchangeEvents): ClientRequest {
   const { method, url, headers, body, messageBytesMax, clock } = outgoing;
   let status: number | undefined;
@@ -67,7 +67,7 @@ export function exchange(outgoing: Outgoing, events: ExchangeEvents): ClientRequ
   return request;
 }
 
-/** Node reads interim answers for as long as they come. */
+/** Node reads interim answers without a limit. */
 function boundInterim(request: ClientRequest, end: (problem: string) => void): void {
   let interim = 0;
   request.on("information", () => {
@@ -120,7 +120,7 @@ function readBody(
   });
 }
 
-/** Says what the other side said, in short: its beginning is enough, and nobody waits for the rest. */
+/** Reads the beginning of a refusal and discards the rest. */
 function readRefusal(
   response: IncomingMessage,
   clock: Clock,

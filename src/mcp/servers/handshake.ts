@@ -1,4 +1,4 @@
-/** What we say to a server on our own account: `initialize`, and the questions for its lists. */
+/** Our own requests to a server: `initialize`, and its lists. */
 import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import { version } from "../../version.ts";
@@ -7,7 +7,7 @@ import { sessionVersions, statelessVersion } from "../wire/headers.ts";
 import { RefusedError } from "./own-requests.ts";
 import type { Upstream } from "./upstream.ts";
 
-/** As whom a server is addressed. */
+/** The client identity presented to a server. */
 export interface Introduction {
   protocolVersion: string;
   capabilities: Record<string, unknown>;
@@ -34,25 +34,25 @@ const listMethods: Record<ListName, string> = {
   resources: "resources/list",
   resourceTemplates: "resources/templates/list",
 };
-/** Entries of one list that are taken over; a server that pages without end is cut here. */
+/** Entries per list; endless pagination is cut here. */
 const itemsMax = 10_000;
 const pagesMax = 1000;
 /** Time for one page of a list, and for all of them. */
 const pageMs = 20_000;
 const listMs = 60_000;
-/** Of all pages of a list together. */
+/** All pages of a list together. */
 const listBytesMax = 64 * 1024 * 1024;
 
-/** A server that knows no `server/discover` may also say nothing to it. */
+/** A server without `server/discover` may ignore it silently. */
 const probeMs = 5000;
 
-/** What is known of a server's kind before it is asked. */
+/** The server's kind, as far as known before the handshake. */
 export type RevisionKind = "session" | "stateless" | "unknown";
 
 /**
- * Learns what the server is, in the revision that it speaks: a client of the stateless one prefers that, a session's client the
- * other, and what the server refuses in one is tried in the other. Rejects with a `server_down` whose message says what the
- * server did instead.
+ * Initializes the server in a revision that it supports: a stateless client prefers the stateless one, a session client
+ * the others, and after a refusal the other kind is tried. Rejects with a `server_down` whose message describes what
+ * the server did.
  */
 export async function greet(
   upstream: Upstream,
@@ -69,10 +69,10 @@ export async function greet(
     if (upstream.closed || (cause instanceof HoldfastError && cause.code === "server_down"))
       throw refused(upstream.server, cause);
     try {
-      // A server of sessions that is silent before `initialize` is one; one that is silent to `initialize` is none at all.
+      // A session-based server may ignore anything before `initialize`; silence to `initialize` itself is a failure.
       if (first === discover || cause instanceof RefusedError) return await second(upstream, introduction, boundMs);
     } catch (other) {
-      // Its first refusal says more, where it does not know the other kind of revision at all.
+      // The first refusal is more informative if the other kind is unknown to the server.
       if (first === discover) throw refused(upstream.server, other);
     }
     throw refused(upstream.server, cause);
@@ -80,11 +80,11 @@ export async function greet(
 }
 
 async function initialize(upstream: Upstream, introduction: Introduction, boundMs: number): Promise<InitializeResult> {
-  // Who speaks the stateless revision itself is spoken for in the newest one that has sessions.
+  // A stateless client is represented in the newest session-based revision.
   const asked = sessionVersions.includes(introduction.protocolVersion)
     ? introduction.protocolVersion
     : sessionVersions[0];
-  // A stateless client need not say who it is; `initialize` must.
+  // `initialize` requires a name, which stateless clients may omit.
   const clientInfo = { name: "unnamed", version: "0", ...introduction.clientInfo };
   const given = { ...introduction, protocolVersion: asked, clientInfo };
   const asking = upstream.ask("initialize", given, boundMs).catch((thrown: unknown) => {
@@ -104,7 +104,7 @@ async function initialize(upstream: Upstream, introduction: Introduction, boundM
   };
 }
 
-/** Which limit a server's silence has reached, as it is called in the config. */
+/** Names the config's limit that the silent server exceeded. */
 function namingLimit(thrown: unknown, server: string, boundMs: number): unknown {
   const within = ` within ${boundMs} ms`;
   if (!(thrown instanceof Error) || thrown instanceof RefusedError || !thrown.message.includes(within)) return thrown;
@@ -151,8 +151,8 @@ function refused(server: string, cause: unknown): HoldfastError {
 }
 
 /**
- * Asks for every list that the server's capabilities promise. A list that it refuses after all is empty, but not that of its
- * tools: it would be kept as it is, and nobody who sees no tools ever makes the server tell them.
+ * Fetches every list in the server's capabilities. A refused list counts as empty, except tools: an empty tool list
+ * would be cached, and without tools no call would ever refresh it.
  */
 export async function learnLists(
   upstream: Upstream,
@@ -182,7 +182,7 @@ async function learnList(upstream: Upstream, name: ListName, clock: Clock): Prom
       result = answer.result as Record<string, unknown> | undefined;
       bytes += answer.bytes;
     } catch (thrown) {
-      // Servers promise resources and then know no templates; only tools and the server's own end are the caller's matter.
+      // Some servers declare resources but lack templates; only tools and the server's end concern the caller.
       const isUnknown = thrown instanceof RefusedError && thrown.code === rpcCode.methodUnknown;
       if (upstream.closed || (name === "tools" && !isUnknown)) throw refused(upstream.server, untold(thrown));
       return items;
@@ -191,7 +191,7 @@ async function learnList(upstream: Upstream, name: ListName, clock: Clock): Prom
     for (const item of Array.isArray(list) ? (list as unknown[]) : [])
       if (isObject(item) && items.length < itemsMax) items.push(item);
     const next = result?.["nextCursor"];
-    // A server that answers with the same cursor again does not look at it, and would be asked without end.
+    // A server that repeats a cursor ignores it, and would page without end.
     if (typeof next !== "string" || next === cursor) return items;
     cursor = next;
   }

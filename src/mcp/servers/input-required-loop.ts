@@ -1,6 +1,6 @@
 /**
- * A call of a session client at a server without sessions, over as many rounds as the server has questions. Each question is
- * put to the client as a request of a session-based revision; with the answers the same request is sent again, under another id.
+ * A session client's call at a stateless server, over as many rounds as the server has questions. Each question goes to
+ * the client as a request of a session-based revision; the request is then resent with the answers, under a new id.
  */
 import type { Clock, Timer } from "../../clock.ts";
 import { asciiText, rpcCode, isObject, numberAt } from "../wire/json-rpc.ts";
@@ -9,9 +9,9 @@ import type { Numbers } from "../wire/numbers.ts";
 import { splice, type Edit } from "../wire/splice.ts";
 import type { WireEvents } from "./wire.ts";
 
-/** A server that asks without end is stopped here. */
+/** Rounds per call. */
 const roundsMax = 64;
-/** A server that wants the request again without an answer gets it after so long. */
+/** Delay before resending a request that needed no answer. */
 const pauseMs = 250;
 /** Requests that a server may answer with questions. */
 const askingMethods = new Set(["tools/call", "prompts/get", "resources/read"]);
@@ -27,19 +27,19 @@ export interface InputRequiredLoopParts {
 interface Asking {
   /** As the upstream knows it. */
   number: number;
-  /** As the server knows it at the moment; undefined while the client is asked. */
+  /** The current id at the server; undefined while the client is asked. */
   now: number | undefined;
-  /** The request as it was first sent. */
+  /** The request as first sent. */
   whole: Buffer;
   rounds: number;
   state: string | undefined;
-  /** Our ids of the questions that have no answer yet, with the server's keys. */
+  /** Our ids of open questions, with the server's keys. */
   open: Map<string, string>;
   answers: Record<string, unknown>;
   pause?: Timer;
 }
 
-/** The part of a result that wants something of the client; null = it does, in words that cannot be read. */
+/** The questions in a result; null: malformed ones. */
 type InputRequired = { inputRequests: Record<string, InputQuestion>; requestState: string | undefined } | null;
 
 interface InputQuestion {
@@ -49,7 +49,7 @@ interface InputQuestion {
 
 export class InputRequiredLoop {
   readonly #parts: InputRequiredLoopParts;
-  /** By the id that the server knows. */
+  /** By the id at the server. */
   readonly #calls = new Map<number, Asking>();
   /** By the id of an open question. */
   readonly #asked = new Map<string, Asking>();
@@ -58,11 +58,11 @@ export class InputRequiredLoop {
     this.#parts = parts;
   }
 
-  /** A request went out, `whole` as the server has it. */
+  /** A request was sent, `whole` as the server received it. */
   sent(envelope: Envelope, line: Buffer, whole: Buffer): void {
     if (!askingMethods.has(envelope.method)) return;
     const number = numberAt(line, envelope.idStart, envelope.idEnd);
-    // The line may be the sender's memory; what is sent again must stay.
+    // The line may be the sender's memory; the copy is kept for resending.
     const kept = whole === line ? Buffer.from(line) : whole;
     this.#calls.set(number, {
       number,
@@ -75,7 +75,7 @@ export class InputRequiredLoop {
     });
   }
 
-  /** The caller lost interest. Returns the id that the server knows; NaN: it has no request of it at the moment. */
+  /** The caller cancelled. Returns the id at the server; NaN: the server has no request of this call at the moment. */
   cancel(number: number): number {
     const asking = [...this.#calls.values(), ...this.#asked.values()].find((each) => each.number === number);
     if (asking === undefined) return number;
@@ -83,7 +83,7 @@ export class InputRequiredLoop {
     return asking.now ?? Number.NaN;
   }
 
-  /** True: it was a question, or an answer that goes on under another id. */
+  /** True: handled here, as a question or as a message of a later round. */
   hears(envelope: Envelope, line: Buffer): boolean {
     if (envelope.kind !== "response") return false;
     const asking = this.#calls.get(numberAt(line, envelope.idStart, envelope.idEnd));
@@ -118,7 +118,7 @@ export class InputRequiredLoop {
     if (asking.open.size === 0) this.#again(asking);
   }
 
-  /** The server is gone: its calls have been told. */
+  /** The server is gone: its calls have been answered. */
   close(): void {
     for (const { pause } of this.#calls.values()) pause?.clear();
     this.#calls.clear();
@@ -139,13 +139,13 @@ export class InputRequiredLoop {
       return { id, ...request };
     });
     if (questions.length === 0) {
-      // Held in the map, so that it can be found and given up.
+      // Kept in the map, so that it can be cancelled.
       asking.pause = this.#parts.clock.after(pauseMs, () => this.#again(asking));
       this.#calls.set(-asking.number, asking);
       return;
     }
     for (const { id, method, params } of questions) {
-      if (!asking.open.has(id)) return; // the one before was refused, and the call with it
+      if (!asking.open.has(id)) return; // an earlier question was refused, and the call with it
       const rest = JSON.stringify({ method, ...(params === undefined ? {} : { params }) }).slice(1);
       this.#parts.events.onLine(Buffer.from(`{"jsonrpc":"2.0","id":${id},${rest}`), () => {}, false, asking.number);
     }
@@ -161,7 +161,7 @@ export class InputRequiredLoop {
       ...(Object.keys(answers).length === 0 ? [] : [`"inputResponses":${asciiText(answers)},`]),
       ...(state === undefined ? [] : [`"requestState":${asciiText(state)},`]),
     ].join("");
-    const start = envelope.paramsStart + 1; // never empty: what says who asks is in it
+    const start = envelope.paramsStart + 1; // never empty: it holds the client's metadata
     edits.push({ start, end: start, text: more });
     this.#calls.set(asking.now, asking);
     if (!this.#parts.send(splice(whole, edits))) this.#fail(asking, "the server takes no input");
@@ -170,7 +170,7 @@ export class InputRequiredLoop {
   #fail(asking: Asking, message: string): void {
     this.#forget(asking);
     const { events } = this.#parts;
-    // What else was asked on its behalf needs no answer any more.
+    // Its other questions need no answer now.
     for (const id of asking.open.keys())
       events.onLine(
         Buffer.from(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${id}}}`),
@@ -187,7 +187,7 @@ export class InputRequiredLoop {
   }
 }
 
-/** Undefined: it is an answer like any other. */
+/** Undefined: an ordinary answer. */
 function inputRequired(line: Buffer): InputRequired | undefined {
   const { result } = JSON.parse(line.toString("utf8")) as { result?: unknown };
   if (!isObject(result) || result["resultType"] !== "input_required") return undefined;

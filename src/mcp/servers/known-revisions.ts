@@ -1,25 +1,25 @@
-/** What was learnt of servers about the revisions that they speak, beyond what is kept of each on disk. */
+/** Facts about the servers' revisions beyond the catalog on disk. */
 import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import { statelessVersion } from "../wire/headers.ts";
 import type { RevisionKind } from "./handshake.ts";
 import type { ServerMetadata } from "./catalog.ts";
 
-/** Equal only for a server that is the same in every respect. */
+/** Equal only for identical servers. */
 export function keyOf(server: FrontServer): string {
   return `${server.name} ${server.fingerprint}`;
 }
 
 export class KnownRevisions {
-  /** Servers that end when they are asked for their revision, and those that refuse sessions. */
+  /** Servers that exit on a revision probe, and those that refuse sessions. */
   readonly #brittle = new Set<string>();
   readonly #stateless = new Set<string>();
 
-  /** It ended when it was asked: it is one of sessions, and will not be asked again. */
+  /** It exited on the probe: it is session-based, and is never probed again. */
   endedWhenAsked(server: FrontServer): void {
     this.#brittle.add(keyOf(server));
   }
 
-  /** It refuses sessions: from now on nobody tries to begin one with it. */
+  /** It refuses sessions, so none is begun with it from now on. */
   refusedSessions(server: FrontServer): void {
     this.#stateless.add(keyOf(server));
   }

@@ -1,14 +1,14 @@
-/** Cuts lines out of pieces of a stream, whatever the pieces' borders. */
+/** Splits a stream of chunks into lines. */
 import { HoldfastError } from "../../errors.ts";
 import { GatheredBytes } from "../../gathered-bytes.ts";
 
-/** Longest line that is put together, in bytes, as for a server at home. */
+/** Longest line in bytes, as for a local server. */
 const lineBytesMax = 64 * 1024 * 1024;
 
 export class LineCutter {
   readonly #begun = new GatheredBytes();
 
-  /** Gives each whole line, without its newline, to `take`. Throws `run_limit` for one that is too long. */
+  /** Passes each whole line, without its newline, to `take`. Throws `run_limit` for an oversized one. */
   push(bytes: Buffer, take: (line: Buffer) => void): void {
     let start = 0;
     for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {

@@ -1,6 +1,6 @@
 /**
- * The wire to a stdio server on a node: lines are cut out of its output, which is pulled by offset, and its input is sent piece
- * by piece, each once. So a link that is lost for less than the lease costs time and nothing else.
+ * The wire to a stdio server on a node: its output is pulled by offset and split into lines; its input is sent in
+ * pieces, each once. A link that is lost for less than the lease therefore only costs time.
  */
 import type { Clock } from "../../clock.ts";
 import { asHoldfastError, HoldfastError, type ErrorCode } from "../../errors.ts";
@@ -12,21 +12,21 @@ import { describeEnd } from "./owned-run.ts";
 import { LineCutter } from "./line-cutter.ts";
 import type { Wire, WireEvents } from "./wire.ts";
 
-/** Asked for at one time; in base64 it fits into one frame of a node's connection. */
+/** Per read; in base64 it fits into one frame of a node's connection. */
 const readBytes = 256 * 1024;
-/** One question for output waits over there for so long. */
+/** Longest wait of a read on the node. */
 const readWaitMs = 30_000;
-/** Bytes of lines that were not passed on yet, above which no more are pulled. */
+/** Bytes of unreleased lines that pause reading. */
 const unreleasedBytesMax = 1024 * 1024;
-/** Bytes that may wait for the server's stdin before `send` says no. */
+/** Bytes queued for the server's stdin before `send` refuses. */
 const queuedBytesMax = 4 * 1024 * 1024;
 const pieceBytes = 192 * 1024;
-/** A server that does not read is tried again so soon. */
+/** Delay before retrying a server that does not read. */
 const retryMs = 25;
 
-/** What is needed of the nodes, whoever has them. */
+/** The required part of the node service. */
 export interface NodeServers extends Pick<Runner, "read" | "write" | "end"> {
-  /** The run is on record before the node hears of it. Throws `node_unknown`, `node_absent`, `node_lost` and what the node says no with. */
+  /** Records the run first. Throws `node_unknown`, `node_absent`, `node_lost` and the node's own refusals. */
   start(host: string, server: FrontServer, place: NodePlace, sessionId: string): Promise<RunView>;
 }
 
@@ -38,7 +38,7 @@ export interface NodeWireParams {
   /** Name of the node. */
   host: string;
   sessionId: string;
-  /** Owns the run. If it is closing already, the run is ended at once. */
+  /** Owns the run; ends it at once if already closing. */
   scope: Scope;
 }
 
@@ -58,7 +58,7 @@ class OwnedNodeRun implements Owned {
     return this.#closing;
   }
 
-  /** Rejects with `node_lost` while nobody can say that it is gone: the reason is on record, and the node is told when it is back. */
+  /** Rejects with `node_lost` while the end is unproven: the reason is recorded, and the node is told on its return. */
   async #close(reason: EndReason): Promise<void> {
     const { id, survivors } = await this.#nodes.end({ run: this.#run, reason, hurried: false });
     if (survivors.length === 0) return;
@@ -80,11 +80,11 @@ export class NodeWire implements Wire {
   #whenReleased: (() => void) | undefined;
   #closed = false;
 
-  /** Rejects with why the node does not start it; then there is nothing to close. */
+  /** Rejects with the node's refusal; then there is nothing to close. */
   static async open(params: NodeWireParams, events: WireEvents): Promise<NodeWire> {
     const { nodes, host, server, place, scope, sessionId } = params;
     const wire = new NodeWire(params, events);
-    // While it starts it has an owner already, whose end waits for the start.
+    // During the start an owner already exists, whose end waits for the start.
     const { promise, resolve } = Promise.withResolvers<void>();
     const start: Owned = { close: () => promise };
     scope.add(start, `start of ${server.name} on ${host}`);
@@ -148,7 +148,7 @@ export class NodeWire implements Wire {
     }
   }
 
-  /** `over`: the run has ended, and this was its last word. */
+  /** `over`: the run has ended, and this was its last output. */
   async #read(
     stream: OutputStream,
     offset: number,
@@ -177,7 +177,7 @@ export class NodeWire implements Wire {
     });
   }
 
-  /** What it says on stderr stays on the node, where `holdfast logs` reads it; it only must not wait for a reader. */
+  /** Drains stderr; the node keeps it for `holdfast logs`, and it must not wait for a reader. */
   async #dropErrors(): Promise<void> {
     try {
       for (let offset = 0; !this.#closed;) {
@@ -186,7 +186,7 @@ export class NodeWire implements Wire {
         offset = next;
       }
     } catch {
-      // stdout tells what there is to tell.
+      // stdout reports any failure.
     }
   }
 
@@ -205,7 +205,7 @@ export class NodeWire implements Wire {
         }
       }
     } catch (thrown) {
-      // A run that has ended says so with its output's end, in better words.
+      // For a run that has ended, the end of its output is more informative.
       const error = asHoldfastError(thrown);
       if (error.code !== "run_ended") this.#lost(error);
     } finally {
@@ -237,7 +237,7 @@ export class NodeWire implements Wire {
       `MCP server ${JSON.stringify(server.name)} on node ${host} is lost: ${message}${remedy}`,
       isNode ? "node_lost" : code,
     );
-    // What is left of it the node ends by itself with its lease, or when it is back: the run is on record as lost.
+    // The node ends the rest with its lease, or on its return: the run is recorded as lost.
     if (isNode) this.#release();
     else void this.close("limit-exceeded").catch(() => {}); // its scope reports what cannot be ended
   }

@@ -1,14 +1,14 @@
-/** The servers of the config, and which of them can be had. */
+/** The configured servers, and which of them are available. */
 import { HoldfastError } from "../../errors.ts";
 import type { KeeperLink } from "../../protocol/keeper/link.ts";
 import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import { notOffered } from "../session/bindings.ts";
 
-/** Which servers a path stands for. */
+/** The servers of a path. */
 export interface Selection {
   servers: FrontServer[];
   isPrefixed: boolean;
-  /** As the session shows it: null where they are several. */
+  /** As shown in the session: null for several servers. */
   label: string | null;
 }
 
@@ -24,17 +24,17 @@ export class OfferedServers {
     for (const server of link.hello.config.servers) this.#servers.set(server.name, server);
   }
 
-  /** All of the config, also those that cannot be had. */
+  /** All of the config, including unavailable ones. */
   get all(): FrontServer[] {
     return [...this.#servers.values()];
   }
 
-  /** Whether it is the one that the config names so. */
+  /** Whether this object is the current server of its name. */
   has(server: FrontServer): boolean {
     return this.#servers.get(server.name) === server;
   }
 
-  /** The config was read anew: a server that is not in `changed` keeps its object. Returns those that are no more what they were. */
+  /** Applies a reloaded config: servers outside `changed` keep their objects. Returns the changed and removed ones. */
   replace(servers: FrontServer[], changed: ReadonlySet<string>): FrontServer[] {
     const before = new Map(this.#servers);
     this.#servers.clear();
@@ -45,12 +45,12 @@ export class OfferedServers {
     return [...before.values()].filter((server) => !this.has(server));
   }
 
-  /** By the name it is served under, or the one that the config has for it. */
+  /** By the served name or the configured one. */
   server(name: string): FrontServer | undefined {
     return this.#servers.get(name) ?? [...this.#servers.values()].find(({ writtenName }) => writtenName === name);
   }
 
-  /** All servers that can be had, or one. Undefined: there is no such server, or it cannot be had. */
+  /** All available servers, or one. Undefined: unknown or unavailable. */
   select(name: string | undefined): Selection | undefined {
     const offered = [...this.#servers.values()].filter(isOffered);
     if (name === undefined) return { servers: offered, isPrefixed: true, label: null };
@@ -60,7 +60,7 @@ export class OfferedServers {
       : undefined;
   }
 
-  /** Why no server of that name can be had, and which can. */
+  /** Why no such server is available, and which ones are. */
   whyNot(name: string): HoldfastError {
     const server = this.server(name);
     const what = `MCP server ${JSON.stringify(name)}`;
@@ -71,7 +71,7 @@ export class OfferedServers {
     return new HoldfastError("server_unknown", `${what} ${why}; available servers: ${known.join(", ") || "none"}`);
   }
 
-  /** Has a server that could not be had looked at again, or (undefined) all such; what can be had now is offered. */
+  /** Checks an unavailable server again, or (undefined) all of them; those available now are offered. */
   async recheck(name?: string): Promise<void> {
     const server = name === undefined ? null : this.server(name);
     const isLacking = server === null ? this.lacking.length > 0 : server?.problem !== undefined;
@@ -80,20 +80,20 @@ export class OfferedServers {
     await this.#rechecking;
   }
 
-  /** Servers that cannot be had as things are, looked at again. */
+  /** Unavailable servers after another check. */
   async unavailable(): Promise<{ name: string; problem: string }[]> {
     await this.recheck();
     return this.lacking;
   }
 
-  /** As far as is known; for a session's client. */
+  /** As far as known; for a session's client. */
   get lacking(): { name: string; problem: string }[] {
     return [...this.#servers.values()].flatMap(({ name, problem }) =>
       problem === undefined ? [] : [{ name, problem }],
     );
   }
 
-  /** Why a session on this server alone does not go on after a reload. */
+  /** Why a session on this server alone ends at a reload. */
   whyEnded(name: string): string {
     const isThere = this.select(name) !== undefined;
     return isThere

@@ -3,7 +3,7 @@ import type { Scope } from "../../ownership/scope.ts";
 import { RemoteWire, type RemoteParams } from "./remote-wire.ts";
 import type { Wire, WireEvents } from "./wire.ts";
 
-/** Rejects when the server cannot be reached, as far as that shows at once. */
+/** Rejects when the server is unreachable, as far as that shows at once. */
 export async function openRemote(params: RemoteParams & { scope: Scope }, events: WireEvents): Promise<Wire> {
   let wire: RemoteWire | undefined;
   let isGone = false;
@@ -16,7 +16,7 @@ export async function openRemote(params: RemoteParams & { scope: Scope }, events
     },
   });
   wire = opened;
-  // Its end says goodbye to the other side; a scope that is closing already does so at once.
+  // Its end closes the remote session; a scope that is already closing does so at once.
   if (!isGone) params.scope.add(opened, `connection to ${params.server.name}`);
   return opened;
 }

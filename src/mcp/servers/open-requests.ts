@@ -1,10 +1,10 @@
-/** Our requests that are open at a remote server: none stays open longer than it is of use, whatever the server does. */
+/** Our open requests at a remote server, each with a time limit regardless of the server. */
 import type { Clock, Timer } from "../../clock.ts";
 import type { Ongoing } from "./authorized.ts";
 
-/** Time for a server to end a response that nobody waits for: its answer was heard, or none was due. */
+/** Time for a server to end a response after its answer, or without one due. */
 const lingerMs = 60_000;
-/** Time for a server to end the response of a call that was cancelled. */
+/** Time for a server to end the response of a cancelled call. */
 const cancelledMs = 5000;
 
 interface Open {
@@ -21,7 +21,7 @@ export class OpenRequests {
     this.#clock = clock;
   }
 
-  /** `id` undefined: no answer is due. Returns the key by which it is known here. */
+  /** `id` undefined: no answer is due. Returns its key here. */
   add(id: string | undefined, request: Ongoing): string {
     const key = id ?? `unnamed ${++this.#unnamed}`;
     this.#open.set(key, { request, timer: undefined });
@@ -37,7 +37,7 @@ export class OpenRequests {
     if (this.#open.get(id)?.timer === undefined) this.#endAfter(id, lingerMs);
   }
 
-  /** The server was told that nobody waits any more. */
+  /** The server was told of the cancellation. */
   cancelled(id: string): void {
     this.#endAfter(id, cancelledMs);
   }
@@ -51,7 +51,7 @@ export class OpenRequests {
     return true;
   }
 
-  /** It is over, however. */
+  /** The request is over, for any reason. */
   over(key: string, request: Ongoing | undefined): void {
     const open = this.#open.get(key);
     if (open !== undefined && open.request === request) this.#forget(key, open);

@@ -1,4 +1,4 @@
-/** Opens the wire to a stdio server where the config says that it runs: here, on a node, or, while that one is away, elsewhere. */
+/** Opens the wire to a stdio server as configured: locally, on a node, or on the fallback of an absent node. */
 import { asHoldfastError, type ErrorCode } from "../../errors.ts";
 import type { KeeperLink } from "../../protocol/keeper/link.ts";
 import type { FrontServer } from "../../protocol/keeper/messages.ts";
@@ -7,7 +7,7 @@ import { NodeWire, type NodeServers, type NodeWireParams } from "./node-wire.ts"
 import { StdioWire, type StdioWireParams } from "./stdio-wire.ts";
 import type { Wire, WireEvents } from "./wire.ts";
 
-/** What a start on a node fails with while the node is not to be had; a server that is wrong is wrong elsewhere, too. */
+/** Errors of an absent node; any other error would also occur elsewhere. */
 const awayCodes: ErrorCode[] = ["node_absent", "node_lost", "node_unknown"];
 
 export function isNodeAway(code: ErrorCode): boolean {

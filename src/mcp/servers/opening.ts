@@ -1,4 +1,4 @@
-/** A client's own `initialize` brings its server up: it goes there byte for byte, and so does the answer come back. */
+/** Starts a server with its client's own `initialize`, passed byte for byte in both directions. */
 import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { FrontServer } from "../../protocol/keeper/messages.ts";
@@ -13,7 +13,7 @@ export interface Opening {
   call: PendingCall;
   envelope: Envelope;
   body: Buffer;
-  /** The server's answer is about to go out: what the next front must know is written down first. */
+  /** Before the server's answer is sent: stores the handoff state first. */
   onUp: (protocolVersion: string | undefined) => void;
   /** The server answers with an error. True: the caller answers the client. */
   onRefused: (line: Buffer) => boolean;
@@ -25,11 +25,11 @@ export interface OpeningParts {
   client: Client;
   server: FrontServer;
   clock: Clock;
-  /** The server is up; runs before its answer goes out. */
+  /** The server is up; runs before its answer is sent. */
   stand: (initialize: InitializeResult) => void;
 }
 
-/** Resolves when the server is up. Rejects when it refuses; one that is silent is closed, and the caller hears of every end. */
+/** Resolves when the server is up. Rejects when it refuses; closes a silent one. The call is always answered. */
 export function passOpening(parts: OpeningParts): Promise<void> {
   const { opening, upstream, client, server, clock, stand } = parts;
   const { call, envelope, body, onUp, onRefused } = opening;
@@ -43,7 +43,7 @@ export function passOpening(parts: OpeningParts): Promise<void> {
     const { result } = JSON.parse(line.toString()) as { result?: unknown };
     const version = isObject(result) ? result["protocolVersion"] : undefined;
     const protocolVersion = typeof version === "string" ? version : undefined;
-    // The calls that count for it come after this one.
+    // The breaker counts only the calls after this one.
     upstream.answered = 0;
     stand({ ...unknownServer, protocolVersion: protocolVersion ?? "" });
     onUp(protocolVersion);
@@ -64,5 +64,5 @@ export function passOpening(parts: OpeningParts): Promise<void> {
   return promise;
 }
 
-/** What is known of a server whose introduction was between it and its client. */
+/** Stands for the unknown metadata of a pass-through server. */
 export const unknownServer: InitializeResult = { protocolVersion: "", capabilities: {}, serverInfo: {} };

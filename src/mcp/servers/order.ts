@@ -1,4 +1,4 @@
-/** What is asked of the starter: one server, and for whom. */
+/** A request to the starter: one server, and its client. */
 import { HoldfastError } from "../../errors.ts";
 import type { EndReason, FrontServer } from "../../protocol/keeper/messages.ts";
 import type { Scope } from "../../ownership/scope.ts";
@@ -13,20 +13,20 @@ export interface StartOrder {
   /** Where its metadata is kept. */
   metadataKey: string;
   shared: boolean;
-  /** The client and its server speak as if nobody stood between them. */
+  /** Everything passes unchanged between client and server. */
   passesAll: boolean;
-  /** The client's own `initialize`, which brings the server up; otherwise it is addressed by us. */
+  /** The client's own `initialize`, which starts the server; otherwise we initialize it. */
   opening?: Opening | undefined;
-  /** The one session that may be told things from the first moment on; a pool's sessions join later. */
+  /** The one session that receives messages from the start; sessions of a pool join later. */
   client?: Client;
   /** Owns the server's processes. */
   scope: Scope;
-  /** Under this id the keeper writes the run down. */
+  /** The keeper records the run under this id. */
   sessionId: string;
   onRun: (runId: string, alive: boolean) => void;
-  /** One of its lists is another now. Resolves when they were learnt anew; never rejects. */
+  /** One of its lists changed. Resolves when they are fetched again; never rejects. */
   onListChanged: (running: RunningServer) => Promise<void>;
-  /** The server is gone: where everything passes also before it was up. */
+  /** The server is gone: for pass-through also before it was up. */
   onClosed?: (outcome: string, reason: EndReason) => void;
 }
 

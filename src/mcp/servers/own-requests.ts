@@ -1,4 +1,4 @@
-/** What we ask a server on our own account, each with a bound. */
+/** Our own requests to a server, each with a time limit. */
 import type { Clock, Timer } from "../../clock.ts";
 import type { SentIds } from "../../protocol/keeper/linked-run.ts";
 import type { Envelope } from "../wire/envelope.ts";
@@ -9,7 +9,7 @@ export class RefusedError extends Error {
   override readonly name = "RefusedError";
   readonly code: number;
   constructor(code: number, message: string) {
-    // What never reached the server is answered by us, in whole sentences.
+    // Messages that begin with the server's name are our own whole sentences.
     super(message.startsWith("MCP server ") ? message : `answered: ${message}`);
     this.code = code;
   }
@@ -30,7 +30,7 @@ interface OwnRequest {
 export interface OwnRequestsParts {
   numbers: Numbers;
   clock: Clock;
-  /** What of the server's output was dropped, for whoever waited in vain. */
+  /** A description of the discarded output, for timeout errors. */
   dropped: () => string;
 }
 
@@ -40,7 +40,7 @@ export class OwnRequests {
   readonly #closed: (number: number) => void;
   readonly #open = new Map<number, OwnRequest>();
 
-  /** `closed` hears of each that needs no answer any more. */
+  /** `closed` is called for each request that needs no answer now. */
   constructor(
     parts: OwnRequestsParts,
     say: (message: object, ids?: SentIds) => boolean,
@@ -51,14 +51,14 @@ export class OwnRequests {
     this.#closed = closed;
   }
 
-  /** Rejects with a sentence: the server's error, its end, or no answer within the bound. */
+  /** Rejects with a sentence: the server's error, its end, or a timeout. */
   ask(method: string, params: object, boundMs: number): Promise<OwnAnswer> {
     return new Promise((resolve, reject) => {
       const id = this.#parts.numbers.next();
       const late = () => {
         this.#open.delete(id);
         this.#closed(id);
-        // The protocol has no cancelling of `initialize`; what did not answer it is ended.
+        // The protocol cannot cancel `initialize`; the server is ended instead.
         if (method !== "initialize")
           this.#say({
             jsonrpc: "2.0",
@@ -80,7 +80,7 @@ export class OwnRequests {
     return this.#open.keys();
   }
 
-  /** The answer to this one cannot be read. */
+  /** The answer to this one is unreadable. */
   refuse(number: number, why: string): void {
     const own = this.#open.get(number);
     if (own === undefined) return;
@@ -90,7 +90,7 @@ export class OwnRequests {
     own.reject(new Error(why));
   }
 
-  /** An answer that no call waits for; one that comes too late is dropped. */
+  /** An answer outside any call; late ones are dropped. */
   answered(number: number, envelope: Envelope, line: Buffer): void {
     const own = this.#open.get(number);
     if (own === undefined) return;

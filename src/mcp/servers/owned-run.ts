@@ -4,7 +4,7 @@ import type { LinkedRun } from "../../protocol/keeper/linked-run.ts";
 import type { EndReason, RunView } from "../../protocol/keeper/messages.ts";
 import type { Owned } from "../../ownership/scope.ts";
 
-/** What the keeper answers when the run ended before it was asked to. */
+/** The keeper's answers for a run that ended earlier. */
 const goneCodes: ErrorCode[] = ["run_unknown", "run_ended"];
 
 export class OwnedRun implements Owned {
@@ -15,10 +15,10 @@ export class OwnedRun implements Owned {
     this.#run = run;
   }
 
-  /** Resolves when the run's container is empty; rejects with `survivors` when something in it cannot be ended, with `host_unreachable` when nobody can look. */
+  /** Resolves when the container is empty; else rejects with `survivors`, or `host_unreachable` without proof. */
   close(reason: EndReason): Promise<void> {
     this.#closing ??= this.#close(reason).catch((thrown: unknown) => {
-      this.#closing = undefined; // not proven gone: whoever asks again has it looked at again
+      this.#closing = undefined; // unproven: the next call checks again
       throw thrown;
     });
     return this.#closing;
@@ -41,13 +41,13 @@ export class OwnedRun implements Owned {
   }
 }
 
-/** Nobody can look where it was: to say that it is gone would be a guess. */
+/** The host is unreachable, so its end is unproven. */
 function lost(view: RunView): HoldfastError {
   const message = `run ${view.id} is lost: ${view.host} cannot be reached; what is left there is ended when it can be`;
   return new HoldfastError("host_unreachable", message);
 }
 
-/** Why a server was not started, with its name where the keeper or ssh spoke of the program or the host alone. */
+/** Why a server was not started, with its name where the keeper or ssh mentions only the program or the host. */
 export function notStarted(server: string, thrown: unknown): HoldfastError {
   const error = asHoldfastError(thrown);
   if (error.code !== "host_unreachable" && error.code !== "spawn_failed") return error;
@@ -55,7 +55,7 @@ export function notStarted(server: string, thrown: unknown): HoldfastError {
   return new HoldfastError(error.code, message, { cause: error });
 }
 
-/** How a run ended, in words for the client whose call it was answering. */
+/** How a run ended, in words for the client of its call. */
 export function describeEnd(server: string, view: RunView): string {
   const name = `MCP server ${JSON.stringify(server)}`;
   if (view.state === "lost") return `${name} is lost: ${view.host} cannot be reached`;

@@ -1,7 +1,7 @@
 /**
- * Servers that sessions share. One entry per key, and the key holds everything that could make a difference: what the
- * server is (its fingerprint: command, arguments, directory, environment with its credentials), how it was addressed (protocol
- * revision, client capabilities) and the client's roots. An entry lives as long as somebody holds it.
+ * Servers shared by sessions. The key of an entry holds everything that could make a difference: the server's
+ * fingerprint (command, arguments, directory, environment with its credentials), its introduction (protocol revision,
+ * client capabilities) and the client's roots. An entry lives as long as it is held.
  */
 import { hash } from "node:crypto";
 import { HoldfastError } from "../../errors.ts";
@@ -15,14 +15,14 @@ import type { StartOrder } from "./order.ts";
 import type { RunningServer } from "./running-server.ts";
 import type { Starter } from "./starter.ts";
 
-/** What the keeper writes down as the session of a pooled server's run: this and the key. */
+/** The keeper's session id for a pooled run: this prefix and the key. */
 const keyPrefix = "pool-";
 
 export interface PoolRequest {
   server: FrontServer;
   introduction: Introduction;
   metadataKey: string;
-  /** The client's roots; undefined when it has none. Two clients with different roots never share. */
+  /** The client's roots; undefined when it has none. Clients with different roots never share. */
   roots: unknown;
 }
 
@@ -40,9 +40,9 @@ export interface PoolHold {
   readonly key: string;
   /** The server, if it runs and takes calls. */
   running(): RunningServer | undefined;
-  /** The server, started if need be. */
+  /** The server, started if needed. */
   need(): Promise<RunningServer>;
-  /** Resolves when the server that runs now has no calls any more and takes none. */
+  /** Resolves when the current server has completed its calls and takes no more. */
   gone(): Promise<void>;
   /** Resolves when the server is gone, if this was the last hold, else at once. */
   release(reason: EndReason): Promise<ScopeClosed | void>;
@@ -58,7 +58,7 @@ export function poolKey({ server, introduction, roots }: PoolRequest): string {
   return hash("sha256", JSON.stringify(parts), "hex").slice(0, 32);
 }
 
-/** The same text for two values that differ only in the order of their keys. */
+/** The same text for values that differ only in the order of their keys. */
 export function canonical(value: unknown): string {
   return JSON.stringify(value, (_, each: unknown) =>
     typeof each === "object" && each !== null && !Array.isArray(each)
@@ -67,7 +67,7 @@ export function canonical(value: unknown): string {
   );
 }
 
-/** What may be offered to a server on behalf of many: nothing that is answered later, by whom could not be told. */
+/** The introduction to a shared server, without tasks: the sender of a later answer would be ambiguous. */
 export function pooledIntroduction(introduction: Introduction): Introduction {
   const { tasks: _, ...capabilities } = introduction.capabilities;
   return { ...introduction, capabilities, clientInfo: { name: "holdfast", version } };
@@ -93,7 +93,7 @@ export class Pool {
     return this.#entries.size;
   }
 
-  /** How many sessions hold a server of this name, and its runs. */
+  /** The sessions that hold a server of this name, and its runs. */
   view(server: string): { holders: number; runs: string[] } {
     const ours = [...this.#entries.values()].filter(({ scope }) => scope.name === `pool ${server}`);
     return {
@@ -124,8 +124,8 @@ export class Pool {
   }
 
   /**
-   * The config says another thing of this server by now. Whoever comes gets a new entry. With `why` calls in flight end with
-   * it; without, they come to their end on the old process.
+   * The config changed this server: later sessions get a new entry. With `why`, calls in flight end with it; otherwise
+   * they complete on the old process.
    */
   replace(server: string, why: string | undefined): void {
     for (const [key, entry] of this.#entries) {
@@ -133,15 +133,15 @@ export class Pool {
       this.#entries.delete(key);
       const { running, starting } = entry;
       if (why === undefined && running?.usable === true && starting === undefined) {
-        running.retire("config-changed"); // its holders let go of it when it is gone
+        running.retire("config-changed"); // its holders release it when it is gone
         continue;
       }
       if (why !== undefined) running?.stop("config-changed", why);
-      void entry.scope.close("config-changed"); // a start is given up; what cannot be ended is logged by the holders
+      void entry.scope.close("config-changed"); // cancels a start; the holders log what cannot be ended
     }
   }
 
-  /** Takes over a server of the front before this one; who holds it has taken hold again. Rejects with why that cannot be done. */
+  /** Takes over a server of the previous front for its restored holds. Rejects with the reason of a failure. */
   async resume(held: HeldRun, blob: RunHandoff): Promise<void> {
     const entry = this.#entries.get(held.run.sessionId?.slice(keyPrefix.length) ?? "");
     if (entry === undefined) throw new HoldfastError("session_unknown", "no session holds it");
@@ -190,7 +190,7 @@ export class Pool {
     entry.running?.leave(client);
     entry.holders.delete(client);
     if (entry.holders.size > 0) return;
-    // Out of the map first: whoever comes now gets a new entry, not one that is ending.
+    // Removed first, so that later callers get a new entry instead of an ending one.
     if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key);
     return entry.scope.close(reason);
   }

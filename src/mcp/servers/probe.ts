@@ -1,4 +1,4 @@
-/** Looks at the configured servers: as they stand, and by starting one for the look alone. */
+/** Reports on the configured servers: their current state, and a test start of one. */
 import type { Probed, ServerStatus } from "../../protocol/api/mcp.ts";
 import type { Clock } from "../../clock.ts";
 import type { LaunchView } from "../../protocol/keeper/launches.ts";
@@ -28,7 +28,7 @@ export function statusOf(
   return { name, kind, share, enabled, problem: lack, ...health, poolHolders, poolRuns, packages, notices };
 }
 
-/** Rejects with why the server cannot be had. Nothing of the look is left. */
+/** Rejects with the reason of a failed start. Leaves nothing behind. */
 export async function probeServer(
   server: FrontServer,
   sessions: SessionSet,

@@ -1,20 +1,20 @@
 /**
- * Learns a server's lists anew when it says that they are others now, one time after the other: a server may announce each of
- * a thousand tools, or another change with each list that it tells.
+ * Fetches a server's lists again when it announces changes, one fetch at a time: a server may announce each of a
+ * thousand tools, or another change with each list.
  */
 import type { Clock } from "../../clock.ts";
 
-/** Between two looks at the lists of a server that goes on saying that they changed. */
+/** Pause between fetches for a server that keeps announcing changes. */
 const pauseMs = 200;
 
 export class Relearning {
-  /** A change was said that was not learnt yet. */
+  /** A change was announced since the last fetch. */
   isDue = false;
   readonly #clock: Clock;
   readonly #learn: () => Promise<void>;
   #isAtIt = false;
 
-  /** `learn` never rejects; of a server that is gone it learns nothing. */
+  /** `learn` never rejects; for a closed server it does nothing. */
   constructor(clock: Clock, learn: () => Promise<void>) {
     this.#clock = clock;
     this.#learn = learn;

@@ -1,4 +1,4 @@
-/** Asks a server of the stateless revision for its tools again: it refused the headers of a call, so they may be others now. */
+/** Fetches the tools of a stateless server again after it refused a call's headers, since they may have changed. */
 import type { OutgoingHttpHeaders } from "node:http";
 import { readEnvelope, type Envelope } from "../wire/envelope.ts";
 import type { Ongoing } from "./authorized.ts";
@@ -7,7 +7,7 @@ import type { OpenRequests } from "./open-requests.ts";
 import { statelessHeaders } from "./stateless-http.ts";
 import { nextCursor, type ToolHeaders } from "./tool-headers.ts";
 
-/** Pages of its tools that a server is asked for when it refused the headers of a call. */
+/** Pages fetched per refused call. */
 const pagesMax = 100;
 
 export interface RelistingParts {
@@ -16,7 +16,7 @@ export interface RelistingParts {
   post: (body: Buffer, headers: OutgoingHttpHeaders, events: ExchangeEvents) => Ongoing;
 }
 
-/** On behalf of a call, and with what that said of its client. `then` runs unless the call was given up. */
+/** Uses the call's own client metadata. `then` runs unless the call was cancelled. */
 export function relist(parts: RelistingParts, envelope: Envelope, line: Buffer, then: () => void): void {
   askPage(parts, envelope, line, pagesMax, undefined, then);
 }

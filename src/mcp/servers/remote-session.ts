@@ -1,11 +1,11 @@
-/** What a remote server's session shows of itself: in the headers of our requests, in its first answer, and at its end. */
+/** A remote server's session over HTTP: its request headers, its first answer, and its end. */
 import type { OutgoingHttpHeaders } from "node:http";
 import type { Clock } from "../../clock.ts";
 import { exchange } from "./exchange.ts";
 
-/** Of an answer to `initialize`, where its version is looked for. */
+/** Bytes of an `initialize` answer searched for the version. */
 const introductionBytesMax = 256 * 1024;
-/** Time for a remote server to take note that its session is over. */
+/** Time for a remote server to acknowledge the end of its session. */
 const farewellMs = 2000;
 
 export interface RemoteSession {

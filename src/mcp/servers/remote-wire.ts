@@ -1,6 +1,6 @@
 /**
- * The wire to a remote MCP server: streamable HTTP, or the older pair of an event stream and an address to post to (`sse`).
- * Every request of ours ends with an answer: where the other side gives none, an error that says what happened instead.
+ * The wire to a remote MCP server: streamable HTTP, or the older pair of an event stream and an address to post to
+ * (`sse`). Each request gets an answer: if the server sends none, an error that describes what happened.
  */
 import type { OutgoingHttpHeaders } from "node:http";
 import type { Clock, Timer } from "../../clock.ts";
@@ -24,20 +24,20 @@ import { refusesSession, sessionError } from "./session-loss.ts";
 import { findSseAddress, mayBeOlder } from "./sse-address.ts";
 import type { Wire, WireEvents } from "./wire.ts";
 
-/** Requests to one remote server at one time; more are refused as to a server that does not keep up. */
+/** Requests to one remote server at one time; more are refused as for a server that does not keep up. */
 const exchangesMax = 256;
-/** Time for a server that refuses `initialize` to show that it speaks the older way. */
+/** Time for a server that refuses `initialize` to offer the older transport. */
 const fallBackMs = 5000;
-/** Waits before the listening stream is opened again: the first, and the longest. */
+/** Waits before the listening stream is reopened: the first, and the longest. */
 const retryMs = { first: 1000, most: 30_000 };
 
 export interface RemoteParams {
   server: FrontServer;
   clock: Clock;
   messageBytesMax: number;
-  /** Of a server at which one logs in. */
+  /** Of a server with a login. */
   bearer: Bearer | undefined;
-  /** Its tools, as far as they are known. */
+  /** Its tools, as far as known. */
   tools: Item[];
   log: Log;
 }
@@ -51,7 +51,7 @@ export class RemoteWire implements Wire {
   readonly #toolHeaders: ToolHeaders;
   #isSse: boolean;
   #isFallenBack = false;
-  /** Of the last request: without sessions the end of a request's connection is what cancels it. */
+  /** Of the last request: a stateless server takes the end of a connection as cancellation. */
   #isStateless = false;
   #url: URL;
   readonly #session: RemoteSession = { id: undefined, version: undefined };
@@ -60,7 +60,7 @@ export class RemoteWire implements Wire {
   #closing: Promise<void> | undefined;
   #closed = false;
 
-  /** Rejects when an `sse` server cannot be reached; streamable HTTP shows with its first answer. */
+  /** Rejects when an `sse` server is unreachable; streamable HTTP connects with its first request. */
   static async open(params: RemoteParams, events: WireEvents): Promise<RemoteWire> {
     const wire = new RemoteWire(params, events);
     const { connectionTimeoutMs: ms, name } = params.server;
@@ -134,7 +134,7 @@ export class RemoteWire implements Wire {
     const key = this.#open.add(id, request);
   }
 
-  /** The server wants other headers: its tools may be others than those that are known, so it is asked for them, once. */
+  /** The server expects other headers, so its tools may have changed: fetches them, once per call. */
   #again(envelope: Envelope, line: Buffer, sent: OutgoingHttpHeaders, refused: RefusedRequest): void {
     const post = (body: Buffer, headers: OutgoingHttpHeaders, events: ExchangeEvents) =>
       this.#exchange("POST", body, headers, events);
@@ -143,12 +143,12 @@ export class RemoteWire implements Wire {
       if (this.#closed) return;
       if (isSame) return this.#events.onLine(refused.line, () => {});
       this.#post(envelope, line, true);
-      // Whoever knows its tools knows old ones.
+      // The known tools are out of date.
       this.#events.onLine(Buffer.from('{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}'), () => {});
     });
   }
 
-  /** True: the server need not hear of it. */
+  /** True: the server need not be told. */
   #cancel({ requestStart, requestEnd }: Envelope, line: Buffer): boolean {
     const id = line.toString("latin1", requestStart, requestEnd);
     if (this.#isStateless) return this.#open.end(id);
@@ -185,7 +185,7 @@ export class RemoteWire implements Wire {
     });
   }
 
-  /** It does not take `initialize` where it is: perhaps it speaks the older way, which the config need not say. */
+  /** The server refuses `initialize` here: tries the older transport, which the config need not name. */
   #fallBack(envelope: Envelope, line: Buffer, id: string, problem: string): void {
     this.#isFallenBack = true;
     this.#findAddress(fallBackMs).then(
@@ -197,7 +197,7 @@ export class RemoteWire implements Wire {
     );
   }
 
-  /** What the server says of its own accord. A server that offers no such stream says 405. */
+  /** Opens the stream of unsolicited messages. A server without one answers 405. */
   #listen(): void {
     if (this.#closed) return;
     let said = "";
@@ -222,7 +222,7 @@ export class RemoteWire implements Wire {
     );
   }
 
-  /** Passes a message on; returns the id that it answers. `asked`: the request on whose response it stands. */
+  /** Passes a message on; returns the id that it answers. `asked`: the request of its response. */
   #hear({ name, data }: ServerEvent, release: () => void, asked?: string): string | undefined {
     if (this.#closed || name !== "message") {
       release();
@@ -248,7 +248,7 @@ export class RemoteWire implements Wire {
     const isAnswer = envelope.kind === "response";
     const id = isAnswer ? data.toString("latin1", envelope.idStart, envelope.idEnd) : undefined;
     if (id !== undefined) this.#open.answered(id);
-    // Until the answer to `initialize` has told it; that is short.
+    // Until the answer to `initialize`, which is short, has told the version.
     if (isAnswer) this.#session.version ??= versionIn(data);
     this.#events.onLine(data, release);
     return id;

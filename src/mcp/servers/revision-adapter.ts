@@ -1,8 +1,8 @@
 /**
- * Between an upstream, which speaks a session-based revision, and the wire to its server, which may not. As long as nobody says that
- * the server keeps no sessions, lines pass as they are. Then each request says of itself all that the server must know,
- * changes come over a request that listens, and what the server wants to know (`input_required`) is asked as a question of
- * a session-based revision and brought back with the request. A client that keeps no session either is passed through.
+ * Adapts a session-based upstream to a server that may be stateless. Until the server is known to be stateless, lines
+ * pass unchanged. Then each request carries all client metadata, changes come over a listening request, and the
+ * server's questions (`input_required`) become requests of a session-based revision, with the answers sent along when
+ * the request is repeated. A stateless client is passed through.
  */
 import type { Clock } from "../../clock.ts";
 import type { ErrorCode } from "../../errors.ts";
@@ -28,18 +28,18 @@ export interface RevisionAdapterParams {
   clock: Clock;
 }
 
-/** What a client of the stateless revision may say that it can do. */
+/** Capabilities of a client in the stateless revision. */
 const capabilityNames = ["experimental", "sampling", "elicitation", "extensions"];
 
 export class RevisionAdapter implements Wire, WireEvents {
   readonly #params: RevisionAdapterParams;
   readonly #events: WireEvents;
   #inner: Wire | undefined;
-  /** Set as soon as the server is known to keep no sessions. */
+  /** Set once the server is known to be stateless. */
   #listener: ServerListener | undefined;
   #rounds: InputRequiredLoop | undefined;
   #logLevel: string | undefined;
-  /** What stands in the `_meta` of a request that does not say it by itself. */
+  /** The `_meta` for requests without one. */
   readonly #meta: string;
 
   constructor(params: RevisionAdapterParams, events: WireEvents) {
@@ -60,13 +60,13 @@ export class RevisionAdapter implements Wire, WireEvents {
     return this.#inner?.legacy;
   }
 
-  /** The server keeps no sessions, and offers this. */
+  /** The server is stateless and has these capabilities. */
   become({ capabilities }: InitializeResult): void {
     const { numbers, clock, introduction } = this.#params;
     const say = (message: object) => this.#send(Buffer.from(JSON.stringify(message)));
     this.#listener = new ServerListener({ numbers, clock, capabilities, say });
     this.#listener.begin();
-    // Who keeps no session is asked by the server itself, and comes back to it with the answer.
+    // A stateless client answers the server's questions itself.
     if (introduction.protocolVersion === statelessVersion) return;
     const events = this.#events;
     this.#rounds = new InputRequiredLoop({ numbers, clock, events, send: (line) => this.#inner?.send(line) ?? false });
@@ -110,7 +110,7 @@ export class RevisionAdapter implements Wire, WireEvents {
     }
   }
 
-  /** A server without sessions hears of nothing but an end of interest. */
+  /** A stateless server receives only cancellations. */
   #notify(envelope: Envelope, line: Buffer): boolean {
     if (envelope.method !== "notifications/cancelled") return true;
     const number = numberAt(line, envelope.requestStart, envelope.requestEnd);
@@ -133,7 +133,7 @@ export class RevisionAdapter implements Wire, WireEvents {
     return true;
   }
 
-  /** Puts in what the request does not say of itself. */
+  /** Adds the missing metadata of a request. */
   #metaEdit({ metaStart, paramsStart }: Envelope, line: Buffer): Edit {
     const level = this.#logLevel;
     const more = level === undefined ? "" : `,"io.modelcontextprotocol/logLevel":${asciiText(level)}`;
@@ -172,7 +172,7 @@ export class RevisionAdapter implements Wire, WireEvents {
     this.#events.onLine(line, release, again);
   }
 
-  /** What can be read of it goes its way, an answer as an error under its id; the rest the upstream looks at. */
+  /** Salvaged messages are passed on, an answer as an error under its id; the upstream examines the rest. */
   #hearUnreadable(line: Buffer, release: () => void, why: string, again: boolean | undefined): void {
     const { messages, answer } = salvage(line);
     const [id, ...more] = answer?.ids ?? [];
@@ -200,7 +200,7 @@ export class RevisionAdapter implements Wire, WireEvents {
     return true;
   }
 
-  /** After the caller has noted that it waits for this. */
+  /** After the caller has registered what it waits for. */
   #say(text: string): void {
     queueMicrotask(() => this.#events.onLine(Buffer.from(text, "utf8"), () => {}));
   }

@@ -1,24 +1,24 @@
-/** What one front leaves to the next about a run, besides the session's row: the keeper holds it, and does not read it. */
+/** The handoff state of a run, apart from the session's row: the keeper stores it unread. */
 import { blobBytesMax } from "../../protocol/keeper/messages.ts";
 
-/** Begins to exist with the server's answer to `initialize`: a run without one belongs to a client that knows no session. */
+/** Exists from the server's answer to `initialize`: a run without one belongs to a client without a session id. */
 export interface RunHandoff {
-  /** Progress tokens of tasks that may still report: our number, and the token as the client wrote it. */
+  /** Progress tokens of running tasks: our number, and the client's token. */
   tokens: [number: number, clientToken: string][];
-  /** For a server that was started by us and not by its client's own `initialize`. */
+  /** For a server that we initialized, in place of its client. */
   binding?: BindingHandoff | undefined;
 }
 
 interface BindingHandoff {
-  /** Where its metadata is kept: equal only for the same server, addressed in the same way. */
+  /** Key of its metadata: equal only for the same server with the same introduction. */
   metadataKey: string;
-  /** Its answer to `initialize`; the instructions stand in the catalog. */
+  /** Its answer to `initialize`; the instructions are in the catalog. */
   initialize: { protocolVersion: string; capabilities: Record<string, unknown>; serverInfo: Record<string, unknown> };
-  /** One of its lists was changed since it was started. */
+  /** One of its lists changed since the start. */
   listsChanged: boolean;
 }
 
-/** The oldest tokens are left out where they do not fit; without any it is empty if it does not fit either. */
+/** Omits the oldest tokens to fit; empty if it is still too large without any. */
 export function writeRunHandoff({ tokens, binding }: RunHandoff): string {
   for (let from = 0; from <= tokens.length; from += 1) {
     const text = JSON.stringify({ form: 1, tokens: tokens.slice(from), binding });
@@ -27,12 +27,12 @@ export function writeRunHandoff({ tokens, binding }: RunHandoff): string {
   return "";
 }
 
-/** Undefined: there is none. What this front cannot read is none either. */
+/** Undefined: missing, or unreadable for this front. */
 export function readRunHandoff(text: string): RunHandoff | undefined {
   try {
     const { form, tokens, binding } = JSON.parse(text) as RunHandoff & { form: number };
     return form === 1 && Array.isArray(tokens) ? { tokens, binding } : undefined;
   } catch {
-    return undefined; // written by nobody: the session was never begun
+    return undefined; // empty: the session never began
   }
 }

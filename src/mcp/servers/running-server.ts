@@ -1,6 +1,6 @@
 /**
- * One started MCP server and its time: it ends when nobody had a call on it for `idleTimeoutMs`, and takes no new calls
- * after `maxLifetimeMs`. A server with a call in flight, or with a subscription, is busy and never idle.
+ * One started MCP server and its lifetime: it ends after `idleTimeoutMs` without a call, and takes no new calls after
+ * `maxLifetimeMs`. A server with a call in flight or a subscription is busy.
  */
 import type { Clock, Timer } from "../../clock.ts";
 import type { EndReason, FrontServer } from "../../protocol/keeper/messages.ts";
@@ -9,7 +9,7 @@ import type { Client } from "./client.ts";
 import type { Upstream } from "./upstream.ts";
 import type { Wire } from "./wire.ts";
 
-/** Time for a server to say that it took a subscription back. */
+/** Time for a server to confirm an unsubscribe. */
 const unsubscribeMs = 5000;
 
 export class RunningServer {
@@ -31,9 +31,9 @@ export class RunningServer {
     wire: Wire;
     clock: Clock;
     server: FrontServer;
-    /** Milliseconds since the epoch; now, if it was just started. */
+    /** Milliseconds since the epoch; by default now. */
     startedAt?: number | undefined;
-    /** It takes no new calls any more. */
+    /** It takes no new calls from now on. */
     onRetired: () => void;
   }) {
     const { upstream, initialize, wire, clock, server, startedAt, onRetired } = parts;
@@ -49,17 +49,16 @@ export class RunningServer {
     this.busyChanged(upstream.callsInFlight > 0);
   }
 
-  /** New calls may go to it. */
+  /** It takes new calls. */
   get usable(): boolean {
     return !this.#retired && !this.upstream.closed;
   }
 
-  /** Resolves when it takes no calls any more and has none. */
+  /** Resolves when it takes no new calls and the last one is done. */
   get gone(): Promise<void> {
     return this.#gone.promise;
   }
 
-  /** Nobody here decided that it should end. */
   get isWanted(): boolean {
     return !this.#retired;
   }
@@ -69,20 +68,20 @@ export class RunningServer {
     this.#idleTimer = undefined;
     if (busy || this.upstream.closed) return;
     if (this.#retired) return this.#end("timeout");
-    // A pooled server that may still work for somebody who left could ask the wrong one: it makes way for a clean one.
-    if (this.upstream.isTainted && this.upstream.asksClients) return this.retire("cancelled");
+    // On a pooled server an abandoned call could ask the wrong client, so a fresh server replaces it.
+    if (this.upstream.hasAbandonedCalls && this.upstream.asksClients) return this.retire("cancelled");
     if (this.#idleMs === 0 || this.#subscriptions.size > 0) return;
     this.#idleTimer = this.#clock.after(this.#idleMs, () => this.retire("lease-expired"));
   }
 
-  /** This session wants to hear of changes of the resource. */
+  /** This session subscribes to the resource. */
   subscribe(uri: string, client: Client): void {
     this.#idleTimer?.clear();
     const clients = this.#subscriptions.get(uri) ?? new Set();
     this.#subscriptions.set(uri, clients.add(client));
   }
 
-  /** True: nobody else wants to hear of it, the server may be told. */
+  /** True: no subscriber is left, so the server may be told. */
   unsubscribe(uri: string, client: Client): boolean {
     const clients = this.#subscriptions.get(uri);
     clients?.delete(client);
@@ -96,24 +95,24 @@ export class RunningServer {
     this.upstream.join(client);
   }
 
-  /** A session has no use for it any more. */
+  /** The session releases it. */
   leave(client: Client): void {
     this.upstream.leave(client);
     for (const uri of this.#subscriptions.keys()) {
       if (this.#subscriptions.get(uri)?.has(client) !== true || !this.unsubscribe(uri, client)) continue;
-      // Nobody waits for the answer: at worst the server goes on telling what nobody is told.
+      // Best effort: at worst the server keeps sending updates without a recipient.
       this.upstream.ask("resources/unsubscribe", { uri }, unsubscribeMs).catch(() => {});
     }
   }
 
-  /** Takes no new calls; ends now if it is idle, else with its last call. */
+  /** Refuses new calls; ends now if idle, else with its last call. */
   retire(reason: EndReason): void {
     this.#retired = true;
     this.#onRetired();
     if (this.upstream.callsInFlight === 0) this.#end(reason);
   }
 
-  /** Ends now, whoever has a call on it: they are told why. */
+  /** Ends now; open calls fail with `why`. */
   stop(reason: EndReason, why: string): void {
     this.#retired = true;
     this.#onRetired();
@@ -130,7 +129,7 @@ export class RunningServer {
 
   #end(reason: EndReason): void {
     this.ended();
-    // What cannot be ended stays with the scope that owns the wire, which reports it.
+    // The scope that owns the wire reports what cannot be ended.
     void Promise.resolve(this.#wire.close(reason)).catch(() => {});
   }
 }

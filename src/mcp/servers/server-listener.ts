@@ -1,15 +1,14 @@
 /**
- * Our `subscriptions/listen` at a server without sessions: over it come its changes. What is wanted cannot be changed on
- * the way, so a new request takes the place of the old one, which is given up once the new one is acknowledged.
+ * Our `subscriptions/listen` at a stateless server, which carries its changes. A subscription set cannot be altered, so
+ * a new request replaces the old one, which is cancelled once the new one is acknowledged.
  */
 import type { Clock, Timer } from "../../clock.ts";
 import type { Envelope } from "../wire/envelope.ts";
 import type { Numbers } from "../wire/numbers.ts";
 import { numberAt } from "../wire/json-rpc.ts";
 
-/** Waits before it is asked again after the server ended it: the first, and the longest. */
+/** Waits before a retry after the server ended the request: the first, and the longest. */
 const retryMs = { first: 1000, most: 30_000 };
-/** Changes that came so soon after another are asked for together. */
 const lists = { toolsListChanged: "tools", promptsListChanged: "prompts", resourcesListChanged: "resources" };
 
 export interface ServerListenerParts {
@@ -23,7 +22,7 @@ export class ServerListener {
   readonly #parts: ServerListenerParts;
   readonly #uris = new Set<string>();
   readonly #waiting: { uri: string; tell: (isTaken: boolean) => void }[] = [];
-  /** The request that is acknowledged, and the one that is to take its place. */
+  /** The acknowledged request, and its replacement. */
   #current: number | undefined;
   #next: number | undefined;
   #retry: Timer | undefined;
@@ -38,7 +37,7 @@ export class ServerListener {
     if (this.#filter() !== undefined) this.#ask();
   }
 
-  /** `tell` hears whether the server takes it. */
+  /** `tell` reports whether the server accepts it. */
   want(uri: string, isIn: boolean, tell: (isTaken: boolean) => void): void {
     const isChange = this.#uris.has(uri) !== isIn;
     if (isIn) this.#uris.add(uri);
@@ -48,7 +47,7 @@ export class ServerListener {
     if (isChange && !this.#ask()) this.#settle([]);
   }
 
-  /** True: it was about this, and nobody else's matter. */
+  /** True: the message concerns only this listener. */
   hears(envelope: Envelope, line: Buffer): boolean {
     if (envelope.kind === "response") {
       const number = numberAt(line, envelope.idStart, envelope.idEnd);
@@ -60,7 +59,7 @@ export class ServerListener {
       this.#acknowledged(line);
       return true;
     }
-    // A server takes a subscription of ours back.
+    // The server ends our subscription.
     if (envelope.method === "notifications/cancelled") {
       const number = numberAt(line, envelope.requestStart, envelope.requestEnd);
       if (number === this.#current || number === this.#next) this.#ended(number);

@@ -1,18 +1,18 @@
 /**
- * What a server says besides its answers, and to whom it may go. On a server of one session: to its call in flight if there
- * is exactly one, else to the session. On a pooled server: to the session whose calls are the only ones in flight. A call
- * that was given up without an answer counts as in flight here (an abandoned call), for the server may still be working on it.
+ * Routes a server's messages other than answers. On a server of one session: to its call in flight if there is exactly
+ * one, else to the session. On a pooled server: to the session that owns all calls in flight. An abandoned call,
+ * cancelled before its answer, counts as in flight, because the server may still be working on it.
  */
 import type { HeldIds } from "../../protocol/keeper/messages.ts";
 import type { SentIds } from "../../protocol/keeper/linked-run.ts";
 import type { Envelope } from "../wire/envelope.ts";
 import type { Numbers } from "../wire/numbers.ts";
 import { flatten, splice, type Edit } from "../wire/splice.ts";
-import { nobody, type Client, type QuestionOrigin, type UpstreamQuestion, type Waiting } from "./client.ts";
+import { noClient, type Client, type QuestionOrigin, type UpstreamQuestion, type Waiting } from "./client.ts";
 import { unheard } from "../wire/faults.ts";
 import type { Legacy } from "./wire.ts";
 
-/** Abandoned calls that are remembered with their sessions, and further ones by their numbers; past those nobody is asked. */
+/** Abandoned calls remembered with their sessions, and again as many by number; beyond those, questions are refused. */
 const abandonedMax = 1000;
 const unownedMax = 100_000;
 
@@ -29,10 +29,10 @@ export class ServerMessages {
   readonly #send: (line: Buffer, ids?: SentIds) => boolean;
   readonly #legacy: () => Legacy | undefined;
   readonly #abandoned = new Map<number, Client>();
-  /** Everybody who holds this server. */
+  /** All sessions that hold this server. */
   readonly clients = new Set<Client>();
   readonly #questions = new Map<string, { question: UpstreamQuestion; client: Client }>();
-  /** While there are any, nobody is known to be alone. */
+  /** While there are any, no session is known to be alone. */
   readonly #unowned = new Set<number>();
   #isOverrun = false;
 
@@ -54,7 +54,7 @@ export class ServerMessages {
     return this.#abandoned.size + this.#unowned.size + (this.#isOverrun ? 1 : 0);
   }
 
-  /** A call was given up, and the server may still be working on it. */
+  /** A call was cancelled while the server may still be working on it. */
   addAbandoned(number: number, client: Client): void {
     if (!this.#params.shared) return;
     if (this.#abandoned.size < abandonedMax) this.#abandoned.set(number, client);
@@ -62,16 +62,16 @@ export class ServerMessages {
     else this.#isOverrun = true;
   }
 
-  /** A call that was given up got its answer after all. Until then a front after this one must know of it. */
+  /** An abandoned call got its answer after all. Until then the next front must know of it. */
   resolveAbandoned(number: number): void {
     if (this.#abandoned.delete(number) || this.#unowned.delete(number)) this.#legacy()?.closed(number);
   }
 
-  /** Tells the server that nobody waits for the calls of the front before, and that nobody will answer its old questions. */
+  /** Cancels the previous front's calls and refuses its open questions at the server. */
   settleOld({ toServer, toFront }: HeldIds): void {
     const reason = "the connection to the caller was lost";
     for (const requestId of toServer) {
-      this.addAbandoned(requestId, nobody);
+      this.addAbandoned(requestId, noClient);
       const message = { jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId, reason } };
       this.#send(Buffer.from(JSON.stringify(message)));
       if (!this.#params.shared) this.#legacy()?.closed(requestId);
@@ -79,13 +79,13 @@ export class ServerMessages {
     for (const { number, serverId } of toFront) this.#send(unheard(serverId, reason), { closes: number });
   }
 
-  /** A session is over: what the server may still do for it is nobody's, and keeps nothing of it. */
+  /** A session is over: its abandoned calls lose their owner, to free its memory. */
   forget(client: Client): void {
     this.clients.delete(client);
-    for (const [number, owner] of this.#abandoned) if (owner === client) this.#abandoned.set(number, nobody);
+    for (const [number, owner] of this.#abandoned) if (owner === client) this.#abandoned.set(number, noClient);
   }
 
-  /** `again`: the front before may have asked its client, who is not asked twice. `about`: the call that it belongs to. */
+  /** `again`: the previous front may have asked already, so the client is not asked. `about`: the question's call. */
   asked(envelope: Envelope, line: Buffer, release: () => void, again = false, about?: number): void {
     const serverId = line.toString("latin1", envelope.idStart, envelope.idEnd);
     const hasToken = envelope.tokenStart > 0;
@@ -131,7 +131,7 @@ export class ServerMessages {
     this.tell(line, [], release);
   }
 
-  /** To whom it concerns; dropped where that cannot be told. */
+  /** Sends to the concerned client; drops ambiguous messages. */
   tell(line: Buffer, edits: Edit[], release: () => void): void {
     const client = this.#listener();
     if (client === undefined) release();
@@ -155,7 +155,7 @@ export class ServerMessages {
   }
 
   #answerRoots(serverId: string): void {
-    // All who share this server have the same roots: they are part of the pool's key.
+    // All clients of this server have the same roots: they are part of the pool's key.
     const [client] = this.clients;
     const result = JSON.stringify({ roots: client?.roots() ?? [] });
     this.#send(
@@ -163,7 +163,7 @@ export class ServerMessages {
     );
   }
 
-  /** The only session that this can be meant for. */
+  /** The only possible recipient. */
   #listener(): Client | undefined {
     if (!this.#params.shared) return [...this.clients][0];
     const concerned = new Set(
@@ -194,7 +194,7 @@ export class ServerMessages {
     this.#legacy()?.withdrawn(open.question.number);
     if (open.client.withdraw(open.question)) return release();
     const edits = [{ start, end, text: String(open.question.number) }];
-    // Where the question may have gone: on the only call in flight. On a shared server that may be another's by now.
+    // The question may have gone with the only call in flight. On a shared server the current one may be another's.
     if (this.#params.shared) open.client.hear(line, edits, release, undefined);
     else this.#pass(open.client, line, edits, release, undefined);
   }

@@ -1,14 +1,14 @@
-/** The older way (`sse`) begins with a stream, on which the server says where to post. */
+/** The older transport (`sse`) begins with a stream, on which the server names the address to post to. */
 import type { Clock } from "../../clock.ts";
 import type { Envelope } from "../wire/envelope.ts";
 import type { Ongoing } from "./authorized.ts";
 import type { ServerEvent } from "./event-parser.ts";
 import type { ExchangeEvents } from "./exchange.ts";
 
-/** Refusals that say something else: wants a login, forbids, too slow, too much. */
+/** Refusals with another meaning: login, permission, timeout, size, rate. */
 const othersMatter = new Set([401, 403, 407, 408, 429]);
 
-/** Whether a server that refused this with that status may speak the older way. */
+/** Whether a server with this refusal may speak the older transport. */
 export function mayBeOlder({ method }: Envelope, status = 0): boolean {
   return method === "initialize" && status >= 400 && status < 500 && !othersMatter.has(status);
 }
@@ -19,11 +19,11 @@ export interface SseAddressParts {
   boundMs: number;
   get: (events: ExchangeEvents) => Ongoing;
   onEvent: (event: ServerEvent, release: () => void) => void;
-  /** The stream is over, after it had named the address. */
+  /** The stream ended after it had named the address. */
   onOver: (why: string) => void;
 }
 
-/** Rejects with why there is none; then no stream is open. */
+/** Rejects with the reason of a failure; then no stream is open. */
 export function findSseAddress({ url, clock, boundMs, get, onEvent, onOver }: SseAddressParts): Promise<URL> {
   return new Promise((resolve, reject) => {
     let isFound = false;
@@ -40,7 +40,7 @@ export function findSseAddress({ url, clock, boundMs, get, onEvent, onOver }: Ss
         release();
         const address = URL.parse(event.data.toString(), url);
         if (address === null) return fail("names an address that cannot be read");
-        // Otherwise the other side could have our credentials sent to anybody.
+        // Otherwise a server could redirect our credentials to another origin.
         if (address.origin !== url.origin) return fail(`names an address elsewhere, ${address.origin}`);
         isFound = true;
         timer.clear();

@@ -1,4 +1,4 @@
-/** How many servers may be starting at one time. Whoever comes later waits in line; nobody is refused. */
+/** Limits concurrent server starts. Further starts wait in line. */
 
 export class StartGate {
   readonly #max: number;
@@ -13,7 +13,7 @@ export class StartGate {
     return this.#inside;
   }
 
-  /** Resolves with what must be called, once, when the start is over. */
+  /** Resolves with the function to call, once, when the start is over. */
   async enter(): Promise<() => void> {
     if (this.#inside >= this.#max) await new Promise<void>((resolve) => this.#line.push(resolve));
     else this.#inside++;
@@ -22,7 +22,7 @@ export class StartGate {
       if (left) return;
       left = true;
       const next = this.#line.shift();
-      // The place is handed on, so that nobody can slip in between.
+      // The slot is passed on directly, so that no newcomer can take it.
       if (next === undefined) this.#inside--;
       else next();
     };

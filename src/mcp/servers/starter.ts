@@ -1,4 +1,4 @@
-/** Starts servers: in turn, not too many at once, not again and again when they fail, and never for somebody who is gone. */
+/** Starts servers: in turn, within a concurrency limit, with back-off after failures, and only while a client waits. */
 import type { Clock } from "../../clock.ts";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
 import type { KeeperLink } from "../../protocol/keeper/link.ts";
@@ -14,7 +14,7 @@ import { RevisionAdapter } from "./revision-adapter.ts";
 import { greet, learnLists, type InitializeResult } from "./handshake.ts";
 import type { NodeServers } from "./node-wire.ts";
 import { isNodeAway, openStdio } from "./open-stdio.ts";
-import { nobody } from "./client.ts";
+import { noClient } from "./client.ts";
 import { StdioWire } from "./stdio-wire.ts";
 import { Upstream } from "./upstream.ts";
 import type { Wire, WireEvents } from "./wire.ts";
@@ -27,9 +27,9 @@ import { Relearning } from "./relearning.ts";
 import { RunningServer } from "./running-server.ts";
 import type { StartGate } from "./start-gate.ts";
 
-/** Lists that are older than this are learnt anew when their server is started anyway. */
+/** Older lists are fetched again at the server's next start. */
 const metadataFreshMs = 10 * 60_000;
-/** Stands for "no bound": as long as a timer can be. */
+/** Stands for "no limit": the longest possible timer. */
 const longMs = 2_147_483_647;
 
 export interface StarterParts {
@@ -45,7 +45,7 @@ export interface StarterParts {
   bearers: Bearers;
 }
 
-/** A server on its way up: what is heard of it before it is handed out. */
+/** A starting server: its events before it is handed out. */
 interface StartingServer {
   order: StartOrder;
   upstream: Upstream;
@@ -72,13 +72,13 @@ export class Starter {
     return breaker;
   }
 
-  /** Nobody will ask for this one again. */
+  /** The server is not started again. */
   forget(server: FrontServer): void {
     this.#breakers.delete(keyOf(server));
     this.revisions.forget(server);
   }
 
-  /** Resolves with a server that has answered `initialize`. Rejects with what a caller may be told. */
+  /** Resolves with an initialized server. Rejects with an error for the caller. */
   async start(order: StartOrder): Promise<RunningServer> {
     const breaker = this.breaker(order.server);
     await breaker.admit();
@@ -87,7 +87,7 @@ export class Starter {
       if (order.scope.closing) throw gone();
       const running = await this.#start(order);
       breaker.cameUp();
-      if (order.passesAll) breaker.undecided(); // its trial, if it was one, is over
+      if (order.passesAll) breaker.undecided(); // ends its trial, if it was one
       return running;
     } catch (thrown) {
       const error = asHoldfastError(thrown);
@@ -101,7 +101,7 @@ export class Starter {
     }
   }
 
-  /** Takes over a server of the front before this one. Rejects with why that cannot be done. */
+  /** Takes over a server of the previous front. Rejects with the reason of a failure. */
   async resume(order: StartOrder, { run, openIds }: HeldRun, { tokens, binding }: RunHandoff): Promise<RunningServer> {
     if (order.passesAll ? binding !== undefined : binding?.metadataKey !== order.metadataKey)
       throw new HoldfastError("server_unknown", "its server is another one now, or was addressed in another way");
@@ -121,7 +121,7 @@ export class Starter {
     const initialize = { ...binding.initialize, ...(instructions === undefined ? {} : { instructions }) };
     this.#settleRevision(order, upstream, wire, initialize);
     const running = this.#stand(starting, wire, initialize, run.startedAt);
-    // Perhaps nobody had learnt yet what it is now.
+    // The previous front may not have fetched the change.
     if (binding.listsChanged) starting.relearning.begin();
     return running;
   }
@@ -144,13 +144,13 @@ export class Starter {
       const isFresh = known !== undefined && clock.now() - known.learnedAt < metadataFreshMs;
       if (!isFresh || JSON.stringify(known.initialize) !== JSON.stringify(initialize)) {
         const lists = await learnLists(upstream, initialize.capabilities, clock).catch((thrown: unknown) => {
-          // What was known before may be old, but serves.
+          // Old metadata still serves.
           if (known === undefined || upstream.closed) throw thrown;
         });
         if (lists !== undefined) catalog.put(order.metadataKey, { initialize, lists, learnedAt: clock.now() });
       }
       const running = this.#stand(starting, wire, initialize);
-      // It may have said so before its last list was answered, or of one that was not asked for.
+      // A change may have been announced before the last list was answered, or of a list that was not fetched.
       if (starting.relearning.isDue) starting.relearning.begin();
       return running;
     } catch (thrown) {
@@ -159,7 +159,7 @@ export class Starter {
     }
   }
 
-  /** `heard` takes what the server says. */
+  /** `heard` takes the server's messages. */
   #wireTo({ introduction, server }: StartOrder, upstream: Upstream): { wire: RevisionAdapter; heard: WireEvents } {
     const { numbers, clock, log } = this.#parts;
     const giveUp = (outcome: string) => {
@@ -219,7 +219,7 @@ export class Starter {
 
   async #passOpening(starting: StartingServer, wire: Wire, opening: Opening): Promise<RunningServer> {
     const { upstream, order } = starting;
-    const { server, client = nobody } = order;
+    const { server, client = noClient } = order;
     const lost = Promise.withResolvers<never>();
     starting.onLost = (outcome) => lost.reject(new HoldfastError("run_ended", outcome));
     let running: RunningServer | undefined;
@@ -247,7 +247,7 @@ export class Starter {
     return running;
   }
 
-  /** A server that ends when it is asked for its revision is one of sessions: it will not be asked again. */
+  /** A server that exits on the revision probe is session-based: it is never probed again. */
   async #greet(
     upstream: Upstream,
     { server, introduction }: StartOrder,
@@ -267,7 +267,7 @@ export class Starter {
 
   #settleRevision(order: StartOrder, upstream: Upstream, wire: RevisionAdapter, initialize: InitializeResult): void {
     if (initialize.protocolVersion !== statelessVersion) return;
-    // A client that keeps no session asked for no more than that; it may know sessions, too.
+    // A stateless client requested only this revision; the server may support sessions, too.
     if (order.introduction.protocolVersion !== statelessVersion) this.revisions.refusedSessions(order.server);
     upstream.isStateless = true;
     wire.become(initialize);
@@ -284,7 +284,7 @@ export class Starter {
   }
 }
 
-/** A server that takes no new calls, or that was never handed out, ends with this front. */
+/** A server that is retired or was never handed out ends with this front. */
 function leaveHandoff({ order: { metadataKey, passesAll }, upstream, running, listsChanged }: StartingServer): void {
   if (running?.usable !== true) return;
   const { instructions: _, ...initialize } = running.initialize;

@@ -1,14 +1,14 @@
-/** What streamable HTTP of the stateless revision adds to a request, and how it says no. */
+/** Request headers of stateless streamable HTTP, and its refusals. */
 import type { OutgoingHttpHeaders } from "node:http";
 import type { Envelope } from "../wire/envelope.ts";
 import { headerValue } from "../wire/header-values.ts";
 
-/** Requests that say in a header what they are about, and where it stands. */
+/** Requests with their target in a header, and its place. */
 const named: Record<string, "name" | "uri"> = { "tools/call": "name", "prompts/get": "name", "resources/read": "uri" };
 
-/** The same that the body says, for whoever is on the way. */
+/** Repeats the body's metadata for proxies. */
 export function statelessHeaders(envelope: Envelope, line: Buffer): OutgoingHttpHeaders {
-  // A client may say anything of itself; the server judges it, but no header may break.
+  // The server judges the client's metadata, but a header must stay valid.
   const text = (start: number, end: number) => headerValue(String(JSON.parse(line.toString("utf8", start, end))));
   const { method, versionStart, versionEnd } = envelope;
   const headers = { "mcp-protocol-version": text(versionStart, versionEnd), "mcp-method": headerValue(method) };
@@ -32,6 +32,6 @@ export function refusalOf(words: string, id: string): RefusedRequest | undefined
     const head = Buffer.from(`{"jsonrpc":"2.0","id":${id},"error":`, "latin1");
     return { code: error.code, line: Buffer.concat([head, Buffer.from(`${JSON.stringify(error)}}`)]) };
   } catch {
-    return undefined; // words for people: whoever asked hears them with the status
+    return undefined; // plain text: the caller gets it with the status
   }
 }

@@ -8,16 +8,16 @@ import { holdStart } from "./starting-run.ts";
 import { describeEnd, notStarted, OwnedRun } from "./owned-run.ts";
 import type { Legacy, Wire, WireEvents } from "./wire.ts";
 
-/** A server that closed its output but does not exit is ended after so long: it cannot answer any more. */
+/** A server that closed its output but does not exit is ended after this time: it cannot answer. */
 const muteMsMax = 2000;
 
 export interface StdioWireParams {
   link: KeeperLink;
   clock: Clock;
   server: string;
-  /** Under this id the keeper writes the run down. */
+  /** The keeper records the run under this id. */
   sessionId: string;
-  /** Owns the run. If it is closing already, the run is ended at once. */
+  /** Owns the run; ends it at once if already closing. */
   scope: Scope;
 }
 
@@ -42,7 +42,7 @@ export class StdioWire implements Wire, RunEvents {
     return wire;
   }
 
-  /** Takes over the run of a front before this one. Rejects when it ended meanwhile. */
+  /** Takes over a run of the previous front. Rejects when it has ended. */
   static async adopt(params: StdioWireParams, runId: string, events: WireEvents): Promise<StdioWire> {
     const wire = new StdioWire(params, events);
     wire.#own(await params.link.adoptRun(runId, wire));
@@ -75,10 +75,10 @@ export class StdioWire implements Wire, RunEvents {
 
   onEnd(): void {
     if (this.#closed) return;
-    // Most servers exit now, and their exit code says more than a closed pipe does: wait for it, but not long.
+    // Most servers exit now, and an exit code says more than a closed pipe: wait for it briefly.
     this.#mute = this.#params.clock.after(muteMsMax, () => {
       this.#tellClosed(`MCP server ${JSON.stringify(this.#params.server)} closed its output`);
-      void this.close("exited").catch(() => {}); // survivors stay with the scope, which reports them at its end
+      void this.close("exited").catch(() => {}); // the scope reports survivors at its end
     });
   }
 
@@ -95,7 +95,7 @@ export class StdioWire implements Wire, RunEvents {
       closed: (number) => run.closed(number),
       asked: (number, serverId) => run.asked(number, serverId),
       withdrawn: (number) => run.withdrawn(number),
-      // A run that ended meanwhile needs no blob.
+      // A run that has ended needs no handoff state.
       leave: (blob) => void link.ask("run.setBlob", { run: run.id, blob }).catch(() => {}),
     };
     this.#owned = scope.add(new OwnedRun(run), `run ${run.id}`);

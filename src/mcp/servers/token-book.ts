@@ -1,18 +1,18 @@
 /** Progress tokens that outlive their request's answer: a task reports on the token of the request that started it. */
 
-/** Tasks of one session whose progress is still passed on; the oldest make room. */
+/** Tasks per session with forwarded progress; the oldest make room. */
 const tokensMax = 256;
 
 export class TokenBook {
   readonly #tokens = new Map<number, string>();
   readonly #onKeep: () => void;
 
-  /** `onKeep` runs after each new token: whoever comes after this front must know it too. */
+  /** `onKeep` runs after each new token, for the handoff state. */
   constructor(onKeep: () => void) {
     this.#onKeep = onKeep;
   }
 
-  /** Tokens that the front before kept. */
+  /** Tokens that the previous front kept. */
   restore(tokens: [number, string][]): void {
     for (const [number, clientToken] of tokens.slice(-tokensMax)) this.#tokens.set(number, clientToken);
   }

@@ -1,11 +1,11 @@
-/** What a remote server of the stateless revision wants said in the headers of its tools' calls, learnt from the lists that it sends. */
+/** Header parameters of a stateless remote server's tools, learned from the lists that it sends. */
 import type { OutgoingHttpHeaders } from "node:http";
 import type { Envelope } from "../wire/envelope.ts";
 import { mirroredParams, mirrorHeaders, type MirroredParam } from "../wire/mirrored-params.ts";
 import type { Item } from "./handshake.ts";
 import { isObject } from "../wire/json-rpc.ts";
 
-/** Tools that are known to want headers, and those that were left out: further ones put out the oldest. */
+/** Tools with header parameters, and rejected ones: the oldest make room. */
 const toolsMax = 10_000;
 
 const marker = Buffer.from('"x-mcp-header"');
@@ -15,13 +15,13 @@ export class ToolHeaders {
   readonly #refused = new Set<string>();
   readonly #onRefused: (tool: string, why: string) => void;
 
-  /** `known`: tools that were listed by it before. */
+  /** `known`: tools from an earlier list. */
   constructor(known: Item[], onRefused: (tool: string, why: string) => void) {
     this.#onRefused = onRefused;
     for (const tool of known) this.#learn(tool);
   }
 
-  /** The headers of a request; none, if it is no call of a tool that wants any. */
+  /** The headers of a request; none for anything but a call of a tool with header parameters. */
   of({ method, nameStart, nameEnd }: Envelope, line: Buffer): OutgoingHttpHeaders {
     if (this.#byTool.size === 0 || method !== "tools/call" || nameStart === 0) return {};
     const params = this.#byTool.get(JSON.parse(line.toString("utf8", nameStart, nameEnd)) as string);
@@ -30,7 +30,7 @@ export class ToolHeaders {
     return mirrorHeaders(params, message.params?.arguments);
   }
 
-  /** Takes what was answered to `tools/list`; returns it without the tools that no client may list. */
+  /** Takes an answer to `tools/list`; returns it without invalid tools. */
   hear(line: Buffer): Buffer {
     if (this.#byTool.size === 0 && !line.includes(marker)) return line;
     const message = parsed(line);
@@ -41,7 +41,7 @@ export class ToolHeaders {
     return Buffer.from(JSON.stringify({ ...message, result: { ...message.result, tools: kept } }));
   }
 
-  /** False: the tool's definition breaks the rules. */
+  /** False: the tool's definition is invalid. */
   #learn({ name, inputSchema }: Item): boolean {
     const tool = String(name);
     const params = mirroredParams(inputSchema);
@@ -63,7 +63,7 @@ function dropOldest(tools: Map<string, unknown> | Set<string>): void {
   if (tools.size > toolsMax && oldest !== undefined) tools.delete(oldest);
 }
 
-/** Where the list that was answered goes on; undefined: it is whole. */
+/** The cursor of the next page; undefined: this was the last. */
 export function nextCursor(line: Buffer): string | undefined {
   const cursor = parsed(line)?.result?.["nextCursor"];
   return typeof cursor === "string" ? cursor : undefined;
@@ -73,6 +73,6 @@ function parsed(line: Buffer): { result?: Record<string, unknown> } | undefined 
   try {
     return JSON.parse(line.toString("utf8")) as { result?: Record<string, unknown> };
   } catch {
-    return undefined; // no message: whoever hears it says so in the log
+    return undefined; // not a message: the receiver logs it
   }
 }

@@ -1,4 +1,4 @@
-/** What an upstream is made of, and whom it tells. */
+/** The parts and callbacks of an upstream. */
 import type { Clock } from "../../clock.ts";
 import type { EndReason } from "../../protocol/keeper/messages.ts";
 import type { Log } from "../../log.ts";
@@ -8,9 +8,9 @@ export interface UpstreamParams {
   server: string;
   /** Several sessions may have calls on it. */
   shared: boolean;
-  /** Its one client brought it up itself: it hears the server's pings and changed lists, too. */
+  /** Its one client started it: it also receives the server's pings and list changes. */
   passesAll?: boolean | undefined;
-  /** Its clients offered something that it may ask them for. */
+  /** Its clients declared capabilities for questions. */
   asksClients: boolean;
   requestTimeoutMs: number;
   messageBytesMax: number;
@@ -21,8 +21,8 @@ export interface UpstreamParams {
   onClosed: (outcome: string, reason: EndReason) => void;
   /** The last call in flight is done, or the first one begins. */
   onBusy: (busy: boolean) => void;
-  /** One of the server's own lists is another now. */
+  /** One of the server's own lists changed. */
   onListChanged: (what: string) => void;
-  /** A task began whose progress token must be known as long as the server lives. */
+  /** A task began; its progress token is kept for the server's lifetime. */
   onToken: () => void;
 }

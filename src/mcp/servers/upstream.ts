@@ -1,7 +1,7 @@
 /**
- * One initialized MCP server and everybody who has a call on it. Raw lines, of which only ids, tokens and names are
- * replaced. A server of one session tells that session what it likes; a pooled one speaks besides its answers only to the
- * single caller in flight, and a question that could be meant for another is refused.
+ * One initialized MCP server with all calls on it. Passes raw lines, with only ids, tokens and names replaced. A server
+ * of one session may send it any message; a pooled one sends messages other than answers only to the single caller in
+ * flight, and ambiguous questions are refused.
  */
 import type { ErrorCode } from "../../errors.ts";
 import type { SentIds } from "../../protocol/keeper/linked-run.ts";
@@ -24,13 +24,13 @@ export class Upstream implements WireEvents {
   readonly #params: UpstreamParams;
   readonly #calls = new Map<number, Waiting>();
   readonly #own: OwnRequests;
-  /** What a front after this one must know of tasks. */
+  /** Progress tokens of tasks, for the next front. */
   readonly tokens: TokenBook;
   readonly #serverMessages: ServerMessages;
   #wire: Wire | undefined;
   #outcome: string | undefined;
   readonly #unreadable: Unreadable;
-  /** It speaks the stateless revision: to a client that does too its answers go as they are. */
+  /** It speaks the stateless revision: a stateless client gets its answers unchanged. */
   isStateless = false;
   /** Calls of clients that this server answered. */
   answered = 0;
@@ -76,7 +76,7 @@ export class Upstream implements WireEvents {
     return this.#outcome !== undefined;
   }
 
-  /** What of its output was dropped, for whoever waited in vain. */
+  /** A description of the discarded output, for timeout errors. */
   get dropped(): string {
     return this.#unreadable.dropped;
   }
@@ -85,24 +85,24 @@ export class Upstream implements WireEvents {
     return this.#calls.size;
   }
 
-  /** Somebody whose call was given up may still be worked for, so that a question could be meant for them. */
-  get isTainted(): boolean {
+  /** The server may still be working on an abandoned call and ask a question for its client. */
+  get hasAbandonedCalls(): boolean {
     return this.#serverMessages.abandoned > 0;
   }
 
-  /** Settles what the front before left open. A call of its may still be worked for, and nobody knows for whom. */
+  /** Settles the open requests of the previous front. Its calls may still be running, for unknown clients. */
   settle(left: HeldIds): void {
     this.#serverMessages.settleOld(left);
   }
 
-  /** What a front after this one must know to go on with the server; empty: it ends with this front. */
+  /** Stores the handoff state of the server; empty: it ends with this front. */
   leaveHandoff(blob: string): void {
     this.#wire?.legacy?.leave(blob);
   }
 
   // ── towards the server ──
 
-  /** Sends a client's request on, with further edits of the caller's. False: the server does not keep up. */
+  /** Sends a client's request, with further edits of the caller's. False: the server does not keep up. */
   request(client: Client, call: PendingCall, envelope: Envelope, body: Buffer, more: Edit[] = []): boolean {
     const { number, clientToken, startsTask, sessionMeta } = call.params;
     const text = String(number);
@@ -119,12 +119,12 @@ export class Upstream implements WireEvents {
     return true;
   }
 
-  /** Sends any other message of a client on. */
+  /** Sends any other message of a client. */
   send(envelope: Envelope, body: Buffer, edits: Edit[], ids?: SentIds): boolean {
     return this.#sendLine(splice(envelope.broken ? flatten(body) : body, edits), ids);
   }
 
-  /** Asks on our own account. Rejects with a sentence: the server's error, its end, or no answer within the bound. */
+  /** Sends a request of our own. Rejects with a sentence: the server's error, its end, or a timeout. */
   async ask(method: string, params: object, boundMs: number): Promise<unknown> {
     return (await this.askSized(method, params, boundMs)).result;
   }
@@ -144,26 +144,26 @@ export class Upstream implements WireEvents {
   cancel(call: PendingCall, envelope: Envelope, body: Buffer): boolean {
     const { requestStart: start, requestEnd: end } = envelope;
     const { number } = call.params;
-    if (!this.#calls.has(number)) return true; // answered meanwhile
+    if (!this.#calls.has(number)) return true; // answered already
     if (!this.send(envelope, body, [{ start, end, text: String(number) }])) return false;
     this.#forsake(number);
     call.dismiss();
     return true;
   }
 
-  /** The client of a call went away: the server may stop working on it. */
+  /** The client of a call left: the server may stop working on it. */
   abandon(call: PendingCall, why = "the client went away"): void {
     const { number } = call.params;
     if (!this.#forsake(number)) return;
     this.say({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: number, reason: why } });
   }
 
-  /** A session may be told things from now on, until it leaves. */
+  /** The session receives messages from now on, until it leaves. */
   join(client: Client): void {
     this.#serverMessages.clients.add(client);
   }
 
-  /** A session is over: its calls are given up, and what the server asked it is refused. */
+  /** A session is over: its calls are abandoned, and the server's questions to it refused. */
   leave(client: Client): void {
     for (const { call, client: owner } of this.#calls.values())
       if (owner === client) this.abandon(call, "the session ended");
@@ -188,7 +188,7 @@ export class Upstream implements WireEvents {
       return release();
     }
     const text = envelope.broken ? flatten(Buffer.from(line)) : line;
-    // A reader who stalls may hold up a server of its own, never one that others use too.
+    // A stalled reader may pause a server of its own, never a shared one.
     const go = this.#params.shared ? () => {} : release;
     if (envelope.kind === "response") this.#answered(envelope, text, go);
     else if (envelope.kind === "request") this.#serverMessages.asked(envelope, text, go, again, about);
@@ -229,7 +229,7 @@ export class Upstream implements WireEvents {
     this.#unreadable.answered(number);
   }
 
-  /** There will be no answer that can be read. */
+  /** No readable answer will follow. */
   #fail(number: number, fault: RpcFault): void {
     const waiting = this.#calls.get(number);
     this.#drop(number);
@@ -264,11 +264,11 @@ export class Upstream implements WireEvents {
     call.fail(timedOut(this.server, this.#params.requestTimeoutMs, this.#unreadable.dropped));
   }
 
-  /** Gives a call up that the server may still be working on. */
+  /** Abandons a call that the server may still be working on. */
   #forsake(number: number): boolean {
     const waiting = this.#calls.get(number);
     if (waiting === undefined) return false;
-    // Without sessions a server says nothing more of a call that was given up, and each question names its call.
+    // A stateless server sends nothing more for a cancelled call, and each of its questions names its call.
     if (!this.isStateless) this.#serverMessages.addAbandoned(number, waiting.client);
     this.#drop(number, this.shared && !this.isStateless);
     return true;
@@ -289,7 +289,7 @@ export class Upstream implements WireEvents {
     return this.#serverMessages.respond(question, envelope, body);
   }
 
-  /** Nobody will answer it. */
+  /** The client will not answer. */
   refuse(question: UpstreamQuestion): void {
     this.#serverMessages.settle(question);
     this.#sendLine(unheard(question.serverId), { closes: question.number });

@@ -1,6 +1,6 @@
 /**
- * The front before this one died or was replaced, its runs live: gives each session its servers back, settles with them what
- * nobody waits for any more, and ends what has no session. Done before anybody can call.
+ * After the previous front crashed or was replaced, its runs live on: returns the servers to their sessions, settles
+ * abandoned requests, and ends runs without a session. Finishes before the first call.
  */
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
 import type { KeeperLink } from "../../protocol/keeper/link.ts";
@@ -17,7 +17,7 @@ export interface AdoptionParts {
   log: Log;
 }
 
-/** Resolves when every session of the front before is either whole again or ended. Never rejects. */
+/** Resolves when every session of the previous front is restored or ended. Never rejects. */
 export async function adoptSessions({ link, sessions, manager, log }: AdoptionParts): Promise<void> {
   const restored = sessions.restore();
   const resumed = new Set(restored.filter((session) => manager.restore(session)));
@@ -38,7 +38,7 @@ export async function adoptSessions({ link, sessions, manager, log }: AdoptionPa
   const failed = await Promise.all(link.hello.runs.filter(({ run }) => run.kind === "mcp").map(adopt));
   for (const session of manager.resumed()) resumed.delete(session);
   const lost = restored.filter((session) => session.kind !== "ws" && !resumed.has(session));
-  for (const session of lost) void session.close("front-lost"); // what cannot be ended is logged by the session set
+  for (const session of lost) void session.close("front-lost"); // the session set logs what cannot be ended
   if (restored.length + failed.length === 0) return;
   const ended = failed.reduce((sum, one) => sum + one, 0);
   log("session.resumed", { sessions: restored.length - lost.length, lost: lost.length, runsEnded: ended });

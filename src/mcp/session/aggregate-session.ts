@@ -1,6 +1,6 @@
 /**
- * One session over several servers as if they were one, or over one server that is started when it is needed. Answers
- * `initialize`, `ping` and lists itself; everything else goes as raw lines to the server that its name or address stands for.
+ * One session over several servers as one, or over a single server that starts on demand. Answers `initialize`, `ping`
+ * and lists itself; everything else goes as raw lines to the server of its name or URI.
  */
 import type { Clock } from "../../clock.ts";
 import type { FrontServer } from "../../protocol/keeper/messages.ts";
@@ -31,27 +31,26 @@ import { AskedRoots } from "./roots.ts";
 import { Router } from "./router.ts";
 import { Bindings } from "./bindings.ts";
 
-/** Time for a server to hear what the session told the one before it. */
+/** Time for a new server process to answer the replayed session state. */
 const askMsMax = 20_000;
 
 export interface AggregateSessionParts {
   servers: FrontServer[];
   /** Names carry their server's; false: one server under its own names. */
   isPrefixed: boolean;
-  /** Client and server speak as if nobody stood between them; for the whole of the session. */
+  /** Everything passes unchanged between client and server, for the whole session. */
   isPassThrough: boolean;
   session: Session;
   introduction: Introduction;
-  /** The session's client, as its servers see it. */
   client: SessionClient;
-  /** Each request may be another client's, so that a server's words go only where no other can be meant. */
+  /** Each request may be another client's, so server messages go only to an unambiguous recipient. */
   isAnonymous: boolean;
   starter: Starter;
   pool: Pool;
   catalog: Catalog;
   numbers: Numbers;
   tools: OwnTools;
-  /** Servers that cannot be had as things are, and why. */
+  /** Unavailable servers, and why. */
   lacking: () => { name: string; problem: string }[];
   clock: Clock;
   heartbeat: StreamHeartbeat;
@@ -71,7 +70,7 @@ export class AggregateSession {
   readonly #bindings: Bindings;
   readonly mergedCatalog: MergedCatalog;
   readonly #dispatcher: Dispatcher;
-  /** What the client asked for; undefined = nothing. */
+  /** The level that the client set; undefined: none. */
   logLevel: unknown;
 
   constructor(parts: AggregateSessionParts) {
@@ -115,27 +114,27 @@ export class AggregateSession {
     return this.#bindings.all;
   }
 
-  /** The config names these servers now. Resolves when those that are not offered any more are gone. */
+  /** Follows the reloaded config. Resolves when the removed servers are gone. */
   reload(servers: FrontServer[]): Promise<void> {
     const { fresh, ended } = this.#bindings.replace(servers);
     const { subscriptions } = this.client;
     for (const [uri, server] of subscriptions)
       if (this.#bindings.named(server) === undefined) subscriptions.delete(uri);
     this.handoff.write();
-    // Of a server that was never started nobody knows the lists: the client asks, and learns them.
+    // The lists of a server that never started are unknown: the client asks and learns them.
     this.mergedCatalog.changed(fresh.some((binding) => !binding.isKnown));
     return ended;
   }
 
-  // ── what is known of the servers ──
+  // ── server metadata ──
 
-  /** Its client speaks the one revision that has batches. */
+  /** Only one revision has batches. */
   get takesBatches(): boolean {
     const { introduction } = this.#parts;
     return (this.isPassThrough ? this.session.protocolVersion : introduction.protocolVersion) === batchVersion;
   }
 
-  /** The client's `initialize` brings its server up, in a session that passes everything. Every failure ends the session. */
+  /** The client's `initialize` starts the server of a pass-through session. Every failure ends the session. */
   async open(opening: Omit<Opening, "onUp">): Promise<void> {
     const [binding] = this.#bindings.all;
     const onUp = (protocolVersion: string | undefined) => {
@@ -147,7 +146,7 @@ export class AggregateSession {
       await binding?.open({ ...opening, onUp });
     } catch (thrown) {
       opening.call.fail(downFault(thrown));
-      void this.session.close("spawn-failed"); // what cannot be ended is logged by the session set
+      void this.session.close("spawn-failed"); // the session set logs what cannot be ended
     }
   }
 
@@ -156,7 +155,7 @@ export class AggregateSession {
     const told = await this.#introduction();
     // The client names it in each request from now on.
     if (!this.session.ended) this.session.agreeOn(told.protocolVersion);
-    // A single server's lists go to the client as they are.
+    // A single server's lists go to the client unchanged.
     if (!this.isPrefixed) this.mergedCatalog.show();
     return told;
   }
@@ -171,7 +170,7 @@ export class AggregateSession {
 
   // ── from the client ──
 
-  /** Takes a request; the call hears its answer in every case. */
+  /** Takes a request; the call is always answered. */
   request(call: ClientCall, envelope: Envelope, body: Buffer): void {
     this.client.begin(call);
     if (this.isPassThrough) this.#passOn(call, envelope, body);
@@ -197,7 +196,7 @@ export class AggregateSession {
     }
     let taken = true;
     for (const binding of this.bindings) {
-      // A pooled server hears nothing that one of its clients says to all.
+      // One client's broadcast must not reach a pooled server.
       if (!binding.isPooled) taken = (binding.ready()?.upstream.send(envelope, body, []) ?? true) && taken;
     }
     return taken;
@@ -209,30 +208,30 @@ export class AggregateSession {
     return this.roots.hear(number, body) || this.client.responded(number, envelope, body);
   }
 
-  /** Every server that the session has started, and each that it will start, hears it. */
+  /** Applies to every server that the session has started or will start. */
   setLogLevel(level: unknown): void {
     this.logLevel = level;
     this.handoff.write();
     for (const binding of this.bindings) this.#tellLogLevel(binding, binding.ready());
   }
 
-  /** The gateway stops: the client that only listens is let go, and the session ends with its last call. */
+  /** The gateway stops: closes the client's listening stream, and the session after its last call. */
   drain(): void {
-    // A stdio client's stream is also where its answers go: it ends with its session.
+    // A stdio client's stream also carries its answers, so it ends with the session.
     if (this.session.kind === "stdio") this.client.quiet();
     else this.client.hangUp();
-    this.client.whenQuiet(() => void this.session.close("shutdown")); // what cannot be ended is logged by the session set
+    this.client.whenQuiet(() => void this.session.close("shutdown")); // the session set logs what cannot be ended
   }
 
-  /** Nobody waits for the servers any longer. */
+  /** Fails every call in flight. */
   failAll(fault: RpcFault): void {
     this.client.failAll(fault);
     this.client.hangUp();
   }
 
-  // ── after a front before this one ──
+  // ── restored from the previous front ──
 
-  /** The session is as it was, but for its servers. */
+  /** Restores the session without its servers. */
   restore({ scopeKey, roots, holds, subscriptions, logLevel }: HandoffState): void {
     if (roots !== undefined) this.roots.restore(roots.now);
     for (const [uri, server] of subscriptions) this.client.subscriptions.set(uri, server);
@@ -244,7 +243,7 @@ export class AggregateSession {
     this.handoff.begin(scopeKey);
   }
 
-  /** Its servers are there again, as many as there were. */
+  /** The surviving servers are restored. */
   resumed(): void {
     const { client } = this;
     for (const [uri, server] of client.subscriptions) this.#bindings.named(server)?.ready()?.subscribe(uri, client);
@@ -274,24 +273,24 @@ export class AggregateSession {
       onFresh: (binding, running) => this.#refresh(binding, running),
       onMetadata: () => this.mergedCatalog.changed(),
       onHold: () => this.handoff.write(),
-      // A client that speaks to one process begins again when that is gone: only it knows what it had told it.
+      // A pass-through client must begin again with a new process: only it knows the state of the old one.
       onClosed: (_, reason) => void (this.isPassThrough && this.session.close(reason)),
     });
   }
 
-  /** Tells a new process what the session told the one before it. */
+  /** Replays the session's state to a new process. */
   #refresh(binding: Binding, running: RunningServer): void {
     this.#tellLogLevel(binding, running);
     for (const [uri, server] of this.client.subscriptions) {
       if (server !== binding.name) continue;
       running.subscribe(uri, this.client);
-      void running.upstream.ask("resources/subscribe", { uri }, askMsMax).catch(() => {}); // it may know it no more
+      void running.upstream.ask("resources/subscribe", { uri }, askMsMax).catch(() => {}); // the resource may be gone
     }
   }
 
   #tellLogLevel(binding: Binding, running: RunningServer | undefined): void {
     if (this.logLevel === undefined || running?.initialize.capabilities["logging"] === undefined || binding.isPooled)
       return;
-    void running.upstream.ask("logging/setLevel", { level: this.logLevel }, askMsMax).catch(() => {}); // no promise to the client
+    void running.upstream.ask("logging/setLevel", { level: this.logLevel }, askMsMax).catch(() => {}); // best effort
   }
 }

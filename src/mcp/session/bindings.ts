@@ -1,4 +1,4 @@
-/** The bindings of one session: one at each of its servers, put anew where the config says another thing of a server. */
+/** The bindings of one session: one per server, replaced when the config changes the server. */
 import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import type { Log } from "../../log.ts";
 import type { ScopeClosed } from "../../ownership/scope.ts";
@@ -28,9 +28,9 @@ export class Bindings {
   }
 
   /**
-   * Bindings at exactly these servers from now on; a server that is the same object keeps its binding. Calls on a server that is
-   * not among them end at once, calls on one that changed go to their end. `fresh`: the bindings that were not there before.
-   * `ended` resolves when what is not offered any more is gone; it never rejects.
+   * Binds exactly these servers from now on; a server that is the same object keeps its binding. Calls on removed
+   * servers end at once, calls on changed ones run to completion. `fresh`: the new bindings. `ended` resolves when the
+   * removed servers are gone; it never rejects.
    */
   replace(servers: FrontServer[]): { fresh: Binding[]; ended: Promise<void> } {
     const before = this.#byName;
@@ -52,12 +52,12 @@ export class Bindings {
   #take(server: FrontServer): Binding {
     const { session, make } = this.#parts;
     const binding = make(server);
-    // One of its own has its processes in a scope of its own, below the session's.
+    // A server of the session's own has its processes in a nested scope.
     if (binding.isPooled) session.scope.add(binding, `binding at ${binding.name}`);
     return binding;
   }
 
-  /** The session lives on, so nobody but this would say what could not be ended. */
+  /** The session lives on, so survivors are reported here. */
   async #report(binding: Binding, closed: Promise<ScopeClosed | void>): Promise<void> {
     const { session, log } = this.#parts;
     const { failures = [] } = (await closed) ?? {};

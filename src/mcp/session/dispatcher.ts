@@ -1,6 +1,6 @@
 /**
- * Does with each request of an aggregate session what the router decides: most go on to a server, started if need be. Nothing
- * on the way leaves a call without an answer.
+ * Carries out the router's decision for each request of an aggregate session: most go on to a server, started if
+ * needed. Every call gets an answer.
  */
 import { logDefect, type Log } from "../../log.ts";
 import type { Session } from "../../sessions/session.ts";
@@ -16,7 +16,7 @@ import { OwnCalls } from "./own-calls.ts";
 import type { Decision, Forward, Router } from "./router.ts";
 import { notOffered, type Bindings } from "./bindings.ts";
 
-/** Time for each server that is tried for a resource of which nobody knows the origin. */
+/** Time per server in the search for a resource of unknown origin. */
 const searchMs = 30_000;
 
 export interface DispatcherParts {
@@ -24,7 +24,7 @@ export interface DispatcherParts {
   client: SessionClient;
   bindings: Bindings;
   router: Router;
-  /** What the client wants to hear of is other than before. */
+  /** The client's subscriptions changed. */
   onSubscriptions: () => void;
   onLogLevel: (level: string) => void;
   log: Log;
@@ -55,7 +55,7 @@ export class Dispatcher {
     if ("answer" in decision) return answerItself(call, decision.answer);
     if ("refuse" in decision) return call.fail(decision.refuse);
     if ("own" in decision) return this.#own.perform(call, decision.own, body);
-    if ("search" in decision) return void this.#search(decision.search, decision.uri, call); // answers in every case
+    if ("search" in decision) return void this.#search(decision.search, decision.uri, call); // always answers
     this.#parts.onLogLevel(decision.logLevel);
     answerItself(call, "{}");
   }
@@ -74,7 +74,7 @@ export class Dispatcher {
       (running) => this.send(running, call, envelope, body, edits),
       (error: unknown) => {
         const { session, bindings } = this.#parts;
-        // The config changed while it was starting: the call is for the one that stands in its place.
+        // The config changed during the start: the call belongs to the server's replacement.
         const instead = binding.left && !session.ended ? bindings.named(binding.name) : undefined;
         if (instead !== undefined) return this.#toBinding(instead, call, envelope, body, edits);
         call.fail(downFault(binding.left && !session.ended ? new Error(notOffered(binding.name)) : error));
@@ -84,15 +84,15 @@ export class Dispatcher {
 
   send({ upstream }: RunningServer, call: ClientCall, envelope: Envelope, body: Buffer, edits: Edit[]): void {
     const { session, client, log } = this.#parts;
-    if (call.done || session.ended) return; // its client went away while the server was starting
+    if (call.done || session.ended) return; // the client left during the start
     client.sent(call, upstream);
-    // A server of sessions gave out no state, and would begin anew what the client wants to go on.
+    // A session-based server issued no state and would start the call over.
     if (envelope.hasState && call.params.sessionMeta !== undefined && !upstream.isStateless)
       return call.fail(unknownState());
     try {
       if (upstream.request(call.client ?? client, call, envelope, body, edits)) return;
     } catch (thrown) {
-      // One message that nobody foresaw must not end the front, and with it the calls of all others.
+      // One unforeseen message must not end the front and the calls of all others.
       logDefect(log, thrown);
       const message = "a defect in Holdfast; see the gateway's log";
       return call.fail({ code: rpcCode.internal, message, reason: "internal" });
@@ -100,7 +100,7 @@ export class Dispatcher {
     call.fail(slowServer(upstream.server), 503);
   }
 
-  /** A subscription is remembered. True: others still have the one that is taken back, so the server is not told. */
+  /** Remembers a subscription. True: an unsubscribe stays here, because other subscribers remain. */
   #noteSubscription(binding: Binding, call: ClientCall, envelope: Envelope, body: Buffer): boolean {
     const { client, onSubscriptions } = this.#parts;
     const { subscriptions } = client;
@@ -112,7 +112,7 @@ export class Dispatcher {
       return binding.ready()?.unsubscribe(uri, client) === false;
     }
     const isNew = !subscriptions.has(uri);
-    // One that is refused must not keep the server from being idle, nor be asked for again.
+    // A refused subscription must neither keep the server busy nor be replayed.
     call.params.onAnswer = (_line, isRefused) => {
       if (!isRefused || !isNew) return;
       subscriptions.delete(uri);
@@ -123,7 +123,7 @@ export class Dispatcher {
     onSubscriptions();
     void binding.need().then(
       (running) => running.subscribe(uri, client),
-      () => {}, // the call itself is told
+      () => {}, // the call itself is answered
     );
     return false;
   }

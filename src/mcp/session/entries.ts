@@ -1,4 +1,4 @@
-/** What of a server's lists may stand in a list of several servers: a client drops the whole list for one bad entry. */
+/** Filters list entries for an aggregate: clients drop a whole list for one bad entry. */
 import type { Item, ListName } from "../servers/handshake.ts";
 import { isObject } from "../wire/json-rpc.ts";
 
@@ -7,7 +7,7 @@ const isObjectSchema = (value: unknown) => isObject(value) && value["type"] === 
 const unless = (is: (value: unknown) => boolean) => (value: unknown) => value === undefined || is(value);
 
 const described = { title: unless(isText), description: unless(isText), _meta: unless(isObject) };
-/** What the protocol's schema asks of an entry, as far as published clients look at it. */
+/** The schema's requirements for an entry, as far as published clients check them. */
 const shapes: Record<ListName, Record<string, (value: unknown) => boolean>> = {
   tools: {
     ...described,
@@ -20,10 +20,10 @@ const shapes: Record<ListName, Record<string, (value: unknown) => boolean>> = {
   resources: { ...described, name: isText, uri: isText, mimeType: unless(isText) },
   resourceTemplates: { ...described, name: isText, uriTemplate: isText, mimeType: unless(isText) },
 };
-/** By what a client calls it; the same one twice is refused by some model interfaces, with all that stands beside it. */
+/** The clients' keys; some model interfaces reject a whole list for a duplicate. */
 const keys = { tools: "name", prompts: "name", resources: "uri", resourceTemplates: "uriTemplate" };
 
-/** The entries that clients can read, each once. */
+/** The entries that clients can read, without duplicates. */
 export function readable(list: ListName, items: Item[]): Item[] {
   const seen = new Set<unknown>();
   return items.filter((item) => {
@@ -35,8 +35,8 @@ export function readable(list: ListName, items: Item[]): Item[] {
 }
 
 /**
- * Whether an address may come from a template such as `file:///{path}`. An expression stands for anything, since a server may
- * encode it as it likes. By search from piece to piece: a pattern of many expressions would keep the front busy for hours.
+ * Whether a URI may come from a template such as `file:///{path}`. An expression matches anything, since encodings
+ * differ between servers. Searches piece by piece: a regular expression could block the front for hours.
  */
 export function fits(template: string, uri: string): boolean {
   const [first = "", ...rest] = template.split(/\{[^}]*\}/);

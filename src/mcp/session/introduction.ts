@@ -1,15 +1,15 @@
-/** What a client says of itself in `initialize`, and what Holdfast answers where servers are several. */
+/** The client's `initialize`, and Holdfast's answer for an aggregate of servers. */
 import { version } from "../../version.ts";
 import { sessionVersions, statelessVersion } from "../wire/headers.ts";
 import type { InitializeResult, Introduction } from "../servers/handshake.ts";
 import type { Merged } from "./merge.ts";
 
-/** Longest client name and version that is kept, in characters. */
+/** Longest client name and version kept, in characters. */
 const clientTextMax = 100;
-/** Characters that tell of servers which cannot be had. */
+/** Characters of the notice about unavailable servers. */
 const noticeMax = 2048;
 
-/** The client's `initialize`, as we pass it on to servers: with a revision that we know. */
+/** The client's `initialize` for the servers, with a known revision. */
 export function readIntroduction(body: Buffer): Introduction {
   const { params } = JSON.parse(body.toString()) as { params?: Partial<Introduction> | null };
   const asked = params?.protocolVersion;
@@ -26,13 +26,13 @@ export function clientOf({ clientInfo }: Introduction): { name: string; version:
   return { name: text(clientInfo["name"]), version: text(clientInfo["version"]) };
 }
 
-/** What every server may turn out to have: a client asks for no list that it was not offered at the beginning. */
+/** Always offered: clients never ask for a list that was missing at the beginning. */
 const lists = { prompts: { listChanged: true }, resources: { listChanged: true } };
 
 interface Missing {
-  /** Of some servers nothing is known yet. */
+  /** The metadata of some servers is still unknown. */
   isPartial: boolean;
-  /** Servers that cannot be had as things are; the model is told, since their tools are absent. */
+  /** Unavailable servers; the model is told, since their tools are absent. */
   lacking: readonly { name: string; problem: string }[];
 }
 
@@ -45,7 +45,7 @@ export function ownIntroduction(protocolVersion: string, merged: Merged, missing
   return { protocolVersion, capabilities, serverInfo, ...(instructions === "" ? {} : { instructions }) };
 }
 
-/** What a server says of itself, to a client of another revision. */
+/** A server's metadata for a client of another revision. */
 export function spokenIn(protocolVersion: string, initialize: InitializeResult): InitializeResult {
   return initialize.protocolVersion === statelessVersion ? { ...initialize, protocolVersion } : initialize;
 }

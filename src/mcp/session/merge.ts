@@ -1,4 +1,4 @@
-/** What several servers look like as one: their lists under names of ours, the union of what they can do, their instructions. */
+/** Merges several servers into one: prefixed lists, the union of capabilities, joined instructions. */
 import type { ServerMetadata } from "../servers/catalog.ts";
 import type { Item, ListName } from "../servers/handshake.ts";
 import { fits, readable } from "./entries.ts";
@@ -6,11 +6,11 @@ import { mirroredParams, type MirroredParam } from "../wire/mirrored-params.ts";
 import { repairSchema } from "./schemas.ts";
 import { NameBook, type NamedItem } from "./names.ts";
 
-/** Characters of instructions in all; each server gets an equal share of it at least. */
+/** Characters of instructions in all; each server gets at least an equal share. */
 const instructionsMax = 16 * 1024;
-/** What was left out, as far as it is told. */
+/** Reported omissions. */
 const unlistedMax = 50;
-/** Merged views that are kept; sessions with the same servers share one. */
+/** Cached views; sessions with the same servers share one. */
 const viewsMax = 32;
 
 export interface Part {
@@ -25,19 +25,19 @@ export interface Merged {
   lists: Record<ListName, Buffer>;
   tools: NameBook;
   prompts: NameBook;
-  /** What is to be said again in headers, of the tools that want any, by the names under which they are offered. */
+  /** Header parameters of tools that have any, by exposed name. */
   mirrored: Map<string, MirroredParam[]>;
   /** Which server a resource comes from. */
   origins: Map<string, string>;
   templates: { server: string; fits: (uri: string) => boolean }[];
   clashes: string[];
-  /** What was left out of the lists, and why. */
+  /** Entries left out of the lists, and why. */
   unlisted: { server: string; error: string }[];
 }
 
 const views = new Map<string, Merged>();
 
-/** The same object for the same metadata. `isPrefixed` false: the names of the one server stay as they are. */
+/** The same object for the same metadata. `isPrefixed` false: a single server keeps its names. */
 export function merge(parts: Part[], isPrefixed: boolean): Merged {
   const key = `${String(isPrefixed)} ${parts.map(({ server, metadata }) => `${server}:${metadata.id}`).join(" ")}`;
   const known = views.get(key);
@@ -51,7 +51,7 @@ export function merge(parts: Part[], isPrefixed: boolean): Merged {
 
 function build(given: Part[], isPrefixed: boolean): Merged {
   const unlisted: Merged["unlisted"] = [];
-  // One server alone answers for its own lists.
+  // A single server is responsible for its own lists.
   const parts = isPrefixed ? given.map((part) => ({ ...part, metadata: sift(part, unlisted) })) : given;
   const tools = new NameBook();
   const prompts = new NameBook();
@@ -102,7 +102,7 @@ function build(given: Part[], isPrefixed: boolean): Merged {
   };
 }
 
-/** One server's metadata without the entries for which clients would refuse the lists of all. */
+/** One server's metadata without entries that would make clients reject the merged lists. */
 function sift({ server, metadata }: Part, unlisted: Merged["unlisted"]): ServerMetadata {
   const keep = (name: ListName) => {
     const found = readable(name, metadata.lists[name]);
@@ -125,7 +125,7 @@ function sift({ server, metadata }: Part, unlisted: Merged["unlisted"]): ServerM
   return { ...metadata, lists };
 }
 
-/** A tool whose schemas everybody can read; undefined: they cannot be looked through. */
+/** A tool with schemas that every client can read; undefined: they are too large to check. */
 function repaired(server: string, tool: Item, unlisted: Merged["unlisted"]): Item | undefined {
   const given = ["inputSchema", "outputSchema"].filter((key) => tool[key] !== undefined);
   const schemas = given.map((key) => [key, repairSchema(tool[key], key)] as const);
@@ -146,7 +146,7 @@ function expose(book: NameBook, server: string, { name }: Item): string {
   return book.expose(item);
 }
 
-/** Lists may always change, since a server may come late. What cannot be told apart between servers is not offered. */
+/** Lists may always change, since a server may come late. Ambiguous capabilities of several servers are left out. */
 function unionOf(parts: Part[]): Record<string, unknown> {
   const all = parts.map(({ metadata }) => metadata.initialize.capabilities);
   const has = (name: string) => all.some((capabilities) => capabilities[name] !== undefined);

@@ -1,4 +1,4 @@
-/** What one session is offered: the lists of its servers as one, and word to its client when they are others. */
+/** The merged catalog of one session: the lists of its servers as one, with change notifications to its client. */
 import type { Clock } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 import type { Session } from "../../sessions/session.ts";
@@ -18,18 +18,18 @@ export interface MergedCatalogParts {
   clock: Clock;
   log: Log;
   /**
-   * How long the session waits for servers that must be started, for its `initialize` and all its lists together; the ones that
-   * come later are told as a changed list.
+   * How long the session waits for starting servers, for `initialize` and all lists together; later ones are announced
+   * as a changed list.
    */
   listMs: number;
 }
 
 export class MergedCatalog {
   readonly #parts: MergedCatalogParts;
-  /** What the client was shown last, to tell it when there is something else. */
+  /** The catalog that the client saw last, to detect changes. */
   #shown: Merged | undefined;
   #patienceMs: number;
-  /** Servers whose lists are on their way. */
+  /** Servers whose lists are being fetched. */
   readonly #learning = new Map<Binding, Promise<void>>();
 
   constructor(parts: MergedCatalogParts) {
@@ -37,7 +37,7 @@ export class MergedCatalog {
     this.#patienceMs = parts.listMs;
   }
 
-  /** What is known in time; servers are started for it. One that fails is left out, and said so in the log. */
+  /** The catalog as known in time; starts servers for it. Failed ones are left out and logged. */
   async merged(): Promise<Merged> {
     const { session, isPrefixed, log } = this.#parts;
     const merged = merge(await this.#metadata(), isPrefixed);
@@ -48,24 +48,24 @@ export class MergedCatalog {
     return merged;
   }
 
-  /** Of some servers nothing is known yet. */
+  /** The metadata of some servers is still unknown. */
   get isPartial(): boolean {
     return this.#parts.bindings.all.some((binding) => binding.metadata === undefined);
   }
 
-  /** What is known now, without any start. */
+  /** The catalog as known now, without any start. */
   now(): Merged {
     return merge(this.#known(), this.#parts.isPrefixed);
   }
 
-  /** Parameters of a tool that its calls say again in headers. Undefined: what its server offers is not known yet. */
+  /** Header parameters of a tool. Undefined: its server's tools are still unknown. */
   mirrored(tool: string): MirroredParam[] | undefined {
     const binding = this.#bindingOf(tool);
     if (binding !== undefined && binding.metadata === undefined) return undefined;
     return this.now().mirrored.get(tool) ?? [];
   }
 
-  /** The same, by a start of the server if need be. Rejects with why it cannot be started. */
+  /** The same, with a start of the server if needed. Rejects with the reason of a failed start. */
   async learnMirrored(tool: string): Promise<MirroredParam[]> {
     await this.#bindingOf(tool)?.learn();
     return this.mirrored(tool) ?? [];
@@ -79,12 +79,12 @@ export class MergedCatalog {
     return bindings.named(server);
   }
 
-  /** The client was shown in the front before what is known now. */
+  /** The client of the previous front has seen the catalog as known now. */
   show(): void {
     this.#shown = this.now();
   }
 
-  /** Tells the client which lists are others than it was shown; with `isUnknown` any of them may be. */
+  /** Announces the lists that changed since the client saw them; with `isUnknown`, all of them. */
   changed(isUnknown = false): void {
     const before = this.#shown;
     if (before === undefined) return;
@@ -101,7 +101,7 @@ export class MergedCatalog {
   async #metadata(): Promise<Part[]> {
     const missing = this.#parts.bindings.all.filter((binding) => !binding.isKnown);
     const awaited = missing.filter((binding) => !binding.breaker.isSilent);
-    // Those that answer are first in line for a start.
+    // Responsive servers are first in line for a start.
     const learnt = awaited.map((binding) => this.#learn(binding));
     for (const binding of missing) void this.#learn(binding); // never rejects
     if (awaited.length === 0 || this.#patienceMs <= 0) return this.#known();

@@ -1,28 +1,28 @@
 /**
- * Names of tools and prompts when several servers share one endpoint: `<server>__<tool>`, in the alphabet and length that
- * every model's interface takes. A name that does not fit, or that another server has already, is cut and marked with six
- * letters of its hash, so that it stays the same from start to start and can always be turned back.
+ * Names of tools and prompts when several servers share one endpoint: `<server>__<tool>`, in the alphabet and length
+ * that every model interface accepts. A name that is unsuitable or already taken is cut and gets six letters of its
+ * hash, so that it is stable across starts and always reversible.
  */
 import { hash } from "node:crypto";
 
 const separator = "__";
-/** What the strictest of the model interfaces takes. */
+/** The limit of the strictest model interface. */
 const nameMax = 64;
 const marks = 6;
 
 export interface NamedItem {
   server: string;
-  /** As the server calls it. */
+  /** The server's own name. */
   name: string;
 }
 
 export class NameBook {
   readonly #byExposed = new Map<string, NamedItem>();
   readonly #exposed = new Map<string, string>();
-  /** Names that two servers resolveAbandoned claim to, in words. */
+  /** Messages about names that two servers claim. */
   readonly clashes: string[] = [];
 
-  /** The name under which it is offered; the same item again gets the same name. */
+  /** The exposed name; the same item always gets the same one. */
   expose(item: NamedItem): string {
     const key = `${item.server}\0${item.name}`;
     const exposed = this.#exposed.get(key) ?? this.#find(item, key);
@@ -55,7 +55,7 @@ export class NameBook {
   }
 }
 
-/** What a name stands for by its form alone, for a tool that its server does not list. */
+/** Resolves an exposed name by its form, for a tool that its server does not list. */
 export function splitName(exposed: string, servers: readonly string[]): NamedItem | undefined {
   const server = servers
     .filter((each) => exposed.startsWith(`${each}${separator}`))

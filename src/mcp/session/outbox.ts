@@ -1,9 +1,9 @@
-/** What the server says while nobody listens: kept, within bounds, until the client opens its stream. */
+/** Buffers server messages, within limits, until the client opens its stream. */
 import type { Question } from "../servers/client.ts";
 
 const entriesMax = 256;
 const bytesMax = 1024 * 1024;
-/** A question that nobody heard for so long is answered with an error: the server waits for it. */
+/** An undelivered question is answered with an error after this time: the server waits for it. */
 export const questionWaitMsMax = 30_000;
 
 interface Entry {
@@ -17,12 +17,12 @@ export class Outbox {
   #entries: Entry[] = [];
   #bytes = 0;
 
-  /** `onUnheard` runs for each question that will never be heard. */
+  /** `onUnheard` runs for each undeliverable question. */
   constructor(onUnheard: (question: Question) => void) {
     this.#onUnheard = onUnheard;
   }
 
-  /** The oldest notifications make room; a question finds room or is told to be unheard. */
+  /** The oldest notifications make room; a question without room is undeliverable. */
   add(event: Buffer, question: Question | undefined, now: number): void {
     this.#entries.push({ event, question, since: now });
     this.#bytes += event.length;
@@ -41,7 +41,7 @@ export class Outbox {
     return events;
   }
 
-  /** Removes a question that its server cancelled before anybody heard it. */
+  /** Removes a question that its server cancelled before delivery. */
   withdraw(question: Question): boolean {
     const entry = this.#entries.find((each) => each.question === question);
     if (entry === undefined) return false;

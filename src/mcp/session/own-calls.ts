@@ -1,4 +1,4 @@
-/** Calls of Holdfast's own tools on `/mcp`, which no server hears of. */
+/** Calls of Holdfast's own tools on `/mcp`, answered without a server. */
 import { downFault } from "../wire/faults.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { OwnTool } from "../tools/tool.ts";
@@ -26,7 +26,7 @@ export class OwnCalls {
     );
   }
 
-  /** The call is over, perhaps because its client gave it up. */
+  /** The call is over, possibly cancelled by its client. */
   done(call: ClientCall): void {
     this.#open.get(call)?.abort();
     this.#open.delete(call);

@@ -1,15 +1,15 @@
-/** Follows the config: takes the servers that the keeper tells of, in order, and knows when the last of the old ones is gone. */
+/** Follows the config: applies the keeper's server lists in order, and knows when the last removed server is gone. */
 import type { Clock } from "../../clock.ts";
 import type { KeeperLink, ServersNews } from "../../protocol/keeper/link.ts";
 import type { ConfigChange } from "../../protocol/keeper/messages.ts";
 
-/** How long the answer to a reload waits for servers that are ending; they go on ending by themselves. */
+/** How long the answer to a reload waits for servers that are ending; they continue in the background. */
 const endingMsMax = 30_000;
 
 export interface ReloadParts {
   link: KeeperLink;
   clock: Clock;
-  /** Takes the servers at once; resolves when what is not offered any more is gone, and never rejects. */
+  /** Applies the servers at once; resolves when the removed ones are gone, and never rejects. */
   take: (news: ServersNews) => Promise<void>;
 }
 
@@ -18,7 +18,7 @@ export class ConfigFollower {
   readonly #ready = Promise.withResolvers<void>();
   readonly #ending = new Set<Promise<void>>();
 
-  /** From now on nothing that the keeper tells is lost. */
+  /** From now on every message of the keeper is kept. */
   constructor(parts: ReloadParts) {
     this.#parts = parts;
     parts.link.onServers((news) => {
@@ -27,15 +27,15 @@ export class ConfigFollower {
     });
   }
 
-  /** The sessions of the front before are whole: what was told meanwhile is taken. */
+  /** The sessions of the previous front are restored: applies the messages kept so far. */
   begin(): void {
     this.#ready.resolve();
   }
 
-  /** Has the config read anew. Rejects with why it is refused; then all is as it was. */
+  /** Reloads the config. Rejects with the reason of a refusal; everything then stays unchanged. */
   async reload(): Promise<ConfigChange> {
     const { link, clock } = this.#parts;
-    const change = await link.ask("config.reload", {}); // the servers were told before this
+    const change = await link.ask("config.reload", {}); // the keeper sent the servers before this answer
     const late = Promise.withResolvers<void>();
     const timer = clock.after(endingMsMax, late.resolve);
     await Promise.race([Promise.all(this.#ending), late.promise]);

@@ -1,8 +1,8 @@
-/** What a client answers to `roots/list`: asked once before the first pooled server, and again when it says they changed. */
+/** A client's roots: asked for once before the first pooled server, and again after each change notification. */
 import type { Clock, Timer } from "../../clock.ts";
 import type { ClientRoots } from "../servers/binding.ts";
 
-/** A client that does not answer in so long is treated as one whose roots nobody else has. */
+/** After this time a silent client is treated as one with unique roots. */
 const answerMs = 5000;
 
 export class AskedRoots implements ClientRoots {
@@ -39,7 +39,7 @@ export class AskedRoots implements ClientRoots {
     return this.#waiting.done.promise;
   }
 
-  /** The client's answer; false when it is not to our question. */
+  /** The client's answer; false when it belongs to another question. */
   hear(number: number, body: Buffer): boolean {
     if (this.#waiting?.number !== number) return false;
     const { result } = JSON.parse(body.toString()) as { result?: { roots?: unknown } };
@@ -47,7 +47,7 @@ export class AskedRoots implements ClientRoots {
     return true;
   }
 
-  /** What it answered in the front before. */
+  /** Its answer from the previous front. */
   restore(roots: unknown): void {
     this.#settle(roots);
   }
@@ -56,7 +56,6 @@ export class AskedRoots implements ClientRoots {
     this.#wasAsked = false;
   }
 
-  /** The session ended. */
   close(): void {
     this.#settle(this.#own);
   }

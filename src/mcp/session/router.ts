@@ -1,4 +1,4 @@
-/** Decides for each request of an aggregate session which server it is for, and which names in it must be put back. */
+/** Chooses the server for each request of an aggregate session, and the names in it to restore. */
 import type { TokenScope } from "../../protocol/keeper/messages.ts";
 import { readEnvelope, type Envelope } from "../wire/envelope.ts";
 import { unknownFault } from "../wire/faults.ts";
@@ -13,7 +13,7 @@ import { splitName, type NamedItem } from "./names.ts";
 import type { MergedCatalog } from "./merged-catalog.ts";
 import type { Bindings } from "./bindings.ts";
 
-/** It goes to one server, with these edits. */
+/** Goes to one server, with these edits. */
 export interface Forward {
   forward: Binding;
   envelope: Envelope;
@@ -21,12 +21,12 @@ export interface Forward {
   edits: Edit[];
 }
 
-/** What is to be done with a request. */
+/** What to do with a request. */
 export type Decision =
   | { answer: Buffer | string }
   | { refuse: RpcFault }
   | Forward
-  /** Each of these servers may know the resource. */
+  /** Each of these servers may have the resource. */
   | { search: Binding[]; uri: string }
   /** A tool of Holdfast's own. */
   | { own: OwnTool }
@@ -38,7 +38,7 @@ const listsByMethod = new Map<string, ListName>([
   ["resources/list", "resources"],
   ["resources/templates/list", "resourceTemplates"],
 ]);
-const nobody: ReadonlySet<TokenScope> = new Set();
+const noScopes: ReadonlySet<TokenScope> = new Set();
 /** How the list of all servers' tools begins. */
 const listHead = '{"tools":[';
 
@@ -56,8 +56,8 @@ export class Router {
     this.#parts = parts;
   }
 
-  /** `scopes`: what the caller's token allows. Rejects with why a server that must be asked cannot be. */
-  route(envelope: Envelope, body: Buffer, scopes = nobody): Decision | Promise<Decision> {
+  /** `scopes`: of the caller's token. Rejects with the reason when a required server is unavailable. */
+  route(envelope: Envelope, body: Buffer, scopes = noScopes): Decision | Promise<Decision> {
     const { method } = envelope;
     const { bindings, isPrefixed } = this.#parts;
     if (method === "ping") return { answer: "{}" };
@@ -88,7 +88,7 @@ export class Router {
 
   // ── lists ──
 
-  /** The answer to a list request, made of what is known. */
+  /** The answer to a list request, from the merged catalog. */
   async #list(name: ListName): Promise<Decision> {
     return { answer: (await this.#parts.mergedCatalog.merged()).lists[name] };
   }
@@ -106,13 +106,13 @@ export class Router {
     return { answer: Buffer.concat([Buffer.from(`${listHead}${shown.join(",")}${comma}`), rest]) };
   }
 
-  /** One server under its own names: all is its own, but a list that is known needs no start. */
+  /** One server under its own names: everything is its own, but a known list needs no start. */
   #toOnly(binding: Binding, envelope: Envelope, body: Buffer): Decision | Promise<Decision> {
     const list = listsByMethod.get(envelope.method);
     const isCold = binding.ready() === undefined;
     const capability = list === "resourceTemplates" ? "resources" : (list ?? "");
     const isOffered = binding.metadata?.initialize.capabilities[capability] !== undefined;
-    // A cursor can only be the server's own.
+    // A cursor always belongs to the server.
     const isFirstPage = list !== undefined && !body.includes('"cursor"');
     if (isCold && isFirstPage && isOffered) return this.#list(list);
     return { forward: binding, envelope, body, edits: [] };
@@ -128,7 +128,7 @@ export class Router {
   ): Decision | Promise<Decision> {
     if (envelope.nameStart === 0) return refuse("params.name is missing", "it names what to call");
     const exposed = text(body, envelope.nameStart, envelope.nameEnd);
-    // No server's tool has such a name: theirs have `__` in them.
+    // Prefixed server tools contain `__`, own tools never do.
     const own = kind === "tools" ? this.#parts.tools.find(exposed, scopes) : undefined;
     if (own !== undefined) return { own };
     const item = this.#parts.mergedCatalog.now()[kind].resolve(exposed);
@@ -136,7 +136,7 @@ export class Router {
     return this.#byUnlistedName(exposed, envelope, body, kind);
   }
 
-  /** A name of a server whose list is not known yet, or that its server does not list. */
+  /** A name from a server with unknown lists, or missing from its lists. */
   async #byUnlistedName(
     exposed: string,
     envelope: Envelope,
@@ -167,7 +167,7 @@ export class Router {
     const { mergedCatalog } = this.#parts;
     const uri = text(body, envelope.uriStart, envelope.uriEnd);
     const known = mergedCatalog.now();
-    // Whose it is may be known already; then nobody waits for servers that are not.
+    // If the origin is known already, there is no need to wait for the other servers.
     const merged = known.origins.has(uri) ? known : await mergedCatalog.merged();
     const bindings = this.#origins(merged, uri);
     const [first] = bindings;
@@ -179,7 +179,7 @@ export class Router {
     return isSearch ? { search: bindings, uri } : { forward: first, envelope, body, edits: [] };
   }
 
-  /** Servers that the resource may come from: the one that lists it, else those with a fitting template, else all with resources. */
+  /** Candidate servers of a resource: the one that lists it, else those with a fitting template, else all. */
   #origins(merged: Merged, uri: string): Binding[] {
     const { bindings } = this.#parts;
     const origin = merged.origins.get(uri);
@@ -193,7 +193,7 @@ export class Router {
 
   // ── completions, log levels ──
 
-  /** What is to be completed is named deep inside; such a message is short, so it is built anew. */
+  /** The completed name is deeply nested; such a message is short, so it is rebuilt. */
   async #complete(body: Buffer): Promise<Decision> {
     const { bindings, mergedCatalog } = this.#parts;
     const message = JSON.parse(body.toString()) as {
@@ -221,7 +221,7 @@ export class Router {
     return binding === undefined ? undefined : { server: binding.name };
   }
 
-  /** Undefined: the one server that there is may answer for itself. */
+  /** Undefined: the only server answers for itself. */
   #logLevel(body: Buffer): Decision | undefined {
     const [only] = this.#parts.bindings.all;
     if (!this.#parts.isPrefixed && only?.isPooled !== true && only?.ready() !== undefined) return undefined;

@@ -1,13 +1,13 @@
 /**
- * JSON Schemas of tools as clients and model interfaces can read them: they refuse a whole list for one keyword that is not
- * what the standard asks for. Such a keyword is taken out, which only makes the schema say less; the server judges anyway.
+ * Repairs JSON Schemas of tools: clients and model interfaces reject a whole list for one invalid keyword. Removing a
+ * keyword only makes the schema more permissive; the server validates anyway.
  */
 import { isObject } from "../wire/json-rpc.ts";
 
-/** Schemas in one schema, and how deep one may stand; a larger one is not repaired but given up. */
+/** Subschemas per schema, and their depth; larger schemas are rejected instead of repaired. */
 const schemasMax = 10_000;
 const depthMax = 128;
-/** Places that are named. */
+/** Reported places. */
 const namedMax = 3;
 const patternCharsMax = 2000;
 
@@ -20,7 +20,7 @@ const isNumber: Check = (value) => typeof value === "number";
 const isCount: Check = (value) => Number.isInteger(value) && (value as number) >= 0;
 const isTextList: Check = (value) => isSetOf(value, isText);
 
-/** What stands under a keyword that holds no schema. */
+/** Checks of keywords that hold plain values. */
 const values: Record<string, Check> = {
   type: (value) => types.has(value) || (isSetOf(value, (one) => types.has(one)) && (value as unknown[]).length > 0),
   required: isTextList,
@@ -58,11 +58,11 @@ const mapKeys = new Set(["properties", "patternProperties", "$defs", "definition
 
 export interface Repaired {
   schema: unknown;
-  /** Where a keyword was taken out; the first few. Empty: the schema is the one that was given. */
+  /** The first few places of removed keywords. Empty: the schema is unchanged. */
   places: string[];
 }
 
-/** Undefined: it is too large to be looked through. */
+/** Undefined: it is too large to check. */
 export function repairSchema(schema: unknown, name: string): Repaired | undefined {
   const repair = new Repair(schema);
   const repaired = repair.schema(schema, name, 0);
@@ -95,7 +95,7 @@ class Repair {
     return Object.fromEntries(kept);
   }
 
-  /** Undefined: it is taken out. */
+  /** Undefined: it is removed. */
   #member(key: string, value: unknown, place: string, depth: number): unknown {
     const inner = (one: unknown, name: string | number) => this.schema(one, `${place}.${name}`, depth + 1);
     const isList = Array.isArray(value) && value.length > 0;
@@ -134,7 +134,7 @@ function isPattern(value: unknown): boolean {
   }
 }
 
-/** A place in the schema itself must be there; what is elsewhere is not looked for. */
+/** A local reference must resolve; external ones are not checked. */
 function isKnownReference(reference: string, root: unknown): boolean {
   if (!reference.startsWith("#/")) return true;
   let at = root;

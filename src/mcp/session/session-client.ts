@@ -1,4 +1,4 @@
-/** A session's client: its calls in flight, what is said to it besides, and the questions that it has not answered yet. */
+/** A session's client: its calls in flight, its other messages, and its unanswered questions. */
 import type { Clock } from "../../clock.ts";
 import type { PendingCall } from "../wire/call.ts";
 import type { Envelope } from "../wire/envelope.ts";
@@ -9,7 +9,7 @@ import { splice, type Edit } from "../wire/splice.ts";
 import type { Client, ClientCall, UpstreamQuestion } from "../servers/client.ts";
 import type { Upstream } from "../servers/upstream.ts";
 
-/** Questions that may wait for an answer at one time; a server that asks more is refused. */
+/** Open questions at one time; further ones are refused. */
 const questionsMax = 1000;
 
 /** Answers a call in place of a server. */
@@ -18,28 +18,28 @@ export function answerItself(call: PendingCall, result: Buffer | string): void {
   call.answer(answerText(clientId, result), [], () => {}, resultStart(clientId));
 }
 
-/** What a client listens on: a stream of events, or the one line of a stdio client. */
+/** The client's message stream: server-sent events, or the single line stream of a stdio client. */
 export interface Listening {
   readonly open: boolean;
   send(message: Buffer, release: () => void): void;
   heartbeat(now: number): void;
   end(): void;
-  /** Ends it for another one, without waiting for a client that may be gone. */
+  /** Ends it in favor of another one, without waiting for a client that may be gone. */
   replace?(): void;
 }
 
-/** What stands around a message on the way to the client. */
+/** The text around a message on the way to the client. */
 export interface Framing {
   head: string;
   tail: string;
 }
 
 export class SessionClient implements Client, HeartbeatMember {
-  /** Resources that the client wants to hear of, and whose they are. */
+  /** Resources that the client subscribed to, and their servers. */
   readonly subscriptions = new Map<string, string>();
   /** The client's roots, as far as they are known. */
   rootsOf: () => unknown = () => undefined;
-  /** A call is over, however: answered, given up, or cancelled. */
+  /** A call is over: answered, failed, or cancelled. */
   onDone: (call: ClientCall) => void = () => {};
   readonly #clock: Clock;
   readonly #framing: Framing;
@@ -88,7 +88,7 @@ export class SessionClient implements Client, HeartbeatMember {
     if (this.#calls.delete(call) && this.#calls.size === 0) this.#onQuiet();
   }
 
-  /** `action` runs as soon as no call is in flight. */
+  /** Runs `action` as soon as no call is in flight. */
   whenQuiet(action: () => void): void {
     this.#onQuiet = action;
     if (this.#calls.size === 0) action();
@@ -99,7 +99,7 @@ export class SessionClient implements Client, HeartbeatMember {
     this.#calls.get(call)?.abandon(call);
   }
 
-  /** The session ends: whatever is in flight is answered with this. */
+  /** The session ends: every call in flight is answered with this fault. */
   failAll(fault: RpcFault): void {
     const all = [...this.#calls];
     this.#calls.clear();
@@ -109,7 +109,7 @@ export class SessionClient implements Client, HeartbeatMember {
     }
   }
 
-  // ── what the client says besides its calls; false: the server does not keep up ──
+  // ── messages of the client other than calls; false: the server does not keep up ──
 
   cancelled(envelope: Envelope, body: Buffer): boolean {
     const clientId = body.toString("latin1", envelope.requestStart, envelope.requestEnd);
@@ -118,13 +118,13 @@ export class SessionClient implements Client, HeartbeatMember {
       if (upstream !== undefined) return upstream.cancel(call, envelope, body);
       call.dismiss();
     }
-    return true; // answered already, or with no server yet
+    return true; // answered already, or not yet at a server
   }
 
   progressed(envelope: Envelope, body: Buffer): boolean {
     const { progressStart: start, progressEnd: end } = envelope;
     const question = this.#questions.get(numberAt(body, start, end));
-    if (question?.serverToken === undefined) return true; // about a question that has its answer: nobody waits for it
+    if (question?.serverToken === undefined) return true; // about an answered question
     return question.upstream.send(envelope, body, [{ start, end, text: question.serverToken }]);
   }
 
@@ -138,14 +138,14 @@ export class SessionClient implements Client, HeartbeatMember {
 
   // ── the client's stream ──
 
-  /** One that listens already is let go: its client came back over another connection. */
+  /** Replaces an earlier stream: the client reconnected. */
   listen(stream: Listening): void {
     this.#stream?.replace?.();
     this.#stream = stream;
     for (const event of this.#outbox.take()) stream.send(event, () => {});
   }
 
-  /** The gateway stops: nothing comes any more but the answers of calls in flight. */
+  /** The gateway stops: only answers of calls in flight follow. */
   quiet(): void {}
 
   hangUp(): void {
@@ -153,7 +153,7 @@ export class SessionClient implements Client, HeartbeatMember {
     this.#stream = undefined;
   }
 
-  /** Says something of our own, on the client's stream or else on a call of its that waits. */
+  /** Sends our own message, on the client's stream or else with one of its open calls. */
   say(message: object): void {
     const line = Buffer.from(JSON.stringify(message));
     const waiting = [...this.#calls.keys()].find((call) => !call.done && call.takesMessages !== false);
@@ -176,7 +176,7 @@ export class SessionClient implements Client, HeartbeatMember {
     release();
   }
 
-  /** It says nothing any more, so nobody waits for its answers. */
+  /** The client will answer nothing more, so its open questions are refused. */
   becomeDeaf(): void {
     this.#isDeaf = true;
     const asked = [...this.#questions.values()];

@@ -1,4 +1,4 @@
-/** Makes assembled sessions and keeps what they share: the start gate, the pool, the catalog, the breakers. */
+/** Creates aggregate sessions and owns their shared parts: start gate, pool, catalog, breakers. */
 import type { Probed, ServerStatus } from "../../protocol/api/mcp.ts";
 import type { Clock } from "../../clock.ts";
 import type { KeeperLink } from "../../protocol/keeper/link.ts";
@@ -44,15 +44,15 @@ export interface SessionManagerParts {
   log: Log;
 }
 
-/** What kind of client a session has; by default one that listens on streams of events and is always the same. */
+/** The kind of a session's client; by default one client that listens on event streams. */
 export interface Kind {
   framing?: Framing;
   isAnonymous?: boolean | undefined;
-  /** It brings its one server up itself; everything passes as it is. */
+  /** It starts its one server itself; everything passes unchanged. */
   isPassThrough?: boolean;
 }
 
-/** The client of a session that passes everything introduced itself to its server. */
+/** A pass-through client introduced itself to its server. */
 const unknownClient: Introduction = { protocolVersion: "", capabilities: {}, clientInfo: {} };
 
 export class SessionManager {
@@ -91,7 +91,7 @@ export class SessionManager {
     this.pool = new Pool(this.starter, scope, (running, key) => this.#relearn(running, key));
   }
 
-  /** Whether a session that begins now lets everything pass: its one server is a process of its own, which stays as long as it. */
+  /** Whether a new session is pass-through: its one server is a process of its own, for the session's whole life. */
   passesAll({ servers: [server], isPrefixed }: Selection): boolean {
     if (isPrefixed || server === undefined || this.starter.revisions.isStateless(server)) return false;
     const isFar = server.kind !== "stdio" || server.node !== undefined;
@@ -103,8 +103,8 @@ export class SessionManager {
   }
 
   /**
-   * The config was read anew; a server that is not named in `changed` is the one that it was. On `/mcp` sessions go on with
-   * the new servers; one on a single server that changed or is gone ends. Resolves when what is not offered any more is gone.
+   * Applies a reloaded config; servers outside `changed` are the same as before. On `/mcp` sessions continue with the
+   * new servers; a session on a single changed or removed server ends. Resolves when the removed servers are gone.
    */
   async reload(servers: FrontServer[], changed: ReadonlySet<string>): Promise<void> {
     for (const server of this.servers.replace(servers, changed)) {
@@ -121,12 +121,12 @@ export class SessionManager {
       const [only] = bindings;
       if (only === undefined || this.servers.has(only.server)) return;
       aggregate.failAll({ code: rpcCode.unavailable, message: this.servers.whyEnded(only.name), reason: "run_ended" });
-      await session.close("config-changed"); // what cannot be ended is logged by the session set
+      await session.close("config-changed"); // the session set logs what cannot be ended
     });
     await Promise.all(ended);
   }
 
-  /** Makes an aggregate session of a session that was just opened. */
+  /** Makes an aggregate session of a newly opened session. */
   create(session: Session, selection: Selection, introduction: Introduction, kind: Kind = {}): AggregateSession {
     const { clock, log, tools } = this.#parts;
     const { starter, pool, catalog, numbers } = this;
@@ -150,12 +150,12 @@ export class SessionManager {
     return aggregate;
   }
 
-  /** What `resolveNpx` has installed for a server, or for all, is installed anew by the next start. */
+  /** Discards the `resolveNpx` installation of one server or of all; the next start installs it again. */
   refresh(server: string | null): Promise<Record<string, string[]>> {
     return this.#parts.link.ask("run.refresh", { server });
   }
 
-  /** The session of a client that names a scope where others have a session. */
+  /** The session of a stateless client with a scope. */
   scoped(key: string): AggregateSession | undefined {
     return this.#scopes.get(key);
   }
@@ -186,13 +186,13 @@ export class SessionManager {
     return probeServer(server, this.#parts.sessions, this.starter, this.#parts.clock);
   }
 
-  // ── after a front before this one ──
+  // ── restored from the previous front ──
 
-  /** Restores an aggregate session, without its servers. False: the front before left none, or it cannot be. */
+  /** Restores an aggregate session, without its servers. False: its state is missing or unusable. */
   restore(session: Session): boolean {
     const memo = readHandoff(session.memo);
     const selection = this.servers.select(session.server ?? undefined);
-    // A client over stdio had its session through a connection to the front that is gone.
+    // A stdio client's session was tied to its connection to the previous front.
     if (memo === undefined || selection === undefined || session.kind !== "mcp") return false;
     const { introduction = unknownClient, isAnonymous, isPassThrough } = memo;
     const aggregate = this.create(session, selection, introduction, { isAnonymous, isPassThrough });
@@ -201,7 +201,7 @@ export class SessionManager {
     return true;
   }
 
-  /** Gives a run to the session or the pool that had it. Rejects with why that cannot be done. */
+  /** Returns a run to its session or pool. Rejects with the reason of a failure. */
   async adopt(held: HeldRun, blob: RunHandoff): Promise<void> {
     const { run } = held;
     if (isPooledRun(run)) return this.pool.resume(held, blob);
@@ -212,7 +212,7 @@ export class SessionManager {
     return binding.resume(held, blob);
   }
 
-  /** All runs have been given back. Returns the sessions that cannot go on without the one that they had. */
+  /** All runs have been returned. Returns the sessions that cannot continue without their lost run. */
   resumed(): Session[] {
     const all = [...this.#open.values()];
     const lost = all.filter(({ isPassThrough, bindings }) => isPassThrough && bindings[0]?.ready() === undefined);
@@ -228,7 +228,7 @@ export class SessionManager {
     }
   }
 
-  /** The gateway stops and cannot wait: every call in flight is answered with an error. */
+  /** The gateway stops at once: every call in flight is answered with an error. */
   failAll(message: string): void {
     const fault: RpcFault = { code: rpcCode.unavailable, message, reason: "gateway_busy" };
     for (const aggregate of this.#open.values()) aggregate.failAll(fault);
@@ -240,7 +240,7 @@ export class SessionManager {
       const lists = await learnLists(upstream, initialize.capabilities, this.#parts.clock);
       this.catalog.put(metadataKey, { initialize, lists, learnedAt: this.#parts.clock.now() });
     } catch {
-      // The server ended meanwhile, or does not tell them: its next start learns its lists.
+      // The server ended or refused; its next start learns its lists.
     }
   }
 }

@@ -1,4 +1,4 @@
-/** `subscriptions/listen`: one response that stays open and tells of the changes that its client named. */
+/** `subscriptions/listen`: one open response that reports the changes its client asked for. */
 import type { Clock } from "../../clock.ts";
 import { answerText, isObject } from "../wire/json-rpc.ts";
 import { downFault, unknownFault } from "../wire/faults.ts";
@@ -9,10 +9,10 @@ import { Call, callParams, SilentReply, type Changes, type StreamableReply } fro
 import type { Listener, StatelessClient } from "./stateless-client.ts";
 import type { StatelessCall } from "./stateless-call.ts";
 
-/** Resources that one listener may name. */
+/** Resources per listener. */
 const urisMax = 1000;
 
-/** What a client may want to hear of, and the capability of a server that tells it. */
+/** Change notifications, and the server capability behind each. */
 const kinds = { toolsListChanged: "tools", promptsListChanged: "prompts", resourcesListChanged: "resources" } as const;
 
 interface Filter {
@@ -25,14 +25,14 @@ interface Filter {
 export interface ListenParts {
   open: AggregateSession;
   side: StatelessClient;
-  /** The request, until it is answered with a stream. */
+  /** The request, until a stream answers it. */
   call: StatelessCall;
   reply: StreamableReply;
   numbers: Numbers;
   clock: Clock;
 }
 
-/** Never rejects: what cannot be had is told, or left out of what is acknowledged. */
+/** Never rejects: failures are answered, or missing from the acknowledgment. */
 export async function listen(parts: ListenParts, body: Buffer): Promise<void> {
   const { open, call } = parts;
   const { params } = JSON.parse(body.toString("utf8")) as { params?: { notifications?: unknown } };
@@ -42,7 +42,7 @@ export async function listen(parts: ListenParts, body: Buffer): Promise<void> {
   open.client.begin(call);
   try {
     const { capabilities } = await open.introduce();
-    await open.mergedCatalog.merged(); // from here on a change is known for one
+    await open.mergedCatalog.merged(); // every change from here on is noticed
     const filter = await new Granting(parts).grant(asked, capabilities);
     if (call.done) return forgetAll(parts, filter);
     new Listening(parts, filter).begin();
@@ -51,7 +51,7 @@ export async function listen(parts: ListenParts, body: Buffer): Promise<void> {
   }
 }
 
-/** Finds out how much of what was asked for can be had. */
+/** Determines which of the requested notifications are available. */
 class Granting {
   readonly #parts: ListenParts;
 
@@ -73,7 +73,7 @@ class Granting {
   }
 }
 
-/** One more listener wants to hear of the resource: the first one subscribes, and what it is told holds for all. */
+/** Adds a listener to a resource; the first one subscribes at the server, with the same outcome for all. */
 async function want(parts: ListenParts, uri: string): Promise<boolean> {
   const { wanted, subscriptions } = parts.side;
   let wish = wanted.get(uri);
@@ -85,7 +85,7 @@ async function want(parts: ListenParts, uri: string): Promise<boolean> {
   return false;
 }
 
-/** True: nobody wants to hear of it any more. */
+/** True: no listener is left. */
 function drop({ wanted }: StatelessClient, uri: string): boolean {
   const wish = wanted.get(uri);
   if (wish === undefined || --wish.listeners > 0) return false;
@@ -93,13 +93,13 @@ function drop({ wanted }: StatelessClient, uri: string): boolean {
   return true;
 }
 
-/** The listener is gone: the last one takes the subscription back. */
+/** The listener is gone; the last one unsubscribes at the server. */
 function forgetAll(parts: ListenParts, { resourceSubscriptions = [] }: Filter): void {
   for (const uri of resourceSubscriptions)
     if (drop(parts.side, uri) && !parts.open.session.ended) void ask(parts, "resources/unsubscribe", uri);
 }
 
-/** Asks a server as the client itself would in a session-based revision. False: it refuses. */
+/** Sends a client-style request of a session-based revision. False: the server refuses. */
 function ask({ open, numbers, clock }: ListenParts, method: string, uri: string): Promise<boolean> {
   const body = Buffer.from(JSON.stringify({ jsonrpc: "2.0", id: 1, method, params: { uri } }));
   const envelope = readEnvelope(body);
@@ -114,7 +114,7 @@ class Listening implements Listener {
   readonly #filter: Filter;
   readonly #uris: Set<string>;
   readonly #stream: Changes;
-  /** The request's id as it was written, by which the client knows this subscription. */
+  /** The request's id as written, the client's name for this subscription. */
   readonly #id: string;
 
   constructor(parts: ListenParts, filter: Filter) {
@@ -150,7 +150,7 @@ class Listening implements Listener {
     this.#stream.heartbeat(now);
   }
 
-  /** The end is ours: the request gets its answer. */
+  /** Ends the stream from this side: the request gets its answer. */
   end(): void {
     const result = `{"resultType":"complete","_meta":${this.#meta()}}`;
     this.#stream.send(answerText(this.#id, result));

@@ -1,9 +1,9 @@
-/** What a server of a session-based revision asks its client, in the form in which a stateless client is asked. */
+/** Converts questions of session-based servers into the form for stateless clients. */
 
-/** Requests in whose place a client may be asked something. */
+/** Requests that may be answered with questions to the client. */
 export const questionMethods = new Set(["tools/call", "prompts/get", "resources/read"]);
 
-/** The three questions that there are, and what a client says if it takes them. */
+/** The three kinds of question, and the client capability for each. */
 const needs: Record<string, string> = {
   "sampling/createMessage": "sampling",
   "elicitation/create": "elicitation",
@@ -11,12 +11,12 @@ const needs: Record<string, string> = {
 };
 
 export interface InputRequest {
-  /** Under this key the client is asked, and answers. */
+  /** Identifies the question and its answer. */
   key: string;
   request: { method: string; params?: Record<string, unknown> };
 }
 
-/** Undefined: this client cannot be asked that. */
+/** Undefined: the client does not support the question. */
 export function inputRequest(
   number: number,
   line: Buffer,
@@ -28,7 +28,7 @@ export function inputRequest(
   if (params?.["mode"] === "url" && (offered as Record<string, unknown>)["url"] === undefined) return undefined;
   const key = `q${number}`;
   if (method === "roots/list") return { key, request: { method } };
-  // The rest concerns a request of its own, which this is not any more: its progress, its task, the word of its end.
+  // The rest belongs to a request of its own: progress, task, completion notification.
   const { _meta, task: _task, elicitationId: _id, ...asked } = params ?? {};
   return { key, request: { method, params: asked } };
 }

@@ -1,4 +1,4 @@
-/** What a request of the stateless revision says of itself: in its headers, and equal to them in its body. */
+/** Metadata of a stateless request: its headers must equal its body. */
 import type { IncomingMessage } from "node:http";
 import type { Envelope } from "../wire/envelope.ts";
 import { headerText } from "../wire/header-values.ts";
@@ -10,23 +10,23 @@ import { isLevel } from "./log-levels.ts";
 
 const prefix = "io.modelcontextprotocol/";
 const ownKeys = ["protocolVersion", "clientInfo", "clientCapabilities", "logLevel"].map((key) => prefix + key);
-/** Requests whose `Mcp-Name` says what they are about. */
+/** Requests whose `Mcp-Name` names their target. */
 const namedMethods = new Set(["tools/call", "prompts/get", "resources/read"]);
-/** Different texts of `_meta` that are kept understood, and how long one may be: a client sends the same with each request. */
+/** Cached parses of `_meta`, and the longest text cached: a client repeats the same one in each request. */
 const understoodMax = 256;
 const understoodBytesMax = 4096;
 
 export interface Metadata {
   clientInfo: Record<string, unknown>;
   capabilities: Record<string, unknown>;
-  /** The same without roots, which only the client of a scope has. */
+  /** The same without roots, which require a scope. */
   anonymousCapabilities: Record<string, unknown>;
-  /** Both as text that is equal only for the same, so that it need not be made for each request. */
+  /** Both as canonical text, computed once. */
   capabilitiesText: string;
   anonymousCapabilitiesText: string;
   /** Undefined: the client wants no log messages with its answer. */
   logLevel: string | undefined;
-  /** What else is in `_meta`, the progress token aside: this much concerns a server of a session-based revision. */
+  /** Other members of `_meta` without the progress token: the part for session-based servers. */
   rest: Record<string, unknown>;
   /** The same as text, for the usual case. */
   restText: string;
@@ -34,7 +34,7 @@ export interface Metadata {
 
 const understood = new Map<string, Metadata>();
 
-/** The header names the revision without sessions, or one that nobody here knows and no session has agreed on. */
+/** The header names the stateless revision, or an unknown one without an agreed session. */
 export function namesStateless(request: IncomingMessage): boolean {
   const { "mcp-protocol-version": version, "mcp-session-id": session } = request.headers;
   if (typeof version !== "string" || sessionVersions.includes(version) || olderVersions.includes(version)) return false;
@@ -49,12 +49,12 @@ function malformed(message: string): Refusal {
   return refusal(400, rpcCode.invalidParams, "invalid_params", message);
 }
 
-/** Everything that the request says of itself, or the refusal that it deserves. */
+/** All metadata of the request, or its refusal. */
 export function readMetadata(request: IncomingMessage, envelope: Envelope, body: Buffer): Metadata | Refusal {
   return versionProblem(request, envelope, body) ?? headerProblem(request, envelope, body) ?? readMeta(envelope, body);
 }
 
-/** The same for a request that came without headers. */
+/** The same for a request without headers. */
 export function readLineMetadata(envelope: Envelope, body: Buffer): Metadata | Refusal {
   const said = textAt(body, envelope.versionStart, envelope.versionEnd);
   if (said === undefined) return versionMissing();
@@ -109,7 +109,7 @@ function differs(header: string, value: string, body: string): string {
   return `${header} header value '${value}' does not match body value '${body}'`;
 }
 
-/** Undefined: not there, or no string. */
+/** Undefined: missing, or not a string. */
 function textAt(body: Buffer, start: number, end: number): string | undefined {
   if (start === 0) return undefined;
   const value = JSON.parse(body.toString("utf8", start, end)) as unknown;
@@ -139,7 +139,7 @@ function understand(meta: object): Metadata | Refusal {
   };
 }
 
-/** What a server of a session-based revision gets in place of `_meta`; `number` where the client wants progress. */
+/** The `_meta` for a session-based server; `number` is set where the client wants progress. */
 export function sessionMeta({ rest, restText }: Metadata, number: number | undefined): string {
   return number === undefined ? restText : asciiText({ ...rest, progressToken: number });
 }

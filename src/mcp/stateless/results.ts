@@ -1,12 +1,12 @@
-/** What the stateless revision wants of a result that a session-based revision does not say: its type, and how long it may be kept. */
+/** Additions of the stateless revision to a result: its type and its cache lifetime. */
 import { readEnvelope } from "../wire/envelope.ts";
 import { rpcCode } from "../wire/json-rpc.ts";
 import type { InitializeResult } from "../servers/handshake.ts";
 import { allVersions, statelessVersion } from "../wire/headers.ts";
 
-/** A list may be used again for so long without asking; whoever listens hears of a change at once. */
+/** Lifetime of a cached list; listeners learn of changes at once. */
 const listTtlMs = 5000;
-/** What is seen depends on the token, and on what a server tells one client: it is nobody else's. */
+/** Results depend on the token and on the client's server, so they stay private. */
 const cacheHints = (ttlMs: number) => `"ttlMs":${ttlMs},"cacheScope":"private"`;
 const complete = '"resultType":"complete"';
 
@@ -15,13 +15,13 @@ const members: Record<string, string> = {
   "prompts/list": `${complete},${cacheHints(listTtlMs)}`,
   "resources/list": `${complete},${cacheHints(listTtlMs)}`,
   "resources/templates/list": `${complete},${cacheHints(listTtlMs)}`,
-  // A resource may be another the next moment, and nobody would be told.
+  // A resource may change at any moment, without a notification.
   "resources/read": `${complete},${cacheHints(0)}`,
 };
 
 const objectClose = 0x7d;
 
-/** What is to be inserted behind the brace at `start`, where the result of `method` begins. */
+/** The members to insert behind the brace at `start` of the result of `method`. */
 export function resultMembers(method: string, line: Buffer, start: number): string {
   const text = members[method] ?? complete;
   let at = start + 1;
@@ -29,9 +29,9 @@ export function resultMembers(method: string, line: Buffer, start: number): stri
   return line[at] === objectClose ? text : `${text},`;
 }
 
-/** The `result` of `server/discover`, its type aside, from what a server of a session-based revision said, or what we say for several. */
+/** The `result` of `server/discover` without its type, from a server's `initialize` result or the aggregate one. */
 export function discovery({ capabilities, serverInfo, instructions }: InitializeResult): string {
-  // Tasks are an extension of another form now.
+  // Tasks are now an extension of another form.
   const { tasks: _, ...rest } = capabilities;
   return JSON.stringify({
     supportedVersions: allVersions,
@@ -43,7 +43,7 @@ export function discovery({ capabilities, serverInfo, instructions }: Initialize
   });
 }
 
-/** Whether a refusal of `initialize` is that of a server which keeps no sessions; the code for it is everybody's own. */
+/** Whether a refusal of `initialize` comes from a stateless server; the error code differs between servers. */
 export function refusesSessions(line: Buffer): boolean {
   const text = line.toString("utf8");
   const { error } = JSON.parse(text) as { error?: { code?: unknown } | null };
@@ -51,16 +51,16 @@ export function refusesSessions(line: Buffer): boolean {
   return isItsCode || text.includes("io.modelcontextprotocol/") || text.includes(statelessVersion);
 }
 
-/** Codes of a session-based revision that the stateless one must not say, and what it says instead. */
+/** Codes of session-based revisions that the stateless one forbids, and their replacements. */
 const codes: Record<number, number> = { [-32_002]: -32_602 };
 
-/** The HTTP status that goes with an error; for most it is an answer like any other. */
+/** The HTTP status of an error; most are ordinary answers. */
 export function statusOf(code: number): number {
   if (code === rpcCode.methodUnknown) return 404;
   return code === rpcCode.headerMismatch ? 400 : 200;
 }
 
-/** An error of a server as a stateless client may hear it, with the HTTP status that goes with it. */
+/** A server's error in the form for stateless clients, with its HTTP status. */
 export function errorAnswer(line: Buffer): { line: Buffer; status: number } {
   const message = JSON.parse(line.toString("utf8")) as { error?: { code?: unknown } | null };
   const code = Number(message.error?.code);

@@ -1,14 +1,14 @@
 /**
- * Calls whose client was asked something. The `requestState` under which it comes back is random, good for one round, and
- * means nothing but the place in this book: nothing in it can be changed or made up.
+ * Calls suspended for their clients' answers. A `requestState` is random, valid for one round, and only a key of this
+ * map, so it can be neither altered nor forged.
  */
 import { hash } from "node:crypto";
 import type { Random } from "../../random.ts";
 import { canonical } from "../servers/pool.ts";
 
-/** Calls that may wait for their clients at one time; a server that asks more is refused. */
+/** Suspended calls at one time; further questions are refused. */
 const callsMax = 1000;
-/** By this our states are told from those of servers that speak the stateless revision themselves. */
+/** Distinguishes our states from those of stateless servers. */
 const mark = "holdfast.";
 
 export class Retained<T> {
@@ -42,7 +42,7 @@ export function isOurState(state: unknown): state is string {
   return typeof state === "string" && state.startsWith(mark);
 }
 
-/** Equal for two requests that ask for the same, whatever they say of themselves and whatever they answer. */
+/** Equal for requests with the same content, regardless of their metadata and answers. */
 export function requestDigest(method: string, body: Buffer): string {
   const { params } = JSON.parse(body.toString("utf8")) as { params?: Record<string, unknown> };
   const { _meta, inputResponses: _answers, requestState: _state, ...asked } = params ?? {};

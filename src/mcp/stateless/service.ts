@@ -1,4 +1,4 @@
-/** Serves the requests of stateless clients, whatever carried them: each becomes a call of the session that stands for its client. */
+/** Serves the requests of stateless clients over any transport, as calls of the client's session. */
 import type { IncomingHttpHeaders } from "node:http";
 import type { Random } from "../../random.ts";
 import type { Clock } from "../../clock.ts";
@@ -21,31 +21,31 @@ import { isOurState, Retained } from "./retained.ts";
 import type { StatelessClient } from "./stateless-client.ts";
 import { StatelessCall } from "./stateless-call.ts";
 
-/** What is no part of the stateless revision any more: a request for it is answered as any unknown one. */
+/** Methods that the stateless revision removed, answered as unknown ones. */
 const removed = new Set(["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"]);
 
 export interface ServiceParts {
   manager: SessionManager;
   clock: Clock;
   random: Random;
-  /** How long a call waits for its client, who was asked something. */
+  /** How long a suspended call waits for its client. */
   questionMs: number;
 }
 
-/** Makes what carries the answer to a request to its client. */
+/** Creates the reply to a request. */
 export type Carry = (params: CallParams) => StreamableReply;
 
 export interface StatelessRequest extends Received {
-  /** Stands for the client. */
+  /** The client's session. */
   open: AggregateSession;
   metadata: Metadata;
-  /** What its client's token allows. */
+  /** Scopes of its client's token. */
   scopes: ReadonlySet<TokenScope>;
-  /** Those that came with it; undefined: it came over a line, which has none. */
+  /** The request's headers; undefined for lines, which have none. */
   sent?: IncomingHttpHeaders;
 }
 
-/** Why the method cannot be asked for in this revision, or undefined. */
+/** Why this revision lacks the method, or undefined. */
 export function removedProblem(method: string): Refusal | undefined {
   if (!removed.has(method)) return undefined;
   const message = `${method} is not a method of revision ${statelessVersion}`;
@@ -61,7 +61,7 @@ export class StatelessService {
     this.#retained = new Retained(parts.random);
   }
 
-  /** `carry` makes what carries the answer; `deny` refuses without it. */
+  /** `carry` creates the reply; `deny` refuses without one. */
   serve(request: StatelessRequest, carry: Carry, deny: (no: Refusal) => void): void {
     const { open, envelope, body, metadata, sent } = request;
     const { method } = envelope;
@@ -97,7 +97,7 @@ export class StatelessService {
     else void this.#learnFirst(name, request, call);
   }
 
-  /** What the tool wants said in headers is known once its server has been asked. */
+  /** The tool's header parameters are known once its server has been asked. */
   async #learnFirst(name: string, request: StatelessRequest, call: StatelessCall): Promise<void> {
     const { open, envelope, body } = request;
     open.client.begin(call);
@@ -119,7 +119,7 @@ export class StatelessService {
     }
   }
 
-  /** Goes on with a call that was suspended. False: the state is its server's own. */
+  /** Resumes a suspended call. False: the state belongs to the server. */
   #goOn(request: StatelessRequest, params: CallParams, carry: Carry, deny: (no: Refusal) => void): boolean {
     const { open, envelope, body } = request;
     const message = JSON.parse(body.toString("utf8")) as {
@@ -145,7 +145,7 @@ export class StatelessService {
   }
 }
 
-/** Why the headers of a tool's call do not say what its arguments say, or undefined. */
+/** Why the headers of a tool call differ from its arguments, or undefined. */
 function headersProblem(params: MirroredParam[], { body, sent = {} }: StatelessRequest): Refusal | undefined {
   if (params.length === 0) return undefined;
   const message = JSON.parse(body.toString("utf8")) as { params?: { arguments?: unknown } };

@@ -1,12 +1,12 @@
 /**
- * One request of a stateless client, over as many rounds as its server has questions. Each round is one exchange with it:
+ * One request of a stateless client, over as many rounds as its server has questions. Each round is one exchange:
  *
  *   in a round ──answer──▶ over
  *      │  ▲
- *      │  └──the client comes back with its answers── suspended ──nobody came in time──▶ over (cancelled at the server)
- *      └──the server asks: `input_required`──────────────▲
+ *      │  └──the client returns with its answers── suspended ──timeout──▶ over (cancelled at the server)
+ *      └──the server asks: `input_required`────────────▲
  *
- * Towards the server it stays one call, and its server lives as long as it does.
+ * The server sees one call throughout, and lives as long as it does.
  */
 import type { Clock, Timer } from "../../clock.ts";
 import { answerText, errorBody, rpcCode, type RpcFault, numberAt } from "../wire/json-rpc.ts";
@@ -27,7 +27,7 @@ export interface StatelessCallParts {
   side: StatelessClient;
   retained: Retained<StatelessCall>;
   clock: Clock;
-  /** How long it waits for its client while it is suspended. */
+  /** How long a suspended call waits for its client. */
   questionMs: number;
   metadata: Metadata;
   method: string;
@@ -36,16 +36,16 @@ export interface StatelessCallParts {
 
 export class StatelessCall implements ClientCall, Suspended {
   readonly params: CallParams;
-  /** Set where each request may be another client's: then what is said to it concerns this call alone. */
+  /** Set for anonymous clients: messages then belong to this call alone. */
   readonly client: Client | undefined;
   deadline: Timer | undefined;
   readonly #parts: StatelessCallParts;
   readonly #leaveLease: () => void;
   #reply: StreamableReply | undefined;
   #isOver = false;
-  /** What the server wants to know, by our number. */
+  /** Open questions, by our number. */
   readonly #questions = new Map<number, InputRequest>();
-  /** The answer that came while the client was away. */
+  /** The answer that came during the suspension. */
   #held: { line: Buffer; status: number } | RpcFault | undefined;
   #state: string | undefined;
   #patience: Timer | undefined;
@@ -71,7 +71,7 @@ export class StatelessCall implements ClientCall, Suspended {
     return questionMethods.has(this.#parts.method);
   }
 
-  /** Of what it was asked: the client must not come back with the state of another request. */
+  /** Protects against the state of another request. */
   isSame(method: string, body: Buffer): boolean {
     return requestDigest(method, body) === requestDigest(this.#parts.method, this.#parts.body);
   }
@@ -124,7 +124,7 @@ export class StatelessCall implements ClientCall, Suspended {
     this.#reply?.dismiss();
   }
 
-  /** Its answer is a stream of changes, which is no call any more. */
+  /** Its answer becomes a stream of changes, and the call ends. */
   becomeStream(reply: StreamableReply, onGone: () => void): Changes {
     this.#over();
     return reply.takeStream(onGone);
@@ -132,7 +132,7 @@ export class StatelessCall implements ClientCall, Suspended {
 
   // ── the rounds ──
 
-  /** The client came back with its answers, each under the key of its question. */
+  /** The client returned with its answers, each under its question's key. */
   resume({ clientId, clientToken }: CallParams, reply: StreamableReply, answers: object): void {
     this.#unsuspend();
     Object.assign(this.params, { clientId, clientToken });
@@ -151,7 +151,7 @@ export class StatelessCall implements ClientCall, Suspended {
     if (this.#questions.size > 0 && !this.done) this.#suspend();
   }
 
-  /** Nobody comes back to it. */
+  /** The client did not return. */
   giveUp(): void {
     if (this.#reply !== undefined) return;
     this.#unsuspend();
@@ -207,7 +207,7 @@ export class StatelessCall implements ClientCall, Suspended {
     else this.#reply?.refuse(errorBody(this.params.clientId, answer), statusOf(answer.code));
   }
 
-  /** It has its answer, or needs none. What the server still wants to know it will not. */
+  /** The call is over; its open questions are refused. */
   #over(): void {
     this.#isOver = true;
     this.#unsuspend();
@@ -223,7 +223,7 @@ export class StatelessCall implements ClientCall, Suspended {
 
   #respond(message: object): void {
     const body = Buffer.from(JSON.stringify(message));
-    this.open.respond(readEnvelope(body), body); // a server that takes no input is not waiting for it either
+    this.open.respond(readEnvelope(body), body); // a server that takes no input does not wait for it
   }
 
   #pass(text: Buffer, release: () => void): void {
@@ -247,7 +247,7 @@ export class StatelessCall implements ClientCall, Suspended {
   }
 }
 
-/** An answer that was made for another round's id. */
+/** An answer with another round's id replaced. */
 function renumbered(line: Buffer, clientId: string): Buffer {
   const { idStart, idEnd } = readEnvelope(line);
   return splice(line, [{ start: idStart, end: idEnd, text: clientId }]);

@@ -1,6 +1,6 @@
 /**
- * The client of stateless requests as its servers see it. There is no stream of its own: what is meant for a call rides on
- * that call, changes go to whoever listens for them, and all else has nobody to hear it.
+ * The client of stateless requests as its servers see it. It has no stream of its own: messages of a call go with that
+ * call, changes go to the listeners, and everything else is dropped.
  */
 import type { Clock } from "../../clock.ts";
 import { SessionClient } from "../session/session-client.ts";
@@ -17,18 +17,18 @@ export interface Listener {
   end(): void;
 }
 
-/** A call whose client is asked something, and has its answer's place taken by the question until it comes back. */
+/** A call whose round ended with a question to its client. */
 export interface Suspended {
-  /** Nobody may come back to it any more. */
+  /** Ends the wait for the client. */
   giveUp(): void;
 }
 
 export class StatelessClient extends SessionClient {
   readonly listeners = new Set<Listener>();
   readonly suspended = new Set<Suspended>();
-  /** Whatever carries its answers can be closed. */
+  /** Closes the connection of the client, on transports with one. */
   onHangUp: () => void = () => {};
-  /** Resources that listeners want to hear of: how many, and whether the server took the subscription. */
+  /** Resources of the listeners: their number, and whether the server accepted the subscription. */
   readonly wanted = new Map<string, { listeners: number; isTaken: Promise<boolean> }>();
 
   constructor(clock: Clock) {
@@ -53,7 +53,7 @@ export class StatelessClient extends SessionClient {
     else this.spread(line);
   }
 
-  /** Tells of a change whoever wants to hear of it. */
+  /** Sends a change to its listeners. */
   spread(line: Buffer): void {
     const { method, uriStart, uriEnd } = readEnvelope(line);
     const what = /^notifications\/(tools|prompts|resources)\/list_changed$/.exec(method)?.[1];
@@ -68,7 +68,7 @@ export class StatelessClient extends SessionClient {
     for (const listener of this.listeners) listener.heartbeat(now);
   }
 
-  /** Nobody hears of changes any more, and nobody can come back. */
+  /** Ends all listeners and suspended calls. */
   override quiet(): void {
     for (const listener of this.listeners) listener.end();
     for (const call of this.suspended) call.giveUp();

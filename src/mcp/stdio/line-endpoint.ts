@@ -1,7 +1,7 @@
 /**
- * MCP as lines over one socket: what `holdfast mcp` connects a stdio client with. A session begins with `initialize`, or
- * stands for a client that keeps none; it ends with the socket, at once and exactly, for the kernel closes the socket
- * however its process ends. The end of its input alone is told by a byte: then what it asked for is answered first.
+ * MCP as lines over one socket, the transport of `holdfast mcp` for a stdio client. A session begins with `initialize`,
+ * or serves a stateless client; it ends with the socket, at once, because the kernel closes the socket however its
+ * process ends. A separate byte marks the end of input alone: pending requests are then answered first.
  */
 import type { Duplex } from "node:stream";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
@@ -26,7 +26,7 @@ import { saysStateless, StatelessLines, type StdioOrigin } from "./stateless-lin
 import { StatelessService, type ServiceParts } from "../stateless/service.ts";
 
 const newline = 0x0a;
-/** How long what is in flight may take once the client has said its last word. */
+/** Time for requests in flight after the client's end of input. */
 const answersMsMax = 60_000;
 
 export interface LineEndpointParts extends ServiceParts {
@@ -43,17 +43,17 @@ export class LineEndpoint {
     this.#service = new StatelessService(parts);
   }
 
-  /** `head`: what came behind the request that asked for this. */
+  /** `head`: bytes that followed the upgrade request. */
   join(socket: Duplex, head: Buffer, origin: StdioOrigin): void {
     const stdioClient = new StdioClient(this.#parts, this.#service, socket, origin);
     if (head.length > 0) stdioClient.take(head);
     socket.on("data", (chunk: Buffer) => {
       stdioClient.take(chunk);
       if (!stdioClient.isBehind) return;
-      // Each message may be answered with another that waits; one that does not read is not heard.
+      // Every message may produce an answer, so a client that does not read is not read from.
       socket.pause().once("drain", () => socket.resume());
     });
-    // The client's own end of its side is the end of all: a stdio server is ended by the end of its stdin.
+    // The client's end of its side ends everything, as the end of stdin ends a stdio server.
     socket.once("end", () => stdioClient.leave()).once("close", () => stdioClient.leave());
     socket.on("error", () => {}); // "close" follows
   }
@@ -65,12 +65,12 @@ class StdioClient {
   readonly #socket: Duplex;
   readonly #origin: StdioOrigin;
   readonly #stream: LineStream;
-  /** Of a line that is not whole yet. */
+  /** Of an incomplete line. */
   readonly #begun = new GatheredBytes();
-  /** The revision of the connection is that of its first request; who only asked what is served may still choose. */
+  /** The first request fixes the connection's revision; `server/discover` leaves the choice open. */
   #open: AggregateSession | undefined;
   #stateless: StatelessLines | undefined;
-  /** Set from the end of its input on. */
+  /** Set from the end of input on. */
   #patience: Timer | undefined;
 
   constructor(parts: LineEndpointParts, service: StatelessService, socket: Duplex, origin: StdioOrigin) {
@@ -86,11 +86,11 @@ class StdioClient {
   }
 
   take(chunk: Buffer): void {
-    if (this.#patience !== undefined) return; // it said that nothing more comes
+    if (this.#patience !== undefined) return; // after its end of input
     const isLast = chunk.at(-1) === endOfInput;
     this.#takeLines(isLast ? chunk.subarray(0, -1) : chunk);
     if (!isLast) return;
-    // A last line need not have its end.
+    // The last line may lack its newline.
     if (this.#begun.length > 0) this.#hear(this.#begun.take());
     this.#finish();
   }
@@ -106,15 +106,14 @@ class StdioClient {
     if (this.#begun.length > this.#parts.messageBytesMax) this.#refuseLine(-32_600, this.#tooLong(), true);
   }
 
-  /** The client is gone. */
   leave(): void {
     this.#patience?.clear();
-    void this.#open?.session.close("session-ended"); // what cannot be ended is logged by the session set
+    void this.#open?.session.close("session-ended"); // the session set logs what cannot be ended
     this.#stateless?.leave();
     this.#socket.destroy();
   }
 
-  /** Nothing more comes from the client: what it asked for is answered, then its session ends, and the connection. */
+  /** After the end of input: answers pending requests, then ends the session and the connection. */
   #finish(): void {
     const [open, stateless] = [this.#open, this.#stateless];
     this.#patience = this.#parts.clock.after(answersMsMax, () => this.leave());
@@ -138,7 +137,7 @@ class StdioClient {
       if (!(thrown instanceof EnvelopeError)) throw thrown;
       return this.#refuseLine(thrown.fault, thrown.message, false);
     }
-    // The chunk's memory is used again by nobody, so a line may be kept as it is.
+    // The chunk's memory is never reused, so a line may be kept without a copy.
     if (this.#open === undefined) {
       if (this.#stateless?.wants(envelope) !== true && !saysStateless(envelope)) return this.#begin(envelope, line);
       const { manager, sessions } = this.#parts;
@@ -150,7 +149,7 @@ class StdioClient {
       const call = new Call(this.#callParams(envelope, line), new LineReply(this.#stream), this.#open.client);
       return this.#open.request(call, envelope, line);
     }
-    // A server that takes no input loses what nobody waits for.
+    // If the server takes no input, notifications and responses are dropped: neither has an answer.
     if (envelope.kind === "response") this.#open.respond(envelope, line);
     else this.#open.notify(envelope, line);
   }
@@ -173,7 +172,7 @@ class StdioClient {
   }
 
   #begin(envelope: Envelope, line: Buffer): void {
-    if (envelope.kind !== "request") return; // nothing can be meant by it yet
+    if (envelope.kind !== "request") return; // other messages have no meaning yet
     const owner: CallOwner = { done: (done) => this.#open?.client.done(done), abandon() {} };
     const call = new Call(this.#callParams(envelope, line), new LineReply(this.#stream), owner);
     if (envelope.method === "ping") return call.answer(pong(call.params.clientId), [], () => {});
@@ -189,7 +188,7 @@ class StdioClient {
       const client = clientOf(introduction);
       const { label } = this.#origin.selection;
       const { parentId, caller } = this.#origin;
-      // The config may have been read anew since it came.
+      // The config may have been reloaded since the request arrived.
       const selection = manager.servers.select(label ?? undefined);
       if (selection === undefined) throw new HoldfastError("server_unknown", notOffered(label ?? ""));
       const session = sessions.open({ kind: "stdio", client, server: selection.label, parentId }, caller);
@@ -212,7 +211,7 @@ class StdioClient {
       answerItself(call, JSON.stringify(await open.introduce()));
     } catch (thrown) {
       call.fail(downFault(thrown));
-      void open.session.close("spawn-failed"); // what cannot be ended is logged by the session set
+      void open.session.close("spawn-failed"); // the session set logs what cannot be ended
     }
   }
 

@@ -1,4 +1,4 @@
-/** The answers of a client that speaks lines over one socket, and what that client listens on: the same socket. */
+/** Answers to a client that speaks lines over one socket, and its message stream over the same socket. */
 import type { Duplex } from "node:stream";
 import type { Listening } from "../session/session-client.ts";
 import type { BatchCarrier } from "../wire/batch.ts";
@@ -8,7 +8,7 @@ import { splice, type Edit } from "../wire/splice.ts";
 
 export const lineFraming = { head: "", tail: "\n" };
 
-/** The way to such a client, with back-pressure. */
+/** The outgoing side of such a client, with back-pressure. */
 export class LineStream implements Listening {
   readonly #socket: Duplex;
   #owed: (() => void)[] = [];
@@ -23,24 +23,24 @@ export class LineStream implements Listening {
     return this.#socket.writable;
   }
 
-  /** What the servers say of their own accord; a reader who lets too much of it wait is cut off. */
+  /** Sends a server's unsolicited message; a reader with too much backlog is disconnected. */
   send(line: Buffer, release: () => void): void {
     if (this.isBehind) this.#socket.destroy();
     this.answer(line, release);
   }
 
-  /** What the client asked for; it is not heard further while too much waits for it. */
+  /** Sends an answer; reading from the client pauses while too many bytes wait. */
   answer(line: Buffer, release: () => void): void {
     if (!this.open || this.#socket.write(line)) return release();
     this.#owed.push(release);
   }
 
-  /** More waits for the reader than may. */
+  /** More bytes wait for the reader than allowed. */
   get isBehind(): boolean {
     return this.#socket.writableLength > queuedBytesMax;
   }
 
-  /** A reader that takes nothing for long is cut off: its servers wait behind it. */
+  /** Disconnects a stalled reader: its servers wait behind it. */
   heartbeat(now: number): void {
     if (!this.#socket.writableNeedDrain) return;
     this.#stalledSince ??= now;
@@ -60,13 +60,12 @@ export class LineStream implements Listening {
 }
 
 export interface LineReplyEvents {
-  /** Its client waits for nothing more. */
+  /** The call is over. */
   over?: () => void;
   /** It is a stream of changes from now on. */
   streams?: () => void;
 }
 
-/** The answer to one call over lines. */
 export class LineReply implements StreamableReply {
   readonly takesMessages = true;
   onGone: () => void = () => {};
@@ -88,7 +87,7 @@ export class LineReply implements StreamableReply {
   answer(line: Buffer, edits: Edit[], release: () => void): void {
     if (this.#isOver) return release();
     this.#stream.answer(splice(line, edits, lineFraming.head, lineFraming.tail), release);
-    // The last of all: a client whose input ended is let go once its last request is over.
+    // Last, because a client after its end of input is closed with its last request.
     this.#over();
   }
 
@@ -115,7 +114,7 @@ export class LineReply implements StreamableReply {
     };
   }
 
-  /** The client wants no answer any more. */
+  /** The client cancelled the call. */
   leave(): void {
     if (this.#isOver) return;
     this.#over();
@@ -129,7 +128,7 @@ export class LineReply implements StreamableReply {
   }
 }
 
-/** The answers of a batch: one line, or each its own once a server says something on the way. */
+/** The answers of a batch: one line, or one each once a server sends a message in between. */
 export function overLine(stream: LineStream): BatchCarrier {
   const each = (message: Buffer, release: () => void) =>
     stream.answer(splice(message, [], lineFraming.head, lineFraming.tail), release);

@@ -1,6 +1,6 @@
 /**
- * One stdio client of the stateless revision: lines over its own connection, and for as long as that stands a session of
- * its own, which no other client shares. Its requests say all of themselves in their `_meta`; there are no headers.
+ * One stdio client of the stateless revision: lines over its own connection, with its own unshared session for the life
+ * of that connection. Requests carry their metadata in `_meta`; there are no headers.
  */
 import { asHoldfastError } from "../../errors.ts";
 import type { Asker } from "../../sessions/owner.ts";
@@ -19,11 +19,11 @@ import { readLineMetadata, type Metadata } from "../stateless/request-metadata.t
 import { removedProblem, type StatelessService } from "../stateless/service.ts";
 import type { StatelessClient } from "../stateless/stateless-client.ts";
 
-/** Different capabilities that one connection may tell of its client; each has a session, and servers, of its own. */
+/** Distinct capability sets that one connection may declare; each has its own session and servers. */
 const profilesMax = 8;
 const newline = Buffer.from("\n");
 
-/** Who comes, and for what. */
+/** The origin of a connection and the servers it wants. */
 export interface StdioOrigin {
   selection: Selection;
   parentId: string | null;
@@ -38,16 +38,16 @@ export interface LinesParts {
   origin: StdioOrigin;
 }
 
-/** By its first request a client shows that it keeps no session. */
+/** Whether a first request shows a stateless client. */
 export function saysStateless({ kind, method, versionStart }: Envelope): boolean {
   return kind === "request" && (versionStart > 0 || method === "server/discover");
 }
 
 export class StatelessLines {
   readonly #parts: LinesParts;
-  /** By what the client said that it can do. */
+  /** By the capabilities that the client declared. */
   readonly #profiles = new Map<string, AggregateSession>();
-  /** Of requests that have no answer yet, by the client's ids. */
+  /** Of open requests, by the client's ids. */
   readonly #replies = new Map<string, LineReply>();
   #isChosen = false;
   #onQuiet: () => void = () => {};
@@ -56,14 +56,14 @@ export class StatelessLines {
     this.#parts = parts;
   }
 
-  /** False: its client only asked what is served here, and may still begin a session; this could be the first of it. */
+  /** False: its client has only discovered so far, and this may be the first request of a session. */
   wants({ kind }: Envelope): boolean {
     return this.#isChosen || kind === "notification";
   }
 
   take(envelope: Envelope, line: Buffer): void {
     if (envelope.kind === "notification") return this.#notified(envelope, line);
-    if (envelope.kind === "response") return; // in this revision nobody asked it anything
+    if (envelope.kind === "response") return; // the server asks nothing in this revision
     const id = line.toString("latin1", envelope.idStart, envelope.idEnd);
     const deny = ({ fault }: Refusal) => this.#refuse(id, fault);
     if (this.#isChosen && envelope.method === "initialize" && envelope.versionStart === 0) return deny(noSession());
@@ -85,7 +85,7 @@ export class StatelessLines {
     }
   }
 
-  /** `action` runs as soon as every request has its answer; what is listened to has none. */
+  /** Runs `action` once every request is answered; listeners do not count. */
   whenQuiet(action: () => void): void {
     this.#onQuiet = action;
     this.#lookAround();
@@ -95,23 +95,23 @@ export class StatelessLines {
     if ([...this.#replies.values()].every(({ isStream }) => isStream)) this.#onQuiet();
   }
 
-  /** The client is gone, or is another than it seemed. */
+  /** The client is gone, or turned out to speak another revision. */
   leave(): void {
     for (const [key, open] of this.#profiles) this.#close(key, open);
   }
 
   #close(key: string, { session }: AggregateSession): void {
     this.#profiles.delete(key);
-    void session.close("session-ended"); // what cannot be ended is logged by the session set
+    void session.close("session-ended"); // the session set logs what cannot be ended
   }
 
-  /** There is no end of a response to cancel by, so that is said; the other side says nothing else without being asked. */
+  /** Lines cannot cancel by closing a response, so a notification does; every other one is unsolicited. */
   #notified({ method, requestStart, requestEnd }: Envelope, line: Buffer): void {
     if (method !== "notifications/cancelled" || requestStart === 0) return;
     this.#replies.get(line.toString("latin1", requestStart, requestEnd))?.leave();
   }
 
-  /** Nobody needs what stood for it while it only asked what is served, if it is another than it said. */
+  /** Discards the session of mere discovery if the client now declares other capabilities. */
   #choose({ capabilitiesText }: Metadata): void {
     this.#isChosen = true;
     for (const [key, open] of this.#profiles)
@@ -124,7 +124,7 @@ export class StatelessLines {
         if (this.#replies.get(clientId) === reply) this.#replies.delete(clientId);
         this.#lookAround();
       },
-      // What is listened to must have begun, to be told its end.
+      // A listener must have begun before it can be told its end.
       streams: () => queueMicrotask(() => this.#lookAround()),
     });
     this.#replies.set(clientId, reply);
@@ -143,7 +143,7 @@ export class StatelessLines {
       return invalid(400, `one connection tells of at most ${profilesMax} kinds of client`);
     const { manager, sessions, origin, stream } = this.#parts;
     const { label } = origin.selection;
-    // The config may have been read anew since it came.
+    // The config may have been reloaded since the request arrived.
     const selection = manager.servers.select(label ?? undefined);
     if (selection === undefined) return refusal(404, rpcCode.invalidRequest, "server_unknown", notOffered(label ?? ""));
     const introduction = { protocolVersion: statelessVersion, capabilities, clientInfo };
@@ -154,7 +154,7 @@ export class StatelessLines {
     session.lease.hold();
     this.#profiles.set(key, open);
     (open.client as StatelessClient).onHangUp = () => {
-      // It was ended here, and not because its client went away: the client hears of it by the end of its connection.
+      // The session ended on this side, so the client learns of it by the end of its connection.
       if (this.#profiles.get(key) === open) stream.end();
     };
     return open;

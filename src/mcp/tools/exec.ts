@@ -1,4 +1,4 @@
-/** The tool `exec`: a command or terminal for an agent, with the parameter names that agents know from OpenClaw. */
+/** The tool `exec`: a command or terminal for an agent, with OpenClaw's parameter names. */
 import { z } from "zod";
 import { describeIssues, plainIssue } from "../../plain-issues.ts";
 import { asHoldfastError } from "../../errors.ts";
@@ -6,10 +6,10 @@ import type { RunView } from "../../protocol/keeper/messages.ts";
 import type { RunService } from "../../runs/service.ts";
 import { errorResult, textResult, type OwnTool, type ToolCaller, type ToolResult } from "./tool.ts";
 
-/** A command that is over sooner is answered whole. */
+/** A shorter command is answered as a whole. */
 const yieldMsDefault = 10_000;
 const timeoutSecondsDefault = 1800;
-/** Output in one answer; the rest is there for `process`. */
+/** Output in one answer; `process` returns the rest. */
 const answerBytesMax = 64 * 1024;
 
 const seconds = z.number().min(0).max(2_000_000);
@@ -61,7 +61,7 @@ async function perform(runs: RunService, asked: z.output<typeof parameters>, cal
   const waitMs = background ? 0 : (asked.yieldMs ?? yieldMsDefault);
   const gaveUp = Promise.withResolvers<"gave-up">();
   caller.signal.addEventListener("abort", () => gaveUp.resolve("gave-up"), { once: true });
-  if (caller.signal.aborted) gaveUp.resolve("gave-up"); // while it was being started
+  if (caller.signal.aborted) gaveUp.resolve("gave-up"); // cancelled during the start
   const now = await Promise.race([gaveUp.promise, waitMs === 0 ? run : runs.wait(run.id, waitMs)]);
   if (now === "gave-up") {
     const ended = await runs.end(run.id, "cancelled", false);

@@ -1,4 +1,4 @@
-/** The tools `sessions` and `status`: what the gateway holds, for an agent to read. They change nothing. */
+/** The read-only tools `sessions` and `status`: the state of the gateway, for an agent. */
 import { z } from "zod";
 import { describeIssues, plainIssue } from "../../plain-issues.ts";
 import { asHoldfastError } from "../../errors.ts";
@@ -7,15 +7,15 @@ import { shortId } from "../../sessions/owner.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import { errorResult, textResult, type OwnTool } from "./tool.ts";
 
-/** A model has no use for a whole id: it cannot speak as a client. */
-const anybody = { id: "", scopes: new Set<never>() };
+/** A model cannot act as a client, so it sees shortened ids. */
+const anyCaller = { id: "", scopes: new Set<never>() };
 
 const nothing = z.strictObject({});
 
 export function sessionsTool(sessions: SessionSet): OwnTool {
   return looking("sessions", "List the open sessions of the gateway: client, server, runs, times.", async (own) => {
     const yours = shortId(own);
-    return { sessions: sessions.list(anybody).map((view) => ({ ...view, isYours: view.id === yours })) };
+    return { sessions: sessions.list(anyCaller).map((view) => ({ ...view, isYours: view.id === yours })) };
   });
 }
 

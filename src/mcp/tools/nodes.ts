@@ -1,4 +1,4 @@
-/** The tool `nodes`: what other machines there are, and a command on one of them. */
+/** The tool `nodes`: the other machines, and a command on one of them. */
 import { z } from "zod";
 import { describeIssues, plainIssue } from "../../plain-issues.ts";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
@@ -9,7 +9,7 @@ import type { RunService } from "../../runs/service.ts";
 import { withoutEscapes } from "../../runs/text.ts";
 import { errorResult, textResult, type OwnTool, type ToolCaller, type ToolResult } from "./tool.ts";
 
-/** A command that takes longer goes on, and ends with the session. */
+/** A longer command continues, and ends with the session. */
 const waitMsDefault = 60_000;
 const timeoutSecondsDefault = 1800;
 /** Of each stream, from its end. */

@@ -1,4 +1,4 @@
-/** Which of Holdfast's own tools there are, and for whom: what the config names no scope for is not there at all. */
+/** Selects Holdfast's own tools per caller: a tool without a scope in the config does not exist. */
 import type { KeeperLink } from "../../protocol/keeper/link.ts";
 import type { FrontConfig, TokenScope } from "../../protocol/keeper/messages.ts";
 import type { RunService } from "../../runs/service.ts";
@@ -22,12 +22,12 @@ export class OwnTools {
     this.#offers = new Map(offers.map((offer) => [offer.tool.name, offer]));
   }
 
-  /** Those that a token with these scopes may see and call. */
+  /** The tools for a token with these scopes. */
   for(scopes: ReadonlySet<TokenScope>): OwnTool[] {
     return [...this.#offers.values()].filter(({ scope }) => scopes.has(scope)).map(({ tool }) => tool);
   }
 
-  /** Undefined also when there is one, for other scopes: who may not call it does not learn of it. */
+  /** Undefined also for a tool of other scopes: its existence stays hidden. */
   find(name: string, scopes: ReadonlySet<TokenScope>): OwnTool | undefined {
     const offer = this.#offers.get(name);
     return offer !== undefined && scopes.has(offer.scope) ? offer.tool : undefined;

@@ -1,4 +1,4 @@
-/** The tool `process`: what an agent does with its background runs, with the action names that agents know from OpenClaw. */
+/** The tool `process`: an agent's background runs, with OpenClaw's action names. */
 import { z } from "zod";
 import { describeIssues, plainIssue } from "../../plain-issues.ts";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
@@ -31,7 +31,7 @@ const parameters = z.strictObject({
 type Asked = z.output<typeof parameters>;
 
 export function processTool(runs: RunService): OwnTool {
-  /** Where each run's polls are: a poll gives what is new since the last one. */
+  /** Offset of each run's polls: a poll returns the output since the last one. */
   const polled = new Map<string, number>();
   return {
     name: "process",
@@ -44,7 +44,7 @@ export function processTool(runs: RunService): OwnTool {
       try {
         const all = await runs.list(true);
         if (polled.size > all.length) forgetOthers(polled, all);
-        // An agent sees what its own session started, and nothing else.
+        // An agent sees only the runs of its own session.
         const own = all.filter(({ kind, sessionId }) => kind !== "mcp" && sessionId === caller.session.id);
         if (asked.action === "list") return list(own);
         const run = own.find(({ id }) => id === asked.sessionId);
@@ -150,7 +150,7 @@ function detailsOf(run: RunView): Record<string, unknown> {
   return { sessionId, status, exitCode, signal, endReason, pid, startedAt, endedAt, command, cwd };
 }
 
-/** Runs that the keeper has forgotten are polled no more. */
+/** Drops the offsets of runs that the keeper has forgotten. */
 function forgetOthers(polled: Map<string, number>, runs: RunView[]): void {
   const known = new Set(runs.map(({ id }) => id));
   for (const id of polled.keys()) if (!known.has(id)) polled.delete(id);

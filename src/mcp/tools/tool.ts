@@ -1,4 +1,4 @@
-/** A tool of Holdfast's own: how it is shown to a client, and what it does when called. */
+/** One of Holdfast's own tools: its description for a client, and its implementation. */
 import type { Session } from "../../sessions/session.ts";
 
 export interface ToolResult {
@@ -9,7 +9,7 @@ export interface ToolResult {
 
 export interface ToolCaller {
   session: Session;
-  /** The client gave the call up. */
+  /** Aborted when the client cancels the call. */
   signal: AbortSignal;
 }
 
@@ -20,7 +20,7 @@ export interface OwnTool {
   inputSchema: Record<string, unknown>;
   /** Hints for the client, by the protocol's names. */
   annotations?: { readOnlyHint: boolean };
-  /** Never rejects: what goes wrong is a result with `isError`, for the model to read. */
+  /** Never rejects: a failure is a result with `isError`, for the model to read. */
   call(args: unknown, caller: ToolCaller): Promise<ToolResult>;
 }
 

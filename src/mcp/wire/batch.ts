@@ -1,6 +1,6 @@
 /**
- * A batch of revision 2025-03-26: several messages in one, whose answers go out together. Each message is served like one that came
- * alone; what a server says on the way makes a stream of the answer, in which each answer is an event of its own.
+ * A batch of revision 2025-03-26: several messages in one, answered together. Each message is served like a single one;
+ * a server message in between turns the answer into a stream with one event per answer.
  */
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { Call, type CallOwner, type CallParams, type Reply } from "./call.ts";
@@ -16,13 +16,13 @@ export interface BatchMessage {
   body: Buffer;
 }
 
-/** The one revision that has batches. */
+/** The only revision with batches. */
 export const batchVersion = "2025-03-26";
-/** Messages in one batch. */
+/** Messages per batch. */
 const messagesMax = 50;
-/** Answers that wait for the others, in bytes; with more they go out one by one. */
+/** Bytes of answers that wait for the others; beyond this they are sent one by one. */
 const gatheredBytesMax = 1024 * 1024;
-/** Where they cannot, those beyond this are errors. */
+/** On transports without single answers: beyond this an answer becomes an error. */
 const heldBytesMax = 32 * 1024 * 1024;
 
 const arrayOpen = 0x5b;
@@ -34,7 +34,7 @@ export function isBatch(body: Buffer): boolean {
   return first === arrayOpen;
 }
 
-/** The messages of a batch. Throws `EnvelopeError` for one that is empty, too long, or holds what is no message. */
+/** The messages of a batch. Throws `EnvelopeError` if it is empty, too long, or contains an invalid message. */
 export function readBatch(body: Buffer): BatchMessage[] {
   let spans: [start: number, end: number][];
   try {
@@ -56,7 +56,7 @@ export function readBatch(body: Buffer): BatchMessage[] {
 function spansOf(body: Buffer): [start: number, end: number][] {
   const cursor = new JsonCursor();
   cursor.reset(body);
-  // The whole is JSON, or it is refused as such, before anything in it is looked at.
+  // The whole must be valid JSON before its messages are examined.
   cursor.value();
   cursor.finish();
   cursor.reset(body);
@@ -73,11 +73,11 @@ function spansOf(body: Buffer): [start: number, end: number][] {
   return spans;
 }
 
-/** What carries the answers of a batch to its client. */
+/** Carries the answers of a batch to its client. */
 export interface BatchCarrier {
   /** All answers at once, as one JSON text; undefined: there are none. */
   whole(text: Buffer | undefined): void;
-  /** One message by itself, where that can be; the rest of the answer goes the same way then. */
+  /** Sends a single message, where supported; the remaining answers then follow singly. */
   readonly each: ((message: Buffer, release: () => void) => void) | undefined;
   heartbeat(now: number): void;
   end(): void;
@@ -105,13 +105,13 @@ export class Batch {
     return reply;
   }
 
-  /** Every message of it has been served: from here on the answer may be whole. */
+  /** Every message has been served: from now on the answer may be sent as a whole. */
   seal(): void {
     this.#isSealed = true;
     this.#look();
   }
 
-  /** The client went away. */
+  /** The client left. */
   leave(): void {
     const open = [...this.#open];
     this.#open.clear();
@@ -152,7 +152,7 @@ export class Batch {
     if (this.#bytes > gatheredBytesMax && this.#carrier.each !== undefined) this.#apart();
   }
 
-  /** From now on each message goes out as it comes. */
+  /** From now on each message is sent at once. */
   #apart(): void {
     if (this.#isApart) return;
     this.#isApart = true;
@@ -204,12 +204,12 @@ class BatchReply implements Reply {
   }
 }
 
-/** How the messages of a batch are served. */
+/** Serves the messages of a batch. */
 export interface BatchService {
   params: (envelope: Envelope, body: Buffer) => CallParams;
-  /** Its call hears an answer in every case. */
+  /** The call is always answered. */
   request: (call: Call, envelope: Envelope, body: Buffer) => void;
-  /** A notification, or an answer of the client's. */
+  /** A notification, or a response of the client. */
   other: (envelope: Envelope, body: Buffer) => void;
   owner: CallOwner;
 }

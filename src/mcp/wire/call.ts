@@ -1,7 +1,6 @@
 /**
- * One request of a client that waits for its answer, and what carries that: an HTTP response, a line, a part of a batch, or
- * nothing. The call is open until it is answered, refused, dismissed or left; its owner hears of that once, and what comes
- * later is dropped.
+ * One open request of a client, and its reply: an HTTP response, a line, a part of a batch, or nothing. A call is open
+ * until it is answered, refused, dismissed or left; its owner is told once, and later events are ignored.
  */
 import type { Timer } from "../../clock.ts";
 import type { TokenScope } from "../../protocol/keeper/messages.ts";
@@ -15,19 +14,19 @@ export interface CallParams {
   /** The id and the progress token as the client wrote them. */
   clientId: string;
   clientToken: string | undefined;
-  /** The progress token stays good after the answer: the request started a task. */
+  /** The progress token stays valid after the answer: the request started a task. */
   startsTask: boolean;
   /** On the monotonic clock. */
   startedAt: number;
-  /** What a server of a session-based revision gets in place of a stateless client's `_meta`; one byte per character. */
+  /** The `_meta` of a stateless client for a session-based server; one byte per character. */
   sessionMeta?: string;
-  /** What its client's token allows; decides which of Holdfast's own tools there are for it. */
+  /** Scopes of its client's token; they select Holdfast's own tools. */
   scopes?: ReadonlySet<TokenScope>;
-  /** Hears the server's answer before it is sent on; true: it is dealt with, and not to be sent. */
+  /** Sees the server's answer before the client; true: it is handled and not sent. */
   onAnswer?: (line: Buffer, isError: boolean) => boolean | void;
 }
 
-/** What a request says that its call must know. */
+/** The call's parameters in a request. */
 export function callParams(
   { idStart, idEnd, tokenStart, tokenEnd, hasTask }: Envelope,
   body: Buffer,
@@ -41,64 +40,63 @@ export function callParams(
   };
 }
 
-/** A call as its server knows it. */
+/** A call as its server sees it. */
 export interface PendingCall {
   readonly params: CallParams;
-  /** Armed by whoever waits; cleared when the call is over. */
+  /** Armed by the upstream or the waiting caller; cleared when the call is over. */
   deadline: Timer | undefined;
   readonly done: boolean;
-  /** False: its client takes nothing but the answer, so what would ride on it goes to the session. */
+  /** False: the client accepts only the answer, so other messages go to the session. */
   readonly takesMessages?: boolean;
-  /** A message that rides on this call: progress, a log line, a question of the server. */
+  /** A message of this call: progress, a log line, a question of the server. */
   tell(line: Buffer, edits: Edit[], release: () => void): void;
-  /** `result`: where the result's object begins; 0: there is an error in place of it; undefined: it needs no change. */
+  /** `result`: offset of the result's object; 0: an error instead; undefined: no change needed. */
   answer(line: Buffer, edits: Edit[], release: () => void, result?: number): void;
-  /** Our own answer, because there will be none from the server. */
+  /** Our own answer in place of the server's. */
   fail(fault: RpcFault, status?: number): void;
-  /** The client cancelled the call: by the protocol it gets no answer. */
+  /** The client cancelled the call, so by the protocol it gets no answer. */
   dismiss(): void;
 }
 
-/** Carries the answer of one call. `release` runs once the bytes were accepted, or if nobody will ever read them. */
+/** Carries the answer of one call. `release` runs once the bytes are accepted or dropped. */
 export interface Reply {
   readonly takesMessages: boolean;
-  /** Set by the call: the client went away before it had its answer. */
+  /** Set by the call: the client left before its answer. */
   onGone: () => void;
   tell(line: Buffer, edits: Edit[], release: () => void): void;
   /** `status`: of HTTP. */
   answer(line: Buffer, edits: Edit[], release: () => void, status?: number): void;
   /** An error of our own. */
   refuse(body: Buffer, status?: number): void;
-  /** There is no answer. */
+  /** Ends without an answer. */
   dismiss(): void;
-  /** `isLate`: the call takes so long that its client could take the silence for the end. */
+  /** `isLate`: the call has been silent long enough for its client to give up. */
   heartbeat(now: number, isLate: boolean): void;
 }
 
-/** A reply that may turn into a stream of changes, which is the caller's to fill. */
+/** A reply that can become a stream of changes, filled by the caller. */
 export interface StreamableReply extends Reply {
-  /** `onGone` runs when nobody listens any more. */
+  /** `onGone` runs when the client leaves. */
   takeStream(onGone: () => void): Changes;
 }
 
-/** What carries the changes that a client listens for. */
+/** The stream of changes to a listening client. */
 export interface Changes {
   /** A whole message. */
   send(message: Buffer): void;
   heartbeat(now: number): void;
-  /** Nothing more comes. */
   end(): void;
 }
 
-/** Whoever keeps the calls of one client. */
+/** Keeps the calls of one client. */
 export interface CallOwner {
-  /** It is over, however. */
+  /** The call is over, for any reason. */
   done(call: Call): void;
-  /** Its client went away without an answer: the server may stop. `done` follows. */
+  /** The client left before its answer: the server may stop. `done` follows. */
   abandon(call: Call): void;
 }
 
-/** For a call that belongs to no session. */
+/** For a call without a session. */
 export const noOwner: CallOwner = { done() {}, abandon() {} };
 
 export class Call implements PendingCall {
@@ -146,7 +144,7 @@ export class Call implements PendingCall {
     this.#owner.done(this);
   }
 
-  /** Another call answers on the same reply. */
+  /** Detaches the call: another one answers on the same reply. */
   letGo(): void {
     if (this.#end()) this.#owner.done(this);
   }
@@ -171,13 +169,13 @@ export class Call implements PendingCall {
   }
 }
 
-/** For a call of our own on a client's behalf, of which only this matters: whether its server took it. */
+/** For our own call on a client's behalf: reports only whether the server accepted it. */
 export class SilentReply implements Reply {
   readonly takesMessages = true;
   onGone: () => void = () => {};
   readonly #taken = Promise.withResolvers<boolean>();
 
-  /** Resolves with false when the call was refused or given up. */
+  /** Resolves with false when the call failed or was cancelled. */
   get isTaken(): Promise<boolean> {
     return this.#taken.promise;
   }
@@ -199,5 +197,5 @@ export class SilentReply implements Reply {
     this.#taken.resolve(false);
   }
 
-  heartbeat(): void {} // nobody waits at a socket for it
+  heartbeat(): void {} // there is no socket to keep alive
 }

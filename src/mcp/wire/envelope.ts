@@ -1,12 +1,12 @@
 /**
- * Finds in one JSON-RPC message, without building it, what a relay must know: its kind, its method, and the spans of the
- * ids that it must rewrite. A span is a pair of byte offsets; start 0 means "not there" (a message begins with `{`).
+ * Finds in one JSON-RPC message, without building it, what a relay needs: its kind, its method, and the spans of the
+ * ids to rewrite. A span is a pair of byte offsets; start 0 means "absent" (a message begins with `{`).
  */
 import { JsonCursor, JsonSyntaxError } from "./json.ts";
 
 export type EnvelopeKind = "request" | "notification" | "response";
 
-/** JSON-RPC 2.0 error codes that a message itself can deserve. */
+/** JSON-RPC 2.0 error codes of an invalid message. */
 export type EnvelopeFault = -32700 | -32600;
 
 export class EnvelopeError extends Error {
@@ -24,37 +24,37 @@ export class Envelope {
   method = "";
   idStart = 0;
   idEnd = 0;
-  /** `params._meta.progressToken`: by this the other side may report progress on this request. */
+  /** `params._meta.progressToken`: lets the other side report progress on this request. */
   tokenStart = 0;
   tokenEnd = 0;
-  /** `params.progressToken`: the request that this progress is about. */
+  /** `params.progressToken`: the request that this progress belongs to. */
   progressStart = 0;
   progressEnd = 0;
   /** `params.requestId`: the request that this cancels. */
   requestStart = 0;
   requestEnd = 0;
-  /** `params.name` and `params.uri`, where they are strings, quotes included: what a router goes by. */
+  /** `params.name` and `params.uri`, where they are strings, quotes included; used for routing. */
   nameStart = 0;
   nameEnd = 0;
   uriStart = 0;
   uriEnd = 0;
-  /** `params.requestState` is there: the request goes on with an earlier one. */
+  /** `params.requestState` is present: the request continues an earlier one. */
   hasState = false;
   /** `params` where it is an object, from its brace on; `params._meta` likewise, with its end. */
   paramsStart = 0;
-  /** There are params, or `params._meta`, and they are no object. */
+  /** `params` or `params._meta` is present but not an object. */
   hasOddParams = false;
   metaStart = 0;
   metaEnd = 0;
-  /** The protocol revision that a request of the stateless revision names in its `_meta`, quotes included. */
+  /** The revision in a stateless request's `_meta`, quotes included. */
   versionStart = 0;
   versionEnd = 0;
   /** `result` where it is an object, from its brace on. */
   resultStart = 0;
-  /** `params.task` is there: the request's progress token outlives its answer. */
+  /** `params.task` is present: the request's progress token outlives its answer. */
   hasTask = false;
   hasError = false;
-  /** The text has line breaks between tokens, and must be flattened before it can be one line. */
+  /** The text has line breaks between tokens and must be flattened to become one line. */
   broken = false;
 }
 
@@ -64,7 +64,7 @@ const objectClose = 0x7d;
 const arrayOpen = 0x5b;
 const comma = 0x2c;
 
-/** Keys that must be there once at most, since the two sides could read a second one differently. One bit each. */
+/** Keys allowed once at most, since the two sides could read different duplicates. One bit each. */
 const seen = { jsonrpc: 1, id: 2, method: 4, params: 8, result: 16, error: 32 };
 const seenInParams = { _meta: 1, progressToken: 2, requestId: 4, task: 8, name: 16, uri: 32, requestState: 64 };
 const seenInMeta = { progressToken: 1, "io.modelcontextprotocol/protocolVersion": 2 };
@@ -81,21 +81,21 @@ const version = Buffer.from('"2.0"');
 
 const cursor = new JsonCursor();
 
-/** Reads one message. Throws `EnvelopeError`: -32700 when it is not JSON, -32600 when it is not one JSON-RPC 2.0 message. */
+/** Reads one message. Throws `EnvelopeError`: -32700 for invalid JSON, -32600 for an invalid message or several. */
 export function readEnvelope(bytes: Buffer): Envelope {
   cursor.reset(bytes);
   try {
     const envelope = new Envelope();
     const first = cursor.peek();
     if (first !== objectOpen) refuseOther(first);
-    // A message that begins with white space still has its spans behind byte 0, since `{` comes first.
+    // Even after leading white space every span starts behind byte 0, since `{` comes first.
     const members = readMessage(bytes, envelope);
     cursor.finish();
     envelope.broken = cursor.broken;
     classify(envelope, members);
     return envelope;
   } catch (thrown) {
-    // What is no JSON at all is told so, even where its beginning alone would be refused.
+    // Invalid JSON is reported as such, even where its beginning alone would be refused.
     const syntax = thrown instanceof JsonSyntaxError ? thrown : syntaxError(bytes);
     throw syntax === undefined ? thrown : new EnvelopeError(-32700, `not JSON: ${syntax.message}`);
   } finally {
@@ -167,8 +167,8 @@ function readMeta(bytes: Buffer, envelope: Envelope): void {
 }
 
 /**
- * Walks an object, cursor on its brace. `take` gets each key's bit (0: a key that nobody asked for) with the cursor on
- * the value, which it must read. Returns the bits of all keys that were there.
+ * Walks an object, cursor on its brace. `take` gets each key's bit (0: an unknown key) with the cursor on the value,
+ * which it must read. Returns the bits of all keys found.
  */
 function eachMember(bytes: Buffer, known: Key[], take: (bit: number, next: number) => void): number {
   let members = 0;
@@ -193,7 +193,7 @@ function eachMember(bytes: Buffer, known: Key[], take: (bit: number, next: numbe
   return members;
 }
 
-/** Longest key looked for, written with every letter as a six-byte escape. */
+/** Longest known key, with every letter as a six-byte escape. */
 const keyBytesMax = 6 * "io.modelcontextprotocol/protocolVersion".length;
 
 function readKey(bytes: Buffer, start: number, end: number, known: Key[]): number {
@@ -217,13 +217,13 @@ function keysOf(bits: Record<string, number>): Key[] {
 }
 
 function readId(envelope: Envelope, next: number, start: number): void {
-  // `null` is legal in the answer to a message whose id could not be read; it names no call.
+  // `null` is legal in an answer to a message with an unreadable id; it names no call.
   if (next === 0x6e) return;
   if (!isIdStart(next)) refuse('"id" must be a string or a number');
   [envelope.idStart, envelope.idEnd] = [start, cursor.at];
 }
 
-/** The value that begins so is a string or a number, as ids and tokens are. */
+/** Whether the value is a string or a number, as ids and tokens are. */
 function isIdStart(byte: number): boolean {
   return byte === quote || byte === 0x2d || (byte >= 0x30 && byte <= 0x39);
 }

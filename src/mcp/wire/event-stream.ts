@@ -1,16 +1,16 @@
-/** One stream of server-sent events: writes with back-pressure, keeps itself alive, and lets go of a reader that stalls. */
+/** One stream of server-sent events: back-pressure, heartbeats, and disconnection of stalled readers. */
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 
-/** A reader that takes nothing for so long is cut off: its session's other traffic waits behind it. */
+/** A stalled reader is disconnected after this time: its session's other traffic waits behind it. */
 export const stallMsMax = 30_000;
-/** What may wait for one reader, in bytes. A server of its own is held up long before; a pooled one talks on. */
+/** Queued bytes per reader. A server of its own is paused long before; a pooled one keeps sending. */
 export const queuedBytesMax = 64 * 1024 * 1024;
 
 const comment = Buffer.from(":\n\n");
 
 export class EventStream {
   readonly #response: ServerResponse;
-  /** Releases that wait until the reader took what is buffered. */
+  /** Releases that wait until the reader has taken the buffered bytes. */
   #owed: (() => void)[] = [];
   #stalledSince: number | undefined;
 
@@ -19,7 +19,7 @@ export class EventStream {
     response.writeHead(200, {
       "content-type": "text/event-stream",
       "cache-control": "no-cache, no-transform",
-      // Some reverse proxies hold events back without this.
+      // Some reverse proxies buffer events without this.
       "x-accel-buffering": "no",
       ...headers,
     });
@@ -30,7 +30,7 @@ export class EventStream {
     return !this.#response.writableEnded && !this.#response.destroyed;
   }
 
-  /** Writes one finished event; `release` runs once the bytes were accepted, or at once if nobody will ever read them. */
+  /** Writes one finished event; `release` runs once the bytes are accepted, or at once if the stream is closed. */
   send(event: Buffer, release: () => void): void {
     if (!this.open) return release();
     if (this.#response.writableLength > queuedBytesMax) {
@@ -41,7 +41,7 @@ export class EventStream {
     this.#owed.push(release);
   }
 
-  /** A comment, so that nothing on the way thinks the stream idle; also the time to notice a reader that stalls. */
+  /** Writes a comment to keep proxies from closing an idle stream, and detects a stalled reader. */
   heartbeat(now: number): void {
     if (!this.open) return;
     if (this.#response.writableNeedDrain) {
@@ -52,12 +52,12 @@ export class EventStream {
     this.#response.write(comment);
   }
 
-  /** Sends the headers although there is no event yet. */
+  /** Sends the headers ahead of the first event. */
   flush(): void {
     this.#response.flushHeaders();
   }
 
-  /** Another stream of the same client takes its place. Whatever waits here would hold the server up until the network gives in. */
+  /** Ends in favor of the client's new stream. Pending events would stall the server until a network timeout. */
   replace(): void {
     if (this.#owed.length > 0) this.#response.socket?.resetAndDestroy();
     else this.end();

@@ -1,8 +1,8 @@
-/** The errors that a caller hears in place of an answer. */
+/** The errors that a caller receives in place of an answer. */
 import { asHoldfastError } from "../../errors.ts";
 import { errorBody, rpcCode, type RpcFault } from "./json-rpc.ts";
 
-/** `noise`: what is known of other output of the server's, in which its answer may have been. */
+/** `noise`: a description of the server's discarded output, which may have held the answer. */
 export function timedOut(server: string, requestTimeoutMs: number, noise: string): RpcFault {
   const message = `MCP server ${JSON.stringify(server)} gave no answer within mcpServers.${server}.requestTimeoutMs = ${requestTimeoutMs}${noise}`;
   return { code: rpcCode.timeout, message, reason: "run_ended" };
@@ -38,7 +38,7 @@ export function slowServer(server: string): RpcFault {
   return { code: rpcCode.unavailable, message, reason: "run_limit" };
 }
 
-/** For a client that comes back to a call which waits nowhere; to run it afresh would be to run it twice. */
+/** For a client that returns to an unknown call; running it again could run it twice. */
 export function unknownState(): RpcFault {
   const message = "params.requestState is unknown here or has expired; send the request again without it";
   return { code: rpcCode.invalidParams, message, reason: "invalid_params" };

@@ -1,4 +1,4 @@
-/** Headers that say again what a body says: a value that cannot stand in a header as it is, is sent as `=?base64?…?=`. */
+/** Headers that repeat values of a body: a value unsuitable for a header is sent as `=?base64?…?=`. */
 import { isUtf8 } from "node:buffer";
 
 const opening = "=?base64?";
@@ -10,7 +10,7 @@ export function headerValue(value: string): string {
   return isPlain ? value : `${opening}${Buffer.from(value).toString("base64")}${closing}`;
 }
 
-/** What a header says. Undefined: it has characters that no header may have, or what is encoded is no base64 of a text. */
+/** Decodes a header. Undefined: it has invalid characters or invalid base64 text. */
 export function headerText(value: string): string | undefined {
   if (!/^[\t -~]*$/.test(value)) return undefined;
   if (!value.startsWith(opening) || !value.endsWith(closing)) return value;

@@ -1,24 +1,24 @@
-/** The HTTP headers that streamable HTTP gives a meaning. */
+/** The HTTP headers of streamable HTTP. */
 import type { IncomingMessage } from "node:http";
 
-/** Protocol revisions of a session-based revision, newest first. */
+/** Session-based protocol revisions, newest first. */
 export const sessionVersions = ["2025-11-25", "2025-06-18", "2025-03-26"];
 
-/** Older ones, which are offered to nobody, but which an old server may choose. */
+/** Older revisions, never offered, but accepted from old servers. */
 export const olderVersions = ["2024-11-05", "2024-10-07"];
 
-/** The stateless revision: no sessions, what must be known of a client is in each request. */
+/** The stateless revision: each request carries its client's metadata. */
 export const statelessVersion = "2026-07-28";
 
-/** All that is served here, newest first. */
+/** All supported revisions, newest first. */
 export const allVersions = [statelessVersion, ...sessionVersions];
 
-/** In what form a client takes the answer to a request: as JSON, as a stream of events, or in whichever is handier. */
+/** The client's preferred form of an answer: JSON, a stream of events, or either. */
 export type ReplyForm = "json" | "events" | "either";
 
 const both = "application/json, text/event-stream";
 
-/** By an Accept header. Undefined: the client takes neither. No header, and an empty one, mean "anything". */
+/** From an Accept header. Undefined: the client accepts neither. A missing or empty header means "anything". */
 export function replyForm(accept: string | undefined): ReplyForm | undefined {
   if (accept === undefined || accept === both || accept.trim() === "") return "either";
   const ranges = accept.split(",").map(mediaRange);
@@ -27,7 +27,7 @@ export function replyForm(accept: string | undefined): ReplyForm | undefined {
   return events ? "events" : undefined;
 }
 
-/** Whether the client listens to a stream of events. */
+/** Whether the client accepts a stream of events. */
 export function acceptsEvents({ headers }: IncomingMessage): boolean {
   const form = replyForm(headers.accept);
   return form === "events" || form === "either";
@@ -38,7 +38,7 @@ interface MediaRange {
   isRefused: boolean;
 }
 
-/** The most exact range that covers the type decides; `q=0` rules out. */
+/** The most specific matching range decides; `q=0` rules out. */
 function takes(ranges: MediaRange[], type: string): boolean {
   const [family = ""] = type.split("/");
   for (const range of [type, `${family}/*`, "*/*"]) {
@@ -63,15 +63,15 @@ export function sessionIdOf(request: IncomingMessage): string | undefined {
   return typeof id === "string" ? id : undefined;
 }
 
-/** The session that a new one is to end with: a subagent's parent. */
+/** The session whose end also ends the new one: a subagent's parent. */
 export function parentOf(request: IncomingMessage): string | null {
   const id = request.headers["x-holdfast-parent"];
   return typeof id === "string" && id !== "" ? id : null;
 }
 
 /**
- * The scope of a client that keeps no session: `X-Holdfast-Scope`, or `scope` in the query for clients whose headers cannot
- * be set. Undefined: none is given; null: it is not of the form that a scope has.
+ * The scope of a stateless client: `X-Holdfast-Scope`, or `scope` in the query for clients that cannot set headers.
+ * Undefined: absent; null: malformed.
  */
 export function scopeOf(request: IncomingMessage): string | undefined | null {
   const header = request.headers["x-holdfast-scope"];
@@ -83,8 +83,8 @@ export function scopeOf(request: IncomingMessage): string | undefined | null {
 }
 
 /**
- * Why the request's MCP-Protocol-Version cannot be served, or undefined. `negotiated` is what client and server agreed on:
- * an old server may have chosen an older revision than we know by name, and that is between the two of them.
+ * Why the request's MCP-Protocol-Version is unsupported, or undefined. `negotiated` is the revision that client and
+ * server agreed on: an old server may have chosen one that is unknown here.
  */
 export function versionProblem(request: IncomingMessage, negotiated: string | undefined): string | undefined {
   const version = request.headers["mcp-protocol-version"];

@@ -1,4 +1,4 @@
-/** JSON-RPC 2.0 messages as bytes. Ids stay the text that came in (one byte per character), so that none is ever rounded. */
+/** JSON-RPC 2.0 messages as bytes. Ids keep their text (one byte per character), so that none is ever rounded. */
 import type { ErrorCode } from "../../errors.ts";
 
 export const rpcCode = {
@@ -7,12 +7,12 @@ export const rpcCode = {
   methodUnknown: -32601,
   invalidParams: -32602,
   internal: -32603,
-  /** The call cannot be answered: its server or its session is gone, or there is no room. */
+  /** The call cannot be answered: its server or session is gone, or a limit is reached. */
   unavailable: -32000,
-  /** No answer in time, and, as in the MCP SDK's own server, a session that does not exist. */
+  /** No answer in time, or, as in the MCP SDK's own server, an unknown session. */
   timeout: -32001,
   sessionUnknown: -32001,
-  /** Revision 2026-07-28: a header does not say what the body says; the revision is not served. */
+  /** Revision 2026-07-28: headers and body differ, or the revision is unsupported. */
   headerMismatch: -32020,
   unsupportedVersion: -32022,
 } as const;
@@ -22,11 +22,11 @@ export interface RpcFault {
   message: string;
   /** Holdfast's own code, for programs. */
   reason: ErrorCode;
-  /** What the protocol wants an error of this code to carry besides. */
+  /** Additional data that the protocol requires for this code. */
   data?: Record<string, unknown>;
 }
 
-/** A whole error response. `id` is the request's id as it was written, or undefined where it is not known. */
+/** A whole error response. `id` is the request's id as written, or undefined where unknown. */
 export function errorBody(id: string | undefined, fault: RpcFault): Buffer {
   const error = JSON.stringify({
     code: fault.code,
@@ -45,12 +45,12 @@ export function answerText(id: string, result: Buffer | string): Buffer {
   return Buffer.concat([head, typeof result === "string" ? Buffer.from(result) : result, Buffer.from("}")]);
 }
 
-/** Where the result of `answerText` begins. */
+/** Offset of the result in `answerText`. */
 export function resultStart(id: string): number {
   return '{"jsonrpc":"2.0","id":,"result":'.length + id.length;
 }
 
-/** JSON of ASCII only, which may stand in place of a span of bytes. */
+/** ASCII-only JSON, which may replace a span of bytes. */
 export function asciiText(value: unknown): string {
   return JSON.stringify(value).replaceAll(
     /[^ -~]/g,
@@ -58,7 +58,7 @@ export function asciiText(value: unknown): string {
   );
 }
 
-/** A number of ours that comes back. Some write every id as a string, and the SDK's clients and servers let them. */
+/** Our number in an answer. Some peers return every id as a string, which the SDK accepts. */
 export function numberAt(bytes: Buffer, start: number, end: number): number {
   if (start === 0) return Number.NaN;
   const quotes = bytes[start] === 0x22 ? 1 : 0;

@@ -1,12 +1,12 @@
 /**
- * A strict JSON checker over bytes: walks a text once, allocates nothing, and accepts exactly what `JSON.parse` accepts.
- * The relay uses it to find a few spans in a message without building the message.
+ * A strict JSON checker over bytes: walks a text once, allocates nothing, and accepts exactly what `JSON.parse`
+ * accepts. The relay uses it to find spans in a message without building the message.
  */
 
-/** Deeper nesting than this is refused: no real message comes near it, and many servers parse recursively. */
+/** Maximum nesting depth: real messages stay far below it, and many servers parse recursively. */
 const depthMax = 512;
 
-/** Bytes that JSON gives a meaning. */
+/** Bytes with a meaning in JSON. */
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 const quote = 0x22;
@@ -27,19 +27,19 @@ const literals: Record<number, Buffer> = {
   0x6e: Buffer.from("null"),
 };
 
-/** What may follow a backslash, `u` aside: `" \ / b f n r t`. */
+/** Valid after a backslash, besides `u`: `" \ / b f n r t`. */
 const escapes = new Set([0x22, 0x5c, 0x2f, 0x62, 0x66, 0x6e, 0x72, 0x74]);
 
 export class JsonSyntaxError extends Error {
   override readonly name = "JsonSyntaxError";
 }
 
-/** A cursor over one text. Make it, or `reset` it; each method moves `at` past what it read or throws `JsonSyntaxError`. */
+/** A cursor over one text. Make or `reset` it; each method advances `at` past its token or throws `JsonSyntaxError`. */
 export class JsonCursor {
   at = 0;
-  /** Line breaks were seen between tokens (never inside a string: those are refused there). */
+  /** Line breaks were seen between tokens (inside a string they are invalid). */
   broken = false;
-  /** The string read last has an escape in it. */
+  /** The last string contains an escape. */
   escaped = false;
   #bytes: Buffer = Buffer.alloc(0);
   #end = 0;
@@ -85,7 +85,7 @@ export class JsonCursor {
     this.at++;
   }
 
-  /** Nothing but white space may be left. */
+  /** Only white space may remain. */
   finish(): void {
     if (this.peek() !== -1) this.fail("more text after the message");
   }
@@ -152,7 +152,7 @@ export class JsonCursor {
     return at;
   }
 
-  /** Any one value, whatever its depth, without recursion. */
+  /** One value of any depth, without recursion. */
   value(): void {
     let depth = 0;
     for (;;) {
@@ -161,7 +161,7 @@ export class JsonCursor {
         depth++;
         continue;
       }
-      // A scalar or an empty container is done: close what ends here, or go on behind a comma.
+      // After a scalar or empty container: close finished containers, or continue after a comma.
       while (depth > 0 && !this.#next(this.#nesting[depth - 1]!)) depth--;
       if (depth === 0) return;
     }
@@ -186,7 +186,7 @@ export class JsonCursor {
     return 1;
   }
 
-  /** Behind a member: true when a comma, and in an object the next key, was read; false when the container closed. */
+  /** After a member: true when a comma, and in an object the next key, was read; false when the container closed. */
   #next(close: number): boolean {
     const byte = this.peek();
     if (byte === close) {
@@ -199,7 +199,7 @@ export class JsonCursor {
     return true;
   }
 
-  /** One key and its colon; white space before both is skipped. */
+  /** One key and its colon, with any white space before them. */
   key(): void {
     if (this.peek() !== quote) this.fail("expected a key");
     this.string();

@@ -1,21 +1,21 @@
 /**
- * Answers that came and cannot be read, and whose they were. Where no id tells, it was one of the calls in flight: with a
- * single one it is known at once, with several as soon as the others have theirs.
+ * Matches unreadable answers with their calls. Without an id, the answer belongs to one of the calls in flight: with
+ * one call it is clear at once, with several as soon as the others have their answers.
  */
 
-/** Lost answers whose call is not known yet; the oldest are forgotten. */
+/** Lost answers without a known call; the oldest are forgotten. */
 const groupsMax = 16;
 
 export interface OpenCalls {
   /** Our numbers of the requests that wait for their answer. */
   numbers: () => number[];
-  /** There will be no answer. */
+  /** The answer of this request is lost. */
   fail: (number: number, why: string) => void;
 }
 
 interface Group {
   why: string;
-  /** One of these it was. */
+  /** The candidates. */
   numbers: Set<number>;
 }
 
@@ -27,12 +27,12 @@ export class LostAnswers {
     this.#open = open;
   }
 
-  /** `numbers`: those that stand in it. */
+  /** `numbers`: those found in the answer. */
   lost(numbers: number[], why: string): void {
     const waiting = this.#open.numbers();
     const group = new Set(numbers.length === 0 ? waiting : waiting.filter((each) => numbers.includes(each)));
     if (group.size === 0) {
-      // Of a call that was given up: it is over now, too.
+      // An abandoned call is over now, too.
       for (const number of numbers) this.#open.fail(number, why);
       return;
     }
@@ -41,7 +41,7 @@ export class LostAnswers {
     this.#settle();
   }
 
-  /** This one has its answer, so that a lost one was another's. */
+  /** This one has its answer, so a lost one belongs to another. */
   answered(number: number): void {
     if (this.#groups.length === 0) return;
     for (const { numbers } of this.#groups) numbers.delete(number);
@@ -59,7 +59,7 @@ export class LostAnswers {
     }
   }
 
-  /** A group of one; or any, where there are as many lost answers as calls that they can be to. */
+  /** A group with one candidate; or any, if there are as many lost answers as candidates. */
   #decided(): Group | undefined {
     const all = new Set(this.#groups.flatMap(({ numbers }) => [...numbers]));
     if (all.size <= this.#groups.length) return this.#groups[0];

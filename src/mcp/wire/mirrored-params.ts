@@ -1,5 +1,5 @@
 /**
- * Parameters of tools that their server wants said again in headers, `Mcp-Param-<Name>`, by `x-mcp-header` in the tool's
+ * Tool parameters that the server wants repeated in headers, `Mcp-Param-<Name>`, by `x-mcp-header` in the tool's
  * `inputSchema` (revision 2026-07-28, streamable HTTP).
  */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
@@ -7,9 +7,9 @@ import { headerText, headerValue } from "./header-values.ts";
 import { isObject } from "./json-rpc.ts";
 
 export interface MirroredParam {
-  /** Where it stands in the arguments: the chain of its properties. */
+  /** Its path in the arguments: a chain of properties. */
   path: string[];
-  /** What follows `Mcp-Param-`. */
+  /** The header's name after `Mcp-Param-`. */
   name: string;
 }
 
@@ -18,7 +18,7 @@ const prefix = "Mcp-Param-";
 const types = ["string", "integer", "boolean"];
 /** An HTTP token, as a field name must be (RFC 9110, 5.1). */
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** Schemas inside of schemas where an annotation must not stand: alone or in a list, and by names. */
+/** Subschemas that must not contain an annotation: single or in a list, and by name. */
 const inner = ["items", "prefixItems", "contains", "additionalItems", "additionalProperties", "propertyNames"].concat([
   "unevaluatedItems",
   "unevaluatedProperties",
@@ -31,10 +31,10 @@ const inner = ["items", "prefixItems", "contains", "additionalItems", "additiona
   "else",
 ]);
 const innerByName = ["patternProperties", "dependentSchemas", "$defs", "definitions"];
-/** Deeper in a schema nobody looks. */
+/** Deeper schemas are not searched. */
 const depthMax = 64;
 
-/** The annotated parameters of a tool; or why its definition breaks the rules, so that no client may list it. */
+/** The annotated parameters of a tool; or why its definition is invalid and must not be listed. */
 export function mirroredParams(inputSchema: unknown): MirroredParam[] | string {
   const found: MirroredParam[] = [];
   const fault = walk(inputSchema, [], true, found);
@@ -70,7 +70,7 @@ function take(schema: Record<string, unknown>, path: string[], isReachable: bool
   return undefined;
 }
 
-/** The headers of a call with these arguments. What has no value has no header. */
+/** The headers of a call with these arguments. A missing value has no header. */
 export function mirrorHeaders(params: MirroredParam[], given: unknown): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {};
   for (const { path, name } of params) {
@@ -80,7 +80,7 @@ export function mirrorHeaders(params: MirroredParam[], given: unknown): Outgoing
   return headers;
 }
 
-/** Why the headers do not say what the arguments say, or undefined. */
+/** Why headers and arguments differ, or undefined. */
 export function mirrorProblem(
   params: MirroredParam[],
   given: unknown,
@@ -111,7 +111,7 @@ function valueAt(given: unknown, path: string[]): unknown {
   return value;
 }
 
-/** Undefined: nothing that a header could say, as an integer that a double cannot hold. */
+/** Undefined: not expressible in a header, such as an integer beyond a double's precision. */
 function textOf(value: unknown): string | undefined {
   if (typeof value === "string") return value;
   if (typeof value === "boolean") return String(value);

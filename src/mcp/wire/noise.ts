@@ -1,8 +1,8 @@
-/** What a server printed where only messages may stand: dropped, counted, and said once. */
+/** Server output other than messages: discarded, counted, and logged once. */
 import type { Log } from "../../log.ts";
 import { plainText } from "../../plain-text.ts";
 
-/** Of the first line that was dropped, what is shown. */
+/** Characters shown of the first discarded line. */
 const sampleCharsMax = 120;
 const sampleBytesMax = 512;
 
@@ -25,7 +25,7 @@ export class Noise {
     this.#log("mcp.noise", { server: this.#server, run, why, hint });
   }
 
-  /** For whoever waited in vain: what a server says in the wrong place may be its answer. Empty: there was nothing. */
+  /** For timeout errors: the answer may be among the discarded output. Empty: there was none. */
   get told(): string {
     if (this.#lines === 0) return "";
     const lines = this.#lines === 1 ? "1 line" : `${this.#lines} lines`;

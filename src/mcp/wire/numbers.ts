@@ -1,4 +1,4 @@
-/** Ids for what this front asks: frontEpoch · 2³¹ + n, so that no answer to an earlier front is ever taken for one to this. */
+/** Ids for requests of this front: frontEpoch · 2³¹ + n, so that an answer to an earlier front is never mistaken. */
 
 const epochSpan = 2 ** 31;
 

@@ -1,19 +1,19 @@
 /**
- * What can still be had from a line that is no message: whole messages that stand in it beside other text, and whose answer
- * or question it would have been. Each byte is looked at a few times at most.
+ * Recovers the useful part of an invalid line: whole messages beside other text, and the ids of a broken answer or
+ * question. Each byte is examined a few times at most.
  */
 import { isUtf8 } from "node:buffer";
 import { EnvelopeError, readEnvelope } from "./envelope.ts";
 import { JsonCursor, JsonSyntaxError } from "./json.ts";
 
-/** Messages that are taken out of one line. */
+/** Messages recovered from one line. */
 const messagesMax = 64;
-/** Bytes that are looked at in search of one: so often the whole line, and so many more. */
+/** Limit of the search: this many times the line's length, plus a constant. */
 const looksMax = 4;
 const lookBytesMin = 64 * 1024;
-/** Ids that are remembered of one broken message. */
+/** Ids remembered of one broken message. */
 const idsMax = 8;
-/** Longer keys and ids are none that matter. */
+/** Longer keys and ids are irrelevant. */
 const wordBytesMax = 64;
 
 const quote = 0x22;
@@ -30,9 +30,9 @@ export interface Salvaged {
   messages: Buffer[];
   /** There is other text, too. */
   hasNoise: boolean;
-  /** It was to be an answer; `ids` as they stand in it. */
+  /** A broken answer; `ids` as written in it. */
   answer: { ids: string[] } | undefined;
-  /** It was to be a request, with this id. */
+  /** A broken request, with this id. */
   request: string | undefined;
 }
 
@@ -55,7 +55,7 @@ export function salvage(line: Buffer): Salvaged {
     found.hasNoise = true;
     lookBytes -= 2 * (line.length - start);
     const broken = skim(line, start);
-    // What stands inside a broken message is a part of it.
+    // Messages inside a broken one are parts of it.
     if (isMessage(broken)) return { ...found, ...described(broken) };
     at = start + 1;
   }
@@ -94,7 +94,7 @@ interface Skimmed {
   ids: string[];
 }
 
-/** The members of an object whose text need not be JSON: control bytes, any depth, an end that is missing. */
+/** The members of an object with invalid JSON: control bytes, any depth, a missing end. */
 function skim(line: Buffer, start: number): Skimmed {
   const skimmed: Skimmed = { keys: new Set(), ids: [] };
   let [depth, key, isKeyNext] = [0, "", false];
@@ -135,7 +135,7 @@ function stringEnd(line: Buffer, start: number): number {
   return Math.min(at, line.length);
 }
 
-/** A line of a log may be an object, too. */
+/** A log line may be an object, too. */
 function isMessage({ keys, ids }: Skimmed): boolean {
   return keys.has("jsonrpc") || (ids.length > 0 && (keys.has("result") || keys.has("error")));
 }
@@ -147,12 +147,12 @@ function described({ keys, ids }: Skimmed): Pick<Salvaged, "answer" | "request">
 
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
 
-/** Without a byte order mark: some programs begin with one, and JSON has none. */
+/** Removes the byte order mark that some programs write and JSON forbids. */
 export function withoutMark(bytes: Buffer): Buffer {
   return bytes[0] === 0xef && bytes.subarray(0, 3).equals(byteOrderMark) ? bytes.subarray(3) : bytes;
 }
 
-/** The line as text that every client can read: bytes that are not UTF-8 become U+FFFD, as in most readers. */
+/** The line as valid UTF-8: invalid bytes become U+FFFD, as in most readers. */
 export function asText(line: Buffer): Buffer {
   const bare = withoutMark(line);
   return isUtf8(bare) ? bare : Buffer.from(bare.toString("utf8"));

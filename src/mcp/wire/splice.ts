@@ -1,4 +1,4 @@
-/** Puts other bytes in place of some spans of a message, in one copy. */
+/** Replaces spans of a message, in one copy. */
 
 /** Replaces the bytes from `start` to `end` by `text`, which holds one byte per character (latin1). */
 export interface Edit {
@@ -7,7 +7,7 @@ export interface Edit {
   text: string;
 }
 
-/** What stands before and after a message in a server-sent event. */
+/** The text around a message in a server-sent event. */
 export const eventHead = "event: message\ndata: ";
 export const eventTail = "\n\n";
 export const eventFraming = { head: eventHead, tail: eventTail };
@@ -42,7 +42,7 @@ export function spliceText(bytes: Buffer, edits: Edit[]): string {
   return out + bytes.toString("latin1", from);
 }
 
-/** Makes one line of a checked JSON text: there, line breaks can only stand between tokens. Changes `bytes` in place. */
+/** Turns a valid JSON text into one line: its line breaks can only be between tokens. Changes `bytes` in place. */
 export function flatten(bytes: Buffer): Buffer {
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at];

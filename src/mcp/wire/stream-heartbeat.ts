@@ -1,4 +1,4 @@
-/** One timer for everything that must be looked at now and then: open streams, long waits, questions nobody heard. */
+/** One timer for all periodic checks: open streams, long waits, undelivered questions. */
 import type { Clock, Timer } from "../../clock.ts";
 
 /** Shorter than the idle limits of proxies (30 to 60 s) and of the fetch that clients use (300 s). */

@@ -1,4 +1,4 @@
-/** Hears what a server says that is no message: nobody may wait for ever for what was in it. */
+/** Handles invalid server output so that no caller waits forever. */
 import type { Log } from "../../log.ts";
 import { errorBody, numberAt, rpcCode, type RpcFault } from "./json-rpc.ts";
 import { readEnvelope, type Envelope } from "./envelope.ts";
@@ -29,7 +29,7 @@ export class Unreadable {
     this.#lost = new LostAnswers({ numbers, fail: (number, why) => fail(number, unreadableAnswer(server, why)) });
   }
 
-  /** `deliver` takes each whole message that stands in the line. */
+  /** `deliver` takes each whole message in the line. */
   hear(line: Buffer, why: string, deliver: (message: Buffer) => void): void {
     const { messages, hasNoise, answer, request } = salvage(line);
     if (hasNoise || messages.length === 0) this.drop(why, line);
@@ -38,7 +38,7 @@ export class Unreadable {
     if (request !== undefined) this.refuse(request, why);
   }
 
-  /** An answer has somebody who waits for it, and a question the server; anything else that is too long is dropped. */
+  /** Fails the call of an oversized answer, or refuses an oversized question; other messages are dropped. */
   hearTooLong({ kind, idStart, idEnd }: Envelope, line: Buffer, messageBytesMax: number): void {
     const { server, fail } = this.#parts;
     const fault = tooLong(server, line.length, messageBytesMax);
@@ -47,22 +47,22 @@ export class Unreadable {
     else fail(numberAt(line, idStart, idEnd), fault);
   }
 
-  /** Nobody waits for it. */
+  /** Drops output that concerns no request. */
   drop(why: string, line?: Buffer): void {
     this.#noise.drop(this.#parts.runId(), why, line);
   }
 
-  /** What was dropped, for whoever waited in vain. */
+  /** A description of the discarded output, for timeout errors. */
   get dropped(): string {
     return this.#noise.told;
   }
 
-  /** An error of the server's that names no request: it could not read one of ours. */
+  /** A server's error without a request id: it could not read one of our messages. */
   hearNameless(words: string): void {
     this.#lost.lost([], words);
   }
 
-  /** The server waits for an answer to what it asked. */
+  /** Answers the server's question with an error. */
   refuse(serverId: string, why: string): void {
     const message = `the request cannot be read: ${why}`;
     this.#parts.send(errorBody(serverId, { code: rpcCode.invalidRequest, message, reason: "invalid_params" }));
@@ -74,8 +74,8 @@ export class Unreadable {
 }
 
 /**
- * What is heard in place of an event that is no message: whole messages in it, else an error for the request on whose
- * response it stands, if it can be that one's answer, else itself. `answered`: the id that has its answer with that.
+ * Replaces an invalid event: by the whole messages in it, else by an error for the request of its response if it can be
+ * the answer, else by itself. `answered`: the id answered this way.
  */
 export function heardInstead(
   data: Buffer,

@@ -115,9 +115,9 @@ describe("a call that was given up at a pooled server", () => {
       stage.call(other);
       stage.ask("q1");
       assert.equal(asked.length, 0, "it could be meant for the other");
-      assert.equal(stage.upstream.isTainted, true);
+      assert.equal(stage.upstream.hasAbandonedCalls, true);
       answer(stage, call);
-      assert.equal(stage.upstream.isTainted, false, String(index));
+      assert.equal(stage.upstream.hasAbandonedCalls, false, String(index));
       stage.ask("q2");
       assert.equal(asked.length, 1, String(index));
     }
