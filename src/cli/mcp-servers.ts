@@ -45,9 +45,9 @@ async function lastStderr(context: CommandContext, client: GatewayClient, server
   const runs = await client.call("run.list", { all: true });
   const ended = runs.filter((run) => run.server === server && run.kind === "mcp" && run.endedAt !== null);
   const newest = ended.toSorted((a, b) => b.startedAt - a.startedAt)[0];
-  const isFar = newest?.id.startsWith("n") === true; // a node's, which has its output
-  if (newest === undefined || (context.url !== undefined && !isFar)) return [];
-  const text = (isFar ? await stderrOnNode(client, newest.id) : stderrHere(context, newest.id)).trimEnd();
+  const isOnNode = newest?.id.startsWith("n") === true; // then the node has its output
+  if (newest === undefined || (context.url !== undefined && !isOnNode)) return [];
+  const text = (isOnNode ? await stderrOnNode(client, newest.id) : stderrHere(context, newest.id)).trimEnd();
   return text === "" ? [] : text.split("\n").slice(-stderrLinesMax);
 }
 

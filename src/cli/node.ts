@@ -44,7 +44,7 @@ export interface NodeOptions {
 
 const leaseMsMin = 500;
 /** Time to report the last run to the gateway, on top of the graces of the stop. */
-const lastWordsMs = 3000;
+const lastReportMs = 3000;
 
 /** Runs until the node ends; returns the exit code: with `once` that of the run. */
 export async function node(options: NodeOptions): Promise<number> {
@@ -99,7 +99,7 @@ function nodeConfig(options: NodeOptions): ConfigRead {
   const { allowCommands, allowDirectories } = own;
   config.exec = { ...exec, enabled: true, allowCommands, allowDirectories, allowHosts: [] };
   config.mcpServers = {};
-  config.connections.drainMs = stop.stdinGraceMs + stop.termGraceMs + lastWordsMs;
+  config.connections.drainMs = stop.stdinGraceMs + stop.termGraceMs + lastReportMs;
   return { file, config };
 }
 

@@ -2,7 +2,7 @@
 
 const pattern = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
 
-/** `onMissing` is told of a variable that has neither value nor default, and says what stands in its place. */
+/** `onMissing` gets each variable without value or default, and returns the replacement. */
 export function expandVariables(
   text: string,
   values: Record<string, string | undefined>,
@@ -10,7 +10,7 @@ export function expandVariables(
 ): string {
   return text.replaceAll(pattern, (_, variable: string, fallback: string | undefined) => {
     const value = Object.hasOwn(values, variable) ? values[variable] : undefined;
-    // As in a shell, `:-` also stands in for a variable that is set but empty.
+    // As in a shell, `:-` also replaces an empty value.
     if (fallback !== undefined) return value === undefined || value === "" ? fallback : value;
     return value ?? onMissing(variable);
   });

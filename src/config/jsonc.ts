@@ -1,10 +1,10 @@
 /**
- * JSON with comments and trailing commas, read so that nothing is lost: a key that is there twice is refused with its line,
- * and `__proto__` is a key like any other (objects have no prototype).
+ * JSON with comments and trailing commas, parsed without loss: duplicate keys are rejected with their line, and `__proto__`
+ * is an ordinary key (objects have no prototype).
  */
 import { createScanner, parseTree, printParseErrorCode, type Node, type ParseError } from "jsonc-parser";
 
-/** Values inside values; the parser is recursive, and no config is that deep. */
+/** Deepest nesting: the parser is recursive, and real configs are flatter. */
 const depthMax = 200;
 
 /** Line and column count from 1. */
@@ -14,7 +14,7 @@ export interface JsonProblem {
   message: string;
 }
 
-/** By the names of jsonc-parser's codes. */
+/** By jsonc-parser's code names. */
 const words: Record<string, string> = {
   InvalidSymbol: "this is not a JSON value; texts stand in double quotes",
   InvalidNumberFormat: "this is not a number as JSON writes it",
@@ -34,7 +34,7 @@ const words: Record<string, string> = {
   InvalidCharacter: "a text holds a control character; write \\n for a line break, \\t for a tab",
 };
 
-/** The value, its objects without prototypes. */
+/** The value; its objects have no prototypes. */
 export function readJsonc(given: string): { value: unknown } | { problem: JsonProblem } {
   const text = given.replace(/^\uFEFF/, "");
   const fail = (offset: number, message: string) => ({ problem: { ...placeOf(text, offset), message } });
@@ -59,7 +59,7 @@ function placeOf(text: string, offset: number): { line: number; column: number }
   return { line: before.split("\n").length, column: offset - before.lastIndexOf("\n") };
 }
 
-/** jsonc-parser's `SyntaxKind`, whose names are gone once it is compiled. */
+/** jsonc-parser's `SyntaxKind`, whose names are lost in its compiled form. */
 const kinds = { openBrace: 1, closeBrace: 2, openBracket: 3, closeBracket: 4, endOfFile: 17 };
 
 function deepestOffset(text: string): number | undefined {

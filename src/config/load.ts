@@ -1,6 +1,6 @@
 /**
- * Reads `holdfast.json`: JSON with comments, checked before anything starts. What is wrong with one server makes that server
- * unavailable; anything else refuses the file. Every error names file, key and remedy.
+ * Reads `holdfast.json`: JSON with comments, checked before anything starts. An error in one server makes only that server
+ * unavailable; any other error refuses the file. Every message names file, key and remedy.
  */
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
@@ -12,18 +12,18 @@ import { prepareServer } from "./prepare.ts";
 import { configSchema, type Config } from "./schema.ts";
 import { readTls } from "./tls.ts";
 
-/** Values that the command line sets over the file. */
+/** Command-line values that override the file. */
 export interface ConfigOverrides {
   port?: number | undefined;
   bind?: string[] | undefined;
   /** PEM files; both or none. */
   tlsCert?: string | undefined;
   tlsKey?: string | undefined;
-  /** A server that is unavailable refuses the file. */
+  /** An unavailable server refuses the file. */
   strict?: boolean | undefined;
 }
 
-/** `file` undefined = the defaults. The result has no `${VAR}` left in it. */
+/** `file` undefined = the defaults. In the result every `${VAR}` is expanded. */
 export function loadConfig(file: string | undefined, overrides: ConfigOverrides = {}): Config {
   const config = file === undefined ? configSchema.parse({}) : readConfig(file);
   if (overrides.port !== undefined) config.port = overrides.port;
@@ -54,24 +54,24 @@ function prepareServers(config: Config): void {
   }
 }
 
-/** The text of a config, with its servers as this process would have them started. */
+/** Parses a config, and prepares its servers for a start by this process. */
 export function checkConfig(file: string, text: string): Config {
   const config = parseConfig(file, text);
   prepareServers(config);
   return config;
 }
 
-/** The name that a server is served under; itself for an unknown server. */
+/** The name under which a server is served; unknown names stay as they are. */
 export function servedName({ writtenNames }: Config, written: string): string {
   return Object.keys(writtenNames).find((served) => writtenNames[served] === written) ?? written;
 }
 
-/** As the file calls a server that is served under `name`. */
+/** The file's name for a server that is served under `name`. */
 export function writtenName({ writtenNames }: Config, name: string): string {
   return writtenNames[name] ?? name;
 }
 
-/** Looks again at servers that were unavailable: those that can be had now are among `mcpServers` from now on. Their names. */
+/** Rechecks unavailable servers and moves those that are available now to `mcpServers`. Returns their names. */
 export function recheckServers(config: Config): string[] {
   return Object.keys(config.unavailable).filter((name) => {
     const entry = config.unavailable[name];
@@ -104,12 +104,12 @@ function applyTls(config: Config, file: string | undefined, { tlsCert, tlsKey }:
   }
 }
 
-/** Others can reach it, and it was given no certificate: then it needs one of its own, for plain HTTP is for this machine only. */
+/** Reachable by others and without a given certificate: it needs one of its own, since plain HTTP is for this machine only. */
 export function needsCertificate({ bind, tls }: Pick<Config, "bind" | "tls">): boolean {
   return tls === undefined && !bind.every(isLoopback);
 }
 
-/** Every address of the machine. */
+/** Whether it stands for every address of the machine. */
 export function isWildcard(address: string): boolean {
   return address === "0.0.0.0" || address === "::";
 }
@@ -129,7 +129,7 @@ function readConfig(file: string): Config {
   return parseConfig(file, text);
 }
 
-/** The text of a config, checked against the schema; defaults filled in, variables not. */
+/** Parses a config by the schema; fills in defaults and leaves variables unexpanded. */
 export function parseConfig(file: string, text: string): Config {
   const read = readJsonc(text);
   if ("problem" in read) {

@@ -1,6 +1,6 @@
 /**
- * Names of servers. A config may use any; `/mcp/<name>` and the names of tools take letters, digits, `-` and `_` only, so a
- * server of another name is served under one that is made from it. The config keeps the name as it was written.
+ * Names of servers. A config may use any; `/mcp/<name>` and the names of tools take letters, digits, `-` and `_` only, so
+ * other names are served under a derived one. The config keeps the name as written.
  */
 import { hash } from "node:crypto";
 
@@ -8,7 +8,7 @@ import { hash } from "node:crypto";
 const nameMax = 32;
 const servable = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/;
 const marks = 6;
-/** Characters of a name that a servable one is made from. */
+/** Characters of a name that are used to derive a servable one. */
 const lookedAtMax = 256;
 
 function isServable(name: string): boolean {
@@ -16,8 +16,8 @@ function isServable(name: string): boolean {
 }
 
 /**
- * For each name the one it is served under: itself if it can be, else `@scope/x` → `scope-x`. What does not fit, or would
- * be another server's, is marked with letters of its hash; so it depends on no order.
+ * The served name for each name: itself if valid, else `@scope/x` → `scope-x`. Long or colliding results get letters of the
+ * name's hash, so the result is independent of order.
  */
 export function servedNames(names: readonly string[]): Map<string, string> {
   const claims = new Map<string, number>();
@@ -36,7 +36,7 @@ export function servedNames(names: readonly string[]): Map<string, string> {
 
 function plainOf(name: string): string {
   if (isServable(name)) return name;
-  // The end of a long name tells more than its beginning, which many share.
+  // The end of a long name is more distinctive than its beginning.
   return name
     .slice(-lookedAtMax)
     .replaceAll(/[^A-Za-z0-9_-]+/g, "-")

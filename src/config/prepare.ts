@@ -1,11 +1,11 @@
-/** Makes one server of the config ready to be started: variables filled in, program and directory looked for. */
+/** Prepares one server of the config for its start: expands variables, finds program and directory. */
 import { statSync } from "node:fs";
 import { keyText } from "../plain-issues.ts";
 import { expandVariables } from "./expand.ts";
 import { findProgram } from "./program.ts";
 import { isNodeHost, type AnyServer, type RemoteConfig, type ServerConfig } from "./server.ts";
 
-/** `problem`: what is missing or wrong, each with its key and what to do. */
+/** `problem`: everything missing or wrong, each with its key and remedy. */
 export type Prepared = { server: AnyServer } | { problem: string };
 
 class Preparation {
@@ -16,7 +16,7 @@ class Preparation {
     this.#path = ["mcpServers", written];
   }
 
-  /** `key` as the parts of its path below the server. */
+  /** `key`: the parts of its path below the server. */
   fail(key: string[], problem: string, remedy: string): void {
     this.problems.push(`${keyText([...this.#path, ...key])}: ${problem}; ${remedy}`);
   }
@@ -34,7 +34,7 @@ class Preparation {
   }
 }
 
-/** `written` = its name in the file. The server that was given stays as it is, so that it can be looked at again. */
+/** `written` = its name in the file. The given server stays unchanged, so that it can be rechecked. */
 export function prepareServer(written: string, given: AnyServer): Prepared {
   const server = structuredClone(given);
   const preparation = new Preparation(written);
@@ -45,12 +45,12 @@ export function prepareServer(written: string, given: AnyServer): Prepared {
     server.env = bare(server.env);
     prepareStdio(preparation, server);
   }
-  // Nobody starts a disabled one.
+  // Disabled servers are never started.
   if (preparation.problems.length === 0 || !server.enabled) return { server };
   return { problem: preparation.problems.join("; ") };
 }
 
-/** A clone has a prototype again. */
+/** Removes the prototype, which cloning restores. */
 function bare(values: Record<string, string>): Record<string, string> {
   return Object.assign(Object.create(null) as Record<string, string>, values);
 }
@@ -77,9 +77,9 @@ function prepareStdio(preparation: Preparation, server: ServerConfig): void {
 }
 
 function checkProgram(preparation: Preparation, { host, hostFallback, ...server }: ServerConfig): void {
-  // What a node has only it can say.
+  // Only the node knows its programs.
   if (isNodeHost(host) && hostFallback !== "local") return;
-  // The same of an ssh host; here ssh is needed.
+  // The same applies to an ssh host, but ssh itself is needed here.
   const isLocal = !host.startsWith("ssh:");
   const command = isLocal ? server.command : "ssh";
   const path = (isLocal ? server.env["PATH"] : undefined) ?? process.env["PATH"] ?? "";
@@ -97,7 +97,7 @@ function prepareRemote(preparation: Preparation, server: RemoteConfig): void {
   server.url = preparation.expand(server.url, "url");
   preparation.expandAll(server.headers, "headers");
   for (const [name, value] of Object.entries(server.headers))
-    // What node:http takes for a header's value.
+    // The characters that node:http accepts in a header's value.
     if (/[^\t\x20-\x7e\x80-\xff]/.test(value))
       preparation.fail(
         ["headers", name],

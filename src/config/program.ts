@@ -1,8 +1,8 @@
-/** Which file a command is, as the system would find it. */
+/** Finds the file of a command as the system would. */
 import { accessSync, constants, statSync, type Stats } from "node:fs";
 import { delimiter, isAbsolute, join } from "node:path";
 
-/** Along `path` for a bare name, else from `cwd`; undefined when there is none that may be run. */
+/** Along `path` for a bare name, else from `cwd`; undefined if no candidate is executable. */
 export function findProgram(command: string, cwd: string, path: string): string | undefined {
   const candidates = command.includes("/")
     ? [isAbsolute(command) ? command : join(cwd, command)]
@@ -17,7 +17,7 @@ function look(file: string): Stats | undefined {
   try {
     return statSync(file);
   } catch {
-    return undefined; // not there, or not ours to see
+    return undefined; // missing, or not visible to us
   }
 }
 
@@ -26,7 +26,7 @@ function mayRun(file: string, { mode, uid, gid }: Stats): boolean {
     accessSync(file, constants.X_OK);
     return true;
   } catch {
-    // The call judges without the capabilities of this process, which may have led here and will lead its child here, too.
+    // The call ignores this process's capabilities, which may have granted access and will also apply to its child.
     const groups = [process.getegid?.(), ...(process.getgroups?.() ?? [])];
     const bit = uid === process.geteuid?.() ? 0o100 : groups.includes(gid) ? 0o010 : 0o001;
     return (mode & bit) !== 0;

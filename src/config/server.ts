@@ -1,11 +1,11 @@
-/** The shape of one entry of `mcpServers`, and of all of them: one server's mistakes are its own. */
+/** The schema of `mcpServers` and its entries; an error in one server affects only that one. */
 import { z } from "zod";
 import { describeIssues, plainIssue } from "../plain-issues.ts";
 import { servedNames } from "./names.ts";
 
 export const milliseconds = z.int().min(0).max(2_147_483_647);
 
-/** A shell somewhere in the user's ssh config may see the name, so nothing that one reads is in it. */
+/** A shell in the user's ssh config may see the name, so shell metacharacters are excluded. */
 export const sshHost = z
   .string()
   .regex(
@@ -21,7 +21,7 @@ export function isNodeHost(host: string): boolean {
   return host !== "local" && !host.startsWith("ssh:");
 }
 
-/** An object with keys of the user's choosing: without a prototype, so that a key may be called anything. */
+/** An object with arbitrary keys, without a prototype so that any key is safe. */
 function recordOf<V extends z.ZodType>(value: V, key: z.ZodType<string> = z.string()) {
   return z.unknown().transform((given, context): Record<string, z.output<V>> => {
     const result = Object.create(null) as Record<string, z.output<V>>;
@@ -44,26 +44,26 @@ export function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** What every server has, wherever it runs. */
+/** The keys of every server, local or remote. */
 const everyServer = {
   enabled: z.boolean().default(true),
-  /** A request without an answer for so long is cancelled and answered with an error. 0 = never. */
+  /** A request without an answer for this long is cancelled and answered with an error. 0 = never. */
   requestTimeoutMs: milliseconds.default(0),
   /** Time for the server to answer `initialize`. */
   connectionTimeoutMs: milliseconds.default(60_000),
   /** `session`: one process tree per session. `pool`: one for all sessions that may share it (docs/mcp.md). */
   share: z.enum(["session", "pool"]).default("session"),
-  /** The server is ended when no call was in flight for so long, and started again by the next one. 0 = never. */
+  /** The server is ended after this long without a call, and restarted by the next one. 0 = never. */
   idleTimeoutMs: milliseconds.default(0),
-  /** After so long calls go to a new process; the old one ends with its last call. 0 = never. */
+  /** After this long calls go to a new process; the old one ends with its last call. 0 = never. */
   maxLifetimeMs: milliseconds.default(0),
 };
 
-/** One stdio MCP server, by the keys that every MCP client uses. */
+/** One stdio MCP server, with the keys of all MCP clients. */
 const stdioSchema = z.strictObject({
   command: z.string().min(1, "must name a program"),
   args: z.array(z.string()).default([]),
-  /** Added to a clean base environment (PATH, HOME, LANG …); nothing else of the gateway's own is passed on. */
+  /** Added to a clean base environment (PATH, HOME, LANG …); the rest of the gateway's own is withheld. */
   env: recordOf(z.string()).prefault({}),
   cwd: z.string().min(1).optional(),
   /** `local`, or `ssh:` and a destination of the user's ssh config: the server runs there, guarded; or a node's name. */
@@ -73,16 +73,16 @@ const stdioSchema = z.strictObject({
       "must be local, a node's name (letters, digits, - and _), or ssh:<host, user@host, or a name of your ssh config>",
     )
     .default("local"),
-  /** Where a server with a node as its host is started while that node is away: `local` or another node. Absent = nowhere. */
+  /** Where the server is started while its host, a node, is away: `local` or another node. Absent = nowhere. */
   hostFallback: z
     .union([z.literal("local"), nodeName], "must be local or a node's name (letters, digits, - and _)")
     .optional(),
   /** A `command: "ssh"` gets the same remote guard. false = it runs as written, and its remote side has no owner. */
   sshGuard: z.boolean().default(true),
-  /** What npx would run is installed once and run without npx (docs/mcp.md). */
+  /** The package that npx would run is installed once and run without npx (docs/mcp.md). */
   resolveNpx: z.boolean().default(false),
   ...everyServer,
-  /** For the server's whole process tree; looked at every 200 ms, a tree over its limit is ended as `limit-exceeded`. */
+  /** For the server's whole process tree, checked every 200 ms; a tree over its limit is ended as `limit-exceeded`. */
   limits: z
     .strictObject({
       processesMax: z.int().min(1).optional(),
@@ -95,9 +95,9 @@ const stdioSchema = z.strictObject({
 });
 export type ServerConfig = z.output<typeof stdioSchema>;
 
-/** One remote MCP server. Holdfast does not start it, but its sessions there are ours to end. */
+/** One remote MCP server. Holdfast does not start it, but owns and ends its sessions there. */
 const remoteSchema = z.strictObject({
-  /** `http`: streamable HTTP; `sse`: the older pair of a stream and an address to post to. */
+  /** `http`: streamable HTTP; `sse`: the older pair of a stream and an address for POST. */
   type: z.enum(["http", "streamable-http", "sse"]).default("http"),
   url: z.string().min(1),
   /** Sent with every request. */
@@ -107,16 +107,16 @@ const remoteSchema = z.strictObject({
       .string()
       .regex(/^[A-Za-z0-9-]+$/, { error: ({ input }) => `${JSON.stringify(input)} is not the name of a header` }),
   ).prefault({}),
-  /** Name of an environment variable of the gateway that holds a bearer token. */
+  /** Name of the gateway's environment variable with the bearer token. */
   bearerTokenEnv: z.string().min(1).optional(),
-  /** `holdfast mcp login`. Needed only where the server does not register us by itself; false = no login there. */
+  /** `holdfast mcp login`. Needed only if the server does not register clients itself; false = no login there. */
   oauth: z
     .union(
       [
         z.literal(false),
         z.strictObject({
           clientId: z.string().min(1).optional(),
-          /** Name of an environment variable of the command that logs in. */
+          /** Name of an environment variable of the login command. */
           clientSecretEnv: z.string().min(1).optional(),
           scopes: z
             .array(
@@ -125,7 +125,7 @@ const remoteSchema = z.strictObject({
                 .regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, "is not a scope: it holds a space, a quote or a backslash"),
             )
             .optional(),
-          /** On 127.0.0.1, for the browser's way back; 0 = any that is free. */
+          /** Port on 127.0.0.1 for the browser's redirect; 0 = any free one. */
           redirectPort: z.int().min(0).max(65_535).default(0),
         }),
       ],
@@ -138,7 +138,7 @@ export type RemoteConfig = z.output<typeof remoteSchema>;
 
 export type AnyServer = ServerConfig | RemoteConfig;
 
-/** Which tools a client runs without asking is its own business, and so is how it describes a server. */
+/** Client-only settings: tools approved in advance, and the description of a server. */
 const clientsOwnKeys = ["autoApprove", "alwaysAllow", "description"];
 const transports = new Map([
   ["stdio", undefined],
@@ -146,7 +146,7 @@ const transports = new Map([
   ["streamableHttp", "streamable-http"],
 ]);
 
-/** A server as clients write it, in our keys where the meaning is certain: people paste what a server's page shows. */
+/** A server from a client's config, in our keys where the meaning is certain: people paste from server documentation. */
 export function withoutForeignKeys(given: unknown): unknown {
   if (!isObject(given)) return given;
   const server: Record<string, unknown> = { ...given };
@@ -164,10 +164,10 @@ export function withoutForeignKeys(given: unknown): unknown {
   return server;
 }
 
-/** Stands for a server whose form is wrong, of which nothing can be said. */
+/** Stands for a malformed server, of which nothing is known. */
 export const unreadableServer: AnyServer = stdioSchema.parse({ command: "false" });
 
-/** By its `url` a server is remote; each kind is told its own mistakes. */
+/** A `url` makes a server remote; each kind gets its own error messages. */
 export function parseServer(given: unknown): { server: AnyServer } | { issues: z.core.$ZodIssue[] } {
   const value = withoutForeignKeys(given);
   const schema = isObject(value) && "url" in value ? remoteSchema : stdioSchema;
@@ -175,23 +175,23 @@ export function parseServer(given: unknown): { server: AnyServer } | { issues: z
   return parsed.success ? { server: parsed.data } : { issues: parsed.error.issues };
 }
 
-/** A server that cannot be used as it stands; the others are. */
+/** A server that is unusable as it stands, unlike the rest. */
 interface UnavailableServer {
-  /** What is missing or wrong, with its key and the remedy, in one line. */
+  /** Everything missing or wrong, with key and remedy, in one line. */
   problem: string;
-  /** As written, variables not filled in, to be looked at again; undefined where its form is wrong. */
+  /** As written, with variables unexpanded, for a recheck; undefined if malformed. */
   server: AnyServer | undefined;
 }
 
-/** The servers of a config, under the names that they are served under. Neither object has a prototype. */
+/** The servers of a config under their served names. Neither object has a prototype. */
 export interface Servers {
   mcpServers: Record<string, AnyServer>;
   unavailable: Record<string, UnavailableServer>;
-  /** As the file calls them, of those that cannot be served under that name. */
+  /** The file's names for servers that are served under another one. */
   writtenNames: Record<string, string>;
 }
 
-/** One server's mistakes are its own: it is unavailable, and the rest of the file holds. */
+/** An error in one server makes only that server unavailable. */
 export function readServers(given: object): Servers {
   const bare = <V>() => Object.create(null) as Record<string, V>;
   const read: Servers = { mcpServers: bare(), unavailable: bare(), writtenNames: bare() };

@@ -1,4 +1,4 @@
-/** Certificate and key of the gateway: found, belonging together, and the key not open to others. */
+/** The gateway's certificate and key: readable, matching, and the key private. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { reasonOf } from "../plain-reason.ts";
@@ -10,16 +10,16 @@ export interface TlsFiles {
   key: string;
 }
 
-/** The same two as text. `cert` may hold the chain behind the certificate. */
+/** The contents of both. `cert` may include the chain. */
 export interface TlsPair {
   cert: string;
   key: string;
 }
 
-/** What was read last of files that were good then. */
+/** The last valid contents. */
 const lastGood = new WeakMap<TlsFiles, TlsPair>();
 
-/** Throws an Error that says what is wrong, and with which file. */
+/** Throws an Error that names the problem and the file. */
 export function readTls(files: TlsFiles): TlsPair {
   const cert = read(files.cert, "the certificate");
   const key = read(files.key, "the key");
@@ -35,7 +35,7 @@ export function readTls(files: TlsFiles): TlsPair {
   return pair;
 }
 
-/** For a later front: renewed files if they are good, else what was good before. Never throws once they were good. */
+/** For a later front: renewed files if valid, else the last valid contents. Never throws once they were valid. */
 export function currentTls(files: TlsFiles): TlsPair {
   try {
     return readTls(files);

@@ -6,7 +6,7 @@ const word = Buffer.from("holdfast-far up\n");
 /** Most bytes that a login may print before it. */
 export const noiseBytesMax = 256 * 1024;
 /** Time for ssh's last output after its exit, since another process may hold the other end. */
-const lastWordsMs = 300;
+const lastOutputMs = 300;
 
 /** Finds the message in chunks of any size, in linear time, and keeps the text around it. */
 class Search {
@@ -76,7 +76,7 @@ export function awaitGuard(
     stderr.once("close", closed);
     void exit.then(() => {
       late.clear();
-      late = clock.after(lastWordsMs, () => settle("ended"));
+      late = clock.after(lastOutputMs, () => settle("ended"));
     });
   });
 }

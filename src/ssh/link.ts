@@ -49,7 +49,7 @@ const unreadBytesMax = 256 * 1024;
 const endBoundMs = 10_000;
 const closeBoundMs = 2000;
 /** Time for ssh's last output after its exit. */
-const lastWordsMs = 300;
+const lastOutputMs = 300;
 
 export class SshConnection {
   readonly destination: Destination;
@@ -72,7 +72,7 @@ export class SshConnection {
   /** Unanswered requests to end a run. */
   #endsOwed = 0;
   #lost: string | undefined;
-  #beat = 0;
+  #heartbeat = 0;
   #answered = 0;
   #lastTick = 0;
   #silentMs = 0;
@@ -165,7 +165,7 @@ export class SshConnection {
     this.#listen(stdout, stderr);
     const silent = new Promise<void>((resolve) => void stderr.once("close", resolve));
     void process.exit.then(async ({ code, signal }) => {
-      await inTime(clock, silent, lastWordsMs, undefined);
+      await inTime(clock, silent, lastOutputMs, undefined);
       this.#lose(`ssh ended with ${signal ?? `code ${code}`}`);
     }); // never rejects
     stdin.write(script);
@@ -216,7 +216,7 @@ export class SshConnection {
       return;
     }
     // A heartbeat is answered once, after it was sent.
-    if (message?.type === "heartbeat" && message.number > this.#answered && message.number <= this.#beat) {
+    if (message?.type === "heartbeat" && message.number > this.#answered && message.number <= this.#heartbeat) {
       this.#answered = message.number;
     } else if (message?.type === "ended" && this.#endsOwed > 0) {
       this.#endsOwed -= 1;
@@ -245,10 +245,10 @@ export class SshConnection {
     const now = this.#parts.clock.monotonic();
     const pausedMs = now - this.#lastTick;
     this.#lastTick = now;
-    this.#silentMs = this.#answered === this.#beat ? 0 : this.#silentMs + Math.min(pausedMs, 2 * heartbeatMs);
+    this.#silentMs = this.#answered === this.#heartbeat ? 0 : this.#silentMs + Math.min(pausedMs, 2 * heartbeatMs);
     if (this.#silentMs > heartbeatTimeoutMs) return this.#lose(`no heartbeat for ${heartbeatTimeoutMs} ms`);
-    this.#beat += 1;
-    this.#say(`beat ${this.#beat}`);
+    this.#heartbeat += 1;
+    this.#say(`beat ${this.#heartbeat}`);
   }
 
   #say(line: string): void {

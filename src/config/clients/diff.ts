@@ -1,12 +1,12 @@
-/** How a change to a text looks to a person: a unified diff without its file header, in which what looks secret is covered. */
+/** Shows a text change to a person: a unified diff without a file header, with likely secrets covered. */
 import { structuredPatch, type StructuredPatchHunk } from "diff";
 import { coverLine } from "./secrets.ts";
 
-/** A line of a minified file would fill the screen. */
+/** Longest shown line, since one of a minified file would fill the screen. */
 const columnsMax = 240;
 /** Unchanged lines shown around a change. */
 const context = 2;
-/** A file that was rewritten is shown as removed and added: matching its lines takes time in the square of the changes. */
+/** Matching takes time quadratic in the changes, so a rewritten file is shown as removed and added. */
 const matchMsMax = 1000;
 
 function linesOf(text: string): string[] {
@@ -14,10 +14,10 @@ function linesOf(text: string): string[] {
   return lines.at(-1) === "" ? lines.slice(0, -1) : lines;
 }
 
-/** Hunks as `diff -U2` prints them. */
+/** Hunks in the format of `diff -U2`. */
 export function describeChange(before: string, after: string): string[] {
   const [old, fresh] = [linesOf(before), linesOf(after)];
-  // Every line ends alike, so that the end of the file is not a change of its own.
+  // Every line gets the same ending, so that the end of the file is no separate change.
   const [oldText, freshText] = [old, fresh].map((lines) => lines.map((line) => `${line}\n`).join("")) as [
     string,
     string,

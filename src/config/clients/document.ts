@@ -1,4 +1,4 @@
-/** One client's config file, read: its text, where its servers stand in it, and what the text means. */
+/** One client's config file, parsed: its text, the positions of its servers, and its meaning. */
 import { parse as parseToml, TomlError } from "smol-toml";
 import { ParseError } from "toml-eslint-parser";
 import { HoldfastError } from "../../errors.ts";
@@ -19,7 +19,7 @@ import {
 
 export type Language = "json" | "toml";
 
-/** The object that holds servers by name; `path` has the real keys. */
+/** The object of servers by name; `path` has the real keys. */
 export interface Container {
   path: string[];
   node: ObjectNode;
@@ -27,7 +27,7 @@ export interface Container {
 
 export interface Entry {
   name: string;
-  /** From the root, the name included. */
+  /** From the root, including the name. */
   path: string[];
   member: Member;
   node: ObjectNode;
@@ -41,7 +41,7 @@ export interface Document {
   containers: Container[];
   /** Servers whose value is an object. */
   entries: Entry[];
-  /** Names whose value is something else, with their path. */
+  /** Paths of names with any other value. */
   oddEntries: string[][];
   sections: Section[];
 }
@@ -50,7 +50,7 @@ function languageOf(file: string): Language {
   return file.endsWith(".toml") ? "toml" : "json";
 }
 
-/** Throws `client_config_invalid` with file and line when the text cannot be read. */
+/** Throws `client_config_invalid` with file and line for an unparsable text. */
 export function readDocument(file: string, text: string, paths: readonly ServersPath[]): Document {
   const language = languageOf(file);
   const { root, sections } = readTree(file, text, language);
@@ -100,7 +100,7 @@ function readTree(file: string, text: string, language: Language): { root: Node;
   }
 }
 
-/** Undefined for what is not an error of a reader. */
+/** Undefined for errors of other origin. */
 function problemLine(text: string, thrown: unknown): number | undefined {
   if (thrown instanceof SyntaxProblem) return lineOf(text, thrown.offset);
   if (thrown instanceof TomlError) return thrown.line;
@@ -119,8 +119,8 @@ function findContainers(node: Node, path: ServersPath, seen: string[]): Containe
 }
 
 /**
- * The meaning of a text, by libraries that do not know our trees: the judge of every change. JSON5 that is not JSON with
- * comments is judged by our own reader.
+ * Parses a text by libraries independent of our trees, as the check on every change. JSON5 beyond JSON with comments is
+ * parsed by our own reader.
  */
 export function meaningOf(text: string, language: Language): unknown {
   const plain = text.replace(/^\uFEFF/, "");
@@ -129,7 +129,7 @@ export function meaningOf(text: string, language: Language): unknown {
   return "value" in read ? read.value : valueOf(readJson5(plain));
 }
 
-/** The value at the end of a path of own keys; undefined when it is not there. */
+/** The value at a path of own keys; undefined if missing. */
 export function at(value: unknown, path: readonly string[]): unknown {
   let current = value;
   for (const key of path) {
@@ -139,11 +139,11 @@ export function at(value: unknown, path: readonly string[]): unknown {
   return current;
 }
 
-/** Whether two meanings are the same, in whatever order their keys stand; the libraries' objects have various prototypes. */
+/** Whether two meanings are equal, regardless of key order; the libraries' objects have various prototypes. */
 export function isSameMeaning(one: unknown, other: unknown): boolean {
   if (typeof one !== "object" || one === null || typeof other !== "object" || other === null)
     return Object.is(one, other);
-  // TOML's dates write themselves as what they are: with or without a time, with or without an offset.
+  // TOML dates serialise to their own form: with or without a time, with or without an offset.
   if (one instanceof Date || other instanceof Date)
     return one instanceof Date && other instanceof Date && one.toISOString() === other.toISOString();
   if (Array.isArray(one) !== Array.isArray(other)) return false;

@@ -1,4 +1,4 @@
-/** The servers of `holdfast.json` in the form of one client. What the client cannot express is said, never dropped in silence. */
+/** Exports the servers of `holdfast.json` for one client, and reports everything that the client cannot express. */
 import { stringify } from "smol-toml";
 import { withoutForeignKeys } from "../server.ts";
 import type { RawServer } from "./import.ts";
@@ -8,18 +8,18 @@ export interface Exported {
   text: string;
   /** `name: why`; the server is not in the text. */
   refused: string[];
-  /** `name: what was left out`. */
+  /** `name: what was omitted`. */
   notes: string[];
 }
 
 interface Dialect {
   /** Keys from the root to the servers. */
   path: string[];
-  /** Keys of a server that the client knows under the same name and unit. */
+  /** Keys of a server for which the client uses the same name and unit. */
   keys: string[];
-  /** How a variable is written; undefined = the client fills in none. */
+  /** Writes a variable in the client's syntax; undefined = the client expands none. */
   variable?: (name: string, fallback: string | undefined) => string | undefined;
-  /** Added to each stdio server, to each remote one, and to each remote one of the older transport; undefined = has none. */
+  /** Added to each stdio server, each remote server, and each remote server of the older transport; undefined = unsupported. */
   stdio?: RawServer;
   remote?: RawServer;
   sse: RawServer | undefined;
@@ -67,7 +67,7 @@ const dialects: Record<ClientName, Dialect> = {
   gemini: { path: ["mcpServers"], keys: [...common, "cwd"], variable: plainVariable, sse: {} },
 };
 
-/** Under the client's own name and unit. */
+/** Keys with another name or unit in the client. */
 const renamed: Partial<Record<ClientName, Record<string, [string, number]>>> = {
   codex: { connectionTimeoutMs: ["startup_timeout_sec", 0.001], requestTimeoutMs: ["tool_timeout_sec", 0.001] },
   gemini: { requestTimeoutMs: ["timeout", 1] },
@@ -82,7 +82,7 @@ function ownValue<V>(table: Record<string, V> | undefined, key: string): V | und
 
 const variablePattern = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g;
 
-/** `servers` as the file has them, variables not filled in. */
+/** `servers` as in the file, with variables unexpanded. */
 export function exportServers(servers: Readonly<Record<string, RawServer>>, client: ClientName): Exported {
   const dialect = dialects[client];
   const refused: string[] = [];
@@ -110,11 +110,11 @@ export function exportServers(servers: Readonly<Record<string, RawServer>>, clie
 }
 
 function unknownVariable(server: RawServer, { variable }: Dialect): string | undefined {
-  // Codex passes a variable on by its name, which is what NAME = "${NAME}" means.
+  // Codex passes a variable on by name, which is equivalent to NAME = "${NAME}".
   const env = Object.entries((server["env"] ?? {}) as Record<string, string>);
   const own =
     variable === undefined ? Object.fromEntries(env.filter(([name, value]) => !isForwarded(name, value))) : {};
-  // So does a header that is nothing but a variable.
+  // The same applies to headers that consist of one variable.
   const headers = Object.entries((server["headers"] ?? {}) as Record<string, string>);
   const fixed = Object.fromEntries(headers.filter(([, value]) => wholeVariable(value) === undefined));
   const looked = variable === undefined ? { ...server, env: own, headers: fixed } : server;
@@ -123,7 +123,7 @@ function unknownVariable(server: RawServer, { variable }: Dialect): string | und
   return undefined;
 }
 
-/** What only Codex has a key for, as the header that it means. */
+/** Turns the bearer token, for which only Codex has a key, into the equivalent header. */
 function withBearer(server: RawServer): RawServer {
   const { bearerTokenEnv, ...rest } = server;
   if (typeof bearerTokenEnv !== "string") return server;
@@ -156,7 +156,7 @@ function exportServer(name: string, server: RawServer, client: ClientName, notes
   return result;
 }
 
-/** A header that is one variable has a list of its own there. */
+/** Codex has a separate list for headers that consist of one variable. */
 function codexHeaders(headers: Record<string, string>): RawServer {
   const named = Object.entries(headers).map(([name, value]) => [name, value, wholeVariable(value)] as const);
   const fixed = named.filter(([, , variable]) => variable === undefined).map(([name, value]) => [name, value]);

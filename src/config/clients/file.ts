@@ -1,4 +1,4 @@
-/** Reads and replaces a file that other programs write too: whole or not at all, and never over what somebody else wrote. */
+/** Reads and replaces files shared with other programs, atomically and without overwriting their changes. */
 import {
   accessSync,
   chmodSync,
@@ -23,17 +23,17 @@ import { HoldfastError } from "../../errors.ts";
 import { makeDirectory } from "../../make-directory.ts";
 import { reasonOf } from "../../plain-reason.ts";
 
-/** A file as it was at one moment. */
+/** The contents of a file at one moment. */
 export interface ReadFile {
-  /** As it was named. */
+  /** The path as given. */
   file: string;
-  /** Behind all symbolic links. */
+  /** With all symbolic links resolved. */
   target: string;
   text: string;
   bytes: Buffer;
 }
 
-/** More than any client writes; all of it is held in memory several times over. */
+/** More than any client writes; the contents are held in memory several times. */
 const bytesMax = 64 * 1024 * 1024;
 
 /** Undefined for a missing file. */
@@ -72,11 +72,11 @@ function changed(file: string): HoldfastError {
   );
 }
 
-/** So that several files are changed all or none: throws what `replaceFile` would throw, as far as it can be known beforehand. */
+/** Throws what `replaceFile` would throw, as far as can be known, so that several files change together or not at all. */
 export function assertReplaceable({ file, target }: ReadFile): void {
   const info = statSync(target, { throwIfNoEntry: false });
   if (info === undefined) throw changed(file);
-  // Root may write everything; a file without a write bit was meant to stay as it is all the same.
+  // Root can write everything; a missing write bit still means that the file should stay unchanged.
   if ((info.mode & 0o222) === 0) throw unwritable(file, "it is read-only; chmod u+w it first");
   if (info.nlink > 1)
     throw unwritable(file, `it has ${info.nlink} hard links, which replacing it would part; edit it by hand`);
@@ -93,9 +93,9 @@ export function assertReplaceable({ file, target }: ReadFile): void {
 }
 
 /**
- * Puts the new text in place by a rename in the same directory, with the mode and owner of the old file; a symbolic link
- * stays one. Throws `client_config_changed` when the file is not what was read any more. It is compared right before the
- * rename; what a program writes into the old file in the microseconds between is found right after it, and put back.
+ * Replaces the file by a rename in its directory, with the old mode and owner; symbolic links stay. Throws
+ * `client_config_changed` when the file has changed since it was read. It is compared right before the rename; text that
+ * another program writes to the old file in the microseconds between is detected right after, and restored.
  */
 export function replaceFile(read: ReadFile, text: string): void {
   const { file, target, bytes } = read;
@@ -124,13 +124,13 @@ export function replaceFile(read: ReadFile, text: string): void {
   }
 }
 
-/** Makes a file that must not be there yet, readable by its user alone; its directory too. */
+/** Creates a new file, readable only by its user, and its directory. */
 export function createFile(file: string, text: string): void {
   const fresh = temporaryBeside(file);
   try {
     makeDirectory(dirname(file));
     writeDurably(fresh, text, { mode: 0o600 });
-    linkSync(fresh, file); // unlike a rename, it refuses when another program has created the file
+    linkSync(fresh, file); // unlike a rename, fails if another program has created the file
   } catch (cause) {
     throw unwritable(file, reasonOf(cause), cause);
   } finally {
@@ -156,7 +156,7 @@ function writeDurably(file: string, data: string | Buffer, owner: { mode: number
   chmodSync(file, owner.mode);
 }
 
-/** The backups of a file, the newest first: `<file>.holdfast-backup`, then `.2`, `.3` … */
+/** The backups of a file, newest first: `<file>.holdfast-backup`, then `.2`, `.3` … */
 export function backupsOf({ target }: ReadFile): string[] {
   const found: string[] = [];
   for (let number = 1; existsSync(backupName(target, number)); number += 1) found.unshift(backupName(target, number));
@@ -167,7 +167,7 @@ function backupName(target: string, number: number): string {
   return `${target}.holdfast-backup${number === 1 ? "" : `.${number}`}`;
 }
 
-/** Copies what was read beside the file, for its owner's eyes only; returns the copy's name. */
+/** Copies the contents read to a file beside it, private to the owner; returns the copy's name. */
 export function backUp(read: ReadFile): string {
   const name = backupName(read.target, backupsOf(read).length + 1);
   try {

@@ -1,8 +1,8 @@
-/** What other clients' keys mean here: other names, other units, and settings that only concern the client itself. */
+/** Translates other clients' keys: other names, other units, and settings that concern only the client. */
 import { basename } from "node:path";
 import type { ClientName } from "./places.ts";
 
-/** Known here by another name, or in another unit. */
+/** Keys with another name or unit here. */
 const renamed = new Map<string, [key: string, factor: number]>([
   ["startup_timeout_sec", ["connectionTimeoutMs", 1000]],
   ["startup_timeout_ms", ["connectionTimeoutMs", 1]],
@@ -23,7 +23,7 @@ const same = new Map<string, string>([
   ["http_headers", "headers"],
 ]);
 
-/** Settings of the client, by what they decide there; Holdfast has no part in them. */
+/** Client-only settings, by what they control; Holdfast ignores them. */
 const clientsOwn = new Map<string, string>([
   ["autoApprove", "which tools run without asking"],
   ["alwaysAllow", "which tools run without asking"],
@@ -38,12 +38,12 @@ const clientsOwn = new Map<string, string>([
   ["icon", "a picture"],
 ]);
 
-/** Clients that count `timeout` in milliseconds; docs/clients.md says where that was read. */
+/** Clients with `timeout` in milliseconds; docs/clients.md gives the source. */
 const countMilliseconds = new Set<ClientName | undefined>(["claude", "copilot", "gemini"]);
-/** Files and keys of Cline and its descendants (Roo Code, Kilo Code), which count in seconds. */
+/** Files and keys of Cline and its forks (Roo Code, Kilo Code), which use seconds. */
 const secondsFiles = new Set(["cline_mcp_settings.json", "mcp_settings.json"]);
 const secondsKeys = ["autoApprove", "alwaysAllow"];
-/** Longest `timeout` of those clients, in seconds; where the client is not known no more is taken for seconds. */
+/** Longest `timeout` of those clients, in seconds; for an unknown client a larger value is read as milliseconds. */
 const secondsMax = 3600;
 
 export function renamedKey(key: string): [key: string, factor: number] | undefined {
@@ -54,7 +54,7 @@ export function sameKey(key: string): string | undefined {
   return same.get(key);
 }
 
-/** What is said of a key that is not taken over. */
+/** The note on a key that is not imported. */
 export function leftOutNote(key: string): string {
   const what = clientsOwn.get(key);
   return what === undefined
@@ -62,7 +62,7 @@ export function leftOutNote(key: string): string {
     : `${key} (${what}) is the client's own setting and was left out`;
 }
 
-/** `timeout` in milliseconds, with what to tell a person where its unit was a guess. */
+/** `timeout` in milliseconds, with a note where the unit was guessed. */
 export function timeoutOf(
   value: number,
   raw: Readonly<Record<string, unknown>>,

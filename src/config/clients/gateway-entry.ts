@@ -1,4 +1,4 @@
-/** Replaces the stdio servers of a client's file by one entry that leads to the gateway, and puts them back. */
+/** Replaces the stdio servers of a client's file by one entry for the gateway, and restores them. */
 import { HoldfastError } from "../../errors.ts";
 import { at, isSameMeaning, meaningOf, type Container, type Document, type Entry } from "./document.ts";
 import { ownLength } from "./prefix.ts";
@@ -23,7 +23,7 @@ function isUnder(path: readonly string[], above: readonly string[]): boolean {
   return above.every((key, index) => path[index] === key);
 }
 
-/** Only servers that `isTaken` names go: what the gateway does not have stays with the client. `words` start the way in. */
+/** Replaces the servers that `isTaken` accepts; the client keeps those that the gateway lacks. The command begins with `words`. */
 export function replaceByGateway(
   document: Document,
   words: readonly string[],
@@ -71,7 +71,7 @@ function checkedAgainst({ text, language }: Document, edits: readonly Edit[], wa
   );
 }
 
-/** The first one's place is the new one's; the others go with the comma before them. */
+/** The new entry takes the first one's place; the others are removed with the comma before them. */
 function jsonEdits(document: Document, { node }: Container, gone: readonly Entry[], value: object | undefined): Edit[] {
   const edits: Edit[] = [];
   let isPlaced = value === undefined;
@@ -91,7 +91,7 @@ function jsonEdits(document: Document, { node }: Container, gone: readonly Entry
   return edits;
 }
 
-/** As JSON.stringify lays it out, from the indentation of the line on; on one line where the file is. */
+/** Formatted like JSON.stringify, from the line's indentation on; on one line if the file is. */
 function layOut({ text }: Document, start: number, value: unknown): string {
   const line = text.lastIndexOf("\n", start) + 1;
   const indent = /^[ \t]*/.exec(text.slice(line, start))?.[0] ?? "";
@@ -126,7 +126,7 @@ function tomlEdits(document: Document, { path }: Container, gone: readonly Entry
   });
 }
 
-/** The reverse, from the original file. Undefined for a document without a gateway entry. */
+/** Restores from the original file. Undefined for a document without a gateway entry. */
 export function restoreFromGateway(document: Document, originals: readonly Document[]): Change | undefined {
   const own = document.entries.filter(isGatewayEntry);
   if (own.length === 0) return undefined;
@@ -145,7 +145,7 @@ export function restoreFromGateway(document: Document, originals: readonly Docum
     const stdio = stdioOf(entry);
     const words = typeof stdio === "string" ? [] : [stdio.words.command, ...stdio.words.args];
     const isLost = (one: Entry) => lost.some(({ path }) => path.join("\0") === one.path.join("\0"));
-    // An untouched file is restored byte for byte.
+    // An unmodified file is restored byte for byte.
     if (own.length === 1 && replaceByGateway(original, words, isLost).after === document.text)
       return {
         edits: [{ start: 0, end: document.text.length, text: original.text }],
@@ -161,12 +161,12 @@ export function restoreFromGateway(document: Document, originals: readonly Docum
   return { edits, after: checkedAgainst(document, edits, wanted), findings };
 }
 
-/** Whatever the key is called: a TOML table has a prototype. */
+/** Sets an own property for any key: a TOML table has a prototype. */
 function setOwn(table: object, key: string, value: unknown): void {
   Object.defineProperty(table, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
-/** Stdio servers that have left a place. */
+/** Stdio servers missing from a place. */
 function lostFrom(original: Document, now: Document, above: readonly string[]): Entry[] {
   const container = now.containers.find(({ path }) => path.join("\0") === above.join("\0"));
   return original.entries.filter(

@@ -1,4 +1,4 @@
-/** One server of a client's config in the form of `holdfast.json`. Nothing is dropped in silence. */
+/** Converts one server of a client's config to the form of `holdfast.json`, and reports every omission. */
 import { existsSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import { isDeepStrictEqual } from "node:util";
@@ -15,13 +15,13 @@ export type RawServer = Record<string, unknown>;
 
 export interface Imported {
   name: string;
-  /** Where it stands in the client's file. */
+  /** Its path in the client's file. */
   path: string[];
-  /** Undefined when it is refused. */
+  /** Undefined if refused. */
   server?: RawServer;
-  /** Why it is refused. */
+  /** The reason for a refusal. */
   refused?: string;
-  /** What a person should know: keys that were left out, values that mean something else here. */
+  /** Notes for a person: omitted keys, values with another meaning here. */
   notes: string[];
 }
 
@@ -32,7 +32,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Every server of a document, in its order; the names may be there twice, from several projects. `gateway`: where the one listens that takes them. */
+/** Every server of a document, in order; names may repeat across projects. `gateway`: addresses of the importing gateway. */
 export function importServers(
   document: Document,
   client: ClientName | undefined,
@@ -57,7 +57,7 @@ export function importServers(
 function importServer(raw: RawServer, file: string, client: ClientName | undefined): Omit<Imported, "name" | "path"> {
   const notes: string[] = [];
   const server = translateKeys(raw, notes, (value) => timeoutOf(value, raw, file, client));
-  // Gemini has the newer transport under httpUrl, and means the older one by url.
+  // Gemini uses httpUrl for the newer transport and url for the older one.
   if (client === "gemini" && "url" in raw) server["type"] = "sse";
   const refuse = (refused: string) => ({ refused, notes });
   const { command, args } = server;
@@ -89,7 +89,7 @@ type ReadTimeout = (value: number) => { ms: number; note?: string };
 
 function translateKeys(raw: RawServer, notes: string[], readTimeout: ReadTimeout): RawServer {
   const server: RawServer = {};
-  // Keys of a user's choosing: an object without a prototype has them all.
+  // Keys are arbitrary, so the object has no prototype.
   const env = Object.create(null) as Record<string, unknown>;
   for (const [key, value] of Object.entries(raw)) {
     const [other, alike] = [renamedKey(key), sameKey(key)];
@@ -121,13 +121,13 @@ function isNumeric(value: unknown): value is number | bigint {
   return typeof value === "number" || typeof value === "bigint";
 }
 
-/** stdio is what a command means, and streamable HTTP what a URL means; anything else is said. */
+/** A command implies stdio and a URL streamable HTTP; anything else gets a note. */
 function transportNote(value: unknown): string[] {
   const isPlain = ["stdio", "local", "http", "streamable-http", "streamableHttp"].includes(String(value));
   return isPlain ? [] : [`the transport ${String(value)} was left out`];
 }
 
-/** Codex' names of variables, as what they stand for. */
+/** Expands Codex's variable names to references. */
 function variablesOf(names: Record<string, unknown>): Record<string, string> {
   return Object.fromEntries(Object.entries(names).map(([key, name]) => [key, `\${${String(name)}}`]));
 }
@@ -141,10 +141,10 @@ function textsOf(values: Record<string, unknown>): Record<string, unknown> {
   );
 }
 
-/** What an import does to the servers that are there already. */
+/** The effect of an import on the existing servers. */
 export interface ImportPlan {
   added: [string, RawServer][];
-  /** Of one name and the same content as what is there. */
+  /** With the name and content of an existing server. */
   present: Imported[];
   refused: Imported[];
   all: Imported[];
@@ -172,7 +172,7 @@ export function planImport(found: readonly Imported[], existing: Readonly<Record
   return plan;
 }
 
-/** With every default filled in, so that two spellings of one server are one. */
+/** Fills in every default, so that two spellings of one server compare as equal. */
 function normal(server: unknown): unknown {
   const parsed = parseServer(server);
   return "server" in parsed ? parsed.server : server;
@@ -180,12 +180,12 @@ function normal(server: unknown): unknown {
 
 export function describeImported({ path, refused, notes }: Imported, isPresent: boolean): string[] {
   const head = refused === undefined ? (isPresent ? "there already" : "taken over") : `refused: ${refused}`;
-  // Of a server that stays where it is, nothing was left out.
+  // A server that stays in place lost nothing.
   const said = refused === undefined ? notes : [];
   return [`  ${fullName(path)}: ${head}`, ...said.map((note) => `    ${note}`)];
 }
 
-/** Notes about paths that lead elsewhere once the gateway starts the server; none where variables are still to be filled in. */
+/** Notes about paths that differ once the gateway starts the server; none with unexpanded variables. */
 function movingNotes(server: Readonly<Record<string, unknown>>): string[] {
   const { command, args, cwd } = server;
   if (typeof command !== "string" || JSON.stringify(server).includes("${")) return [];
@@ -200,7 +200,7 @@ function movingNotes(server: Readonly<Record<string, unknown>>): string[] {
   ];
 }
 
-/** Said by its dots, or by being there. */
+/** Recognised by its dots, or because it exists. */
 function isRelativePath(word: string): boolean {
   if (/^\.{1,2}(?:\/|$)/.test(word)) return true;
   return !isAbsolute(word) && !word.startsWith("-") && /[./]/.test(word) && existsSync(word);

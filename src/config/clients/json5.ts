@@ -1,4 +1,4 @@
-/** Reads JSON, JSON with comments and JSON5 into a tree with offsets: one reader for every client that is not Codex. */
+/** Parses JSON, JSON with comments and JSON5 into a tree with offsets: one reader for every client except Codex. */
 import { SyntaxProblem, depthMax, type Member, type Node, type Span } from "./tree.ts";
 
 const escapes: Record<string, string> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v", "0": "\0" };
@@ -28,7 +28,7 @@ class Reader {
     return new SyntaxProblem(message, this.#at);
   }
 
-  /** Blanks and comments. */
+  /** Skips whitespace and comments. */
   #skip(): void {
     for (;;) {
       const char = this.#text[this.#at];
@@ -90,7 +90,7 @@ class Reader {
     return { kind: "array", items, start, end: this.#at };
   }
 
-  /** From the opening bracket to past the closing one; a comma may come last. */
+  /** From the opening bracket past the closing one; allows a trailing comma. */
   #list(close: string, readOne: () => void): void {
     this.#at += 1;
     this.#skip();
@@ -161,7 +161,7 @@ function scalarOf(text: string): unknown {
   return (sign === "-" ? -1 : 1) * Number(digits);
 }
 
-/** Throws SyntaxProblem. A byte order mark is a blank. */
+/** Throws SyntaxProblem. A byte order mark counts as whitespace. */
 export function readJson5(text: string): Node {
   return new Reader(text).read();
 }

@@ -1,7 +1,7 @@
-/** Puts a member into an object of a JSON text, or takes one out, and leaves everybody else's lines and comments alone. */
+/** Adds a member to an object in a JSON text, or removes one, without touching other lines and comments. */
 import { applyEdits, type Edit, type ObjectNode, type Span } from "./tree.ts";
 
-/** A comma, and what stands behind it on the same line. */
+/** A comma and the rest of its line. */
 const restOfLine = /[ \t]*(?:\/\*[^\n]*?\*\/[ \t]*)*(?:\/\/[^\r\n]*)?/y;
 
 function afterRestOfLine(text: string, from: number): number {
@@ -9,7 +9,7 @@ function afterRestOfLine(text: string, from: number): number {
   return from + (restOfLine.exec(text)?.[0].length ?? 0);
 }
 
-/** The comma that follows a value, comments between them skipped; undefined when there is none. */
+/** The comma after a value, past comments; undefined if there is none. */
 function commaAfter(text: string, end: number): number | undefined {
   const pattern = /(?:\s|\/\*[^]*?\*\/|\/\/[^\n]*)*/y;
   pattern.lastIndex = end;
@@ -17,7 +17,7 @@ function commaAfter(text: string, end: number): number | undefined {
   return text[comma] === "," ? comma : undefined;
 }
 
-/** The blanks before an offset, when nothing else stands before it on its line. */
+/** The whitespace before an offset, if nothing else precedes it on its line. */
 function indentOf(text: string, offset: number): string | undefined {
   const before = text.slice(text.lastIndexOf("\n", offset - 1) + 1, offset);
   return /^[ \t]*$/.test(before) ? before : undefined;
@@ -27,7 +27,7 @@ function layOut(value: unknown, indent: string, unit: string, end: string): stri
   return JSON.stringify(value, null, unit).replaceAll("\n", end + indent);
 }
 
-/** As the last one; the key must not be there yet. On lines of its own unless the object is written on one. */
+/** Adds a last member with a new key, on its own lines unless the object is on one. */
 export function withMember(text: string, object: ObjectNode, key: string, value: unknown): string {
   const end = text.includes("\r\n") ? "\r\n" : "\n";
   const outer = /^[ \t]*/.exec(text.slice(text.lastIndexOf("\n", object.start) + 1))?.[0] ?? "";
@@ -37,7 +37,7 @@ export function withMember(text: string, object: ObjectNode, key: string, value:
   if (last === undefined) {
     const indent = outer + unit;
     const inside = `${end}${indent}${name}: ${layOut(value, indent, unit, end)}${end}${outer}`;
-    // Comments of an empty object stay above what comes in.
+    // Comments of an empty object stay above the new member.
     const kept = text.slice(object.start + 1, object.end - 1).trimEnd();
     return applyEdits(text, [{ start: object.start + 1 + kept.length, end: object.end - 1, text: inside }]);
   }
@@ -55,7 +55,7 @@ function at(start: number, text: string): Edit {
   return { start, end: start, text };
 }
 
-/** With its comma and the rest of its lines, if it has them for itself. */
+/** Removes it with its comma, and its lines if they hold nothing else. */
 export function withoutMember(text: string, object: ObjectNode, key: string): string {
   const index = object.members.findIndex((member) => member.key === key);
   const member = object.members[index];
@@ -71,7 +71,7 @@ export function withoutMember(text: string, object: ObjectNode, key: string): st
     span.end = lineEnd + newline.length;
   } else if (comma !== undefined) span.end += /^[ \t]*/.exec(text.slice(span.end))?.[0].length ?? 0;
   const before = object.members[index - 1];
-  // What was last but one and is last now keeps no comma that it needs no more.
+  // The new last member loses its trailing comma.
   if (comma === undefined && before !== undefined) {
     const useless = commaAfter(text, before.value.end);
     if (useless !== undefined && /^,\s*$/.test(text.slice(useless, span.start)) && indent === undefined)

@@ -1,4 +1,4 @@
-/** Changes to `holdfast.json` that keep its comments and layout; what would not be a valid config is not written. */
+/** Edits `holdfast.json` without losing comments and layout; an invalid result is not written. */
 import { rmSync } from "node:fs";
 import { HoldfastError } from "../../errors.ts";
 import { parseConfig, servedName } from "../load.ts";
@@ -13,14 +13,14 @@ export interface OwnConfig {
   /** Undefined before the file exists. */
   read: ReadFile | undefined;
   text: string;
-  /** As written: no defaults, variables not filled in. */
+  /** As written: without defaults, variables unexpanded. */
   servers: Record<string, RawServer>;
 }
 
-/** What a new file begins as. */
+/** The initial text of a new file. */
 const empty = '{\n  "mcpServers": {}\n}\n';
 
-/** Throws for an existing file that is not a valid config: a change must not build on it. */
+/** Throws for an existing invalid file: a change must not build on it. */
 export function readOwnConfig(file: string): OwnConfig {
   const read = readIfThere(file);
   if (read === undefined) return { file, read, text: empty, servers: {} };
@@ -34,18 +34,18 @@ export function readOwnConfig(file: string): OwnConfig {
   };
 }
 
-/** Undefined takes a server away. Throws `config_invalid` when the result would be none. */
+/** Undefined removes a server. Throws `config_invalid` when the result would be invalid. */
 export function changeServers(config: OwnConfig, changes: readonly [string, RawServer | undefined][]): string {
   let text = config.text.trim() === "" ? empty : config.text;
   for (const [name, server] of changes) {
     const root = readJson5(text);
     const servers = memberOf(root, "mcpServers")?.value;
-    if (root.kind !== "object") break; // parseConfig says so
+    if (root.kind !== "object") break; // parseConfig reports it
     if (server === undefined) text = servers?.kind === "object" ? withoutMember(text, servers, name) : text;
     else if (servers?.kind === "object") text = withMember(text, servers, name, server);
     else text = withMember(text, root, "mcpServers", { [name]: server });
   }
-  // Problems of other servers were there before and do not concern this change.
+  // Problems of other servers existed before and do not concern this change.
   const after = parseConfig(config.file, text);
   const wrong = changes.flatMap(([name]) => after.unavailable[servedName(after, name)]?.problem ?? []);
   if (wrong.length > 0) throw new HoldfastError("config_invalid", `${config.file}: ${wrong.join("; ")}`);

@@ -1,19 +1,19 @@
-/** Where each client keeps its MCP servers: which files, and under which keys of them. */
+/** The locations of each client's MCP servers: files and keys. */
 import { basename, join } from "node:path";
 import { homeDirectory } from "../../platform/places.ts";
 
 export const clientNames = ["claude", "codex", "cursor", "vscode", "copilot", "openclaw", "gemini"] as const;
 export type ClientName = (typeof clientNames)[number];
 
-/** What is looked at to find files; a test gives its own. */
+/** Inputs for finding files; tests supply their own. */
 export interface Surroundings {
   env: Record<string, string | undefined>;
-  /** The project directory, for files that belong to one. */
+  /** The project directory, for project files. */
   directory: string;
   platform: NodeJS.Platform;
 }
 
-/** Keys that lead to an object of servers by name; `*` = every key. */
+/** Keys from the root to an object of servers by name; `*` = every key. */
 export type ServersPath = readonly string[];
 
 const mcpServers: ServersPath[] = [["mcpServers"]];
@@ -27,7 +27,7 @@ const paths: Record<ClientName, ServersPath[]> = {
   gemini: mcpServers,
 };
 
-/** For a file that was named without its client: `servers` means MCP servers in a file called mcp.json only. */
+/** For a file given without its client: `servers` means MCP servers only in mcp.json. */
 export function serversPaths(client: ClientName | undefined, file: string): ServersPath[] {
   if (client !== undefined) return paths[client];
   if (file.endsWith(".toml")) return paths.codex;
@@ -36,7 +36,7 @@ export function serversPaths(client: ClientName | undefined, file: string): Serv
   return name === "mcp.json" ? [...found, ...paths.vscode] : found;
 }
 
-/** The files that a client would read here, those that are not there included, the user's own first. */
+/** The files that a client would read here, including missing ones, the user's own first. */
 export function clientFiles(client: ClientName, surroundings: Surroundings): string[] {
   const { env, directory } = surroundings;
   const home = env["HOME"] || homeDirectory();
@@ -58,7 +58,7 @@ export function clientFiles(client: ClientName, surroundings: Surroundings): str
   return files[client]();
 }
 
-/** Where desktop programs keep their settings. */
+/** The settings directory of desktop programs. */
 function settingsDirectory(home: string, { env, platform }: Surroundings): string {
   if (platform === "darwin") return join(home, "Library", "Application Support");
   if (platform === "win32") return env["APPDATA"] || join(home, "AppData", "Roaming");

@@ -1,11 +1,11 @@
 /**
- * Where the values of a TOML file stand, by toml-eslint-parser, as the tree that edits use. Whether the file is TOML at all,
- * and whether a changed one means what it should, is for smol-toml to say, before and after.
+ * Locates the values of a TOML file by toml-eslint-parser, as the tree for edits. smol-toml decides whether the file is
+ * valid and whether a change has the intended meaning, before and after.
  */
 import { parseTOML, type AST } from "toml-eslint-parser";
 import { SyntaxProblem, type Member, type Node, type ObjectNode, type Span } from "./tree.ts";
 
-/** One `[table]` with all that stands under it, from the bracket to the end of its last statement's line. */
+/** One `[table]` with its contents, from the bracket to the end of its last statement's line. */
 export interface Section extends Span {
   path: string[];
 }
@@ -14,11 +14,11 @@ interface KeyPart extends Span {
   name: string;
 }
 
-/** Throws a SyntaxError of the parser, or SyntaxProblem. */
+/** Throws the parser's SyntaxError, or SyntaxProblem. */
 export function locateToml(text: string): { root: ObjectNode; sections: Section[] } {
   const root: ObjectNode = { kind: "object", members: [], start: 0, end: text.length };
   const sections: Section[] = [];
-  // The parser takes no byte order mark; a blank in its place keeps every offset.
+  // The parser rejects a byte order mark; a space in its place keeps every offset.
   for (const node of parseTOML(text.replace(/^\uFEFF/, " ")).body[0].body) {
     if (node.type === "TOMLKeyValue") {
       assign(root, node);
@@ -61,7 +61,7 @@ function nodeOf(node: AST.TOMLContentNode): Node {
   return { kind: "other", value: node.value, start, end };
 }
 
-/** The table at the end of a path, made where it is not there yet; in a list of tables the newest one. */
+/** The table at a path, created if missing; in a list of tables the newest one. */
 function descend(from: ObjectNode, parts: readonly KeyPart[]): ObjectNode {
   let table = from;
   for (const part of parts) {
@@ -73,7 +73,7 @@ function descend(from: ObjectNode, parts: readonly KeyPart[]): ObjectNode {
   return table;
 }
 
-/** A new element of a list of tables. */
+/** Appends an element to a list of tables. */
 function appendTable(root: ObjectNode, parts: readonly KeyPart[], span: Span): ObjectNode {
   const last = parts.at(-1) as KeyPart;
   const list = memberAt(descend(root, parts.slice(0, -1)), last, { kind: "array", items: [], ...last }).value;

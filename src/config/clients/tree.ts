@@ -1,4 +1,4 @@
-/** A config file as a tree of values that know where in the text they stand, so that a change replaces their bytes alone. */
+/** A config file as a tree of values with their text positions, so that a change replaces only their bytes. */
 /** Offsets into the text, in UTF-16 units; `end` is exclusive. */
 export interface Span {
   start: number;
@@ -7,9 +7,9 @@ export interface Span {
 
 export interface Member {
   key: string;
-  /** The key as written, quotes and (TOML) the dotted path before it included. */
+  /** The key as written, with quotes and (TOML) the dotted path before it. */
   keySpan: Span;
-  /** Where the last part of a dotted key begins; the same as `keySpan.start` otherwise. */
+  /** Start of the last part of a dotted key; otherwise the same as `keySpan.start`. */
   lastPartStart: number;
   value: Node;
 }
@@ -21,7 +21,7 @@ type StringNode = Span & { kind: "string"; value: string };
 type OtherNode = Span & { kind: "other"; value: unknown };
 export type Node = ObjectNode | ArrayNode | StringNode | OtherNode;
 
-/** Values inside values; deeper than any config, shallower than the stack. */
+/** Deepest nesting: more than any config, less than the stack allows. */
 export const depthMax = 200;
 
 export class SyntaxProblem extends Error {
@@ -36,7 +36,7 @@ export function lineOf(text: string, offset: number): number {
   return text.slice(0, offset).split("\n").length;
 }
 
-/** Undefined when it is missing. Readers disagree about a duplicate key, so it is refused. */
+/** Undefined if missing. Parsers disagree about duplicate keys, so those are rejected. */
 export function memberOf(node: Node | undefined, key: string): Member | undefined {
   if (node?.kind !== "object") return undefined;
   const [first, second] = node.members.filter((member) => member.key === key);
@@ -51,7 +51,7 @@ function twice({ key, keySpan }: Member): SyntaxProblem {
   );
 }
 
-/** In an object and all below it. */
+/** In an object and everything below it. */
 export function refuseRepeatedKeys(node: Node): void {
   if (node.kind === "array") for (const item of node.items) refuseRepeatedKeys(item);
   if (node.kind !== "object") return;
@@ -63,7 +63,7 @@ export function refuseRepeatedKeys(node: Node): void {
   }
 }
 
-/** The plain value; its objects have no prototype, so that a key may be called anything. */
+/** The plain value; its objects have no prototype, so that any key is safe. */
 export function valueOf(node: Node): unknown {
   if (node.kind === "array") return node.items.map(valueOf);
   if (node.kind !== "object") return node.value;
@@ -72,7 +72,7 @@ export function valueOf(node: Node): unknown {
   return result;
 }
 
-/** A replaced span. */
+/** A replacement for a span. */
 export interface Edit extends Span {
   text: string;
 }

@@ -1,13 +1,13 @@
-/** What in a client's config leads into a gateway. Held by that gateway it would be its own server, and start itself without end. */
+/** Detects entries of a client's config that lead to a gateway: imported there, the gateway would start itself endlessly. */
 import { ownLength, wrapperLength } from "./prefix.ts";
 
-/** Said wherever such an entry is found. */
+/** The note for every such entry. */
 export const wayInNote = "it is a way into a gateway";
 
-/** Options of every command that take the next word. */
+/** Options of every command that take a value. */
 const takeValue = new Set(["--state", "--config", "--url", "--token"]);
 
-/** Whether a command line is `holdfast mcp`, behind `holdfast run --` too. */
+/** Whether a command line is `holdfast mcp`, including behind `holdfast run --`. */
 export function isWayIn(all: readonly string[]): boolean {
   const words = all.slice(wrapperLength(all) ?? 0);
   const own = ownLength(words);
@@ -17,7 +17,7 @@ export function isWayIn(all: readonly string[]): boolean {
   return words[at] === "mcp";
 }
 
-/** Whether a remote server's address is one of a gateway that listens on `urls`, under whichever of its loopback names. */
+/** Whether a remote server's address is that of a gateway listening on `urls`, under any of its loopback names. */
 export function leadsTo(address: string, urls: readonly string[]): boolean {
   const url = URL.parse(address);
   if (url === null || !/^\/mcp(?:\/|$)/.test(url.pathname)) return false;

@@ -1,4 +1,4 @@
-/** Puts `holdfast run --` before the stdio servers of one file, touching nothing but `command` and `args`. */
+/** Puts `holdfast run --` before the stdio servers of one file, editing only `command` and `args`. */
 import { existsSync, statSync } from "node:fs";
 import { HoldfastError } from "../../errors.ts";
 import { at, isSameMeaning, meaningOf, type Document, type Entry, type Language } from "./document.ts";
@@ -6,10 +6,10 @@ import { baseName, wrapperLength, type Words } from "./prefix.ts";
 import { applyEdits, type Edit, memberOf, valueOf, type Member } from "./tree.ts";
 import { isWayIn, wayInNote } from "./way-in.ts";
 
-/** What becomes of one server. */
+/** The outcome for one server. */
 export interface Finding {
   name: string;
-  /** `changed` and `unchanged` by this change; `left` = for a reason, which `note` says. */
+  /** `changed` and `unchanged` by this change; `left` = skipped for the reason in `note`. */
   state: "changed" | "unchanged" | "left";
   note?: string;
 }
@@ -20,7 +20,7 @@ export interface Change {
   findings: Finding[];
 }
 
-/** A stdio server as the file has it; a string says why it is none that can be changed. */
+/** A stdio server of the file; a string says why it cannot be changed. */
 interface Stdio {
   words: Words;
   command: Member;
@@ -51,18 +51,18 @@ export function fullName(path: readonly string[]): string {
   return path.map((key) => (/[.\s]/.test(key) ? JSON.stringify(key) : key)).join(".");
 }
 
-/** A whole command line in `command`: only some clients split it, and Holdfast would look for a program of that name. */
+/** A whole command line in `command`: only some clients split it, and Holdfast would look for a program with that name. */
 export function isCommandLine(command: string): boolean {
   const [program = "", ...rest] = command.trim().split(/\s/);
   if (rest.length === 0 || existsSync(command)) return false;
-  // A path with blanks that is not here may be on the machine that the file is for.
+  // A path with spaces that is missing here may exist on the file's machine.
   return !/[\\/]/.test(program) || statSync(program, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 export const commandLineNote =
   "its command is a whole command line; write the program into command and the rest into args";
 
-/** What a person should know of a server that is wrapped all the same. */
+/** A note for a person about a server that is wrapped anyway. */
 function noteOf(entry: Entry, { command }: Words): string | undefined {
   const program = baseName(command);
   const notes: string[] = [];
@@ -77,7 +77,7 @@ function noteOf(entry: Entry, { command }: Words): string | undefined {
   return notes.length === 0 ? undefined : notes.join("; ");
 }
 
-/** The change that wraps every server that can be; `prefix` = Holdfast's own words, without `run --`. */
+/** Wraps every suitable server; `prefix` = Holdfast's own words, without `run --`. */
 export function wrapDocument(document: Document, prefix: readonly string[]): Change {
   const edits: Edit[] = [];
   const findings: Finding[] = document.oddEntries.map((path) => ({
@@ -124,7 +124,7 @@ export function wrapDocument(document: Document, prefix: readonly string[]): Cha
   return { edits, after: checked(document, edits, expected), findings };
 }
 
-/** Applies the edits and has the library say that the result means what it should, and nothing else changed. */
+/** Applies the edits and verifies by the library that the result has the intended meaning and no other change. */
 export function checked(
   { text, language }: { text: string; language: Language },
   edits: readonly Edit[],
@@ -146,12 +146,12 @@ export function checked(
   );
 }
 
-/** JSON's strings are TOML's too, but for the one character that JSON leaves as it is. */
+/** JSON strings are valid TOML, except for the one character that JSON leaves unescaped. */
 export function quoted(text: string): string {
   return JSON.stringify(text).replaceAll("\u007F", String.raw`\u007f`);
 }
 
-/** The command's own text moves, as it is written, to the place after `--`. */
+/** Moves the command's own text, unchanged, to the place after `--`. */
 function wrapEdits(document: Document, { command, args }: Stdio, program: string, before: string[]): Edit[] {
   const { text } = document;
   const old = text.slice(command.value.start, command.value.end);
@@ -163,7 +163,7 @@ function wrapEdits(document: Document, { command, args }: Stdio, program: string
       const inside = args.value.start + 1;
       return [first, { start: inside, end: inside, text: words.join(", ") }];
     }
-    // As the list is laid out: one word per line, or all on one.
+    // In the list's layout: one word per line, or all on one.
     const blank = /\s*$/.exec(text.slice(args.value.start + 1, next.start))?.[0] ?? "";
     const comma = blank.includes("\n") ? `,${blank}` : ", ";
     return [first, { start: next.start, end: next.start, text: words.join(comma) + comma }];
@@ -171,7 +171,7 @@ function wrapEdits(document: Document, { command, args }: Stdio, program: string
   return [{ ...first, text: first.text + addedMember(document, command, "args", `[${words.join(", ")}]`) }];
 }
 
-/** A member to stand right after another one, laid out like it. */
+/** A member after another one, in the same layout. */
 function addedMember({ text, language }: Document, after: Member, name: string, value: string): string {
   const { keySpan, lastPartStart } = after;
   const quote = /["']/.exec(text[lastPartStart] ?? "")?.[0] ?? "";

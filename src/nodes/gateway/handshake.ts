@@ -51,7 +51,7 @@ export class Handshake {
   #isOver = false;
   /** The runs reported so far; undefined once the report is complete. */
   #toldRuns: RequestedRun[] | undefined = [];
-  #changedMeanwhile: RequestedRun[] = [];
+  #newerChanges: RequestedRun[] = [];
   #toldCharacters = 0;
   #untold: Timer | undefined;
 
@@ -133,7 +133,7 @@ export class Handshake {
     if (message.type === "runs") return this.#takeRuns(message);
     if (this.#toldRuns === undefined) return this.#parts.onState(this, message);
     // Newer than the report to come.
-    this.#changedMeanwhile.push({ request: message.request, run: message.run });
+    this.#newerChanges.push({ request: message.request, run: message.run });
     this.#checkTold();
   }
 
@@ -142,10 +142,10 @@ export class Handshake {
     this.#toldRuns.push(...runs);
     this.#checkTold();
     if (more) return;
-    const told = [...this.#toldRuns, ...this.#changedMeanwhile];
+    const told = [...this.#toldRuns, ...this.#newerChanges];
     this.#toldRuns = undefined;
     this.#untold?.clear();
-    this.#changedMeanwhile = [];
+    this.#newerChanges = [];
     this.#parts.onRuns(this, told);
   }
 
@@ -156,7 +156,7 @@ export class Handshake {
   }
 
   #checkTold(): void {
-    const told = (this.#toldRuns?.length ?? 0) + this.#changedMeanwhile.length;
+    const told = (this.#toldRuns?.length ?? 0) + this.#newerChanges.length;
     if (told > runsToldMax) throw new Error(`it tells of more than ${runsToldMax} runs`);
   }
 

@@ -10,7 +10,7 @@ import type { NodeWire } from "./wire.ts";
 /** Most open requests; further ones are refused. */
 const asksMax = 4096;
 /** How many heartbeats may be late before the link counts as lost. */
-const beatsMissedMax = 3;
+const heartbeatsMissedMax = 3;
 
 /** The link ended before the reply: it is unknown whether the request arrived. */
 export class LinkLost extends Error {
@@ -49,7 +49,7 @@ export class NodeLink {
   readonly runner: Runner = runnerOver((name, params) => this.ask(name as NodeRequestName, params as never) as never);
   readonly #asked = new Map<number, Asked>();
   #nextId = 1;
-  #beat: Timer | undefined;
+  #heartbeat: Timer | undefined;
   /** Loop time of the oldest unanswered heartbeat. */
   #unanswered: number | undefined;
   #isLost = false;
@@ -69,7 +69,7 @@ export class NodeLink {
   }
 
   begin(): void {
-    this.#beat = this.#clock.every(this.#times.beatMs, () => this.#renew());
+    this.#heartbeat = this.#clock.every(this.#times.beatMs, () => this.#renew());
     this.#renew();
   }
 
@@ -117,7 +117,7 @@ export class NodeLink {
   /** Called once when the wire is gone: rejects all open requests. */
   lose(): void {
     this.#isLost = true;
-    this.#beat?.clear();
+    this.#heartbeat?.clear();
     for (const { reject } of this.#asked.values()) reject(new LinkLost("the link was lost before the answer"));
     this.#asked.clear();
   }
@@ -125,7 +125,7 @@ export class NodeLink {
   #renew(): void {
     const now = this.wire.loopNow;
     if (this.#unanswered !== undefined) {
-      if (now - this.#unanswered >= this.#times.beatMs * beatsMissedMax)
+      if (now - this.#unanswered >= this.#times.beatMs * heartbeatsMissedMax)
         this.wire.end("no-heartbeat", "no answer to the beats");
       // The next heartbeat waits for this one, to spare a slow node.
       return;

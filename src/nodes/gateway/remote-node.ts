@@ -90,7 +90,7 @@ export class RemoteNode {
     for (const [request, view] of known) {
       this.#heardOf.add(request);
       const run = runs.find(request);
-      // It missed these ends while it was away, or they were given up here.
+      // Ends runs that are unknown here, were to end while it was away, or were given up.
       const reason = run === undefined ? runs.reasonForUnknown(request) : run.row.endReason;
       if (view.state !== "exited" && reason !== null) this.#endLate(request, reason);
       if (run !== undefined) this.#learn(run, view);
@@ -158,7 +158,7 @@ export class RemoteNode {
     }
   }
 
-  /** As `ask`. */
+  /** Like `ask`. */
   async end(params: OperationParams<"end">): Promise<RunView> {
     this.#ending.add(params.run);
     return this.ask((link) => link.end(params)).finally(() => this.#ending.delete(params.run));

@@ -35,7 +35,7 @@ export class NodeFront {
   /** Set once we are welcome and have reported all runs. */
   #wire: Wire | undefined;
   /** Changes during a request for all runs: newer than its answer. */
-  readonly #changedMeanwhile = new Set<Map<string, RunView>>();
+  readonly #newerChanges = new Set<Map<string, RunView>>();
   #whenNoneLive: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
@@ -102,8 +102,8 @@ export class NodeFront {
     const { epoch } = this.#link.hello;
     const since = this.#pins.pin?.epoch ?? epoch;
     const changed = new Map<string, RunView>();
-    this.#changedMeanwhile.add(changed);
-    const answer = await this.#link.ask("exec.requests", {}).finally(() => this.#changedMeanwhile.delete(changed));
+    this.#newerChanges.add(changed);
+    const answer = await this.#link.ask("exec.requests", {}).finally(() => this.#newerChanges.delete(changed));
     const told = answer
       .filter(({ run }) => isSinceEpoch(run, since))
       .map(({ request, run }) => ({ request, run: changed.get(request) ?? run }));
@@ -141,7 +141,7 @@ export class NodeFront {
   #changed(run: RunView): void {
     const told = this.#runs.told(run);
     if (told === undefined) return;
-    for (const changed of this.#changedMeanwhile) changed.set(told.request, run);
+    for (const changed of this.#newerChanges) changed.set(told.request, run);
     this.#wire?.send({ type: "state", ...told });
     if (run.state !== "exited") {
       this.#live.add(told.request);

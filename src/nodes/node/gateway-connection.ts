@@ -133,6 +133,6 @@ export class GatewayConnection {
   #settle(state: "pending" | "welcome", beatMs = defaultBeatMs): void {
     this.#late.clear();
     this.#state = state;
-    this.wire.expectBeats(beatMs);
+    this.wire.expectHeartbeats(beatMs);
   }
 }

@@ -7,7 +7,7 @@ import { unprovenFrameBytesMax, type GatewayWord, type NodeWord } from "../../pr
 /** Missed heartbeats allowed. Each is counted when due, so a suspension of this process counts as one. */
 const missedMax = 4;
 /** Lower bound on the heartbeat interval, in milliseconds, even if the gateway asks for a shorter one. */
-const beatMsMin = 500;
+const heartbeatMsMin = 500;
 /** Most bytes queued for the gateway. */
 const waitingBytesMax = 64 * 1024 * 1024;
 /** From our close frame to the reset. */
@@ -25,7 +25,7 @@ export class Wire {
   readonly #events: WireEvents;
   #why: string | undefined;
   #missed = 0;
-  #beat: Timer | undefined;
+  #heartbeat: Timer | undefined;
   #goodbye: Timer | undefined;
   /** Welcomed by the gateway: longer messages are allowed. */
   isWelcome = false;
@@ -55,13 +55,13 @@ export class Wire {
   }
 
   /** From now on something must arrive at least every `agreedMs`; each interval we ask for it with a ping. */
-  expectBeats(agreedMs: number): void {
-    const beatMs = Math.max(agreedMs, beatMsMin);
-    this.#beat?.clear();
+  expectHeartbeats(agreedMs: number): void {
+    const heartbeatMs = Math.max(agreedMs, heartbeatMsMin);
+    this.#heartbeat?.clear();
     this.#missed = 0;
-    this.#beat = this.#clock.every(beatMs, () => {
+    this.#heartbeat = this.#clock.every(heartbeatMs, () => {
       this.#missed += 1;
-      if (this.#missed > missedMax) return this.drop(`nothing was heard of it for ${missedMax * beatMs} ms`);
+      if (this.#missed > missedMax) return this.drop(`nothing was heard of it for ${missedMax * heartbeatMs} ms`);
       this.#ping(() => {});
     });
   }
@@ -115,7 +115,7 @@ export class Wire {
   }
 
   #closed(code: number, reason: string): void {
-    this.#beat?.clear();
+    this.#heartbeat?.clear();
     this.#goodbye?.clear();
     const said =
       code === 1006 ? "the connection broke" : `it closed the connection (${code}${reason === "" ? "" : ` ${reason}`})`;
