@@ -58,11 +58,11 @@ export async function greet(
   upstream: Upstream,
   introduction: Introduction,
   boundMs: number,
-  era: RevisionKind = "unknown",
+  kind: RevisionKind = "unknown",
 ): Promise<InitializeResult> {
   const isStateless = introduction.protocolVersion === statelessVersion;
   const [first, second] =
-    era === "stateless" || (isStateless && era === "unknown") ? [discover, initialize] : [initialize, discover];
+    kind === "stateless" || (isStateless && kind === "unknown") ? [discover, initialize] : [initialize, discover];
   try {
     return await first(upstream, introduction, boundMs);
   } catch (cause) {

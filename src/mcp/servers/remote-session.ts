@@ -6,7 +6,7 @@ import { exchange } from "./exchange.ts";
 /** Bytes of an `initialize` answer searched for the version. */
 const introductionBytesMax = 256 * 1024;
 /** Time for a remote server to acknowledge the end of its session. */
-const farewellMs = 2000;
+const goodbyeMs = 2000;
 
 export interface RemoteSession {
   id: string | undefined;
@@ -38,7 +38,7 @@ export function sayGoodbye(url: URL, headers: OutgoingHttpHeaders, clock: Clock)
   return new Promise((resolve) => {
     const parts = { method: "DELETE" as const, url, headers, messageBytesMax: 4096, clock };
     const request = exchange(parts, { onEvent: (_, release) => release(), onEnd: () => resolve() });
-    const late = clock.after(farewellMs, () => request.destroy());
+    const late = clock.after(goodbyeMs, () => request.destroy());
     request.once("close", () => late.clear());
   });
 }

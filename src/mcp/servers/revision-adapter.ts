@@ -72,7 +72,7 @@ export class RevisionAdapter implements Wire, WireEvents {
     this.#rounds = new InputRequiredLoop({ numbers, clock, events, send: (line) => this.#inner?.send(line) ?? false });
   }
 
-  // ── towards the server ──
+  // ── to the server ──
 
   send(line: Buffer, ids?: SentIds): boolean {
     if (this.#listener === undefined) return this.#inner?.send(line, ids) ?? false;

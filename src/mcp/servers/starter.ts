@@ -72,7 +72,7 @@ export class Starter {
     return breaker;
   }
 
-  /** The server is not started again. */
+  /** The config changed or removed the server. */
   forget(server: FrontServer): void {
     this.#breakers.delete(keyOf(server));
     this.revisions.forget(server);
@@ -254,11 +254,11 @@ export class Starter {
     boundMs: number,
     known: ServerMetadata | undefined,
   ): Promise<InitializeResult> {
-    const era = this.revisions.of(server, known);
+    const kind = this.revisions.of(server, known);
     try {
-      return await greet(upstream, introduction, boundMs, era);
+      return await greet(upstream, introduction, boundMs, kind);
     } catch (thrown) {
-      if (upstream.closed && era === "unknown") this.revisions.endedWhenAsked(server);
+      if (upstream.closed && kind === "unknown") this.revisions.endedWhenAsked(server);
       const isLate = thrown instanceof Error && thrown.message.includes(`within ${boundMs} ms`);
       if (!isLate || server.timeoutHint === undefined) throw thrown;
       throw new Error(`${thrown.message}; ${server.timeoutHint}`, { cause: thrown });

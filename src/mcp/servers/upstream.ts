@@ -100,7 +100,7 @@ export class Upstream implements WireEvents {
     this.#wire?.legacy?.leave(blob);
   }
 
-  // ── towards the server ──
+  // ── to the server ──
 
   /** Sends a client's request, with further edits of the caller's. False: the server does not keep up. */
   request(client: Client, call: PendingCall, envelope: Envelope, body: Buffer, more: Edit[] = []): boolean {
@@ -146,7 +146,7 @@ export class Upstream implements WireEvents {
     const { number } = call.params;
     if (!this.#calls.has(number)) return true; // answered already
     if (!this.send(envelope, body, [{ start, end, text: String(number) }])) return false;
-    this.#forsake(number);
+    this.#markAbandoned(number);
     call.dismiss();
     return true;
   }
@@ -154,7 +154,7 @@ export class Upstream implements WireEvents {
   /** The client of a call left: the server may stop working on it. */
   abandon(call: PendingCall, why = "the client went away"): void {
     const { number } = call.params;
-    if (!this.#forsake(number)) return;
+    if (!this.#markAbandoned(number)) return;
     this.say({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: number, reason: why } });
   }
 
@@ -265,7 +265,7 @@ export class Upstream implements WireEvents {
   }
 
   /** Abandons a call that the server may still be working on. */
-  #forsake(number: number): boolean {
+  #markAbandoned(number: number): boolean {
     const waiting = this.#calls.get(number);
     if (waiting === undefined) return false;
     // A stateless server sends nothing more for a cancelled call, and each of its questions names its call.

@@ -96,7 +96,7 @@ export class AggregateSession {
     const onSubscriptions = () => this.handoff.write();
     const onLogLevel = (level: string) => this.setLogLevel(level);
     this.#dispatcher = new Dispatcher({ session, client, bindings, router, log, onSubscriptions, onLogLevel });
-    this.handoff = new SessionHandoff(session, () => this.#memo());
+    this.handoff = new SessionHandoff(session, () => this.#handoffState());
     heartbeat.add(this.client);
     const isOurs = (key: string) => this.bindings.some(({ metadataKey }) => metadataKey === key);
     const unwatch = parts.isPassThrough
@@ -250,7 +250,7 @@ export class AggregateSession {
     if (!this.isPassThrough) this.mergedCatalog.show();
   }
 
-  #memo(): HandoffState {
+  #handoffState(): HandoffState {
     const { bindings, client, roots, logLevel, isAnonymous, isPassThrough } = this;
     return {
       isPassThrough,

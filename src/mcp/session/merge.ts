@@ -146,7 +146,7 @@ function expose(book: NameBook, server: string, { name }: Item): string {
   return book.expose(item);
 }
 
-/** Lists may always change, since a server may come late. Ambiguous capabilities of several servers are left out. */
+/** Lists may always change, since a server may come late. Omits what cannot be attributed to one server. */
 function unionOf(parts: Part[]): Record<string, unknown> {
   const all = parts.map(({ metadata }) => metadata.initialize.capabilities);
   const has = (name: string) => all.some((capabilities) => capabilities[name] !== undefined);

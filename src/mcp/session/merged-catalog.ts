@@ -79,7 +79,7 @@ export class MergedCatalog {
     return bindings.named(server);
   }
 
-  /** The client of the previous front has seen the catalog as known now. */
+  /** The client has seen the catalog as known now. */
   show(): void {
     this.#shown = this.now();
   }

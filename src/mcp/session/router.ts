@@ -179,7 +179,7 @@ export class Router {
     return isSearch ? { search: bindings, uri } : { forward: first, envelope, body, edits: [] };
   }
 
-  /** Candidate servers of a resource: the one that lists it, else those with a fitting template, else all. */
+  /** Candidate servers of a resource: its lister, else those with a fitting template, else all with resources. */
   #origins(merged: Merged, uri: string): Binding[] {
     const { bindings } = this.#parts;
     const origin = merged.origins.get(uri);

@@ -19,7 +19,7 @@ export function answerItself(call: PendingCall, result: Buffer | string): void {
 }
 
 /** The client's message stream: server-sent events, or the single line stream of a stdio client. */
-export interface Listening {
+export interface ClientStream {
   readonly open: boolean;
   send(message: Buffer, release: () => void): void;
   heartbeat(now: number): void;
@@ -46,9 +46,9 @@ export class SessionClient implements Client, HeartbeatMember {
   readonly #calls = new Map<ClientCall, Upstream | undefined>();
   readonly #questions = new Map<number, UpstreamQuestion>();
   readonly #outbox: Outbox;
-  #stream: Listening | undefined;
+  #stream: ClientStream | undefined;
   #onQuiet: () => void = () => {};
-  #isDeaf = false;
+  #refusesQuestions = false;
 
   constructor(clock: Clock, framing: Framing) {
     this.#clock = clock;
@@ -139,7 +139,7 @@ export class SessionClient implements Client, HeartbeatMember {
   // ── the client's stream ──
 
   /** Replaces an earlier stream: the client reconnected. */
-  listen(stream: Listening): void {
+  listen(stream: ClientStream): void {
     this.#stream?.replace?.();
     this.#stream = stream;
     for (const event of this.#outbox.take()) stream.send(event, () => {});
@@ -176,16 +176,16 @@ export class SessionClient implements Client, HeartbeatMember {
     release();
   }
 
-  /** The client will answer nothing more, so its open questions are refused. */
-  becomeDeaf(): void {
-    this.#isDeaf = true;
+  /** The client will answer no more: refuses its open questions. */
+  refuseQuestions(): void {
+    this.#refusesQuestions = true;
     const asked = [...this.#questions.values()];
     this.#questions.clear();
     for (const question of asked) question.upstream.refuse(question);
   }
 
   ask(question: UpstreamQuestion): boolean {
-    if (this.#isDeaf) return false;
+    if (this.#refusesQuestions) return false;
     if (this.#questions.size >= questionsMax) return false;
     this.#questions.set(question.number, question);
     return true;

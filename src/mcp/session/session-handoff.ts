@@ -28,8 +28,8 @@ export interface HandoffState {
 /** Undefined: missing, or unreadable for this front. */
 export function readHandoff(text: string | null): HandoffState | undefined {
   try {
-    const memo = JSON.parse(text ?? "{}") as HandoffState & { form?: number };
-    return memo.form === form ? memo : undefined;
+    const state = JSON.parse(text ?? "{}") as HandoffState & { form?: number };
+    return state.form === form ? state : undefined;
   } catch {
     return undefined; // foreign state: only this session ends
   }

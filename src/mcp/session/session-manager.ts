@@ -190,14 +190,14 @@ export class SessionManager {
 
   /** Restores an aggregate session, without its servers. False: its state is missing or unusable. */
   restore(session: Session): boolean {
-    const memo = readHandoff(session.memo);
+    const state = readHandoff(session.memo);
     const selection = this.servers.select(session.server ?? undefined);
     // A stdio client's session was tied to its connection to the previous front.
-    if (memo === undefined || selection === undefined || session.kind !== "mcp") return false;
-    const { introduction = unknownClient, isAnonymous, isPassThrough } = memo;
+    if (state === undefined || selection === undefined || session.kind !== "mcp") return false;
+    const { introduction = unknownClient, isAnonymous, isPassThrough } = state;
     const aggregate = this.create(session, selection, introduction, { isAnonymous, isPassThrough });
-    if (memo.scopeKey !== undefined) this.nameScope(memo.scopeKey, aggregate);
-    aggregate.restore(memo);
+    if (state.scopeKey !== undefined) this.nameScope(state.scopeKey, aggregate);
+    aggregate.restore(state);
     return true;
   }
 

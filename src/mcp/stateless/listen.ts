@@ -45,7 +45,7 @@ export async function listen(parts: ListenParts, body: Buffer): Promise<void> {
     await open.mergedCatalog.merged(); // every change from here on is noticed
     const filter = await new Granting(parts).grant(asked, capabilities);
     if (call.done) return forgetAll(parts, filter);
-    new Listening(parts, filter).begin();
+    new ListenStream(parts, filter).begin();
   } catch (thrown) {
     call.fail(downFault(thrown));
   }
@@ -109,7 +109,7 @@ function ask({ open, numbers, clock }: ListenParts, method: string, uri: string)
   return reply.isTaken;
 }
 
-class Listening implements Listener {
+class ListenStream implements Listener {
   readonly #parts: ListenParts;
   readonly #filter: Filter;
   readonly #uris: Set<string>;

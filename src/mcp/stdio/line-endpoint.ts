@@ -117,7 +117,7 @@ class StdioClient {
   #finish(): void {
     const [open, stateless] = [this.#open, this.#stateless];
     this.#patience = this.#parts.clock.after(answersMsMax, () => this.leave());
-    open?.client.becomeDeaf();
+    open?.client.refuseQuestions();
     if (open !== undefined) return open.client.whenQuiet(() => void open.session.close("session-ended"));
     if (stateless === undefined) return this.#stream.end();
     stateless.whenQuiet(() => {

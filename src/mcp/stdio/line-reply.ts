@@ -1,6 +1,6 @@
 /** Answers to a client that speaks lines over one socket, and its message stream over the same socket. */
 import type { Duplex } from "node:stream";
-import type { Listening } from "../session/session-client.ts";
+import type { ClientStream } from "../session/session-client.ts";
 import type { BatchCarrier } from "../wire/batch.ts";
 import type { Changes, StreamableReply } from "../wire/call.ts";
 import { queuedBytesMax, stallMsMax } from "../wire/event-stream.ts";
@@ -9,7 +9,7 @@ import { splice, type Edit } from "../wire/splice.ts";
 export const lineFraming = { head: "", tail: "\n" };
 
 /** The outgoing side of such a client, with back-pressure. */
-export class LineStream implements Listening {
+export class LineStream implements ClientStream {
   readonly #socket: Duplex;
   #owed: (() => void)[] = [];
   #stalledSince: number | undefined;
