@@ -1,32 +1,32 @@
 /**
- * How a process tree in motion is ended and proven empty, on every system. A tree forks while it is looked at and while it
- * is killed, so every answer here rests on more than one look.
+ * Ends a changing process tree and proves it empty, on every system. A tree forks while it is inspected and killed, so every
+ * answer rests on more than one look.
  */
 import type { Clock } from "../clock.ts";
 import { markerVariable } from "./marker.ts";
 import { isAlive, type ProcessInfo, type ProcessRef, type ProcessTable } from "./types.ts";
 import { untilTrue } from "./wait.ts";
 
-/** What ending a tree takes of a system. */
+/** The system functions needed to end a tree. */
 export interface System {
   readonly clock: Clock;
   readonly processes: ProcessTable;
-  /** Signals this very process or nothing. False: it is gone or may not be signalled. */
+  /** Signals this exact process or nothing. False: it is gone or may not be signalled. */
   signal(ref: Pick<ProcessRef, "pid" | "startTime">, signal: NodeJS.Signals): boolean;
 }
 
-/** Rounds of stop-then-kill at a tree that keeps forking. */
+/** Stop-then-kill rounds for a tree that keeps forking. */
 const haltRoundsMax = 50;
-/** Looks at a list that keeps changing; then it is not proven empty this time. */
+/** Looks at a list that keeps changing; after that it counts as unproven. */
 const looksMax = 3;
-/** Time for the kernel to take down what a kill has hit. */
+/** Time for the kernel to end killed processes. */
 const killMs = 100;
 /** Time between two looks at a tree that is being killed. */
 const lookMs = 20;
 
 /**
- * Kills everything that `look` shows. Stops it first, round by round until nothing new appears, so that a tree cannot
- * fork faster than it is killed.
+ * Kills everything that `look` shows. Stops it first, round by round until nothing new appears, so that a tree cannot fork
+ * faster than it is killed.
  */
 export function killAll(system: System, look: () => ProcessInfo[]): void {
   const halted = new Map<number, ProcessInfo>();
@@ -42,8 +42,8 @@ export function killAll(system: System, look: () => ProcessInfo[]): void {
 }
 
 /**
- * Whether a list of processes holds no live one. A process that dies between the listing and the look at it may have left
- * a child that neither saw; so the answer is yes only when all that is listed was known to be dead before the listing.
+ * Whether a list of processes holds no live one. A process that dies between the listing and the look may have left an unseen
+ * child, so the answer is yes only when everything listed was known to be dead before the listing.
  */
 export function isProvenEmpty({ processes }: Pick<System, "processes">, list: () => number[]): boolean {
   let dead = new Set<number>();
@@ -56,7 +56,7 @@ export function isProvenEmpty({ processes }: Pick<System, "processes">, list: ()
   return false;
 }
 
-/** Every live process that carries a marker of this owner, by run id. On Linux about 7 ms for 600 processes. */
+/** Every live process with a marker of this owner, by run id. On Linux about 7 ms for 600 processes. */
 export function findMarked({ processes }: Pick<System, "processes">, ownerId: string): Map<string, ProcessInfo[]> {
   const found = new Map<string, ProcessInfo[]>();
   const needle = `/${ownerId}/`;
@@ -73,17 +73,17 @@ export function findMarked({ processes }: Pick<System, "processes">, ownerId: st
   return found;
 }
 
-/** A tree that the kernel does not count; `members` is the kernel's list of what it hands to whom. */
+/** A tree that the kernel does not count; `members` follows the kernel's parent links. */
 export interface ScannedTree {
   members(): ProcessInfo[];
   looksEmpty(): boolean;
   /** Live processes of the run anywhere, by marker. */
   marked(): Promise<ProcessInfo[]>;
-  /** Stands for a tree in such motion that no look saw it whole: an empty list would be a proof. */
+  /** Placeholder for a tree changing too fast for a complete look, since an empty list would be a proof. */
   stand(): ProcessInfo | undefined;
 }
 
-/** Kills until two kinds of look find nothing. Resolves with what lives after `boundMs`. */
+/** Kills until two kinds of look find nothing. Resolves with the survivors after `boundMs`. */
 export async function endScanned(system: System, tree: ScannedTree, boundMs: number): Promise<ProcessInfo[]> {
   const deadline = system.clock.monotonic() + boundMs;
   const remaining = async () => {
@@ -111,17 +111,17 @@ export interface FencedTree {
   members(): ProcessInfo[];
   isPopulated(): boolean;
   kill(): void;
-  /** Gives helpers outside, which carry the marker too, the time to end after it. */
+  /** Gives helpers outside the fence, which carry the marker too, time to end after it. */
   dismissHelpers(): Promise<unknown>;
   marked(): Promise<ProcessInfo[]>;
 }
 
-/** Kills a fence until the kernel says that it is empty, then what has left it by force. */
+/** Kills a fence until the kernel reports it empty, then escaped processes. */
 export async function endFenced(system: System, tree: FencedTree, boundMs: number): Promise<ProcessInfo[]> {
   const deadline = system.clock.monotonic() + boundMs;
   tree.kill();
   await untilTrue(() => !tree.isPopulated(), Math.min(killMs, boundMs), system.clock);
-  // The kernel's kill is a signal to first threads: a process whose first thread has ended before the others ignores it.
+  // The kernel's kill goes to first threads: a process whose first thread ended before the others ignores it.
   while (tree.isPopulated() && system.clock.monotonic() < deadline) {
     for (const member of tree.members()) system.signal(member, "SIGKILL");
     tree.kill();
@@ -135,7 +135,7 @@ export async function endFenced(system: System, tree: FencedTree, boundMs: numbe
     await untilTrue(() => !seen.some(({ pid }) => isAlive(system.processes.read(pid))), lookMs, system.clock);
     outside = await tree.marked();
   }
-  // What could not be killed inside carries the marker, too.
+  // Survivors inside carry the marker, too.
   const inside = tree.members();
   return [...inside, ...outside.filter(({ pid }) => !inside.some((member) => member.pid === pid))];
 }

@@ -1,6 +1,6 @@
-/** The environment that a run gets: a clean base and what its config adds. Nothing else of the gateway's own is passed on. */
+/** The environment of a run: a clean base plus the config's variables, and none of the gateway's others. */
 
-/** What a program needs to find itself at home; secrets live elsewhere. */
+/** Basic variables that programs need; secrets live elsewhere. */
 const passedOn = [
   "HOME",
   "LANG",
@@ -16,7 +16,7 @@ const passedOn = [
   "USER",
 ];
 
-/** How programs reach the network from here: proxies, certificate authorities, and npm's own words for both. */
+/** Network access from here: proxies, certificate authorities, and npm's own variables for both. */
 const network = [
   ...["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"].flatMap((name) => [name, name.toLowerCase()]),
   "SSL_CERT_FILE",
@@ -35,7 +35,7 @@ const network = [
   "npm_config_cafile",
 ];
 
-/** The names of those proxy variables that are set. A value may hold a password, so it is never shown. */
+/** Names of the proxy variables that are set. Values may hold passwords, so they are never shown. */
 export function proxiesIn(environment: Readonly<Record<string, string | undefined>>): string[] {
   return Object.keys(environment).filter(
     (name) => /^(?:(?:https?|all)_proxy|npm_config_(?:https_)?proxy)$/i.test(name) && environment[name] !== "",

@@ -1,35 +1,35 @@
-/** One look at the machine, for `doctor`: who holds what. All that one look tells rests on the same facts. */
+/** One look at the machine, for `doctor`: who holds what. All its answers rest on the same facts. */
 import type { ProcessInfo } from "./process.ts";
 
 export interface Seen extends ProcessInfo {
-  /** In milliseconds since 1970; within one look it tells which of two processes is older. */
+  /** In milliseconds since 1970; comparable within one look. */
   readonly startedAt: number;
   readonly processGroup: number;
   readonly session: number;
-  /** A terminal listens to its process group. */
+  /** The foreground process group of a terminal. */
   readonly isInForeground: boolean;
 }
 
 export interface Descriptor {
   readonly number: number;
   readonly kind: "pipe" | "socket" | "terminal" | "null" | "other";
-  /** Of a pipe or socket: the kernel's number for it. */
+  /** The kernel's number of a pipe or socket. */
   readonly inode: number;
   /** For people. */
   readonly target: string;
 }
 
-/** `denied`: another user's process, or one that hides; `gone`: it has ended. */
+/** `denied`: another user's process, or a hidden one; `gone`: it has ended. */
 export type Unreadable = "denied" | "gone";
 
-/** Who holds the other end of a pipe or socket. "Closed" comes from the kernel alone, never from an unsuccessful search. */
+/** Holders of the other end of a pipe or socket. "Closed" comes only from the kernel, never from an unsuccessful search. */
 export type FarEnd =
   | { readonly state: "closed" }
-  /** `isComplete`: nothing on this machine was hidden from the search. */
+  /** `isComplete`: the search could see everything on this machine. */
   | { readonly state: "held"; readonly holders: number[]; readonly isComplete: boolean }
   | { readonly state: "unknown"; readonly cause: UnknownEnd };
 
-/** Why the other end cannot be known. */
+/** Why the other end is unknown. */
 export type UnknownEnd =
   | "no-other-end"
   | "datagram"
@@ -46,9 +46,9 @@ export interface UnixSocket {
   readonly peer: number;
   readonly isStream: boolean;
   readonly isListening: boolean;
-  /** Bound to a path or an abstract name: others can find it, or it came from a listener that they found. */
+  /** Bound to a path or an abstract name: other processes can find it, or it came from a listener found that way. */
   readonly hasName: boolean;
-  /** Both directions are shut down, as they are when the other end has been closed. */
+  /** Both directions are shut down, as after closing the other end. */
   readonly isShut: boolean;
 }
 
@@ -63,12 +63,12 @@ export interface TcpSocket {
 
 export interface Look {
   readonly takenAt: number;
-  /** Every live process but threads of the kernel. */
+  /** Every live process except kernel threads. */
   readonly processes: ReadonlyMap<number, Seen>;
   /** This process and its ancestors. */
   readonly askers: ReadonlySet<number>;
   childrenOf(pid: number): readonly Seen[];
-  /** In the order in which they became its children. */
+  /** Oldest child first. */
   childListOf(pid: number): readonly number[];
   /** A process and everything below it, parents first. */
   treeOf(root: Seen): Seen[];
@@ -80,29 +80,29 @@ export interface Look {
   environmentOf(pid: number): readonly string[] | undefined;
   /** The entry `<name>=…` of an environment. */
   variableOf(pid: number, name: string): string | undefined;
-  /** Name of the service that the service manager runs it for; undefined when it runs for none. */
+  /** Name of its service in the service manager; undefined for other processes. */
   serviceOf(pid: number): string | undefined;
-  /** It ignores the end of its terminal and honours a request to end, as nohup makes a program do. */
+  /** Ignores the end of its terminal but honours a request to end, as under nohup. */
   isMadeToStay(pid: number): boolean;
   isTraced(pid: number): boolean;
-  /** Whether it lives in another namespace of this kind than this process. */
+  /** Whether its namespace of this kind differs from this process's. */
   isElsewhere(pid: number, kind: "pid" | "net"): boolean;
-  /** Undefined when it has ended. */
+  /** Undefined after its end. */
   userOf(pid: number): number | undefined;
   stdinOf(pid: number): Descriptor | Unreadable | undefined;
   stdoutOf(pid: number): Descriptor | Unreadable | undefined;
   descriptorOf(pid: number, number: number): Descriptor | Unreadable | undefined;
   descriptorsOf(pid: number): Descriptor[] | Unreadable;
-  /** Which ends of a pipe one descriptor is. */
+  /** The pipe ends of one descriptor. */
   pipeEnds(pid: number, number: number): { readonly reads: boolean; readonly writes: boolean };
-  /** `near`: processes to ask before the whole machine is searched; when one of them holds the end, the search stops. */
+  /** `near`: processes to check before the whole machine; the search stops when one of them holds the end. */
   farEndOf(pid: number, descriptor: Descriptor, near?: readonly number[]): FarEnd;
-  /** Undefined: no unix socket of our network namespace, or the system does not tell (see `canSeeSockets`). */
+  /** Undefined: no unix socket of our network namespace, or the system denies access (see `canSeeSockets`). */
   unixSocket(inode: number): UnixSocket | undefined;
   readonly canSeeSockets: boolean;
-  /** TCP sockets of the network namespace that a process is in, by inode. */
+  /** TCP sockets of a process's network namespace, by inode. */
   tcpSocketsOf(pid: number): ReadonlyMap<number, TcpSocket>;
-  /** Every TCP socket that can be seen from here. */
+  /** Every TCP socket visible from here. */
   ownTcpSockets(): TcpSocket[];
   /** Pids of the holders. */
   socketHolders(inode: number): number[];

@@ -1,4 +1,4 @@
-/** The marks by which a process of ours is recognised when every other record of it is lost. */
+/** Markers that identify our processes when every other record of them is lost. */
 
 /** `HOLDFAST_RUN=<outer marker>/<owner id>/<run id>`: a Holdfast inside a Holdfast belongs to both. */
 export const markerVariable = "HOLDFAST_RUN";
@@ -10,7 +10,7 @@ export function markerOf(ownerId: string, runId: string, outer: string = process
   return `${outer}/${ownerId}/${runId}`;
 }
 
-/** With what an epoch's run ids begin, so that a guardian of an older epoch can tell a newer one's runs from its own. */
+/** Prefix of an epoch's run ids, by which a guardian of an older epoch recognises newer runs. */
 export function runIdPrefix(epoch: number): string {
   return `r${epoch}-`;
 }

@@ -1,8 +1,8 @@
-/** Where files of this user are kept. */
+/** Directories for this user's files. */
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-/** `/` for a user without HOME and without an entry in the user database, as in a container that runs as any uid. */
+/** `/` for a user without HOME and without a user database entry, as in a container with an arbitrary uid. */
 export function homeDirectory(): string {
   try {
     return homedir();

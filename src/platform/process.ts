@@ -1,11 +1,11 @@
 /** Processes as every platform shows them. */
 
-/** A process by more than its number: never a successor that was given the same pid. The ledger keeps all three. */
+/** A process by more than its number, which may be reused. The ledger keeps all three fields. */
 export interface ProcessRef {
   readonly pid: number;
-  /** When it started, in the platform's own unit, which only the platform interprets. */
+  /** When it started, in the platform's own unit, opaque to others. */
   readonly startTime: string;
-  /** The boot that pid and start time belong to. */
+  /** The boot of pid and start time. */
   readonly bootId: string;
 }
 
@@ -22,7 +22,7 @@ export type ProcessState =
   | "dead"
   | "unknown";
 
-/** As `ps` and the API show it; the only place where the letters of Unix are known. */
+/** The state for `ps` and the API; the only place that knows the Unix letters. */
 export const stateLetters: Record<ProcessState, string> = {
   running: "R",
   sleeping: "S",
@@ -45,29 +45,29 @@ export interface ProcessInfo extends ProcessRef {
   readonly cpuMs: number;
 }
 
-/** Whether a process can still do anything: a zombie cannot. */
+/** Whether a process can still act: a zombie cannot. */
 export function isAlive<T extends ProcessInfo>(info: T | undefined): info is T {
   return info !== undefined && info.state !== "zombie" && info.state !== "dead";
 }
 
 /** One look at the process table. */
 export interface ProcessTable {
-  /** Undefined when no process has this number. */
+  /** Undefined for an unused number. */
   readonly read: (pid: number) => ProcessInfo | undefined;
   readonly pids: () => number[];
   /** Zombies included. */
   readonly children: (pid: number) => number[];
-  /** Everything below a process, itself not included, parents before children; `skip` prunes whole branches. */
+  /** All descendants of a process, parents before children; `skip` prunes whole branches. */
   readonly descendants: (pid: number, skip?: ReadonlySet<number>) => ProcessInfo[];
   /** Command line for people. */
   readonly command: (pid: number) => string;
   /** In milliseconds since 1970. */
   readonly startedAt: (ref: Pick<ProcessRef, "startTime">) => number;
-  /** The environment a process started with, as NUL-separated entries; undefined when it may not be read. */
+  /** The initial environment of a process, as NUL-separated entries; undefined when access is denied. */
   readonly environment: (pid: number) => string | undefined;
 }
 
-/** What a container can be asked politely. Which signal or event that is, the platform knows. */
+/** Polite requests to a container. The platform maps them to signals or events. */
 export type PoliteRequest = "interrupt" | "terminate" | "hangup";
 
 /** How a main process ended; its descendants may live on. At most one of the two is set. */

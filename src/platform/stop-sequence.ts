@@ -7,7 +7,7 @@ export interface StopGraces {
   termGraceMs: number;
 }
 
-/** Time for the kernel to take a killed tree down; a process in D state can outlast any bound. */
+/** Time for the kernel to end a killed tree; a process in D state can outlast any bound. */
 const killBoundMs = 10_000;
 
 export class StopSequence {
@@ -24,16 +24,16 @@ export class StopSequence {
     this.#mainHasEnded = mainHasEnded;
   }
 
-  /** Skips what is left of the graces. */
+  /** Skips the remaining graces. */
   hurry(): void {
     this.#hurried = true;
   }
 
-  /** Resolves with what could not be ended; empty is the proof. */
+  /** Resolves with the survivors; an empty list is the proof. */
   async run(): Promise<ProcessInfo[]> {
     this.#endStdin();
     const empty = () => this.#container.looksEmpty();
-    // A tree whose main process is gone cannot hear its stdin end: its stdin grace is over at once.
+    // Without its main process a tree cannot notice the end of stdin: skip the stdin grace.
     await untilTrue(() => empty() || this.#mainHasEnded() || this.#hurried, this.#graces.stdinGraceMs);
     if (!empty() && !this.#hurried) {
       this.#container.ask("terminate");

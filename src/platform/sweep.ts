@@ -1,4 +1,4 @@
-/** Ends what one owner's earlier epochs left behind, wherever it stands: guards with their trees, then what is marked. */
+/** Ends everything that one owner's earlier epochs left anywhere: guards with their trees, then marked processes. */
 import { findMarked, isProvenEmpty, killAll, type System } from "./ending.ts";
 import { guardVariable } from "./marker.ts";
 import { isAlive, type LeftProcess, type ProcessInfo, type Swept } from "./types.ts";
@@ -12,7 +12,7 @@ interface Seen {
   run: string;
 }
 
-/** What a sweep has seen, by process, and what became of it. */
+/** The processes seen by a sweep, and their fate. */
 export class Sightings {
   readonly #system: Pick<System, "processes">;
   readonly #seen = new Map<string, LeftProcess>();
@@ -30,7 +30,7 @@ export class Sightings {
     for (const { info, run } of found) this.add(info, run);
   }
 
-  /** By a last look: what was ended, and what lives all the same. */
+  /** Takes a last look: the ended and the surviving processes. */
   part(): Swept {
     const ended: LeftProcess[] = [];
     const left: LeftProcess[] = [];
@@ -57,7 +57,7 @@ function foreignGuards({ processes }: System, ownerId: string, isSpared: (runId:
   return found;
 }
 
-/** Ends everything of `ownerId` whose run id `isSpared` does not claim, as far as that can be done in time. Never rejects. */
+/** Ends everything of `ownerId` except runs claimed by `isSpared`, as far as time allows. Never rejects. */
 export async function sweepOwner(
   system: System,
   ownerId: string,
@@ -80,13 +80,13 @@ export async function sweepOwner(
     isProvenEmpty(system, () => processes.children(pid).filter((child) => !guardPids.has(child)));
   const isEmpty = () => guards.every(isGuardEmpty);
   seen.addAll(trees());
-  // The guards go last: as long as they live, the kernel hands them what their trees drop.
+  // The guards go last: while they live, the kernel reparents their orphans to them.
   while (!isEmpty() && clock.monotonic() < deadline) {
     killAll(system, () => trees().map(({ info }) => info));
     await untilTrue(isEmpty, 20, clock);
   }
   seen.addAll(trees());
-  // One whose tree is not empty stays: it is what ties the rest to this owner.
+  // A guard with a populated tree stays: it ties the rest to this owner.
   for (const guard of guards) if (isGuardEmpty(guard)) system.signal(guard.info, "SIGKILL");
   const strays = () =>
     [...findMarked(system, ownerId)].flatMap(([run, members]) =>
@@ -101,7 +101,7 @@ export async function sweepOwner(
   return seen.part();
 }
 
-/** Ends what is marked for a run that `isStray` claims. Every look scans again. */
+/** Ends marked processes of runs claimed by `isStray`. Every look scans again. */
 export async function endStrays(
   system: System,
   scan: () => Promise<Map<string, ProcessInfo[]>>,

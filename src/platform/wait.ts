@@ -1,7 +1,7 @@
-/** Waiting for the kernel: it has no event for "this tree is empty" that comes sooner than looking. */
+/** Waits for the kernel by polling: it has no faster event for "this tree is empty". */
 import { systemClock, type Clock } from "../clock.ts";
 
-/** Looks at once, then every 1 ms, slowly less often up to every 20 ms; true as soon as `look` is, false after `boundMs`. */
+/** Looks at once, then every 1 ms, slowing to every 20 ms; true as soon as `look` is, false after `boundMs`. */
 export async function untilTrue(look: () => boolean, boundMs: number, clock: Clock = systemClock): Promise<boolean> {
   const end = clock.monotonic() + boundMs;
   let pauseMs = 1;

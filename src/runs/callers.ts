@@ -1,11 +1,11 @@
-/** Ends a run in the foreground once the caller who waits for it is gone without a word, as one that was killed is. */
+/** Ends a foreground run once its waiting caller has disappeared, for example because it was killed. */
 import { inTime, type Clock } from "../clock.ts";
 import type { Session } from "../sessions/session.ts";
 import type { Runner } from "../protocol/keeper/runner.ts";
 
-/** A caller whose connection broke is back sooner. */
+/** A broken connection returns sooner. */
 const returnMs = 250;
-/** From SIGTERM to the kill: nobody is left to wait for a longer grace. */
+/** From SIGTERM to the kill: without a caller a longer grace is pointless. */
 const termGraceMs = 1000;
 
 export class Callers {
@@ -19,12 +19,12 @@ export class Callers {
     this.#clock = clock;
   }
 
-  /** From now on nobody's absence means anything: this front is ending, and breaks every connection itself. */
+  /** From now on absences are ignored: this front is ending, and breaks every connection itself. */
   close(): void {
     this.#closed = true;
   }
 
-  /** `over` resolves when the run is. Naming the same session again changes nothing. */
+  /** `over` resolves when the run is over. Passing the same session again changes nothing. */
   watch(run: string, session: Session, over: () => Promise<unknown>): void {
     if (this.#watched.get(run) === session || session.ended) return;
     this.#watched.set(run, session);
@@ -38,7 +38,7 @@ export class Callers {
       });
     });
     session.onEnd((reason) => {
-      // Ended in order, it leaves its run as it is: a person may have detached from it.
+      // An orderly end keeps the run: a person may have detached from it.
       if (reason === "lease-expired" && isWatched()) void this.endLost(run);
       forget();
     });
@@ -49,7 +49,7 @@ export class Callers {
     over().then(release, release);
   }
 
-  /** Never rejects: a run that has ended meanwhile is what is wanted, and survivors are the record's to tell. */
+  /** Never rejects: a run that has already ended is the desired result, and the record reports survivors. */
   async endLost(run: string): Promise<void> {
     if (this.#closed) return;
     const end = (hurried: boolean) => this.#runner.end({ run, reason: "session-ended", hurried });

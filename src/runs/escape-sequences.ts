@@ -7,21 +7,21 @@
  */
 
 export interface TerminalParts {
-  /** Printable characters: UTF-8 as it came, whole or not. */
+  /** Printable characters: UTF-8 unchanged, complete or partial. */
   text(bytes: Buffer): void;
-  /** A C0 or C1 control that stands for itself, or DEL; never ESC, CAN, SUB or the beginning of a sequence. */
+  /** A standalone C0 or C1 control, or DEL; never ESC, CAN, SUB or the beginning of a sequence. */
   control(code: number): void;
-  /** What follows ESC: intermediates and the final character. */
+  /** The part after ESC: intermediates and the final character. */
   escape(body: string): void;
-  /** What follows CSI: parameters, intermediates and the final character. */
+  /** The part after CSI: parameters, intermediates and the final character. */
   csi(body: string): void;
-  /** A sequence begins here: what is told from now until its end may be told again. */
+  /** A sequence begins: events from now until its end may be repeated. */
   begins?(): void;
 }
 
 type State = "ground" | "escape" | "control" | "string";
 
-/** Longer control sequences mean nothing to any terminal; they are skipped to their end. */
+/** Terminals ignore longer control sequences; they are skipped to their end. */
 const bodyBytesMax = 256;
 
 const [bel, cancel, substitute, esc, del] = [0x07, 0x18, 0x1a, 0x1b, 0x7f];
@@ -31,7 +31,7 @@ const csi = 0x9b;
 const c1Strings = new Set([0x90, 0x98, 0x9d, 0x9e, 0x9f]);
 const operatingSystemCommand = 0x5d;
 const escapeStrings = new Set([0x50, 0x58, operatingSystemCommand, 0x5e, 0x5f]);
-/** What U+FFFD is in UTF-8: stands for a first byte that nothing follows, so that no later byte can follow it. */
+/** U+FFFD in UTF-8: replaces an incomplete first byte, so that no later byte can complete it. */
 const replacement = Buffer.from("\u{fffd}");
 
 export class EscapeSequences {
@@ -39,19 +39,19 @@ export class EscapeSequences {
   #state: State = "ground";
   #body = "";
   #bodyBytes = 0;
-  /** The string is one that BEL ends as well. */
+  /** BEL also ends this string. */
   #endsWithBell = false;
   /** The last byte was the first one of a C1 control, or of another character. */
   #led = false;
   #taken = 0;
-  /** Of the first byte of what has no end yet, in all that was taken. */
+  /** Offset of the first byte of the unfinished part, in the whole input. */
   #startedAt: number | undefined;
 
   constructor(parts: TerminalParts) {
     this.#parts = parts;
   }
 
-  /** Bytes at the end of what was pushed that belong to a sequence, or to a C1 control, without its end. */
+  /** Bytes at the end of the input that belong to an unfinished sequence or C1 control. */
   get pendingBytes(): number {
     return this.#startedAt === undefined ? 0 : this.#taken - this.#startedAt;
   }
@@ -90,7 +90,7 @@ export class EscapeSequences {
     else if (this.#state === "string") this.#inString(byte);
     else if (byte < 0x20 || (byte === del && this.#state === "ground")) this.#parts.control(byte);
     else if (byte >= 0x80 || this.#state === "ground") {
-      // A character that no sequence has inside ends it, and is text.
+      // A character that cannot occur in sequences ends this one, and is text.
       this.#toGround();
       this.#parts.text(Buffer.of(byte));
     } else if (byte !== del) this.#inSequence(byte);
@@ -125,7 +125,7 @@ export class EscapeSequences {
     if (!wasString) this.#parts.control(code);
   }
 
-  /** What was not finished before is dropped. */
+  /** Drops the unfinished part. */
   #begin(state: State, at: number): void {
     this.#startedAt = at;
     this.#parts.begins?.();
@@ -144,7 +144,7 @@ export class EscapeSequences {
   }
 }
 
-/** Where the first byte at or after `from` is that is not plainly text. */
+/** Offset of the first byte at or after `from` that is not plain text. */
 function textEnd(bytes: Buffer, from: number): number {
   let at = from;
   for (; at < bytes.length; at += 1) {

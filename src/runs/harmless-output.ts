@@ -1,7 +1,7 @@
 /**
- * What a program prints, made harmless for the emulator that draws it: no count is larger than the screen, strings (titles,
- * links, colours, images) are left out since a screen as text shows none of them, and the work is cut into slices by what
- * it costs, so that whoever draws can let others have a turn.
+ * Makes a program's output safe for the emulator that draws it: counts are limited to the screen size, strings (titles, links,
+ * colours, images) are omitted since a text screen shows none of them, and the work is sliced by cost, so that other work gets
+ * a turn.
  */
 import { EscapeSequences } from "./escape-sequences.ts";
 
@@ -12,22 +12,22 @@ export interface TerminalSize {
 
 export interface Slice {
   bytes: Buffer;
-  /** In what it costs to draw one character, which is about 0.1 µs. */
+  /** Relative to drawing one character, which takes about 0.1 µs. */
   cost: number;
-  /** Bytes of the program's output up to its end. */
+  /** Bytes of the program's output up to the end of this slice. */
   inputBytes: number;
 }
 
-/** 5 ms of a slow processor; one sequence may cost more, up to ten times as much on the largest screen. */
+/** 5 ms on a slow processor; one sequence may cost up to ten times as much on the largest screen. */
 const sliceCostMax = 50_000;
-/** Repetitions of one character by one sequence, on screens that hold more. */
+/** Repetitions of one character by one sequence, on larger screens. */
 const repeatMax = 65_536;
-/** The largest number in what is no count: a colour, a mode, a place. */
+/** The largest number other than a count: a colour, a mode, a position. */
 const parameterMax = 65_535;
 
 /** Finals whose first parameter is a count of characters or lines. */
 const counts = new Set("@ABCDEFILMPSTXZabe".split(""));
-/** C1 controls that move the cursor, as what follows ESC. */
+/** C1 controls that move the cursor, in their form after ESC. */
 const c1Escapes: Record<number, string> = { 0x84: "D", 0x85: "E", 0x88: "H", 0x8d: "M" };
 
 export class HarmlessOutput {
@@ -52,7 +52,7 @@ export class HarmlessOutput {
     });
   }
 
-  /** False when it has this size. */
+  /** False if the size is unchanged. */
   resize({ columns, rows }: TerminalSize): boolean {
     if (columns === this.#columns && rows === this.#rows) return false;
     this.#columns = columns;
@@ -60,9 +60,9 @@ export class HarmlessOutput {
     return true;
   }
 
-  /** The slices of these bytes; a sequence without its end comes with the next ones. */
+  /** The slices of these bytes; an unfinished sequence comes with the next ones. */
   take(bytes: Buffer): Slice[] {
-    // In parts, so that each slice knows roughly how much of the output it stands for.
+    // In parts, so that each slice knows its approximate share of the output.
     for (let at = 0; at < bytes.length; at += 4096) {
       const part = bytes.subarray(at, at + 4096);
       this.#inputBytes += part.length;
@@ -71,7 +71,7 @@ export class HarmlessOutput {
     this.#cut();
     const slices = this.#slices;
     this.#slices = [];
-    // Whatever was left out is drawn with the last of them, or with nothing at all.
+    // The last slice, possibly an empty one, accounts for omitted bytes.
     const last = slices.at(-1);
     if (last === undefined) slices.push({ bytes: Buffer.alloc(0), cost: 0, inputBytes: this.#inputBytes });
     else last.inputBytes += this.#inputBytes;
@@ -90,7 +90,7 @@ export class HarmlessOutput {
   }
 
   #control(code: number): void {
-    if (code === 0x7f) return; // no terminal shows it
+    if (code === 0x7f) return; // terminals ignore it
     if (code < 0x80) return this.#add(Buffer.of(code), code >= 0x0a && code <= 0x0c ? this.#lineCost : 2);
     const body = c1Escapes[code];
     if (body !== undefined) this.#escape(body);
@@ -107,7 +107,7 @@ export class HarmlessOutput {
     const parts = /^([<=>?]?)([\d;:]*)([ -/]*)([@-~])$/.exec(body);
     if (parts === null) return;
     const [, prefix = "", parameters = "", between = "", final = ""] = parts;
-    // Asks the terminal for another size, or for what it does not tell.
+    // Requests for another terminal size or for other reports.
     if (final === "t") return;
     const isCount = prefix === "" && (between !== "" || counts.has(final));
     const max = final === "b" ? this.#repeatMax : isCount ? Math.max(this.#columns, this.#rows) : parameterMax;
@@ -115,7 +115,7 @@ export class HarmlessOutput {
     const first = Math.max(1, Number.parseInt(bounded, 10) || 1);
     if (prefix === "" && (final === "h" || final === "l") && bounded.split(";").includes("4"))
       this.#inserts = final === "h";
-    // The emulator may throw at this one, when the cursor is in the last corner: nothing else may be lost by it.
+    // The emulator may throw here, with the cursor in the last corner: isolate it, so that nothing else is lost.
     const isAlone = final === "J" && Number.parseInt(bounded, 10) === 1;
     if (isAlone) this.#cut();
     this.#add(Buffer.from(`\x1b[${prefix}${bounded}${between}${final}`, "latin1"), this.#costOf(final, between, first));
@@ -131,7 +131,7 @@ export class HarmlessOutput {
     return "@PXKIZ".includes(final) ? base + this.#columns : base;
   }
 
-  /** A full line moves the lines above it: on a narrow screen that is what a character costs. */
+  /** A full line moves the lines above it: on a narrow screen that dominates a character's cost. */
   get #characterCost(): number {
     return 1 + this.#rows / (4 * this.#columns) + (this.#inserts ? this.#columns / 5 : 0);
   }
@@ -140,12 +140,12 @@ export class HarmlessOutput {
     return this.#inserts ? this.#columns : Math.min(repeatMax, this.#cells);
   }
 
-  /** Of one line that appears while another one goes. */
+  /** Cost of one line that appears while another one goes. */
   get #lineCost(): number {
     return 2 + (this.#columns + this.#rows) / 3;
   }
 
-  /** Of every cell of the screen, and every line. */
+  /** Cost of every cell of the screen, and every line. */
   get #screenCost(): number {
     return this.#cells / 5 + this.#rows * 5;
   }

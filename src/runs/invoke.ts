@@ -1,18 +1,18 @@
-/** A command from its start to its end in one call: for callers that want its result and not a run to look after. */
+/** Runs a command from start to end in one call, for callers interested only in the result. */
 import type { RunView } from "../protocol/keeper/messages.ts";
 import type { RunService, Starter } from "./service.ts";
 import type { StartOptions } from "../protocol/keeper/background-spec.ts";
 
 export interface InvokeOptions extends StartOptions {
-  /** All of its input; without it the command reads the end of its input at once. */
+  /** Its whole input; without it the command reads end of input at once. */
   input?: Buffer | undefined;
-  /** Answer after so many milliseconds at the latest: it may still run then. */
+  /** Answers after this many milliseconds at the latest; the command may still be running. */
   waitMs: number;
-  /** Kept of each stream, from its end; at most what one answer of the keeper takes (`readBytesMax`). */
+  /** Bytes kept from the end of each stream; at most one answer of the keeper (`readBytesMax`). */
   outputBytesMax: number;
-  /** The caller gave it up: it is ended. */
+  /** The caller cancelled: the run is ended. */
   signal?: AbortSignal;
-  /** The caller is gone: it is ended, without its graces. */
+  /** The caller is gone: the run is ended without its graces. */
   lost?: AbortSignal | undefined;
 }
 
@@ -20,12 +20,12 @@ export interface Invoked {
   run: RunView;
   stdout: Buffer;
   stderr: Buffer;
-  /** Printed in all on each stream. */
+  /** Total bytes printed on each stream. */
   stdoutBytes: number;
   stderrBytes: number;
 }
 
-/** Throws what `start` throws, and `node_lost`. A command that was given up is ended before this resolves. */
+/** Throws the errors of `start`, and `node_lost`. A cancelled command is ended before this resolves. */
 export async function invoke(runs: RunService, options: InvokeOptions, starter: Starter): Promise<Invoked> {
   const { input, waitMs, outputBytesMax, signal, lost, ...start } = options;
   const { id } = await runs.start({ ...start, streams: "apart", stdin: input !== undefined }, starter);
@@ -37,7 +37,7 @@ export async function invoke(runs: RunService, options: InvokeOptions, starter: 
   lost?.addEventListener("abort", lose, { once: true });
   if (lost?.aborted === true) lose();
   try {
-    // A command that ends without reading its input has not failed by that.
+    // A command may end without reading its input, which is not a failure.
     if (input !== undefined) await runs.write(id, input, true).catch(() => {});
     const first = await Promise.race([runs.outcome(id, waitMs, outputBytesMax), gaveUp.promise]);
     if (first === "gave-up") await runs.end(id, "cancelled", false);

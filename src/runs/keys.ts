@@ -1,7 +1,7 @@
-/** Names of keys, as tmux and people write them, and the bytes that a terminal sends for them. */
+/** Key names, as in tmux and common use, and the bytes that a terminal sends for them. */
 import { HoldfastError } from "../errors.ts";
 
-/** Keys whose bytes do not depend on what the program asked for. */
+/** Keys with the same bytes in every mode. */
 const fixed: Record<string, string> = {
   Enter: "\r",
   Return: "\r",
@@ -30,12 +30,12 @@ const fixed: Record<string, string> = {
   F12: "\x1b[24~",
 };
 
-/** Keys that change with the "application cursor keys" mode, by their last byte. */
+/** Keys that depend on the "application cursor keys" mode, by their last byte. */
 const cursor: Record<string, string> = { Up: "A", Down: "B", Right: "C", Left: "D", Home: "H", End: "F" };
 
 const byLowerCase = new Map([...Object.keys(fixed), ...Object.keys(cursor)].map((name) => [name.toLowerCase(), name]));
 
-/** Bytes for one key: a name, one character, or either with `C-` (Ctrl) or `M-` (Alt) before it. */
+/** Bytes of one key: a name, one character, or either with `C-` (Ctrl) or `M-` (Alt) before it. */
 function keyBytes(key: string, applicationCursor: boolean): string | undefined {
   const modifier = /^(?:(C-|Ctrl[-+]|\^)|(M-|Alt[-+]|A-))(.+)$/i.exec(key);
   if (modifier !== null && key !== "^") {
@@ -57,7 +57,7 @@ function controlBytes(key: string): string | undefined {
   return code >= 64 && code <= 95 ? String.fromCharCode(code - 64) : undefined;
 }
 
-/** Throws `keys_invalid` and names the first one that is none; then nothing is sent. */
+/** Throws `keys_invalid` with the first invalid key; then nothing is sent. */
 export function bytesOfKeys(keys: readonly string[], applicationCursor = false): string {
   return keys
     .map((key) => {

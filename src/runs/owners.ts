@@ -1,16 +1,16 @@
-/** Which token each background run belongs to: that of its session, or else the one that started it. Known to the next front too. */
+/** Maps each background run to its owner token: that of its session, or of its starter. The next front knows it too. */
 import type { SessionStore } from "../sessions/store.ts";
 
 type OwnerStore = Pick<SessionStore, "runOwners" | "runOwned" | "runForgotten">;
 
-/** More than the runs that a keeper remembers; of those beyond, only `admin` may do anything. */
+/** More than a keeper's remembered runs; beyond these, only `admin` has access. */
 const runsMax = 20_000;
 
 export class RunOwners {
   readonly #store: OwnerStore | undefined;
   readonly #owners: Map<string, string>;
 
-  /** Without a store they are forgotten with this process. */
+  /** Without a store they last only as long as this process. */
   constructor(store?: OwnerStore) {
     this.#store = store;
     this.#owners = new Map((store?.runOwners() ?? []).map(({ run, tokenId }) => [run, tokenId]));

@@ -1,9 +1,9 @@
-/** Reads a run's output as text, so that no poll ever gives a part of an escape sequence, however its bytes came. */
+/** Reads a run's output as text, so that no poll returns part of an escape sequence, however its bytes arrived. */
 import type { Clock } from "../clock.ts";
 import type { RunView } from "../protocol/keeper/messages.ts";
 import { PlainText } from "./text.ts";
 
-/** A piece of output; `nextOffset` is where to go on. */
+/** A piece of output; continue at `nextOffset`. */
 export interface OutputPlace {
   run: RunView;
   offset: number;
@@ -15,13 +15,13 @@ export interface OutputPiece extends OutputPlace {
   bytes: Buffer;
 }
 
-/** A string, as a title is, that has no end after so many bytes has none: what comes then is text. */
+/** A string (such as a title) without an end after this many bytes is abandoned: the following bytes are text. */
 const heldBytesMax = 1024 * 1024;
-/** Before the last bytes of an output so many are looked at for a sequence that goes on into them. */
+/** Bytes examined before the tail of an output, for a sequence that continues into it. */
 const lookBackBytes = 4096;
 
 export interface PlainOptions {
-  /** From the first byte, as an earlier answer's `nextOffset`; negative: so many bytes before the end. */
+  /** From the first byte, as an earlier answer's `nextOffset`; negative: this many bytes before the end. */
   offset: number;
   bytesMax: number;
   waitMs: number;
@@ -30,8 +30,8 @@ export interface PlainOptions {
 type Read = (options: PlainOptions) => Promise<OutputPiece>;
 
 /**
- * `nextOffset` is before half a character and half a sequence: who goes on there needs to be told nothing else. While there
- * is only such a half one, it waits as if there were nothing.
+ * `nextOffset` precedes an incomplete character or sequence, so continuing there needs no further state. If the output holds
+ * only such a part, it waits as if there were none.
  */
 export async function readPlain(
   read: Read,
@@ -56,7 +56,7 @@ export async function readPlain(
     const restMs = isThereMore ? 0 : Math.ceil(deadline - clock.monotonic());
     if (!isThereMore && restMs <= 0) return place;
     const next = await read({ offset: piece.nextOffset, bytesMax, waitMs: Math.max(0, restMs) });
-    // What lies between is written over: the end of the sequence with it.
+    // The part in between was overwritten, including the end of the sequence.
     if (next.offset > piece.nextOffset) return { ...place, run: next.run, nextOffset: next.offset };
     if (next.bytes.length === 0 && next.run.state !== "exited" && clock.monotonic() >= deadline)
       return { ...place, run: next.run };
@@ -64,14 +64,14 @@ export async function readPlain(
   }
 }
 
-/** Where the last bytes begin; `plain` then knows whether a sequence goes on there. */
+/** Offset of the tail; `plain` then knows whether a sequence continues there. */
 async function approach(read: Read, plain: PlainText, offset: number): Promise<number> {
   const { printed } = await read({ offset: Number.MAX_SAFE_INTEGER, bytesMax: 1, waitMs: 0 });
   const from = Math.max(0, printed + offset);
   const start = Math.max(0, from - lookBackBytes);
   if (start === from) return from;
   const before = await read({ offset: start, bytesMax: from - start, waitMs: 0 });
-  if (before.nextOffset !== from) return from; // written over
+  if (before.nextOffset !== from) return from; // overwritten
   plain.push(before.bytes);
   plain.forget();
   return from;

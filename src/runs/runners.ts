@@ -1,23 +1,23 @@
-/** All runners of a gateway as one: by the host of a start, and by the id of a run. Holds the lock of each scope key for all. */
+/** All runners of a gateway as one: by the host of a start, and by run id. Holds the lock of each scope key for all. */
 import type { BackgroundSpec } from "../protocol/keeper/background.ts";
 import type { RunView } from "../protocol/keeper/messages.ts";
 import { mustBeGone } from "../protocol/keeper/run-errors.ts";
 import { runnerOver, type Runner, type RunnerOperation } from "../protocol/keeper/runner.ts";
 import { KeyedMutex } from "../keyed-mutex.ts";
 
-/** A runner and the hosts that are its own. */
+/** A runner and its own hosts. */
 export interface HostRunner extends Runner {
-  /** Whether runs of that host are started here. */
+  /** Whether it starts runs for that host. */
   serves(host: string): boolean;
-  /** Whether the run is one of these, by its id. */
+  /** Whether the run is one of its own, by id. */
   holds(run: string): boolean;
-  /** Its `start` itself ends what it runs under the scope key, in one step with the start. */
+  /** Its `start` itself replaces runs under the scope key, atomically. */
   readonly replacesScopes: boolean;
   /** Its live runs, without a look at their processes. */
   live(): Promise<RunView[]>;
 }
 
-/** What this machine's keeper runs: here, or over ssh. It serves every host that no other runner serves. */
+/** This machine's keeper: runs locally or over ssh. It serves every host without another runner. */
 export function localRunner(ask: Parameters<typeof runnerOver>[0]): HostRunner {
   const runner = runnerOver(ask);
   const live = () => runner.list({ all: false });
@@ -26,10 +26,10 @@ export function localRunner(ask: Parameters<typeof runnerOver>[0]): HostRunner {
 
 /** What a start with `replaceExistingScope` replaces. */
 export interface ReplacedScope {
-  /** Starts with the same key happen one after another. */
+  /** Starts with the same key are serialised. */
   key: string;
   contains(run: RunView): boolean;
-  /** Runs before the next start under the key may look for what it replaces. */
+  /** Called before the next start under the key may look for runs to replace. */
   onStarted?(run: RunView, replaced: readonly string[]): void;
 }
 
@@ -37,12 +37,12 @@ export class Runners implements Runner {
   readonly #kinds: readonly HostRunner[];
   readonly #mutex = new KeyedMutex();
 
-  /** The first that serves a host, or holds a run, is asked. */
+  /** The first runner that serves the host or holds the run. */
   constructor(kinds: HostRunner[]) {
     this.#kinds = kinds;
   }
 
-  /** With `scope` that is replaced, and else what runs under the scope key of the spec in its session. */
+  /** With `scope`, replaces that; otherwise the runs under the spec's scope key in its session. */
   async start(spec: BackgroundSpec, scope?: ReplacedScope): Promise<RunView> {
     const runner = this.#kinds.find((kind) => kind.serves(spec.host))!;
     const { sessionId, scopeKey } = spec;

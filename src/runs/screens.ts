@@ -1,4 +1,4 @@
-/** What a person would see on a run's terminal now: an emulator fed with the run's output, kept for those who look often. */
+/** The current screen of a run's terminal: an emulator fed with the run's output and cached for frequent readers. */
 import { StringDecoder } from "node:string_decoder";
 import type { Terminal } from "@xterm/headless";
 import { turn, type Clock } from "../clock.ts";
@@ -6,27 +6,27 @@ import { HarmlessOutput, type Slice, type TerminalSize } from "./harmless-output
 import type { Runner } from "../protocol/keeper/runner.ts";
 import { readBytesMax, specLimits, type OutputView } from "../protocol/keeper/background.ts";
 
-/** Emulators kept; the one that was not looked at for longest goes first. */
+/** Cached emulators; the least recently used is evicted. */
 const screensMax = 16;
-/** Cells of all that are kept, about 12 bytes each: sixteen of the usual size, or one of the largest. */
+/** Total cells, about 12 bytes each: sixteen screens of the usual size, or one of the largest. */
 const cellsMax = 2_000_000;
-/** Lines above the visible ones: none are shown, but resizing brings some back. */
+/** Lines above the visible ones: hidden, but resizing brings some back. */
 const scrollback = 100;
-/** A look draws until it has cost so much and taken so long; what is left is drawn by the next one. */
+/** A look draws up to this cost and time; the next look draws the rest. */
 const lookCostMax = 4_000_000;
 const lookMs = 500;
-/** Characters that are shown of one cell: one, and what is put over and under it. */
+/** Characters shown per cell: one, plus combining ones. */
 const cellCharsMax = 16;
 
 export interface ScreenView {
   columns: number;
   rows: number;
-  /** From top to bottom, without the blanks at their ends. */
+  /** From top to bottom, without trailing blanks. */
   lines: string[];
   cursor: { column: number; row: number };
-  /** The program has the whole screen for itself, as editors do. */
+  /** The program uses the alternate screen, as editors do. */
   alternate: boolean;
-  /** What was printed up to here is drawn. */
+  /** Output up to this offset is drawn. */
   offset: number;
 }
 
@@ -37,7 +37,7 @@ interface Modes {
   applicationCursor: boolean;
 }
 
-/** What is to be drawn next: a slice of output, or another size. */
+/** The next drawing step: a slice of output, or another size. */
 type Step = Slice | { size: TerminalSize };
 
 /** One terminal as far as it is drawn. */
@@ -47,18 +47,18 @@ interface Drawn {
   decoder: StringDecoder;
   /** Read but not drawn. */
   steps: Step[];
-  /** Drawn up to here. */
+  /** Offset of the drawn output. */
   offset: number;
   /** Drawn since the text was last counted. */
   uncountedBytes: number;
-  /** Read up to here; sizes up to here are among the steps. */
+  /** Offset of the read output; sizes up to here are among the steps. */
   readTo: number;
 }
 
 export class Screens {
   readonly #runner: Pick<Runner, "read">;
   readonly #clock: Clock;
-  /** In the order of the last looks. */
+  /** Least recently used first. */
   readonly #drawn = new Map<string, Drawn>();
   #last: Promise<unknown> = Promise.resolve();
 
@@ -72,7 +72,7 @@ export class Screens {
     return this.#inTurn(run, viewOf);
   }
 
-  /** What the program asked its terminal for. */
+  /** Modes requested by the program. */
   modes(run: string): Promise<Modes> {
     return this.#inTurn(run, ({ terminal: { modes } }) => ({
       bracketedPaste: modes.bracketedPasteMode,
@@ -85,7 +85,7 @@ export class Screens {
     this.#drawn.delete(run);
   }
 
-  /** One look after another, so that what is drawn at a time, and what it costs everybody else, is bounded. */
+  /** Looks are serialised, which bounds concurrent drawing and its cost to others. */
   #inTurn<T>(run: string, use: (drawn: Drawn) => T): Promise<T> {
     const mine = this.#last.then(async () => {
       const drawn = this.#drawn.get(run) ?? (await this.#begin(run));
@@ -99,7 +99,7 @@ export class Screens {
         if (this.#drawn.get(run) !== drawn) drawn.terminal.dispose();
       }
     });
-    this.#last = mine.catch(() => {}); // its own caller hears it
+    this.#last = mine.catch(() => {}); // its own caller gets the error
     return mine;
   }
 
@@ -124,7 +124,7 @@ export class Screens {
     return { terminal, output, decoder: new StringDecoder("utf8"), steps: [], offset: 0, uncountedBytes: 0, readTo: 0 };
   }
 
-  /** What is printed while we draw is for the next look: a run that never stops must not hold this one up. */
+  /** Output during the drawing is left to the next look: an endless run must not delay this one. */
   async #goOn(run: string, drawn: Drawn): Promise<void> {
     const began = this.#clock.monotonic();
     let cost = 0;
@@ -146,12 +146,12 @@ export class Screens {
   }
 }
 
-/** Makes steps of what was read: the sizes where the run had them, the output between them. False: there is nothing more. */
+/** Turns the read output into steps, with size changes in their places. False: there is nothing more. */
 function take(drawn: Drawn, view: OutputView): boolean {
   let bytes = Buffer.from(view.bytes, "base64");
   let at = Math.max(view.offset, drawn.readTo);
   const hasMore = bytes.length > 0;
-  // What was skipped, because it is written over, stands for nothing that is drawn.
+  // Skipped bytes were overwritten, so they contribute nothing to the drawing.
   if (at > drawn.readTo) drawn.steps.push({ bytes: Buffer.alloc(0), cost: 0, inputBytes: at - drawn.readTo });
   for (const [index, { offset, ...given }] of view.sizes.entries()) {
     if (offset < drawn.readTo || offset > at + bytes.length || view.sizes[index + 1]?.offset === offset) continue;
@@ -167,7 +167,7 @@ function take(drawn: Drawn, view: OutputView): boolean {
   return hasMore;
 }
 
-/** The public `write` works in a timer, where an exception of the emulator would be nobody's, and end this process. */
+/** The public `write` works in a timer, where an exception of the emulator would be uncaught and end this process. */
 interface Emulator {
   _core: { _inputHandler: { parse(data: string): void } };
 }
@@ -179,12 +179,12 @@ function parse(terminal: Terminal, text: string): void {
   try {
     core._inputHandler.parse(text);
   } catch {
-    // A defect of the emulator: what this slice would still have drawn is missing. The next one begins in no sequence.
+    // An emulator defect: the rest of this slice is lost. The next one begins outside any sequence.
     core._inputHandler.parse(cancel);
   }
 }
 
-/** Resolves in a later turn of the loop, with what it cost. */
+/** Resolves in a later turn of the loop, with its cost. */
 async function draw(drawn: Drawn, step: Step, clock: Clock): Promise<number> {
   const { terminal, decoder } = drawn;
   if ("size" in step) {
@@ -201,7 +201,7 @@ async function draw(drawn: Drawn, step: Step, clock: Clock): Promise<number> {
   return step.cost;
 }
 
-/** A node may tell any size. */
+/** A node may report any size. */
 function bounded({ columns, rows }: TerminalSize): TerminalSize {
   const within = (value: number, max: number) => Math.max(1, Math.min(Math.floor(value), max));
   return { columns: within(columns, specLimits.columnsMax), rows: within(rows, specLimits.rowsMax) };
@@ -211,7 +211,7 @@ function cellsOf({ terminal }: Drawn): number {
   return terminal.cols * (terminal.rows + scrollback);
 }
 
-/** Any number of characters can be put into one cell, one over another: such a screen is drawn from its beginning again. */
+/** A cell can hold any number of combining characters: such a screen is redrawn from its beginning. */
 function isOvergrown(drawn: Drawn): boolean {
   const cells = cellsOf(drawn);
   if (drawn.uncountedBytes < cellCharsMax * cells) return false;

@@ -1,4 +1,4 @@
-/** Background runs as the front offers them, to the API and as MCP tools alike: one place that knows what an operation means. */
+/** Background runs as the front offers them, to the API and as MCP tools: the single definition of every operation. */
 import type { Clock, Timer } from "../clock.ts";
 import { shell } from "../platform/self/index.ts";
 import { HoldfastError } from "../errors.ts";
@@ -25,25 +25,25 @@ import { Screens, type ScreenView } from "./screens.ts";
 import { completeSpec, type StartOptions } from "../protocol/keeper/background-spec.ts";
 import type { ReplacedScope, Runners } from "./runners.ts";
 
-/** How often runs are looked at whose session may be gone without a word. */
+/** Interval of the search for runs whose session disappeared. */
 const ownersLookMs = 2000;
 
-/** Who starts a run: the holder of a token, or a session, to which the run then belongs. */
+/** The starter of a run: a token holder, or a session, which then owns the run. */
 export type Starter = { asker: Asker } | { session: Session };
 
 export interface ReadOptions {
-  /** From the first byte; negative: so many bytes before the end. */
+  /** From the first byte; negative: this many bytes before the end. */
   offset: number;
   bytesMax: number;
   waitMs: number;
   viewer: boolean;
-  /** A run in the foreground waits for this reader. */
+  /** A foreground run waits for this reader. */
   pace?: boolean;
-  /** Of a run whose streams are apart; all other output is `stdout`. */
+  /** For runs with separate streams; all other output is `stdout`. */
   stream?: OutputStream;
 }
 
-/** The last bytes of a stream, and how many were printed on it in all. */
+/** The last bytes of a stream, and the total printed on it. */
 interface StreamEnd {
   bytes: Buffer;
   printed: number;
@@ -76,9 +76,9 @@ export class RunService {
     this.#callers = new Callers(runners, clock);
   }
 
-  /** Once the sessions of an earlier front are there again: takes over what belongs to them, ends what belongs to nobody. */
+  /** Once the sessions of an earlier front are restored: takes over their runs and ends ownerless ones. */
   begin(): void {
-    const look = () => void this.#lookAtOwners().catch(() => {}); // the keeper is gone, and this process with it
+    const look = () => void this.#lookAtOwners().catch(() => {}); // the keeper is gone, and so is this process
     look();
     this.#timer = this.#clock.every(ownersLookMs, look);
   }
@@ -88,27 +88,27 @@ export class RunService {
     this.#callers.close();
   }
 
-  /** The run is for somebody who waits, and whom this session stands for; when its connection is gone, the run ends within 2 s. */
+  /** The run serves a waiting caller behind this session; when its connection is gone, the run ends within 2 s. */
   watchCaller(run: string, sessionId: string, asker: Asker): void {
     const session = this.#sessions.find(sessionId, asker);
     if (session !== undefined) this.#callers.watch(run, session, () => this.wait(run, 2_000_000_000));
   }
 
-  /** Its caller is gone: SIGTERM at once, and what is left after a second is killed. Never rejects. */
+  /** Its caller is gone: SIGTERM at once, and survivors are killed after a second. Never rejects. */
   endLost(run: string): Promise<void> {
     return this.#callers.endLost(run);
   }
 
   /**
-   * Throws `run_unknown` for a run that is not the asker's, as for one that never was. Every method below that takes a run's
-   * id is for callers that did this, or that know the run for their own.
+   * Throws `run_unknown` for another owner's run, exactly as for a nonexistent one. Every method below with a run id is for
+   * callers that checked this, or that own the run.
    */
   mustBeOf(asker: Asker, run: string): void {
     if (mayAct(asker, this.#owners.get(run))) return;
     throw new HoldfastError("run_unknown", `no run ${run}; \`holdfast process list --all\` shows those there are`);
   }
 
-  /** Throws what the keeper throws, and `session_unknown`; then nothing was started. */
+  /** Throws the keeper's errors and `session_unknown`, with nothing started. */
   async start(options: StartOptions, starter: Starter): Promise<RunView> {
     const { command, argv, columns, rows, yieldMs, ...rest } = options;
     if ((command === undefined) === (argv === undefined))
@@ -130,7 +130,7 @@ export class RunService {
     return { ...place, bytes: Buffer.from(base64, "base64") };
   }
 
-  /** The bytes as the keeper sends them, for whoever only passes them on. */
+  /** The bytes as sent by the keeper, for callers that only forward them. */
   async readEncoded(
     run: string,
     { offset, bytesMax, waitMs, viewer, pace = false, stream = "stdout" }: ReadOptions,
@@ -142,7 +142,7 @@ export class RunService {
     return placed(await ask(Math.max(0, printed + offset), 0));
   }
 
-  /** As `read`, as text without escape sequences; see `readPlain`. */
+  /** Like `read`, as text without escape sequences; see `readPlain`. */
   readText(run: string, options: PlainOptions): Promise<OutputPlace & { text: string }> {
     return readPlain((asked) => this.read(run, { ...asked, viewer: false }), options, this.#clock);
   }
@@ -152,30 +152,30 @@ export class RunService {
     return run.kind === "pty" ? this.screens.look(run.id) : undefined;
   }
 
-  /** `at`: offset of the first byte in all of its input; a piece that is sent again is not doubled then. */
+  /** `at`: offset of the first byte in its whole input, which makes resending safe. */
   async write(run: string, bytes: Buffer, end = false, at: number | null = null): Promise<void> {
     await this.#runners.write({ run, bytes: bytes.toString("base64"), at, end });
   }
 
   /** Throws `keys_invalid` with nothing sent. */
   async sendKeys(run: string, keys: readonly string[]): Promise<void> {
-    // Parsed before anything is asked: a bad key must not even draw a screen.
+    // Parse first: an invalid key must not even draw a screen.
     bytesOfKeys(keys);
     const applicationCursor = (await this.#hasTerminal(run)) && (await this.screens.modes(run)).applicationCursor;
     await this.write(run, Buffer.from(bytesOfKeys(keys, applicationCursor)));
   }
 
-  /** A line and Enter: what Enter is depends on whether a terminal stands between. */
+  /** A line and Enter, whose bytes depend on whether the run has a terminal. */
   async submit(run: string, text: string): Promise<void> {
     const enter = (await this.#hasTerminal(run)) ? "\r" : "\n";
     await this.write(run, Buffer.from(text + enter));
   }
 
-  /** Bracketed when the program asked its terminal for that, so that it can tell pasted lines from typed ones. */
+  /** Bracketed if the program asked for it, so that it can tell pasted lines from typed ones. */
   async paste(run: string, text: string, bracketed?: boolean): Promise<void> {
     if (!(await this.#hasTerminal(run))) return this.write(run, Buffer.from(text));
     const isBracketed = bracketed ?? (await this.screens.modes(run)).bracketedPaste;
-    // A paste cannot end itself and go on as typed keys.
+    // A paste must not end itself and continue as typed keys.
     const plain = text.replaceAll("\x1b[201~", "").replaceAll("\n", "\r");
     await this.write(run, Buffer.from(isBracketed ? `\x1b[200~${plain}\x1b[201~` : plain));
   }
@@ -195,7 +195,7 @@ export class RunService {
     throw unendable(view);
   }
 
-  /** Resolves when the run is over, or after `waitMs` with its state as it is then. */
+  /** Resolves when the run is over, or after `waitMs` with its current state. */
   async wait(run: string, waitMs: number): Promise<RunView> {
     const asked = await this.#untilOver(waitMs, async (restMs) => {
       return { run: await this.#runners.wait({ run, waitMs: restMs }) };
@@ -203,7 +203,7 @@ export class RunService {
     return asked.run;
   }
 
-  /** As `wait`, with the last bytes of each stream. */
+  /** Like `wait`, with the last bytes of each stream. */
   async outcome(run: string, waitMs: number, bytesMax: number): Promise<RunOutcome> {
     const bytes = Math.min(bytesMax, readBytesMax);
     const ask = (restMs: number) => this.#runners.outcome({ run, waitMs: restMs, bytesMax: bytes });
@@ -211,7 +211,7 @@ export class RunService {
     return { run: view, stdout: decoded(stdout), stderr: decoded(stderr) };
   }
 
-  /** One question waits for a bounded time only. */
+  /** One bounded wait. */
   async #untilOver<T extends { run: RunView }>(waitMs: number, ask: (restMs: number) => Promise<T>): Promise<T> {
     const deadline = this.#clock.monotonic() + waitMs;
     for (;;) {
@@ -221,14 +221,14 @@ export class RunService {
     }
   }
 
-  /** Forgets a run; one that lives is ended first, or refused with `run_alive`. */
+  /** Forgets a run; a live one is ended first, or refused with `run_alive`. */
   async remove(run: string, end: boolean): Promise<void> {
     await this.#runners.remove({ run, end });
     this.screens.forget(run);
     this.#owners.forget(run);
   }
 
-  /** With their processes; `all` adds the ended ones that are remembered. */
+  /** With their processes; `all` includes remembered ended runs. */
   list(all: boolean): Promise<RunView[]> {
     return this.#runners.list({ all });
   }
@@ -238,7 +238,7 @@ export class RunService {
     return view.kind === "pty";
   }
 
-  /** Outside sessions, a scope key of a token that does not govern the gateway is that token's own. */
+  /** Outside sessions, scope keys are private to their token unless it governs the gateway. */
   #scopeOf(tokenId: string, scopeKey: string): ReplacedScope {
     return {
       key: JSON.stringify(["token", tokenId, scopeKey]),
@@ -250,7 +250,7 @@ export class RunService {
     };
   }
 
-  /** The session that the run is to belong to, with its id in the spec. */
+  /** The session that will own the run, with its id in the spec. */
   #sessionOf(spec: BackgroundSpec, starter: Starter): Session | undefined {
     if ("session" in starter) {
       spec.sessionId = starter.session.id;
@@ -272,11 +272,11 @@ export class RunService {
       session.runs.delete(run);
       session.scope.release(owned);
     };
-    // 24 days is the longest that a timer can be; nothing else ends this wait but the run.
+    // 24 days is the longest timer; only the run's end completes this wait.
     this.wait(run, 2_000_000_000).then(release, release);
   }
 
-  /** A session can be lost without its scope being closed: with the front that held it. Then its runs end here. */
+  /** A session may be lost with its front, before its scope is closed. Then its runs end here. */
   async #lookAtOwners(): Promise<void> {
     for (const { run, sessionId } of await this.#runners.owners()) {
       const session = this.#sessions.get(sessionId);

@@ -1,7 +1,7 @@
-/** Output as text: without what steers a terminal, and cut where a character and a sequence end. */
+/** Output as text: without terminal controls, and cut at character and sequence boundaries. */
 import { EscapeSequences } from "./escape-sequences.ts";
 
-/** Bytes at the end that begin a UTF-8 character and do not finish it; 0 when the end is whole, or no UTF-8 at all. */
+/** Length of an incomplete UTF-8 character at the end; 0 when the end is complete, or not UTF-8 at all. */
 export function unfinishedBytes(bytes: Buffer): number {
   for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
     const byte = bytes[bytes.length - back] ?? 0;
@@ -12,19 +12,19 @@ export function unfinishedBytes(bytes: Buffer): number {
   return 0;
 }
 
-/** Takes output in pieces, from a place where a character and a sequence may begin. */
+/** Takes output in pieces, starting at a possible character and sequence boundary. */
 export class PlainText {
   readonly #sequences: EscapeSequences;
   #kept: Buffer[] = [];
   #keptBytes = 0;
   #pushedBytes = 0;
-  /** Of `#keptBytes`, before the sequence that began last. */
+  /** Part of `#keptBytes`, before the last sequence began. */
   #mark = 0;
 
   constructor() {
     this.#sequences = new EscapeSequences({
       text: (bytes) => this.#keep(bytes),
-      // Ends of lines and tabs are among the C0 controls; the C1 controls steer.
+      // Line ends and tabs are among the C0 controls; the C1 controls are commands.
       control: (code) => (code < 0x80 ? this.#keep(Buffer.of(code)) : undefined),
       escape() {},
       csi() {},
@@ -39,16 +39,16 @@ export class PlainText {
     this.#pushedBytes += bytes.length;
   }
 
-  /** Drops the text so far; a sequence that has no end yet goes on. */
+  /** Drops the text so far; an unfinished sequence continues. */
   forget(): void {
     this.#kept = [];
     this.#keptBytes = this.#mark = this.#pushedBytes = 0;
   }
 
-  /** `takenBytes`: of what was pushed; the rest is half a character or half a sequence. With `isLast` there is no rest. */
+  /** `takenBytes`: of the pushed bytes; the rest is an incomplete character or sequence. With `isLast` there is no rest. */
   read(isLast: boolean): { text: string; takenBytes: number } {
     const { pendingBytes } = this.#sequences;
-    // What was told inside a sequence without its end is told again with it.
+    // Events inside an unfinished sequence are repeated with it.
     const whole = Buffer.concat(this.#kept).subarray(0, pendingBytes > 0 ? this.#mark : this.#keptBytes);
     const half = pendingBytes > 0 || isLast ? 0 : unfinishedBytes(whole);
     const takenBytes = isLast ? this.#pushedBytes : Math.max(0, this.#pushedBytes - pendingBytes - half);
@@ -61,7 +61,7 @@ export class PlainText {
   }
 }
 
-/** All of it; a sequence without its end is dropped. */
+/** All of it; an unfinished sequence is dropped. */
 export function withoutEscapes(bytes: Buffer): string {
   const plain = new PlainText();
   plain.push(bytes);

@@ -1,7 +1,6 @@
 /**
- * `holdfast run`: this process becomes the fence of one command by execve, and no Node stays behind. It works without a
- * gateway and without rights: two small shells, each a subreaper, each ending the tree when the other dies; and a cgroup
- * where one may be made.
+ * `holdfast run`: this process becomes the fence of one command by execve, leaving no Node behind. It needs neither gateway nor
+ * rights: two small shells, both subreapers, each ending the tree when the other dies; plus a cgroup where available.
  */
 import { constants } from "node:os";
 import { isatty } from "node:tty";
@@ -17,11 +16,11 @@ import { installProgram, keepProgramsOverExec, programDirectory, programImage } 
 import { makeRunGroup } from "./run-group.ts";
 import { outerMarker, scriptPath, shell, shellEnvironment } from "./shell.ts";
 
-/** As run.sh names them; dash knows single-digit descriptors only. */
+/** As named in run.sh; dash supports single-digit descriptors only. */
 const descriptors = { image: 3, self: 5, killWith: 6, lifeRead: 7, lifeWrite: 8, caller: 9 };
 
 export interface GuardRequest {
-  /** How many of the last arguments of this process are the command's words; they are read as the bytes they were. */
+  /** Number of last arguments that form the command; passed on byte for byte. */
   wordCount: number;
   /** From SIGTERM to the kill. */
   termGraceMs: number;
@@ -31,8 +30,8 @@ export interface GuardRequest {
 }
 
 /**
- * The caller's pidfd. Throws when the caller is gone already, and on kernels that have none. A caller outside of our pid
- * namespace has no number here: then the kernel sends SIGTERM at its end, and undefined is returned.
+ * The caller's pidfd. Throws when the caller is already gone, and on kernels without pidfds. A caller outside our pid namespace
+ * has no number here: then the kernel sends SIGTERM at its end, and undefined is returned.
  */
 function watchCaller(): number | undefined {
   const caller = process.ppid;
@@ -41,7 +40,7 @@ function watchCaller(): number | undefined {
     return undefined;
   }
   const pidfd = openPidfd(caller);
-  // Handed to another parent meanwhile, or both pipes without a peer: whoever called is not there any more.
+  // Reparented, or both pipes without a peer: the caller is gone.
   const orphaned = process.ppid !== caller || (hasHungUp(0) && hasHungUp(1));
   if (orphaned) throw new HoldfastError("gateway_lost", "the process that called is gone; nothing was started");
   if (pidfd < 0) throw needsPidfds();
@@ -52,7 +51,7 @@ function needsPidfds(): HoldfastError {
   return new HoldfastError("unsupported_platform", "holdfast run needs pidfds, which Linux has since 5.3");
 }
 
-/** Never returns. Throws when something is missing; then nothing was started. */
+/** Never returns. Throws when something is missing, with nothing started. */
 export function becomeGuard(request: GuardRequest): never {
   if (process.platform !== "linux" || process.execve === undefined) {
     throw new HoldfastError(
@@ -78,7 +77,7 @@ export function becomeGuard(request: GuardRequest): never {
     ignoredSignals: deaf.map((name) => constants.signals[`SIG${name}` as const]),
   });
   keepProgramsOverExec();
-  // From here on nothing of Node may be used but execve: these numbers may have been its own.
+  // From here on only execve may be used of Node: these descriptor numbers may have been its own.
   const [lifeRead, lifeWrite] = inheritablePipe();
   const terminal = isatty(0) || isatty(1) || isatty(2) ? "1" : "0";
   const words = [
@@ -98,24 +97,24 @@ export function becomeGuard(request: GuardRequest): never {
     String(request.limits.processesMax ?? 0),
     String(Math.ceil((request.limits.memoryBytesMax ?? 0) / pageBytes())),
     String(pageBytes() / 1024),
-    // Only for people who look at ps.
+    // Shown by ps only.
     ...command.map(String),
   ];
   renumber(image, descriptors.image);
   renumber(lifeRead, descriptors.lifeRead);
   renumber(lifeWrite, descriptors.lifeWrite);
-  // The pidfd waiter waits for two processes; without a number of the caller both are this one.
+  // The pidfd waiter waits for two processes; without a number for the caller both are this one.
   renumber(caller ?? self, descriptors.caller);
   renumber(self, descriptors.self);
   if (killWith !== undefined) renumber(killWith, descriptors.killWith);
-  // A second write end that stays open somewhere would keep the life line from ever ending.
+  // A second open write end would keep the life line from ending.
   closeDescriptor(lifeRead);
   closeDescriptor(lifeWrite);
   process.execve(launcher, words, shellEnvironment(outerMarker()));
   throw new HoldfastError("internal", "execve returned");
 }
 
-/** Words of run.sh: the cgroup launcher and the cgroup; "-" for each where there is none. HOLDFAST_TIER can insist. */
+/** Arguments of run.sh: the cgroup launcher and the cgroup, or "-" for each. HOLDFAST_TIER can require it. */
 function runGroup({ limits }: GuardRequest): [string, string] {
   const only = process.env["HOLDFAST_TIER"];
   if (only === "subreaper" || programImage(process.arch, "cgroup-launcher") === undefined) return ["-", "-"];

@@ -1,9 +1,9 @@
-/** What this process was given by its caller, as the bytes it was: Node shows what is not UTF-8 as U+FFFD. */
+/** Arguments, environment and signals from the caller, as raw bytes: Node shows invalid UTF-8 as U+FFFD. */
 import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 
-/** The pieces of a file in which each ends with a NUL. */
+/** The NUL-terminated pieces of a file. */
 function pieces(path: string): Buffer[] {
   const bytes = readFileSync(path);
   const found: Buffer[] = [];
@@ -20,23 +20,23 @@ export function ownArguments(count: number): Buffer[] {
   return count === 0 ? [] : pieces("/proc/self/cmdline").slice(-count);
 }
 
-/** Whether these arguments of this process are what it was given: Node shows U+FFFD for bytes that are not UTF-8. */
+/** Whether Node shows these arguments unaltered: it replaces invalid UTF-8 with U+FFFD. */
 export function areReadable(words: string[]): boolean {
   if (!words.some((word) => word.includes("\uFFFD"))) return true;
   try {
     return isUtf8(readFileSync("/proc/self/cmdline"));
   } catch {
-    return true; // no procfs: nobody can tell
+    return true; // without procfs it cannot be verified
   }
 }
 
-/** What Node shows for bytes that are not UTF-8; how many of them differs between its decoders. */
+/** Node's replacement for invalid UTF-8; the number of characters differs between its decoders. */
 const unreadable = /\uFFFD+/g;
 const shown = (text: string) => text.replaceAll(unreadable, "\uFFFD");
 
 /**
- * The environment as this process has it now: entries that it was started with keep their bytes, order and duplicates, and
- * what was changed in process.env since is as it is there.
+ * The current environment of this process: original entries keep their bytes, order and duplicates; changes made in process.env
+ * are applied.
  */
 export function ownEnvironment(): Buffer[] {
   const now = new Map(Object.entries(process.env));
@@ -46,7 +46,7 @@ export function ownEnvironment(): Buffer[] {
     const text = entry.toString();
     const at = text.indexOf("=", 1);
     const name = text.slice(0, at);
-    // Node has no variable for an entry without a "=", and cannot look up a name that it cannot show.
+    // Node has no variable for an entry without "=", and cannot look up a name that it cannot decode.
     if (at === -1 || name.includes("\uFFFD")) return true;
     if (!seen.has(name) && shown(now.get(name) ?? "\0") !== shown(text.slice(at + 1))) changed.add(name);
     seen.add(name);
@@ -60,7 +60,7 @@ export function ownEnvironment(): Buffer[] {
   return [...kept, ...added];
 }
 
-/** The signals that a program may be told to ignore by its caller, except those that shells ignore for themselves. */
+/** Signals that a caller may have set to "ignore", except those that shells ignore for themselves. */
 const heritable = { HUP: 1, INT: 2, USR1: 10, USR2: 12, PIPE: 13, ALRM: 14 };
 export type IgnorableSignal = keyof typeof heritable;
 const shells = /^(?:ba|da|a|z|k|mk|ya|fi)?sh$|^busybox$/;
@@ -69,14 +69,14 @@ function firstMatch(path: string, pattern: RegExp): string | undefined {
   try {
     return pattern.exec(readFileSync(path, "latin1"))?.[1];
   } catch {
-    return undefined; // the caller is gone, outside of this pid namespace, or another user's
+    return undefined; // the caller is gone, outside this pid namespace, or another user's
   }
 }
 
 /**
- * The signals that the caller had set to "ignore". Node sets them back before any script runs, so this is found out from
- * what is left of it: a calling shell that ignores a signal itself (`trap '' HUP`), and the name under which a shell
- * started nohup. What another program than a shell had ignored is not seen.
+ * The signals that the caller had set to "ignore". Node resets them before any script runs, so they are inferred from a calling
+ * shell that ignores a signal itself (`trap '' HUP`), and from the name under which a shell started nohup. Signals ignored by
+ * other programs go undetected.
  */
 export function ignoredByCaller(): IgnorableSignal[] {
   const caller = `/proc/${process.ppid}`;

@@ -1,4 +1,4 @@
-/** One cgroup and what is below it: who is in it, whether anybody is, its end and its removal. All of it by reading and writing files. */
+/** One cgroup subtree: its processes, whether it is populated, its end and its removal, all through files. */
 import { readFileSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { spareDescriptors } from "./spare-descriptors.ts";
@@ -17,37 +17,37 @@ export function subtree(directory: string): string[] {
   return [...names.flatMap((name) => subtree(join(directory, name))), directory];
 }
 
-/** Processes of this very cgroup, without those further down. */
+/** Processes of this cgroup alone, without its descendants. */
 export function pidsIn(directory: string): number[] {
   try {
     const list = spareDescriptors.look(() => readFileSync(join(directory, "cgroup.procs"), "latin1"));
     return list.split("\n").filter(Boolean).map(Number);
   } catch {
-    return []; // gone, or a threaded leaf, whose processes its parent lists
+    return []; // gone, or a threaded leaf, whose parent lists its processes
   }
 }
 
-/** Whether any process is in it or below. What cannot be read counts as populated: only the kernel's word is a proof. */
+/** Whether it holds any process. Unreadable counts as populated: only the kernel's answer is a proof. */
 export function isPopulated(directory: string): boolean {
   try {
     const events = spareDescriptors.look(() => readFileSync(join(directory, "cgroup.events"), "latin1"));
     return events.includes("populated 1");
   } catch (thrown) {
     const { code } = thrown as NodeJS.ErrnoException;
-    return code !== "ENOENT" && code !== "ENODEV" && code !== "ENOTDIR"; // gone: nothing can be in it
+    return code !== "ENOENT" && code !== "ENODEV" && code !== "ENOTDIR"; // gone: it cannot hold anything
   }
 }
 
-/** Asks the kernel to kill every process of it; `isPopulated` tells when they are gone. */
+/** Asks the kernel to kill all its processes; `isPopulated` reports when they are gone. */
 export function killCgroup(directory: string): void {
   try {
     writeFileSync(join(directory, "cgroup.kill"), "1");
   } catch {
-    // gone already, or taken from us: the look that follows decides
+    // already gone, or taken from us: the next look decides
   }
 }
 
-/** Removes a cgroup with everything below it; what is still populated stays and is seen by the next sweep. */
+/** Removes a cgroup and its descendants; a populated one stays for the next sweep. */
 export function removeCgroup(directory: string): boolean {
   let removed = true;
   for (const each of subtree(directory)) {

@@ -1,7 +1,7 @@
 /**
- * The `cgroup` tier: one cgroup v2 leaf per run under `<base>/holdfast-<owner>.<epoch>/runs/`, the keeper in `self`.
- * Joined before the command exists, left by nobody but a process that writes cgroupfs itself; for that one there is the
- * marker scan after the kernel has said `populated 0`.
+ * The `cgroup` tier: one cgroup v2 leaf per run under `<base>/holdfast-<owner>.<epoch>/runs/`, the keeper in `self`. The
+ * command is born in its leaf and can leave it only by writing to cgroupfs; a marker scan after the kernel's `populated 0`
+ * catches that case.
  */
 import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
@@ -25,15 +25,15 @@ import { endFenced } from "../ending.ts";
 import { Sightings } from "../sweep.ts";
 import { untilTrue } from "../wait.ts";
 
-/** Where there is no cgroup launcher for the processor: joins the leaf, then becomes the executor. */
+/** Without a cgroup launcher for the processor: joins the leaf, then becomes the executor. */
 const joinScript = 'echo $$ >"$1/cgroup.procs" && shift && exec "$@"';
 /** Time for the cgroup launcher to end after the command. */
 const joinGraceMs = 1000;
 
 export interface JoinPrograms {
-  /** Undefined where none is written for the processor. */
+  /** Undefined for processors without one. */
   cgroupLauncher: string | undefined;
-  /** The words that start the executor. */
+  /** Command line of the executor. */
   executor: readonly string[];
   format: ImageFormat;
 }
@@ -88,11 +88,11 @@ class CgroupContainer implements Container {
       });
     });
     this.#child = child;
-    // Not awaited until it is born: what a command says before its end is lost when nobody listens by then.
+    // Not awaited before its birth: early output of a command is lost without a listener.
     return spawnedAs(child, exit, () => this.#findMain() ?? child.pid ?? 0);
   }
 
-  /** The command itself, once it is born: the cgroup launcher's only child, or what was spawned where that joined by writing. */
+  /** The command itself, once born: the cgroup launcher's only child, or the spawned process if it joined by writing. */
   #findMain(): number | undefined {
     const outer = this.#child?.pid ?? 0;
     if (this.#childEnded) return this.#main;
@@ -100,7 +100,7 @@ class CgroupContainer implements Container {
     return this.#main;
   }
 
-  /** Nothing of the run ever lives outside of its leaf. What follows the executor is only for people who look at ps. */
+  /** All processes of the run live in its leaf. Arguments after the executor are shown by ps only. */
   #line({ command, args }: SpawnRequest): string[] {
     const { cgroupLauncher, executor } = this.#programs;
     const words = [this.name, ...executor, String(imageDescriptor), command, ...args];
@@ -120,20 +120,20 @@ class CgroupContainer implements Container {
   }
 
   looksEmpty(): boolean {
-    // A leaf that nobody has joined yet is not an empty one.
+    // A leaf without its first process does not count as empty.
     return (this.#childEnded || this.#findMain() !== undefined) && !isPopulated(this.name);
   }
 
   end(boundMs: number): Promise<ProcessInfo[]> {
     this.#ending ??= this.#end(boundMs).then((left) => {
-      if (left.length > 0) this.#ending = undefined; // no proof yet: whoever asks again has it looked at again
+      if (left.length > 0) this.#ending = undefined; // no proof yet: the next call looks again
       return left;
     });
     return this.#ending;
   }
 
   async #end(boundMs: number): Promise<ProcessInfo[]> {
-    // First what is about to join: else it would be born after the kill.
+    // First the process about to join: otherwise it would be born after the kill.
     const unborn = this.#findMain() === undefined && !this.#childEnded ? readProcess(this.#child?.pid ?? 0) : undefined;
     if (unborn !== undefined) {
       signalProcess(unborn, "SIGKILL");
@@ -143,7 +143,7 @@ class CgroupContainer implements Container {
       members: () => this.list(),
       isPopulated: () => isPopulated(this.name),
       kill: () => killCgroup(this.name),
-      // The cgroup launcher ends by itself; one that was stopped is ended as what is left outside.
+      // The cgroup launcher ends by itself; a stopped one is ended with the other outside processes.
       dismissHelpers: () => untilTrue(() => this.#childEnded, joinGraceMs),
       marked: async () => (await scanMarkersSoon(this.#ownerId)).get(this.runId) ?? [],
     };
@@ -155,7 +155,7 @@ class CgroupContainer implements Container {
 
 type ControllerNames = readonly string[] | undefined;
 
-/** Name of one epoch's fence; the sweep knows its own owner's by it and touches no other. */
+/** Name of one epoch's fence; sweeps touch only their own owner's fences. */
 function fenceName(ownerId: string, epoch: number): string {
   return `holdfast-${ownerId}.${epoch}`;
 }
@@ -167,7 +167,7 @@ export class CgroupFence implements Fence {
   readonly #fence: string;
 
   readonly #programs: JoinPrograms;
-  /** What this epoch has given to whose children, from the top. */
+  /** Controllers this epoch has enabled, by parent directory, from the top. */
   readonly #delegated: [string, string[]][] = [];
   readonly #controllers: ControllerNames;
   readonly #home: string;
@@ -184,13 +184,13 @@ export class CgroupFence implements Fence {
     this.#programs = programs;
     this.#base = base;
     this.#fence = join(base, fenceName(ownerId, epoch));
-    // Outside of the fence, which it kills; not the base, which may hold no process while its children have controllers.
+    // Outside the fence, which it kills, and not in the base, which may hold no process while its children have controllers.
     this.#home = `${this.#fence}-guardian`;
   }
 
   /**
-   * Makes the fence and moves this process into it, or says why this machine will not have it. `controllers`: other ones
-   * than those of the limits, for tests.
+   * Creates the fence and moves this process into it, or returns the reason why it cannot. `controllers`: replaces those of the
+   * limits, for tests.
    */
   static open(
     ownerId: string,
@@ -236,7 +236,7 @@ export class CgroupFence implements Fence {
     try {
       writeFileSync(join(this.#base, "cgroup.procs"), String(process.pid));
     } catch {
-      // never entered, or the base was taken away: then there is nothing to leave
+      // never entered, or the base is gone: nothing to leave
     }
     removeCgroup(this.#fence);
   }
@@ -244,12 +244,12 @@ export class CgroupFence implements Fence {
   #enter(): void {
     const runs = join(this.#fence, "runs");
     for (const directory of [this.#fence, join(this.#fence, "self"), runs, this.#home]) {
-      // Not recursive: that would tell of a read-only file system as a missing directory.
+      // Not recursive: that would report a read-only file system as a missing directory.
       if (!existsSync(directory)) mkdirSync(directory);
     }
     if (!existsSync(join(runs, "cgroup.kill"))) throw new Error("no cgroup.kill (Linux before 5.14)");
     writeFileSync(join(this.#fence, "self", "cgroup.procs"), String(process.pid));
-    // The root of all is not ours to change. Any other base refuses by itself while a stranger is in it.
+    // The root cgroup is not ours to change. Any other base refuses by itself while it holds a foreign process.
     const base = existsSync(join(this.#base, "cgroup.type")) ? [this.#base] : [];
     for (const directory of [...base, this.#fence, runs])
       this.#delegated.push([directory, delegateControllers(directory, this.#controllers)]);
@@ -257,8 +257,8 @@ export class CgroupFence implements Fence {
 }
 
 /**
- * Ends what another epoch left under its fence. A process belongs to the run whose directory is below `runs`, whatever
- * cgroups of its own it has made in there.
+ * Ends another epoch's remains under its fence. A process belongs to the run whose directory below `runs` holds it, even in
+ * cgroups that it made itself.
  */
 async function endFence(directory: string, seen: Sightings, boundMs: number): Promise<void> {
   const see = () => {

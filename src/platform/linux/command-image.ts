@@ -1,36 +1,36 @@
 /**
- * What a chain of guards starts at its end: arguments, environment and candidate paths of one command, as bytes in a memory
- * file that the guards inherit as a descriptor. Only the executor reads it, so no shell of ours sees a variable of the
- * command, and none is in an argv, which everybody may read.
+ * The end of a chain of guards: arguments, environment and candidate paths of one command, as bytes in a memory file that the
+ * guards inherit as a descriptor. Only the executor reads it, so our shells see none of the command's variables, and none
+ * appears in the world-readable argv.
  */
 import { closeSync, writeSync } from "node:fs";
 import { HoldfastError } from "../../errors.ts";
 import type { Environment } from "../types.ts";
 import { memoryFile } from "./ffi.ts";
 
-/** Text is encoded as UTF-8; bytes are passed on as they are. */
+/** Text is encoded as UTF-8; bytes are passed on unchanged. */
 type Text = string | Uint8Array;
 
-/** What the executor reads: `binary` if it is the program, `json` if it is the script. */
+/** The executor's input format: `binary` for the program, `json` for the script. */
 export type ImageFormat = "binary" | "json";
 
 export interface Command {
   argv: readonly Text[];
   environment: Environment;
-  /** Numbers of the signals that the command is to ignore from its start; none by default. */
+  /** Numbers of signals that the command ignores from its start; none by default. */
   ignoredSignals?: readonly number[] | undefined;
 }
 
-/** Where a program is looked for without a PATH. */
+/** Search path without a PATH variable. */
 const defaultPath = "/usr/bin:/bin";
-/** Where the executor maps the image: far below what the kernel chooses by itself, on every layout of both processors. */
+/** Where the executor maps the image: far below the kernel's own choices, in every layout of both processors. */
 const base = 0x10_0000_0000n;
 /** Words of 8 bytes: environment, arguments, paths, ignored signals, two messages with their lengths, the shell. */
 const headerWords = 9;
 
 const toBytes = (text: Text): Buffer => Buffer.from(text);
 
-/** The entries of an environment in which `changes` take the place of what was there; undefined removes. */
+/** The entries of an environment with `changes` applied; undefined removes an entry. */
 export function environmentEntries(
   environment: Environment,
   changes: Readonly<Record<string, string | undefined>> = {},
@@ -48,13 +48,13 @@ function startsWith(entry: Uint8Array, prefix: Uint8Array): boolean {
   return Buffer.compare(entry.subarray(0, prefix.length), prefix) === 0;
 }
 
-/** The files that a shell would try for a command under this environment, in order. */
+/** The files that a shell would try for a command in this environment, in order. */
 function candidatesOf(command: Buffer, entries: readonly Uint8Array[]): Buffer[] {
   if (command.includes("/")) return [command];
   if (command.length === 0) return [];
   const pathPrefix = Buffer.from("PATH=");
   const entry = entries.find((each) => startsWith(each, pathPrefix));
-  // One character for each byte, so that any bytes pass.
+  // One character per byte, so that any bytes pass.
   const path = entry === undefined ? defaultPath : Buffer.from(entry).toString("latin1", pathPrefix.length);
   const name = command.toString("latin1");
   return path.split(":").map((directory) => Buffer.from(`${directory || "."}/${name}`, "latin1"));
@@ -65,7 +65,7 @@ function refuseNul(pieces: readonly Uint8Array[]): void {
     throw new HoldfastError("spawn_failed", "a command's arguments and variables cannot contain a NUL character");
 }
 
-/** Where the executor is a script: see executor.ts. */
+/** Input of the executor script: see executor.ts. */
 export interface JsonImage {
   words: string[];
   variables: [string, string][];
@@ -91,7 +91,7 @@ function jsonImage(
   return Buffer.from(JSON.stringify(image));
 }
 
-/** The bytes of the memory file. */
+/** The contents of the memory file. */
 function imageOf({ argv, environment, ignoredSignals = [] }: Command, format: ImageFormat): Buffer {
   const words = argv.map(toBytes);
   const entries = environmentEntries(environment);
@@ -102,7 +102,7 @@ function imageOf({ argv, environment, ignoredSignals = [] }: Command, format: Im
   const notFound = said("command not found");
   const refused = said("cannot be run (permission denied, a directory, or not a program)");
   if (format === "json") return jsonImage({ words, entries, paths, notFound, refused });
-  // One word is left before the arguments: a file without "#!" becomes an argument of the shell.
+  // One spare word before the arguments: a file without "#!" becomes an argument of the shell.
   const tableWords = headerWords + entries.length + 1 + 1 + words.length + 1 + paths.length + 1;
   const strings: Uint8Array[] = [];
   const table = new BigUint64Array(tableWords);
@@ -130,7 +130,7 @@ function imageOf({ argv, environment, ignoredSignals = [] }: Command, format: Im
   return Buffer.concat([Buffer.from(table.buffer), ...strings]);
 }
 
-/** A descriptor of this process, close-on-exec, to hand to the executor; the caller closes it. Throws `spawn_failed`. */
+/** A close-on-exec descriptor for the executor; the caller closes it. Throws `spawn_failed`. */
 export function openCommandImage(command: Command, format: ImageFormat = "binary"): number {
   const image = imageOf(command, format);
   let descriptor = -1;

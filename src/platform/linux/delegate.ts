@@ -1,15 +1,15 @@
 /**
- * A user without rights can have a cgroup subtree of their own where a systemd user manager runs: the gateway starts itself
- * again inside a delegated scope. Never a hang: the manager must have answered within a bound first.
+ * An unprivileged user can have a cgroup subtree where a systemd user manager runs: the gateway restarts itself inside a
+ * delegated scope. It cannot hang, since the manager must first answer within a bound.
  */
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { join } from "node:path";
 import { ownCgroupDirectory } from "./cgroup-mount.ts";
 
-/** Set in the scope, so that a manager which delegates nothing is asked once and not for ever. */
+/** Set in the scope, so that a manager without delegation is asked only once. */
 const delegatedVariable = "HOLDFAST_DELEGATED";
-/** Time for the user manager to say that it is there. */
+/** Time for the user manager to answer. */
 const answerBoundMs = 2000;
 
 function canWriteOwnCgroup(): boolean {
@@ -37,13 +37,13 @@ function userManagerAnswers(environment: NodeJS.ProcessEnv): boolean {
 }
 
 /**
- * Becomes the same command line inside a delegated scope where that gives a better tier; the pid stays. Returns when there
- * is nothing to be had, and then the tier that is there is taken.
+ * Becomes the same command line inside a delegated scope where that gives a better tier; the pid stays. Otherwise returns, and
+ * the available tier is used.
  */
 export function enterDelegatedScope(): void {
   const { env } = process;
   if (process.platform !== "linux" || process.execve === undefined || env[delegatedVariable] !== undefined) return;
-  // Root without a writable cgroup is in a container that was given none: a user manager is not for it.
+  // Root without a writable cgroup is in a container without delegation: a user manager would not help.
   if (process.getuid?.() === 0 || canWriteOwnCgroup() || !userManagerAnswers(env)) return;
   const file = (env["PATH"] ?? "/usr/bin:/bin")
     .split(":")

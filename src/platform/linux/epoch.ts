@@ -1,4 +1,4 @@
-/** One life of a keeper on Linux: the fences of its tier, its guardian, and the sweeps, which are the same on every tier. */
+/** One keeper life on Linux: the fences of its tier, its guardian, and the sweeps, which all tiers share. */
 import { markerOf, runIdPrefix } from "../marker.ts";
 import { endStrays, sweepOwner } from "../sweep.ts";
 import type { Container, Epoch, Swept, TierName, Watchdog } from "../types.ts";
@@ -6,15 +6,15 @@ import { startGuardian } from "./guardian.ts";
 import { scanMarkersSoon } from "./marked.ts";
 import { system } from "./system.ts";
 
-/** What a tier adds. */
+/** The tier-specific part. */
 export interface Fence {
   readonly tier: TierName;
   create(runId: string): Container;
   /** Arguments FENCE, HOME and CONTROLLER... of guardian.sh. */
   readonly guardianWords: readonly string[];
-  /** Ends what other epochs of the same owner left in containers. Never rejects. */
+  /** Ends remains of the owner's other epochs in containers. Never rejects. */
   sweep(boundMs: number): Promise<Swept>;
-  /** Takes the epoch's own fence down at an orderly end. */
+  /** Removes the epoch's own fence at an orderly end. */
   close(): void;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The executor for processors that none is written for: `node executor.ts DIGIT …` reads the command image (as JSON) and
- * becomes the command. It costs a start of Node, and bytes that are not UTF-8 cannot pass this way.
+ * The executor for processors without a compiled one: `node executor.ts DIGIT …` reads the command image (as JSON) and becomes
+ * the command. It costs a Node start, and cannot pass invalid UTF-8.
  */
 import { accessSync, constants, readFileSync, readSync, openSync, closeSync, statSync, writeSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -18,7 +18,7 @@ function isText(path: string): boolean {
   return start !== "\u007fELF" && !start.startsWith("#!");
 }
 
-/** 0: can be run. Otherwise the exit code of a shell that could not. */
+/** 0: executable. Otherwise the exit code of a shell that could not run it. */
 function codeFor(path: string): 0 | 126 | 127 {
   try {
     if (statSync(path, { throwIfNoEntry: false }) === undefined) return 127;
@@ -26,7 +26,7 @@ function codeFor(path: string): 0 | 126 | 127 {
     accessSync(path, constants.X_OK);
     return 0;
   } catch {
-    return 126; // there, but not for us to run
+    return 126; // present, but not executable for us
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * The few system calls that Node does not offer, by koffi. Loaded on first use, so that importing this file works
- * on every operating system and in a process that may not load addons.
+ * The few system calls missing from Node, through koffi. Loaded on first use, so that importing this file works on every
+ * operating system and in a process without the right to load addons.
  */
 import { readdirSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -22,7 +22,7 @@ interface SystemCalls {
 /** From include/uapi/linux/prctl.h. */
 const prSetChildSubreaper = 36;
 const prSetParentDeathSignal = 1;
-/** Numbers of the generic table; x86-64 and arm64 agree on everything added since 2019. */
+/** Numbers of the generic table; x86-64 and arm64 share everything added since 2019. */
 const sysPidfdSendSignal = 424;
 const sysPidfdOpen = 434;
 const wNoHang = 1;
@@ -36,7 +36,7 @@ const memfdFlags = { data: 0x8, program: 0x10 };
 const pollHungUp = 0x8 | 0x10;
 /** From include/uapi/asm-generic/ioctls.h, which x86-64 and arm64 share. */
 const terminalRequests = { get: 0x5401, set: 0x5402, resize: 0x5414, unlock: 0x4004_5431, number: 0x8004_5430 };
-/** IUTF8 of c_iflag, the first word of struct termios: erasing takes away whole characters. */
+/** IUTF8 of c_iflag, the first word of struct termios: erasing removes whole characters. */
 const inputIsUtf8 = 0x4000;
 const termiosBytes = 64;
 
@@ -72,24 +72,24 @@ function systemCalls(): SystemCalls {
   return calls;
 }
 
-/** Makes this process the one that its orphaned descendants are handed to. Survives execve. */
+/** Makes this process the new parent of its orphaned descendants. Survives execve. */
 export function becomeSubreaper(): void {
   if (systemCalls().prctl(prSetChildSubreaper, 1, 0, 0, 0) !== 0)
     throw new Error("prctl(PR_SET_CHILD_SUBREAPER) failed");
 }
 
-/** Has the kernel send a signal when the parent of this process ends, also one in another pid namespace. Survives execve. */
+/** Requests a signal at the end of this process's parent, even in another pid namespace. Survives execve. */
 export function signalAtParentsEnd(signal: number): void {
   if (systemCalls().prctl(prSetParentDeathSignal, signal, 0, 0, 0) !== 0)
     throw new Error("prctl(PR_SET_PDEATHSIG) failed");
 }
 
-/** Takes one dead child off the table. Never call it with -1: that would steal libuv's own exit events. */
+/** Reaps one dead child. Never pass -1: that would steal libuv's own exit events. */
 export function reap(pid: number): boolean {
   return systemCalls().waitpid(pid, [0], wNoHang) === pid;
 }
 
-/** A descriptor that names the process itself, or -1 where the kernel has none (before 5.3) or the process is gone. */
+/** A descriptor of the process itself, or -1 on kernels without them (before 5.3) or for an ended process. */
 export function openPidfd(pid: number): number {
   return systemCalls().pidfdOpen(pid);
 }
@@ -102,7 +102,7 @@ export function closeDescriptor(descriptor: number): void {
   systemCalls().close(descriptor);
 }
 
-/** Puts an open descriptor under another number, where it survives execve; what had that number is closed. */
+/** Moves an open descriptor to another number, where it survives execve; closes that number's previous file. */
 export function renumber(from: number, to: number): void {
   if (systemCalls().dup2(from, to) !== to) throw new Error(`dup2(${from}, ${to}) failed`);
 }
@@ -114,25 +114,25 @@ export function inheritablePipe(): [number, number] {
   return [ends[0] ?? -1, ends[1] ?? -1];
 }
 
-/** A file in memory without a name, close-on-exec. `use`: whether it may be executed. */
+/** An unnamed file in memory, close-on-exec. `use`: whether it may be executed. */
 export function memoryFile(name: string, use: "data" | "program" = "data"): number {
   const kernel = systemCalls();
   const descriptor = kernel.memfdCreate(name, memfdCloseOnExec | memfdFlags[use]);
   if (descriptor !== -1) return descriptor;
-  // An older kernel knows neither flag, and lets every such file be executed.
+  // Older kernels know neither flag, and allow executing every such file.
   const plain = kernel.memfdCreate(name, memfdCloseOnExec);
   if (plain === -1) throw new Error("memfd_create is refused here");
   return plain;
 }
 
-/** Whether nobody holds the other end of this pipe or socket any more. False for files and terminals. */
+/** Whether the other end of this pipe or socket is closed everywhere. False for files and terminals. */
 export function hasHungUp(descriptor: number): boolean {
   return systemCalls().hasHungUp(descriptor);
 }
 
 /**
- * Keeps one descriptor out of what this process will start. For what a library opens: the masters of node-pty's terminals
- * are inherited otherwise, and a shell whose master lives on in a stranger is never hung up.
+ * Keeps one descriptor out of future child processes. For descriptors opened by libraries: a node-pty master inherited by an
+ * unrelated process would keep its shell from being hung up.
  */
 export function closeOnExec(descriptor: number): void {
   systemCalls().setCloseOnExec(descriptor, true);
@@ -143,7 +143,7 @@ export function inheritDescriptor(descriptor: number): void {
   systemCalls().setCloseOnExec(descriptor, false);
 }
 
-/** Keeps every descriptor of this process but the first three out of what it will start, whoever opened or left it open. */
+/** Keeps every descriptor except the first three out of future child processes, whatever opened it. */
 export function closeAllOnExec(): void {
   for (const name of readdirSync("/proc/self/fd")) if (Number(name) > 2) closeOnExec(Number(name));
 }
@@ -153,7 +153,7 @@ function askTerminal(descriptor: number, request: keyof typeof terminalRequests,
     throw new Error(`the terminal refuses "${request}"`);
 }
 
-/** Makes a fresh master's other end usable: unlocked, of this size, with the editing rules for UTF-8. */
+/** Prepares the other end of a fresh master: unlocked, sized, with UTF-8 editing. */
 export function prepareTerminal(master: number, columns: number, rows: number): void {
   askTerminal(master, "unlock", Buffer.alloc(4));
   resizeTerminal(master, columns, rows);
@@ -171,7 +171,7 @@ export function terminalNumber(master: number): number {
 }
 
 export function resizeTerminal(master: number, columns: number, rows: number): void {
-  const size = Buffer.alloc(8); // struct winsize: rows, columns, and two that nobody uses
+  const size = Buffer.alloc(8); // struct winsize: rows, columns, and two unused fields
   size.writeUInt16LE(rows, 0);
   size.writeUInt16LE(columns, 2);
   askTerminal(master, "resize", size);

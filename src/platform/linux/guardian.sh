@@ -1,8 +1,8 @@
 # The keeper's guardian: sh guardian.sh TREE_SH MARKER FENCE HOME [CONTROLLER]...
-# Stdin is the keeper's life pipe: it hears "front <pid> <start time>" and "done"; its end of file means that the
-# keeper is gone, and then everything of this epoch is ended: the cgroup FENCE at once (or "-"), then what is marked.
-# HOME is the cgroup that this shell moves to ("-": none), so that killing the fence does not end it. A CONTROLLER was given
-# to the children of the cgroup above by the keeper.
+# Stdin is the life pipe, on which the keeper sends "front <pid> <start time>" and "done"; its end of file means that the keeper is
+# gone, and then everything of this epoch is ended: the cgroup FENCE ("-": none) first, then marked processes. HOME is the
+# cgroup that this shell moves to ("-": none), so that killing the fence does not end it. CONTROLLERs are those that the keeper
+# enabled for the children of HOME's parent.
 . "$1"
 marker=$2 fence=$3 home=$4
 shift 4
@@ -35,8 +35,8 @@ if [ -n "$front" ]; then
   [ "$start" = "$front_start" ] && kill -KILL "$front" 2>/dev/null
 fi
 end_marked "$marker"
-# Nobody comes after this shell, so the cgroups of the epoch go now; its own one, too. A cgroup whose children have
-# controllers takes no process.
+# This shell is the last process, so it removes the epoch's cgroups, its own included. A cgroup whose children have controllers
+# accepts no process.
 [ "$fence" = - ] || remove_group "$fence"
 if [ "$home" != - ]; then
   above=${home%/*}

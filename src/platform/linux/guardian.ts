@@ -1,4 +1,4 @@
-/** The guardian: the shell that ends everything of one epoch when the keeper is gone. */
+/** The guardian: the shell that ends everything of one epoch once the keeper is gone. */
 import type { ProcessRef, Watchdog } from "../types.ts";
 import { startHelper } from "./helpers.ts";
 import { scriptPath, shell as systemShell, shellEnvironment } from "./shell.ts";
@@ -17,7 +17,7 @@ export function startGuardian({ words, shell = systemShell }: GuardianOptions): 
     stdio: ["pipe", "pipe", "pipe"],
     detached: true,
   });
-  child.stdin?.on("error", () => {}); // it is gone; its exit tells
+  child.stdin?.on("error", () => {}); // it is gone; its exit reports that
   const ready = new Promise<void>((resolve) => child.stdout?.once("data", () => resolve()));
   return Object.assign(helper, {
     ready,

@@ -1,4 +1,4 @@
-/** Processes of Holdfast's own, outside every container: fronts, guardians, the self-test's gateways. */
+/** Holdfast's own processes, outside every container: fronts, guardians, the self-test's gateways. */
 import { fork, spawn, spawnSync, type ChildProcess, type SpawnOptions } from "node:child_process";
 import type { Duplex } from "node:stream";
 import type { Attempt, FrontLink, FrontRequest, Helper, HelperExit, PoliteRequest } from "../types.ts";
@@ -6,7 +6,7 @@ import { registerChild } from "./own-children.ts";
 import { signalOf } from "./signals.ts";
 import { spareDescriptors } from "./spare-descriptors.ts";
 
-/** Starts one with the spare descriptors, so that it can be had when runs have taken all others. */
+/** Starts one with the spare descriptors, so that it works when runs have used all others. */
 export function startHelper(
   [command = "", ...args]: readonly string[],
   options: SpawnOptions,
@@ -30,7 +30,7 @@ class ChildHelper implements Helper {
     this.stderr = child.stderr;
     this.exit = new Promise((resolve) => {
       child.once("exit", (code, signal) => resolve({ code, signal, refused: null }));
-      // For good: a signal or a message that does not reach a child that lives is told in the same way.
+      // Permanent: failed signals and messages to a live child arrive as the same event.
       child.on("error", (error) => {
         if (this.pid === 0) resolve({ code: null, signal: null, refused: error.message });
       });
@@ -46,9 +46,9 @@ class ChildHelper implements Helper {
   }
 }
 
-/** What the front may not do is refused by Node itself: no child process, no worker, no addon, one directory to write. */
+/** Node itself restricts the front: no child process, worker or addon, and one writable directory. */
 function frontFlags(directory: string): string[] {
-  // The small young generation keeps memory flat over many sessions; V8 would grow it for a rush and keep it.
+  // A small young generation keeps memory flat over many sessions; V8 would grow it for a burst and keep it.
   const flags = [
     "--max-semi-space-size=2",
     "--permission",
@@ -72,7 +72,7 @@ export function forkFront({ entry, directory, env, dataDescriptor }: FrontReques
     }),
   );
   const data = child.stdio[dataDescriptor] as Duplex;
-  data?.on("error", () => {}); // the front is gone; its exit tells
+  data?.on("error", () => {}); // the front is gone; its exit reports that
   return Object.assign(new ChildHelper(child), {
     data,
     send(message: object) {
@@ -83,7 +83,7 @@ export function forkFront({ entry, directory, env, dataDescriptor }: FrontReques
 }
 
 const attemptMsMax = 15_000;
-/** Of what it printed, in characters. */
+/** Of its output, in characters. */
 const shownMax = 500;
 
 export function attempt([command = "", ...args]: readonly string[]): Attempt {

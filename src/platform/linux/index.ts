@@ -1,4 +1,4 @@
-/** Linux behind the platform's face. Loads no addon until something is opened. */
+/** Linux as a `Platform`. Loads no addon until something is opened. */
 import { killAll } from "../ending.ts";
 import type { Platform } from "../types.ts";
 import { attempt, forkFront, startHelper } from "./helpers.ts";

@@ -1,4 +1,4 @@
-/** The processes that carry a marker, looked for once for all that ask in the same moment. */
+/** Finds marked processes, with one scan for all simultaneous callers. */
 import { findMarked } from "../ending.ts";
 import type { ProcessInfo } from "../types.ts";
 import { system } from "./system.ts";
@@ -6,8 +6,8 @@ import { system } from "./system.ts";
 let pending: { ownerId: string; scan: Promise<Map<string, ProcessInfo[]>> } | undefined;
 
 /**
- * By run id. Runs that end in the same moment ask once for all. The scan begins after the call, so it never shows an older
- * table than the caller's.
+ * By run id. Simultaneous calls share one scan. The scan begins after the call, so it never shows an older process table than
+ * the caller's.
  */
 export function scanMarkersSoon(ownerId: string): Promise<Map<string, ProcessInfo[]>> {
   if (pending?.ownerId === ownerId) return pending.scan;

@@ -1,4 +1,4 @@
-/** Finds the best tier that this machine gives, by trying it, and says why it is not a better one. */
+/** Finds the best tier of this machine by trying it, with the reason against better ones. */
 import { HoldfastError } from "../../errors.ts";
 import type { OpenOptions, RefusedTier } from "../types.ts";
 import { CgroupFence, type JoinPrograms } from "./cgroup.ts";
@@ -9,7 +9,7 @@ import { installProgram, programImage } from "./programs.ts";
 import { adoptOrphans } from "./own-children.ts";
 import { installGuardPrograms, SubreaperFence } from "./subreaper.ts";
 
-/** What starts a run in its cgroup; slower means where no programs are written for the processor. */
+/** Programs that start a run in its cgroup; slower alternatives for processors without compiled ones. */
 export function joinPrograms(directory: string, arch: string = process.arch): JoinPrograms {
   if (programImage(arch, "cgroup-launcher") === undefined)
     return { cgroupLauncher: undefined, executor: [process.execPath, executorScript], format: "json" };
@@ -18,8 +18,8 @@ export function joinPrograms(directory: string, arch: string = process.arch): Jo
 }
 
 /**
- * Opens one life of `ownerId` and makes this process the subreaper of all it will start. What this process's own starter
- * left open is not for what it starts.
+ * Opens one life of `ownerId` and makes this process the subreaper of everything it will start. Descriptors left open by this
+ * process's own parent are not passed on.
  */
 export function open(ownerId: string, epoch: number, { directory, only }: OpenOptions) {
   const refused: RefusedTier[] = [];

@@ -1,6 +1,6 @@
 # Stands between a host that uses the library and the guard: sh outer.sh TREE_SH LAUNCHER GUARD_SH EXECUTOR MARKER COMMAND...
-# A host that is no subreaper itself could not take over the tree of a guard that is killed; this shell can. Its own death
-# the host sees, and closes the guard's life line (descriptor 3). Descriptor 5 is for the guard.
+# A host that is not a subreaper cannot take over the tree of a killed guard; this shell can. The host notices this shell's
+# death and closes the guard's life line (descriptor 3). Descriptor 5 is for the guard.
 . "$1"
 tree_functions=$1 launcher=$2 guard_script=$3
 shift 3

@@ -1,4 +1,4 @@
-/** Which children this process started itself; every other child is an orphan that was handed to it as a subreaper. */
+/** The children started by this process; every other child is an orphan that it received as a subreaper. */
 import type { ChildProcess } from "node:child_process";
 import { systemClock } from "../../clock.ts";
 import { becomeSubreaper, reap } from "./ffi.ts";
@@ -16,12 +16,12 @@ export function registerChild(child: ChildProcess): void {
   child.once("exit", () => started.delete(pid));
 }
 
-/** Live children that were handed to this process because their parent died. */
+/** Live children that were reparented to this process. */
 export function adoptedOrphans(): ProcessInfo[] {
   return strangers().filter(isAlive);
 }
 
-/** Pids of all that was handed to this process, its dead included. */
+/** Pids of all children reparented to this process, including the dead. */
 export function adoptedPids(): number[] {
   return childrenOf(process.pid).filter((pid) => !started.has(pid));
 }
@@ -32,12 +32,12 @@ function strangers(): ProcessInfo[] {
     .filter((info) => info !== undefined);
 }
 
-/** Takes adopted dead off the process table: libuv waits only for what it started. */
+/** Reaps adopted dead: libuv waits only for its own children. */
 function reapAdopted(): void {
   for (const info of strangers()) if (info.state === "zombie") reap(info.pid);
 }
 
-/** Makes this process a subreaper that takes its adopted dead off the table as they die. Once per process. */
+/** Makes this process a subreaper that reaps its adopted dead as they die. Once per process. */
 export function adoptOrphans(): void {
   if (adopting) return;
   adopting = true;
@@ -46,7 +46,7 @@ export function adoptOrphans(): void {
   process.on("SIGCHLD", () => {
     if (scheduled) return;
     scheduled = true;
-    // After libuv's own turn with the signal, and once for a burst of them.
+    // After libuv's own handling of the signal, once per burst.
     systemClock.soon(() => {
       scheduled = false;
       reapAdopted();

@@ -1,14 +1,14 @@
-/** What Linux tells this process of itself. No addon: the front reads it too. */
+/** Linux's data about this process. No addon: the front reads it too. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { OwnTerminal, OwnUsage } from "../types.ts";
 import { readProcess } from "./processes.ts";
 import { spareDescriptors } from "./spare-descriptors.ts";
 
-/** Undefined where the system does not tell. */
+/** Undefined where the system gives no figures. */
 export function ownUsage(): OwnUsage | undefined {
   try {
-    // The one that lists them is among them.
+    // The descriptor of the listing itself is included.
     const descriptors = spareDescriptors.look(() => readdirSync("/proc/self/fd").length - 1);
     const limits = spareDescriptors.look(() => readFileSync("/proc/self/limits", "latin1"));
     const max = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
@@ -24,7 +24,7 @@ export function ownTerminal(): OwnTerminal {
   return own.processGroup === own.foregroundGroup ? "foreground" : "background";
 }
 
-/** The kernel waits twice as long each time, from 200 ms on: six retransmits are more than 12 s. */
+/** The kernel doubles the wait each time, from 200 ms on: six retransmits take more than 12 s. */
 const retransmitsMin = 6;
 
 /**
@@ -48,7 +48,7 @@ function inodeOf(socket: Socket): string {
   try {
     return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1] ?? "";
   } catch {
-    return ""; // it is gone
+    return ""; // gone
   }
 }
 

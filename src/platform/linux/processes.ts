@@ -1,4 +1,4 @@
-/** Reads the live process table. A process is named by pid, start time and boot id; a bare pid never names anything. */
+/** Reads the live process table. A process is identified by pid, start time and boot id, never by a bare pid. */
 import { readFileSync, readdirSync } from "node:fs";
 import { endianness } from "node:os";
 import { systemClock } from "../../clock.ts";
@@ -6,17 +6,17 @@ import { isAlive, type ProcessInfo, type ProcessRef, type ProcessState, type Pro
 import { spareDescriptors } from "./spare-descriptors.ts";
 
 /**
- * What Linux shows of a process. `startTime` is field 22 of /proc/<pid>/stat: clock ticks after boot, never reused together
- * with the pid in one boot. `cpuMs` is counted in steps of 10.
+ * A process as Linux shows it. `startTime` is field 22 of /proc/<pid>/stat: clock ticks after boot, never reused together with
+ * the pid in one boot. `cpuMs` has a resolution of 10.
  */
 export interface LinuxProcess extends ProcessInfo {
   readonly processGroup: number;
   readonly session: number;
   /** Its controlling terminal; 0 = none. */
   readonly terminal: number;
-  /** Process group in the foreground of that terminal; -1 without one. */
+  /** Foreground process group of that terminal; -1 without one. */
   readonly foregroundGroup: number;
-  /** A thread of the kernel's own. Its number tells nothing: process 2 of a container is any program. */
+  /** A kernel thread. The pid cannot tell: process 2 of a container is any program. */
   readonly isKernelThread: boolean;
 }
 
@@ -34,12 +34,12 @@ const states: Record<string, ProcessState> = {
 
 /** PF_KTHREAD in the flags of a process. */
 const kernelThreadFlag = 0x0020_0000;
-/** Ticks of `startTime` per second: USER_HZ is 100 on every architecture that Node runs on. */
+/** Ticks of `startTime` per second: USER_HZ is 100 on every architecture of Node. */
 export const ticksPerSecond = 100;
-/** AT_PAGESZ of the auxiliary vector: pairs of a key and a value, 8 bytes each on the processors that Node runs on. */
+/** AT_PAGESZ of the auxiliary vector: key and value pairs, 8 bytes each on the processors of Node. */
 const pageSizeKey = 6n;
 
-/** The page size in this auxiliary vector; that of most machines where it has none. */
+/** The page size in this auxiliary vector; the usual one if it is missing. */
 export function pageSizeIn(vector: Uint8Array): number {
   const bytes = Buffer.from(vector);
   const isLittle = endianness() === "LE";
@@ -50,7 +50,7 @@ export function pageSizeIn(vector: Uint8Array): number {
 
 let knownPageBytes: number | undefined;
 
-/** The unit of every memory figure in stat and statm: 4, 16 or 64 KiB, as the kernel was built. */
+/** Unit of every memory figure in stat and statm: 4, 16 or 64 KiB, depending on the kernel. */
 export function pageBytes(): number {
   knownPageBytes ??= pageSizeIn(readFileSync("/proc/self/auxv"));
   return knownPageBytes;
@@ -58,7 +58,7 @@ export function pageBytes(): number {
 
 let knownBootId: string | undefined;
 
-/** Identifies this boot; a record with another one must never lead to a signal. */
+/** Identifies this boot; a record of another boot must never lead to a signal. */
 export function bootId(): string {
   knownBootId ??= readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
   return knownBootId;
@@ -68,7 +68,7 @@ function readOrUndefined(path: string): string | undefined {
   try {
     return spareDescriptors.look(() => readFileSync(path, "latin1"));
   } catch {
-    return undefined; // the process ended, or is not ours to read: both mean "nothing to see"
+    return undefined; // the process ended, or is not ours to read: nothing to see either way
   }
 }
 
@@ -76,13 +76,13 @@ function readOrUndefined(path: string): string | undefined {
 export function readProcess(pid: number): LinuxProcess | undefined {
   const stat = readOrUndefined(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;
-  // The name is in parentheses and may hold anything, so the fields are counted from the last one.
+  // The name is in parentheses and may hold anything, so fields are counted after the last one.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const state = states[fields[0] ?? "X"] ?? "unknown";
   return {
     pid,
     bootId: bootId(),
-    // A zombie with more than one thread is a first thread that ended before the others: those live.
+    // A multithreaded zombie is a first thread that ended before the others, which are alive.
     state: state === "zombie" && Number(fields[17]) > 1 ? "headless" : state,
     ppid: Number(fields[1]),
     processGroup: Number(fields[2]),
@@ -96,20 +96,20 @@ export function readProcess(pid: number): LinuxProcess | undefined {
   };
 }
 
-/** The identity of a process that lives now. */
+/** The identity of a live process. */
 export function identify(pid: number): ProcessRef | undefined {
   const info = readProcess(pid);
   return isAlive(info) ? { pid, startTime: info.startTime, bootId: bootId() } : undefined;
 }
 
-/** Whether this very process (not its number) is alive. */
+/** Whether this exact process (not its number) is alive. */
 export function isSameAlive(identity: ProcessRef): boolean {
   if (identity.bootId !== bootId()) return false;
   const info = readProcess(identity.pid);
   return isAlive(info) && info.startTime === identity.startTime;
 }
 
-/** Every pid of the table now. */
+/** Every pid in the table. */
 export function allPids(): number[] {
   const pids: number[] = [];
   for (const name of spareDescriptors.look(() => readdirSync("/proc"))) {
@@ -119,7 +119,7 @@ export function allPids(): number[] {
   return pids;
 }
 
-/** The children that the kernel lists for a process, over all of its threads, zombies included. */
+/** The children that the kernel lists for a process, over all its threads, including zombies. */
 export function childrenOf(pid: number): number[] {
   let tasks: string[];
   try {
@@ -136,7 +136,7 @@ export function childrenOf(pid: number): number[] {
   return children;
 }
 
-/** Everything below a process, itself not included, parents before children; `skip` prunes whole branches. */
+/** All descendants of a process, parents before children; `skip` prunes whole branches. */
 export function descendantsOf(root: number, skip: ReadonlySet<number> = new Set()): LinuxProcess[] {
   const found: LinuxProcess[] = [];
   const seen = new Set<number>([root]);
@@ -153,7 +153,7 @@ export function descendantsOf(root: number, skip: ReadonlySet<number> = new Set(
   return found;
 }
 
-/** The environment that a process began with, or undefined when it may not be read. */
+/** The initial environment of a process, or undefined when access is denied. */
 export function readEnvironment(pid: number): string | undefined {
   return readOrUndefined(`/proc/${pid}/environ`);
 }
@@ -165,7 +165,7 @@ function commandOf(pid: number): string {
   return `[${readOrUndefined(`/proc/${pid}/comm`)?.trimEnd() ?? "?"}]`;
 }
 
-/** When a process began, in milliseconds since the epoch (to about 10 ms). */
+/** Start of a process, in milliseconds since the epoch (to about 10 ms). */
 export function startedAtOf(info: Pick<ProcessRef, "startTime">): number {
   const uptime = Number((readOrUndefined("/proc/uptime") ?? "0").split(" ")[0]);
   return Math.round(systemClock.now() - uptime * 1000 + (Number(info.startTime) / ticksPerSecond) * 1000);

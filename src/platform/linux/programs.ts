@@ -1,6 +1,6 @@
 /**
- * Five programs of 240 to 550 bytes, written out at run time, for what a shell cannot do and a Node start (40 ms, 40 MB)
- * is too expensive for. Their sources, with what each of them does, are in programs/.
+ * Five programs of 240 to 550 bytes, written at run time, for tasks beyond a shell where a Node start (40 ms, 40 MB) would cost
+ * too much. The documented sources are in programs/.
  */
 import {
   accessSync,
@@ -20,24 +20,23 @@ import { makeDirectory } from "../../make-directory.ts";
 import { images, type ProgramName } from "./programs/images.ts";
 import { inheritDescriptor, memoryFile } from "./ffi.ts";
 
-/** The program for an architecture as `process.arch` names it, or undefined where none is written. */
+/** The program for a `process.arch` architecture, or undefined without one. */
 export function programImage(arch: string, name: ProgramName): Buffer | undefined {
   const image = images[arch]?.[name];
   return image === undefined ? undefined : Buffer.from(image, "base64");
 }
 
-/** A private directory of this user, outside any state directory: the programs are written once and found by every host. */
+/** A private directory of this user, outside any state directory: written once and shared by every host. */
 export function programDirectory(): string {
   return join(cacheDirectory(), "bin");
 }
 
-/** Programs that no directory would take, by directory and name: descriptors that stay open as long as this process. */
+/** Programs that fit in no directory, by directory and name: descriptors kept open by this process. */
 const inMemory = new Map<string, string>();
 
 /**
- * Returns a path under which the program can be run: in `directory` (written there once), else in the user's runtime
- * directory, else in memory, where it exists as long as this process. So no home that can be written to, or executed
- * from, is needed.
+ * Returns an executable path of the program: in `directory` (written there once), else in the user's runtime directory, else in
+ * memory, for the life of this process. So it works without a writable or executable home.
  */
 export function installProgram(directory: string, name: ProgramName): string {
   const image = programImage(process.arch, name);
@@ -54,7 +53,7 @@ export function installProgram(directory: string, name: ProgramName): string {
     try {
       return placeProgram(place, name, image);
     } catch {
-      // Missing, read-only, full, noexec or somebody else's: the next place is tried.
+      // Missing, read-only, full, noexec or another user's: try the next place.
     }
   }
   const descriptor = memoryFile(`holdfast-${name}`, "program");
@@ -64,18 +63,18 @@ export function installProgram(directory: string, name: ProgramName): string {
   return path;
 }
 
-/** Lets the programs in memory be found after this process has become another one. */
+/** Keeps the programs in memory available after execve. */
 export function keepProgramsOverExec(): void {
   for (const path of inMemory.values()) inheritDescriptor(Number(basename(path)));
 }
 
-/** The path of the program in this directory. Throws when it cannot be written there, or not be run from there. */
+/** Path of the program in this directory. Throws when it cannot be written or executed there. */
 function placeProgram(directory: string, name: ProgramName, image: Buffer): string {
   const path = join(directory, name);
   if (!isOursAlone(directory)) makeDirectory(directory);
   if (!isOursAlone(directory)) throw new Error(`others can write to ${directory}`);
   if (!holds(path, image)) {
-    // Written beside and renamed: a run that starts meanwhile never sees half a program.
+    // Written aside and renamed: a concurrent start never sees a partial program.
     const fresh = `${path}.${process.pid}`;
     try {
       writeFileSync(fresh, image, { mode: 0o700 });
@@ -86,7 +85,7 @@ function placeProgram(directory: string, name: ProgramName, image: Buffer): stri
       throw cause;
     }
   }
-  // On a file system that is mounted noexec the kernel says so here.
+  // On a noexec file system the kernel reports it here.
   accessSync(path, constants.X_OK);
   return path;
 }

@@ -1,7 +1,7 @@
 /**
- * The cgroup of one `holdfast run`, where this user may make one: a leaf beside this process, for the command and all that
- * it starts; the shells stay outside. It adds to their walking what walking cannot give: one stroke that ends everything,
- * whoever of the shells is left to strike, and the kernel's own word for empty.
+ * The cgroup of one `holdfast run`, where this user may create one: a leaf beside this process, for the command and all its
+ * descendants; the shells stay outside. It adds two things to walking the tree: one kill that ends everything, whichever shell
+ * survives to issue it, and the kernel's proof of empty.
  */
 import {
   accessSync,
@@ -23,31 +23,31 @@ import { readProcess } from "./processes.ts";
 
 const prefix = "holdfast-run-";
 
-/** Numbers of pids mean nothing in another pid namespace, which may share the cgroup. */
+/** Pids are meaningless in another pid namespace, which may share the cgroup. */
 function pidNamespace(): string {
   return readlinkSync("/proc/self/ns/pid").replaceAll(/\D/g, "");
 }
 
-/** `holdfast-run-<pid>.<start time>.<pid namespace>`: the process that the caller knows, which keeps both over execve. */
+/** `holdfast-run-<pid>.<start time>.<pid namespace>`: of the process that the caller knows, which keeps both over execve. */
 function nameOf(pid: number): string {
   return `${prefix}${pid}.${readProcess(pid)?.startTime ?? 0}.${pidNamespace()}`;
 }
 
-/** An empty leaf of another pid namespace is somebody's who is about to be born in it, or it is left over: then it stays. */
+/** An empty leaf of another pid namespace belongs to an upcoming command, or is left over: keep it this long. */
 const strangersMs = 600_000;
 
-/** Removes it if it has been empty for long: all of a container may be killed in one instant, and nobody is left in there. */
+/** Removes it if it has been empty for long: a whole container may be killed in one instant, with no process left to do it. */
 function removeStrangers(leaf: string): void {
   const made = statSync(leaf, { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
   if (systemClock.now() - made < strangersMs) return;
   try {
     rmdirSync(leaf);
   } catch {
-    // Somebody lives in it.
+    // It is populated.
   }
 }
 
-/** Takes down what runs left whose every process was killed in the same instant; ends nothing of other namespaces' runs. */
+/** Removes the groups of runs whose processes were all killed in one instant; other namespaces' runs are left alone. */
 function sweepDeadRuns(directory: string): void {
   const namespace = pidNamespace();
   for (const name of readdirSync(directory)) {
@@ -58,17 +58,17 @@ function sweepDeadRuns(directory: string): void {
     if (where !== namespace) removeStrangers(leaf);
     if (where !== namespace || (isAlive(owner) && owner.startTime === startTime)) continue;
     killCgroup(leaf);
-    removeCgroup(leaf); // what is dying still stays for the next sweep
+    removeCgroup(leaf); // a group with dying processes stays for the next sweep
   }
 }
 
-/** Makes the leaf of this process with these limits, as far as the kernel can hold them, or says why it cannot have one. Nothing is left when it says so. */
+/** Makes this process's leaf with the limits that the kernel can enforce. On failure leaves nothing and returns the reason. */
 export function makeRunGroup(limits: TreeLimits): { leaf: string } | { reason: string } {
   const own = ownCgroupDirectory();
   if ("reason" in own) return own;
   const leaf = join(own.directory, nameOf(process.pid));
   try {
-    // Whoever joins needs this right too, and must not learn it only then.
+    // The joining process needs this permission too: check it early.
     accessSync(join(own.directory, "cgroup.procs"), constants.W_OK);
     mkdirSync(leaf);
   } catch (error) {

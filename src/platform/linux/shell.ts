@@ -1,4 +1,4 @@
-/** The shell that our scripts run in, the environment that they get, and where they are. */
+/** The shell for our scripts, their environment, and their location. */
 import { fileURLToPath } from "node:url";
 import { markerVariable } from "../marker.ts";
 
@@ -11,24 +11,24 @@ export function scriptPath(
   return fileURLToPath(new URL(name, import.meta.url));
 }
 
-/** Where sleep, grep, find and rmdir are; the last one on NixOS. */
+/** Directories of sleep, grep, find and rmdir; the last one on NixOS. */
 const systemPath = "/usr/bin:/bin:/usr/sbin:/sbin:/run/current-system/sw/bin";
 
 /**
- * The whole environment of every shell of ours. Nothing of the caller's is in it but the marker of an outer Holdfast: a
- * shell takes functions, options, traces and libraries to load from variables.
+ * The whole environment of our shells. From the caller it takes only the marker of an outer Holdfast: variables can make a
+ * shell load functions, options, traces and libraries.
  */
 export function shellEnvironment(added: Readonly<Record<string, string>> = {}): Record<string, string> {
   return { PATH: systemPath, LC_ALL: "C", ...added };
 }
 
-/** The marker that this process was started with, for a shell that it becomes. */
+/** The initial marker of this process, for a shell that it becomes. */
 export function outerMarker(): Record<string, string> {
   const marker = process.env[markerVariable];
   return marker === undefined ? {} : { [markerVariable]: marker };
 }
 
-/** Whether these words start a program or a script of a guard, of this version or an earlier one. */
+/** Whether this command line starts a program or script of a guard, of this version or an earlier one. */
 export function isHelper([program = "", script = ""]: readonly string[]): boolean {
   if (/\/bin\/(?:executor|cgroup-launcher|launcher|pidfd-waiter|joiner|sentinel)$|^\/proc\/\d+\/fd\/\d+$/.test(program))
     return true;

@@ -1,12 +1,12 @@
-/** Signals that reach the process that was meant, or nobody. */
+/** Signals that reach only the intended process. */
 import { constants } from "node:os";
 import { closeDescriptor, openPidfd, signalPidfd } from "./ffi.ts";
 import { isAlive, type PoliteRequest, type ProcessInfo, type ProcessRef } from "../types.ts";
 import { readProcess } from "./processes.ts";
 
 /**
- * Signals one process after checking that it is still the one that was seen. The pidfd is opened before the check, so
- * that a number which is reused in between cannot be hit. False: gone, or not ours to signal.
+ * Signals one process after verifying its identity. The pidfd is opened before the check, so that a number reused in between
+ * cannot be hit. False: gone, or not ours to signal.
  */
 export function signalProcess(target: Pick<ProcessRef, "pid" | "startTime">, signal: NodeJS.Signals): boolean {
   const pidfd = openPidfd(target.pid);
@@ -14,7 +14,7 @@ export function signalProcess(target: Pick<ProcessRef, "pid" | "startTime">, sig
     const now = readProcess(target.pid);
     if (!isAlive(now) || now.startTime !== target.startTime) return false;
     if (pidfd >= 0) return signalPidfd(pidfd, constants.signals[signal]);
-    // Kernels before 5.3 have no pidfd: the check above is then all there is.
+    // Kernels before 5.3 have no pidfd: only the check above protects.
     process.kill(target.pid, signal);
     return true;
   } catch {
@@ -30,7 +30,7 @@ export function signalOf(request: PoliteRequest | "kill"): NodeJS.Signals {
   return request === "kill" ? "SIGKILL" : politeSignals[request];
 }
 
-/** Asks each process of a tree. A stopped one cannot hear that its terminal is gone, so it is continued. */
+/** Asks each process of a tree. A stopped one cannot react to the loss of its terminal, so it is continued. */
 export function askAll(tree: readonly ProcessInfo[], request: PoliteRequest): boolean {
   const asked = tree.filter((info) => signalProcess(info, signalOf(request)));
   if (request === "hangup") for (const info of tree) signalProcess(info, "SIGCONT");

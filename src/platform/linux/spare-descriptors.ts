@@ -1,6 +1,6 @@
 /**
- * Descriptors that are held open so that some can be had when the limit is reached: for the helpers of the keeper, and for a
- * look at the kernel, which must not take "too many open files" for "nothing is there".
+ * Descriptors held in reserve for when the limit is reached: for the keeper's helpers, and for looks at the kernel, which must
+ * not mistake "too many open files" for "missing".
  */
 import { closeSync, openSync } from "node:fs";
 
@@ -9,7 +9,7 @@ class SpareDescriptors implements Disposable {
   #held: number[] = [];
   #lending = false;
 
-  /** Holds so many from now on, as far as they can be had. */
+  /** Holds this many from now on, as far as available. */
   hold(count: number): void {
     this.#count = count;
     this.#fill();
@@ -19,7 +19,7 @@ class SpareDescriptors implements Disposable {
     return this.#held.length;
   }
 
-  /** Gives them free for as long as `use` runs, and takes as many back as can be had then. */
+  /** Releases them while `use` runs, then takes back as many as possible. */
   lend<T>(use: () => T): T {
     if (this.#lending) return use();
     this.#lending = true;
@@ -32,7 +32,7 @@ class SpareDescriptors implements Disposable {
     }
   }
 
-  /** What `look` gives; when the limit of open files is in its way, with the spare ones. */
+  /** Result of `look`; on reaching the open file limit, retried with the spare descriptors released. */
   look<T>(look: () => T): T {
     try {
       return look();
@@ -55,7 +55,7 @@ class SpareDescriptors implements Disposable {
     try {
       while (this.#held.length < this.#count) this.#held.push(openSync("/dev/null", "r"));
     } catch {
-      // The limit is reached: what was got is held, the rest is tried for the next time.
+      // Limit reached: keep what was obtained and retry the rest next time.
     }
   }
 }

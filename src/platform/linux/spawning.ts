@@ -1,4 +1,4 @@
-/** The one call of child_process.spawn for fenced commands. */
+/** The single call of child_process.spawn for fenced commands. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { closeSync } from "node:fs";
 import { HoldfastError } from "../../errors.ts";
@@ -13,19 +13,19 @@ import { bootId, readProcess } from "./processes.ts";
 export const imageDescriptor = 5;
 
 interface Chain {
-  /** What is started: guards and helpers, with the executor at their end. */
+  /** The chain to start: guards and helpers, with the executor at its end. */
   line: readonly string[];
-  /** Added to the environment of the chain; the command never sees it. */
+  /** Added to the chain's environment, invisible to the command. */
   shellVariables: Readonly<Record<string, string>>;
   request: Pick<SpawnRequest, "cwd" | "command" | "args" | "terminal" | "stdin" | "stdout" | "stderr">;
-  /** The command's own: it reaches the executor, and nothing before it. */
+  /** The command itself, visible to the executor only. */
   environment: readonly Uint8Array[];
   /** Descriptors 3 and 4 of the chain. */
   between: readonly ["pipe" | "ignore", "pipe" | "ignore"];
   format?: ImageFormat;
 }
 
-/** Spawns in a session of its own and resolves when the program runs; a refusal of the system is `spawn_failed`. */
+/** Spawns in its own session and resolves when the program runs; throws `spawn_failed` when the system refuses. */
 export async function spawnDetached({
   line,
   shellVariables,
@@ -56,7 +56,7 @@ export async function spawnDetached({
   registerChild(child);
   await new Promise<void>((resolve, reject) => {
     child.once("spawn", resolve);
-    // For good: a signal that does not reach a child that lives is told in the same way, and must end nothing here.
+    // Permanent: a failed signal to a live child arrives as the same event, and must end nothing here.
     child.on("error", (cause) => reject(refusal(request, cause)));
   });
   return child;
@@ -64,7 +64,7 @@ export async function spawnDetached({
 
 export function spawnedAs(child: ChildProcess, exit: Promise<MainExit>, mainPid: () => number): Spawned {
   const { stdin, stdout, stderr, pid = 0 } = child;
-  // One that has ended already is told by a start time that no process has.
+  // An ended process gets a start time that matches none.
   const ref = { pid, startTime: readProcess(pid)?.startTime ?? "", bootId: bootId() };
   return { stdin, stdout, stderr, ref, exit, mainPid };
 }

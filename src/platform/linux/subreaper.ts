@@ -1,6 +1,6 @@
 /**
- * The `subreaper` tier: needs no rights. Each run's command is the child of a guard (guard.sh) that the kernel hands
- * every orphan of the run to; the keeper is a subreaper above the guards, so a guard that is killed strands nothing.
+ * The `subreaper` tier: needs no rights. Each run's command is the child of a guard (guard.sh), to which the kernel reparents
+ * every orphan of the run; the keeper is a subreaper above the guards, so a killed guard strands nothing.
  */
 import type { ChildProcess } from "node:child_process";
 import { constants } from "node:os";
@@ -25,22 +25,22 @@ import { untilTrue } from "../wait.ts";
 
 /** Descriptor of the life line in the guard. */
 const lifeLine = 3;
-/** The three lines that a guard says are shorter. */
+/** More than the three lines of a guard. */
 const saidCharsMax = 256;
-/** Time for a guard to say its first line, and to go once told; then it is ended by force. */
+/** Time for a guard to send its first line, and to end when told; then it is killed. */
 const guardGraceMs = 1000;
 
 function signalOfCode(code: number): NodeJS.Signals | null {
-  // A shell says 128 + n for a signal; a command that exits with such a code itself looks the same.
+  // A shell reports 128 + n for a signal; an exit with that code looks the same.
   if (code <= 128) return null;
   const entry = Object.entries(constants.signals).find(([, number]) => number === code - 128);
   return (entry?.[0] as NodeJS.Signals | undefined) ?? null;
 }
 
-/** A guard's parent: a keeper, which is a subreaper and takes over for a guard that dies, or else a shell that is one. */
+/** A guard's parent: a keeper, itself a subreaper that takes over from a dead guard, or else a shell in that role. */
 export type GuardParent = "subreaper" | "outer-shell";
 
-/** Paths of the programs that a guard needs. */
+/** Paths of the programs for a guard. */
 export interface GuardPrograms {
   launcher: string;
   executor: string;
@@ -107,7 +107,7 @@ export class GuardedContainer implements Container {
   list(): ProcessInfo[] {
     if (this.#guard === undefined) return [];
     if (isSameAlive(this.#guard)) return descendantsOf(this.#guard.pid, new Set([this.#monitor])).filter(isAlive);
-    // A guard that was killed has left its tree to its parent.
+    // A killed guard has left its tree to its parent.
     if (this.#parent === "subreaper") return this.#orphans();
     return this.#childEnded ? [] : descendantsOf(this.#child?.pid ?? 0).filter(isAlive);
   }
@@ -124,7 +124,7 @@ export class GuardedContainer implements Container {
     return this.#guard === undefined || isProvenEmpty(system, () => this.#roots());
   }
 
-  /** What the kernel has handed to the process that stands for the run: its guard, or the guard's parent once that is dead. */
+  /** Processes reparented to the run's representative: its guard, or the guard's parent after its death. */
   #roots(): number[] {
     if (this.#guard === undefined) return [];
     if (isSameAlive(this.#guard)) return childrenOf(this.#guard.pid).filter((pid) => pid !== this.#monitor);
@@ -134,7 +134,7 @@ export class GuardedContainer implements Container {
 
   end(boundMs: number): Promise<ProcessInfo[]> {
     this.#ending ??= this.#end(boundMs).then((left) => {
-      if (left.length > 0) this.#ending = undefined; // no proof yet: whoever asks again has it looked at again
+      if (left.length > 0) this.#ending = undefined; // no proof yet: the next call looks again
       return left;
     });
     return this.#ending;
@@ -148,19 +148,19 @@ export class GuardedContainer implements Container {
     return [shell, scriptPath("outer.sh"), tree, launcher, scriptPath("guard.sh"), ...words];
   }
 
-  /** What the life line says: pids of guard, monitor and main process first, its exit code later. */
+  /** Reads the life line: pids of guard, monitor and main process first, its exit code later. */
   #listen(life: Duplex): Promise<void> {
     this.#life = life;
     return new Promise((resolve) => {
       let text = "";
       const late = systemClock.after(guardGraceMs, resolve);
-      life.on("error", () => {}); // the guard is gone; its exit says so
+      life.on("error", () => {}); // the guard is gone; its exit reports that
       life.on("close", () => {
         late.clear();
         resolve();
       });
       life.on("data", (chunk: Buffer) => {
-        if (text.length > saidCharsMax) return; // not the guard's words
+        if (text.length > saidCharsMax) return; // not from the guard
         text += chunk.toString("latin1", 0, saidCharsMax);
         const guard = /^guard (\d+) (\d+)\n/m.exec(text);
         if (guard !== null && this.#monitor === 0) {
@@ -182,15 +182,15 @@ export class GuardedContainer implements Container {
     });
   }
 
-  /** What a dead guard left to this process, with all that is below it. */
+  /** Processes that a dead guard left to this process, with all their descendants. */
   #orphans(): ProcessInfo[] {
     const roots = adoptedOrphans().filter(({ pid }) => this.#mayOwn(pid));
     return roots.flatMap((root) => [root, ...descendantsOf(root.pid).filter(isAlive)]);
   }
 
   /**
-   * Whether an adopted process is of this run. A cleared environment says nothing; then it is this one's or another dead
-   * guard's, and is ended by whichever asks first. What began before the guard is neither's.
+   * Whether an adopted process is of this run. A cleared environment tells nothing: then it belongs to this or another dead
+   * guard's run, and the first to ask ends it. Processes older than the guard belong to neither.
    */
   #mayOwn(pid: number): boolean {
     const began = readProcess(pid)?.startTime;
@@ -203,8 +203,8 @@ export class GuardedContainer implements Container {
   }
 
   async #end(boundMs: number): Promise<ProcessInfo[]> {
-    await this.#spawning?.catch(() => {}); // its caller is told
-    // A guard that has not started the command yet would do so after the look; it had its time in `spawn`.
+    await this.#spawning?.catch(() => {}); // its caller gets the error
+    // A guard about to start the command would do so after the look; `spawn` has given it enough time.
     const unborn = this.#main === 0 && !this.#childEnded ? readProcess(this.#child?.pid ?? 0) : undefined;
     if (unborn !== undefined) {
       killAll(system, () => [unborn, ...descendantsOf(unborn.pid)]);
@@ -227,7 +227,7 @@ export class GuardedContainer implements Container {
     const ours = [this.#monitor, this.#guard?.pid ?? 0, this.#child.pid ?? 0];
     const halted = ours.some((pid) => readProcess(pid)?.state === "stopped");
     if (await untilTrue(() => this.#childEnded, halted ? 0 : guardGraceMs)) return;
-    // A guard that was stopped cannot go by itself; its tree is proven empty, so nothing is stranded by force.
+    // A stopped guard cannot end by itself; its tree is proven empty, so killing it strands nothing.
     for (const pid of ours) {
       const info = readProcess(pid);
       if (isAlive(info) && readEnvironment(pid)?.includes(`${guardVariable}=`)) signalProcess(info, "SIGKILL");
@@ -252,10 +252,10 @@ export class SubreaperFence implements Fence {
   }
 
   async sweep(): Promise<Swept> {
-    return { ended: [], left: [] }; // guards and marked processes of other epochs are swept on every tier: see sweep.ts
+    return { ended: [], left: [] }; // sweep.ts covers guards and marked processes of other epochs on every tier
   }
 
   close(): void {
-    // there is no fence to take down: a guard goes with its run
+    // guards end with their runs: there is no fence to remove
   }
 }

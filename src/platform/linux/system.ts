@@ -1,4 +1,4 @@
-/** Linux as the endings of ending.ts and sweep.ts need it. */
+/** Linux for the algorithms of ending.ts and sweep.ts. */
 import { systemClock } from "../../clock.ts";
 import type { System } from "../ending.ts";
 import { processes } from "./processes.ts";

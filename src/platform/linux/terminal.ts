@@ -1,6 +1,6 @@
 /**
- * Pseudoterminals, opened by ourselves: the command is then started like any other one, with a descriptor to spare for its
- * guard's life line, and the master is close-on-exec from its first moment, so that no other run can keep it open.
+ * Pseudoterminals opened directly, so that the command starts like any other, with a spare descriptor for its guard's life
+ * line, and the master is close-on-exec from the beginning, out of reach of other runs.
  */
 import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { ReadStream } from "node:tty";
@@ -8,11 +8,11 @@ import { HoldfastError } from "../../errors.ts";
 import type { Terminal, TerminalSize } from "../types.ts";
 import { prepareTerminal, resizeTerminal, terminalNumber } from "./ffi.ts";
 
-/** Throws `spawn_failed` when the system has no terminal to give. */
+/** Throws `spawn_failed` when the system has no terminal available. */
 export function openTerminal(size: TerminalSize): Terminal {
   let master = -1;
   try {
-    // Node opens everything close-on-exec; not blocking, or a program that does not read could hold up the whole keeper.
+    // Node opens everything close-on-exec; non-blocking, because a program that stops reading could block the whole keeper.
     master = openSync("/dev/ptmx", constants.O_RDWR | constants.O_NOCTTY | constants.O_NONBLOCK);
     prepareTerminal(master, size.columns, size.rows);
     const end = openSync(`/dev/pts/${terminalNumber(master)}`, constants.O_RDWR | constants.O_NOCTTY);
@@ -34,22 +34,22 @@ class PseudoTerminal implements Terminal {
     this.#master = master;
     this.end = { descriptor: end };
     this.output = new ReadStream(master);
-    // EIO is how a terminal says that nobody has its other end open any more; "close" follows.
+    // EIO means that the terminal's other end is closed everywhere; "close" follows.
     this.output.on("error", () => {});
   }
 
-  /** Not through the stream: libuv would wait, with the whole keeper, for a program that does not read its terminal. */
+  /** Bypasses the stream: libuv would block the whole keeper on a program that does not read its terminal. */
   write(bytes: Uint8Array): number {
-    if (this.output.destroyed) return bytes.length; // the number may be another file's by now
+    if (this.output.destroyed) return bytes.length; // the number may belong to another file now
     try {
       return writeSync(this.#master, bytes);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "EAGAIN") return 0;
-      return bytes.length; // hung up: "close" tells, and the rest has no reader
+      return bytes.length; // hung up: "close" reports that, and the rest has no reader
     }
   }
 
-  /** The kernel sends SIGWINCH to the group in the foreground. */
+  /** The kernel sends SIGWINCH to the foreground group. */
   resize({ columns, rows }: TerminalSize): void {
     resizeTerminal(this.#master, columns, rows);
   }
@@ -67,7 +67,7 @@ class PseudoTerminal implements Terminal {
 }
 
 /**
- * Put before a command line whose stdin is a terminal: a session's leader that opens a terminal gets it as the controlling
- * one, with its own group in the foreground. Then the shell becomes the command.
+ * Prefix for a command line whose stdin is a terminal: a session leader that opens a terminal gets it as its controlling
+ * terminal, with its own group in the foreground. Then the shell becomes the command.
  */
 export const takeTerminalScript = ': <>/proc/self/fd/0 && exec "$@"';

@@ -1,4 +1,4 @@
-/** Which tiers this machine gives, found out without making or moving anything. */
+/** The tiers available on this machine, determined without changes to it. */
 import { accessSync, constants, existsSync } from "node:fs";
 import { release } from "node:os";
 import { dirname, join } from "node:path";
@@ -34,7 +34,7 @@ function cgroupObstacle(): TierObstacle | undefined {
   const { directory } = own;
   if (isWritable(directory) && isWritable(join(directory, "cgroup.procs"))) return undefined;
   if (process.getuid?.() === 0) return { kind: "read-only", directory };
-  // The gateway asks the user manager for a scope of its own; whether it answers is not tried here.
+  // The gateway asks the user manager for its own scope; its answer is not tested here.
   return { kind: "not-ours", directory, hasUserManager: hasUserManager() && existsSync(dirname(directory)) };
 }
 
@@ -44,7 +44,7 @@ function subreaperObstacle(): TierObstacle | undefined {
   return { kind: "old-kernel", release: release(), lacks: "pidfd_open", needs: "5.3" };
 }
 
-/** The best tier first. */
+/** Best tier first. */
 export function findTiers(): TierFinding[] {
   return [
     { tier: "cgroup", obstacle: cgroupObstacle() },

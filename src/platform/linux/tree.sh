@@ -1,16 +1,16 @@
-# Functions shared by the guards and guardian.sh: find and end a process tree with builtins only, because every fork
-# would be one more process to tell apart. POSIX sh; runs in dash, bash and busybox.
+# Functions shared by the guards and guardian.sh: find and end a process tree with builtins only, because every fork would add a
+# process to tell apart. POSIX sh; runs in dash, bash and busybox.
 
-# start_of PID: sets $start to field 22 of /proc/PID/stat and $state to its letter; empty when there is none.
+# start_of PID: sets $start to field 22 of /proc/PID/stat and $state to its letter; empty for an unused pid.
 start_of() {
   state='' start='' stat=''
   { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
-  # The name is in parentheses and may hold anything, so the fields are counted from the last one.
+  # The name is in parentheses and may hold anything, so fields are counted after the last one.
   set -- ${stat##*) }
   state=$1 start=${20}
 }
 
-# collect ROOT: sets $tree to every process below ROOT, level by level, leaving out $spare and what is below it.
+# collect ROOT: sets $tree to every process below ROOT, level by level, except $spare and its descendants.
 collect() {
   tree='' level=$1
   while [ -n "$level" ]; do
@@ -18,7 +18,7 @@ collect() {
     for parent in $level; do
       for list in /proc/$parent/task/*/children; do
         children=''
-        # The file has no newline at its end, so read fails and yet has filled the variable.
+        # The file has no final newline, so read fails after filling the variable.
         { read -r children <"$list"; } 2>/dev/null || :
         for child in $children; do
           case " $spare " in *" $child "*) ;; *) next="$next $child" ;; esac
@@ -29,9 +29,8 @@ collect() {
   done
 }
 
-# living PID...: sets $alive to those that can still act. One that has lost its memory cannot fork any more, and is dead or
-# as good as that, unless it is a first thread that ended before the others. The order of the looks is that of their cost:
-# a shell reads a file byte by byte.
+# living PID...: sets $alive to those that can still act. A process without memory cannot fork and is as good as dead, unless it
+# is a first thread that ended before the others. The cheapest checks come first: a shell reads files byte by byte.
 living() {
   alive=''
   for each; do
@@ -48,8 +47,8 @@ living() {
   done
 }
 
-# gone ROOT: whether nothing lives below ROOT. A process that dies between two reads may have left a child that was listed
-# by neither, so an answer counts only when all that is listed was known to be dead before the look (or nothing is listed).
+# gone ROOT: whether nothing lives below ROOT. A process that dies between two reads may have left an unlisted child, so an
+# answer counts only when everything listed was known to be dead before the look (or the list is empty).
 gone() {
   dead='' looks=0
   while [ $looks -lt 100 ]; do
@@ -62,8 +61,8 @@ gone() {
   return 1
 }
 
-# end_tree ROOT: ends all that is below ROOT but $spare; stops it first, so that it cannot fork faster than it is killed.
-# Returns 1 when something is left after the last round.
+# end_tree ROOT: ends everything below ROOT except $spare; stops it first, so that it cannot fork faster than it is killed.
+# Returns 1 with survivors after the last round.
 end_tree() {
   rounds=0
   while [ $rounds -lt 400 ]; do
@@ -78,13 +77,13 @@ end_tree() {
     done
     [ -z "$alive" ] || kill -KILL $alive 2>/dev/null
     rounds=$((rounds + 1))
-    # The kernel needs a moment to take a killed process down; the first rounds do not pay a fork for it.
+    # The kernel needs a moment to end a killed process; the first rounds skip the fork for sleep.
     [ $rounds -lt 10 ] || sleep 0.01
   done
   return 1
 }
 
-# end_marked MARKER: ends every process whose environment began with this marker. Returns 1 when something is left.
+# end_marked MARKER: ends every process whose environment began with this marker. Returns 1 with survivors.
 end_marked() {
   rounds=0
   while [ $rounds -lt 100 ]; do
@@ -104,14 +103,14 @@ end_marked() {
   return 1
 }
 
-# populated GROUP: whether the kernel knows a process in this cgroup or below it.
+# populated GROUP: whether this cgroup or one below it holds a process.
 populated() {
   is_populated=0
   while read -r key value; do [ "$key" = populated ] && is_populated=$value; done <"$1/cgroup.events"
   [ "$is_populated" = 1 ]
 } 2>/dev/null
 
-# counted FILE KEY: whether a file of "key number" lines has more than 0 for this key. False where there is no such file.
+# counted FILE KEY: whether a file of "key number" lines has more than 0 for this key. False for a missing file.
 counted() {
   while read -r key value; do
     [ "$key" != "$2" ] || [ "$value" = 0 ] || return 0
@@ -119,15 +118,15 @@ counted() {
   return 1
 } 2>/dev/null
 
-# kill_each GROUP: signals every process of a cgroup, and of those below it, by its number. cgroup.kill is a signal to first
-# threads: a process whose first thread has ended before the others does not hear it. 0 = of a pid namespace not ours.
+# kill_each GROUP: signals every process of a cgroup and its descendants by pid. cgroup.kill signals first threads: a process
+# whose first thread ended before the others misses it. 0 = of a foreign pid namespace.
 kill_each() {
   find "$1" -name cgroup.procs -exec cat {} + | while read -r each; do
     [ "$each" = 0 ] || kill -KILL "$each"
   done
 } 2>/dev/null
 
-# end_group GROUP: ends all that is in a cgroup ("-": none) and takes it down. Returns 1 when something is left.
+# end_group GROUP: ends everything in a cgroup ("-": none) and removes it. Returns 1 with survivors.
 end_group() {
   [ -d "$1" ] || return 0
   rounds=0
@@ -141,8 +140,8 @@ end_group() {
   remove_group "$1"
 } 2>/dev/null
 
-# remove_group GROUP: takes an empty cgroup down. It may be busy for a moment after its last process has ended, and a run
-# may have made groups of its own inside. Returns 1 when it stays.
+# remove_group GROUP: removes an empty cgroup. It may stay busy for a moment after its last exit, and a run may have made groups
+# inside it. Returns 1 when it stays.
 remove_group() {
   tries=0
   while [ $tries -lt 100 ]; do

@@ -1,4 +1,4 @@
-/** For the self-test: a look at processes that shares nothing with what it tests, and the means of its attacks. */
+/** For the self-test: an independent look at processes, and the tools for its attacks. */
 import { readFileSync } from "node:fs";
 import { sweepOwner } from "../sweep.ts";
 import type { Witness } from "../types.ts";

@@ -1,4 +1,4 @@
-/** Reads and writes files that hold a secret, or decide who may come in: their user's alone, or refused. */
+/** Reads and writes files that hold a secret or control access; each must be private to its user. */
 import {
   closeSync,
   constants,
@@ -13,18 +13,18 @@ import {
 import { systemRandom } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
 
-/** Nothing that is read here comes near this, in bytes. */
+/** Far above any file read here, in bytes. */
 const sizeMax = 1024 * 1024;
 
 /**
- * Throws `file_exposed`, with what to do, for a link, for what is no plain file, and for what another user owns, can read
- * or can write; what `open` itself throws when there is no such file. All is asked of the open file: no other one can be put
- * in its place between the question and the read.
+ * Throws `file_exposed`, with the remedy, for a link, for anything but a plain file, and for a file that another user owns, can
+ * read or can write; passes on the error of `open`, for example for a missing file. All checks use the open file, which cannot
+ * be swapped between check and read.
  */
 export function readPrivateFile(path: string): string {
   let descriptor: number;
   try {
-    // Without O_NONBLOCK a pipe under this name would hold us for ever.
+    // Without O_NONBLOCK a pipe under this name would block us indefinitely.
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== "ELOOP") throw cause;
@@ -48,20 +48,20 @@ function exposed(path: string, problem: string, remedy: string, cause?: unknown)
   return new HoldfastError("file_exposed", `${path} ${problem} (${remedy})`, { cause });
 }
 
-/** Replaces a file whole, readable by its user only. */
+/** Replaces a file atomically, readable by its user only. */
 export function writePrivate(path: string, text: string): void {
   const fresh = freshName(path);
   try {
     writeFileSync(fresh, text, { mode: 0o600, flag: "wx" });
     renameSync(fresh, path);
   } catch (thrown) {
-    // On a full disk it is there, with a part of it in it.
+    // A full disk leaves a partial file.
     rmSync(fresh, { force: true });
     throw thrown;
   }
 }
 
-/** Makes a file whole and at once, readable by its user only; false when there is one of that name. */
+/** Creates a file atomically, readable by its user only; false when the name exists. */
 export function createPrivate(path: string, text: string): boolean {
   const fresh = freshName(path);
   try {

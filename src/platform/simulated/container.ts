@@ -1,4 +1,4 @@
-/** What both kinds of container of a simulated machine do: start a command behind a helper, ask, and end. */
+/** Shared by both kinds of simulated container: start a command behind a helper, ask, and end. */
 import { HoldfastError } from "../../errors.ts";
 import { findMarked } from "../ending.ts";
 import { guardVariable, markerOf, markerVariable } from "../marker.ts";
@@ -16,7 +16,7 @@ export abstract class SimulatedContainer implements Container {
   abstract readonly name: string;
   protected readonly platform: SimulatedSystem;
   protected readonly owner: string;
-  /** The process that this one has started: what stands between it and the command. */
+  /** The process between this one and the command. */
   protected helper: Process | undefined;
   protected main: Process | undefined;
   #ending: Promise<ProcessInfo[]> | undefined;
@@ -30,7 +30,7 @@ export abstract class SimulatedContainer implements Container {
   abstract list(): ProcessInfo[];
   abstract looksEmpty(): boolean;
   protected abstract endOnce(boundMs: number): Promise<ProcessInfo[]>;
-  /** The helper's program, and what it is born with; `exit` is called when the command has ended. */
+  /** The helper's program and its birth options; `exit` is called when the command has ended. */
   protected abstract between(main: Program, birth: Birth, exit: (how: MainExit) => void): [Program, Birth];
 
   async spawn(request: SpawnRequest): Promise<Spawned> {
@@ -85,7 +85,7 @@ export abstract class SimulatedContainer implements Container {
     return this.#ending;
   }
 
-  /** Ends a helper that has not started the command yet: else the command would be born after the look. */
+  /** Ends a helper that has not started the command yet: otherwise the command would be born after the look. */
   protected async endUnborn(): Promise<void> {
     const { helper, main, platform } = this;
     if (helper?.isAlive !== true || main !== undefined) return;

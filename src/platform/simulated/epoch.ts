@@ -1,4 +1,4 @@
-/** One life of a keeper on a simulated machine: its fence, its guardian, and the sweeps, which are the product's own. */
+/** One keeper life on a simulated machine: its fence, its guardian, and the product's own sweeps. */
 import { findMarked } from "../ending.ts";
 import { markerVariable, runIdPrefix } from "../marker.ts";
 import { endStrays, Sightings, sweepOwner } from "../sweep.ts";
@@ -18,7 +18,7 @@ export class SimulatedEpoch implements Epoch {
   /** The whole of this epoch; undefined where the kernel has no fences. */
   readonly #fence: Fence | undefined;
   readonly #runs: Fence | undefined;
-  /** Outside the fence that it kills. */
+  /** Outside the fence, which it kills. */
   readonly #home: Fence | undefined;
 
   constructor(platform: SimulatedSystem, owner: string, epoch: number, tier: TierName) {

@@ -36,11 +36,11 @@ export class FencedContainer extends SimulatedContainer {
   }
 
   looksEmpty(): boolean {
-    // A fence that nothing has joined yet is not an empty one.
+    // A fence without its first process does not count as empty.
     return (this.main !== undefined || this.helper?.isAlive !== true) && !this.#isPopulated();
   }
 
-  /** A launcher outside: the command is born in the fence, and the launcher ends as the command ends. */
+  /** A launcher outside: the command is born in the fence, and the launcher ends like the command. */
   protected between(main: Program, birth: Birth, exit: (how: MainExit) => void): [Program, Birth] {
     const { processesMax = Infinity } = this.#limits;
     const fence = this.platform.kernel.makeFence(this.name, this.#runs);

@@ -20,7 +20,7 @@ export class GuardedContainer extends SimulatedContainer {
     const { helper, platform } = this;
     if (helper === undefined) return [];
     if (helper.isAlive) return platform.processes.descendants(helper.pid).filter(isAlive);
-    // A guard that was killed has left its tree to this process.
+    // A killed guard has left its tree to this process.
     const roots = this.#adopted().flatMap((pid) => platform.processes.read(pid) ?? []);
     return roots.flatMap((root) => [root, ...platform.processes.descendants(root.pid)]).filter(isAlive);
   }
@@ -32,7 +32,7 @@ export class GuardedContainer extends SimulatedContainer {
     return isProvenEmpty(platform, () => this.#adopted());
   }
 
-  /** A guard above: a subreaper that ends its tree when the process that started it is gone. */
+  /** A guard above: a subreaper that ends its tree when its starter is gone. */
   protected between(main: Program, birth: Birth, exit: (how: MainExit) => void): [Program, Birth] {
     const { owner, runId } = this;
     return [
@@ -45,7 +45,7 @@ export class GuardedContainer extends SimulatedContainer {
     const keeper = this.platform.own;
     self.isSubreaper = true;
     self.withstand("SIGTERM", "SIGINT", "SIGHUP");
-    self.onExit.push((how) => exit(how)); // a guard that is killed cannot tell how the command ends
+    self.onExit.push((how) => exit(how)); // a killed guard cannot report the command's end
     yield undefined;
     const main = self.fork(program, birth);
     main.onExit.push(exit);
@@ -76,7 +76,7 @@ export class GuardedContainer extends SimulatedContainer {
       marked: () => this.marked(),
       stand: () => (helper === undefined ? undefined : platform.processes.read(helper.pid)),
     };
-    // Killed at once it might strand the command, if this process dies then: so it has its time to start that first.
+    // Killed at once it might strand the command if this process then dies: give it time to start the command first.
     await untilTrue(() => helper?.isAlive !== true || this.main !== undefined, helperGraceMs, platform.clock);
     await this.endUnborn();
     const left = await endScanned(platform, tree, boundMs);
@@ -88,13 +88,13 @@ export class GuardedContainer extends SimulatedContainer {
     return [];
   }
 
-  /** What this process was handed that may be of this run. */
+  /** Processes reparented to this one that may be of this run. */
   #adopted(): number[] {
     const { platform, helper } = this;
     return platform.processes.children(platform.own.pid).filter((pid) => pid !== helper?.pid && this.#mayOwn(pid));
   }
 
-  /** A cleared environment says nothing; then it is this run's or another dead guard's, and ended by whichever asks first. */
+  /** A cleared environment tells nothing: then it belongs to this or another dead guard's run, and the first to ask ends it. */
   #mayOwn(pid: number): boolean {
     const { processes } = this.platform;
     const startTime = processes.read(pid)?.startTime;

@@ -1,12 +1,12 @@
 /**
- * A model of what a kernel does with processes: births, deaths, orphans, signals, fences. Every step of every process is
- * drawn from the seed, so the orders that a real machine shows once in a million runs come up in seconds.
+ * A model of a kernel's process handling: births, deaths, orphans, signals, fences. Every step of every process is drawn from
+ * the seed, so orders that a real machine shows once in a million runs come up in seconds.
  */
 import type { ProcessInfo, ProcessState } from "../types.ts";
 import { Fence, Process, type Birth, type Exit, type KernelCalls, type Program } from "./process.ts";
 import type { Actor, Simulation } from "./simulation.ts";
 
-/** Why a birth was refused, as errno has it. */
+/** The reason for a refused birth, as errno. */
 export class KernelRefusal extends Error {
   readonly code: "EAGAIN" | "ENOENT";
   constructor(code: KernelRefusal["code"]) {
@@ -16,14 +16,14 @@ export class KernelRefusal extends Error {
 }
 
 export interface KernelOptions {
-  /** Highest process number: a small one brings numbers back soon. */
+  /** Highest process number: a small one is reused soon. */
   readonly pidMax?: number;
   readonly bootId?: string;
 }
 
-/** Signals that end a process which neither ignores nor handles them. */
+/** Signals that end a process without a handler. */
 const deadly = new Set<NodeJS.Signals>(["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGPIPE", "SIGUSR1", "SIGUSR2"]);
-/** How likely a running process takes one more step before it hears a signal, as on another processor. */
+/** Probability that a running process takes one more step before a signal arrives, as on another processor. */
 const raceProbability = 0.5;
 
 export class Kernel implements Actor, KernelCalls {
@@ -110,17 +110,17 @@ export class Kernel implements Actor, KernelCalls {
     return [...this.#fences.values()].filter(({ name }) => name.startsWith(prefix));
   }
 
-  /** Live processes of a fence and of those in it. */
+  /** Live processes of a fence, including nested fences. */
   within(fence: Fence): Process[] {
     return this.processes.filter((process) => process.isAlive && process.fence.isWithin(fence));
   }
 
-  /** Kills everything in it, what is being forked meanwhile included. */
+  /** Kills everything in it, including concurrent forks. */
   killFence(fence: Fence): void {
     for (const process of this.within(fence)) this.#fenceKill(process);
   }
 
-  /** False: something lives in it. */
+  /** False: it is populated. */
   removeFence(fence: Fence): boolean {
     if (this.within(fence).length > 0) return false;
     for (const [name, each] of this.#fences) {
@@ -147,13 +147,13 @@ export class Kernel implements Actor, KernelCalls {
     return true;
   }
 
-  /** What others do while somebody's system call is under way. */
+  /** Steps of other processes during a system call. */
   interleave(stepsMax = 2): void {
     if (this.#isStepping) return;
     for (let count = this.#simulation.random.below(stepsMax + 1); count > 0; count -= 1) this.step();
   }
 
-  /** Everything ends at once, and nothing notices. */
+  /** Everything ends at once, unnoticed. */
   powerOff(): void {
     for (const process of this.processes) process.exit = { code: null, signal: "SIGKILL" };
   }
@@ -215,7 +215,7 @@ export class Kernel implements Actor, KernelCalls {
       else this.end(process, typeof value === "object" ? value : { code: value ?? 0, signal: null });
     } catch (thrown) {
       if (!(thrown instanceof KernelRefusal)) throw thrown;
-      this.end(process, { code: 1, signal: null }); // a program that is refused a child and does not handle it
+      this.end(process, { code: 1, signal: null }); // a program that does not handle a refused fork
     }
   }
 
@@ -231,7 +231,7 @@ export class Kernel implements Actor, KernelCalls {
     else if (deadly.has(signal) && !process.ignored.has(signal)) this.end(process, { code: null, signal });
   }
 
-  /** Ends a process: its children go to the nearest subreaper above, and it stays on the table until it is reaped. */
+  /** Ends a process: its children go to the nearest subreaper above, and it stays on the table until reaped. */
   end(process: Process, exit: Exit): void {
     if (!process.isAlive) return;
     process.exit = exit;

@@ -1,21 +1,21 @@
-/** One machine of the model: a kernel, the programs that can be started on it, and the processes of the code under test. */
+/** One simulated machine: a kernel, the programs available on it, and the processes of the code under test. */
 import { Kernel, KernelRefusal, type KernelOptions } from "./kernel.ts";
 import type { Process, Program } from "./process.ts";
 import type { Simulation } from "./simulation.ts";
 
 export interface MachineOptions extends KernelOptions {
-  /** What proves a container empty here: the kernel counts, or repeated scans. */
+  /** How a container is proven empty here: by the kernel's count, or by repeated scans. */
   readonly proof: "kernel" | "scan";
 }
 
 export class Machine {
   readonly simulation: Simulation;
   readonly proof: MachineOptions["proof"];
-  /** By the name of their command. */
+  /** By command name. */
   readonly programs = new Map<string, (args: readonly string[]) => Program>();
-  /** Working directories that do not exist. */
+  /** Nonexistent working directories. */
   readonly missingDirectories = new Set<string>();
-  /** Set: every start of a process is refused, as in a shortage. */
+  /** While set, every process start is refused, as in a shortage. */
   isShort = false;
   readonly #options: MachineOptions;
   #kernel: Kernel;
@@ -32,19 +32,18 @@ export class Machine {
     return this.#kernel;
   }
 
-  /** Starts a process of the code under test. */
   start(command: string): Process {
     return this.#kernel.fork(this.#kernel.init, reapChildren, { command });
   }
 
-  /** The power fails; the machine comes up again with an empty process table. */
+  /** Power failure and reboot with an empty process table. */
   reboot(): void {
     this.#kernel.powerOff();
     this.#boots += 1;
     this.#kernel = new Kernel(this.simulation, { ...this.#options, bootId: `boot-${this.#boots}` });
   }
 
-  /** The program of a command line: exit 127, as of a shell, when there is none of this name. */
+  /** The program of a command line: exit 127 for an unknown name, as in a shell. */
   program(command: string, args: readonly string[]): Program {
     const known = this.programs.get(command)?.(args);
     if (known !== undefined) return known;
@@ -55,14 +54,14 @@ export class Machine {
     };
   }
 
-  /** Throws as the system does when it refuses to start a process in this directory. */
+  /** Throws like a system that refuses to start a process in this directory. */
   requireStart(cwd: string | undefined): void {
     if (this.isShort) throw new KernelRefusal("EAGAIN");
     if (cwd !== undefined && this.missingDirectories.has(cwd)) throw new KernelRefusal("ENOENT");
   }
 }
 
-/** What the code under test does besides: its dead children are taken off the table, adopted ones too. */
+/** The code under test also reaps its dead children, including adopted ones. */
 function* reapChildren(self: Process) {
   self.isSubreaper = true;
   self.withstand("SIGPIPE");

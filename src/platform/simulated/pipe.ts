@@ -1,8 +1,8 @@
-/** A pipe between a process of the model and the code under test: it ends when nobody holds its other end. */
+/** A pipe between a simulated process and the code under test: it ends when its other end is closed. */
 import { PassThrough, Writable } from "node:stream";
 
 export class Pipe {
-  /** What was written, for whoever reads outside the model. */
+  /** Written data, for readers outside the model. */
   readonly output = new PassThrough();
   /** Written from outside, read by programs. */
   readonly input: Writable;
@@ -45,7 +45,7 @@ export class Pipe {
     return this.#isEnded && this.#text === "";
   }
 
-  /** One whole line without its end, if there is one. */
+  /** One complete line without its terminator, if available. */
   takeLine(): string | undefined {
     const at = this.#text.indexOf("\n");
     if (at === -1) return undefined;

@@ -1,4 +1,4 @@
-/** The platform of a simulated machine, as one process of it sees it. */
+/** The platform of a simulated machine, as seen by one of its processes. */
 import { HoldfastError } from "../../errors.ts";
 import { sweepOwner } from "../sweep.ts";
 import { GuardedContainer } from "./guarded.ts";

@@ -1,4 +1,4 @@
-/** One process of the model kernel, as its program sees it: the calls that it can make. */
+/** One process of the model kernel, as its program sees it: the available calls. */
 import type { ProcessInfo } from "../types.ts";
 import type { Pipe } from "./pipe.ts";
 
@@ -7,13 +7,12 @@ export type Pause =
   | undefined
   | { readonly untilMs: number }
   | { readonly until: () => boolean }
-  /** Hears no signal, not even a kill. */
+  /** Receives no signal, not even a kill. */
   | { readonly uninterruptible: () => boolean };
 
-/** Code between two `yield`s is one step: it happens as a whole. What it returns is how it ends. */
+/** Code between two `yield`s is one atomic step. The returned value is the exit. */
 export type Program = (self: Process) => Generator<Pause, number | Exit | void, void>;
 
-/** How it ended. */
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -25,9 +24,9 @@ export class Fence {
   readonly parent: Fence | undefined;
   isFrozen = false;
   isRemoved = false;
-  /** Live processes in it and below at most. */
+  /** Limit of live processes in it and below. */
   processesMax = Infinity;
-  /** How often a fork was refused for that. */
+  /** Number of forks refused for that limit. */
   refusals = 0;
 
   constructor(name: string, parent: Fence | undefined) {
@@ -39,13 +38,13 @@ export class Fence {
     return this === outer || this.parent?.isWithin(outer) === true;
   }
 
-  /** Itself and all around it. */
+  /** Itself and its ancestors. */
   get around(): Fence[] {
     return [this, ...(this.parent?.around ?? [])];
   }
 }
 
-/** What a child has instead of its parent's. */
+/** Properties of a child that differ from its parent's. */
 export interface Birth {
   readonly fence?: Fence;
   readonly command?: string;
@@ -55,7 +54,7 @@ export interface Birth {
   readonly outputs?: readonly Pipe[];
 }
 
-/** What a process and its program can ask of their kernel. */
+/** The kernel calls of a process and its program. */
 export interface KernelCalls {
   readonly root: Fence;
   readonly processes: Process[];
@@ -74,7 +73,7 @@ export interface KernelCalls {
 
 export class Process {
   readonly pid: number;
-  /** A number that no other process of this boot has: a clock so fine that it never shows a time twice. */
+  /** Unique in this boot: a clock so fine that it never shows a time twice. */
   readonly startTime: string;
   readonly startedAtMs: number;
   readonly kernel: KernelCalls;
@@ -91,13 +90,13 @@ export class Process {
   environment: string;
   input: Pipe | undefined;
   outputs: readonly Pipe[];
-  /** What it comes from, whatever it has become: for tests, which must not ask what they test. */
+  /** Its origin, whatever it has become: for tests, independent of the tested code. */
   origin: string;
   isSubreaper = false;
   isStopped = false;
-  /** Killed together with its fence: what it forks now is killed too. */
+  /** Killed together with its fence: its further forks are killed too. */
   isFenceKilled = false;
-  /** Has taken the step that a signal did not prevent. */
+  /** Has taken the one step that a pending signal allowed. */
   hasRaced = false;
   pause: Pause;
   steps: ReturnType<Program>;
@@ -137,7 +136,7 @@ export class Process {
     return this.kernel.fork(this, program, birth);
   }
 
-  /** Becomes another program; `environment` takes the place of its own. */
+  /** Becomes another program; `environment` replaces its own. */
   exec(command: string, environment = this.environment): void {
     this.command = command;
     this.environment = environment;
@@ -153,12 +152,11 @@ export class Process {
     for (const signal of signals) this.ignored.add(signal);
   }
 
-  /** Survives these signals; unlike ignored ones, what it starts does not. */
+  /** Survives these signals without passing that on to its children, unlike ignoring. */
   withstand(...signals: NodeJS.Signals[]): void {
     for (const signal of signals) this.handlers.set(signal, () => {});
   }
 
-  /** Closes its own ends of the streams. */
   closeStreams(): void {
     for (const pipe of this.outputs) pipe.drop(this);
     this.outputs = [];
@@ -169,7 +167,7 @@ export class Process {
     this.outputs[stream]?.write(text);
   }
 
-  /** Takes one dead child off the table; undefined when none is dead. */
+  /** Reaps one dead child; undefined when there is none. */
   reap(): Process | undefined {
     const dead = [...this.children].find((child) => !child.isAlive);
     if (dead !== undefined) this.kernel.reap(dead);

@@ -1,13 +1,13 @@
-/** Simulated time, and the order in which everything happens in it: drawn from one seed, so that a failure can be replayed. */
+/** Simulated time and the order of all events in it, drawn from one seed, so that failures can be replayed. */
 import { setImmediate as turn } from "node:timers/promises";
 import type { Clock, Timer } from "../../clock.ts";
 import { SeededRandom } from "./random.ts";
 
-/** What else than timers moves a simulation: the processes of a machine. */
+/** A source of steps other than timers: the processes of a machine. */
 export interface Actor {
-  /** Takes one step. False: nothing can be done now. */
+  /** Takes one step. False: nothing to do now. */
   step(): boolean;
-  /** When it has something to do again, if time alone brings that. */
+  /** The time of its next step, if only time brings that. */
   dueMs(): number | undefined;
 }
 
@@ -19,7 +19,7 @@ interface Entry {
 
 /** 2026-01-01, in milliseconds since 1970. */
 const startMs = 1_767_225_600_000;
-/** The most that a step of a process takes. */
+/** Longest duration of a process step. */
 const stepMsMax = 0.05;
 
 export class Simulation {
@@ -42,7 +42,7 @@ export class Simulation {
     this.#actors.push(actor);
   }
 
-  /** The clock of one process: what it has set never fires once the process is dead. */
+  /** The clock of one process: its timers never fire after its death. */
   clock(isLive: () => boolean = () => true): Clock {
     const after = (ms: number, action: () => void): Timer => this.#after(ms, action, isLive);
     return {
@@ -72,7 +72,7 @@ export class Simulation {
     };
   }
 
-  /** Plays until `work` settles. Rejects when it cannot settle any more, or not within `boundMs` of simulated time. */
+  /** Plays until `work` settles. Rejects when it can no longer settle, or exceeds `boundMs` of simulated time. */
   async run<T>(work: Promise<T>, boundMs = 600_000): Promise<T> {
     const endMs = this.#nowMs + boundMs;
     const state = { isSettled: false };
@@ -99,7 +99,7 @@ export class Simulation {
     return { clear: () => (this.#timers = this.#timers.filter((each) => each !== entry)) };
   }
 
-  /** One event: what is due, a step of a process, or the time until something is due. False: there will be none. */
+  /** One event: a due timer, a process step, or a jump to the next due time. False: there will be none. */
   #step(): boolean {
     const [timer] = this.#timers;
     const isDue = timer !== undefined && timer.atMs <= this.#nowMs;

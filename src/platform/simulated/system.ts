@@ -1,4 +1,4 @@
-/** What one process of a simulated machine can ask of it. Nothing that a dead process still calls has an effect. */
+/** The system calls of one process on a simulated machine. Calls by a dead process have no effect. */
 import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import { killAll, type System } from "../ending.ts";
@@ -18,18 +18,18 @@ export class SimulatedSystem implements System {
   constructor(machine: Machine, own: Process) {
     this.machine = machine;
     this.own = own;
-    this.kernel = machine.kernel; // the boot that this process was started in
+    this.kernel = machine.kernel; // the boot of this process
     this.clock = machine.simulation.clock(() => own.isAlive);
     this.processes = this.#table();
   }
 
-  /** Other processes go on while a call of this one is under way. False: this one is dead, and the call has no effect. */
+  /** Lets other processes run during a call. False: this process is dead, and the call has no effect. */
   call(): boolean {
     this.kernel.interleave();
     return this.own.isAlive;
   }
 
-  /** The death of this very process, at whatever it is doing. */
+  /** Kills this process at its current step. */
   crash(): void {
     this.kernel.end(this.own, { code: null, signal: "SIGKILL" });
   }
@@ -71,7 +71,7 @@ export class SimulatedSystem implements System {
     });
   }
 
-  /** Starts a process of Holdfast's own, outside every container. */
+  /** Starts one of Holdfast's own processes, outside every container. */
   startHelper(program: Program, birth: Birth): Helper {
     const stdout = new Pipe();
     const stderr = new Pipe();
@@ -96,14 +96,14 @@ export class SimulatedSystem implements System {
     }
   }
 
-  /** How a child ends; never told to a process that is dead by then. */
+  /** How a child ends; withheld from a process that is dead by then. */
   exitOf(child: Process): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
     return new Promise((resolve) => {
       child.onExit.push((exit) => this.clock.soon(() => resolve(exit)));
     });
   }
 
-  /** Forks what a container starts; a refusal of the system is `spawn_failed`. */
+  /** Forks a container's process; throws `spawn_failed` when the system refuses. */
   spawn({ cwd, command }: Pick<SpawnRequest, "cwd" | "command">, program: Program, birth: Birth): Process {
     try {
       this.machine.requireStart(cwd);
@@ -115,7 +115,7 @@ export class SimulatedSystem implements System {
     }
   }
 
-  /** Moves this process, as a process of the machine can move itself. */
+  /** Moves this process, as a real process can move itself. */
   moveTo(fence: Fence): void {
     if (this.call()) this.own.fence = fence;
   }

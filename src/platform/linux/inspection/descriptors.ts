@@ -1,4 +1,4 @@
-/** What a process holds open, as /proc/<pid>/fd names it. Nothing of it is read or written. */
+/** Open descriptors of a process, as named by /proc/<pid>/fd. Their contents stay untouched. */
 import { constants, closeSync, lstatSync, openSync, readdirSync, readlinkSync } from "node:fs";
 import type { Descriptor, Unreadable } from "../../look.ts";
 import { isAlive } from "../../types.ts";
@@ -14,7 +14,7 @@ function describe(number: number, target: string): Descriptor {
   return { number, kind, inode: 0, target };
 }
 
-/** The kernel denies a look at the descriptors of the dying, too: they have none any more. */
+/** The kernel also denies access for dying processes, which have no descriptors left. */
 function whyUnreadable(thrown: unknown, pid: number): Unreadable {
   const code = thrown instanceof Error && "code" in thrown ? thrown.code : "";
   return (code === "EACCES" || code === "EPERM") && isAlive(readProcess(pid)) ? "denied" : "gone";
@@ -43,25 +43,25 @@ export function readDescriptors(pid: number): Descriptor[] | Unreadable {
       found.push(describe(Number(name), readlinkSync(`/proc/${pid}/fd/${name}`)));
     } catch (thrown) {
       if (whyUnreadable(thrown, pid) === "denied") return "denied";
-      // else it was closed while we looked
+      // otherwise it was closed during the look
     }
   }
   return found;
 }
 
-/** Which ends of a pipe a descriptor is: the permissions of the link say it. */
+/** The pipe ends of a descriptor, by the permissions of its link. */
 export function pipeEndsOf(pid: number, number: number): { reads: boolean; writes: boolean } {
   try {
     const { mode } = lstatSync(`/proc/${pid}/fd/${number}`);
     return { reads: (mode & 0o400) !== 0, writes: (mode & 0o200) !== 0 };
   } catch {
-    return { reads: false, writes: false }; // closed meanwhile, or not ours to see
+    return { reads: false, writes: false }; // closed since, or not ours to see
   }
 }
 
 /**
- * Whether nobody at all holds the other end of this pipe, wherever they may be: asked of the kernel, by opening the
- * process's own end once more for the moment of a poll. Nothing is read or written. Undefined: it may not be asked.
+ * Whether the other end of this pipe is closed everywhere: asked of the kernel, by reopening the process's own end for the
+ * moment of a poll. Nothing is read or written. Undefined: not permitted.
  */
 export function isPipeAbandoned(
   pid: number,
@@ -76,7 +76,7 @@ export function isPipeAbandoned(
     return undefined; // another user's pipe, or the process is gone
   }
   try {
-    // The process may have put something else under that number between the two looks.
+    // The process may have reused that number between the two looks.
     if (readlinkSync(`/proc/self/fd/${descriptor}`) !== target) return undefined;
     return hasHungUp(descriptor);
   } finally {

@@ -1,4 +1,4 @@
-/** Finds who is at the other end of a pipe or socketpair: a descriptor may be in another namespace, in flight, or another user's. */
+/** Finds the holder of the other end of a pipe or socketpair; it may be in another namespace, in flight, or another user's. */
 import type { Descriptor, FarEnd, Look, UnknownEnd } from "../../look.ts";
 import { isPipeAbandoned } from "./descriptors.ts";
 
@@ -7,11 +7,11 @@ type LookAtEnds = Pick<
   "canSeeSockets" | "descriptorsOf" | "pipeEnds" | "socketHolders" | "tcpSocketsOf" | "unixSocket"
 >;
 
-/** What the search needs of a look. */
+/** The search's view of a look. */
 export interface EndSearch extends LookAtEnds {
-  /** Pids of those who hold the reading or the writing end of a pipe. */
+  /** Pids that hold the reading or the writing end of a pipe. */
   pipeHolders(inode: number, end: "read" | "write"): number[];
-  /** Processes whose descriptors may not be read: the search is not complete while there are any. */
+  /** Processes with unreadable descriptors: while there are any, the search is incomplete. */
   readonly unreadable: ReadonlySet<number>;
 }
 
@@ -28,7 +28,7 @@ export function findFarEnd(look: EndSearch, pid: number, descriptor: Descriptor,
   const socket = look.unixSocket(descriptor.inode);
   if (socket === undefined) return unknown(causeOf(look, pid, descriptor.inode));
   if (!socket.isStream) return unknown("datagram");
-  // The peer is gone and both directions are shut: the one without the other is a half close, or a socket of a listener.
+  // The peer is gone and both directions are shut: either alone is a half close, or a socket of a listener.
   if (socket.peer === 0) return socket.isShut ? { state: "closed" } : unknown("never-connected");
   const isPeer = ({ kind, inode }: Descriptor) => kind === "socket" && inode === socket.peer;
   const asked = holdersAmong(look, near, isPeer);

@@ -1,6 +1,6 @@
 /**
- * One look at the machine: processes, their descriptors, the sockets. Everything is read once, when it is first asked for,
- * so that judging one tree costs what that tree costs, and so that all judgements of one look rest on the same facts.
+ * One look at the machine: processes, their descriptors, the sockets. Everything is read once, on first use, so that judging a
+ * tree costs only what that tree costs, and all judgements of one look rest on the same facts.
  */
 import { readFileSync, readlinkSync, statSync } from "node:fs";
 import { systemClock } from "../../../clock.ts";
@@ -29,7 +29,7 @@ function read(path: string): string | undefined {
   }
 }
 
-/** Remembers what a question about a number was answered. */
+/** Caches answers by number. */
 function once<T>(ask: (key: number) => T): (key: number) => T {
   const answers = new Map<number, T>();
   return (key) => {
@@ -90,7 +90,7 @@ export class LinuxLook implements Look, EndSearch {
 
   readonly wordsOf = once((pid): readonly string[] => {
     const text = (read(`/proc/${pid}/cmdline`) ?? "").replace(/\0+$/, "");
-    // A title that a program wrote over its arguments (npm does) has blanks between its words.
+    // A title written over the arguments (as npm does) separates them by blanks.
     return text.includes("\0") ? text.split("\0") : text.split(" ").filter(Boolean);
   });
 
@@ -130,7 +130,7 @@ export class LinuxLook implements Look, EndSearch {
 
   readonly #status = once((pid) => read(`/proc/${pid}/status`) ?? "");
 
-  /** The last part of its v2 cgroup, or of the first one of v1, where systemd names its units. */
+  /** The last part of its v2 cgroup, or of the first v1 one, where systemd names its units. */
   readonly serviceOf = once((pid): string | undefined => {
     const lines = (read(`/proc/${pid}/cgroup`) ?? "").split("\n");
     const line = lines.find((each) => each.startsWith("0::")) ?? lines.find((each) => each.includes("name=systemd"));
@@ -142,7 +142,7 @@ export class LinuxLook implements Look, EndSearch {
     return this.#namespaceOf(pid, kind) !== this.#namespaceOf("self", kind);
   }
 
-  /** Undefined when that may not be seen. */
+  /** Undefined when access is denied. */
   #namespaceOf(pid: number | "self", kind: "pid" | "net"): string | undefined {
     const path = `/proc/${pid}/ns/${kind}`;
     if (this.#namespaces.has(path)) return this.#namespaces.get(path);
@@ -150,7 +150,7 @@ export class LinuxLook implements Look, EndSearch {
     try {
       name = readlinkSync(path);
     } catch {
-      name = undefined; // another user's: nothing may be said about it
+      name = undefined; // another user's: unknown
     }
     this.#namespaces.set(path, name);
     return name;
@@ -239,7 +239,7 @@ export class LinuxLook implements Look, EndSearch {
     return this.#everybody().unread;
   }
 
-  /** The expensive part, a walk over every descriptor of the machine: only when a question needs it. */
+  /** The expensive part, a walk over every descriptor of the machine: on demand only. */
   #everybody() {
     if (this.#holders !== undefined) return this.#holders;
     const sockets = new Map<number, Holder[]>();

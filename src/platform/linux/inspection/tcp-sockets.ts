@@ -19,7 +19,7 @@ const states = [
   "SYN-RECEIVED",
 ];
 
-/** The kernel prints each 32-bit word of an address in the byte order of the machine, which is little-endian on all of ours. */
+/** The kernel prints each 32-bit word of an address in machine byte order, little-endian on all supported processors. */
 function readable(hex: string): string {
   const bytes: number[] = [];
   for (let at = 0; at < hex.length; at += 8) {
@@ -37,7 +37,7 @@ function readable(hex: string): string {
 function parseTcpTable(text: string): TcpSocket[] {
   const lines = text.split("\n");
   const found: TcpSocket[] = [];
-  // Few addresses are on many lines.
+  // Most lines share a few addresses.
   const known = new Map<string, string>();
   const addressOf = (hex: string) => {
     const address = known.get(hex) ?? readable(hex);
@@ -61,7 +61,7 @@ function parseTcpTable(text: string): TcpSocket[] {
   return found;
 }
 
-/** Of the namespace that a process is in; empty when that may not be read. */
+/** Sockets of a process's namespace; empty when access is denied. */
 export function readTcpSockets(pid: number | "self"): TcpSocket[] {
   return ["tcp", "tcp6"].flatMap((name) => {
     try {

@@ -1,6 +1,6 @@
 /**
- * Asks the kernel for every unix socket of this network namespace and its peer (sock_diag, what `ss -xp` asks). /proc/net/unix
- * names no peers, and without them nobody can tell whether the other end of a socketpair is still held.
+ * Asks the kernel for every unix socket of this network namespace and its peer (sock_diag, as `ss -xp` does). /proc/net/unix
+ * names no peers, and without them it is unknown whether the other end of a socketpair is still held.
  */
 import { createRequire } from "node:module";
 import type { UnixSocket } from "../../look.ts";
@@ -80,7 +80,7 @@ function parseSocket(data: Buffer, at: number, end: number): UnixSocket {
   return socket;
 }
 
-/** By inode; undefined where the kernel does not tell (no unix_diag, or a sandbox forbids netlink). */
+/** By inode; undefined where the kernel denies it (no unix_diag, or a sandbox forbids netlink). */
 export function readUnixSockets(): Map<number, UnixSocket> | undefined {
   const calls = netlinkCalls();
   const descriptor = calls.socket(afNetlink, sockRawCloseOnExec, netlinkSockDiag);

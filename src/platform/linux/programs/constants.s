@@ -16,7 +16,7 @@
 .equ POLLOUT, 4
 .equ SIG_IGN, 1
 .equ SIGCHLD, 17
-.equ SIGNAL_LAST, 31                    /* the last one that is not a real-time signal */
+.equ SIGNAL_LAST, 31                    /* the last standard signal */
 .equ SIGNAL_SET_BYTES, 8
 
 .equ O_WRONLY, 1
@@ -29,12 +29,12 @@
 .equ PR_SET_DUMPABLE, 4
 .equ PR_SET_CHILD_SUBREAPER, 36
 
-/* What a shell says of a command that it could not start, and what the programs say of a failure of their own. */
+/* Exit codes of a shell that could not start a command, and of a failure in the programs themselves. */
 .equ CANNOT_BE_RUN, 126
 .equ NOT_FOUND, 127
 .equ NOT_STARTED, 125
 
-/* Words of the command image (command-image.ts), which is mapped at 16 << 32. */
+/* Fields of the command image (command-image.ts), which is mapped at 16 << 32. */
 .equ IMAGE_ENVIRONMENT, 0
 .equ IMAGE_ARGUMENTS, 8
 .equ IMAGE_PATHS, 16

@@ -1,6 +1,6 @@
 /*
- * Every program begins with this: an ELF header and one segment that is the whole file. So the image needs no linker and
- * stays under 600 bytes. MACHINE is set before; the label image_end stands at the end of the program.
+ * The beginning of every program: an ELF header and one segment that covers the whole file, so the image needs no linker and
+ * stays under 600 bytes. MACHINE is set before; the label image_end marks the end of the program.
  */
 .equ BASE, 0x400000
 
@@ -24,5 +24,5 @@ segment:
     .8byte 0
     .8byte BASE, BASE
     .8byte image_end - image, image_end - image
-    .8byte 65536                        /* the largest page of both processors */
+    .8byte 65536                        /* the larger maximum page size of both processors */
 start:

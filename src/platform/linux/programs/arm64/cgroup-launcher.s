@@ -1,12 +1,12 @@
 /*
- * cgroup-launcher CGROUP PROGRAM ...: its child is born in CGROUP and becomes PROGRAM. It stays outside itself, deaf to signals and
- * without a descriptor, and ends as the child ended: by the same code or signal. A process that moves itself waits for a
- * grace period of the kernel's (7 to 20 ms, where a birth costs 0.4). That is done where clone3 is refused, as under some
- * seccomp filters; then the cgroup-launcher itself becomes PROGRAM. Exit 125 when it could not join: nothing was started.
+ * cgroup-launcher CGROUP PROGRAM ...: starts a child in CGROUP that becomes PROGRAM. The launcher stays outside, ignores
+ * signals, closes its descriptors, and ends like the child: by the same code or signal. A process that moves itself waits for a
+ * kernel grace period (7 to 20 ms, versus 0.4 for a birth). It does so only where clone3 is refused, as by some seccomp
+ * filters; then the launcher itself becomes PROGRAM. Exit 125 when it could not join: nothing was started.
  */
 .include "system.s"
 
-    mov x19, sp                         // argc, argv and the environment stand here
+    mov x19, sp                         // argc, argv and the environment are here
     mov x0, #AT_FDCWD
     ldr x1, [x19, #16]                  // argv[1]
     mov x2, #O_DIRECTORY
@@ -39,7 +39,7 @@
     mov x21, #SIGNAL_LAST
 ignore_next:
     cmp x21, #SIGCHLD
-    b.eq ignored                        // ignored, it would leave nothing to wait for
+    b.eq ignored                        // ignoring it would leave nothing to wait for
     mov x0, x21
     mov x1, sp
     mov x2, #0
@@ -50,7 +50,7 @@ ignored:
     subs x21, x21, #1
     b.ne ignore_next
 
-    mov x0, #0                          // all descriptors: the streams are the command's alone
+    mov x0, #0                          // all descriptors: the streams belong to the command alone
     mov w1, #-1
     mov x2, #0
     mov x8, #SYS_close_range
@@ -58,7 +58,7 @@ ignored:
 
 wait:
     mov x0, x20
-    mov x1, sp                          // the status takes the place of SIG_IGN
+    mov x1, sp                          // the status replaces SIG_IGN
     mov x2, #0
     mov x3, #0
     mov x8, #SYS_wait4
@@ -87,7 +87,7 @@ wait:
     mov x1, x20
     mov x8, #SYS_kill
     svc #0
-    add x0, x20, #128                   // not ended by it: as a shell says it
+    add x0, x20, #128                   // the signal did not end us: exit like a shell
     b exit
 
 join_by_writing:
@@ -110,7 +110,7 @@ become:
     ldr x0, [x19, #24]                  // argv[2]
     add x1, x19, #24                    // argv + 2
     add x2, x19, x3, lsl #3
-    add x2, x2, #16                     // the environment begins behind the zero that ends argv
+    add x2, x2, #16                     // the environment follows the zero that ends argv
     mov x8, #SYS_execve
     svc #0
     cmn x0, #ENOENT
@@ -127,6 +127,6 @@ fail:
 members_file:
     .asciz "cgroup.procs"
 own_pid:
-    .ascii "0"                          // "0" means whoever writes it
+    .ascii "0"                          // "0" means the writing process
     .zero 2                             // to a whole word
 image_end:

@@ -1,8 +1,8 @@
 /*
- * executor DIGIT ...: maps the command image (command-image.ts) of the descriptor with that number, closes every descriptor
- * over 2, ignores the signals of the image's mask, and becomes the first of the image's paths that can be run, with the
- * image's arguments and environment. A text file without "#!" is run by /bin/sh. Otherwise it prints the image's message
- * and exits with 127 (not found) or 126 (cannot be run); 125: the image cannot be mapped.
+ * executor DIGIT ...: maps the command image (command-image.ts) from descriptor DIGIT, closes every descriptor over 2, ignores
+ * the signals of the image's mask, and becomes the first executable path of the image, with the image's arguments and
+ * environment. A text file without "#!" is run by /bin/sh. Otherwise it prints the image's message and exits with 127 (not
+ * found) or 126 (cannot be run); 125: the image cannot be mapped.
  */
 .include "system.s"
 
@@ -17,7 +17,7 @@
     svc #0
     tbnz x0, #63, fail
     mov x1, x0
-    mov x19, #16 << 32                  // … at the place that its pointers are made for
+    mov x19, #16 << 32                  // … at the address that its pointers assume
     mov x0, x19
     mov x2, #PROT_READ_WRITE
     mov x3, #MAP_PRIVATE_FIXED
@@ -65,7 +65,7 @@ next_signal:
 signals_done:
 
     ldr x22, [x19, #IMAGE_PATHS]
-    mov w23, #NOT_FOUND                 // unless one of them is there
+    mov w23, #NOT_FOUND                 // unless one of them exists
 next_path:
     ldr x0, [x22]
     cbz x0, give_up
@@ -92,7 +92,7 @@ next_path:
     ldr x0, [x19, #IMAGE_SHELL]
     str x0, [x1, #-8]!                  // the image keeps this word free
     ldr x2, [x19, #IMAGE_ENVIRONMENT]
-    svc #0                              // x8 is SYS_execve still
+    svc #0                              // x8 is still SYS_execve
 
 give_up:
     ldp x1, x2, [x19, #IMAGE_NOT_FOUND]

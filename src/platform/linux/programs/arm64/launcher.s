@@ -1,6 +1,6 @@
 /*
- * launcher PROGRAM ...: becomes PROGRAM as a child subreaper, with every signal at its default. Node leaves SIGPIPE
- * ignored, and a shell leaves SIGINT ignored in what it starts in the background. Exit 126 or 127 as a shell has it.
+ * launcher PROGRAM ...: becomes PROGRAM as a child subreaper, with every signal at its default. Node leaves SIGPIPE ignored,
+ * and a shell leaves SIGINT ignored in background commands. Exit 126 or 127 as in a shell.
  */
 .include "system.s"
 
@@ -12,7 +12,7 @@
     mov x8, #SYS_prctl
     svc #0
 
-    mov x9, sp                          // argc, argv and the environment stand here
+    mov x9, sp                          // argc, argv and the environment are here
     sub sp, sp, #32                     // a sigaction of zeros: SIG_DFL
     stp xzr, xzr, [sp]
     stp xzr, xzr, [sp, #16]
@@ -32,7 +32,7 @@ next_signal:
     ldr x0, [sp, #16]                   // argv[1]
     add x1, sp, #16                     // argv + 1
     add x2, sp, x3, lsl #3
-    add x2, x2, #16                     // the environment begins behind the zero that ends argv
+    add x2, x2, #16                     // the environment follows the zero that ends argv
     mov x8, #SYS_execve
     svc #0
     cmn x0, #ENOENT

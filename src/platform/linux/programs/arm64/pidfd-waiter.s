@@ -1,7 +1,7 @@
 /*
- * pidfd-waiter CGROUP: sleeps until descriptor 9 or 5 is readable (a pidfd is, when its process ends). For 9 it writes "gone\n"
- * to descriptor 8. For 5 it writes "1" to descriptor 3, the cgroup.kill of what is to end then, and removes the directory
- * CGROUP as soon as the kernel lets it, within 10 s.
+ * pidfd-waiter CGROUP: sleeps until descriptor 9 or 5 is readable, as a pidfd is after its process ends. For 9 it writes
+ * "gone\n" to descriptor 8. For 5 it writes "1" to descriptor 3, a cgroup.kill file, and then removes the directory CGROUP
+ * as soon as the kernel allows it, within 10 s.
  */
 .include "system.s"
 
@@ -13,7 +13,7 @@
 .equ REMOVE_PAUSE_NS, 10000000
 
     ldr x19, [sp, #16]                  // argv[1]
-    mov x20, #0                         // how often its removal is tried
+    mov x20, #0                         // attempts to remove it
     sub sp, sp, #32
     mov x0, #TELLS_AT                   // two struct pollfd: descriptor, then the events
     movk x0, #POLLIN, lsl #32
@@ -31,7 +31,7 @@ wait:
     cmn x0, #EINTR
     b.eq wait
 
-    ldrh w1, [sp, #14]                  // what happened at KILLS_AT
+    ldrh w1, [sp, #14]                  // the event at KILLS_AT
     cbnz w1, kill
 
     mov x0, #0x6f67                     // "go" …
@@ -64,7 +64,7 @@ remove:
     mov x8, #SYS_unlinkat
     svc #0
     cmn x0, #EBUSY
-    b.ne exit                           // it is removed, or never can be
+    b.ne exit                           // it is removed, or cannot be
     mov x0, sp
     mov x1, #0
     mov x8, #SYS_nanosleep

@@ -1,37 +1,37 @@
 /*
- * pump: copies stdin to descriptor 3 and descriptor 3 to stdout, with 4 KiB of buffer each way. It never blocks on one while
- * the other could go on: a pipe that is ready takes 4096 bytes (PIPE_BUF). The end of stdin is a half-close: it becomes one
- * byte (end-of-input.ts: 4) on descriptor 3, and the other way goes on until that side ends. It ends at once when nobody
- * reads its stdout, whatever waits. Exit 0: stdin had ended, or stdout's reader is gone; 1: the other side ended first.
+ * pump: copies stdin to descriptor 3 and descriptor 3 to stdout, with 4 KiB of buffer each way. Neither direction blocks the
+ * other: a ready pipe takes 4096 bytes (PIPE_BUF). The end of stdin is a half-close: it becomes one byte (end-of-input.ts: 4)
+ * on descriptor 3, and the other direction continues until that side ends. It ends at once when its stdout has no reader, even
+ * with data waiting. Exit 0: stdin had ended, or stdout's reader is gone; 1: the other side ended first.
  */
 .include "system.s"
 
 .equ OTHER_SIDE, 3
 .equ BUFFER_BYTES, 4096
 .equ END_OF_INPUT, 4
-.equ UP_BUFFER, 0x1000                  // stdin to the other side: bytes x19 to x19 + x20 wait in it
-.equ DOWN_BUFFER, 0x2000                // the other side to stdout: bytes x21 to x21 + x22 wait in it
+.equ UP_BUFFER, 0x1000                  // stdin to the other side: holds bytes x19 to x19 + x20
+.equ DOWN_BUFFER, 0x2000                // the other side to stdout: holds bytes x21 to x21 + x22
 
     sub sp, sp, #0x4000
     mov x20, #0
     mov x22, #0
-    mov x23, #0                         // 0 while stdin is open, then -1: a descriptor that poll passes over
+    mov x23, #0                         // 0 while stdin is open, then -1, which poll skips
 
 again:
-    mov w0, w23                         // upwards wait for input, or for room while the buffer holds something
+    mov w0, w23                         // upwards: wait for input, or for room while the buffer holds data
     orr x0, x0, #POLLIN << 32
     cbz x20, up_set
     mov x0, #POLLOUT << 32
     movk x0, #OTHER_SIDE
 up_set:
-    mov x1, #POLLIN << 32               // downwards the same
+    mov x1, #POLLIN << 32               // downwards: the same
     movk x1, #OTHER_SIDE
     cbz x22, down_set
     mov x1, #POLLOUT << 32
     movk x1, #STDOUT
 down_set:
     stp x0, x1, [sp]
-    mov x0, #STDOUT                     // and the end of stdout's reader
+    mov x0, #STDOUT                     // and for the end of stdout's reader
     str x0, [sp, #16]
     mov x0, sp
     mov x1, #3
@@ -54,7 +54,7 @@ down_set:
     mov x8, #SYS_read
     svc #0
     cbnz x0, read_up
-    mov w9, #END_OF_INPUT               // in the place of an end
+    mov w9, #END_OF_INPUT               // marks the end
     strb w9, [x19]
     mov x23, #-1
     mov x0, #1

@@ -1,4 +1,4 @@
-/* The arm64 side: system call numbers. A call's number is in x8, its arguments in x0 to x5, its result in x0. */
+/* arm64: system call numbers. The call number is in x8, the arguments in x0 to x5, the result in x0. */
 .equ MACHINE, 183
 .include "constants.s"
 

@@ -1,12 +1,12 @@
 /*
- * cgroup-launcher CGROUP PROGRAM ...: its child is born in CGROUP and becomes PROGRAM. It stays outside itself, deaf to signals and
- * without a descriptor, and ends as the child ended: by the same code or signal. A process that moves itself waits for a
- * grace period of the kernel's (7 to 20 ms, where a birth costs 0.4). That is done where clone3 is refused, as under some
- * seccomp filters; then the cgroup-launcher itself becomes PROGRAM. Exit 125 when it could not join: nothing was started.
+ * cgroup-launcher CGROUP PROGRAM ...: starts a child in CGROUP that becomes PROGRAM. The launcher stays outside, ignores
+ * signals, closes its descriptors, and ends like the child: by the same code or signal. A process that moves itself waits for a
+ * kernel grace period (7 to 20 ms, versus 0.4 for a birth). It does so only where clone3 is refused, as by some seccomp
+ * filters; then the launcher itself becomes PROGRAM. Exit 125 when it could not join: nothing was started.
  */
 .include "system.s"
 
-    mov rbx, rsp                        # argc, argv and the environment stand here
+    mov rbx, rsp                        # argc, argv and the environment are here
     mov rdi, [rbx + 16]                 # argv[1]
     mov esi, O_DIRECTORY | O_CLOEXEC
     mov eax, SYS_open
@@ -44,7 +44,7 @@
     mov r13d, SIGNAL_LAST
 ignore_next:
     cmp r13d, SIGCHLD
-    je ignored                          # ignored, it would leave nothing to wait for
+    je ignored                          # ignoring it would leave nothing to wait for
     mov eax, SYS_rt_sigaction
     mov edi, r13d
     mov rsi, rsp
@@ -55,7 +55,7 @@ ignored:
     dec r13d
     jne ignore_next
 
-    xor edi, edi                        # all descriptors: the streams are the command's alone
+    xor edi, edi                        # all descriptors: the streams belong to the command alone
     mov esi, -1
     xor edx, edx
     mov eax, SYS_close_range
@@ -64,7 +64,7 @@ ignored:
 wait:
     mov eax, SYS_wait4
     mov edi, r12d
-    mov rsi, rsp                        # the status takes the place of SIG_IGN
+    mov rsi, rsp                        # the status replaces SIG_IGN
     xor edx, edx
     xor r10d, r10d
     syscall
@@ -96,7 +96,7 @@ end_by_signal:
     mov esi, r12d
     mov eax, SYS_kill
     syscall
-    lea edi, [r12 + 128]                # not ended by it: as a shell says it
+    lea edi, [r12 + 128]                # the signal did not end us: exit like a shell
     jmp exit
 
 join_by_writing:
@@ -119,7 +119,7 @@ become:
     mov rcx, [rbx]                      # argc
     mov rdi, [rbx + 24]                 # argv[2]
     lea rsi, [rbx + 24]                 # argv + 2
-    lea rdx, [rbx + rcx * 8 + 16]       # the environment begins behind the zero that ends argv
+    lea rdx, [rbx + rcx * 8 + 16]       # the environment follows the zero that ends argv
     mov eax, SYS_execve
     syscall
     cmp eax, -ENOENT
@@ -136,5 +136,5 @@ fail:
 members_file:
     .asciz "cgroup.procs"
 own_pid:
-    .ascii "0"                          # "0" means whoever writes it
+    .ascii "0"                          # "0" means the writing process
 image_end:

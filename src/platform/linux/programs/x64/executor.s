@@ -1,8 +1,8 @@
 /*
- * executor DIGIT ...: maps the command image (command-image.ts) of the descriptor with that number, closes every descriptor
- * over 2, ignores the signals of the image's mask, and becomes the first of the image's paths that can be run, with the
- * image's arguments and environment. A text file without "#!" is run by /bin/sh. Otherwise it prints the image's message
- * and exits with 127 (not found) or 126 (cannot be run); 125: the image cannot be mapped.
+ * executor DIGIT ...: maps the command image (command-image.ts) from descriptor DIGIT, closes every descriptor over 2, ignores
+ * the signals of the image's mask, and becomes the first executable path of the image, with the image's arguments and
+ * environment. A text file without "#!" is run by /bin/sh. Otherwise it prints the image's message and exits with 127 (not
+ * found) or 126 (cannot be run); 125: the image cannot be mapped.
  */
 .include "system.s"
 
@@ -19,7 +19,7 @@
     js fail
     mov rsi, rax
     mov ebx, 16
-    shl rbx, 32                         # … at the place that its pointers are made for
+    shl rbx, 32                         # … at the address that its pointers assume
     mov rdi, rbx
     mov edx, PROT_READ_WRITE
     mov r10d, MAP_PRIVATE_FIXED
@@ -69,7 +69,7 @@ next_signal:
 signals_done:
 
     mov r14, [rbx + IMAGE_PATHS]
-    mov r15d, NOT_FOUND                 # unless one of them is there
+    mov r15d, NOT_FOUND                 # unless one of them exists
 next_path:
     mov rdi, [r14]
     test rdi, rdi

@@ -1,6 +1,6 @@
 /*
- * launcher PROGRAM ...: becomes PROGRAM as a child subreaper, with every signal at its default. Node leaves SIGPIPE
- * ignored, and a shell leaves SIGINT ignored in what it starts in the background. Exit 126 or 127 as a shell has it.
+ * launcher PROGRAM ...: becomes PROGRAM as a child subreaper, with every signal at its default. Node leaves SIGPIPE ignored,
+ * and a shell leaves SIGINT ignored in background commands. Exit 126 or 127 as in a shell.
  */
 .include "system.s"
 
@@ -12,7 +12,7 @@
     xor r8d, r8d
     syscall
 
-    mov rbx, rsp                        # argc, argv and the environment stand here
+    mov rbx, rsp                        # argc, argv and the environment are here
     push 0                              # a sigaction of zeros: SIG_DFL
     push 0
     push 0
@@ -32,7 +32,7 @@ next_signal:
     mov rax, [rsp]                      # argc
     mov rdi, [rsp + 16]                 # argv[1]
     lea rsi, [rsp + 16]                 # argv + 1
-    lea rdx, [rsp + rax * 8 + 16]       # the environment begins behind the zero that ends argv
+    lea rdx, [rsp + rax * 8 + 16]       # the environment follows the zero that ends argv
     mov eax, SYS_execve
     syscall
     cmp eax, -ENOENT

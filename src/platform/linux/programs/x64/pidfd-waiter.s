@@ -1,7 +1,7 @@
 /*
- * pidfd-waiter CGROUP: sleeps until descriptor 9 or 5 is readable (a pidfd is, when its process ends). For 9 it writes "gone\n"
- * to descriptor 8. For 5 it writes "1" to descriptor 3, the cgroup.kill of what is to end then, and removes the directory
- * CGROUP as soon as the kernel lets it, within 10 s.
+ * pidfd-waiter CGROUP: sleeps until descriptor 9 or 5 is readable, as a pidfd is after its process ends. For 9 it writes
+ * "gone\n" to descriptor 8. For 5 it writes "1" to descriptor 3, a cgroup.kill file, and then removes the directory CGROUP
+ * as soon as the kernel allows it, within 10 s.
  */
 .include "system.s"
 
@@ -26,7 +26,7 @@ wait:
     cmp eax, -EINTR
     je wait
 
-    cmp word ptr [rsp + 14], 0          # what happened at KILLS_AT
+    cmp word ptr [rsp + 14], 0          # the event at KILLS_AT
     jne kill
 
     push 0x0a656e6f                     # "one\n" …
@@ -51,7 +51,7 @@ remove:
     mov eax, SYS_rmdir
     syscall
     cmp eax, -EBUSY
-    jne exit                            # it is removed, or never can be
+    jne exit                            # it is removed, or cannot be
     xor edi, edi
     xor esi, esi
     mov edx, REMOVE_PAUSE_MS

@@ -1,37 +1,37 @@
 /*
- * pump: copies stdin to descriptor 3 and descriptor 3 to stdout, with 4 KiB of buffer each way. It never blocks on one while
- * the other could go on: a pipe that is ready takes 4096 bytes (PIPE_BUF). The end of stdin is a half-close: it becomes one
- * byte (end-of-input.ts: 4) on descriptor 3, and the other way goes on until that side ends. It ends at once when nobody
- * reads its stdout, whatever waits. Exit 0: stdin had ended, or stdout's reader is gone; 1: the other side ended first.
+ * pump: copies stdin to descriptor 3 and descriptor 3 to stdout, with 4 KiB of buffer each way. Neither direction blocks the
+ * other: a ready pipe takes 4096 bytes (PIPE_BUF). The end of stdin is a half-close: it becomes one byte (end-of-input.ts: 4)
+ * on descriptor 3, and the other direction continues until that side ends. It ends at once when its stdout has no reader, even
+ * with data waiting. Exit 0: stdin had ended, or stdout's reader is gone; 1: the other side ended first.
  */
 .include "system.s"
 
 .equ OTHER_SIDE, 3
 .equ BUFFER_BYTES, 4096
 .equ END_OF_INPUT, 4
-.equ UP_BUFFER, 0x1000                  # stdin to the other side: bytes r12 to r12 + r13 wait in it
-.equ DOWN_BUFFER, 0x2000                # the other side to stdout: bytes r14 to r14 + r15 wait in it
+.equ UP_BUFFER, 0x1000                  # stdin to the other side: holds bytes r12 to r12 + r13
+.equ DOWN_BUFFER, 0x2000                # the other side to stdout: holds bytes r14 to r14 + r15
 
     sub rsp, 0x4000
     xor r13d, r13d
     xor r15d, r15d
-    xor ebx, ebx                        # 0 while stdin is open, then -1: a descriptor that poll passes over
+    xor ebx, ebx                        # 0 while stdin is open, then -1, which poll skips
 
 again:
-    mov eax, ebx                        # upwards wait for input, or for room while the buffer holds something
+    mov eax, ebx                        # upwards: wait for input, or for room while the buffer holds data
     bts rax, 32                         # POLLIN << 32
     test r13, r13
     je up_set
     mov rax, POLLOUT << 32 | OTHER_SIDE
 up_set:
     mov [rsp], rax
-    mov rax, POLLIN << 32 | OTHER_SIDE  # downwards the same
+    mov rax, POLLIN << 32 | OTHER_SIDE  # downwards: the same
     test r15, r15
     je down_set
     mov rax, POLLOUT << 32 | STDOUT
 down_set:
     mov [rsp + 8], rax
-    mov eax, STDOUT                     # and the end of stdout's reader
+    mov eax, STDOUT                     # and for the end of stdout's reader
     mov [rsp + 16], rax
     mov eax, SYS_poll
     mov rdi, rsp
@@ -56,7 +56,7 @@ has_reader:
     syscall
     test rax, rax
     jne read_up
-    mov byte ptr [r12], END_OF_INPUT    # in the place of an end
+    mov byte ptr [r12], END_OF_INPUT    # marks the end
     dec ebx
     inc eax
 read_up:

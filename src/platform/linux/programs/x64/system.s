@@ -1,4 +1,4 @@
-/* The x64 side: Intel syntax, system call numbers. A call's number is in eax, its arguments in rdi rsi rdx r10 r8 r9. */
+/* x64: Intel syntax, system call numbers. The call number is in eax, the arguments in rdi rsi rdx r10 r8 r9. */
 .intel_syntax noprefix
 .equ MACHINE, 62
 .include "constants.s"
