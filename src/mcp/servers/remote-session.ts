@@ -33,7 +33,7 @@ export function versionIn(data: Buffer): string | undefined {
   return /"protocolVersion"\s*:\s*"([0-9-]{10})"/.exec(data.toString("latin1", 0, introductionBytesMax))?.[1];
 }
 
-/** Resolves when the server took note, or has had its time. */
+/** Resolves when the server has acknowledged it, or after a timeout. */
 export function sayGoodbye(url: URL, headers: OutgoingHttpHeaders, clock: Clock): Promise<void> {
   return new Promise((resolve) => {
     const parts = { method: "DELETE" as const, url, headers, messageBytesMax: 4096, clock };

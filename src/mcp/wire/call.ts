@@ -43,7 +43,7 @@ export function callParams(
 /** A call as its server sees it. */
 export interface PendingCall {
   readonly params: CallParams;
-  /** Armed by the upstream or the waiting caller; cleared when the call is over. */
+  /** Armed by the upstream or the opening; cleared when the call is over. */
   deadline: Timer | undefined;
   readonly done: boolean;
   /** False: the client accepts only the answer, so other messages go to the session. */
