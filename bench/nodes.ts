@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import type { RunView } from "../src/protocol/keeper/messages.ts";
+import type { RunView } from "../src/protocol/run.ts";
 import { FarSide } from "../test/helpers/far-side.ts";
 import { Gateway, mainFile } from "../test/helpers/gateway.ts";
 import { Home } from "../test/helpers/home.ts";

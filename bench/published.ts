@@ -2,7 +2,7 @@
  * What do published servers cost as their users start them, by npx and as `node bin`? Time to the first list, processes, memory,
  * time from DELETE until nothing is left; then 50 child sessions with three of them each.
  */
-import type { RunView } from "../src/protocol/keeper/messages.ts";
+import type { RunView } from "../src/protocol/run.ts";
 import { Gateway } from "../test/helpers/gateway.ts";
 import { Home } from "../test/helpers/home.ts";
 import { renderTable } from "../test/helpers/table.ts";

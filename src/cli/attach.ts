@@ -1,7 +1,7 @@
 /** `holdfast attach RUN`: a run's terminal on this one. Several clients may attach; detaching leaves the run alive. */
+import type { RunView } from "../protocol/run.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import { HoldfastError } from "../errors.ts";
-import type { RunView } from "../protocol/keeper/messages.ts";
 import type { CommandContext } from "./context.ts";
 import { describeEnd } from "./describe-run.ts";
 import { feed } from "./feed.ts";

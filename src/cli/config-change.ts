@@ -1,4 +1,5 @@
 /** Changes to `holdfast.json`: a running gateway applies them at once, or refuses them and the file is restored. */
+import type { ConfigChange } from "../protocol/keeper/front-config.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import { takeBack, writeOwnConfig, type OwnConfig } from "../config/clients/own-config.ts";
 import type { RawServer } from "../config/clients/import.ts";
@@ -6,7 +7,6 @@ import { checkConfig, servedName } from "../config/load.ts";
 import { plainText } from "../plain-text.ts";
 import { requirePlatform } from "../platform/index.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
-import type { ConfigChange } from "../protocol/keeper/messages.ts";
 import type { CommandContext } from "./context.ts";
 import { count } from "./print.ts";
 import { runningConfig } from "./running-keeper.ts";

@@ -1,8 +1,8 @@
 /** `holdfast crashes`: what died, when and why, and how long the gateway was down. Needs no running gateway. */
+import type { CrashView } from "../protocol/keeper/status.ts";
 import { systemClock } from "../clock.ts";
 import { CrashRecords, readStderr } from "../keeper/crashes.ts";
 import { readLostEpochs } from "../keeper/lost-epochs.ts";
-import type { CrashView } from "../protocol/keeper/messages.ts";
 import { statePaths } from "../keeper/state-directory.ts";
 import type { CommandContext } from "./context.ts";
 import { printJson, printLines, time } from "./print.ts";

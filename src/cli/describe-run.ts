@@ -1,6 +1,6 @@
 /** One line per background run, for people. */
+import type { ProcessView, RunView } from "../protocol/run.ts";
 import { systemClock } from "../clock.ts";
-import type { ProcessView, RunView } from "../protocol/keeper/messages.ts";
 import { count, duration, megabytes } from "./print.ts";
 
 const commandMax = 80;

@@ -1,10 +1,10 @@
 /** `holdfast exec -- COMMAND…`: runs a command under the gateway: its tree cannot outlive it unnoticed, its output is kept. */
+import type { RunView } from "../protocol/run.ts";
+import type { OutputStream } from "../protocol/background.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import { areReadable, exitCodeOfSignal } from "../platform/self/index.ts";
 import { HoldfastError } from "../errors.ts";
 import type { ParamsOf } from "../protocol/api/index.ts";
-import type { OutputStream } from "../protocol/keeper/background.ts";
-import type { RunView } from "../protocol/keeper/messages.ts";
 import { attachTo } from "./attach.ts";
 import type { CommandContext } from "./context.ts";
 import { describeEnd } from "./describe-run.ts";

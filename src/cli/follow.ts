@@ -1,8 +1,8 @@
 /** Reads a run's output by offset until the run has ended: each reader at its own pace, without repeats or unreported gaps. */
 import { once } from "node:events";
+import type { RunView } from "../protocol/run.ts";
 import { systemClock } from "../clock.ts";
 import type { GatewayClient } from "../client/rpc.ts";
-import type { RunView } from "../protocol/keeper/messages.ts";
 import { HoldfastError } from "../errors.ts";
 
 /** How long one request waits for the next byte. */

@@ -1,6 +1,6 @@
 /** A status line for silent commands: elapsed time, bytes printed, where to look. */
+import type { RunView } from "../protocol/run.ts";
 import { systemClock, type Timer } from "../clock.ts";
-import type { RunView } from "../protocol/keeper/messages.ts";
 import { size } from "./describe-run.ts";
 import { duration } from "./print.ts";
 

@@ -2,6 +2,7 @@
 import { statSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
+import { nodeNameShape } from "../protocol/node/messages.ts";
 import { systemClock } from "../clock.ts";
 import { systemRandom, systemSources } from "../random.ts";
 import { loadConfig } from "../config/load.ts";
@@ -17,7 +18,6 @@ import { openStateDirectory, type StatePaths } from "../keeper/state-directory.t
 import { nodeEntry } from "../nodes/entry.ts";
 import { NodeKey } from "../nodes/node/key.ts";
 import { forgetGateway } from "../nodes/node/pin.ts";
-import { nodeNameShape } from "../protocol/node/shapes.ts";
 import { findConfig } from "./gateway.ts";
 import { conclude, exitSoon, listenForSignals, sayTier, tierOf } from "./keeper-process.ts";
 import { plainLine } from "../plain-text.ts";

@@ -1,8 +1,8 @@
 /** `holdfast process …`: background runs, one operation each. */
+import type { RunView } from "../protocol/run.ts";
 import { systemClock } from "../clock.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import { HoldfastError } from "../errors.ts";
-import type { RunView } from "../protocol/keeper/messages.ts";
 import { plainText } from "../plain-text.ts";
 import type { CommandContext } from "./context.ts";
 import { describeBackground, describeEnd } from "./describe-run.ts";

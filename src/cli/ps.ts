@@ -1,8 +1,8 @@
 /** `holdfast ps`: the ownership tree, session → run → processes. */
+import type { SessionView } from "../protocol/api/session.ts";
+import type { ProcessView, RunView } from "../protocol/run.ts";
 import { systemClock } from "../clock.ts";
 import { GatewayClient } from "../client/rpc.ts";
-import type { ProcessView, RunView } from "../protocol/keeper/messages.ts";
-import type { SessionView } from "../protocol/api/shapes.ts";
 import type { CommandContext } from "./context.ts";
 import { clip, describeState, describeUse, groupEqual } from "./describe-run.ts";
 import { count, duration, megabytes, printJson, printLines } from "./print.ts";

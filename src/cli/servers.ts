@@ -1,4 +1,5 @@
 /** `holdfast add`, `remove`, `list`, `import`, `export`: edits the servers of `holdfast.json`. */
+import type { ConfigChange } from "../protocol/keeper/front-config.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import { describeImported, importServers, planImport, type RawServer } from "../config/clients/import.ts";
 import { exportServers } from "../config/clients/export.ts";
@@ -11,7 +12,6 @@ import type { Config } from "../config/schema.ts";
 import { parseServer } from "../config/server.ts";
 import { HoldfastError } from "../errors.ts";
 import { plainText } from "../plain-text.ts";
-import type { ConfigChange } from "../protocol/keeper/messages.ts";
 import { describeIssues } from "../plain-issues.ts";
 import type { CommandContext } from "./context.ts";
 import { describeChange, requireHere, warnOfLacking, writeAndReload } from "./config-change.ts";

@@ -1,8 +1,8 @@
 /** `holdfast status`: what runs, how well it is contained, and what failed. */
+import type { CrashView } from "../protocol/keeper/status.ts";
 import { systemClock } from "../clock.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import type { GatewayStatus } from "../protocol/api/gateway.ts";
-import type { CrashView } from "../protocol/keeper/messages.ts";
 import type { CommandContext } from "./context.ts";
 import { recordOf, whyOf } from "./crashes.ts";
 import { count, duration, labelled, megabytes, printJson, printLines, time } from "./print.ts";

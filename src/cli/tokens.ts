@@ -1,9 +1,9 @@
 /** `holdfast tokens`: callers and their scopes. Edits the state directory's files; a running gateway notices at once. */
 import { existsSync } from "node:fs";
+import { tokenScopes, type TokenScope } from "../protocol/keeper/front-config.ts";
 import { systemClock } from "../clock.ts";
 import { systemRandom, systemSources } from "../random.ts";
 import { HoldfastError } from "../errors.ts";
-import { tokenScopes, type TokenScope } from "../protocol/keeper/messages.ts";
 import { statePaths, type StatePaths } from "../keeper/state-directory.ts";
 import { addToken, findTokens, readFirstToken, revokeToken } from "../keeper/tokens/token-files.ts";
 import type { CommandContext } from "./context.ts";

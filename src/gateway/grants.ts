@@ -1,8 +1,8 @@
 /** Valid tokens as the keeper reports them: identity, scopes, and their connections. */
 import { hash, timingSafeEqual } from "node:crypto";
 import type { Socket } from "node:net";
+import { tokenScopes, type TokenGrant, type TokenScope } from "../protocol/keeper/front-config.ts";
 import type { Clock } from "../clock.ts";
-import { tokenScopes, type TokenGrant, type TokenScope } from "../protocol/keeper/messages.ts";
 
 const everyScope: ReadonlySet<TokenScope> = new Set(tokenScopes);
 

@@ -2,11 +2,11 @@
 import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import type { FrontConfig } from "../protocol/keeper/messages.ts";
+import { nodePath } from "../protocol/node/messages.ts";
+import type { FrontConfig } from "../protocol/keeper/front-config.ts";
 import { logDefect, type Log } from "../log.ts";
 import type { McpEndpoint } from "../mcp/http/endpoint.ts";
 import { rpcCode } from "../mcp/wire/json-rpc.ts";
-import { nodePath } from "../protocol/node/words.ts";
 import { refuse, sendBytes, sendJson } from "../mcp/http/reply.ts";
 import { needsRead, needsRun, type Access, type Denial } from "./access.ts";
 import { refuseBadHead } from "./bad-head.ts";

@@ -1,11 +1,11 @@
 /** Records of crashed helper processes: exit code, signal, last method and the last 64 KiB of stderr. */
 import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { CrashView } from "../protocol/keeper/status.ts";
 import type { Clock } from "../clock.ts";
 import type { EventFields } from "../events.ts";
 import { writePrivate } from "../platform/self/private-file.ts";
 import { say } from "./log.ts";
-import type { CrashView } from "../protocol/keeper/messages.ts";
 
 const tailBytesMax = 64 * 1024;
 const filesMax = 50;

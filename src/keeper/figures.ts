@@ -6,7 +6,7 @@ import { version } from "../version.ts";
 import type { FrontSupervisor } from "./front.ts";
 import type { Guardian } from "./guardian.ts";
 import type { CrashRecords } from "./crashes.ts";
-import type { HelperStatus, KeeperFigures, KeeperStatus } from "../protocol/keeper/status.ts";
+import type { KeeperFigures, KeeperStatus } from "../protocol/keeper/status.ts";
 import type { RunTable } from "./run-table.ts";
 
 /** Crashes in `status`; `holdfast crashes` lists all. */
@@ -54,7 +54,7 @@ export class Figures {
   /** The parts of `status` that need no look at the system. */
   status(): Pick<KeeperStatus, "version" | "keeper" | "front" | "guardian" | "runs" | "crashes" | "startedAt"> {
     const { front, guardian, crashes, table } = this.#parts;
-    const seen = ({ pid, restarts, state, problem }: FrontSupervisor | Guardian): HelperStatus => {
+    const seen = ({ pid, restarts, state, problem }: FrontSupervisor | Guardian): KeeperStatus["front"] => {
       return { pid, rssBytes: platform.processes.read(pid)?.rssBytes ?? 0, restarts, state, problem };
     };
     return {

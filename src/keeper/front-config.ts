@@ -1,12 +1,12 @@
 /** The front's part of the config: no command, argument or environment, except those of servers run by nodes. */
 import { basename } from "node:path";
 import { hash } from "node:crypto";
+import type { FrontConfig, FrontServer } from "../protocol/keeper/front-config.ts";
 import { isNodeHost, type AnyServer, type Config } from "../config/schema.ts";
 import { unreadableServer } from "../config/server.ts";
 import { needsCertificate, writtenName } from "../config/load.ts";
 import { HoldfastError } from "../errors.ts";
 import { currentTls } from "../config/tls.ts";
-import type { FrontConfig, FrontServer } from "../protocol/keeper/messages.ts";
 import { baseEnvironment, proxiesIn } from "../platform/environment.ts";
 
 /** A draining front has its own bounds; it is killed this much later. */

@@ -1,6 +1,7 @@
 /** Keeps one front alive: forks it without rights, listens to it, and restarts it when it dies. */
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { CrashView } from "../protocol/keeper/status.ts";
 import type { Clock, Timer } from "../clock.ts";
 import { platform } from "../platform/index.ts";
 import { stateLetters, type FrontLink, type ProcessState } from "../platform/types.ts";
@@ -14,7 +15,7 @@ import type { Log } from "./log.ts";
 import { CreditMeter, SendWindow } from "../protocol/keeper/flow.ts";
 import { FrameReader, type Frame } from "../protocol/keeper/frames.ts";
 import { dataDescriptor } from "../protocol/keeper/link.ts";
-import type { CrashView, KeeperMessage } from "../protocol/keeper/messages.ts";
+import type { KeeperMessage } from "../protocol/keeper/messages.ts";
 import type { FrontPort } from "./relay.ts";
 import { Supervised, Supervisor, type Helper, type HelperEnd } from "./supervisor.ts";
 

@@ -1,4 +1,6 @@
 /** One life of the keeper: opens what it owns in order, and closes it in the reverse order. */
+import type { RunView } from "../protocol/run.ts";
+import type { ConfigChange } from "../protocol/keeper/front-config.ts";
 import { turn } from "../clock.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { Config } from "../config/schema.ts";
@@ -18,7 +20,6 @@ import type { Ledger } from "./ledger.ts";
 import type { Log } from "./log.ts";
 import type { LeftoverParts } from "./leftovers.ts";
 import { openKeeper, type Opening } from "./opening.ts";
-import type { ConfigChange, RunView } from "../protocol/keeper/messages.ts";
 import type { KeeperStatus } from "../protocol/keeper/status.ts";
 import type { NodeFinish } from "../protocol/keeper/node.ts";
 import { RecordWriter } from "./record-writer.ts";

@@ -1,7 +1,7 @@
 /** Records every end of a keeper by its own doing: an exception, a rejection, an exit. */
+import type { CrashView } from "../protocol/keeper/status.ts";
 import type { CrashRecords } from "./crashes.ts";
 import type { Log } from "./log.ts";
-import type { CrashView } from "../protocol/keeper/messages.ts";
 
 export interface LastWords extends Disposable {
   /** Records a caught error; the process continues to its end. */

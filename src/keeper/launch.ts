@@ -1,7 +1,7 @@
 /** A start as the run table receives it. */
+import type { RunKind } from "../protocol/run.ts";
 import type { Container, SpawnRequest, TreeLimits } from "../platform/types.ts";
 import type { RemoteRuns } from "./remote-runs.ts";
-import type { RunKind } from "../protocol/keeper/messages.ts";
 import type { Run } from "./run.ts";
 import type { RunParts } from "./run-parts.ts";
 

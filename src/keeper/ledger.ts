@@ -5,12 +5,12 @@
 import { createHash } from "node:crypto";
 import { chmodSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { requestMemoryMs } from "../protocol/background.ts";
 import type { Clock } from "../clock.ts";
 import { HoldfastError } from "../errors.ts";
 import { boundTo, insertRow, selectRows, unchanged, updateRow, type LedgerRow } from "./ledger-row.ts";
 import { say } from "./log.ts";
 import { OwedRows } from "./owed-rows.ts";
-import { requestMemoryMs } from "../protocol/keeper/background.ts";
 
 /** Ended runs kept for `ps --all`. */
 const historyMax = 1000;

@@ -2,13 +2,13 @@
  * Survivors of earlier epochs. Their rows stay open and visible; this keeper keeps trying to end them, and so does the next
  * one.
  */
+import type { ProcessView, RunView } from "../protocol/run.ts";
 import type { Clock } from "../clock.ts";
 import { platform } from "../platform/index.ts";
 import { stateLetters, type Epoch, type LeftProcess } from "../platform/types.ts";
 import { readOpenRows, type Ledger } from "./ledger.ts";
 import type { LedgerRow } from "./ledger-row.ts";
 import type { Log } from "./log.ts";
-import type { ProcessView, RunView } from "../protocol/keeper/messages.ts";
 import { RepeatedEnd } from "./repeated-end.ts";
 import { viewProcess } from "./run-record.ts";
 import { runView } from "../protocol/keeper/run-view.ts";

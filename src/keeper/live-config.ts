@@ -3,12 +3,13 @@
  * apply at once; other changes are reported as requiring a restart.
  */
 import { isDeepStrictEqual } from "node:util";
+import type { ConfigChange, FrontServer } from "../protocol/keeper/front-config.ts";
 import { recheckServers } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { asHoldfastError } from "../errors.ts";
 import { frontServers } from "./front-config.ts";
 import type { Log } from "./log.ts";
-import type { ConfigChange, FrontServer, KeeperMessage } from "../protocol/keeper/messages.ts";
+import type { KeeperMessage } from "../protocol/keeper/messages.ts";
 
 /** A config and its file; undefined = defaults without a file. */
 export interface ConfigRead {

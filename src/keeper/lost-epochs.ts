@@ -1,10 +1,10 @@
 /** Keeper lives that ended without a clean stop: read from the ledger, recorded once. */
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import type { CrashView } from "../protocol/keeper/status.ts";
 import { platform } from "../platform/index.ts";
 import type { CrashRecords } from "./crashes.ts";
 import { readEpochsWithoutEnd, type Ledger, type LostEpoch } from "./ledger.ts";
-import type { CrashView } from "../protocol/keeper/messages.ts";
 import type { StatePaths } from "./state-directory.ts";
 
 /** For the keeper, before its first log line: `epoch` is its own. */

@@ -1,4 +1,5 @@
 /** Everything a keeper acquires first: state directory, ledger, log, epoch number, containment. */
+import type { TokenGrant } from "../protocol/keeper/front-config.ts";
 import { platform } from "../platform/index.ts";
 import { spareDescriptors } from "../platform/self/index.ts";
 import type { Opened } from "../platform/types.ts";
@@ -8,7 +9,6 @@ import type { KeeperOptions } from "./keeper-life.ts";
 import type { Ledger } from "./ledger.ts";
 import { openLog, type OpenLog } from "./log.ts";
 import { recordLostEpochs } from "./lost-epochs.ts";
-import type { TokenGrant } from "../protocol/keeper/messages.ts";
 import { openStateDirectory, readOrMakeSecret, type StatePaths } from "./state-directory.ts";
 import { ownRef } from "./record-writer.ts";
 import { takeLedger } from "./take-ledger.ts";

@@ -1,9 +1,14 @@
 /** Answers the front: the barrier between the network side and the side that starts processes. */
+import type { ConfigChange } from "../protocol/keeper/front-config.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { FrontProcess } from "./front.ts";
 import type { Log } from "./log.ts";
-import { accept } from "../protocol/keeper/accept.ts";
-import type { ConfigChange, FrontMessage, FrontRequestName, FrontRequests } from "../protocol/keeper/messages.ts";
+import {
+  type FrontMessage,
+  type FrontRequestName,
+  type FrontRequests,
+  readFrontMessage,
+} from "../protocol/keeper/messages.ts";
 import type { KeeperFigures, KeeperStatus } from "../protocol/keeper/status.ts";
 import type { NodeFinish, NodeProgress } from "../protocol/keeper/node.ts";
 import { byMessage } from "../protocol/keeper/runner.ts";
@@ -73,15 +78,15 @@ export class RequestHandler {
   }
 
   hear(heard: unknown, front: FrontProcess): void {
-    const accepted = accept(heard);
-    if ("refused" in accepted) {
-      this.#parts.log.error({ event: "front.refused", what: accepted.refused });
-      const { request } = accepted;
+    const read = readFrontMessage(heard);
+    if ("wrong" in read) {
+      this.#parts.log.error({ event: "front.refused", what: read.wrong });
+      const { request } = read;
       const message = "the keeper does not take such a message";
       if (request !== undefined) front.tell({ type: "refusal", request, code: "request_refused", message });
       return;
     }
-    const { message } = accepted;
+    const { message } = read;
     switch (message.type) {
       case "listening":
         if (!front.gone) this.#parts.onListening(message.urls);

@@ -1,11 +1,11 @@
 /** A run's record: its state as one pure table, its row, and its survivors. Each change is written to the ledger. */
+import type { ProcessView, RunState, RunView } from "../protocol/run.ts";
 import { platform } from "../platform/index.ts";
 import { stateLetters, type MainExit, type ProcessInfo, type ProcessRef } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import type { Ledger } from "./ledger.ts";
 import type { LedgerRow } from "./ledger-row.ts";
 import { runView } from "../protocol/keeper/run-view.ts";
-import type { ProcessView, RunState, RunView } from "../protocol/keeper/messages.ts";
 
 /** The process as the API shows it. */
 export function viewProcess(info: ProcessInfo): ProcessView {

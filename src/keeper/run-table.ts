@@ -1,5 +1,6 @@
 /** All live runs of one keeper, of every kind: starts, finds and ends them. */
 import { join } from "node:path";
+import type { EndReason, RunView } from "../protocol/run.ts";
 import type { Sources } from "../random.ts";
 import { isNodeHost, type Config } from "../config/schema.ts";
 import { platform } from "../platform/index.ts";
@@ -15,7 +16,7 @@ import type { Launch, StartRequest } from "./launch.ts";
 import { Leftovers } from "./leftovers.ts";
 import { describeExcess } from "./limit-watch.ts";
 import type { Log } from "./log.ts";
-import type { EndReason, HeldRun, RunView } from "../protocol/keeper/messages.ts";
+import type { HeldRun } from "../protocol/keeper/messages.ts";
 import { Packages } from "./packages/packages.ts";
 import { checkRoom } from "./room.ts";
 import { Run } from "./run.ts";

@@ -1,6 +1,6 @@
 /** The timers of one run: command timeout, lifetime, silence, lease, and time without a front. */
+import type { EndReason } from "../protocol/run.ts";
 import type { Clock, Timer } from "../clock.ts";
-import type { EndReason } from "../protocol/keeper/messages.ts";
 
 /** In milliseconds; 0 = no limit, except for `keepMs`. */
 export interface RunTimes {

@@ -1,4 +1,5 @@
 /** One run of any kind: a container, a ledger row, input and output, from before the spawn until the proof of empty. */
+import type { BackgroundView, EndReason, RunKind, RunState, RunView } from "../protocol/run.ts";
 import { watchLimits } from "./limit-watch.ts";
 import { isSignal } from "../platform/self/index.ts";
 import type { MainExit, ProcessInfo, Spawned, SpawnRequest } from "../platform/types.ts";
@@ -10,8 +11,6 @@ import { RepeatedEnd } from "./repeated-end.ts";
 import type { RunLaunch, RunParts } from "./run-parts.ts";
 import { RunRecord, viewProcess } from "./run-record.ts";
 import { RunTimers } from "./run-timers.ts";
-import type { BackgroundView } from "../protocol/keeper/background.ts";
-import type { EndReason, RunKind, RunState, RunView } from "../protocol/keeper/messages.ts";
 import { StopSequence } from "../platform/stop-sequence.ts";
 
 export class Run {

@@ -1,10 +1,10 @@
 /** Opens the ledger for the keeper's life, or reports the gateway that holds it. */
+import { requestMemoryMs } from "../protocol/background.ts";
 import type { Clock } from "../clock.ts";
 import { platform } from "../platform/index.ts";
 import { isAlive } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import { Ledger } from "./ledger.ts";
-import { requestMemoryMs } from "../protocol/keeper/background.ts";
 import { readKeeperRecord, type KeeperRecord, type StatePaths } from "./state-directory.ts";
 
 /** A killed keeper holds its lock until its last thread is gone; time to wait for that, in milliseconds. */

@@ -1,5 +1,5 @@
 /** The ownership tree. Ending a scope ends all below it, youngest first; late members are closed at once. */
-import type { EndReason } from "../protocol/keeper/messages.ts";
+import type { EndReason } from "../protocol/run.ts";
 
 /** Something with one owner. `close` is idempotent, resolves on proof, and rejects without it. */
 export interface Owned {

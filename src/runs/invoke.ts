@@ -1,5 +1,5 @@
 /** Runs a command from start to end in one call, for callers interested only in the result. */
-import type { RunView } from "../protocol/keeper/messages.ts";
+import type { RunView } from "../protocol/run.ts";
 import type { RunService, Starter } from "./service.ts";
 import type { StartOptions } from "../protocol/keeper/background-spec.ts";
 

@@ -1,6 +1,6 @@
 /** Reads a run's output as text, so that no poll returns part of an escape sequence, however its bytes arrived. */
+import type { RunView } from "../protocol/run.ts";
 import type { Clock } from "../clock.ts";
-import type { RunView } from "../protocol/keeper/messages.ts";
 import { PlainText } from "./text.ts";
 
 /** A piece of output; continue at `nextOffset`. */

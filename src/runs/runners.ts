@@ -1,6 +1,6 @@
 /** All runners of a gateway as one: by the host of a start, and by run id. Holds the lock of each scope key for all. */
-import type { BackgroundSpec } from "../protocol/keeper/background.ts";
-import type { RunView } from "../protocol/keeper/messages.ts";
+import type { RunView } from "../protocol/run.ts";
+import type { BackgroundSpec } from "../protocol/background.ts";
 import { mustBeGone } from "../protocol/keeper/run-errors.ts";
 import { runnerOver, type Runner, type RunnerOperation } from "../protocol/keeper/runner.ts";
 import { KeyedMutex } from "../keyed-mutex.ts";

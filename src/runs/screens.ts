@@ -1,10 +1,10 @@
 /** The current screen of a run's terminal: an emulator fed with the run's output and cached for frequent readers. */
 import { StringDecoder } from "node:string_decoder";
 import type { Terminal } from "@xterm/headless";
+import { readBytesMax, specLimits, type OutputView } from "../protocol/background.ts";
 import { turn, type Clock } from "../clock.ts";
 import { HarmlessOutput, type Slice, type TerminalSize } from "./harmless-output.ts";
 import type { Runner } from "../protocol/keeper/runner.ts";
-import { readBytesMax, specLimits, type OutputView } from "../protocol/keeper/background.ts";
 
 /** Cached emulators; the least recently used is evicted. */
 const screensMax = 16;

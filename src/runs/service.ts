@@ -2,6 +2,7 @@
 import type { Clock, Timer } from "../clock.ts";
 import { shell } from "../platform/self/index.ts";
 import { HoldfastError } from "../errors.ts";
+import type { EndReason, RunView } from "../protocol/run.ts";
 import {
   readBytesMax,
   waitMsMax,
@@ -9,9 +10,8 @@ import {
   type OutputEnd,
   type OutputStream,
   type OutputView,
-} from "../protocol/keeper/background.ts";
+} from "../protocol/background.ts";
 import { unendable } from "../protocol/keeper/run-errors.ts";
-import type { EndReason, RunView } from "../protocol/keeper/messages.ts";
 import type { Log } from "../log.ts";
 import type { Owned } from "../ownership/scope.ts";
 import { mayAct, type Asker } from "../sessions/owner.ts";

@@ -1,5 +1,5 @@
 /** The ownership check for sessions and runs, through which every access by id passes. */
-import type { TokenScope } from "../protocol/keeper/messages.ts";
+import type { TokenScope } from "../protocol/keeper/front-config.ts";
 
 /** The asking token, from the keeper's record. */
 export interface Asker {

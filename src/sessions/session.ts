@@ -1,8 +1,8 @@
 /** One client and everything started for it. Ends once, for the first reason given. */
-import type { SessionView } from "../protocol/api/shapes.ts";
+import type { EndReason } from "../protocol/run.ts";
+import type { SessionView } from "../protocol/api/session.ts";
 import type { Sources } from "../random.ts";
 import type { Clock } from "../clock.ts";
-import type { EndReason } from "../protocol/keeper/messages.ts";
 import { Lease } from "../ownership/lease.ts";
 import { Scope, type Owned, type ScopeClosed } from "../ownership/scope.ts";
 import type { SessionKind, SessionRecord } from "./store.ts";

@@ -1,12 +1,12 @@
 /**
  * All sessions of this gateway, bounded, found by id, owned by their parent or the gateway, stored for the next front.
  */
-import type { SessionView } from "../protocol/api/shapes.ts";
+import type { EndReason } from "../protocol/run.ts";
+import type { SessionView } from "../protocol/api/session.ts";
 import type { Sources } from "../random.ts";
 import type { Timer } from "../clock.ts";
 import { HoldfastError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { EndReason } from "../protocol/keeper/messages.ts";
 import type { Scope, ScopeClosed } from "../ownership/scope.ts";
 import { mayAct, shortId, type Asker } from "./owner.ts";
 import { newRecord, Session, type SessionEvents, type SessionParams } from "./session.ts";

@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
+import type { RunView } from "../../src/protocol/run.ts";
 import type { ParamsOf, ResultOf } from "../../src/protocol/api/index.ts";
 import type { MethodName } from "../../src/protocol/api/index.ts";
-import type { RunView } from "../../src/protocol/keeper/messages.ts";
 import type { Gateway } from "./gateway.ts";
 import type { Home } from "./home.ts";
 import { until } from "./until.ts";

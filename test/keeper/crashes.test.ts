@@ -6,10 +6,10 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import type { CrashView } from "../../src/protocol/keeper/status.ts";
 import { systemClock } from "../../src/clock.ts";
 import { CrashRecords } from "../../src/keeper/crashes.ts";
 import { openLog } from "../../src/keeper/log.ts";
-import type { CrashView } from "../../src/protocol/keeper/messages.ts";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";

@@ -4,8 +4,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import type { BackgroundSpec } from "../../src/protocol/background.ts";
 import { systemClock } from "../../src/clock.ts";
-import type { BackgroundSpec } from "../../src/protocol/keeper/background.ts";
 import { DatabaseSync } from "node:sqlite";
 import { Ledger } from "../../src/keeper/ledger.ts";
 import { backgroundSpec } from "../helpers/background-spec.ts";

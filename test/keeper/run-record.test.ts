@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
+import type { RunState } from "../../src/protocol/run.ts";
 import { transition } from "../../src/keeper/run-record.ts";
-import type { RunState } from "../../src/protocol/keeper/messages.ts";
 
 const states: RunState[] = ["starting", "running", "stopping", "exited", "lost"];
 const legal = new Set([

@@ -10,11 +10,15 @@ import { BackgroundRuns } from "../../src/keeper/background/runs.ts";
 import { RemoteRuns } from "../../src/keeper/remote-runs.ts";
 import { Ledger } from "../../src/keeper/ledger.ts";
 import { openLog } from "../../src/keeper/log.ts";
-import { accept } from "../../src/protocol/keeper/accept.ts";
 import { RunTable } from "../../src/keeper/run-table.ts";
 import { RequestHandler } from "../../src/keeper/request-handler.ts";
 import { CreditMeter, SendWindow } from "../../src/protocol/keeper/flow.ts";
-import type { FrontRequestName, FrontRequests, KeeperMessage } from "../../src/protocol/keeper/messages.ts";
+import {
+  type FrontRequestName,
+  type FrontRequests,
+  type KeeperMessage,
+  readFrontMessage,
+} from "../../src/protocol/keeper/messages.ts";
 import { HoldfastError } from "../../src/errors.ts";
 import { execTool } from "../../src/mcp/tools/exec.ts";
 import { processTool } from "../../src/mcp/tools/process.ts";
@@ -114,7 +118,7 @@ class House implements AsyncDisposable {
   #ask<N extends FrontRequestName>(type: N, params: FrontRequests[N]["params"]): Promise<FrontRequests[N]["result"]> {
     const request = this.#next++;
     const message = JSON.parse(JSON.stringify({ type, request, params })) as object;
-    assert.ok("message" in accept(message), `the barrier takes ${type}`);
+    assert.ok("message" in readFrontMessage(message), `the barrier takes ${type}`);
     const port = {
       pipe: { write: () => true, cork() {}, uncork() {} },
       window: new SendWindow(),

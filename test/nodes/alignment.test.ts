@@ -1,8 +1,8 @@
 /** What becomes of runs when their node goes and comes: nothing happens twice, nothing is forgotten, and both sides agree in the end. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { RunView } from "../../src/protocol/keeper/messages.ts";
-import type { NodeAsk } from "../../src/protocol/node/words.ts";
+import type { NodeAsk } from "../../src/protocol/node/messages.ts";
+import type { RunView } from "../../src/protocol/run.ts";
 import { Background } from "../helpers/background.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";

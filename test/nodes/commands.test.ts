@@ -6,7 +6,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { it } from "node:test";
-import type { RunView } from "../../src/protocol/keeper/messages.ts";
+import type { RunView } from "../../src/protocol/run.ts";
 import type { NodeView } from "../../src/protocol/api/node.ts";
 import { mainFile, spawnOnTier } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";

@@ -1,7 +1,7 @@
 /** A start that takes its time over there, since a person is asked first, and is not wanted any more when it happens. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { NodeAsk } from "../../src/protocol/node/words.ts";
+import type { NodeAsk } from "../../src/protocol/node/messages.ts";
 import { HoldfastClient } from "../../src/client/client.ts";
 import { Background } from "../helpers/background.ts";
 import { Gateway } from "../helpers/gateway.ts";

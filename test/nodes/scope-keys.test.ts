@@ -1,7 +1,7 @@
 /** One key, one run: a start that replaces ends what ran under its key first, on whatever host either of them is. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { RunView } from "../../src/protocol/keeper/messages.ts";
+import type { RunView } from "../../src/protocol/run.ts";
 import { Background } from "../helpers/background.ts";
 import type { Gateway } from "../helpers/gateway.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";

@@ -1,7 +1,7 @@
 /** MCP servers on a node: called as at home, through lost links without loss or doubling, and an error in words when the node is lost. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import type { RunView } from "../../src/protocol/keeper/messages.ts";
+import type { RunView } from "../../src/protocol/run.ts";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";

@@ -1,7 +1,7 @@
 /** The promises of the ownership tree, on its own. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { EndReason } from "../../src/protocol/keeper/messages.ts";
+import type { EndReason } from "../../src/protocol/run.ts";
 import { Scope, type Owned } from "../../src/ownership/scope.ts";
 
 /** A thing that notes when its close begins and ends, and takes as long as the test says. */

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import { describe, it } from "node:test";
+import { readGatewayMessage, readNodeMessage, nodeRequests } from "../../src/protocol/node/messages.ts";
 import { isProven, nodeIdOf, signedText, type SignedFacts } from "../../src/protocol/node/proof.ts";
-import { hearGateway, hearNode, replyShapes } from "../../src/protocol/node/shapes.ts";
 
 function signed(): { facts: SignedFacts; signature: string } {
   const { publicKey, privateKey } = generateKeyPairSync("ed25519");
@@ -50,37 +50,37 @@ const write = { run: "n1-abc", bytes: "", at: 0, end: false };
 
 describe("words between gateway and node", () => {
   const good: [string, unknown, (frame: string) => object][] = [
-    ["an ask", { type: "ask", id: 1, name: "exec.write", params: write }, hearGateway],
-    ["a beat", { type: "ask", id: 2, name: "lease.renew", params: { leaseMs: 1000 } }, hearGateway],
-    ["a refusal", { type: "refusal", id: 1, code: "run_ended", message: "" }, hearNode],
-    ["no runs", { type: "runs", runs: [], more: false }, hearNode],
+    ["an ask", { type: "ask", id: 1, name: "exec.write", params: write }, readGatewayMessage],
+    ["a beat", { type: "ask", id: 2, name: "lease.renew", params: { leaseMs: 1000 } }, readGatewayMessage],
+    ["a refusal", { type: "refusal", id: 1, code: "run_ended", message: "" }, readNodeMessage],
+    ["no runs", { type: "runs", runs: [], more: false }, readNodeMessage],
   ];
   for (const [what, word, hear] of good) {
-    it(`${what} is heard as it was said`, () => assert.deepEqual(hear(JSON.stringify(word)), { word }));
+    it(`${what} is heard as it was said`, () => assert.deepEqual(hear(JSON.stringify(word)), { message: word }));
   }
 
   const bad: [string, unknown, (frame: string) => object][] = [
-    ["an ask for a server of the config", { type: "ask", id: 1, name: "run.start", params: {} }, hearGateway],
+    ["an ask for a server of the config", { type: "ask", id: 1, name: "run.start", params: {} }, readGatewayMessage],
     [
       "an ask with more than it has",
       { type: "ask", id: 1, name: "exec.write", params: { ...write, x: 1 } },
-      hearGateway,
+      readGatewayMessage,
     ],
-    ["an ask without a number", { type: "ask", name: "exec.write", params: write }, hearGateway],
-    ["a node's word from a gateway", { type: "runs", runs: [], more: false }, hearGateway],
-    ["a gateway's word from a node", { type: "welcome" }, hearNode],
-    ["a code that there is not", { type: "refusal", id: 1, code: "toString", message: "" }, hearNode],
-    ["a state without a run", { type: "state", request: "n1-abc", run: {} }, hearNode],
-    ["a list", [], hearNode],
-    ["null", null, hearGateway],
+    ["an ask without a number", { type: "ask", name: "exec.write", params: write }, readGatewayMessage],
+    ["a node's word from a gateway", { type: "runs", runs: [], more: false }, readGatewayMessage],
+    ["a gateway's word from a node", { type: "welcome" }, readNodeMessage],
+    ["a code that there is not", { type: "refusal", id: 1, code: "toString", message: "" }, readNodeMessage],
+    ["a state without a run", { type: "state", request: "n1-abc", run: {} }, readNodeMessage],
+    ["a list", [], readNodeMessage],
+    ["null", null, readGatewayMessage],
   ];
   for (const [what, word, hear] of bad) {
     it(`${what} is not believed`, () => assert.ok("wrong" in hear(JSON.stringify(word))));
   }
 
   it("what is no JSON is not believed, and a reply is what its ask asked for", () => {
-    assert.ok("wrong" in hearNode("{"));
-    assert.ok(replyShapes["exec.write"].safeParse({ inputBytes: 3 }).success);
-    assert.ok(!replyShapes["exec.read"].safeParse({ inputBytes: 3 }).success);
+    assert.ok("wrong" in readNodeMessage("{"));
+    assert.ok(nodeRequests["exec.write"].result.safeParse({ inputBytes: 3 }).success);
+    assert.ok(!nodeRequests["exec.read"].result.safeParse({ inputBytes: 3 }).success);
   });
 });

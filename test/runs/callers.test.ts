@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { request } from "node:http";
 import { describe, it } from "node:test";
-import type { RunView } from "../../src/protocol/keeper/messages.ts";
+import type { RunView } from "../../src/protocol/run.ts";
 import { Background } from "../helpers/background.ts";
 import { Gateway, mainFile, spawnOnTier } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
-import type { RunView } from "../../src/protocol/keeper/messages.ts";
+import type { RunView } from "../../src/protocol/run.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { findProgram, needs } from "../helpers/needs.ts";

@@ -1,9 +1,9 @@
 /** Sessions end once, for one reason, with all they own; and there are never more than the cap. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { EndReason } from "../../src/protocol/run.ts";
 import { systemRandom } from "../../src/random.ts";
 import { HoldfastError } from "../../src/errors.ts";
-import type { EndReason } from "../../src/protocol/keeper/messages.ts";
 import { Scope } from "../../src/ownership/scope.ts";
 import { SessionSet } from "../../src/sessions/set.ts";
 import { ManualClock } from "../helpers/manual-clock.ts";

@@ -4,8 +4,8 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import type { EndReason } from "../../src/protocol/run.ts";
 import { systemRandom } from "../../src/random.ts";
-import type { EndReason } from "../../src/protocol/keeper/messages.ts";
 import { Scope } from "../../src/ownership/scope.ts";
 import { SessionSet } from "../../src/sessions/set.ts";
 import { SessionStore } from "../../src/sessions/store.ts";

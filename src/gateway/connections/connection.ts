@@ -2,8 +2,8 @@
  * One TCP connection (HTTP or WebSocket) from accept to release, with a deadline in every state but `open`. What does
  * not close within `closingMs` is reset.
  */
+import type { FrontConfig } from "../../protocol/keeper/front-config.ts";
 import type { Socket } from "node:net";
-import type { FrontConfig } from "../../protocol/keeper/messages.ts";
 
 export const connectionStates = ["accepted", "authenticating", "open", "closing", "closed"] as const;
 export type ConnectionState = (typeof connectionStates)[number];

@@ -1,6 +1,6 @@
 /** `run.*`, answered by the run service. */
+import type { RunView } from "../../protocol/run.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { RunView } from "../../protocol/keeper/messages.ts";
 import type { RunService } from "../../runs/service.ts";
 import type { Asker } from "../../sessions/owner.ts";
 import type { SessionSet } from "../../sessions/set.ts";

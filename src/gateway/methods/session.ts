@@ -1,6 +1,6 @@
 /** `session.*`: clients and what they own. */
+import type { SessionView } from "../../protocol/api/session.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { SessionView } from "../../protocol/api/shapes.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import { peerOf, type NamespaceHandlers, type Peer } from "./handlers.ts";

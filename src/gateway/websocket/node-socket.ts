@@ -1,9 +1,9 @@
 /** One node's WebSocket, bounded in what it may send before its proof and in what waits for it. */
 import type { Duplex } from "node:stream";
 import type { RawData, WebSocket } from "ws";
+import { unprovenFrameBytesMax } from "../../protocol/node/messages.ts";
 import type { Nodes } from "../../nodes/gateway/nodes.ts";
 import type { NodeWire, WireEnd } from "../../nodes/gateway/wire.ts";
-import { unprovenFrameBytesMax } from "../../protocol/node/words.ts";
 import type { Connection, Judged } from "../connections/connection.ts";
 import type { LoopTime } from "../connections/loop-time.ts";
 import { closeCodes, reasonOf } from "./peer.ts";

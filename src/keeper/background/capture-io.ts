@@ -1,15 +1,10 @@
 /** A background run's input and output: output goes to ring buffers, input waits in a bounded queue. */
+import type { BackgroundView, TerminalSize } from "../../protocol/run.ts";
+import { specLimits, type BackgroundSpec, type OutputStream } from "../../protocol/background.ts";
 import type { Clock } from "../../clock.ts";
 import type { Config } from "../../config/schema.ts";
 import type { Spawned, SpawnRequest } from "../../platform/types.ts";
 import { HoldfastError } from "../../errors.ts";
-import {
-  specLimits,
-  type BackgroundSpec,
-  type BackgroundView,
-  type OutputStream,
-  type TerminalSize,
-} from "../../protocol/keeper/background.ts";
 import type { RunIo } from "../run-parts.ts";
 import { RunOutput, type Tap } from "./output.ts";
 

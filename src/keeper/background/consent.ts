@@ -1,6 +1,6 @@
 /** Asks the person at the node's terminal about commands outside its lists: one question at a time, each with a time limit. */
+import type { BackgroundSpec } from "../../protocol/background.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { BackgroundSpec } from "../../protocol/keeper/background.ts";
 
 /** `nobody`: there is no terminal; `late`: no answer in time. Never rejects. */
 export type PersonAnswer = "yes" | "no" | "late" | "nobody";

@@ -1,6 +1,6 @@
 /** One stream of a run's output: its bytes, its waiting readers and, in the foreground, the reader that sets the pace. */
+import { readBytesMax, type OutputEnd } from "../../protocol/background.ts";
 import { inTime, type Clock } from "../../clock.ts";
-import { readBytesMax, type OutputEnd } from "../../protocol/keeper/background.ts";
 import { OutputRing } from "./output-ring.ts";
 import { Pace } from "./pace.ts";
 

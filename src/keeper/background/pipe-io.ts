@@ -1,7 +1,7 @@
 /** The input and output of a command: three pipes. */
+import type { OutputStream } from "../../protocol/background.ts";
 import type { Spawned, SpawnRequest } from "../../platform/types.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { OutputStream } from "../../protocol/keeper/background.ts";
 import { CaptureIo, type CaptureParts } from "./capture-io.ts";
 import type { Tap } from "./output.ts";
 

@@ -1,6 +1,7 @@
 /** Rules for background commands: those of the config, and the checks that only this machine can make. */
 import { realpathSync, statSync } from "node:fs";
 import { isAbsolute, sep } from "node:path";
+import { specLimits, type BackgroundSpec } from "../../protocol/background.ts";
 import { findProgram } from "../../config/program.ts";
 import type { Config } from "../../config/schema.ts";
 import { baseEnvironment } from "../../platform/environment.ts";
@@ -8,7 +9,6 @@ import { guardVariable, markerVariable } from "../../platform/marker.ts";
 import { HoldfastError } from "../../errors.ts";
 import { homeDirectory } from "../../platform/places.ts";
 import { remoteVariableProblem } from "../../ssh/variables.ts";
-import { specLimits, type BackgroundSpec } from "../../protocol/keeper/background.ts";
 import { PolicyMiss } from "./consent.ts";
 
 export type ExecRules = Config["exec"] & {

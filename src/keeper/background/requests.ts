@@ -1,9 +1,9 @@
 /** At-most-once starts: a request id starts one run however often it is sent, to this keeper or the next one. */
+import type { RunView } from "../../protocol/run.ts";
+import { requestsMax, type BackgroundSpec, type RequestedRun } from "../../protocol/background.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { Ledger } from "../ledger.ts";
 import type { LedgerRow } from "../ledger-row.ts";
-import { requestsMax, type BackgroundSpec, type RequestedRun } from "../../protocol/keeper/background.ts";
-import type { RunView } from "../../protocol/keeper/messages.ts";
 import type { Run } from "../run.ts";
 import { runView } from "../../protocol/keeper/run-view.ts";
 

@@ -1,11 +1,7 @@
 /** The background commands and terminals of one keeper: start, input, output, wait and end. */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Clock } from "../../clock.ts";
-import type { Config } from "../../config/schema.ts";
-import { HoldfastError } from "../../errors.ts";
-import type { Ledger } from "../ledger.ts";
-import type { Log } from "../log.ts";
+import type { RunView } from "../../protocol/run.ts";
 import {
   waitMsMax,
   type BackgroundSpec,
@@ -14,8 +10,12 @@ import {
   type OutputStream,
   type OutputView,
   type RequestedRun,
-} from "../../protocol/keeper/background.ts";
-import type { RunView } from "../../protocol/keeper/messages.ts";
+} from "../../protocol/background.ts";
+import type { Clock } from "../../clock.ts";
+import type { Config } from "../../config/schema.ts";
+import { HoldfastError } from "../../errors.ts";
+import type { Ledger } from "../ledger.ts";
+import type { Log } from "../log.ts";
 import { mustBeGone, unendable } from "../../protocol/keeper/run-errors.ts";
 import type { OperationParams } from "../../protocol/keeper/runner.ts";
 import type { Launch } from "../launch.ts";

@@ -1,5 +1,5 @@
 /** Decides what may be started: by the config's rules and, on a node, by the person at its terminal. */
-import type { BackgroundSpec } from "../../protocol/keeper/background.ts";
+import type { BackgroundSpec } from "../../protocol/background.ts";
 import { Consent, PolicyMiss, type AskPerson } from "./consent.ts";
 import { HoldfastError } from "../../errors.ts";
 import { resolveSpec, type ExecRules, type Resolved } from "./policy.ts";

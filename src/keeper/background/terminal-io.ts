@@ -1,9 +1,9 @@
 /** The input and output of a terminal. */
+import { specLimits } from "../../protocol/background.ts";
 import { platform } from "../../platform/index.ts";
 import type { SpawnRequest, Terminal, TerminalSize } from "../../platform/types.ts";
 import type { Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
-import { specLimits } from "../../protocol/keeper/background.ts";
 import { CaptureIo, type CaptureParts } from "./capture-io.ts";
 import type { Tap } from "./output.ts";
 

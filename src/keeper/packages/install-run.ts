@@ -1,9 +1,9 @@
 /** One npm installation: an ordinary run of the keeper, with a ledger row, a container and a time limit. */
+import type { RunView } from "../../protocol/run.ts";
 import type { Clock } from "../../clock.ts";
 import type { Spawned, SpawnRequest } from "../../platform/types.ts";
 import type { RunIo } from "../run-parts.ts";
 import type { ErrorLog } from "../error-log.ts";
-import type { RunView } from "../../protocol/keeper/messages.ts";
 import type { Run } from "../run.ts";
 import type { Launch } from "../launch.ts";
 

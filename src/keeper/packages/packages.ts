@@ -3,13 +3,13 @@
  * concurrent starts share that installation, which ends with its last waiter. Unsupported command lines are left to npx, with
  * the reason on record.
  */
+import type { LaunchView } from "../../protocol/keeper/messages.ts";
 import type { Sources } from "../../random.ts";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
 import type { Config, ServerConfig } from "../../config/schema.ts";
 import { baseEnvironment } from "../../platform/environment.ts";
 import type { ErrorLog } from "../error-log.ts";
 import type { Log } from "../log.ts";
-import type { LaunchView } from "../../protocol/keeper/launches.ts";
 import type { Run } from "../run.ts";
 import type { Launch } from "../launch.ts";
 import { beginInstallation, type Installation } from "./install-run.ts";

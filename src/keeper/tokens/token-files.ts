@@ -7,11 +7,11 @@ import { createHash } from "node:crypto";
 import { lstatSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { tokenScopes, type TokenGrant, type TokenScope } from "../../protocol/keeper/front-config.ts";
 import type { Random, Sources } from "../../random.ts";
 import { spareDescriptors } from "../../platform/self/index.ts";
 import { HoldfastError } from "../../errors.ts";
 import { createPrivate, readPrivateFile } from "../../platform/self/private-file.ts";
-import { tokenScopes, type TokenGrant, type TokenScope } from "../../protocol/keeper/messages.ts";
 import { readOrMakeSecret, type StatePaths } from "../state-directory.ts";
 
 /** Name and id of the token made at first start. */

@@ -1,9 +1,9 @@
 /** The valid tokens: read at start, and again whenever the directory changes or a token expires. */
 import { unwatchFile, watch, watchFile, type FSWatcher } from "node:fs";
+import type { TokenGrant } from "../../protocol/keeper/front-config.ts";
 import type { Sources } from "../../random.ts";
 import type { Clock, Timer } from "../../clock.ts";
 import type { Log } from "../log.ts";
-import type { TokenGrant } from "../../protocol/keeper/messages.ts";
 import type { StatePaths } from "../state-directory.ts";
 import { findTokens, readFirstToken, type TokenRecord } from "./token-files.ts";
 

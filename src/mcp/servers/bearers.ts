@@ -1,6 +1,6 @@
 /** One bearer per remote server with a login, shared by all sessions. */
+import type { FrontServer } from "../../protocol/keeper/front-config.ts";
 import type { Clock } from "../../clock.ts";
-import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import { Bearer } from "../../oauth/bearer.ts";
 
 export class Bearers {

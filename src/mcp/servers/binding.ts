@@ -1,8 +1,10 @@
 /** One session's connection to one server: cold until needed, then a process of its own or a hold on a pooled one. */
 import { hash } from "node:crypto";
+import type { FrontServer } from "../../protocol/keeper/front-config.ts";
+import type { EndReason } from "../../protocol/run.ts";
 import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { EndReason, FrontServer, HeldRun } from "../../protocol/keeper/messages.ts";
+import type { HeldRun } from "../../protocol/keeper/messages.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { Scope, ScopeClosed } from "../../ownership/scope.ts";
 import { learnLists, type Introduction } from "./handshake.ts";

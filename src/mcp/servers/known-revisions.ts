@@ -1,5 +1,5 @@
 /** Facts about the servers' revisions beyond the catalog on disk. */
-import type { FrontServer } from "../../protocol/keeper/messages.ts";
+import type { FrontServer } from "../../protocol/keeper/front-config.ts";
 import { statelessVersion } from "../wire/headers.ts";
 import type { RevisionKind } from "./handshake.ts";
 import type { ServerMetadata } from "./catalog.ts";

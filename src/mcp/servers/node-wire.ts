@@ -2,11 +2,12 @@
  * The wire to a stdio server on a node: its output is pulled by offset and split into lines; its input is sent in
  * pieces, each once. A link that is lost for less than the lease therefore only costs time.
  */
+import type { FrontServer, NodePlace } from "../../protocol/keeper/front-config.ts";
+import type { EndReason, RunView } from "../../protocol/run.ts";
+import type { OutputStream } from "../../protocol/background.ts";
 import type { Clock } from "../../clock.ts";
 import { asHoldfastError, HoldfastError, type ErrorCode } from "../../errors.ts";
-import type { OutputStream } from "../../protocol/keeper/background.ts";
 import type { Runner } from "../../protocol/keeper/runner.ts";
-import type { EndReason, FrontServer, NodePlace, RunView } from "../../protocol/keeper/messages.ts";
 import type { Owned, Scope } from "../../ownership/scope.ts";
 import { describeEnd } from "./owned-run.ts";
 import { LineCutter } from "./line-cutter.ts";

@@ -1,7 +1,7 @@
 /** The configured servers, and which of them are available. */
+import type { FrontServer } from "../../protocol/keeper/front-config.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { KeeperLink } from "../../protocol/keeper/link.ts";
-import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import { notOffered } from "../session/bindings.ts";
 
 /** The servers of a path. */

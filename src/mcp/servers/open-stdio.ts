@@ -1,7 +1,7 @@
 /** Opens the wire to a stdio server as configured: locally, on a node, or on the fallback of an absent node. */
+import type { FrontServer } from "../../protocol/keeper/front-config.ts";
 import { asHoldfastError, type ErrorCode } from "../../errors.ts";
 import type { KeeperLink } from "../../protocol/keeper/link.ts";
-import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import type { Log } from "../../log.ts";
 import { NodeWire, type NodeServers, type NodeWireParams } from "./node-wire.ts";
 import { StdioWire, type StdioWireParams } from "./stdio-wire.ts";

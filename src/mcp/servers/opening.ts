@@ -1,7 +1,7 @@
 /** Starts a server with its client's own `initialize`, passed byte for byte in both directions. */
+import type { FrontServer } from "../../protocol/keeper/front-config.ts";
 import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import type { Envelope } from "../wire/envelope.ts";
 import { rpcCode, isObject } from "../wire/json-rpc.ts";
 import type { InitializeResult } from "./handshake.ts";

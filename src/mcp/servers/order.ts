@@ -1,6 +1,7 @@
 /** A request to the starter: one server, and its client. */
+import type { FrontServer } from "../../protocol/keeper/front-config.ts";
+import type { EndReason } from "../../protocol/run.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { EndReason, FrontServer } from "../../protocol/keeper/messages.ts";
 import type { Scope } from "../../ownership/scope.ts";
 import type { Introduction } from "./handshake.ts";
 import type { Client } from "./client.ts";

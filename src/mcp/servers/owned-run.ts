@@ -1,7 +1,7 @@
 /** One server process tree as its session owns it. */
+import type { EndReason, RunView } from "../../protocol/run.ts";
 import { asHoldfastError, HoldfastError, type ErrorCode } from "../../errors.ts";
 import type { LinkedRun } from "../../protocol/keeper/linked-run.ts";
-import type { EndReason, RunView } from "../../protocol/keeper/messages.ts";
 import type { Owned } from "../../ownership/scope.ts";
 
 /** The keeper's answers for a run that ended earlier. */

@@ -4,8 +4,10 @@
  * client capabilities) and the client's roots. An entry lives as long as it is held.
  */
 import { hash } from "node:crypto";
+import type { FrontServer } from "../../protocol/keeper/front-config.ts";
+import type { EndReason, RunView } from "../../protocol/run.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { EndReason, FrontServer, HeldRun, RunView } from "../../protocol/keeper/messages.ts";
+import type { HeldRun } from "../../protocol/keeper/messages.ts";
 import type { Scope, ScopeClosed } from "../../ownership/scope.ts";
 import { version } from "../../version.ts";
 import type { Introduction } from "./handshake.ts";

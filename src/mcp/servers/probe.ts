@@ -1,8 +1,8 @@
 /** Reports on the configured servers: their current state, and a test start of one. */
+import type { FrontServer } from "../../protocol/keeper/front-config.ts";
+import type { LaunchView } from "../../protocol/keeper/messages.ts";
 import type { Probed, ServerStatus } from "../../protocol/api/mcp.ts";
 import type { Clock } from "../../clock.ts";
-import type { LaunchView } from "../../protocol/keeper/launches.ts";
-import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import { version } from "../../version.ts";
 import { sessionVersions } from "../wire/headers.ts";

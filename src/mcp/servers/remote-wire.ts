@@ -3,9 +3,9 @@
  * (`sse`). Each request gets an answer: if the server sends none, an error that describes what happened.
  */
 import type { OutgoingHttpHeaders } from "node:http";
+import type { FrontServer } from "../../protocol/keeper/front-config.ts";
 import type { Clock, Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import type { Log } from "../../log.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../wire/envelope.ts";
 import type { Bearer } from "../../oauth/bearer.ts";

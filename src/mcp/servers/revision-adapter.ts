@@ -4,10 +4,10 @@
  * server's questions (`input_required`) become requests of a session-based revision, with the answers sent along when
  * the request is repeated. A stateless client is passed through.
  */
+import type { EndReason } from "../../protocol/run.ts";
 import type { Clock } from "../../clock.ts";
 import type { ErrorCode } from "../../errors.ts";
 import type { SentIds } from "../../protocol/keeper/linked-run.ts";
-import type { EndReason } from "../../protocol/keeper/messages.ts";
 import type { ScopeClosed } from "../../ownership/scope.ts";
 import { asciiText, errorBody, rpcCode, numberAt } from "../wire/json-rpc.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../wire/envelope.ts";

@@ -2,8 +2,9 @@
  * One started MCP server and its lifetime: it ends after `idleTimeoutMs` without a call, and takes no new calls after
  * `maxLifetimeMs`. A server with a call in flight or a subscription is busy.
  */
+import type { FrontServer } from "../../protocol/keeper/front-config.ts";
+import type { EndReason } from "../../protocol/run.ts";
 import type { Clock, Timer } from "../../clock.ts";
-import type { EndReason, FrontServer } from "../../protocol/keeper/messages.ts";
 import type { InitializeResult } from "./handshake.ts";
 import type { Client } from "./client.ts";
 import type { Upstream } from "./upstream.ts";

@@ -1,8 +1,9 @@
 /** Starts servers: in turn, within a concurrency limit, with back-off after failures, and only while a client waits. */
+import type { FrontServer } from "../../protocol/keeper/front-config.ts";
 import type { Clock } from "../../clock.ts";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
 import type { KeeperLink } from "../../protocol/keeper/link.ts";
-import type { FrontServer, HeldRun } from "../../protocol/keeper/messages.ts";
+import type { HeldRun } from "../../protocol/keeper/messages.ts";
 import type { Log } from "../../log.ts";
 import { behindBarrier } from "./barrier.ts";
 import { statelessVersion } from "../wire/headers.ts";

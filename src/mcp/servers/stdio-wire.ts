@@ -1,8 +1,8 @@
 /** The wire to a stdio server: one run of the keeper's, owned by one scope from the moment it exists. */
+import type { EndReason, RunView } from "../../protocol/run.ts";
 import type { Clock, Timer } from "../../clock.ts";
 import type { KeeperLink } from "../../protocol/keeper/link.ts";
 import type { LinkedRun, RunEvents, SentIds } from "../../protocol/keeper/linked-run.ts";
-import type { EndReason, RunView } from "../../protocol/keeper/messages.ts";
 import type { Scope } from "../../ownership/scope.ts";
 import { holdStart } from "./starting-run.ts";
 import { describeEnd, notStarted, OwnedRun } from "./owned-run.ts";

@@ -1,6 +1,6 @@
 /** The parts and callbacks of an upstream. */
+import type { EndReason } from "../../protocol/run.ts";
 import type { Clock } from "../../clock.ts";
-import type { EndReason } from "../../protocol/keeper/messages.ts";
 import type { Log } from "../../log.ts";
 import type { Numbers } from "../wire/numbers.ts";
 

@@ -3,9 +3,10 @@
  * of one session may send it any message; a pooled one sends messages other than answers only to the single caller in
  * flight, and ambiguous questions are refused.
  */
+import type { EndReason } from "../../protocol/run.ts";
 import type { ErrorCode } from "../../errors.ts";
 import type { SentIds } from "../../protocol/keeper/linked-run.ts";
-import type { EndReason, HeldIds } from "../../protocol/keeper/messages.ts";
+import type { HeldIds } from "../../protocol/keeper/messages.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../wire/envelope.ts";
 import { errorBody, rpcCode, type RpcFault, numberAt } from "../wire/json-rpc.ts";
 import { timedOut, unheard } from "../wire/faults.ts";

@@ -1,7 +1,7 @@
 /** The connection to one MCP server over any transport: lines out, lines in, and one end. */
+import type { EndReason } from "../../protocol/run.ts";
 import type { ErrorCode } from "../../errors.ts";
 import type { SentIds } from "../../protocol/keeper/linked-run.ts";
-import type { EndReason } from "../../protocol/keeper/messages.ts";
 import type { Owned, ScopeClosed } from "../../ownership/scope.ts";
 
 export interface WireEvents {

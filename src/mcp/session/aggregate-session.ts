@@ -2,8 +2,8 @@
  * One session over several servers as one, or over a single server that starts on demand. Answers `initialize`, `ping`
  * and lists itself; everything else goes as raw lines to the server of its name or URI.
  */
+import type { FrontServer } from "../../protocol/keeper/front-config.ts";
 import type { Clock } from "../../clock.ts";
-import type { FrontServer } from "../../protocol/keeper/messages.ts";
 import type { Log } from "../../log.ts";
 import type { Session } from "../../sessions/session.ts";
 import { batchVersion } from "../wire/batch.ts";

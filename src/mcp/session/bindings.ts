@@ -1,5 +1,5 @@
 /** The bindings of one session: one per server, replaced when the config changes the server. */
-import type { FrontServer } from "../../protocol/keeper/messages.ts";
+import type { FrontServer } from "../../protocol/keeper/front-config.ts";
 import type { Log } from "../../log.ts";
 import type { ScopeClosed } from "../../ownership/scope.ts";
 import type { Session } from "../../sessions/session.ts";

@@ -1,7 +1,7 @@
 /** Follows the config: applies the keeper's server lists in order, and knows when the last removed server is gone. */
+import type { ConfigChange } from "../../protocol/keeper/front-config.ts";
 import type { Clock } from "../../clock.ts";
 import type { KeeperLink, ServersNews } from "../../protocol/keeper/link.ts";
-import type { ConfigChange } from "../../protocol/keeper/messages.ts";
 
 /** How long the answer to a reload waits for servers that are ending; they continue in the background. */
 const endingMsMax = 30_000;

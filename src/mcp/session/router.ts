@@ -1,5 +1,5 @@
 /** Chooses the server for each request of an aggregate session, and the names in it to restore. */
-import type { TokenScope } from "../../protocol/keeper/messages.ts";
+import type { TokenScope } from "../../protocol/keeper/front-config.ts";
 import { readEnvelope, type Envelope } from "../wire/envelope.ts";
 import { unknownFault } from "../wire/faults.ts";
 import { asciiText, rpcCode, type RpcFault } from "../wire/json-rpc.ts";

@@ -1,9 +1,10 @@
 /** Creates aggregate sessions and owns their shared parts: start gate, pool, catalog, breakers. */
+import type { FrontServer } from "../../protocol/keeper/front-config.ts";
 import type { Probed, ServerStatus } from "../../protocol/api/mcp.ts";
 import type { Clock } from "../../clock.ts";
 import type { KeeperLink } from "../../protocol/keeper/link.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { FrontServer, HeldRun } from "../../protocol/keeper/messages.ts";
+import type { HeldRun } from "../../protocol/keeper/messages.ts";
 import type { Log } from "../../log.ts";
 import type { Scope } from "../../ownership/scope.ts";
 import type { Session } from "../../sessions/session.ts";

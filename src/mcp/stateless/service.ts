@@ -1,8 +1,8 @@
 /** Serves the requests of stateless clients over any transport, as calls of the client's session. */
 import type { IncomingHttpHeaders } from "node:http";
+import type { TokenScope } from "../../protocol/keeper/front-config.ts";
 import type { Random } from "../../random.ts";
 import type { Clock } from "../../clock.ts";
-import type { TokenScope } from "../../protocol/keeper/messages.ts";
 import { downFault, unknownState } from "../wire/faults.ts";
 import { answerItself } from "../session/session-client.ts";
 import type { AggregateSession } from "../session/aggregate-session.ts";

@@ -1,8 +1,8 @@
 /** The tool `exec`: a command or terminal for an agent, with OpenClaw's parameter names. */
 import { z } from "zod";
+import type { RunView } from "../../protocol/run.ts";
 import { describeIssues, plainIssue } from "../../plain-issues.ts";
 import { asHoldfastError } from "../../errors.ts";
-import type { RunView } from "../../protocol/keeper/messages.ts";
 import type { RunService } from "../../runs/service.ts";
 import { errorResult, textResult, type OwnTool, type ToolCaller, type ToolResult } from "./tool.ts";
 

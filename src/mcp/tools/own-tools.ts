@@ -1,6 +1,6 @@
 /** Selects Holdfast's own tools per caller: a tool without a scope in the config does not exist. */
+import type { FrontConfig, TokenScope } from "../../protocol/keeper/front-config.ts";
 import type { KeeperLink } from "../../protocol/keeper/link.ts";
-import type { FrontConfig, TokenScope } from "../../protocol/keeper/messages.ts";
 import type { RunService } from "../../runs/service.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import type { Nodes } from "../../nodes/gateway/nodes.ts";

@@ -1,8 +1,8 @@
 /** The tool `process`: an agent's background runs, with OpenClaw's action names. */
 import { z } from "zod";
+import type { RunView } from "../../protocol/run.ts";
 import { describeIssues, plainIssue } from "../../plain-issues.ts";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
-import type { RunView } from "../../protocol/keeper/messages.ts";
 import type { RunService } from "../../runs/service.ts";
 import { errorResult, textResult, type OwnTool, type ToolResult } from "./tool.ts";
 

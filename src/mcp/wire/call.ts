@@ -2,8 +2,8 @@
  * One open request of a client, and its reply: an HTTP response, a line, a part of a batch, or nothing. A call is open
  * until it is answered, refused, dismissed or left; its owner is told once, and later events are ignored.
  */
+import type { TokenScope } from "../../protocol/keeper/front-config.ts";
 import type { Timer } from "../../clock.ts";
-import type { TokenScope } from "../../protocol/keeper/messages.ts";
 import { readEnvelope, type Envelope } from "./envelope.ts";
 import { errorBody, type RpcFault } from "./json-rpc.ts";
 import type { Edit } from "./splice.ts";

@@ -5,13 +5,17 @@
  *        │                   │                     │                │
  *        └──────────────── refused, or its end ◀───┴────────────────┘
  */
+import {
+  readNodeMessage,
+  type GatewayMessage,
+  type NodeMessage,
+  type RefusalCode,
+} from "../../protocol/node/messages.ts";
+import type { RequestedRun } from "../../protocol/background.ts";
 import type { Sources } from "../../random.ts";
 import type { Timer } from "../../clock.ts";
 import { asHoldfastError } from "../../errors.ts";
-import type { RequestedRun } from "../../protocol/keeper/background.ts";
 import { isProven, nodeIdOf } from "../../protocol/node/proof.ts";
-import { hearNode } from "../../protocol/node/shapes.ts";
-import type { GatewayWord, NodeWord, RefusalCode } from "../../protocol/node/words.ts";
 import type { NodeLink } from "./link.ts";
 import type { Applicant } from "./node-registry.ts";
 import type { NodeWire, WireEnd } from "./wire.ts";
@@ -74,9 +78,9 @@ export class Handshake {
     if (this.#isOver) return;
     try {
       if (this.link !== undefined && this.#toldRuns !== undefined) this.#countTold(text.length);
-      const heard = hearNode(text);
+      const heard = readNodeMessage(text);
       if ("wrong" in heard) throw new Error(heard.wrong);
-      this.#hear(heard.word);
+      this.#hear(heard.message);
     } catch (thrown) {
       this.#fault(thrown instanceof Error ? thrown.message : String(thrown));
     }
@@ -121,7 +125,7 @@ export class Handshake {
     this.#parts.onOver(this, why);
   }
 
-  #hear(message: NodeWord): void {
+  #hear(message: NodeMessage): void {
     if (this.proven === undefined) {
       if (message.type !== "prove") throw new Error(`${message.type} before the proof`);
       return this.#prove(message);
@@ -137,7 +141,7 @@ export class Handshake {
     this.#checkTold();
   }
 
-  #takeRuns({ runs, more }: Extract<NodeWord, { type: "runs" }>): void {
+  #takeRuns({ runs, more }: Extract<NodeMessage, { type: "runs" }>): void {
     if (this.#toldRuns === undefined) throw new Error("runs a second time");
     this.#toldRuns.push(...runs);
     this.#checkTold();
@@ -160,7 +164,7 @@ export class Handshake {
     if (told > runsToldMax) throw new Error(`it tells of more than ${runsToldMax} runs`);
   }
 
-  #prove(message: Extract<NodeWord, { type: "prove" }>): void {
+  #prove(message: Extract<NodeMessage, { type: "prove" }>): void {
     const { publicKey, instance, name, invite, once, about } = message;
     const { gatewayId: gateway, fingerprint } = this.#parts;
     if (!isProven({ ...message, nonce: this.#nonce, gateway, fingerprint }, message.signature)) {
@@ -179,7 +183,7 @@ export class Handshake {
     }
   }
 
-  #say(message: GatewayWord): void {
+  #say(message: GatewayMessage): void {
     this.wire.send(JSON.stringify(message));
   }
 }

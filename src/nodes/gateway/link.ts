@@ -1,10 +1,15 @@
 /** One welcomed connection to a node: requests and replies, a lease renewed by each heartbeat, and detection of silence. */
+import { readAs } from "../../protocol/shapes.ts";
+import {
+  nodeRequests,
+  frameBytesMax,
+  type NodeRequestName,
+  type NodeRequests,
+  type NodeMessage,
+} from "../../protocol/node/messages.ts";
 import { inTime, type Clock, type Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
-import { describeIssues, plainIssue } from "../../plain-issues.ts";
 import { runnerOver, type Runner } from "../../protocol/keeper/runner.ts";
-import { replyShapes } from "../../protocol/node/shapes.ts";
-import { frameBytesMax, type NodeRequestName, type NodeRequests, type NodeWord } from "../../protocol/node/words.ts";
 import type { NodeWire } from "./wire.ts";
 
 /** Most open requests; further ones are refused. */
@@ -92,17 +97,17 @@ export class NodeLink {
   }
 
   /** Handles a reply. Throws a message for the log when the reply matches no request or has the wrong form. */
-  answered(message: Extract<NodeWord, { type: "reply" | "refusal" }>): void {
+  answered(message: Extract<NodeMessage, { type: "reply" | "refusal" }>): void {
     const asked = this.#asked.get(message.id);
     if (asked === undefined) throw new Error(`an answer to no question (${message.id})`);
     this.#asked.delete(message.id);
     if (message.type === "refusal") return asked.reject(new HoldfastError(message.code, printable(message.message)));
-    const read = replyShapes[asked.name].safeParse(message.result, { error: plainIssue });
-    if (!read.success) {
+    const read = readAs<never>(nodeRequests[asked.name].result, message.result);
+    if ("wrong" in read) {
       asked.reject(new LinkLost("the answer has not its form"));
-      throw new Error(`an answer to ${asked.name} of the wrong form: ${describeIssues(read.error.issues).join("; ")}`);
+      throw new Error(`an answer to ${asked.name} of the wrong form: ${read.wrong}`);
     }
-    asked.resolve(read.data as never);
+    asked.resolve(read.message);
   }
 
   /** Whether it answers a heartbeat within `boundMs`. */

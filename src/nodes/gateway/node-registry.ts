@@ -1,8 +1,8 @@
 /** The nodes known here: every key that proved itself, the decisions about them, and the open invitations. */
 import { createHash } from "node:crypto";
+import type { NodeAbout } from "../../protocol/node/messages.ts";
 import type { Sources } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { NodeAbout } from "../../protocol/node/words.ts";
 import type { NodesBook, NodeRow, NodeState } from "./rows.ts";
 
 /** Most undecided keys; above it the least recently seen is forgotten. */

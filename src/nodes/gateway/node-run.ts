@@ -1,6 +1,6 @@
 /** One run on a node, as this gateway reports it: its record, the node's last report, and the callers that wait for its end. */
+import type { EndReason, RunState, RunView } from "../../protocol/run.ts";
 import type { Clock } from "../../clock.ts";
-import type { EndReason, RunState, RunView } from "../../protocol/keeper/messages.ts";
 import { runView } from "../../protocol/keeper/run-view.ts";
 import type { RunRow } from "./rows.ts";
 

@@ -1,8 +1,8 @@
 /** The runner of nodes: each operation is answered by the run's node, by its record, or by the length of the node's absence. */
+import type { RunView } from "../../protocol/run.ts";
+import { requestMemoryMs, type BackgroundSpec } from "../../protocol/background.ts";
 import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
-import { requestMemoryMs, type BackgroundSpec } from "../../protocol/keeper/background.ts";
-import type { RunView } from "../../protocol/keeper/messages.ts";
 import type { OperationParams, Runner, RunnerOperation } from "../../protocol/keeper/runner.ts";
 import type { NodeRun } from "./node-run.ts";
 import { isNodeRun, type NodeRuns } from "./node-runs.ts";

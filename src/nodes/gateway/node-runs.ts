@@ -1,8 +1,8 @@
 /** All runs on nodes that this gateway manages, recorded before a node hears of them. */
+import type { EndReason } from "../../protocol/run.ts";
+import type { BackgroundSpec } from "../../protocol/background.ts";
 import type { Sources } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { BackgroundSpec } from "../../protocol/keeper/background.ts";
-import type { EndReason } from "../../protocol/keeper/messages.ts";
 import { notEnded } from "../../protocol/keeper/run-view.ts";
 import type { Log } from "../../log.ts";
 import { NodeRun } from "./node-run.ts";

@@ -1,11 +1,12 @@
 /** The nodes of a gateway: the entry point of this folder. */
+import type { RunView } from "../../protocol/run.ts";
+import type { FrontConfig, NodePlace } from "../../protocol/keeper/front-config.ts";
+import type { BackgroundSpec } from "../../protocol/background.ts";
 import type { NodeView } from "../../protocol/api/node.ts";
 import type { Sources } from "../../random.ts";
 import { inTime } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { BackgroundSpec } from "../../protocol/keeper/background.ts";
 import { completeSpec } from "../../protocol/keeper/background-spec.ts";
-import type { FrontConfig, NodePlace, RunView } from "../../protocol/keeper/messages.ts";
 import type { Log } from "../../log.ts";
 import { openNodesDatabase } from "./database.ts";
 import { NodeRuns } from "./node-runs.ts";

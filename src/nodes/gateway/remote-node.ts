@@ -2,10 +2,10 @@
  * One node as the gateway sees it: here, away for less than its lease, or gone. Repeatable requests survive a lost link;
  * runs are compared with the node's report as soon as it is back.
  */
+import type { EndReason, RunView } from "../../protocol/run.ts";
+import type { RequestedRun } from "../../protocol/background.ts";
 import { inTime, type Clock, type Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { RequestedRun } from "../../protocol/keeper/background.ts";
-import type { EndReason, RunView } from "../../protocol/keeper/messages.ts";
 import type { OperationParams, Runner } from "../../protocol/keeper/runner.ts";
 import type { Log } from "../../log.ts";
 import { isCrowded, LinkLost, type NodeLink } from "./link.ts";

@@ -3,9 +3,9 @@ import { createHash } from "node:crypto";
 import { isIP, connect as connectTcp, type Socket } from "node:net";
 import { connect as connectTls, getCACertificates, type TLSSocket } from "node:tls";
 import { WebSocket } from "ws";
+import { frameBytesMax, nodePath, subprotocol } from "../../protocol/node/messages.ts";
 import { abortAfter, type Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
-import { frameBytesMax, nodePath, subprotocol } from "../../protocol/node/words.ts";
 
 export interface Target {
   host: string;

@@ -1,12 +1,12 @@
 /** The node's front: one connection at a time, the runs that the gateway knows, and the single run of `--once`. */
+import { frameBytesMax, type GatewayMessage } from "../../protocol/node/messages.ts";
+import type { RunView } from "../../protocol/run.ts";
+import type { RequestedRun } from "../../protocol/background.ts";
 import type { Sources } from "../../random.ts";
 import type { Timer } from "../../clock.ts";
-import type { RequestedRun } from "../../protocol/keeper/background.ts";
 import type { KeeperLink } from "../../protocol/keeper/link.ts";
-import type { RunView } from "../../protocol/keeper/messages.ts";
 import { runnerOver, type Runner } from "../../protocol/keeper/runner.ts";
 import type { NodeFinish, NodeProgress, NodeSettings } from "../../protocol/keeper/node.ts";
-import { frameBytesMax, type GatewayWord } from "../../protocol/node/words.ts";
 import { GatewayRequests } from "./gateway-requests.ts";
 import { addressOf } from "./connect.ts";
 import { Dialer } from "./dialer.ts";
@@ -122,7 +122,7 @@ export class NodeFront {
     this.#progress("pending", text, { node });
   }
 
-  async #welcome(wire: Wire, { node, name }: Extract<GatewayWord, { type: "welcome" }>): Promise<void> {
+  async #welcome(wire: Wire, { node, name }: Extract<GatewayMessage, { type: "welcome" }>): Promise<void> {
     const gateway = this.#pins.pin?.gateway ?? "";
     this.#progress("connected", `connected to gateway ${gateway} as ${name} (node ${node})`, { gateway, node, name });
     try {

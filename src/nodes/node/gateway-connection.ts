@@ -8,11 +8,11 @@
  */
 import { hostname } from "node:os";
 import type { WebSocket } from "ws";
+import { defaultBeatMs, type GatewayMessage, type NodeAsk } from "../../protocol/node/messages.ts";
 import type { Clock, Timer } from "../../clock.ts";
 import { systemName } from "../../platform/self/index.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { NodeSettings } from "../../protocol/keeper/node.ts";
-import { defaultBeatMs, type GatewayWord, type NodeAsk } from "../../protocol/node/words.ts";
 import type { NodeKey } from "./key.ts";
 import { digestOf, type PinFile } from "./pin.ts";
 import { Wire } from "./wire.ts";
@@ -27,7 +27,7 @@ export interface GatewayConnectionParts {
   /** From the connection to the gateway's decision. */
   provenMs: number;
   onPending: (node: string) => void;
-  onWelcome: (wire: Wire, welcome: Extract<GatewayWord, { type: "welcome" }>) => void;
+  onWelcome: (wire: Wire, welcome: Extract<GatewayMessage, { type: "welcome" }>) => void;
   onAsk: (ask: NodeAsk, wire: Wire) => void;
 }
 
@@ -68,7 +68,7 @@ export class GatewayConnection {
     return this.#ended.promise;
   }
 
-  #hear(word: GatewayWord): void {
+  #hear(word: GatewayMessage): void {
     const { wire } = this;
     switch (word.type) {
       case "challenge":
@@ -92,7 +92,7 @@ export class GatewayConnection {
     wire.drop(`it said ${word.type} while the connection was ${this.#state}`);
   }
 
-  #prove({ nonce, gateway }: Extract<GatewayWord, { type: "challenge" }>): void {
+  #prove({ nonce, gateway }: Extract<GatewayMessage, { type: "challenge" }>): void {
     const { settings, key, version, pins } = this.#parts;
     const { pin } = pins;
     if (pin !== undefined && pin.gateway !== gateway) {
@@ -112,7 +112,7 @@ export class GatewayConnection {
     this.wire.send({ type: "prove", publicKey, instance, name, invite, once, about, signature: key.prove(facts) });
   }
 
-  #welcome(word: Extract<GatewayWord, { type: "welcome" }>): void {
+  #welcome(word: Extract<GatewayMessage, { type: "welcome" }>): void {
     const { pins, epoch, settings } = this.#parts;
     const used = settings.invite === null ? null : digestOf(settings.invite);
     const before = pins.pin;

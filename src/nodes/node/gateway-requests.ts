@@ -1,10 +1,10 @@
 /** Passes the gateway's requests on to this node's keeper, which checks them again and applies the node's own rules. */
+import { frameBytesMax, type NodeAsk, type NodeMessage } from "../../protocol/node/messages.ts";
+import type { RunView } from "../../protocol/run.ts";
+import type { OutputEnd, OutputStream } from "../../protocol/background.ts";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
-import type { OutputEnd, OutputStream } from "../../protocol/keeper/background.ts";
 import type { KeeperLink } from "../../protocol/keeper/link.ts";
-import type { RunView } from "../../protocol/keeper/messages.ts";
 import { byMessage, type OperationParams, type Runner, type RunnerOperation } from "../../protocol/keeper/runner.ts";
-import { frameBytesMax, type NodeAsk, type NodeWord } from "../../protocol/node/words.ts";
 import type { KnownRuns } from "./known-runs.ts";
 import type { Wire } from "./wire.ts";
 
@@ -54,7 +54,7 @@ export class GatewayRequests {
     this.#open += 1;
     try {
       const { result, onSent } = await this.#answers[name]!(params as never);
-      const frame = JSON.stringify({ type: "reply", id, result } satisfies NodeWord);
+      const frame = JSON.stringify({ type: "reply", id, result } satisfies NodeMessage);
       if (Buffer.byteLength(frame) > frameBytesMax)
         throw new HoldfastError("run_limit", `the answer to ${name} is too large for one frame`);
       wire.sendFrame(frame);

@@ -1,7 +1,7 @@
 /** Maps our runs to the gateway's: request ids on the wire, the keeper's ids behind it. */
+import type { RunView } from "../../protocol/run.ts";
+import { requestsMax, type RequestedRun } from "../../protocol/background.ts";
 import { HoldfastError } from "../../errors.ts";
-import { requestsMax, type RequestedRun } from "../../protocol/keeper/background.ts";
-import type { RunView } from "../../protocol/keeper/messages.ts";
 
 /** Most runs known before ended ones are forgotten; the keeper keeps the output of fewer. */
 const knownMax = 2 * requestsMax;

@@ -2,11 +2,11 @@
  * `--once`: one run, from the first dial to the gateway's receipt of the result. Every phase has a deadline:
  * connect → approval → invocation → (the run: its own limits and its lease) → acknowledgement.
  */
+import type { RunView } from "../../protocol/run.ts";
+import type { OutputEnd, OutputStream } from "../../protocol/background.ts";
 import type { Clock, Timer } from "../../clock.ts";
 import { exitCodeOfSignal } from "../../platform/self/index.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { OutputEnd, OutputStream } from "../../protocol/keeper/background.ts";
-import type { RunView } from "../../protocol/keeper/messages.ts";
 import type { NodeFinish, NodeSettings } from "../../protocol/keeper/node.ts";
 import type { Wire } from "./wire.ts";
 

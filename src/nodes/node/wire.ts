@@ -1,8 +1,12 @@
 /** One connection to a gateway. A gateway that is silent, or stops reading, counts as gone. */
 import type { WebSocket, RawData } from "ws";
+import {
+  readGatewayMessage,
+  unprovenFrameBytesMax,
+  type GatewayMessage,
+  type NodeMessage,
+} from "../../protocol/node/messages.ts";
 import type { Clock, Timer } from "../../clock.ts";
-import { hearGateway } from "../../protocol/node/shapes.ts";
-import { unprovenFrameBytesMax, type GatewayWord, type NodeWord } from "../../protocol/node/words.ts";
 
 /** Missed heartbeats allowed. Each is counted when due, so a suspension of this process counts as one. */
 const missedMax = 4;
@@ -14,7 +18,7 @@ const waitingBytesMax = 64 * 1024 * 1024;
 const goodbyeMs = 2000;
 
 export interface WireEvents {
-  onWord: (word: GatewayWord) => void;
+  onWord: (word: GatewayMessage) => void;
   /** Called once; `why` is for people. */
   onClosed: (why: string) => void;
 }
@@ -67,7 +71,7 @@ export class Wire {
   }
 
   /** Does nothing on an ended connection: the state is reported again on the next one. */
-  send(word: NodeWord): void {
+  send(word: NodeMessage): void {
     this.sendFrame(JSON.stringify(word));
   }
 
@@ -109,9 +113,9 @@ export class Wire {
     if (isBinary) return this.drop("it sent a binary frame");
     if (!this.isWelcome && bytes.length > unprovenFrameBytesMax)
       return this.drop("it sent too much before its welcome");
-    const heard = hearGateway(bytes.toString("utf8"));
+    const heard = readGatewayMessage(bytes.toString("utf8"));
     if ("wrong" in heard) return this.drop(`it sent a word that there is not: ${heard.wrong.slice(0, 500)}`);
-    this.#events.onWord(heard.word);
+    this.#events.onWord(heard.message);
   }
 
   #closed(code: number, reason: string): void {

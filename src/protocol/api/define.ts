@@ -1,7 +1,7 @@
 /** The declaration of an API method: parameters, result, scope, errors. */
 import type { z } from "zod";
+import { tokenScopes, type TokenScope } from "../keeper/front-config.ts";
 import type { ErrorCode } from "../../errors.ts";
-import { tokenScopes, type TokenScope } from "../keeper/messages.ts";
 
 /** A token's rights: look, run things, or manage the gateway. */
 export const rpcScopes = tokenScopes;

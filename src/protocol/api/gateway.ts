@@ -1,28 +1,13 @@
 /** `gateway.*`: the gateway itself. */
 import { z } from "zod";
+import { unavailableShape } from "../keeper/front-config.ts";
+import { keeperStatusShape } from "../keeper/status.ts";
 import { method } from "./define.ts";
-import { unavailableShape } from "./mcp.ts";
-import { crashShape, time } from "./shapes.ts";
 
-const processFigures = z.object({ pid: z.int(), rssBytes: z.int() });
-const restartedProcess = z.object({
-  pid: z.int().describe("0: none alive"),
-  rssBytes: z.int(),
-  restarts: z.int(),
-  state: z.enum(["idle", "starting", "serving", "draining", "gone"]),
-  problem: z.string().nullable().describe("why the last start failed, or null"),
-});
-
-const statusShape = z
-  .object({
-    version: z.string(),
-    tier: z.string().describe("containment tier"),
-    epoch: z.int().describe("one life of the keeper"),
+const statusShape = keeperStatusShape
+  .extend({
     url: z.string(),
     urls: z.array(z.string()),
-    keeper: processFigures,
-    front: restartedProcess,
-    guardian: restartedProcess,
     sessions: z.int(),
     unavailableServers: z.array(unavailableShape).describe("configured servers that cannot start, and why"),
     nodes: z.object({
@@ -31,22 +16,6 @@ const statusShape = z
       pending: z.int().describe("waiting for approval"),
       runs: z.int().describe("live runs on nodes"),
     }),
-    runs: z.int().describe("live runs on this machine"),
-    hosts: z
-      .array(
-        z.object({
-          host: z.string(),
-          tier: z.string().nullable().describe("null before the first connection"),
-          connections: z.int(),
-          runs: z.int(),
-          sweeping: z.boolean().describe("still to be checked for processes of lost connections"),
-        }),
-      )
-      .describe("ssh hosts"),
-    orphansSwept: z.int().describe("processes of earlier lives, ended by this start"),
-    reconciled: z.array(z.string()).describe("what this start found"),
-    crashes: z.array(crashShape),
-    startedAt: time,
   })
   .meta({ id: "Status", title: "State of the gateway" });
 /** The shape of `status --json`. */

@@ -1,6 +1,6 @@
 /** `mcp.*`: the configured MCP servers. */
 import { z } from "zod";
-import type { ConfigChange } from "../keeper/messages.ts";
+import { configChangeShape } from "../keeper/front-config.ts";
 import { method } from "./define.ts";
 
 const serverShape = z.object({
@@ -28,21 +28,6 @@ const probedShape = z.object({
   ms: z.int().describe("from the request to the last list"),
 });
 export type Probed = z.infer<typeof probedShape>;
-
-const names = z.array(z.string());
-
-/** A configured server that cannot start. */
-export const unavailableShape = z.object({ name: z.string(), problem: z.string().describe("reason and remedy") });
-
-const changeShape = z.object({
-  added: names,
-  removed: names,
-  changed: names.describe("new calls go to new processes; old ones end with their last call"),
-  unchanged: names.describe("processes and sessions continue"),
-  needsRestart: names.describe("keys that need `holdfast restart --all`, such as `port`"),
-  unavailable: z.array(unavailableShape).describe("servers that cannot start; the others are served"),
-});
-changeShape satisfies z.ZodType<ConfigChange>;
 
 export const mcpApi = {
   "mcp.status": method({
@@ -72,7 +57,7 @@ export const mcpApi = {
       "Reloads `mcpServers` from the config. A server that cannot start becomes unavailable; any other mistake rejects the whole file. Answers when removed servers are gone, after at most 30 s.",
     scope: "admin",
     params: z.strictObject({}),
-    result: changeShape,
+    result: configChangeShape,
     errors: ["config_unreadable", "config_invalid"],
   }),
 };

@@ -1,8 +1,9 @@
 /** `node.*`: other machines that run things for this gateway. */
 import { z } from "zod";
-import { specLimits } from "../keeper/background.ts";
+import { specLimits } from "../background.ts";
 import { method } from "./define.ts";
-import { runShape, time } from "./shapes.ts";
+import { runShape } from "../run.ts";
+import { time } from "../shapes.ts";
 
 const node = z.string().min(1).max(64).describe("name, id or prefix of the id");
 const name = z.string().min(1).max(64).describe("letters, digits, - and _");

@@ -1,8 +1,8 @@
 /** `run.*`: process trees; all but `run.list` are for the caller's background runs. */
 import { z } from "zod";
-import { specLimits, waitMsMax } from "../keeper/background.ts";
+import { specLimits, waitMsMax } from "../background.ts";
 import { method } from "./define.ts";
-import { runShape } from "./shapes.ts";
+import { runShape } from "../run.ts";
 
 const id = z.string().min(1).max(128).describe("of the run");
 const milliseconds = z.int().min(0).max(2_147_483_647);

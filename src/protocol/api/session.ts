@@ -1,7 +1,23 @@
 /** `session.*`: clients and what they own. */
 import { z } from "zod";
 import { method } from "./define.ts";
-import { sessionShape } from "./shapes.ts";
+import { time } from "../shapes.ts";
+
+const sessionShape = z
+  .object({
+    id: z.string(),
+    kind: z.enum(["mcp", "ws", "stdio"]).describe("transport of the client"),
+    client: z.object({ name: z.string(), version: z.string() }),
+    parentId: z.string().nullable(),
+    createdAt: time,
+    lastSeenAt: time,
+    leaseMs: z.int().describe("how long it survives without its client"),
+    present: z.boolean().describe("its client has an open request, stream or socket"),
+    server: z.string().nullable().describe("the server of `/mcp/<server>`"),
+    runs: z.array(z.string()).describe("run ids"),
+  })
+  .meta({ id: "Session", title: "One client and what it owns" });
+export type SessionView = z.infer<typeof sessionShape>;
 
 const leaseMsDefault = 60_000;
 const leaseMsMax = 24 * 60 * 60_000;

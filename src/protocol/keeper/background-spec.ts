@@ -1,5 +1,5 @@
 /** What a start of a background run may say, and what holds where it says nothing. */
-import type { BackgroundSpec } from "./background.ts";
+import type { BackgroundSpec } from "../background.ts";
 
 /** What has a default may be left out. */
 export type StartOptions = { [K in keyof Omit<BackgroundSpec, "argv" | "size">]?: BackgroundSpec[K] | undefined } & {

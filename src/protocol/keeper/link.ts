@@ -3,32 +3,52 @@
  * When the channel closes the keeper is gone, and the front ends at once: it owns nothing that could outlive it.
  */
 import { Socket } from "node:net";
+import { readAs } from "../shapes.ts";
+import type { TokenGrant } from "./front-config.ts";
+import type { RunView } from "../run.ts";
 import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { LifecycleEvent } from "../../events.ts";
 import { CreditMeter, SendWindow } from "./flow.ts";
 import { FrameReader, writeLine, type Frame } from "./frames.ts";
 import { LinkedRun, type RunEvents } from "./linked-run.ts";
-import type { FrontMessage, FrontRequestName, FrontRequests, KeeperMessage, RunView, TokenGrant } from "./messages.ts";
+import {
+  failureCharactersMax,
+  failureCodes,
+  frontRequests,
+  readKeeperMessage,
+  type FrontMessage,
+  type FrontRequestName,
+  type FrontRequests,
+  type KeeperMessage,
+} from "./messages.ts";
 import type { NodeFinish, NodeProgress } from "./node.ts";
-import { Words } from "./words.ts";
+import { Notices } from "./notices.ts";
 
 export type Hello = Extract<KeeperMessage, { type: "hello" }>;
 export type ServersNews = Extract<KeeperMessage, { type: "servers" }>;
 
 /** Descriptor of the data pipe in the front, as the keeper's `fork` lays it. */
 export const dataDescriptor = 4;
+
+/** A request that was not answered yet. */
+interface Asked {
+  name: FrontRequestName;
+  resolve: (value: never) => void;
+  reject: (error: Error) => void;
+}
+
 /** The whole channel. Make one per front process, with `KeeperLink.open()`. */
 export class KeeperLink {
   readonly hello: Hello;
   readonly window = new SendWindow();
   /** For LinkedRun only. */
-  readonly words: Words;
+  readonly notices: Notices;
   /** For LinkedRun only. */
   readonly clock: Clock;
   readonly #pipe: Socket;
   readonly #runs = new Map<number, LinkedRun>();
-  readonly #asked = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
+  readonly #asked = new Map<number, Asked>();
   readonly #credit = new CreditMeter((channel, bytes) => this.#post({ type: "credit", channel, bytes }));
   /** Frames of a run whose reply (on the other descriptor) has not been read yet, or has only just been. */
   readonly #early = new Map<number, Frame[]>();
@@ -49,12 +69,13 @@ export class KeeperLink {
     if (process.send === undefined) throw new HoldfastError("usage", "a front is started by its keeper, not by hand");
     process.once("disconnect", onLost);
     const hello = await new Promise<Hello>((resolve) => {
-      const take = (message: KeeperMessage) => {
+      const take = (heard: unknown) => {
+        const message = understood(heard);
         if (message.type !== "hello") return;
-        process.off("message", take as NodeJS.MessageListener);
+        process.off("message", take);
         resolve(message);
       };
-      process.on("message", take as NodeJS.MessageListener);
+      process.on("message", take);
     });
     return new KeeperLink(hello, clock);
   }
@@ -62,7 +83,7 @@ export class KeeperLink {
   private constructor(hello: Hello, clock: Clock) {
     this.hello = hello;
     this.clock = clock;
-    this.words = new Words(clock, (words) => this.#pipe.write(words));
+    this.notices = new Notices(clock, (bytes) => this.#pipe.write(bytes));
     this.#pipe = new Socket({ fd: dataDescriptor, readable: true, writable: true });
     const reader = new FrameReader((frame) => this.#route(frame));
     this.#pipe.on("data", (chunk: Buffer) => {
@@ -70,7 +91,7 @@ export class KeeperLink {
       reader.push(chunk);
     });
     this.#pipe.on("error", () => {}); // the keeper is gone; "disconnect" says so too and ends the process
-    process.on("message", (message) => this.#hear(message as KeeperMessage));
+    process.on("message", (heard) => this.#hear(understood(heard)));
   }
 
   /** What to do when the keeper says that the gateway stops: close the doors; the keeper ends the runs. */
@@ -110,7 +131,7 @@ export class KeeperLink {
     reject: (error: Error) => void,
   ): void {
     const request = this.#nextRequest++;
-    this.#asked.set(request, { resolve, reject });
+    this.#asked.set(request, { name, resolve, reject });
     this.#post({ type: name, request, params } as FrontMessage);
   }
 
@@ -159,7 +180,9 @@ export class KeeperLink {
 
   /** Resolves once the keeper can read it: the front's next step is to exit. */
   failed(error: HoldfastError): Promise<void> {
-    return new Promise((resolve) => this.#post({ type: "failed", code: error.code, message: error.message }, resolve));
+    const code = failureCodes.find((known) => known === error.code) ?? "internal";
+    const message = error.message.slice(0, failureCharactersMax);
+    return new Promise((resolve) => this.#post({ type: "failed", code, message }, resolve));
   }
 
   heartbeat(lastMethod: string): void {
@@ -180,7 +203,7 @@ export class KeeperLink {
   sendFrame(channel: number, line: Buffer, frameFlags: number, request: number): void {
     this.window.sent(channel, line.length);
     this.#gather();
-    writeLine(this.#pipe, channel, line, frameFlags, request, this.words.take());
+    writeLine(this.#pipe, channel, line, frameFlags, request, this.notices.take());
   }
 
   /**
@@ -219,8 +242,8 @@ export class KeeperLink {
       case "refusal": {
         const asked = this.#asked.get(message.request);
         this.#asked.delete(message.request);
-        if (message.type === "reply") asked?.resolve(message.result as never);
-        else asked?.reject(new HoldfastError(message.code, message.message));
+        if (message.type === "refusal") asked?.reject(new HoldfastError(message.code, message.message));
+        else if (asked !== undefined) settle(asked, message.result);
         return;
       }
       case "credit":
@@ -251,7 +274,7 @@ export class KeeperLink {
   #forget(channel: number): void {
     this.#runs.delete(channel);
     this.#early.delete(channel);
-    this.words.forget(channel);
+    this.notices.forget(channel);
     this.window.forget(channel);
     this.#credit.forget(channel);
   }
@@ -260,4 +283,17 @@ export class KeeperLink {
     // The callback form: a keeper that died between two lines is told by "disconnect", not by an exception here.
     process.send?.(message, undefined, {}, () => onSent());
   }
+}
+
+/** A keeper of the same program says nothing else: throws, which ends this front with a crash record. */
+function understood(heard: unknown): KeeperMessage {
+  const read = readKeeperMessage(heard);
+  if ("message" in read) return read.message;
+  throw new HoldfastError("internal", `the keeper sent a message that is not valid: ${read.wrong}`);
+}
+
+function settle({ name, resolve, reject }: Asked, result: unknown): void {
+  const read = readAs<never>(frontRequests[name].result, result);
+  if ("message" in read) return resolve(read.message);
+  reject(new HoldfastError("internal", `the keeper's answer to ${name} is not valid: ${read.wrong}`));
 }

@@ -1,9 +1,10 @@
 /** One MCP run as the front holds it: lines in, lines out, and its state. */
+import type { EndReason, RunView } from "../run.ts";
 import { GatheredBytes } from "../../gathered-bytes.ts";
-import type { KeeperLink } from "./link.ts";
-import { lineCostBytes } from "./flow.ts";
+import type { Clock } from "../../clock.ts";
+import type { Notices } from "./notices.ts";
+import { lineCostBytes, type SendWindow } from "./flow.ts";
 import { flags, type Frame } from "./frames.ts";
-import type { EndReason, RunView } from "./messages.ts";
 
 /** Longest line that is put together from pieces, in bytes; a server that sends more is ended by its session. */
 const lineBytesMax = 64 * 1024 * 1024;
@@ -24,6 +25,17 @@ export interface RunEvents {
   onState(run: RunView): void;
 }
 
+/** What a run needs of the channel that it is on. */
+export interface LinkPort {
+  readonly clock: Clock;
+  readonly notices: Notices;
+  readonly window: SendWindow;
+  sendFrame(channel: number, line: Buffer, frameFlags: number, request: number): void;
+  /** The line was dealt with: its bytes are credited. */
+  consumed(channel: number, bytes: number): void;
+  ask(name: "run.stop", params: { run: string; reason: EndReason }): Promise<RunView>;
+}
+
 /** What a line does to requests: it asks one, or it answers one of the server's. */
 export interface SentIds {
   opens?: number;
@@ -35,7 +47,7 @@ export class LinkedRun {
   readonly id: string;
   readonly channel: number;
   view: RunView;
-  readonly #link: KeeperLink;
+  readonly #link: LinkPort;
   readonly #events: RunEvents;
   readonly #queue: { line: Buffer; frameFlags: number; request: number }[] = [];
   #queuedBytes = 0;
@@ -46,7 +58,7 @@ export class LinkedRun {
   #stdoutEnded = false;
   #onStdoutEnd: (() => void) | undefined;
 
-  constructor(link: KeeperLink, channel: number, view: RunView, events: RunEvents) {
+  constructor(link: LinkPort, channel: number, view: RunView, events: RunEvents) {
     this.id = view.id;
     this.channel = channel;
     this.view = view;
@@ -72,12 +84,12 @@ export class LinkedRun {
 
   /** A request that was sent needs no answer any more; the keeper hears it with the next line. */
   closed(request: number): void {
-    this.#link.words.closed(this.channel, request);
+    this.#link.notices.closed(this.channel, request);
   }
 
   /** The server took its question back. */
   withdrawn(number: number): void {
-    this.#link.words.closed(this.channel, number, flags.fromServer);
+    this.#link.notices.closed(this.channel, number, flags.fromServer);
   }
 
   /** The server asked; a front after this one would have to answer `serverId`, the id as the server wrote it. */
@@ -119,7 +131,7 @@ export class LinkedRun {
     };
     // Before it is dealt with: a question's `asked` must not leave without it, or the next front would refuse it twice.
     this.#lines += 1;
-    this.#link.words.heard(this.channel, this.#lines);
+    this.#link.notices.heard(this.channel, this.#lines);
     this.#events.onLine(line, release, again);
   }
 

@@ -1,6 +1,6 @@
 /** Why an end did not succeed, said alike by the keeper and by the gateway. */
+import type { RunView } from "../run.ts";
 import { HoldfastError } from "../../errors.ts";
-import type { RunView } from "./messages.ts";
 
 export function unendable({ id, survivors }: Pick<RunView, "id" | "survivors">): HoldfastError {
   const who = survivors.map(({ pid, state, command }) => `pid ${pid} (${state}) ${command}`).join(", ");

@@ -1,5 +1,5 @@
 /** From a record of a run, in the ledger or in the book of nodes, to the run as everybody is shown it. */
-import type { RunView } from "./messages.ts";
+import type { RunView } from "../run.ts";
 
 /** What a record keeps of a run and its view shows. */
 const recorded = [

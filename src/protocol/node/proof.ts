@@ -1,6 +1,6 @@
 /** How a node proves that it holds its key: what is signed, and how a key becomes the node's id. The same on both sides. */
+import { subprotocol } from "./messages.ts";
 import { createHash, createPublicKey, verify, X509Certificate } from "node:crypto";
-import { subprotocol } from "./words.ts";
 
 export interface SignedFacts {
   nonce: string;

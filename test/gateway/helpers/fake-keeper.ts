@@ -11,16 +11,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import type { RunView } from "../../../src/protocol/run.ts";
+import type { FrontConfig, TokenGrant } from "../../../src/protocol/keeper/front-config.ts";
 import { configSchema } from "../../../src/config/schema.ts";
 import { CreditMeter, lineCostBytes, SendWindow } from "../../../src/protocol/keeper/flow.ts";
 import { FrameReader, flags, writeLine, type Frame } from "../../../src/protocol/keeper/frames.ts";
-import type {
-  FrontConfig,
-  FrontMessage,
-  KeeperMessage,
-  RunView,
-  TokenGrant,
-} from "../../../src/protocol/keeper/messages.ts";
+import type { FrontMessage, KeeperMessage } from "../../../src/protocol/keeper/messages.ts";
 import type { KeeperStatus } from "../../../src/protocol/keeper/status.ts";
 
 export const token = "fake-keeper-token-0123456789";

@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import type net from "node:net";
 import { fileURLToPath } from "node:url";
-import type { FrontConfig } from "../../../src/protocol/keeper/messages.ts";
+import type { FrontConfig } from "../../../src/protocol/keeper/front-config.ts";
 import { closeFrame, connectRaw, frame, opcodes, RawWebSocket, upgradeText } from "./frames.ts";
 
 type Limits = FrontConfig["connections"];

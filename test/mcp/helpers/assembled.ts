@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
-import type { FrontServer } from "../../../src/protocol/keeper/messages.ts";
+import type { FrontServer } from "../../../src/protocol/keeper/front-config.ts";
 import { FakeKeeper, type FakeOptions, type FakeServer } from "../../gateway/helpers/fake-keeper.ts";
 import { open } from "../../helpers/http.ts";
 import { Events, Talk, type Message } from "./talk.ts";

@@ -5,10 +5,16 @@ import { createServer as createTls } from "node:https";
 import type { AddressInfo } from "node:net";
 import { WebSocketServer, type WebSocket } from "ws";
 import { randomBytes } from "node:crypto";
+import type { RunView } from "../../../src/protocol/run.ts";
+import {
+  readNodeMessage,
+  nodeRequests,
+  type GatewayMessage,
+  type NodeRequestName,
+  type NodeRequests,
+  type NodeMessage,
+} from "../../../src/protocol/node/messages.ts";
 import { isProven, nodeIdOf } from "../../../src/protocol/node/proof.ts";
-import { hearNode, replyShapes } from "../../../src/protocol/node/shapes.ts";
-import type { GatewayWord, NodeRequestName, NodeRequests, NodeWord } from "../../../src/protocol/node/words.ts";
-import type { RunView } from "../../../src/protocol/keeper/messages.ts";
 import { backgroundSpec } from "../../helpers/background-spec.ts";
 import { until } from "../../helpers/until.ts";
 
@@ -22,7 +28,7 @@ export interface Ways {
   tls?: { cert: string; key: string; fingerprint: string };
   port?: number;
   /** Instead of a welcome at once. */
-  answer?: (proof: Extract<NodeWord, { type: "prove" }>) => GatewayWord;
+  answer?: (proof: Extract<NodeMessage, { type: "prove" }>) => GatewayMessage;
   beatMs?: number;
   /** It asks for no beats of its own accord. */
   mute?: boolean;
@@ -31,7 +37,7 @@ export interface Ways {
 /** One connection of a node. */
 export class Caller {
   readonly socket: WebSocket;
-  readonly words: NodeWord[] = [];
+  readonly words: NodeMessage[] = [];
   readonly proofs: boolean[] = [];
   closed: number | undefined;
   #nextId = 1;
@@ -43,33 +49,36 @@ export class Caller {
     });
   }
 
-  say(word: GatewayWord): void {
+  say(word: GatewayMessage): void {
     this.socket.send(JSON.stringify(word));
   }
 
-  async hears<T extends NodeWord["type"]>(
+  async hears<T extends NodeMessage["type"]>(
     type: T,
-    test: (word: Extract<NodeWord, { type: T }>) => boolean = () => true,
+    test: (word: Extract<NodeMessage, { type: T }>) => boolean = () => true,
   ) {
     const look = () =>
-      this.words.find((word): word is Extract<NodeWord, { type: T }> => word.type === type && test(word as never));
+      this.words.find((word): word is Extract<NodeMessage, { type: T }> => word.type === type && test(word as never));
     return until(`the node says ${type}`, look, { boundMs, everyMs: 5 });
   }
 
   /** Throws a refusal as `code: message`. */
   async ask<N extends NodeRequestName>(name: N, params: NodeRequests[N]["params"]): Promise<NodeRequests[N]["result"]> {
     const id = this.#nextId++;
-    this.say({ type: "ask", id, name, params } as GatewayWord);
+    this.say({ type: "ask", id, name, params } as GatewayMessage);
     const look = () => this.words.find((word) => (word.type === "reply" || word.type === "refusal") && word.id === id);
     const answer = await until(`an answer to ${name}`, look, { boundMs, everyMs: 2 });
     if (answer.type === "refusal") throw new Error(`${answer.code}: ${answer.message}`);
     const { result } = answer as { result: NodeRequests[N]["result"] };
-    replyShapes[name].parse(result);
+    nodeRequests[name].result.parse(result);
     return result;
   }
 
   start(request: string, argv: string[], more: Partial<NodeRequests["exec.start"]["params"]> = {}): Promise<RunView> {
-    return this.ask("exec.start", backgroundSpec({ ...ofNode, request, argv, ...more }));
+    return this.ask(
+      "exec.start",
+      backgroundSpec({ ...ofNode, request, argv, ...more }) as NodeRequests["exec.start"]["params"],
+    );
   }
 
   /** All that is printed on the stream until the run is over. */
@@ -135,15 +144,15 @@ export class FakeGateway implements AsyncDisposable {
     const nonce = randomBytes(32).toString("base64url");
     socket.on("error", () => {}); // "close" follows
     socket.on("message", (data: Buffer) => {
-      const heard = hearNode(data.toString());
+      const heard = readNodeMessage(data.toString());
       if ("wrong" in heard) throw new Error(`the node says what it may not: ${heard.wrong}`);
-      if (heard.word.type === "prove") this.#judge(caller, nonce, heard.word);
-      caller.words.push(heard.word);
+      if (heard.message.type === "prove") this.#judge(caller, nonce, heard.message);
+      caller.words.push(heard.message);
     });
     caller.say({ type: "challenge", nonce, gateway: this.id, version: "0" });
   }
 
-  #judge(caller: Caller, nonce: string, proof: Extract<NodeWord, { type: "prove" }>): void {
+  #judge(caller: Caller, nonce: string, proof: Extract<NodeMessage, { type: "prove" }>): void {
     const fingerprint = this.#ways.tls?.fingerprint ?? "";
     caller.proofs.push(isProven({ ...proof, nonce, gateway: this.id, fingerprint }, proof.signature));
     const node = nodeIdOf(proof.publicKey);

@@ -2,8 +2,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { NodeAsk } from "../../../src/protocol/node/messages.ts";
+import type { RunView } from "../../../src/protocol/run.ts";
 import { systemRandom, systemSources } from "../../../src/random.ts";
-import type { RunView } from "../../../src/protocol/keeper/messages.ts";
 import { openNodesDatabase } from "../../../src/nodes/gateway/database.ts";
 import { NodeLink } from "../../../src/nodes/gateway/link.ts";
 import { NodeRunner } from "../../../src/nodes/gateway/node-runner.ts";
@@ -11,7 +12,6 @@ import { NodeRuns } from "../../../src/nodes/gateway/node-runs.ts";
 import { RemoteNode } from "../../../src/nodes/gateway/remote-node.ts";
 import { NodesBook } from "../../../src/nodes/gateway/rows.ts";
 import type { NodeWire } from "../../../src/nodes/gateway/wire.ts";
-import type { NodeAsk } from "../../../src/protocol/node/words.ts";
 import { backgroundSpec } from "../../helpers/background-spec.ts";
 import { until } from "../../helpers/until.ts";
 

@@ -1,9 +1,9 @@
 /** A node of a few lines, written from the contract alone: it proves a key, and answers what the test has it answer. */
 import { createPrivateKey, generateKeyPairSync, sign, type KeyObject } from "node:crypto";
 import { WebSocket, type ClientOptions } from "ws";
+import type { RunView } from "../../../src/protocol/run.ts";
+import type { GatewayMessage, NodeAsk, NodeMessage } from "../../../src/protocol/node/messages.ts";
 import { nodeIdOf, signedText, type SignedFacts } from "../../../src/protocol/node/proof.ts";
-import type { GatewayWord, NodeAsk, NodeWord } from "../../../src/protocol/node/words.ts";
-import type { RunView } from "../../../src/protocol/keeper/messages.ts";
 import { until } from "../../helpers/until.ts";
 
 const boundMs = 10_000;
@@ -32,7 +32,7 @@ export interface Manners extends ClientOptions {
   once?: boolean;
   fingerprint?: string;
   /** Told with the proof in place of what was signed. */
-  lie?: Partial<Extract<NodeWord, { type: "prove" }>>;
+  lie?: Partial<Extract<NodeMessage, { type: "prove" }>>;
   /** Runs that it has; undefined = it tells none. */
   runs?: { request: string; run: RunView }[];
   /** An answer to an ask; undefined = none at all. Beats are answered by default. */
@@ -41,7 +41,7 @@ export interface Manners extends ClientOptions {
 
 export class LittleNode implements AsyncDisposable {
   readonly ws: WebSocket;
-  readonly heard: GatewayWord[] = [];
+  readonly heard: GatewayMessage[] = [];
   readonly closed: Promise<number>;
   readonly key: Key;
   #code: number | undefined;
@@ -51,7 +51,7 @@ export class LittleNode implements AsyncDisposable {
     this.ws = new WebSocket(`${url.replace("http", "ws")}/node`, ["holdfast.node.v1"], manners);
     this.ws.on("error", () => {}); // "close" follows and tells
     this.ws.on("message", (data: Buffer) => {
-      const word = JSON.parse(data.toString()) as GatewayWord;
+      const word = JSON.parse(data.toString()) as GatewayMessage;
       this.heard.push(word);
       if (word.type === "challenge") this.prove(word, manners);
       if (word.type === "welcome" && manners.runs !== undefined)
@@ -68,7 +68,7 @@ export class LittleNode implements AsyncDisposable {
     });
   }
 
-  prove({ nonce, gateway }: Extract<GatewayWord, { type: "challenge" }>, manners: Manners): void {
+  prove({ nonce, gateway }: Extract<GatewayMessage, { type: "challenge" }>, manners: Manners): void {
     const { name = "little", instance = "0123456789abcdef", invite = null, once = false, fingerprint = "" } = manners;
     const { publicKey } = this.key;
     const facts: SignedFacts = { nonce, gateway, fingerprint, publicKey, instance, name, invite, once };
@@ -77,17 +77,17 @@ export class LittleNode implements AsyncDisposable {
     this.say({ type: "prove", publicKey, instance, name, invite, once, about, signature, ...manners.lie });
   }
 
-  say(word: NodeWord | object): void {
+  say(word: NodeMessage | object): void {
     this.ws.send(JSON.stringify(word));
   }
 
   /** The next word of that type that was not taken yet; throws when the connection ends before it. */
-  hears<T extends GatewayWord["type"]>(type: T): Promise<Extract<GatewayWord, { type: T }>> {
+  hears<T extends GatewayMessage["type"]>(type: T): Promise<Extract<GatewayMessage, { type: T }>> {
     return until(
       `the word ${type}`,
       () => {
         const found = this.heard.find((word) => word.type === type);
-        if (found !== undefined) return found as Extract<GatewayWord, { type: T }>;
+        if (found !== undefined) return found as Extract<GatewayMessage, { type: T }>;
         if (this.#code !== undefined) throw new Error(`closed with ${this.#code}; heard ${JSON.stringify(this.heard)}`);
         return undefined;
       },

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import type { RunView } from "../../../src/protocol/keeper/messages.ts";
+import type { RunView } from "../../../src/protocol/run.ts";
 import { Gateway } from "../../helpers/gateway.ts";
 import { Home } from "../../helpers/home.ts";
 import { survivorsOf, waitForListed, waitForZero } from "../../helpers/pids.ts";

@@ -5,21 +5,21 @@
 import type { Clock, Timer } from "../../clock.ts";
 import { encodeHeader, flags } from "./frames.ts";
 
-/** How long a word may wait for a line to leave with, in milliseconds. */
+/** How long a notice may wait for a line to leave with, in milliseconds. */
 const waitMsMax = 50;
-/** Words that wait together; more leave at once. */
+/** Notices that wait together; more leave at once. */
 const waitingMax = 256;
 
-export class Words {
+export class Notices {
   readonly #clock: Clock;
-  readonly #leave: (words: Buffer) => void;
+  readonly #leave: (notices: Buffer) => void;
   #waiting: Buffer[] = [];
   /** Lines taken in so far, by channel, where the keeper has not heard of the latest. */
   readonly #lines = new Map<number, number>();
   #timer: Timer | undefined;
 
-  /** `leave` writes words that found no line to leave with. */
-  constructor(clock: Clock, leave: (words: Buffer) => void) {
+  /** `leave` writes notices that found no line to leave with. */
+  constructor(clock: Clock, leave: (notices: Buffer) => void) {
     this.#clock = clock;
     this.#leave = leave;
   }
@@ -44,20 +44,20 @@ export class Words {
   /** All that waits, as bytes for the data pipe; empty if nothing does. */
   take(): Buffer {
     if (this.#waiting.length === 0 && this.#lines.size === 0) return nothing;
-    const words = this.#waiting;
+    const notices = this.#waiting;
     this.#waiting = [];
-    for (const [channel, lines] of this.#lines) words.push(encodeHeader(channel, 0, flags.heard, lines));
+    for (const [channel, lines] of this.#lines) notices.push(encodeHeader(channel, 0, flags.heard, lines));
     this.#lines.clear();
-    return words.length === 1 ? words[0]! : Buffer.concat(words);
+    return notices.length === 1 ? notices[0]! : Buffer.concat(notices);
   }
 
-  /** The timer is left running when words leave early: to set it for each would cost more than it saves. */
+  /** The timer is left running when notices leave early: to set it for each would cost more than it saves. */
   #arm(): void {
     if (this.#timer !== undefined) return;
     this.#timer = this.#clock.after(waitMsMax, () => {
       this.#timer = undefined;
-      const words = this.take();
-      if (words.length > 0) this.#leave(words);
+      const notices = this.take();
+      if (notices.length > 0) this.#leave(notices);
     });
   }
 }
