@@ -1,7 +1,7 @@
 /** Records of crashed helper processes: exit code, signal, last method and the last 64 KiB of stderr. */
 import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { CrashView } from "../protocol/keeper/status.ts";
+import { crashShape, type CrashView } from "../protocol/keeper/status.ts";
 import type { Clock } from "../clock.ts";
 import type { EventFields } from "../events.ts";
 import { writePrivate } from "../platform/self/private-file.ts";
@@ -9,6 +9,8 @@ import { say } from "./log.ts";
 
 const tailBytesMax = 64 * 1024;
 const filesMax = 50;
+/** A file has the stderr besides. */
+const recordShape = crashShape.strip();
 
 /** Keeps the end of a stream in constant memory, whatever the size of its pieces. */
 export class StreamTail {
@@ -90,8 +92,8 @@ function readAll(directory: string): CrashView[] {
   return namesIn(directory).flatMap((name) => {
     const file = join(directory, name);
     try {
-      const { stderr: _, ...view } = JSON.parse(readFileSync(file, "utf8")) as CrashView & { stderr: string };
-      return typeof view.at === "number" ? [{ ...view, file }] : [];
+      const read = recordShape.safeParse({ ...JSON.parse(readFileSync(file, "utf8")), file });
+      return read.success ? [read.data] : []; // of another version: the front takes no other form
     } catch {
       return []; // partial record after a power cut: nothing to show
     }

@@ -70,7 +70,7 @@ export const runShape = z
     server: shortText.nullable().describe("name in the config"),
     sessionId: shortText.nullable(),
     scopeKey: shortText.nullable(),
-    host: shortText,
+    host: z.string().max(1024),
     state: z.enum(runStates),
     pid: z.int().nullable().describe("of the command"),
     startedAt: time,

@@ -4,6 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { exchange } from "../helpers/http.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { until } from "../helpers/until.ts";
+import { run } from "../protocol/helpers/samples.ts";
 import { FakeKeeper, token } from "./helpers/fake-keeper.ts";
 
 interface RpcAnswer {
@@ -20,7 +21,7 @@ describe("/rpc", () => {
     keeper = await FakeKeeper.start({
       answer: (message) =>
         message.type === "run.list"
-          ? { type: "reply", request: message.request, result: [{ id: message.params.all ? "all" : "live" }] }
+          ? { type: "reply", request: message.request, result: [{ ...run, id: message.params.all ? "all" : "live" }] }
           : undefined,
     });
   });
@@ -126,8 +127,8 @@ describe("/rpc", () => {
   });
 
   it("passes run.list, gateway.stop and gateway.restart on to the keeper", async () => {
-    assert.deepEqual((await call("run.list")).result, [{ id: "live" }]);
-    assert.deepEqual((await call("run.list", { all: true })).result, [{ id: "all" }]);
+    assert.deepEqual((await call("run.list")).result, [{ ...run, id: "live" }]);
+    assert.deepEqual((await call("run.list", { all: true })).result, [{ ...run, id: "all" }]);
     assert.equal((await call("gateway.stop")).result, null);
     assert.equal((await call("gateway.restart", { all: true })).result, null);
     const asked = keeper.heard.filter(({ type }) => type === "gateway.stop" || type === "gateway.restart");

@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import type { CrashView } from "../../src/protocol/keeper/status.ts";
+import { crashShape, type CrashView } from "../../src/protocol/keeper/status.ts";
 import { systemClock } from "../../src/clock.ts";
 import { CrashRecords } from "../../src/keeper/crashes.ts";
 import { openLog } from "../../src/keeper/log.ts";
@@ -98,6 +98,22 @@ describe("crashes", { timeout: 60_000 }, () => {
       `  nothing on stderr; on record in ${silent}`,
     ]);
     assert.ok(!stdout.includes(String(short)));
+  });
+
+  it("leaves out a record of another form, which a front would refuse with the whole status", () => {
+    const directory = mkdtempSync(join(tmpdir(), "holdfast-crashes-"));
+    try {
+      const { file } = new CrashRecords(directory, 1, systemClock).record({ who: "front", why: "died", pid: 1 }, "");
+      const record = JSON.parse(readFileSync(file, "utf8")) as object;
+      writeFileSync(join(directory, "half.json"), JSON.stringify(record).slice(0, 40));
+      writeFileSync(join(directory, "odd.json"), JSON.stringify({ ...record, why: "tired" }));
+      writeFileSync(join(directory, "more.json"), JSON.stringify({ ...record, pid: 2, weather: "fair" }));
+      const crashes = new CrashRecords(directory, 2, systemClock).list(9);
+      assert.deepEqual(new Set(crashes.map(({ pid }) => pid)), new Set([1, 2]));
+      for (const crash of crashes) assert.ok(crashShape.safeParse(crash).success);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   it("keeps the newest fifty records and a log of bounded size, newest lines whole", () => {

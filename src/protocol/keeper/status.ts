@@ -3,7 +3,7 @@ import { z } from "zod";
 import { runKinds, runStates } from "../run.ts";
 import { time } from "../shapes.ts";
 
-const crashShape = z
+export const crashShape = z
   .strictObject({
     who: z.enum(["front", "guardian", "keeper"]),
     epoch: z.int().describe("of the keeper at that time"),

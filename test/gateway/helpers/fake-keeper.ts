@@ -246,16 +246,19 @@ export class FakeKeeper implements AsyncDisposable {
   }
 
   #fromServer(channel: number, child: ChildProcess): void {
-    let rest: Buffer = Buffer.alloc(0);
+    let rest: Buffer[] = [];
     child.stdout!.on("data", (chunk: Buffer) => {
-      rest = Buffer.concat([rest, chunk]);
+      rest.push(chunk);
+      if (!chunk.includes(10)) return;
+      let whole: Buffer = Buffer.concat(rest);
       this.#pipe.cork();
-      for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10)) {
-        const line = rest.subarray(0, end);
+      for (let end = whole.indexOf(10); end !== -1; end = whole.indexOf(10)) {
+        const line = whole.subarray(0, end);
         this.#window.sent(channel, line.length + lineCostBytes);
         writeLine(this.#pipe, channel, line);
-        rest = rest.subarray(end + 1);
+        whole = whole.subarray(end + 1);
       }
+      rest = [whole];
       this.#pipe.uncork();
       if (this.#window.hasRoom(channel)) return;
       child.stdout!.pause();
