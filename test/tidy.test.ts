@@ -4,6 +4,7 @@ import { existsSync, globSync, readFileSync, readdirSync } from "node:fs";
 import { join, posix } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { circlesIn } from "./tidy/circles.ts";
 import { roomOf, rules } from "./tidy/rules.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -53,6 +54,17 @@ describe("the house is tidy", () => {
       assert.deepEqual(found, []);
     });
   }
+
+  it("no circle of files, type imports counted", () => {
+    const sample = [
+      { path: "src/a/x.ts", text: 'import { y } from "./y.ts";\n' },
+      { path: "src/a/y.ts", text: 'export type { Z } from "../b/z.ts";\n' },
+      { path: "src/b/z.ts", text: 'import type { X } from "../a/x.ts";\n' },
+      { path: "src/b/outside.ts", text: 'import "../a/x.ts";\n' },
+    ];
+    assert.deepEqual(circlesIn(sample), ["src/a/x.ts, src/a/y.ts, src/b/z.ts"], "the rule does not see a circle");
+    assert.deepEqual(circlesIn(files.filter(({ path }) => path.startsWith("src/"))), []);
+  });
 
   it("every room has a page, and every page a room", () => {
     const rooms = new Set(files.filter(({ path }) => path.startsWith("src/")).map(({ path }) => roomOf(path)));

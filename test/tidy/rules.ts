@@ -78,7 +78,7 @@ interface Import {
   isDynamic: boolean;
 }
 
-function importsOf(text: string): Import[] {
+export function importsOf(text: string): Import[] {
   const found: Import[] = [];
   for (const [, words = "", target = ""] of text.matchAll(/^(?:import|export)\s+([^"';]*?)from\s+"([^"]+)"/gm)) {
     found.push({ target, isType: words.startsWith("type "), isDynamic: false });
