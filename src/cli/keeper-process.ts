@@ -57,7 +57,7 @@ export function listenForSignals(keeper: Keeper, onHangup?: () => void): KeeperS
 
 export function sayTier(keeper: Keeper): void {
   say(`containment: ${keeper.tier}${keeper.refusedTiers.length === 0 ? "" : ` (${keeper.refusedTiers.join("; ")})`}`);
-  for (const word of keeper.reconciled.words) say(`reconcile: ${word}`);
+  for (const finding of keeper.reconciled.findings) say(`reconcile: ${finding}`);
 }
 
 /** Returns the exit code or throws the failure; does not return when the keeper is to restart. */

@@ -41,12 +41,12 @@ export class Keeper {
   readonly #earlier: LeftoverParts;
   readonly #guardian: Guardian;
   readonly #front: FrontSupervisor;
-  readonly #far: RemoteRuns;
+  readonly #remote: RemoteRuns;
   readonly #table: RunTable;
   readonly #background: BackgroundRuns;
   readonly #figures: Figures;
   readonly #ended = Promise.withResolvers<KeeperEnd>();
-  #reconciled: Reconciled = { words: [], swept: 0, far: [], left: [] };
+  #reconciled: Reconciled = { findings: [], swept: 0, remote: [], left: [] };
   readonly #ending = new Ending();
   readonly #record: RecordWriter;
 
@@ -66,12 +66,12 @@ export class Keeper {
     const { config } = this;
     const { clock, random } = options.sources;
     const [fences, log] = [fenced.epoch, opened.log];
-    this.#far = new RemoteRuns({ config, fences, ownerId, epoch, directory: paths.ssh, log, clock, random });
+    this.#remote = new RemoteRuns({ config, fences, ownerId, epoch, directory: paths.ssh, log, clock, random });
     const common = { clock, config, ledger, log, runsDirectory: paths.runs };
     const onChange = (run: Run) => this.#front.tell({ type: "run.state", run: run.summary(), channel: run.channel });
     const mustWatch = () => this.#guardian.mustWatch();
     this.#earlier = { ledger, fences, log, clock };
-    const own = { fences, epoch, ownerId, packagesDirectory: paths.packages, far: this.#far, mustWatch };
+    const own = { fences, epoch, ownerId, packagesDirectory: paths.packages, remote: this.#remote, mustWatch };
     this.#table = new RunTable({ ...common, ...own, random, onChange });
     this.#background = new BackgroundRuns({ ...common, table: this.#table, node: options.node });
     this.#front = this.#makeFront();
@@ -113,7 +113,7 @@ export class Keeper {
       this.#reconciled = await reconcile(this.#earlier);
       this.#table.leftovers.hold(this.#reconciled.left);
       await this.#guardian.start();
-      this.#far.sweep(this.#ledger, this.#reconciled.far);
+      this.#remote.sweep(this.#ledger, this.#reconciled.remote);
       this.#opening.tokens.start();
       this.#front.start();
     } catch (thrown) {
@@ -127,9 +127,9 @@ export class Keeper {
       ...this.#figures.status(),
       tier: this.tier,
       epoch: this.#epoch,
-      hosts: this.#far.views(),
+      hosts: this.#remote.views(),
       orphansSwept: this.#reconciled.swept,
-      reconciled: this.#reconciled.words,
+      reconciled: this.#reconciled.findings,
     };
   }
 
@@ -174,10 +174,10 @@ export class Keeper {
     this.#opening.tokens[Symbol.dispose]();
     const frontGone = this.#front.close();
     this.#background.close();
-    this.#far.stopConnecting();
+    this.#remote.stopConnecting();
     const survivors = await this.#table.close(reason);
     await frontGone;
-    await this.#far.close();
+    await this.#remote.close();
     // With survivors the guardian stays on duty and keeps looking for marked processes.
     if (survivors.length === 0) await this.#guardian.dismiss();
     this.#opening.fenced.epoch.close();

@@ -37,7 +37,7 @@ export interface Launch {
   /** Creates the run's input and output. */
   prepare(id: string, channel: number, stop: Stop): Pick<RunParts, "io" | "keepsDescendants" | "times">;
   /** Wraps the local container for a run on another host. */
-  place?(container: Container, far: RemoteRuns): { container: Container; host: string };
+  place?(container: Container, remote: RemoteRuns): { container: Container; host: string };
   /** Whether the config has changed or removed this run's server. */
   isOutdated?(): boolean;
   /** Called once the run is in the table, before the spawn. */

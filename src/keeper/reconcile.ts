@@ -14,11 +14,11 @@ const sweepBoundMs = 10_000;
 
 export interface Reconciled {
   /** One line per finding, for people. */
-  words: string[];
+  findings: string[];
   /** Number of processes ended. */
   swept: number;
   /** Open rows of remote runs: only a look at the remote host can close them. */
-  far: LedgerRow[];
+  remote: LedgerRow[];
   /** Runs with survivors: their rows stay open. */
   left: LeftRun[];
 }
@@ -33,23 +33,23 @@ export async function reconcile(parts: LeftoverParts): Promise<Reconciled> {
   const { fences, ledger, log } = parts;
   const rows = ledger.open();
   const { ended, left } = await fences.sweepEarlier(sweepBoundMs);
-  const words = [
+  const findings = [
     ...ended.map((one) => `ended pid ${one.pid}${ofRun(one)}: ${one.command}`),
     ...left.map(
       (one) => `could not end pid ${one.pid} (state ${stateLetters[one.state]})${ofRun(one)}: ${one.command}`,
     ),
   ];
-  for (const word of words) log.warn({ event: "orphan.swept", what: word });
-  const far = rows.filter(({ host }) => host.startsWith("ssh:"));
+  for (const finding of findings) log.warn({ event: "orphan.swept", what: finding });
+  const remote = rows.filter(({ host }) => host.startsWith("ssh:"));
   const held: LeftRun[] = [];
   for (const row of rows) {
-    if (far.includes(row)) continue;
+    if (remote.includes(row)) continue;
     const alive = stillLeft(row, left);
     if (alive.length > 0) held.push({ row, left: alive });
-    words.push(alive.length > 0 ? keep(row, alive) : close(parts, row, ended));
+    findings.push(alive.length > 0 ? keep(row, alive) : close(parts, row, ended));
   }
   for (const id of ledger.trim(parts.clock.now())) log.debug({ event: "history.trimmed", run: id });
-  return { words, swept: ended.length, far, left: held };
+  return { findings, swept: ended.length, remote, left: held };
 }
 
 function ofRun({ run }: LeftProcess): string {

@@ -37,7 +37,7 @@ export interface TableParts extends Sources {
   /** Packages installed for `resolveNpx`. */
   packagesDirectory: string;
   onChange: (run: Run) => void;
-  far: RemoteRuns;
+  remote: RemoteRuns;
   /** Rejects without a guardian on watch; undefined when one is. */
   mustWatch: () => Promise<void> | undefined;
 }
@@ -95,7 +95,7 @@ export class RunTable {
       command: [command, ...args].join(" "),
       limits,
       request: { command, args, cwd, env },
-      place: (container, far) => far.place(container, isNodes ? { ...server, host: "local" } : server),
+      place: (container, remote) => remote.place(container, isNodes ? { ...server, host: "local" } : server),
       isOutdated: () => this.#parts.config.mcpServers[request.server] !== server,
       prepare: (id, channel, { onExcess }) => ({ io: new LineRelay(channel, onExcess, this.#errorLog(id)) }),
     });
@@ -138,9 +138,9 @@ export class RunTable {
    * Before a list is returned: ends empty runs and marked processes without a run, so that a list never omits live processes.
    */
   async reconcile(): Promise<void> {
-    const { fences, log, far } = this.#parts;
+    const { fences, log, remote } = this.#parts;
     for (const run of this.live()) run.reconcile();
-    const { ended, left } = await fences.endStrays((id) => this.#runs.has(id) || far.holds(id), strayBoundMs);
+    const { ended, left } = await fences.endStrays((id) => this.#runs.has(id) || remote.holds(id), strayBoundMs);
     const tell = (what: string) => log.warn({ event: "orphan.swept", what });
     for (const { pid, run } of ended) tell(`ended pid ${pid} of run ${run}, which is no longer held`);
     for (const { pid, run, state } of left)
@@ -211,8 +211,8 @@ export class RunTable {
     const { kind, server, sessionId, scopeKey, command, limits, onFrontLoss } = launch;
     const { clock, random, fences, ledger, ownerId, epoch, config, log } = this.#parts;
     const id = `${runIdPrefix(epoch)}${random.bytes(4).toString("hex")}`;
-    const near = fences.create(id);
-    const { container, host } = launch.place?.(near, this.#parts.far) ?? { container: near, host: "local" };
+    const here = fences.create(id);
+    const { container, host } = launch.place?.(here, this.#parts.remote) ?? { container: here, host: "local" };
     const channel = this.#nextChannel++;
     const prepared = launch.prepare(id, channel, {
       hangUp: () => void container.ask("hangup"),

@@ -1,6 +1,6 @@
 /**
- * Tells text from what steers a terminal (ECMA-48, and what xterm adds) in a stream of bytes: linear, in constant memory,
- * whatever the borders of its pieces. C1 controls are known in their UTF-8 form; alone, their bytes are no text at all.
+ * Separates text from terminal controls (ECMA-48 and xterm's additions) in a stream of bytes: linear, in constant memory,
+ * with any chunk boundaries. C1 controls are recognised in their UTF-8 form; their bare bytes do not count as text.
  *
  *   ground ─ESC→ escape ─[→ control ─final→ ground        CAN and SUB end any of them; ESC begins another one
  *                       ─] P X ^ _→ string ─BEL, ST→ ground

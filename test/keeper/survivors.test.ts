@@ -179,7 +179,7 @@ describe("a run that cannot be ended", () => {
       ["r1-0000000a"],
     );
     assert.deepEqual([found.swept, found.left.map(({ row }) => row.id)], [1, ["r1-0000000a"]]);
-    const words = found.words.join("\n");
+    const words = found.findings.join("\n");
     assert.match(words, /^ended pid 999999998 of run r1-0000000b/m);
     assert.match(words, new RegExp(`^could not end pid ${process.pid} \\(state D\\) of run r1-0000000a`, "m"));
     assert.match(words, /^run r1-0000000a is still not over/m);

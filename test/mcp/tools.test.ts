@@ -80,7 +80,7 @@ class House implements AsyncDisposable {
       ...directories,
       onChange,
       mustWatch,
-      far,
+      remote: far,
     });
     const table = this.#table;
     this.#background = new BackgroundRuns({ ...systemSources, config, table, ledger, log, runsDirectory });

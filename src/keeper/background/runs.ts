@@ -222,7 +222,7 @@ export class BackgroundRuns {
       limits,
       blob: "",
       request: resolved,
-      place: (container, far) => far.placeCommand(container, resolved),
+      place: (container, remote) => remote.placeCommand(container, resolved),
       prepare,
       onChange: (changed) => this.#changed(changed),
     });

@@ -53,7 +53,7 @@ export interface Resolved extends Program {
 /** The parameters of an installation. */
 interface Order {
   key: string;
-  words: NpxRequest;
+  request: NpxRequest;
   npm: string;
   /** Added to the clean base environment. */
   env: Record<string, string>;
@@ -93,11 +93,11 @@ export class Packages {
   async resolve(server: string, config: ServerConfig, sessionId: string): Promise<Resolved> {
     const order = planOf(config);
     if ("refused" in order) return this.#leave(server, config, order.refused);
-    const near = reasonNearby(config.cwd ?? process.cwd(), order.env["HOME"] ?? process.env["HOME"], order.words);
-    if (near !== undefined) return this.#leave(server, config, near);
+    const reason = reasonNearby(config.cwd ?? process.cwd(), order.env["HOME"] ?? process.env["HOME"], order.request);
+    if (reason !== undefined) return this.#leave(server, config, reason);
     this.#store.sweep();
-    const { key, words } = order;
-    const known = this.#usable(key, config, words);
+    const { key, request } = order;
+    const known = this.#usable(key, config, request);
     if (known?.record.isStale === false) return this.#use(server, known);
     try {
       await this.#wait(order, { server, config, sessionId });
@@ -107,7 +107,7 @@ export class Packages {
       if (known === undefined) return this.#leave(server, config, error.message);
       return this.#use(server, known, `${error.message}; what was installed before is used`);
     }
-    const fresh = this.#usable(key, config, words);
+    const fresh = this.#usable(key, config, request);
     return fresh === undefined ? this.#leave(server, config, "what was installed is gone") : this.#use(server, fresh);
   }
 
@@ -153,7 +153,7 @@ export class Packages {
     const waiter: Waiter = { server, sessionId, leave: left.reject };
     waiters.add(waiter);
     const { connectionTimeoutMs: ms } = wish.config;
-    const late = () => left.reject(tooLate(server, order.words.packages, ms));
+    const late = () => left.reject(tooLate(server, order.request.packages, ms));
     const timer = ms === 0 ? undefined : this.#parts.clock.after(ms, late);
     try {
       await Promise.race([done, left.promise]);
@@ -168,14 +168,14 @@ export class Packages {
     }
   }
 
-  #install(server: string, { key, words, npm, env }: Order): Shared {
+  #install(server: string, { key, request, npm, env }: Order): Shared {
     const { clock, launch, makeErrorLog } = this.#parts;
-    const { packages, options } = words;
+    const { packages, options } = request;
     const directory = this.#store.begin();
     const whole = { ...baseEnvironment(), ...env };
     const order = { clock, server, npm, packages, options, directory, env: whole, launch, makeErrorLog };
     const installation = beginInstallation(order);
-    const done = this.#finish(key, server, words, directory, installation).finally(() => {
+    const done = this.#finish(key, server, request, directory, installation).finally(() => {
       if (this.#shared.get(key) === shared) this.#shared.delete(key);
       this.#store.discard(directory);
     });
@@ -188,13 +188,13 @@ export class Packages {
   async #finish(
     key: string,
     server: string,
-    words: NpxRequest,
+    request: NpxRequest,
     directory: string,
     { over }: Installation,
   ): Promise<void> {
     const began = this.#parts.clock.monotonic();
     const failed = (why: string, forMs = failedMs) => {
-      const what = `npm could not install ${words.packages.join(" ")}: ${why}`;
+      const what = `npm could not install ${request.packages.join(" ")}: ${why}`;
       this.#failures.set(key, { until: this.#parts.clock.monotonic() + forMs, why: what });
       return new HoldfastError("spawn_failed", what);
     };
@@ -208,8 +208,8 @@ export class Packages {
     if (endReason !== "exited") throw failed(endReason === "timeout" ? "it took five minutes" : `${endReason}`);
     if (exitCode !== 0) throw failed(`exit code ${exitCode ?? "unknown"}${lastWords(said)}`);
     try {
-      findProgram(directory, words, "npx");
-      const record = this.#store.commit(key, directory, words.packages);
+      findProgram(directory, request, "npx");
+      const record = this.#store.commit(key, directory, request.packages);
       this.#failures.delete(key);
       const ms = Math.round(this.#parts.clock.monotonic() - began);
       this.#parts.log.info({ event: "package.installed", server, packages: namesOf(record), ms });
@@ -219,12 +219,12 @@ export class Packages {
     }
   }
 
-  #usable(key: string, { command }: ServerConfig, words: NpxRequest): Usable | undefined {
+  #usable(key: string, { command }: ServerConfig, request: NpxRequest): Usable | undefined {
     const record = this.#store.find(key);
     if (record === undefined) return undefined;
     const directory = this.#store.directoryOf(record);
     try {
-      const program = findProgram(directory, words, command);
+      const program = findProgram(directory, request, command);
       return { record, resolved: { ...program, path: `${directory}/node_modules/.bin` } };
     } catch {
       return undefined; // files were removed from it: reinstall
@@ -250,11 +250,11 @@ export class Packages {
 }
 
 function planOf({ command, args, env: own }: ServerConfig): Order | { refused: string } {
-  const words = readNpxWords(command, args);
-  if ("refused" in words) return words;
+  const request = readNpxWords(command, args);
+  if ("refused" in request) return request;
   const npm = siblingProgram(command, "npm");
   const env = Object.fromEntries(Object.entries(own).filter(([name]) => forNpm.test(name)));
-  return { key: PackageStore.keyOf(words, npm, env), words, npm, env };
+  return { key: PackageStore.keyOf(request, npm, env), request, npm, env };
 }
 
 function namesOf({ versions }: PackageRecord): string[] {

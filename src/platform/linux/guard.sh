@@ -1,8 +1,8 @@
 # One run's guard on the `subreaper` tier: sh guard.sh TREE_SH EXECUTOR MARKER COMMAND [ARGUMENT]...
 # Descriptor 5 is the command's image, from which EXECUTOR starts it; the arguments here are shown by ps only. The launcher made
-# this shell a child subreaper, so it receives every orphan of the run. Descriptor 3 is the life line to the owner: the guard sends
-# "guard <its pid> <pid of the monitor>", "started <pid of the command>" and "main <exit code>", and receives "end" when the
-# owner has seen the tree empty, and its end of file means that the owner is gone.
+# this shell a child subreaper, so it receives every orphan of the run. Descriptor 3 is the life line to the owner: the guard
+# sends "guard <its pid> <pid of the monitor>", "started <pid of the command>" and "main <exit code>", and receives "end" when
+# the owner has seen the tree empty, and its end of file means that the owner is gone.
 . "$1"
 executor=$2 marker=$3
 shift 3

@@ -1,6 +1,6 @@
 # The keeper's guardian: sh guardian.sh TREE_SH MARKER FENCE HOME [CONTROLLER]...
-# Stdin is the life pipe, on which the keeper sends "front <pid> <start time>" and "done"; its end of file means that the keeper is
-# gone, and then everything of this epoch is ended: the cgroup FENCE ("-": none) first, then marked processes. HOME is the
+# Stdin is the life pipe, on which the keeper sends "front <pid> <start time>" and "done"; its end of file means that the keeper
+# is gone, and then everything of this epoch is ended: the cgroup FENCE ("-": none) first, then marked processes. HOME is the
 # cgroup that this shell moves to ("-": none), so that killing the fence does not end it. CONTROLLERs are those that the keeper
 # enabled for the children of HOME's parent.
 . "$1"

@@ -1,4 +1,4 @@
-# The process of `holdfast run`: sh run.sh TREE_SH GUARD_SH LAUNCHER WAITER EXECUTOR CGROUP_LAUNCHER GROUP MARKER GRACE_MS TERMINAL
+# Runs `holdfast run`: sh run.sh TREE_SH GUARD_SH LAUNCHER WAITER EXECUTOR CGROUP_LAUNCHER GROUP MARKER GRACE_MS TERMINAL
 # DEAF LIMIT_PIDS LIMIT_PAGES PAGE_KIB COMMAND [ARGUMENT]...
 # This is the process that the caller knows. It and the guard are both subreapers, and each ends the tree when the other dies.
 # DEAF names the signals that the caller had ignored. Descriptors: 3 is the command's image, 7 and 8 are the ends of the life

@@ -55,7 +55,7 @@ export class Office implements AsyncDisposable {
       packagesDirectory: directory,
       mustWatch: () => undefined,
       onChange: () => {},
-      far: new RemoteRuns({
+      remote: new RemoteRuns({
         ...systemSources,
         config,
         fences: this.fence.epoch,
