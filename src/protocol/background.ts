@@ -86,7 +86,8 @@ export type OutputStream = z.infer<typeof streamShape>;
 const piece = {
   /** Of the first byte; larger than asked when what was asked for has been written over. */
   offset: z.int().min(0),
-  bytes: base64Of(readBytesMax),
+  /** Room for more than may be asked for: the asker, which knows the run, refuses an answer beyond its own bound. */
+  bytes: base64Of(4 * readBytesMax),
   /** Bytes printed on this stream so far. */
   printed: z.int().min(0),
 };

@@ -85,24 +85,30 @@ describe("an attack on the way in of nodes", { timeout: 60_000 }, () => {
     }
   });
 
-  it("by a result that is larger than what was asked for is no result", async () => {
-    await using node = await arrive({
-      name: "generous",
-      answer: (ask) => {
-        const { run: id = "", request = "" } = ask.params as { run?: string; request?: string };
-        if (ask.name === "exec.start") return told(request);
-        if (ask.name !== "exec.read") return undefined;
-        const bytes = Buffer.alloc(300_000, "x").toString("base64");
-        return { offset: 0, bytes, printed: 300_000, run: told(id), sizes: [] };
-      },
+  for (const [what, bytes, complaint] of [
+    ["larger than what was asked for", Buffer.alloc(300_000, "x").toString("base64"), "more output at once"],
+    ["other than base64", "\u001b[2J", "output that is not base64"],
+  ] as const) {
+    it(`by a result that is ${what} is no result`, async () => {
+      await using node = await arrive({
+        name: `generous-${complaint.length}`,
+        answer: (ask) => {
+          const { run: id = "", request = "" } = ask.params as { run?: string; request?: string };
+          if (ask.name === "exec.start") return told(request);
+          if (ask.name !== "exec.read") return undefined;
+          return { offset: 0, bytes, printed: 300_000, run: told(id), sizes: [] };
+        },
+      });
+      const { id } = (await gateway.rpc("run.start", { host: `generous-${complaint.length}`, argv: ["true"] })) as {
+        id: string;
+      };
+      await assert.rejects(
+        gateway.rpc("run.log", { id, bytesMax: 1000 }),
+        new RegExp(`answered what cannot be: ${complaint}`),
+      );
+      await node.closed;
     });
-    const { id } = (await gateway.rpc("run.start", { host: "generous", argv: ["true"] })) as { id: string };
-    await assert.rejects(
-      gateway.rpc("run.log", { id, bytesMax: 1000 }),
-      /answered what cannot be: more output at once/,
-    );
-    await node.closed;
-  });
+  }
 
   it("by never telling what it runs holds nobody up for longer than a lease", async () => {
     const { invite } = (await gateway.rpc("node.invite", { name: "mute" })) as { invite: string };

@@ -88,9 +88,7 @@ export class NodeRunner implements Runner {
       const { printed } = run;
       return { ...nothing, offset: Math.min(params.offset, printed), printed, run: node.view(run) };
     }
-    const { bytes } = view;
-    if (Buffer.byteLength(bytes, "base64") > params.bytesMax)
-      throw node.fault(`more output at once than was asked for (${run.id})`);
+    mustBeOutput(view.bytes, params.bytesMax, { run, node });
     run.printed = Math.max(run.printed, view.printed);
     return { ...view, run: node.took(run, view.run) };
   }
@@ -136,9 +134,7 @@ export class NodeRunner implements Runner {
       return { run: node.view(run), stdout: noOutput, stderr: noOutput };
     }
     const { stdout, stderr } = told;
-    for (const { bytes } of [stdout, stderr])
-      if (Buffer.byteLength(bytes, "base64") > params.bytesMax)
-        throw node.fault(`more output at once than was asked for (${run.id})`);
+    for (const { bytes } of [stdout, stderr]) mustBeOutput(bytes, params.bytesMax, { run, node });
     run.printed = Math.max(run.printed, stdout.printed + stderr.printed);
     return { run: node.took(run, told.run), stdout, stderr };
   }
@@ -224,6 +220,13 @@ export class NodeRunner implements Runner {
     run.endsAsked += 1;
     return node.took(run, await node.end({ run: run.id, reason, hurried, nth: run.endsAsked }));
   }
+}
+
+/** A node is not trusted: its output is base64, and at most as long as was asked for. */
+function mustBeOutput(bytes: string, bytesMax: number, { run, node }: Found): void {
+  if (Buffer.byteLength(bytes, "base64") > bytesMax)
+    throw node.fault(`more output at once than was asked for (${run.id})`);
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(bytes)) throw node.fault(`output that is not base64 (${run.id})`);
 }
 
 function mustLive(found: Found): Found {
