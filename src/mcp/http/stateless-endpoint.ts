@@ -3,15 +3,13 @@
  * metadata of its client. State that session-based servers need is kept for the client's scope if it names one,
  * otherwise for all clients of one token with the same metadata.
  */
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { asHoldfastError } from "../../errors.ts";
-import type { Asker } from "../../sessions/owner.ts";
 import type { SessionSet } from "../../sessions/set.ts";
 import type { AggregateSession } from "../session/aggregate-session.ts";
-import type { Selection } from "../servers/offered-servers.ts";
 import { clientOf } from "../session/introduction.ts";
 import { notOffered } from "../session/bindings.ts";
 import { HttpReply } from "./http-reply.ts";
+import type { HttpExchange } from "./http-sessions.ts";
 import { acceptsEvents, parentOf, scopeOf, statelessVersion } from "../wire/headers.ts";
 import { rpcCode } from "../wire/json-rpc.ts";
 import { headProblem, receive, type Received } from "./receive.ts";
@@ -22,15 +20,6 @@ import { removedProblem, StatelessService, type ServiceParts } from "../stateles
 export interface StatelessEndpointParts extends ServiceParts {
   sessions: SessionSet;
   messageBytesMax: number;
-}
-
-/** One HTTP request in progress. */
-export interface HttpExchange {
-  request: IncomingMessage;
-  response: ServerResponse;
-  selection: Selection;
-  caller: Asker;
-  headers: OutgoingHttpHeaders;
 }
 
 export class StatelessEndpoint {
