@@ -28,16 +28,16 @@ export interface Answer {
   isMalformed: boolean;
 }
 
-export interface DispatcherParts {
+export interface MethodDispatcherParts {
   handlers: AllHandlers;
   /** Before each handler, with the method's name. */
   announce: (method: string) => void;
 }
 
-export class Dispatcher {
-  readonly #parts: DispatcherParts;
+export class MethodDispatcher {
+  readonly #parts: MethodDispatcherParts;
 
-  constructor(parts: DispatcherParts) {
+  constructor(parts: MethodDispatcherParts) {
     this.#parts = parts;
   }
 

@@ -31,7 +31,7 @@ import { EventBus } from "./event-bus.ts";
 import { Grants } from "./grants.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { listenAll } from "./listen.ts";
-import { Dispatcher } from "./dispatch.ts";
+import { MethodDispatcher } from "./dispatch.ts";
 import { allHandlers } from "./methods/index.ts";
 import { Metrics } from "./metrics.ts";
 import { RpcEndpoint } from "./rpc.ts";
@@ -113,7 +113,7 @@ async function serve(link: KeeperLink): Promise<void> {
     allowedHosts: config.allowedHosts,
     allowedOrigins: config.allowedOrigins,
   });
-  const dispatcher = new Dispatcher({
+  const dispatcher = new MethodDispatcher({
     handlers: allHandlers({ link, sessions, urls, bus, runs, manager, nodes, follower, clock }),
     announce,
   });

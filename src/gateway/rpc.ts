@@ -4,16 +4,16 @@ import { readBody } from "../mcp/http/body.ts";
 import { isJson } from "../mcp/wire/headers.ts";
 import { rpcCode } from "../mcp/wire/json-rpc.ts";
 import { refuse, sendJson } from "../mcp/http/reply.ts";
-import type { Dispatcher } from "./dispatch.ts";
+import type { MethodDispatcher } from "./dispatch.ts";
 import type { Caller } from "./methods/handlers.ts";
 
 /** Far above any call of the command line. */
 const bodyBytesMax = 1024 * 1024;
 
 export class RpcEndpoint {
-  readonly #dispatcher: Dispatcher;
+  readonly #dispatcher: MethodDispatcher;
 
-  constructor(dispatcher: Dispatcher) {
+  constructor(dispatcher: MethodDispatcher) {
     this.#dispatcher = dispatcher;
   }
 

@@ -6,7 +6,7 @@ import { WebSocketServer, type ServerOptions } from "ws";
 import type { Access } from "../access.ts";
 import { connectionOf, type CloseReason } from "../connections/connection.ts";
 import type { Connections } from "../connections/connections.ts";
-import type { Dispatcher } from "../dispatch.ts";
+import type { MethodDispatcher } from "../dispatch.ts";
 import { deniedUpgrade, handshakeProblem, refuseUpgrade, subprotocol, type UpgradeRefusal } from "./handshake.ts";
 import { newerOptions } from "./options.ts";
 import { closeCodes, WebSocketPeer } from "./peer.ts";
@@ -17,7 +17,7 @@ const messageBytesMax = 1024 * 1024;
 export interface WebSocketParts {
   connections: Connections;
   access: Access;
-  dispatcher: Dispatcher;
+  dispatcher: MethodDispatcher;
 }
 
 export class WebSocketEndpoint {

@@ -6,7 +6,7 @@ import type { Duplex } from "node:stream";
 import type { RawData, WebSocket } from "ws";
 import type { CloseReason, Connection, Judged } from "../connections/connection.ts";
 import type { LoopTime } from "../connections/loop-time.ts";
-import type { Dispatcher } from "../dispatch.ts";
+import type { MethodDispatcher } from "../dispatch.ts";
 import type { Grant } from "../grants.ts";
 import type { Caller, Peer } from "../methods/handlers.ts";
 import { readAuth } from "./auth.ts";
@@ -24,7 +24,7 @@ export interface PeerParts {
   stream: Duplex;
   connection: Connection;
   time: LoopTime;
-  dispatcher: Dispatcher;
+  dispatcher: MethodDispatcher;
   /** The token's grant; undefined = wrong. */
   admit: (token: string) => Grant | undefined;
 }

@@ -17,7 +17,7 @@ export interface RunEvents {
   /**
    * One line from the server's stdout, without its newline. The bytes are valid only during the call.
    * Call `release` once they were passed on (now or later): that is what lets the server write more.
-   * `again`: the line was on its way to the front before this one, which may have dealt with it.
+   * `again`: the line was sent to the previous front, which may have handled it.
    */
   onLine(line: Buffer, release: () => void, again: boolean): void;
   /** The server's stdout ended. */

@@ -44,7 +44,7 @@ export type LaunchView = z.infer<typeof launchShape>;
 /** A run that outlived its front, offered to the next one, which takes it with `run.adopt` before it listens, or loses it. */
 const heldRunShape = z.strictObject({
   run: runShape,
-  /** What the front before wrote for its successor; the keeper does not read it. */
+  /** Written by the previous front for its successor; opaque to the keeper. */
   blob: z.string(),
   /** Requests without an answer: `toServer` were asked by a front, `toFront` by the server under an id of its own making. */
   openIds: z.strictObject({
