@@ -1,35 +1,39 @@
 /**
- * `node bench/soak.ts [--minutes N] [--seed N]`: random clients, faults and restarts, and every 10 s a look whether what the
- * gateway says agrees with the operating system. Prints a row each time; exits 1 on the first disagreement.
+ * `npm run soak -- [--hours H | --minutes M] [--seed N] [--pause MS] [--json]`: mixed load on a real gateway and a node that
+ * comes and goes; every 10 s what Holdfast says is compared with what the operating system says. A disagreement that is still
+ * there at one further look ends it with both sides and exit code 1. SIGUSR2 prints the table so far.
  */
 import { parseArgs } from "node:util";
 import { setTimeout as delay } from "node:timers/promises";
-import { GatewayClient } from "../src/client/rpc.ts";
 import { configSchema } from "../src/config/schema.ts";
-import { faults } from "../test/gateway/helpers/faults.ts";
-import { socketDescriptors, socketsOf } from "../test/gateway/helpers/kernel-sockets.ts";
-import { Socket } from "../test/gateway/helpers/socket.ts";
 import { Gateway } from "../test/helpers/gateway.ts";
 import { Home } from "../test/helpers/home.ts";
-import { exchange } from "../test/helpers/http.ts";
-import type { McpClient } from "../test/helpers/mcp-client.ts";
-import { fixture } from "../test/helpers/servers.ts";
 import { bestTier } from "../test/helpers/tiers.ts";
+import { until } from "../test/helpers/until.ts";
 import { Random } from "../test/mcp/helpers/random.ts";
-import { argumentsOf, machineLine, residentBytes } from "./machine.ts";
+import { treeOf } from "./machine.ts";
+import { Commands } from "./soak/commands.ts";
+import { compare, type Comparison } from "./soak/compare.ts";
+import { descriptorsOf, memoryOf } from "./soak/kernel.ts";
+import { HttpClients, StatelessClients, StdioClients } from "./soak/mcp-clients.ts";
+import { ComingNode, nodeName } from "./soak/node.ts";
+import type { Part, Place } from "./soak/part.ts";
+import { Report, type Rest } from "./soak/report.ts";
+import { Faults, Sockets } from "./soak/sockets.ts";
+import { soakConfig, Upheavals } from "./soak/upheavals.ts";
 
 const lookMs = 10_000;
-/** Time for what is on its way out to be gone before a disagreement is one. */
-const settleMsMax = 10_000;
-const pauseMsMax = 60;
-const socketsMax = 60;
-const mcpMax = 8;
-/** Percent of the steps; the rest opens and closes WebSockets. */
-const chances = { mcp: 8, fault: 5, restart: 1, kill: 1 };
+/** From one look at a disagreement to the next one. */
+const againMs = 250;
+/** How often all load is taken away, in looks. */
+const restEvery = 18;
+const restBoundMs = 60_000;
+/** Once all load is gone: caches and heaps differ from front to front, a leak grows with every round. */
+const slack = { processes: 0, descriptors: 4, bytes: 96 * 1024 * 1024 };
 const connections = {
   ...configSchema.parse({}).connections,
-  headMs: 1000,
-  authMs: 1000,
+  headMs: 2000,
+  authMs: 2000,
   idleMs: 2000,
   heartbeatMs: 1000,
   heartbeatGraceMs: 1000,
@@ -37,182 +41,198 @@ const connections = {
   closingMs: 500,
 };
 
-interface Counts {
-  connections: [said: number, kernel: number];
-  processes: [said: number, marked: number];
-  sessions: number;
-  /** Sockets that the front has open, those of its channel to the keeper included. */
-  descriptors: number;
+interface Weighted {
+  name: string;
+  part: Part;
+  /** Share of the steps, in per mille. */
+  share: number;
 }
 
-class Soak {
-  readonly #random: Random;
-  readonly #home: Home;
-  readonly #gateway: Gateway;
-  readonly #sockets = new Set<Socket>();
-  readonly #mcp = new Set<McpClient>();
-  /** Faults under way, and a stop for when a front that is replaced takes their connections with it. */
-  readonly #faults = new Set<Promise<void>>();
-  readonly done = { steps: 0, faults: 0, restarts: 0, kills: 0 };
+class Soak implements AsyncDisposable {
+  readonly report = new Report();
+  readonly #place: Place;
+  readonly #node: ComingNode;
+  readonly #parts: Weighted[];
+  readonly #pauseMs: number;
 
-  constructor(seed: number, home: Home, gateway: Gateway) {
-    this.#random = new Random(seed);
-    this.#home = home;
-    this.#gateway = gateway;
+  constructor(place: Place, pauseMs: number) {
+    this.#place = place;
+    this.#pauseMs = pauseMs;
+    this.#node = new ComingNode(place, { stop: { stdinGraceMs: 200, termGraceMs: 300 } });
+    const onNode = () => (this.#node.pids === undefined ? "local" : nodeName);
+    this.#parts = [
+      { name: "sockets", part: new Sockets(place), share: 560 },
+      { name: "faults", part: new Faults(place, connections), share: 50 },
+      { name: "MCP over HTTP", part: new HttpClients(place), share: 110 },
+      { name: "MCP over stdio", part: new StdioClients(place), share: 25 },
+      { name: "MCP without sessions", part: new StatelessClients(place), share: 70 },
+      { name: "commands", part: new Commands(place, () => "local"), share: 130 },
+      { name: "commands on the node", part: new Commands(place, onNode), share: 35 },
+      { name: "node", part: this.#node, share: 10 },
+      { name: "gateway", part: new Upheavals(place, connections), share: 10 },
+    ];
+  }
+
+  async begin(): Promise<void> {
+    await this.#node.come();
   }
 
   async step(): Promise<void> {
-    this.done.steps++;
-    const { mcp, fault, restart, kill } = chances;
-    const draw = this.#random.int(100);
-    if (draw < mcp) await this.#stepMcp();
-    else if (draw < mcp + fault) this.#startFault();
-    else if (draw < mcp + fault + restart) await this.#replaceFront("restart");
-    else if (draw < mcp + fault + restart + kill) await this.#replaceFront("kill");
-    else await this.#stepSocket();
-    await delay(this.#random.int(pauseMsMax));
+    const { random } = this.#place;
+    let draw = random.int(this.#parts.reduce((sum, { share }) => sum + share, 0));
+    const chosen = this.#parts.find(({ share }) => (draw -= share) < 0);
+    // One call that fails is told in the end, and ends nothing: the comparison goes on.
+    await chosen?.part.step().catch((thrown: unknown) => {
+      const failure = `${this.report.minutes.toFixed(1)} min, ${chosen.name}: ${String(thrown)}`;
+      this.report.failures.push(failure);
+      process.stderr.write(`${failure}\n`);
+    });
+    await delay(random.int(2 * this.#pauseMs));
   }
 
-  async #stepSocket(): Promise<void> {
-    const [oldest] = this.#sockets;
-    if (oldest !== undefined && (this.#sockets.size >= socketsMax || this.#random.chance(45))) {
-      this.#sockets.delete(oldest);
-      if (this.#random.chance(50)) oldest.ws.close();
-      await oldest[Symbol.asyncDispose]();
-      return;
-    }
-    const { url, token } = this.#gateway;
-    const socket = await Socket.open(url, this.#random.chance(90) ? { token } : {});
-    this.#sockets.add(socket);
-    if (this.#random.chance(30)) socket.call("session.open", { leaseMs: 500 }).catch(() => {}); // a front may go first
-  }
-
-  async #stepMcp(): Promise<void> {
-    const [oldest] = this.#mcp;
-    if (oldest !== undefined && (this.#mcp.size >= mcpMax || this.#random.chance(45))) {
-      this.#mcp.delete(oldest);
-      if (this.#random.chance(50)) await oldest.delete().catch(() => {}); // its session may be over
-      oldest.vanish();
-      return;
-    }
-    const client = this.#gateway.mcp("polite");
-    await client.initialize();
-    this.#mcp.add(client);
-  }
-
-  #startFault(): void {
-    this.done.faults++;
-    const fault = this.#random.pick(faults);
-    const { url, token } = this.#gateway;
-    const play = async () => {
-      const { clean } = await fault.start({ url, token, limits: connections });
-      await delay(fault.deadlineMs(connections) + 1000);
-      await clean();
-    };
-    const playing: Promise<void> = play()
-      .catch(() => {}) // the front was replaced under it
-      .finally(() => this.#faults.delete(playing));
-    this.#faults.add(playing);
-  }
-
-  async #replaceFront(how: "restart" | "kill"): Promise<void> {
-    const { front } = this.#gateway.pids;
-    if (how === "restart") {
-      this.done.restarts++;
-      await this.#gateway.rpc("gateway.restart");
-    } else {
-      this.done.kills++;
-      process.kill(front, "SIGKILL");
-    }
-    await this.#gateway.renewed({ front });
-  }
-
-  /** Nothing new begins; resolves with the counts once they agree, or as they are when they do not in time. */
-  async look(): Promise<{ counts: Counts; agrees: boolean }> {
-    await Promise.all(this.#faults);
+  /** Nothing new begins meanwhile. Resolves with whether both sides agree, at once or at one further look. */
+  async look(): Promise<boolean> {
+    for (const { part } of this.#parts) await part.settle?.();
     const began = performance.now();
+    const settledMs = new Map<string, number>();
     for (;;) {
-      const counts = await this.#count();
-      const {
-        connections: [said, kernel],
-        processes: [listed, marked],
-      } = counts;
-      const agrees = said === kernel && listed === marked && counts.descriptors >= kernel;
-      if (agrees || performance.now() - began > settleMsMax) return { counts, agrees };
-      await delay(200);
+      const found = await compare(this.#place.gateway, this.#node);
+      const apart = found.filter(({ agrees }) => !agrees);
+      const ms = performance.now() - began;
+      if (apart.length === 0 || ms > lookMs) {
+        this.report.note(found, settledMs);
+        this.report.disagreement = apart;
+        this.#count();
+        return apart.length === 0;
+      }
+      for (const { what } of apart) settledMs.set(what, Math.round(ms) + againMs);
+      await delay(againMs);
     }
   }
 
-  async #count(): Promise<Counts> {
-    const { url, token, pids } = this.#gateway;
-    const rpc = new GatewayClient({ state: this.#home.stateDir });
-    const runs = await rpc.call("run.list", {});
-    const listed = runs.reduce((sum, { processes }) => sum + processes.length, 0);
-    const { length: sessions } = await rpc.call("session.list", {});
-    const headers = { authorization: `Bearer ${token}`, connection: "close" };
-    const { text } = await exchange(`${url}/metrics`, { headers });
-    const states = [...text.matchAll(/^holdfast_connections\{state="[a-z]+"\} (\d+)/gm)];
-    const said = states.reduce((sum, [, count]) => sum + Number(count), 0);
-    // The connection that asked was one of them and is gone; the kernel's answer is of a moment later.
-    const held = socketsOf(Number(new URL(url).port)).filter((one) => one.held).length;
-    // Each run on the cgroup tier has a small parent of ours, which carries its mark and is no process of it.
-    const marked = this.#home.marked().filter((pid) => argumentsOf(pid)[0]?.endsWith("/bin/cgroup-launcher") !== true);
-    return {
-      connections: [said - 1, held],
-      processes: [listed, marked.length],
-      sessions,
-      descriptors: socketDescriptors(pids.front),
+  #count(): void {
+    this.report.done = Object.fromEntries(this.#parts.map(({ name, part }) => [name, part.done]));
+    this.report.connections = this.#parts.reduce((sum, { part }) => sum + (part.done["connections"] ?? 0), 0);
+  }
+
+  /** Takes all load away, and compares what is left with what was left the first time. */
+  async rest(): Promise<boolean> {
+    const { gateway } = this.#place;
+    for (const { part } of this.#parts) await part.settle?.();
+    for (const { part } of this.#parts) await part.rest();
+    // Runs of an absent node stay on record until it returns and says how they ended.
+    await this.#node.come();
+    let left: unknown[] = [];
+    const isEmpty = async () => {
+      left = [await gateway.rpc("session.list"), await gateway.rpc("run.list")].flat();
+      return left.length === 0;
     };
-  }
-
-  async end(): Promise<void> {
-    await Promise.all(this.#faults);
-    for (const socket of this.#sockets) await socket[Symbol.asyncDispose]();
-    for (const client of this.#mcp) client.vanish();
-  }
-}
-
-async function main(minutes: number, seed: number): Promise<boolean> {
-  const polite = { command: process.execPath, args: [fixture("polite-server.ts")] };
-  const config = { bind: ["127.0.0.1"], connections, mcpServers: { polite }, limits: { frontRestartsMax: 1000 } };
-  await using home = new Home(bestTier(), config);
-  await using gateway = await Gateway.start(home);
-  const soak = new Soak(seed, home, gateway);
-  console.log(`soak of ${minutes} min, seed ${seed}\n${machineLine()}\n`);
-  console.log(
-    "    s  steps  faults  restarts  kills  sessions  connections said/kernel  processes said/marked  front MB  keeper MB",
-  );
-  const began = performance.now();
-  try {
-    while (performance.now() - began < minutes * 60_000) {
-      const until = performance.now() + lookMs;
-      while (performance.now() < until) await soak.step();
-      const { counts, agrees } = await soak.look();
-      const { steps, faults: played, restarts, kills } = soak.done;
-      const megabytes = (pid: number) => (residentBytes(pid) / 1024 / 1024).toFixed(0);
-      const cells: [string | number, number][] = [
-        [Math.round((performance.now() - began) / 1000), 5],
-        [steps, 7],
-        [played, 8],
-        [restarts, 10],
-        [kills, 7],
-        [counts.sessions, 10],
-        [counts.connections.join("/"), 25],
-        [counts.processes.join("/"), 23],
-        [megabytes(gateway.pids.front), 10],
-        [megabytes(gateway.pids.keeper), 11],
+    await until("no session and no run", isEmpty, { boundMs: restBoundMs, everyMs: 100 }).catch((cause: unknown) => {
+      throw new Error(`left without load: ${JSON.stringify(left)}`, { cause });
+    });
+    if (!(await this.look())) return false;
+    const { keeper, front, guardian } = await this.#pids();
+    const memory = memoryOf({ keeper, front, guardian });
+    const rest: Rest = {
+      processes: treeOf(keeper).length - 1,
+      keeperDescriptors: descriptorsOf(keeper),
+      frontDescriptors: descriptorsOf(front),
+      guardianDescriptors: descriptorsOf(guardian),
+      keeperBytes: memory.keeper,
+      frontBytes: memory.front,
+      guardianBytes: memory.guardian,
+    };
+    this.report.noteRest(rest);
+    const [first = rest] = this.report.rests;
+    this.report.disagreement = Object.entries(rest).flatMap(([name, now]): Comparison[] => {
+      const then = first[name as keyof Rest];
+      const bound = name.endsWith("Bytes") ? slack.bytes : name === "processes" ? slack.processes : slack.descriptors;
+      if (now - then <= bound) return [];
+      return [
+        { what: `${name} without load`, said: `${then} at first`, kernel: String(now), agrees: false, count: now },
       ];
-      console.log(cells.map(([cell, width]) => String(cell).padStart(width)).join(""));
-      if (agrees) continue;
-      console.log(`DISAGREEMENT with the operating system; again with --seed ${seed}`);
-      return false;
-    }
-    return true;
-  } finally {
-    await soak.end();
+    });
+    return this.report.disagreement.length === 0;
+  }
+
+  async #pids(): Promise<Record<"keeper" | "front" | "guardian", number>> {
+    const status = (await this.#place.gateway.rpc("gateway.status")) as Record<
+      "keeper" | "front" | "guardian",
+      { pid: number }
+    >;
+    return { keeper: status.keeper.pid, front: status.front.pid, guardian: status.guardian.pid };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { part } of this.#parts) await part.settle?.();
+    for (const { part } of this.#parts) await part.rest().catch(() => {}); // the gateway may be what failed
+    await this.#node[Symbol.asyncDispose]();
   }
 }
 
-const { values } = parseArgs({ options: { minutes: { type: "string" }, seed: { type: "string" } } });
-const held = await main(Number(values.minutes ?? 5), Number(values.seed ?? Date.now() % 1_000_000));
+/** Ends in order when it is interrupted: what it held until then is told. */
+function untilInterrupted(): () => boolean {
+  let isInterrupted = false;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => (isInterrupted = true));
+  return () => isInterrupted;
+}
+
+async function play(soak: Soak, minutes: number): Promise<boolean> {
+  const { report } = soak;
+  const isInterrupted = untilInterrupted();
+  process.on("SIGUSR2", () => report.print());
+  await soak.begin();
+  let held = await soak.rest();
+  for (let looks = 1; held && report.minutes < minutes && !isInterrupted(); looks++) {
+    const end = performance.now() + lookMs;
+    while (performance.now() < end) await soak.step();
+    held = looks % restEvery === 0 ? await soak.rest() : await soak.look();
+    process.stderr.write(`${report.minutes.toFixed(1)} min: ${report.connections} connections\n`);
+  }
+  return held && (await soak.rest()) && report.failures.length === 0;
+}
+
+async function main({ minutes, seed, pauseMs, isJson }: Wish): Promise<boolean> {
+  await using home = new Home(bestTier(), soakConfig(connections, 0));
+  await using gateway = await Gateway.start(home);
+  await using soak = new Soak({ home, gateway, random: new Random(seed) }, pauseMs);
+  process.stderr.write(`soak of ${minutes} min, seed ${seed}\n`);
+  let problem: unknown;
+  const held = await play(soak, minutes).catch((thrown: unknown) => {
+    problem = thrown;
+    return false;
+  });
+  const { report } = soak;
+  if (isJson) console.log(JSON.stringify({ seed, held, ...report.toJSON() }));
+  else report.print();
+  for (const { what, said, kernel } of report.disagreement)
+    process.stderr.write(`${what}\n  Holdfast says:   ${said}\n  the system says: ${kernel}\n`);
+  if (problem !== undefined) console.error(problem);
+  if (!held) process.stderr.write(`again with --seed ${seed}\n`);
+  return held;
+}
+
+interface Wish {
+  minutes: number;
+  seed: number;
+  pauseMs: number;
+  isJson: boolean;
+}
+
+const { values } = parseArgs({
+  options: {
+    hours: { type: "string" },
+    minutes: { type: "string" },
+    seed: { type: "string" },
+    pause: { type: "string" },
+    json: { type: "boolean" },
+  },
+});
+const { hours, minutes = "5", seed = Date.now() % 1_000_000, pause = "60", json = false } = values;
+const held = await main({
+  minutes: hours === undefined ? Number(minutes) : Number(hours) * 60,
+  seed: Number(seed),
+  pauseMs: Number(pause),
+  isJson: json,
+});
 process.exitCode = held ? 0 : 1;

@@ -36,18 +36,26 @@ export abstract class SimulatedContainer implements Container {
   async spawn(request: SpawnRequest): Promise<Spawned> {
     if (this.helper !== undefined) throw new HoldfastError("spawn_failed", "the container has been used");
     const { platform } = this;
-    const [stdin, stdout, stderr] = [new Pipe(), new Pipe(), new Pipe()];
+    const terminal = request.terminal && platform.machine.terminalOf(request.terminal)?.pipe;
+    const [stdin, stdout, stderr] = terminal ? [terminal, terminal, terminal] : [new Pipe(), new Pipe(), new Pipe()];
     const entries = environmentOf(request).filter(
       (entry) => !entry.startsWith(`${markerVariable}=`) && !entry.startsWith(`${guardVariable}=`),
     );
     const marker = `${markerVariable}=${markerOf(this.owner, this.runId, "")}`;
+    const isWithoutInput = request.stdin === "ignore";
+    if (isWithoutInput) stdin.cut();
     const birth: Birth = {
       command: [request.command, ...request.args].join(" "),
       environment: [...entries, marker].join("\0"),
       input: stdin,
       outputs: [stdout, stderr],
     };
-    const program = platform.machine.program(request.command, request.args);
+    const command = platform.machine.program(request.command, request.args);
+    const program: Program = (self) => {
+      terminal?.drop(birth); // it has its own end
+      return command(self);
+    };
+    terminal?.hold(birth);
     let exited: (how: MainExit) => void = () => {};
     const exit = new Promise<MainExit>((resolve) => {
       exited = (how) => void platform.clock.soon(() => resolve(how));
@@ -55,15 +63,19 @@ export abstract class SimulatedContainer implements Container {
     const [between, helperBirth] = this.between(program, birth, exited);
     const helper = platform.spawn(request, between, helperBirth);
     this.helper = helper;
-    platform.own.onExit.push(() => stdin.cut());
+    helper.whenOver((how) => {
+      terminal?.drop(birth);
+      exited(how); // a helper that is killed cannot report the command's end, nor one that was killed before its first step
+    });
+    platform.own.whenOver(() => stdin.cut());
     await platform.clock.sleep(0);
     const { pid, startTime } = helper;
     return {
-      stdin: stdin.input,
-      stdout: stdout.output,
-      stderr: stderr.output,
+      stdin: terminal || isWithoutInput ? null : stdin.input,
+      stdout: terminal ? null : stdout.output,
+      stderr: terminal ? null : stderr.output,
       ref: { pid, startTime, bootId: platform.bootId() },
-      mainPid: () => this.main?.pid ?? pid,
+      mainPid: () => this.main?.pid,
       exit,
     };
   }

@@ -2,7 +2,7 @@
 import { endFenced } from "../ending.ts";
 import { untilTrue } from "../wait.ts";
 import { helperGraceMs, SimulatedContainer } from "./container.ts";
-import { isAlive, type Excess, type MainExit, type ProcessInfo, type TreeLimits } from "../types.ts";
+import { isAlive, type Excess, type ProcessInfo, type TreeLimits } from "../types.ts";
 import type { SimulatedSystem } from "./system.ts";
 import type { Birth, Fence, Process, Program } from "./process.ts";
 
@@ -41,18 +41,14 @@ export class FencedContainer extends SimulatedContainer {
   }
 
   /** A launcher outside: the command is born in the fence, and the launcher ends like the command. */
-  protected between(main: Program, birth: Birth, exit: (how: MainExit) => void): [Program, Birth] {
+  protected between(main: Program, birth: Birth): [Program, Birth] {
     const { processesMax = Infinity } = this.#limits;
     const fence = this.platform.kernel.makeFence(this.name, this.#runs);
     this.#fence = fence;
     fence.processesMax = processesMax;
     const launcher = (self: Process) => this.#launch(self, main, { ...birth, fence });
     const { environment = "" } = birth;
-    const told: Program = function* tellExit(self) {
-      self.onExit.push(exit);
-      return yield* launcher(self);
-    };
-    return [told, { command: `launcher ${birth.command ?? ""}`, environment, outputs: [] }];
+    return [launcher, { command: `launcher ${birth.command ?? ""}`, environment, outputs: [] }];
   }
 
   *#launch(self: Process, program: Program, birth: Birth): ReturnType<Program> {

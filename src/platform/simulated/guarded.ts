@@ -45,10 +45,9 @@ export class GuardedContainer extends SimulatedContainer {
     const keeper = this.platform.own;
     self.isSubreaper = true;
     self.withstand("SIGTERM", "SIGINT", "SIGHUP");
-    self.onExit.push((how) => exit(how)); // a killed guard cannot report the command's end
     yield undefined;
     const main = self.fork(program, birth);
-    main.onExit.push(exit);
+    main.whenOver(exit);
     this.main = main;
     const hasDead = () => [...self.children].some((child) => !child.isAlive);
     while (keeper.isAlive && !this.#isDismissed) {

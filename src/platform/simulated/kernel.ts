@@ -3,6 +3,7 @@
  * the seed, so orders that a real machine shows once in a million runs come up in seconds.
  */
 import type { ProcessInfo, ProcessState } from "../types.ts";
+import { MachineTime } from "./machine-time.ts";
 import { Fence, Process, type Birth, type Exit, type KernelCalls, type Program } from "./process.ts";
 import type { Actor, Simulation } from "./simulation.ts";
 
@@ -19,6 +20,7 @@ export interface KernelOptions {
   /** Highest process number: a small one is reused soon. */
   readonly pidMax?: number;
   readonly bootId?: string;
+  readonly time?: MachineTime;
 }
 
 /** Signals that end a process without a handler. */
@@ -28,6 +30,7 @@ const raceProbability = 0.5;
 
 export class Kernel implements Actor, KernelCalls {
   readonly bootId: string;
+  readonly time: MachineTime;
   readonly root = new Fence("", undefined);
   readonly init: Process;
   readonly #simulation: Simulation;
@@ -38,16 +41,20 @@ export class Kernel implements Actor, KernelCalls {
   #births = 0;
   #isStepping = false;
 
-  constructor(simulation: Simulation, { pidMax = 32_768, bootId = "boot-1" }: KernelOptions = {}) {
+  constructor(
+    simulation: Simulation,
+    { pidMax = 32_768, bootId = "boot-1", time = new MachineTime() }: KernelOptions = {},
+  ) {
     this.#simulation = simulation;
     this.#pidMax = pidMax;
     this.bootId = bootId;
+    this.time = time;
     this.init = this.#birth(undefined, reapForEver, {});
     simulation.add(this);
   }
 
   nowMs(): number {
-    return this.#simulation.nowMs;
+    return this.time.monotonic(this.#simulation.nowMs);
   }
 
   get processes(): Process[] {
@@ -72,6 +79,8 @@ export class Kernel implements Actor, KernelCalls {
   }
 
   fork(parent: Process, program: Program, birth: Birth): Process {
+    // Code of a process that was killed in the middle of a step starts nothing more.
+    if (!parent.isAlive) throw new KernelRefusal("EAGAIN");
     const fence = birth.fence ?? parent.fence;
     if (fence.isRemoved) throw new KernelRefusal("ENOENT");
     for (const each of fence.around) {
@@ -138,7 +147,9 @@ export class Kernel implements Actor, KernelCalls {
   }
 
   step(): boolean {
-    const ready = this.processes.filter((process) => this.#isReady(process));
+    if (this.time.isSuspended) return false;
+    const ready: Process[] = [];
+    for (const each of this.#processes.values()) if (this.#isReady(each)) ready.push(each);
     const process = this.#simulation.random.pick(ready);
     if (process === undefined) return false;
     this.#isStepping = true;
@@ -156,15 +167,17 @@ export class Kernel implements Actor, KernelCalls {
   /** Everything ends at once, unnoticed. */
   powerOff(): void {
     for (const process of this.processes) process.exit = { code: null, signal: "SIGKILL" };
+    this.#simulation.remove(this);
   }
 
   dueMs(): number | undefined {
+    if (this.time.isSuspended) return undefined;
     let due: number | undefined;
     for (const { isAlive, isStopped, fence, pause } of this.#processes.values()) {
       if (!isAlive || isStopped || isFrozen(fence) || pause === undefined || !("untilMs" in pause)) continue;
       due = Math.min(due ?? Infinity, pause.untilMs);
     }
-    return due;
+    return due === undefined ? undefined : due + this.time.stoodStillMs;
   }
 
   #birth(parent: Process | undefined, program: Program, birth: Birth): Process {

@@ -1,11 +1,17 @@
 /** A pipe between a simulated process and the code under test: it ends when its other end is closed. */
 import { PassThrough, Writable } from "node:stream";
+import type { TerminalSize } from "../types.ts";
+
+/** As of a Linux pipe. */
+const heldBytesMax = 65_536;
 
 export class Pipe {
   /** Written data, for readers outside the model. */
   readonly output = new PassThrough();
   /** Written from outside, read by programs. */
   readonly input: Writable;
+  /** Of a terminal. */
+  size: TerminalSize | undefined;
   readonly #holders = new Set<object>();
   #text = "";
   #isEnded = false;
@@ -32,8 +38,13 @@ export class Pipe {
     if (this.#holders.size === 0) this.output.end();
   }
 
-  write(text: string): void {
+  write(text: string | Uint8Array): void {
     if (!this.output.writableEnded) this.output.write(text);
+  }
+
+  /** Whether a program that writes has to wait for the reader, as with a kernel's buffer. */
+  get isFull(): boolean {
+    return this.output.writableLength + this.output.readableLength >= heldBytesMax;
   }
 
   /** The writer outside is gone. */
@@ -43,6 +54,22 @@ export class Pipe {
 
   get isEnded(): boolean {
     return this.#isEnded && this.#text === "";
+  }
+
+  /** Characters written and not read. */
+  get waiting(): number {
+    return this.#text.length;
+  }
+
+  /** Everything that has been written. */
+  takeAll(): string {
+    const text = this.#text;
+    this.#text = "";
+    return text;
+  }
+
+  get hasLine(): boolean {
+    return this.#text.includes("\n");
   }
 
   /** One complete line without its terminator, if available. */

@@ -1,6 +1,7 @@
 /** The platform of a simulated machine, as seen by one of its processes. */
 import { HoldfastError } from "../../errors.ts";
 import { sweepOwner } from "../sweep.ts";
+import { forkSimulatedFront } from "./front.ts";
 import { GuardedContainer } from "./guarded.ts";
 import { SimulatedEpoch } from "./epoch.ts";
 import type { Look } from "../look.ts";
@@ -10,16 +11,20 @@ import type {
   Attempt,
   Container,
   FrontLink,
+  FrontRequest,
   OpenOptions,
   Opened,
   Platform,
   Terminal,
+  TerminalSize,
   TierFinding,
   Witness,
 } from "../types.ts";
 
 export class SimulatedPlatform extends SimulatedSystem implements Platform {
   readonly witness: Witness = {
+    machine: () => ({ system: "simulated", under: undefined, hasSystemd: false, isRoot: false }),
+    trees: "node",
     isLive: ({ pid, startTime }) =>
       this.kernel.find(pid)?.isAlive === true && this.kernel.find(pid)?.startTime === startTime,
     reaperProgram: () => "reaper",
@@ -44,12 +49,15 @@ export class SimulatedPlatform extends SimulatedSystem implements Platform {
     return new GuardedContainer(this, owner, runId);
   }
 
-  openTerminal(): Terminal {
-    throw notSimulated("a terminal");
+  openTerminal(size: TerminalSize): Terminal {
+    if (this.machine.isShort) throw new HoldfastError("spawn_failed", "cannot open a terminal: EAGAIN");
+    return this.machine.makeTerminal(size);
   }
 
-  forkFront(): FrontLink {
-    throw notSimulated("a front");
+  forkFront(request: FrontRequest): FrontLink {
+    const { frontCode } = this.machine;
+    if (frontCode === undefined) throw notSimulated("a front");
+    return forkSimulatedFront(this, request, frontCode);
   }
 
   attempt(): Attempt {

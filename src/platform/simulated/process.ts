@@ -1,5 +1,6 @@
 /** One process of the model kernel, as its program sees it: the available calls. */
 import type { ProcessInfo } from "../types.ts";
+import type { MachineTime } from "./machine-time.ts";
 import type { Pipe } from "./pipe.ts";
 
 /** What a program waits for before its next step; undefined: nothing. */
@@ -56,6 +57,7 @@ export interface Birth {
 
 /** The kernel calls of a process and its program. */
 export interface KernelCalls {
+  readonly time: MachineTime;
   readonly root: Fence;
   readonly processes: Process[];
   nowMs(): number;
@@ -93,7 +95,8 @@ export class Process {
   /** Its origin, whatever it has become: for tests, independent of the tested code. */
   origin: string;
   isSubreaper = false;
-  isStopped = false;
+  #isStopped = false;
+  #whenContinued: (() => void)[] = [];
   /** Killed together with its fence: its further forks are killed too. */
   isFenceKilled = false;
   /** Has taken the one step that a pending signal allowed. */
@@ -125,6 +128,30 @@ export class Process {
 
   get isAlive(): boolean {
     return this.exit === undefined;
+  }
+
+  get time(): MachineTime {
+    return this.kernel.time;
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  set isStopped(value: boolean) {
+    this.#isStopped = value;
+    if (!value) for (const action of this.#whenContinued.splice(0)) action();
+  }
+
+  /** Runs at its end, or now if that was earlier. */
+  whenOver(action: (exit: Exit) => void): void {
+    if (this.exit === undefined) this.onExit.push(action);
+    else action(this.exit);
+  }
+
+  /** What was due while it was stopped; never, when it dies before. */
+  whenContinued(action: () => void): void {
+    this.#whenContinued.push(action);
   }
 
   get isUninterruptible(): boolean {
@@ -163,7 +190,7 @@ export class Process {
     this.input = undefined;
   }
 
-  print(text: string, stream: 0 | 1 = 0): void {
+  print(text: string | Uint8Array, stream: 0 | 1 = 0): void {
     this.outputs[stream]?.write(text);
   }
 

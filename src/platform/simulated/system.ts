@@ -5,6 +5,7 @@ import { killAll, type System } from "../ending.ts";
 import { KernelRefusal } from "./kernel.ts";
 import type { Machine } from "./machine.ts";
 import { Pipe } from "./pipe.ts";
+import { startMs } from "./simulation.ts";
 import type { Birth, Fence, Process, Program } from "./process.ts";
 import type { Helper, HelperExit, ProcessInfo, ProcessRef, ProcessTable, SpawnRequest } from "../types.ts";
 
@@ -19,12 +20,13 @@ export class SimulatedSystem implements System {
     this.machine = machine;
     this.own = own;
     this.kernel = machine.kernel; // the boot of this process
-    this.clock = machine.simulation.clock(() => own.isAlive);
+    this.clock = machine.simulation.clock(own);
     this.processes = this.#table();
   }
 
   /** Lets other processes run during a call. False: this process is dead, and the call has no effect. */
   call(): boolean {
+    this.machine.onCall(this.own);
     this.kernel.interleave();
     return this.own.isAlive;
   }
@@ -76,6 +78,7 @@ export class SimulatedSystem implements System {
     const stdout = new Pipe();
     const stderr = new Pipe();
     try {
+      if (this.machine.isShortOfHelpers) throw new KernelRefusal("EAGAIN");
       this.machine.requireStart(undefined);
       const child = this.kernel.fork(this.own, program, { ...birth, outputs: [stdout, stderr] });
       const exit = this.exitOf(child);
@@ -99,7 +102,7 @@ export class SimulatedSystem implements System {
   /** How a child ends; withheld from a process that is dead by then. */
   exitOf(child: Process): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
     return new Promise((resolve) => {
-      child.onExit.push((exit) => this.clock.soon(() => resolve(exit)));
+      child.whenOver((exit) => this.clock.soon(() => resolve(exit)));
     });
   }
 
@@ -154,7 +157,7 @@ export class SimulatedSystem implements System {
       },
       command: (pid) => find(pid)?.command ?? "[?]",
       startedAt: ({ startTime }) =>
-        this.kernel.processes.find((process) => process.startTime === startTime)?.startedAtMs ?? 0,
+        Math.floor(startMs + (this.kernel.processes.find((each) => each.startTime === startTime)?.startedAtMs ?? 0)),
       environment: (pid) => {
         const process = find(pid);
         return process?.isAlive === true ? process.environment : undefined;
