@@ -1,0 +1,23 @@
+/** Arguments that quoting gets wrong: for constructed lines here, and for real programs under wine. */
+export const nastyArguments: readonly string[] = [
+  "",
+  "a b",
+  'c"d',
+  "e\\",
+  'f\\\\"g',
+  "h i\\",
+  "&calc",
+  "%PATH%",
+  "^x",
+  "!v!",
+  "ä€😀",
+  "|",
+  "<>",
+  '"',
+  "\\\\srv\\s x\\",
+  "'",
+  "*.js",
+  "(x)",
+  '"&whoami&"',
+  "%COMSPEC:~-1%",
+];
