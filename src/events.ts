@@ -62,7 +62,7 @@ interface LifecycleEvents {
 }
 
 /** For the log only, without use to subscribers. */
-export interface DiagnosticEvents {
+interface DiagnosticEvents {
   "front.failed": { error: string };
   "front.said": { text: string };
   "front.error": { error: string };
@@ -79,6 +79,8 @@ export interface DiagnosticEvents {
   "package.unresolved": { server: string; why: string };
   "run.exceeded": { run: string; what: string };
   "history.trimmed": { run: string };
+  /** It was begun anew, or its newest rows went with the power: records of runs may be missing. */
+  "ledger.behind": { knows: number; last: number };
   "token.refused": { file: string; error: string };
   "gateway.address_skipped": { address: string; code: string | undefined; hint: string };
   "gateway.defect": { error: string | undefined };
@@ -172,6 +174,7 @@ const diagnosticNames: Record<keyof DiagnosticEvents, true> = {
   "package.unresolved": true,
   "run.exceeded": true,
   "history.trimmed": true,
+  "ledger.behind": true,
   "token.refused": true,
   "gateway.address_skipped": true,
   "gateway.defect": true,
@@ -193,7 +196,10 @@ const diagnosticNames: Record<keyof DiagnosticEvents, true> = {
   "session.store_failed": true,
 };
 
-export const eventNames = [...Object.keys(lifecycleMeanings), ...Object.keys(diagnosticNames)] as EventName[];
+export const eventNames: readonly EventName[] = [
+  ...Object.keys(lifecycleMeanings),
+  ...Object.keys(diagnosticNames),
+] as EventName[];
 
 export function isLifecycleName(name: string): name is LifecycleName {
   return Object.hasOwn(lifecycleMeanings, name);

@@ -14,7 +14,7 @@ try {
   if (process.argv[2] === "run") {
     // Bypasses the option parser: a wrapper around every server of every client must start fast.
     const { run } = await import("./cli/run.ts");
-    process.exitCode = run(process.argv.slice(3));
+    process.exitCode = await run(process.argv.slice(3));
   } else {
     const { runCommandLine } = await import("./cli/command-line.ts");
     process.exitCode = await runCommandLine(process.argv);

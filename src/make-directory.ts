@@ -23,11 +23,13 @@ export function makeDirectory(path: string, mode = 0o700): void {
 
 /** Whether the directory exists now; false when its parent is missing. */
 function existsOrMake(path: string, mode: number): boolean {
+  const exists = () => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (exists()) return true;
   try {
     mkdirSync(path, { mode });
     return true;
   } catch (cause) {
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return true;
+    if (exists()) return true;
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return false;
     throw cause;
   }

@@ -25,8 +25,6 @@ const reasons = new Map([
   ["UND_ERR_CONNECT_TIMEOUT", "the connection attempt timed out"],
   ["EHOSTUNREACH", "the host cannot be reached"],
   ["ENETUNREACH", "the network cannot be reached"],
-  // The fetch standard's wording for a port of another protocol, such as 1 or 6000.
-  ["bad port", "the fetch standard forbids that port; let the gateway listen on another one"],
 ]);
 
 interface Failure {

@@ -18,3 +18,8 @@ export interface Sources {
 }
 
 export const systemSources: Sources = { clock: systemClock, random: systemRandom };
+
+/** An id or a secret of so many random bytes, in base64url. It never begins as an option does, so that it can be an argument. */
+export function randomWord(random: Random, bytes: number): string {
+  return random.bytes(bytes).toString("base64url").replace(/^-/, "_");
+}

@@ -18,7 +18,7 @@ export interface FileChoice {
 
 export interface ClientFile {
   read: ReadFile;
-  paths: ServersPath[];
+  paths: readonly ServersPath[];
   document: Document;
   client: ClientName | undefined;
 }
@@ -50,7 +50,7 @@ export function openClientFiles({ file, client }: FileChoice): ClientFile[] {
   );
 }
 
-function open(file: string, client: ClientName | undefined, paths: ServersPath[]): ClientFile {
+function open(file: string, client: ClientName | undefined, paths: readonly ServersPath[]): ClientFile {
   const read = readWhole(file);
   return { read, paths, client, document: readDocument(file, read.text, paths) };
 }

@@ -1,6 +1,6 @@
 /** The commander command line: global options, then the groups of commands. */
 import { resolve } from "node:path";
-import { Command, CommanderError, Option } from "commander";
+import { Command, CommanderError, Option, type OutputConfiguration } from "commander";
 import { stateDirectory } from "../platform/places.ts";
 import { version } from "../version.ts";
 import type { CommandContext } from "./context.ts";
@@ -29,8 +29,8 @@ function forgetEmptyVariables(): void {
 export async function runCommandLine(argv: readonly string[]): Promise<number> {
   let code = 0;
   forgetEmptyVariables();
-  const program = makeProgram((result) => {
-    code = result;
+  const program: Command = makeProgram((run) => async (...given) => {
+    code = await run(contextOf(program), ...(given as never[]));
   });
   try {
     await program.parseAsync(argv);
@@ -41,8 +41,10 @@ export async function runCommandLine(argv: readonly string[]): Promise<number> {
   }
 }
 
-function makeProgram(onDone: (code: number) => void): Command {
+/** All commands; `action` runs the chosen one. */
+export function makeProgram(action: Action, output: OutputConfiguration = {}): Command {
   const program = new Command("holdfast")
+    .configureOutput(output)
     .description("A gateway for AI agents that does not lose hold of a process or a connection")
     .version(version)
     .exitOverride()
@@ -58,10 +60,6 @@ function makeProgram(onDone: (code: number) => void): Command {
     // No default and no env here: commander would print a token from the environment in --help.
     .addOption(new Option("--token <token>", "bearer token (default: HOLDFAST_TOKEN, else <state>/token)"))
     .showHelpAfterError("(see `holdfast --help`)");
-  const action: Action =
-    (run) =>
-    async (...given) =>
-      onDone(await run(contextOf(program), ...(given as never[])));
   registerGateway(program.commandsGroup("The gateway:"), action);
   registerServers(program.commandsGroup("MCP servers and their clients:"), action);
   registerRuns(program.commandsGroup("Background runs:"), action);

@@ -1,6 +1,8 @@
 /** `holdfast crashes`: what died, when and why, and how long the gateway was down. Needs no running gateway. */
 import type { CrashView } from "../protocol/keeper/status.ts";
 import { systemClock } from "../clock.ts";
+import { describeExitCode } from "../platform/exit-code.ts";
+import { platform } from "../platform/index.ts";
 import { CrashRecords, readStderr } from "../keeper/crashes.ts";
 import { readLostEpochs } from "../keeper/lost-epochs.ts";
 import { statePaths } from "../keeper/state-directory.ts";
@@ -15,7 +17,7 @@ export async function crashes(context: CommandContext): Promise<number> {
   const paths = statePaths(context.state);
   const recorded = new CrashRecords(paths.crashes, 0, systemClock).list(shownMax);
   // A running keeper recorded everything at its start.
-  const unrecorded = findKeeper(context.state) === undefined ? readLostEpochs(paths) : [];
+  const unrecorded = findKeeper(context.state) === undefined ? readLostEpochs(paths, platform.bootId()) : [];
   const known = new Set(recorded.filter(({ who }) => who === "keeper").map(({ epoch }) => epoch));
   const all = [...unrecorded.filter(({ epoch }) => !known.has(epoch)), ...recorded].toSorted((a, b) => b.at - a.at);
   if (context.json) printJson(all);
@@ -42,7 +44,8 @@ export function recordOf({ file }: CrashView): string {
 
 /** A readable cause, for `status` too. */
 export function whyOf({ why, detail, signal, exitCode }: CrashView): string {
-  const how = signal === null ? `exit code ${exitCode ?? "unknown"}` : `signal ${signal}`;
+  const code = exitCode === null ? "exit code unknown" : describeExitCode(exitCode);
+  const how = signal === null ? code : `signal ${signal}`;
   const words: Record<CrashView["why"], string> = {
     died: how,
     stuck: `stuck: ${detail}; ended`,

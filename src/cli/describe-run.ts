@@ -1,4 +1,5 @@
 /** One line per background run, for people. */
+import { describeExitCode } from "../platform/exit-code.ts";
 import type { ProcessView, RunView } from "../protocol/run.ts";
 import { systemClock } from "../clock.ts";
 import { count, duration, megabytes } from "./print.ts";
@@ -9,11 +10,16 @@ export function clip(command: string): string {
   return command.length <= commandMax ? command : `${command.slice(0, commandMax - 1)}…`;
 }
 
+/** `exited, exit code 3`. */
+export function describeOutcome({ endReason, exitCode, signal }: RunView): string {
+  const reason = endReason ?? "exited";
+  if (signal !== null) return `${reason}, signal ${signal}`;
+  return exitCode === null ? reason : `${reason}, ${describeExitCode(exitCode)}`;
+}
+
 /** `ended: exited, exit code 3`. */
 export function describeEnd(run: RunView): string {
-  const how =
-    run.signal === null ? (run.exitCode === null ? "" : `, exit code ${run.exitCode}`) : `, signal ${run.signal}`;
-  return `ended: ${run.endReason ?? "exited"}${how}`;
+  return `ended: ${describeOutcome(run)}`;
 }
 
 /** Human-readable bytes. */
@@ -33,10 +39,11 @@ export function describeUse(run: RunView, now = systemClock.now()): string {
 }
 
 /** A lost run of a node that did not return is given up, its end unseen. An ssh host is checked again. */
-export function describeState({ state, host, endReason }: RunView): string {
+export function describeState({ state, host, endReason, silentSince }: RunView, now = systemClock.now()): string {
   const isNodes = host !== "local" && !host.startsWith("ssh:");
   const isGivenUp = state === "lost" && isNodes && (endReason === "node-lost" || endReason === "keeper-lost");
-  return isGivenUp ? "lost (given up)" : state;
+  const silence = silentSince === null ? "" : ` (no answer for ${duration(now - silentSince)})`;
+  return isGivenUp ? "lost (given up)" : `${state}${silence}`;
 }
 
 export function describeBackground(run: RunView): string {

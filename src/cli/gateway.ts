@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { systemSources } from "../random.ts";
+import { keeperSources } from "../keeper/own-process.ts";
 import { loadConfig, needsCertificate } from "../config/load.ts";
 import { readTls } from "../config/tls.ts";
 import { enterDelegatedScope } from "../platform/become.ts";
@@ -50,7 +51,7 @@ export async function gateway(options: GatewayOptions): Promise<number> {
   if (live.config.tls?.cert === ownCertificateFiles(options.state).cert)
     await makeOwnCertificate(options.state, live.config.bind, systemSources);
   const keeper = new Keeper({
-    sources: systemSources,
+    sources: keeperSources,
     state: options.state,
     live,
     tier: tierOf(options.tier),
@@ -60,7 +61,7 @@ export async function gateway(options: GatewayOptions): Promise<number> {
   try {
     await keeper.start();
     const end = await keeper.ended;
-    return conclude(end);
+    return await conclude(end);
   } finally {
     signals[Symbol.dispose]();
     exitSoon();

@@ -9,8 +9,8 @@ import { say } from "../keeper/log.ts";
 
 export function tierOf(name: string | undefined): TierName | undefined {
   if (name === undefined || name === "") return undefined;
-  if (name === "cgroup" || name === "subreaper") return name;
-  throw new HoldfastError("usage", `HOLDFAST_TIER is ${name}; it can be cgroup or subreaper`);
+  if (name === "cgroup" || name === "subreaper" || name === "job") return name;
+  throw new HoldfastError("usage", `HOLDFAST_TIER is ${name}; it can be cgroup, subreaper or job`);
 }
 
 /** Listens until disposed of; remembers the signal that ended the keeper. */
@@ -61,7 +61,7 @@ export function sayTier(keeper: Keeper): void {
 }
 
 /** Returns the exit code or throws the failure; does not return when the keeper is to restart. */
-export function conclude(end: KeeperEnd): number {
+export async function conclude(end: KeeperEnd): Promise<number> {
   for (const run of end.survivors) {
     for (const { pid, state, command } of run.survivors) {
       say(`could not end pid ${pid} (state ${state}) of run ${run.id}: ${command}`);
@@ -69,7 +69,7 @@ export function conclude(end: KeeperEnd): number {
   }
   if (end.error !== undefined) throw end.error;
   // Survivors are on record; the next start tries again.
-  if (end.again) becomeAgain();
+  if (end.again) await becomeAgain();
   if (end.survivors.length > 0)
     throw new HoldfastError(
       "survivors",

@@ -9,6 +9,7 @@ import { systemClock, type Timer } from "../clock.ts";
 import { late, tokenOf, unreachable, urlOf, type GatewayAddress } from "../client/address.ts";
 import { trustOf } from "../client/trust.ts";
 import { becomePump } from "../platform/become.ts";
+import { watchCaller } from "../platform/self/index.ts";
 import { endOfInput } from "../end-of-input.ts";
 import { HoldfastError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
@@ -111,7 +112,7 @@ const clientLookMs = 250;
 /** The pump in Node: 0 when the client ended, 1 when the gateway did. The end of stdin is a half-close, as in the pump. */
 function copy(socket: Socket): Promise<number> {
   return new Promise((resolve) => {
-    const client = process.ppid;
+    const isOrphan = watchCaller();
     let look: Timer | undefined;
     const end = (code: number) => {
       look?.clear();
@@ -120,7 +121,7 @@ function copy(socket: Socket): Promise<number> {
     };
     const endInput = () => {
       socket.write(Buffer.of(endOfInput));
-      look = systemClock.every(clientLookMs, () => process.ppid !== client && end(0));
+      look = systemClock.every(clientLookMs, () => isOrphan() && end(0));
     };
     process.stdin.once("end", endInput).once("error", () => end(0));
     process.stdout.once("error", () => end(0));

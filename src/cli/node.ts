@@ -4,9 +4,10 @@ import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { nodeNameShape } from "../protocol/node/messages.ts";
 import { systemClock } from "../clock.ts";
-import { systemRandom, systemSources } from "../random.ts";
+import { keeperSources } from "../keeper/own-process.ts";
+import { systemRandom } from "../random.ts";
 import { loadConfig } from "../config/load.ts";
-import { findProgram } from "../config/program.ts";
+import { findProgram, pathDefault } from "../platform/program.ts";
 import type { Config } from "../config/schema.ts";
 import { enterDelegatedScope } from "../platform/become.ts";
 import { requirePlatform } from "../platform/index.ts";
@@ -60,7 +61,7 @@ export async function node(options: NodeOptions): Promise<number> {
   const settings = makeSettings(options, config, paths, { fingerprint, name });
   using prompt = new ConsentPrompt(config.node.askMs);
   const keeper = new Keeper({
-    sources: systemSources,
+    sources: keeperSources,
     state: options.state,
     live,
     tier: tierOf(options.tier),
@@ -78,7 +79,7 @@ export async function node(options: NodeOptions): Promise<number> {
   try {
     await keeper.start();
     const end = await keeper.ended;
-    const code = conclude(end);
+    const code = await conclude(end);
     if (!options.once || end.exitCode !== null) return end.exitCode ?? code;
     return signals.exitCode ?? 1;
   } finally {
@@ -105,7 +106,7 @@ function nodeConfig(options: NodeOptions): ConfigRead {
 
 /** Checks the lists now, so that a typing error does not surface as a refused run. */
 function checkLists({ allowCommand = [], allowDirectory = [] }: NodeOptions): void {
-  const path = process.env["PATH"] ?? "/usr/bin:/bin";
+  const path = process.env["PATH"] ?? pathDefault;
   const noProgram = allowCommand.find((command) => findProgram(command, "/", path) === undefined);
   if (noProgram !== undefined)
     throw new HoldfastError("usage", `--allow-command: ${noProgram} is not a program in the PATH; write its full path`);

@@ -128,7 +128,8 @@ function nodeTable(nodes: Node[]): string[] {
   return table([["NAME", "STATE", "ID", "SYSTEM", "TIER", "RUNS", "SEEN"], ...rows]);
 }
 
-function shownState({ state, connected, waiting, once }: Node): string {
+function shownState({ state, connected, waiting, once, silentSince }: Node): string {
+  if (silentSince !== null) return `connected, no answer for ${duration(systemClock.now() - silentSince)}`;
   if (state === "approved") return connected ? (once ? "connected, once" : "connected") : "absent";
   return waiting ? `${state}, waiting` : state;
 }

@@ -4,7 +4,7 @@ import type { ProcessView, RunView } from "../protocol/run.ts";
 import { systemClock } from "../clock.ts";
 import { GatewayClient } from "../client/rpc.ts";
 import type { CommandContext } from "./context.ts";
-import { clip, describeState, describeUse, groupEqual } from "./describe-run.ts";
+import { clip, describeOutcome, describeState, describeUse, groupEqual } from "./describe-run.ts";
 import { count, duration, megabytes, printJson, printLines } from "./print.ts";
 
 export async function ps(context: CommandContext, options: { all: boolean }): Promise<number> {
@@ -80,8 +80,6 @@ function processTree(processes: ProcessView[]): string[] {
 }
 
 function describeEnded(run: RunView): string[] {
-  const how =
-    run.signal === null ? (run.exitCode === null ? "" : `, exit code ${run.exitCode}`) : `, signal ${run.signal}`;
   const lived = run.endedAt === null ? "" : `  after ${duration(run.endedAt - run.startedAt)}`;
-  return [`run ${run.id}  ${run.server ?? run.kind}  ${run.endReason ?? "exited"}${how}${lived}  ${clip(run.command)}`];
+  return [`run ${run.id}  ${run.server ?? run.kind}  ${describeOutcome(run)}${lived}  ${clip(run.command)}`];
 }

@@ -10,7 +10,9 @@ type GatewayFlags = Omit<GatewayOptions, "state" | "config" | "tier">;
 export function registerGateway(program: Command, action: Action): void {
   program
     .command("gateway")
-    .description("run the gateway in the foreground; SIGTERM or ^C stops it in order, a second one at once")
+    .description(
+      "run the gateway in the foreground; SIGTERM (Windows: Ctrl+Break) or ^C stops it in order, a second one at once",
+    )
     .option("--port <n>", "port to listen on (default: 4653; 0 = any free port)", port)
     .option(
       "--bind <address...>",
@@ -21,7 +23,7 @@ export function registerGateway(program: Command, action: Action): void {
     .option("--strict", "refuse a config with an unavailable server (missing program, directory or variable)")
     .action(
       action(async ({ state, config }, flags: GatewayFlags) => {
-        becomeKeeper();
+        await becomeKeeper();
         const { gateway, findConfig } = await import("./gateway.ts");
         return gateway({ ...flags, state, config: findConfig(state, config), tier: process.env["HOLDFAST_TIER"] });
       }),

@@ -71,7 +71,7 @@ function registerNode(program: Command, action: Action): void {
     .command("node")
     .description("make this machine a node of a gateway elsewhere")
     .command("run")
-    .description("run things for one gateway, in the foreground; SIGTERM or ^C ends all of them")
+    .description("run things for one gateway, in the foreground; SIGTERM (Windows: Ctrl+Break) or ^C ends all of them")
     .requiredOption("--host <host>", "where the gateway is; beyond this machine always over TLS")
     .option("--port <n>", "its port", remotePort, 4653)
     .option("--name <name>", "name to ask for (default: the machine's name)")
@@ -87,7 +87,7 @@ function registerNode(program: Command, action: Action): void {
     .option("--forget-gateway", "serve whichever gateway accepts this node next", false)
     .action(
       action(async ({ state: given, isDefaultState, config, json }, flags: NodeFlags) => {
-        becomeKeeper();
+        await becomeKeeper();
         const { node } = await import("./node.ts");
         // By default a node must not use the state directory of this machine's gateway.
         const state = isDefaultState === true ? `${given}-node` : given;

@@ -102,7 +102,11 @@ function registerProcess(program: Command, action: Action): void {
   add("submit", "type a line and press Enter", "[text...]");
   add("paste", "paste text", "<text...>").option("--bare", "never bracketed, even if the program asked for it");
   add("resize", "change the size of its terminal", "<columns>", "<rows>");
-  add("signal", "send a signal to all its processes", "<signal>").option("--command", "only to the command itself");
+  add(
+    "signal",
+    "send a signal to all its processes; on Windows SIGTERM, SIGINT and SIGHUP are Ctrl+Break",
+    "<signal>",
+  ).option("--command", "only to the command itself");
   add("kill", "end it; returns when all of it is gone").option("--now", "without the graces");
   add("clear", "forget it after its end");
   add("remove", "end it if it is running, and forget it");

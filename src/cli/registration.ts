@@ -23,23 +23,28 @@ export function offset(text: string): number {
   return text.startsWith("-") ? -whole(text.slice(1)) : whole(text);
 }
 
+/** Digits only: `Number` also reads nothing at all (an unset variable in a script) as 0, and 0x50 as 80. */
+function decimal(text: string): number {
+  return /^\d{1,10}(?:\.\d{1,10})?$/.test(text) ? Number(text) : Number.NaN;
+}
+
 export function port(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > 65_535)
+  const value = decimal(text);
+  if (!Number.isInteger(value) || value > 65_535)
     throw new InvalidArgumentError("A port is a whole number from 0 to 65535.");
   return value;
 }
 
 /** A port to connect to. */
 export function remotePort(text: string): number {
-  const value = Number(text);
+  const value = decimal(text);
   if (!Number.isInteger(value) || value < 1 || value > 65_535)
     throw new InvalidArgumentError("A port is a whole number from 1 to 65535.");
   return value;
 }
 
 export function seconds(text: string): number {
-  const value = Number(text);
+  const value = decimal(text);
   if (!(value >= 1 && value <= 86_400)) throw new InvalidArgumentError("It must be seconds, from 1 to 86400.");
   return value;
 }

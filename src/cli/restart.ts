@@ -1,6 +1,7 @@
-/** `holdfast restart`: a new front, or with `--all` a full restart under the same pid. */
+/** `holdfast restart`: a new front, or with `--all` a full restart, under the same pid where a process can keep it. */
 import { noGateway } from "../client/address.ts";
 import { GatewayClient } from "../client/rpc.ts";
+import { keepsPid } from "../platform/self/index.ts";
 import { HoldfastError, type ErrorCode } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
 import { printJson, printLines } from "./print.ts";
@@ -52,8 +53,8 @@ async function restartAll(context: CommandContext, client: GatewayClient): Promi
   if (before === undefined) throw noGateway(context.state);
   signalKeeper(before, "SIGUSR2");
   const isNew = async () => {
-    // Same pid and start time: the keeper replaces its own program.
-    if (!isSame(before))
+    // Same pid and start time, where the keeper replaces its own program.
+    if (keepsPid && !isSame(before))
       throw new HoldfastError(
         "gateway_unreachable",
         `the gateway (pid ${before.pid}) ended and did not start again; see ${context.state}/log`,

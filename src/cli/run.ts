@@ -1,7 +1,6 @@
 /** `holdfast run -- <command>`: parsed by hand, for a fast start and so that the command keeps its own options. */
-import { accessSync, constants, statSync } from "node:fs";
-import { delimiter, join } from "node:path";
 import { becomeGuard } from "../platform/become.ts";
+import { pathDefault, programProblem } from "../platform/program.ts";
 import type { TreeLimits } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 
@@ -15,7 +14,8 @@ Runs a command whose whole process tree cannot outlive its caller. Standard inpu
 command's own; its exit code is passed on (128 + n for signal n). No gateway is needed.
 
 The tree ends when the command ends, when the calling process dies in whatever way, and when this process is
-signalled: SIGTERM, SIGINT and SIGHUP go to the whole tree, and what is left after the grace is killed.
+signalled: SIGTERM, SIGINT and SIGHUP go to the whole tree, and what is left after the grace is killed. On Windows the
+tree gets Ctrl+Break for Ctrl+C, Ctrl+Break and a closed console; where that cannot reach it, it is killed at once.
 
 Options:
   --term-grace MS   from the signal to the kill, in milliseconds (default: ${termGraceMsDefault})
@@ -44,7 +44,7 @@ function whole(option: string, text: string | undefined): number {
 }
 
 /** Options end at `--` or at the first word without a dash; the rest is the command. */
-function parseRunArguments(words: readonly string[]): RunOptions | "help" {
+export function parseRunArguments(words: readonly string[]): RunOptions | "help" {
   const options: RunOptions = {
     termGraceMs: termGraceMsDefault,
     killWith: undefined,
@@ -57,8 +57,8 @@ function parseRunArguments(words: readonly string[]): RunOptions | "help" {
     const word = words[at] ?? "";
     if (word === "--" || !word.startsWith("-")) break;
     if (word === "-h" || word === "--help") return "help";
-    const [name = "", inline] = word.split("=", 2);
-    const value = inline ?? words[(at += 1)];
+    const [name = "", ...inline] = word.split("=");
+    const value = inline.length > 0 ? inline.join("=") : words[(at += 1)];
     if (name === "--term-grace") options.termGraceMs = whole(name, value);
     else if (name === "--kill-with") options.killWith = whole(name, value);
     else if (name === "--limit-pids") options.limits.processesMax = whole(name, value);
@@ -71,45 +71,14 @@ function parseRunArguments(words: readonly string[]): RunOptions | "help" {
   return { ...options, command, wordCount: args.length + 1 };
 }
 
-/** Undefined if a shell would find and run the program, else the shell's exit code and message. */
-function programProblem(command: string, path: string): { code: 126 | 127; problem: string } | undefined {
-  // The original bytes are lost here, so the guard reports a missing program.
-  if (`${command}${path}`.includes("\uFFFD")) return undefined;
-  const candidates = command.includes("/")
-    ? [command]
-    : path.split(delimiter).map((directory) => join(directory || ".", command));
-  let found = false;
-  for (const file of candidates) {
-    let info;
-    try {
-      info = statSync(file, { throwIfNoEntry: false });
-    } catch {
-      // unsearchable directory: a shell tries the next one
-      found ||= command.includes("/");
-      continue;
-    }
-    if (info === undefined) continue;
-    found = true;
-    if (!info.isFile()) continue;
-    try {
-      accessSync(file, constants.X_OK);
-      return undefined;
-    } catch {
-      // not executable by us: another directory of PATH may have it
-    }
-  }
-  if (found) return { code: 126, problem: `${command}: cannot be run (permission denied, or a directory)` };
-  return { code: 127, problem: `${command}: command not found` };
-}
-
-/** Becomes the guard; returns an exit code only if nothing was started. */
-export function run(words: readonly string[]): number {
+/** Becomes the guard, or waits as one; returns an exit code if nothing was started, or once nothing is left. */
+export function run(words: readonly string[]): number | Promise<number> {
   const options = parseRunArguments(words);
   if (options === "help") {
     process.stdout.write(help);
     return 0;
   }
-  const wrong = programProblem(options.command, process.env["PATH"] ?? "/usr/bin:/bin");
+  const wrong = programProblem(options.command, process.env["PATH"] ?? pathDefault);
   if (wrong !== undefined) {
     process.stderr.write(`holdfast run: ${wrong.problem}\n`);
     return wrong.code;

@@ -1,7 +1,8 @@
 /** `holdfast selftest`: plays attacks and the deaths of owners on this machine, and reports what held. */
 import { release } from "node:os";
 import { systemClock } from "../clock.ts";
-import { requirePlatform } from "../platform/index.ts";
+import { platform, requirePlatform } from "../platform/index.ts";
+import type { Machine } from "../platform/types.ts";
 import { lateReason } from "../selftest/attacks.ts";
 import { selftest as play, type SelftestOptions } from "../selftest/selftest.ts";
 import { isBroken, tierNames, type Result, type Verdict } from "../selftest/types.ts";
@@ -36,8 +37,10 @@ export async function selftest(options: SelftestCommand, open?: SelftestOptions[
     });
     const isHeld = results.some(({ verdict }) => verdict === "held") && !results.some(isBroken);
     const ms = Math.round(systemClock.monotonic() - began);
-    if (options.json) printJson({ version, kernel: release(), isRoot: isRoot(), isHeld, ms, results });
-    else printLines(describeAll(results, isHeld, ms));
+    const machine = platform.witness.machine();
+    const { system, under = null, isRoot = null } = machine;
+    if (options.json) printJson({ version, system, under, kernel: release(), isRoot, isHeld, ms, results });
+    else printLines(describeAll(machine, results, isHeld, ms));
     return isHeld ? 0 : 1;
   } catch (cause) {
     if (!stopping.signal.aborted) throw cause;
@@ -47,8 +50,6 @@ export async function selftest(options: SelftestCommand, open?: SelftestOptions[
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.off(signal, stop);
   }
 }
-
-const isRoot = () => process.getuid?.() === 0;
 
 function describeVerdict({ verdict, left, processes, ms }: Result): string {
   const words: Record<Verdict, string> = {
@@ -81,10 +82,8 @@ function describeKind(results: readonly Result[], kind: Result["kind"], title: s
     const found = own.find((result) => result.name === name && result.tier === tier);
     return found === undefined ? "" : describeVerdict(found);
   };
-  return markdown([
-    [title, ...tierNames],
-    ...names.map((name) => [name, ...tierNames.map((tier) => cell(name, tier))]),
-  ]);
+  const tiers = tierNames();
+  return markdown([[title, ...tiers], ...names.map((name) => [name, ...tiers.map((tier) => cell(name, tier))])]);
 }
 
 function conclusion(results: readonly Result[], isHeld: boolean): string {
@@ -96,11 +95,31 @@ function conclusion(results: readonly Result[], isHeld: boolean): string {
   return "NOT HELD: see the rows in capitals; please report them with this output.";
 }
 
-function describeAll(results: readonly Result[], isHeld: boolean, ms: number): string[] {
+/** What of the machine decides which rows hold. */
+function describeMachine({ system, under, hasSystemd, isRoot }: Machine): string {
+  const words = [under === undefined ? system : `${system} (${under})`, process.arch];
+  const user = isRoot === undefined ? [] : [isRoot ? "root" : "an ordinary user"];
+  const manager = hasSystemd === undefined ? [] : [hasSystemd ? "systemd" : "no systemd"];
+  const tiers = platform.tiers().map(({ tier, obstacle }) => {
+    return obstacle === undefined ? tier : `no ${tier} (${obstacle.kind})`;
+  });
+  return [words.join(" "), `Node.js ${process.versions.node}`, ...user, ...manager, `tiers: ${tiers.join(", ")}`].join(
+    ", ",
+  );
+}
+
+/** The middle of what all starts took. */
+function describeStarts(results: readonly Result[]): string[] {
+  const times = results.flatMap(({ startMs = [] }) => startMs).sort((one, other) => one - other);
+  const middle = times[Math.floor(times.length / 2)];
+  return middle === undefined ? [] : [`A start took ${middle} ms (median of ${times.length}).`];
+}
+
+function describeAll(machine: Machine, results: readonly Result[], isHeld: boolean, ms: number): string[] {
   const reasons = results.filter(({ reason }) => reason !== undefined);
   const byReason = Map.groupBy(reasons, ({ reason, verdict, tier }) => `${tier}, ${verdict}: ${reason}`);
   return [
-    `holdfast ${version}, Linux ${release()} ${process.arch}, Node.js ${process.versions.node}, ${isRoot() ? "root" : "an ordinary user"}; ${(ms / 1000).toFixed(1)} s`,
+    `holdfast ${version}, ${describeMachine(machine)}; ${(ms / 1000).toFixed(1)} s`,
     "",
     ...describeKind(results, "attack", "a process hides by"),
     "",
@@ -110,6 +129,7 @@ function describeAll(results: readonly Result[], isHeld: boolean, ms: number): s
       ([reason, of]) =>
         `${reason.slice(0, reasonLengthMax)} (${of.length > namedRowsMax ? `${of.length} rows` : of.map(({ name }) => name).join("; ")})`,
     ),
+    ...describeStarts(results),
     conclusion(results, isHeld),
   ];
 }

@@ -56,10 +56,11 @@ function describeNodes({ connected, absent, pending, runs }: GatewayStatus["node
   return [["nodes", `${connected} connected, ${absent} absent${waiting}; ${count(runs, "run")}`]];
 }
 
-function describeHost({ host, tier, connections, runs, sweeping }: GatewayStatus["hosts"][number]): Row {
+function describeHost({ host, tier, connections, runs, silentSince, sweeping }: GatewayStatus["hosts"][number]): Row {
   const held =
     tier === null ? "not reached yet" : `${tier}, ${count(connections, "connection")}, ${count(runs, "run")}`;
-  return ["host", `${host}: ${held}${sweeping ? "; still to be looked at for what was left there" : ""}`];
+  const silence = silentSince === null ? "" : `, no answer for ${duration(systemClock.now() - silentSince)}`;
+  return ["host", `${host}: ${held}${silence}${sweeping ? "; still to be looked at for what was left there" : ""}`];
 }
 
 function describeCrashes(crashes: CrashView[]): string[] {

@@ -1,5 +1,6 @@
 /** `holdfast stop`: stops the gateway or node of a state directory in order, with or without a front. */
 import { noGateway } from "../client/address.ts";
+import { platform } from "../platform/index.ts";
 import { HoldfastError } from "../errors.ts";
 import { readLeftovers } from "../keeper/leftovers.ts";
 import { statePaths } from "../keeper/state-directory.ts";
@@ -20,7 +21,7 @@ export async function stop(context: CommandContext): Promise<number> {
     const advice = `see ${context.state}/log; a second \`holdfast stop\` skips the graces`;
     throw new HoldfastError("survivors", `${who} is still stopping after ${stopMsMax / 1000} s; ${advice}`);
   }
-  const left = readLeftovers(statePaths(context.state)).flatMap(({ row, left: processes }) =>
+  const left = readLeftovers(statePaths(context.state), platform).flatMap(({ row, left: processes }) =>
     processes.map(({ pid, state, command }) => `pid ${pid} (state ${state}) of run ${row.id}: ${command}`),
   );
   if (left.length > 0) {

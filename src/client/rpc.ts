@@ -1,9 +1,10 @@
 /** One JSON-RPC call per `POST /rpc`. */
+import type { IncomingMessage } from "node:http";
 import { abortAfter, systemClock } from "../clock.ts";
 import { HoldfastError } from "../errors.ts";
 import { GatheredBytes } from "../gathered-bytes.ts";
 import type { MethodName, ParamsOf, ResultOf } from "../protocol/api/index.ts";
-import { fetchTrusting, trustOf } from "./trust.ts";
+import { exchange, trustOf, type Request } from "./trust.ts";
 import { knownCode, late, tokenOf, unreachable, urlOf, type GatewayAddress } from "./address.ts";
 
 /** Ending a session may take the whole configured stop sequence. */
@@ -55,9 +56,9 @@ export class GatewayClient {
     const answer = await readAnswer(response);
     if (!("result" in answer) && answer.error === undefined && isLate())
       throw late(url, method, limitMs, bound.signal.reason);
-    if (answer.error === undefined && response.ok && "result" in answer) return answer.result as ResultOf<N>;
+    if (answer.error === undefined && isOk(response) && "result" in answer) return answer.result as ResultOf<N>;
     const message =
-      answer.error?.message ?? `HTTP ${response.status} instead of an answer; is this a Holdfast gateway?`;
+      answer.error?.message ?? `HTTP ${response.statusCode} instead of an answer; is this a Holdfast gateway?`;
     throw new HoldfastError(knownCode(answer.error?.data?.code), `${url}: ${message}`);
   }
 
@@ -66,30 +67,33 @@ export class GatewayClient {
     try {
       using bound = abortAfter(systemClock, callMsMax);
       const response = await this.#reach(`${this.url}/readyz`, { signal: bound.signal });
-      await response.body?.cancel();
-      return response.ok;
+      response.destroy();
+      return isOk(response);
     } catch {
       return false; // not listening (yet)
     }
   }
 
-  async #reach(url: string, init: RequestInit): Promise<Response> {
+  async #reach(url: string, request: Request): Promise<IncomingMessage> {
     try {
-      if (!url.startsWith("https:")) return await fetch(url, init);
-      return await fetchTrusting(url, init, trustOf(this.#address.state, url));
+      return await exchange(url, request, trustOf(this.#address.state, url));
     } catch (cause) {
       throw unreachable(this.url, cause, this.#address);
     }
   }
 }
 
+function isOk({ statusCode = 0 }: IncomingMessage): boolean {
+  return statusCode >= 200 && statusCode < 300;
+}
+
 /** The answer as JSON; empty for anything else. */
-async function readAnswer(response: Response): Promise<RpcResponse> {
+async function readAnswer(response: IncomingMessage): Promise<RpcResponse> {
   const body = new GatheredBytes();
   try {
     // Leaving the loop closes the connection.
-    for await (const piece of response.body ?? []) {
-      body.add(Buffer.from(piece.buffer, piece.byteOffset, piece.length));
+    for await (const piece of response as AsyncIterable<Buffer>) {
+      body.add(piece);
       if (body.length > answerBytesMax) return {};
     }
     const answer: unknown = JSON.parse(body.take().toString("utf8"));

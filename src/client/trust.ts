@@ -4,8 +4,8 @@
  */
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
-import { Readable } from "node:stream";
 import type { ConnectionOptions } from "node:tls";
 
 /** TLS options for this gateway; none for plain HTTP or a gateway not in the record. */
@@ -23,19 +23,24 @@ export function trustOf(state: string, url: string): ConnectionOptions {
   };
 }
 
-/** `fetch` with this trust. */
-export async function fetchTrusting(url: string, init: RequestInit, trust: ConnectionOptions): Promise<Response> {
-  const { promise, resolve, reject } = Promise.withResolvers<Response>();
-  const { method = "GET", signal, body } = init;
-  const headers = Object.fromEntries(new Headers(init.headers));
-  const { request } = await import("node:https");
-  const asked = request(url, { ...trust, agent: false, method, headers, ...(signal ? { signal } : {}) });
-  asked.once("error", reject);
-  asked.once("response", (response) => {
-    const answer = Readable.toWeb(response) as ReadableStream<Uint8Array<ArrayBuffer>>;
-    resolve(new Response(answer, { status: response.statusCode ?? 500 }));
-  });
-  asked.end(typeof body === "string" ? body : undefined);
+export interface Request {
+  method?: "GET" | "POST" | "DELETE";
+  headers?: Record<string, string>;
+  body?: string;
+  signal: AbortSignal;
+}
+
+/** The response with this trust, as soon as its head is there. By node:http, since `fetch` takes 40 ms to load. */
+export async function exchange(url: string, request: Request, trust: ConnectionOptions): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const { body, ...rest } = request;
+  const asked = url.startsWith("https:")
+    ? process.getBuiltinModule("node:https").request(url, { ...trust, agent: false, ...rest })
+    : process.getBuiltinModule("node:http").request(url, { agent: false, ...rest });
+  // Permanent: what fails after the head is an error of the response too.
+  asked.on("error", reject);
+  asked.once("response", resolve);
+  asked.end(body);
   return promise;
 }
 

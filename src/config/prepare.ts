@@ -2,7 +2,8 @@
 import { statSync } from "node:fs";
 import { keyText } from "../plain-issues.ts";
 import { expandVariables } from "./expand.ts";
-import { findProgram } from "./program.ts";
+import { variableIn } from "../platform/environment.ts";
+import { areProgramsLinked, findProgram } from "../platform/program.ts";
 import { isNodeHost, type AnyServer, type RemoteConfig, type ServerConfig } from "./server.ts";
 
 /** `problem`: everything missing or wrong, each with its key and remedy. */
@@ -61,7 +62,9 @@ function prepareStdio(preparation: Preparation, server: ServerConfig): void {
   preparation.expandAll(server.env, "env");
   if (server.cwd !== undefined) server.cwd = preparation.expand(server.cwd, "cwd");
   const { host, hostFallback, cwd } = server;
-  if (server.resolveNpx && host !== "local")
+  if (server.resolveNpx && !areProgramsLinked)
+    preparation.fail(["resolveNpx"], "does not work on Windows yet", "remove it, and npx starts the server");
+  else if (server.resolveNpx && host !== "local")
     preparation.fail(["resolveNpx"], "works for servers on this machine only", `remove it, or "host"`);
   if (hostFallback !== undefined && (!isNodeHost(host) || hostFallback === host))
     preparation.fail(
@@ -82,7 +85,7 @@ function checkProgram(preparation: Preparation, { host, hostFallback, ...server 
   // The same applies to an ssh host, but ssh itself is needed here.
   const isLocal = !host.startsWith("ssh:");
   const command = isLocal ? server.command : "ssh";
-  const path = (isLocal ? server.env["PATH"] : undefined) ?? process.env["PATH"] ?? "";
+  const path = (isLocal ? variableIn(server.env, "PATH") : undefined) ?? process.env["PATH"] ?? "";
   const cwd = (isLocal ? server.cwd : undefined) ?? process.cwd();
   if (findProgram(command, cwd, path) !== undefined) return;
   preparation.fail(

@@ -1,10 +1,18 @@
 /** The schema of `holdfast.json`, with every key, unit and default; docs/config.md describes it. */
 import { z } from "zod";
+import { isFullPath } from "../platform/places.ts";
 import { isObject, milliseconds, readServers, sshHost, type Servers } from "./server.ts";
 
 export { isNodeHost, type AnyServer, type RemoteConfig, type ServerConfig } from "./server.ts";
 
 const readerTool = z.union([z.literal(false), z.enum(["read", "run", "admin"])]).default(false);
+
+/** A file or other URL without a host has no origin of its own: its pages send `null`, as any sandboxed page does. */
+const origin = z
+  .url()
+  .refine((url) => (URL.parse(url)?.host ?? "") !== "", "must have a scheme and a host, such as http://localhost:3000");
+
+const fullPath = z.string().refine(isFullPath, "must be an absolute path");
 
 const deadline = z.int().min(100).max(2_147_483_647);
 
@@ -48,7 +56,7 @@ const nodeSchema = z
     /** Programs that the gateway may start: names looked up in the node's PATH, or absolute paths. Absent = any; with `ask` on-miss none. */
     allowCommands: z.array(z.string().min(1)).optional(),
     /** Absolute directories that, with their subdirectories, may be working directories. Absent = any. */
-    allowDirectories: z.array(z.string().startsWith("/", "must be an absolute path")).min(1).optional(),
+    allowDirectories: z.array(fullPath).min(1).optional(),
     /** `on-miss`: what the lists exclude is put to the person at the node's terminal. */
     ask: z.enum(["off", "on-miss"]).default("off"),
     /** Time for the person to answer. */
@@ -109,7 +117,7 @@ const fileSchema = z.strictObject({
       /** Other machines on which commands may run, as callers write them. */
       allowHosts: z.array(sshHost).default([]),
       /** Absolute directories that, with their subdirectories, may be working directories. Absent = any. */
-      allowDirectories: z.array(z.string().startsWith("/", "must be an absolute path")).min(1).optional(),
+      allowDirectories: z.array(fullPath).min(1).optional(),
       /** Bytes kept of each run's output: one half from its beginning, the rest from its end. */
       outputBytesMax: z
         .int()
@@ -137,9 +145,9 @@ const fileSchema = z.strictObject({
     .prefault({}),
   stop: z
     .strictObject({
-      /** From the end of stdin to SIGTERM. */
+      /** From the end of stdin to SIGTERM, on Windows to Ctrl+Break. */
       stdinGraceMs: milliseconds.default(2000),
-      /** From SIGTERM to the kill of the container. */
+      /** From SIGTERM to the kill of the container. None on Windows where Ctrl+Break cannot reach the command. */
       termGraceMs: milliseconds.default(3000),
     })
     .prefault({}),
@@ -189,7 +197,7 @@ const fileSchema = z.strictObject({
   connections: connectionsSchema,
   node: nodeSchema,
   /** Browser origins that may call, in addition to the gateway's own address; e.g. "http://localhost:3000". */
-  allowedOrigins: z.array(z.url()).default([]),
+  allowedOrigins: z.array(origin).default([]),
   /** Host names accepted in the Host header, in addition to localhost and the loopback addresses. */
   allowedHosts: z.array(z.string().min(1)).default([]),
 });

@@ -13,7 +13,7 @@ export interface Leftover {
 }
 
 const gateway = /(?:^|[/\s])(?:openclaw|clawdbot|moltbot)(?:[/\s.]|$)/i;
-const ourselves = /(?:^|\/)holdfast$|\/holdfast\/(?:dist|src)\/main\.[jt]s$/;
+const ourselves = /(?:^|\/)holdfast$|\/holdfast\/(?:dist|lib|src)\/main\.[jt]s$/;
 const isNodeRun = (words: readonly string[]) =>
   words.some((word, at) => word === "node" && words[at + 1] === "run" && !ourselves.test(words[at - 1] ?? ""));
 

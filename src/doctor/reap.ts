@@ -2,6 +2,7 @@
  * Ends trees whose owner is proven dead. Each is looked at and judged again right before its first signal, and spared
  * if the proof fails.
  */
+import { systemClock } from "../clock.ts";
 import { platform } from "../platform/index.ts";
 import { isAlive, stateLetters, type ProcessInfo, type ProcessRef } from "../platform/types.ts";
 import { untilTrue } from "../platform/wait.ts";
@@ -92,7 +93,7 @@ async function endTree(
     return living;
   });
   const alive = () => [...seen.values()].filter((each) => platform.isSameAlive(each));
-  await untilTrue(() => alive().length === 0, deathBoundMs);
+  await untilTrue(() => alive().length === 0, deathBoundMs, systemClock);
   return { seen: [...seen.values()], left: alive(), command };
 }
 

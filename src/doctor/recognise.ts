@@ -173,7 +173,8 @@ const clients: [name: string, pattern: RegExp][] = [
 
 function isGateway(name: string, script: string, words: readonly string[]): boolean {
   return (
-    words.includes("gateway") && /(?:^|\/)(?:holdfast|(?:dist|src)\/main\.[jt]s)$/.test(script === "" ? name : script)
+    words.includes("gateway") &&
+    /(?:^|\/)(?:holdfast|(?:dist|lib|src)\/main\.[jt]s)$/.test(script === "" ? name : script)
   );
 }
 

@@ -59,7 +59,7 @@ export class Access {
     const names = ["localhost", ...params.addresses.map(canonicalAddress)];
     this.#hosts = new Set([...names, ...params.allowedHosts.map((host) => host.toLowerCase())]);
     const own = [...names, "127.0.0.1", "[::1]"].map((name) => originOf(`${params.scheme}://${name}:${params.port}`));
-    this.#origins = new Set([...own, ...params.allowedOrigins.map(originOf)]);
+    this.#origins = new Set([...own, ...params.allowedOrigins.map(originOf)].filter((each) => each !== undefined));
   }
 
   /** Checks Host and Origin. Undefined = accepted. */
@@ -150,8 +150,14 @@ function isLoopback(name: string): boolean {
   return (isIPv4(name) && name.startsWith("127.")) || name === "[::1]";
 }
 
-function originOf(url: string): string {
-  return new URL(url).origin;
+/**
+ * As a browser writes it. `URL` has "null" for the pages of an extension or an editor, which is also what any sandboxed
+ * page sends.
+ */
+function originOf(url: string): string | undefined {
+  const { origin, protocol, host } = new URL(url);
+  if (origin !== "null") return origin;
+  return host === "" ? undefined : `${protocol}//${host}`.toLowerCase();
 }
 
 function bearer(header: string | undefined): string | undefined {

@@ -1,8 +1,10 @@
 /** Answers malformed and late requests once, then ends the connection. */
-import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { CloseReason } from "./connections/connection.ts";
 import type { Connections } from "./connections/connections.ts";
+
+/** Not imported: see server.ts. */
+const { STATUS_CODES } = process.getBuiltinModule("node:http");
 
 const outcomes: Record<string, [status: number, reason: CloseReason]> = {
   HPE_HEADER_OVERFLOW: [431, "too-large"],

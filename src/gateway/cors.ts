@@ -1,7 +1,7 @@
 /** CORS headers for allowed origins; none for others. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 
-const none: OutgoingHttpHeaders = {};
+const none: Readonly<OutgoingHttpHeaders> = {};
 
 /** Headers for an allowed Origin. */
 export function corsHeaders(request: IncomingMessage): OutgoingHttpHeaders {

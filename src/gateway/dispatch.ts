@@ -68,13 +68,17 @@ export class MethodDispatcher {
 
   /** `gateway_busy`, with the call's id if known. */
   refuse(text: string, message: string): string {
-    let id: unknown = null;
+    let id: unknown;
     try {
-      id = (JSON.parse(text) as { id?: unknown } | null)?.id ?? null;
+      id = (JSON.parse(text) as { id?: unknown } | null)?.id;
     } catch {
       // Not JSON: the answer has no id.
     }
-    return JSON.stringify({ jsonrpc: "2.0", id, ...fault(rpcCode.unavailable, "gateway_busy", message) });
+    return JSON.stringify({
+      jsonrpc: "2.0",
+      id: isId(id) ? id : null,
+      ...fault(rpcCode.unavailable, "gateway_busy", message),
+    });
   }
 
   async #respond(call: RpcCall, caller: Caller): Promise<Response | undefined> {
@@ -139,10 +143,13 @@ function readCall(value: unknown): RpcCall | string {
   const { jsonrpc, id, method, params } = value;
   if (jsonrpc !== "2.0") return '"jsonrpc" must be "2.0"';
   if (typeof method !== "string") return '"method" must be a string';
-  if (id !== undefined && id !== null && typeof id !== "string" && typeof id !== "number")
-    return '"id" must be a string or a number';
+  if (id !== undefined && id !== null && !isId(id)) return '"id" must be a string or a number';
   if (params !== undefined && !isRecord(params)) return '"params" must be an object';
   return { id, method, params: params ?? {} };
+}
+
+function isId(id: unknown): id is string | number {
+  return typeof id === "string" || typeof id === "number";
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -28,6 +28,12 @@ export async function listenAll(servers: Server[], doors: Doors, log: Log): Prom
   const { bind, port, scheme } = doors;
   const addresses: string[] = [];
   let chosen = port;
+  const zoned = bind.find((address) => isIPv6(address) && address.includes("%"));
+  if (zoned !== undefined)
+    throw new HoldfastError(
+      "bind_refused",
+      `\`bind\`: ${zoned} has a zone (%), which no URL and no Host header can have; use :: or another address`,
+    );
   try {
     for (const [index, address] of bind.entries()) {
       const server = servers[index]!;

@@ -2,44 +2,13 @@
  * Entry of the gateway front, the process on the network. Without its keeper it ends immediately, since it owns
  * nothing.
  */
-import { systemSources } from "../random.ts";
 import { asHoldfastError } from "../errors.ts";
-import { isLifecycleName } from "../events.ts";
+import { stderrLog } from "../log.ts";
+import { openKeeperChannel } from "../protocol/keeper/channel.ts";
 import { KeeperLink } from "../protocol/keeper/link.ts";
-import { stderrLog, type Log } from "../log.ts";
-import { adoptSessions } from "../mcp/session/adoption.ts";
-import { SessionManager } from "../mcp/session/session-manager.ts";
-import { LineEndpoint } from "../mcp/stdio/line-endpoint.ts";
-import { McpEndpoint } from "../mcp/http/endpoint.ts";
-import { ConfigFollower, type ReloadParts } from "../mcp/session/reload.ts";
-import { ownTools } from "../mcp/tools/own-tools.ts";
-import { StartGate } from "../mcp/servers/start-gate.ts";
-import { Nodes } from "../nodes/gateway/nodes.ts";
-import { fingerprintOf } from "../protocol/node/proof.ts";
-import { Scope } from "../ownership/scope.ts";
-import { RunOwners } from "../runs/owners.ts";
-import { localRunner, Runners } from "../runs/runners.ts";
-import { RunService } from "../runs/service.ts";
-import { SessionSet } from "../sessions/set.ts";
-import { SessionStore } from "../sessions/store.ts";
-import { Access } from "./access.ts";
-import { connectionOf } from "./connections/connection.ts";
-import { Connections } from "./connections/connections.ts";
-import { tellClosed } from "./connections/tell-closed.ts";
-import { Drain } from "./drain.ts";
-import { EventBus } from "./event-bus.ts";
-import { Grants } from "./grants.ts";
-import { Heartbeat } from "./heartbeat.ts";
+import { systemSources } from "../random.ts";
+import { serve } from "./front.ts";
 import { listenAll } from "./listen.ts";
-import { MethodDispatcher } from "./dispatch.ts";
-import { allHandlers } from "./methods/index.ts";
-import { Metrics } from "./metrics.ts";
-import { RpcEndpoint } from "./rpc.ts";
-import { HttpFace } from "./server.ts";
-import { StdioEndpoint } from "./stdio.ts";
-import { Throttle } from "./throttle.ts";
-import { WebSocketEndpoint } from "./websocket/endpoint.ts";
-import { NodeEndpoint } from "./websocket/node-endpoint.ts";
 
 /** Ctrl-C and service managers signal the whole group; the keeper decides what follows. */
 function leaveSignalsToKeeper(): void {
@@ -48,83 +17,14 @@ function leaveSignalsToKeeper(): void {
 
 async function main(): Promise<void> {
   leaveSignalsToKeeper();
-  const link = await KeeperLink.open(systemSources.clock, () => process.exit(1));
+  const exit = (code: number) => process.exit(code);
+  const link = await KeeperLink.open(openKeeperChannel(), systemSources.clock, () => exit(1));
   try {
-    await serve(link);
+    await serve(link, { ...systemSources, log: stderrLog, listen: listenAll, exit });
   } catch (thrown) {
     await link.failed(asHoldfastError(thrown));
-    process.exit(1);
+    exit(1);
   }
-}
-
-async function serve(link: KeeperLink): Promise<void> {
-  const { config, epoch, frontDir } = link.hello;
-  const { clock, random } = systemSources;
-  const bus = new EventBus(systemSources);
-  const log: Log = (event, fields) => {
-    stderrLog(event, fields);
-    if (isLifecycleName(event)) bus.publish(event, fields);
-  };
-  const heartbeat = new Heartbeat(link, clock);
-  const announce = (method: string) => heartbeat.announce(method);
-  const connections = new Connections(config.connections, clock);
-  tellClosed(connections, log);
-  const face = new HttpFace(config.bind.length, config.tls, { connections, announce, log });
-  const scope = new Scope("gateway");
-  const store = SessionStore.open(frontDir, epoch, log);
-  const sessions = new SessionSet(scope, systemSources, config.session, log, store);
-  const gate = new StartGate(config.startsMax);
-  const fingerprint = config.tls === null ? "" : fingerprintOf(config.tls.cert);
-  const parts = { config: config.nodes, directory: frontDir, epoch, version: link.hello.version, fingerprint };
-  const nodes = new Nodes({ ...systemSources, ...parts, log });
-  const local = localRunner((name, params) => link.ask(name, params));
-  const runs = new RunService(new Runners([nodes.runner, local]), sessions, clock, log, new RunOwners(store));
-  const tools = ownTools(config.tools, { link, runs, sessions, nodes });
-  const manager = new SessionManager({ link, nodes: nodes.servers, sessions, scope, gate, tools, clock, log });
-  const { messageBytesMax, questionMs } = config;
-  const mcp = new McpEndpoint({ manager, sessions, clock, random, messageBytesMax, questionMs });
-  const take: ReloadParts["take"] = ({ servers, change }) => manager.reload(servers, new Set(change.changed));
-  const follower = new ConfigFollower({ link, clock, take });
-  const drain = new Drain({ face, connections, sessions, manager, nodes, runs, webSockets: () => face.webSockets });
-  link.onDrain((reason) => void drain.run(reason).then(() => process.exit(0)));
-  const grants = new Grants(link.hello.tokens, clock, (socket) =>
-    connectionOf(socket)?.close("revoked", connections.time.now),
-  );
-  link.onEvent(({ name, data }) => bus.publish(name, data));
-  link.onTokens((tokens) => {
-    const over = grants.replace(tokens);
-    sessions.endThoseOf((id) => over.has(id));
-  });
-  const throttle = new Throttle((address, failures) => log("access.throttled", { address, failures }));
-  await adoptSessions({ link, manager, sessions, log });
-  // A token may have ended while no front was running.
-  const good = new Set(link.hello.tokens.map(({ id }) => id));
-  sessions.endThoseOf((id) => !good.has(id));
-  follower.begin();
-  const scheme = config.tls === null ? ("http" as const) : ("https" as const);
-  const { port, addresses, urls } = await listenAll(face.servers, { ...config, scheme }, log);
-  const access = new Access({
-    clock,
-    grants,
-    throttle,
-    addresses,
-    port,
-    scheme,
-    allowedHosts: config.allowedHosts,
-    allowedOrigins: config.allowedOrigins,
-  });
-  const dispatcher = new MethodDispatcher({
-    handlers: allHandlers({ link, sessions, urls, bus, runs, manager, nodes, follower, clock }),
-    announce,
-  });
-  const webSockets = new WebSocketEndpoint({ connections, access, dispatcher });
-  const nodeSockets = new NodeEndpoint({ connections, nodes });
-  const lines = new LineEndpoint({ manager, sessions, clock, random, messageBytesMax, questionMs });
-  const stdio = new StdioEndpoint({ connections, access, manager, endpoint: lines });
-  const metrics = new Metrics({ link, connections, heartbeat, throttle, nodes, sessionKinds: () => sessions.kinds });
-  face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher), webSockets, stdio, nodes: nodeSockets, metrics });
-  runs.begin();
-  link.listening(urls);
 }
 
 await main();

@@ -16,7 +16,7 @@ export interface MetricsParts {
   sessionKinds: () => string[];
   heartbeat: Heartbeat;
   throttle: Throttle;
-  nodes: Pick<Nodes, "list" | "runStates">;
+  nodes: Pick<Nodes, "views" | "runStates">;
 }
 
 /** One sample with its labels. */
@@ -80,7 +80,7 @@ export class Metrics {
       by("holdfast_sessions", "Open sessions.", "kind", [...countKinds(sessionKinds())]),
       metric("holdfast_runs", "Live runs.", ["kind", "state"], runs),
       by("holdfast_nodes", "Nodes by state; approved ones are connected or absent.", "state", [
-        ...countNodes(nodes.list()),
+        ...countNodes(nodes.views),
       ]),
       by("holdfast_node_runs", "Live runs on nodes.", "state", [...nodes.runStates()]),
       by("holdfast_event_loop_lag_seconds", "Longest delay of the event loop since the last scrape.", "process", lag),

@@ -1,6 +1,6 @@
 /** `POST /rpc`: one message per request. */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
-import { readBody } from "../mcp/http/body.ts";
+import type { BodyReader } from "../mcp/http/body.ts";
 import { isJson } from "../mcp/wire/headers.ts";
 import { rpcCode } from "../mcp/wire/json-rpc.ts";
 import { refuse, sendJson } from "../mcp/http/reply.ts";
@@ -12,9 +12,11 @@ const bodyBytesMax = 1024 * 1024;
 
 export class RpcEndpoint {
   readonly #dispatcher: MethodDispatcher;
+  readonly #bodies: BodyReader;
 
-  constructor(dispatcher: MethodDispatcher) {
+  constructor(dispatcher: MethodDispatcher, bodies: BodyReader) {
     this.#dispatcher = dispatcher;
+    this.#bodies = bodies;
   }
 
   async handle(
@@ -31,7 +33,7 @@ export class RpcEndpoint {
       });
     if (request.method !== "POST") return deny(405, rpcCode.invalidRequest, "use POST", { allow: "POST" });
     if (!isJson(request)) return deny(415, rpcCode.invalidRequest, "Content-Type must be application/json");
-    const body = await readBody(request, response, bodyBytesMax);
+    const body = await this.#bodies.read(request, response, bodyBytesMax);
     if (body === "gone") return;
     if (body === "too-large") return deny(413, rpcCode.invalidRequest, `a call is at most ${bodyBytesMax} bytes long`);
     if (body === "no-room") return deny(503, rpcCode.unavailable, "too many large messages at one time; try again");

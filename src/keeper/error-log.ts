@@ -1,5 +1,6 @@
 /** A run's stderr: on disk, bounded, newest bytes kept; the tail in memory for error messages. */
-import { closeSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
+import { replaceByRename } from "../rename.ts";
 
 /** Bytes per file; one older file is kept. */
 const fileBytesMax = 512 * 1024;
@@ -40,7 +41,7 @@ export class ErrorLog {
   #rotate(): void {
     if (this.#descriptor === undefined) return;
     this.close();
-    renameSync(this.#path, `${this.#path}.1`);
+    replaceByRename(this.#path, `${this.#path}.1`);
     this.#bytes = 0;
   }
 }

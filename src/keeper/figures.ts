@@ -1,18 +1,19 @@
 /** The keeper's counters, for `status` and metrics. Computed on request, except for one count per ended run. */
+import type { SupervisorState } from "./supervisor.ts";
 import type { LifecycleEvent } from "../events.ts";
-import { platform } from "../platform/index.ts";
-import { ownUsage } from "../platform/self/index.ts";
 import { version } from "../version.ts";
 import type { FrontSupervisor } from "./front.ts";
 import type { Guardian } from "./guardian.ts";
 import type { CrashRecords } from "./crashes.ts";
 import type { KeeperFigures, KeeperStatus } from "../protocol/keeper/status.ts";
+import type { KeeperSources } from "./own-process.ts";
 import type { RunTable } from "./run-table.ts";
 
 /** Crashes in `status`; `holdfast crashes` lists all. */
 const crashesShown = 20;
 
 export interface FigureParts {
+  sources: KeeperSources;
   table: RunTable;
   front: FrontSupervisor;
   guardian: Guardian;
@@ -47,19 +48,25 @@ export class Figures {
       runs: [...live.values()],
       ends: [...this.#ends].map(([reason, count]) => ({ reason, count })),
       lagMs: this.#parts.front.takeLagMs(),
-      descriptors: ownUsage()?.descriptors ?? 0,
+      descriptors: this.#parts.sources.process.usage()?.descriptors ?? 0,
     };
+  }
+
+  /** States of front and guardian. */
+  get helpers(): Record<"front" | "guardian", SupervisorState> {
+    const { front, guardian } = this.#parts;
+    return { front: front.state, guardian: guardian.state };
   }
 
   /** The parts of `status` that need no look at the system. */
   status(): Pick<KeeperStatus, "version" | "keeper" | "front" | "guardian" | "runs" | "crashes" | "startedAt"> {
-    const { front, guardian, crashes, table } = this.#parts;
+    const { sources, front, guardian, crashes, table } = this.#parts;
     const seen = ({ pid, restarts, state, problem }: FrontSupervisor | Guardian): KeeperStatus["front"] => {
-      return { pid, rssBytes: platform.processes.read(pid)?.rssBytes ?? 0, restarts, state, problem };
+      return { pid, rssBytes: sources.platform.processes.read(pid)?.rssBytes ?? 0, restarts, state, problem };
     };
     return {
       version,
-      keeper: { pid: process.pid, rssBytes: process.memoryUsage.rss() },
+      keeper: { pid: sources.process.pid, rssBytes: sources.process.rssBytes() },
       front: seen(front),
       guardian: seen(guardian),
       runs: table.size,

@@ -1,13 +1,13 @@
 /** The front's part of the config: no command, argument or environment, except those of servers run by nodes. */
-import { basename } from "node:path";
+import { programName } from "../platform/program.ts";
 import { hash } from "node:crypto";
 import type { FrontConfig, FrontServer } from "../protocol/keeper/front-config.ts";
 import { isNodeHost, type AnyServer, type Config } from "../config/schema.ts";
 import { unreadableServer } from "../config/server.ts";
 import { needsCertificate, writtenName } from "../config/load.ts";
 import { HoldfastError } from "../errors.ts";
-import { currentTls } from "../config/tls.ts";
-import { baseEnvironment, proxiesIn } from "../platform/environment.ts";
+import type { TlsPair } from "../config/tls.ts";
+import { baseEnvironment, mergeEnvironment, proxiesIn } from "../platform/environment.ts";
 
 /** A draining front has its own bounds; it is killed this much later. */
 const drainSlackMs = 2000;
@@ -18,13 +18,12 @@ export function drainBoundMs({ connections }: Config): number {
   return Math.max(drainMsMin, connections.drainMs + drainSlackMs);
 }
 
-export function frontConfig(config: Config, port: number): FrontConfig {
+export function frontConfig(config: Config, port: number, tls: TlsPair | null): FrontConfig {
   const { bind, session, allowedOrigins, allowedHosts, limits, connections, tools, nodes } = config;
   const servers = frontServers(config);
   const { messageBytesMax, startsMax, listMs, questionMs } = limits;
   // Config validation ensures this; a defect there must not open the gateway here.
   if (needsCertificate(config)) throw new HoldfastError("internal", "a bind past loopback without a certificate");
-  const tls = config.tls === undefined ? null : currentTls(config.tls);
   return {
     port,
     bind,
@@ -81,9 +80,9 @@ const downloaders = /^(?:npx|npm|pnpm|pnpx|yarn|bunx|uvx|uv|pipx|deno)$/;
 
 /** A possible cause when a server downloaded at start does not answer; undefined for others. */
 export function downloadHint(command: string, env: Record<string, string>): string | undefined {
-  const program = basename(command);
+  const program = programName(command);
   if (!downloaders.test(program)) return undefined;
-  const proxies = proxiesIn({ ...baseEnvironment(), ...env });
+  const proxies = proxiesIn(mergeEnvironment(baseEnvironment(), env));
   const what = `${program} may still be downloading, or cannot reach its registry`;
   return proxies.length > 0
     ? `${what}; it was given ${proxies.join(", ")}: check that this proxy answers`

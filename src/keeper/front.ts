@@ -3,8 +3,7 @@ import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { CrashView } from "../protocol/keeper/status.ts";
 import type { Clock, Timer } from "../clock.ts";
-import { platform } from "../platform/index.ts";
-import { stateLetters, type FrontLink, type ProcessState } from "../platform/types.ts";
+import { stateLetters, type FrontLink, type Platform, type ProcessState } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import { StreamTail, type CrashRecords } from "./crashes.ts";
 import { baseEnvironment } from "../platform/environment.ts";
@@ -14,13 +13,14 @@ import type { RestartIntensity } from "./intensity.ts";
 import type { Log } from "./log.ts";
 import { CreditMeter, SendWindow } from "../protocol/keeper/flow.ts";
 import { FrameReader, type Frame } from "../protocol/keeper/frames.ts";
-import { dataDescriptor } from "../protocol/keeper/link.ts";
+import { dataDescriptor } from "../protocol/keeper/channel.ts";
 import type { KeeperMessage } from "../protocol/keeper/messages.ts";
 import type { FrontPort } from "./relay.ts";
 import { Supervised, Supervisor, type Helper, type HelperEnd } from "./supervisor.ts";
 
 export interface FrontParts {
   clock: Clock;
+  platform: Platform;
   frontDirectory: string;
   crashes: CrashRecords;
   log: Log;
@@ -133,7 +133,7 @@ export class FrontSupervisor extends Supervised<FrontLife> {
 
   #spawn(onEnd: (end: HelperEnd) => void): FrontLife {
     const gateway = new URL(`../gateway/main${extname(import.meta.url)}`, import.meta.url);
-    const link = platform.forkFront({
+    const link = this.#parts.platform.forkFront({
       entry: this.#parts.entry ?? fileURLToPath(gateway),
       directory: this.#parts.frontDirectory,
       env: baseEnvironment(),
@@ -178,7 +178,7 @@ export class FrontSupervisor extends Supervised<FrontLife> {
       this.#parts.log.error({ event: "front.stuck", pid, silentMs, state, lastMethod: this.lastMethod });
       life.kill();
     };
-    const { clock, stuckMs } = this.#parts;
+    const { clock, stuckMs, platform } = this.#parts;
     const watch = new FrontWatch({ clock, stuckMs, look: () => platform.processes.read(pid), onStuck });
     link.onMessage(() => watch.heard());
     watch.start();

@@ -1,7 +1,6 @@
 /** Keeps one guardian alive, which ends everything of this epoch once the keeper is gone. */
 import type { Clock } from "../clock.ts";
-import { platform } from "../platform/index.ts";
-import type { ProcessRef, Watchdog } from "../platform/types.ts";
+import type { Platform, ProcessRef, Watchdog } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import { StreamTail, type CrashRecords } from "./crashes.ts";
 import { RestartIntensity } from "./intensity.ts";
@@ -17,6 +16,7 @@ const patienceMs = 2000;
 
 export interface GuardianParts {
   clock: Clock;
+  platform: Platform;
   spawn: () => Watchdog;
   crashes: CrashRecords;
   onRestart: () => void;
@@ -55,7 +55,7 @@ export class Guardian extends Supervised<GuardianLife> {
   }
 
   identity(): { pid: number; startTime: string } {
-    return { pid: this.pid, startTime: platform.identify(this.pid)?.startTime ?? "" };
+    return { pid: this.pid, startTime: this.#parts.platform.identify(this.pid)?.startTime ?? "" };
   }
 
   /** Resolves when the guardian is on watch. Throws `spawn_failed` when the first one cannot be started. */
@@ -80,7 +80,7 @@ export class Guardian extends Supervised<GuardianLife> {
 
   /** Names the front, which must not outlive the keeper even when stopped. */
   watchFront(pid: number): void {
-    this.#front = platform.identify(pid);
+    this.#front = this.#parts.platform.identify(pid);
     if (this.#front !== undefined && this.state === "serving") this.supervisor.helper?.watchdog.guard(this.#front);
   }
 

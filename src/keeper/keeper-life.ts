@@ -1,14 +1,14 @@
 /** Options of one keeper life, and how it ends. */
 import type { RunView } from "../protocol/run.ts";
-import type { Sources } from "../random.ts";
 import type { TierName } from "../platform/types.ts";
 import type { HoldfastError } from "../errors.ts";
 import type { AskPerson } from "./background/consent.ts";
 import type { LiveConfig } from "./live-config.ts";
+import type { KeeperSources } from "./own-process.ts";
 import type { NodeProgress, NodeSettings } from "../protocol/keeper/node.ts";
 
 export interface KeeperOptions {
-  sources: Sources;
+  sources: KeeperSources;
   state: string;
   live: LiveConfig;
   /** Require this tier; undefined = the best available. */

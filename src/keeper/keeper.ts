@@ -44,7 +44,7 @@ export class Keeper {
   readonly #remote: RemoteRuns;
   readonly #table: RunTable;
   readonly #background: BackgroundRuns;
-  readonly #figures: Figures;
+  readonly figures: Figures;
   readonly #ended = Promise.withResolvers<KeeperEnd>();
   #reconciled: Reconciled = { findings: [], swept: 0, remote: [], left: [] };
   readonly #ending = new Ending();
@@ -64,22 +64,22 @@ export class Keeper {
     this.refusedTiers = fenced.refused.map(({ tier, reason }) => `${tier}: ${reason}`);
     this.#guardian = this.#makeGuardian();
     const { config } = this;
-    const { clock, random } = options.sources;
+    const { clock, random, platform, process } = options.sources;
     const [fences, log] = [fenced.epoch, opened.log];
     this.#remote = new RemoteRuns({ config, fences, ownerId, epoch, directory: paths.ssh, log, clock, random });
-    const common = { clock, config, ledger, log, runsDirectory: paths.runs };
+    const common = { clock, platform, config, ledger, log, runsDirectory: paths.runs };
     const onChange = (run: Run) => this.#front.tell({ type: "run.state", run: run.summary(), channel: run.channel });
     const mustWatch = () => this.#guardian.mustWatch();
-    this.#earlier = { ledger, fences, log, clock };
+    this.#earlier = { ledger, fences, log, clock, platform };
     const own = { fences, epoch, ownerId, packagesDirectory: paths.packages, remote: this.#remote, mustWatch };
-    this.#table = new RunTable({ ...common, ...own, random, onChange });
+    this.#table = new RunTable({ ...common, ...own, random, process, onChange });
     this.#background = new BackgroundRuns({ ...common, table: this.#table, node: options.node });
     this.#front = this.#makeFront();
     this.#record = this.#makeRecord(options);
     const [table, front, guardian, crashes] = [this.#table, this.#front, this.#guardian, opening.crashes];
-    this.#figures = new Figures({ table, front, guardian, crashes }, startedAt);
+    this.figures = new Figures({ sources: options.sources, table, front, guardian, crashes }, startedAt);
     opened.onLifecycle = (event) => {
-      this.#figures.count(event);
+      this.figures.count(event);
       this.#front.tell({ type: "event", event });
     };
     log.info({ event: "keeper.started", version, epoch, tier: this.tier, refused: this.refusedTiers });
@@ -108,8 +108,7 @@ export class Keeper {
   /** Reconciles, starts the guardian, then the front. */
   async start(): Promise<void> {
     try {
-      const before = readKeeperRecord(this.paths);
-      await awaitOldGuardian(before === undefined ? undefined : { ...before.guardian, bootId: before.bootId });
+      await awaitOldGuardian(readKeeperRecord(this.paths), this.#earlier);
       this.#reconciled = await reconcile(this.#earlier);
       this.#table.leftovers.hold(this.#reconciled.left);
       await this.#guardian.start();
@@ -124,7 +123,7 @@ export class Keeper {
 
   status(): KeeperStatus {
     return {
-      ...this.#figures.status(),
+      ...this.figures.status(),
       tier: this.tier,
       epoch: this.#epoch,
       hosts: this.#remote.views(),
@@ -191,8 +190,9 @@ export class Keeper {
     return survivors;
   }
 
-  #makeRecord({ live, node }: KeeperOptions): RecordWriter {
+  #makeRecord({ sources, live, node }: KeeperOptions): RecordWriter {
     return new RecordWriter({
+      sources,
       paths: this.paths,
       epoch: this.#epoch,
       tier: this.tier,
@@ -205,7 +205,7 @@ export class Keeper {
 
   #makeGuardian(): Guardian {
     return new Guardian({
-      clock: this.#options.sources.clock,
+      ...this.#options.sources,
       spawn: () => this.#opening.fenced.epoch.watchdog(),
       crashes: this.#opening.crashes,
       onRestart: () => {
@@ -224,7 +224,7 @@ export class Keeper {
       background: this.#background,
       log: this.#log,
       status: () => this.status(),
-      figures: () => this.#figures.read(),
+      figures: () => this.figures.read(),
       onListening: (urls) => this.#listening(urls),
       onFailed: (error) => this.#frontFailed(error),
       onProgress: (progress) => this.#options.node?.onProgress(progress),
@@ -237,7 +237,7 @@ export class Keeper {
       restart: (all) => void (all ? this.close("shutdown", undefined, { again: true }) : this.#front.restart()),
     });
     return new FrontSupervisor({
-      clock: this.#options.sources.clock,
+      ...this.#options.sources,
       frontDirectory: this.paths.front,
       entry: this.#options.node?.entry,
       crashes: this.#opening.crashes,
@@ -268,7 +268,7 @@ export class Keeper {
     const [url] = this.urls;
     const port = url === undefined ? this.config.port : Number(new URL(url).port);
     const hello = { version, epoch: this.#epoch, frontEpoch: front.epoch, tokens: this.#opening.tokens.grants };
-    const config = frontConfig(this.config, port);
+    const config = frontConfig(this.config, port, this.#options.live.tls);
     this.#record.certificate = config.tls?.cert ?? null;
     const node = this.#options.node ? { ...this.#options.node.settings, tier: this.tier } : null;
     front.tell({ type: "hello", ...hello, node, frontDir: this.paths.front, config, runs: this.#table.held() });

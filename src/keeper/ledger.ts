@@ -3,14 +3,23 @@
  * keeper dies, so it also keeps a second gateway off the same state directory.
  */
 import { createHash } from "node:crypto";
-import { chmodSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { requestMemoryMs } from "../protocol/background.ts";
 import type { Clock } from "../clock.ts";
 import { HoldfastError } from "../errors.ts";
+import {
+  faultOf,
+  openDatabaseFile,
+  openPrivateDatabase,
+  OtherFormError,
+  type OpenDatabase,
+} from "../private-database.ts";
 import { boundTo, insertRow, selectRows, unchanged, updateRow, type LedgerRow } from "./ledger-row.ts";
 import { say } from "./log.ts";
 import { OwedRows } from "./owed-rows.ts";
+
+/** Raised when an earlier version could not work with the file. Older files have 0. */
+const form = 1;
 
 /** Ended runs kept for `ps --all`. */
 const historyMax = 1000;
@@ -61,20 +70,28 @@ export class Ledger {
   readonly #memoryMs: number;
 
   /** `memoryMs`: how long a request id outlives its run. Throws `state_locked` (another gateway), `state_unusable`. */
-  constructor(path: string, clock: Clock, memoryMs = requestMemoryMs) {
+  constructor(path: string, clock: Clock, memoryMs = requestMemoryMs, open = openDatabaseFile) {
     this.#memoryMs = memoryMs;
-    this.#database = openExclusively(path);
+    this.#database = openExclusively(path, open);
     this.#insert = this.#database.prepare(insertRow);
     this.#update = this.#database.prepare(updateRow);
     this.#owed = new OwedRows(clock, (id, change) => void this.#update.run({ ...unchanged, ...change, id }));
     this.#byRequest = this.#database.prepare(`${selectRows} where request_id = ?`);
   }
 
-  /** Begins a keeper life and returns its number. */
-  beginEpoch(bootId: string, pid: number, startTime: string, now: number): number {
-    const sql = "insert into epochs (boot_id, pid, start_time, started_at) values (?, ?, ?, ?)";
+  /** 0 = none so far. */
+  lastEpoch(): number {
+    const row = this.#database.prepare("select coalesce(max(epoch), 0) as last from epochs").get();
+    return Number(row?.["last"]);
+  }
+
+  /** Begins a keeper life and returns its number, which is above `above`. */
+  beginEpoch(bootId: string, pid: number, startTime: string, now: number, above = 0): number {
+    const sql = "insert into epochs (epoch, boot_id, pid, start_time, started_at) values (?, ?, ?, ?, ?)";
+    const epoch = Math.max(above, this.lastEpoch()) + 1;
     try {
-      return Number(this.#database.prepare(sql).run(bootId, pid, startTime, now).lastInsertRowid);
+      this.#database.prepare(sql).run(epoch, bootId, pid, startTime, now);
+      return epoch;
     } catch (cause) {
       const message = `the ledger cannot be written (${String(cause)}); see that the state directory has room and can be written`;
       throw new HoldfastError("state_unusable", message, { cause });
@@ -83,7 +100,8 @@ export class Ledger {
 
   /** Never throws: on a full disk the write is deferred, like those of runs. */
   endEpoch(epoch: number, now: number): void {
-    this.#owed.do(() => void this.#database.prepare("update epochs set ended_at = ? where epoch = ?").run(now, epoch));
+    const sql = "update epochs set ended_at = ? where epoch = ?";
+    this.#owed.do(`end ${epoch}`, () => void this.#database.prepare(sql).run(now, epoch));
   }
 
   /** Earlier lives without an end and without a record, plus the current one. */
@@ -93,7 +111,7 @@ export class Ledger {
 
   noticeLost(epoch: number, now: number): void {
     const sql = "insert or ignore into lost_epochs (epoch, noticed_at) values (?, ?)";
-    this.#owed.do(() => void this.#database.prepare(sql).run(epoch, now));
+    this.#owed.do(`lost ${epoch}`, () => void this.#database.prepare(sql).run(epoch, now));
   }
 
   /** Writes the row of a future run, before any spawn. Throws `state_unusable`. */
@@ -149,14 +167,16 @@ export class Ledger {
     return this.#database.prepare(sql).all(count) as unknown as LedgerRow[];
   }
 
-  /** Hides an ended run. Its request id stays known for a while, so that a repeated request starts nothing. */
+  /** Hides an ended run. Its request id stays known for a while, so that a repeated request starts nothing. Never throws. */
   forget(id: string, now: number): void {
     const isRecent = "request_id is not null and ended_at > ?";
     const hide = `update runs set forgotten = 1 where id = ? and state = 'exited' and ${isRecent}`;
     const since = now - this.#memoryMs;
-    const { changes } = this.#database.prepare(hide).run(id, since);
-    if (changes === 0) this.#database.prepare("delete from runs where id = ? and state = 'exited'").run(id);
-    this.#database.prepare("delete from runs where forgotten = 1 and ended_at <= ?").run(since);
+    this.#owed.do(`forget ${id}`, () => {
+      const { changes } = this.#database.prepare(hide).run(id, since);
+      if (changes === 0) this.#database.prepare("delete from runs where id = ? and state = 'exited'").run(id);
+      this.#database.prepare("delete from runs where forgotten = 1 and ended_at <= ?").run(since);
+    });
   }
 
   /** Ended background runs except the newest `count`. */
@@ -210,29 +230,32 @@ function lookAt(path: string, sql: string): unknown[] {
   }
 }
 
-function openExclusively(path: string): DatabaseSync {
-  let database: DatabaseSync | undefined;
+function openExclusively(path: string, open: OpenDatabase): DatabaseSync {
   try {
-    database = new DatabaseSync(path);
-    chmodSync(path, 0o600);
     // Normal: committed rows survive kill -9, and after a power cut the boot id has changed anyway.
-    database.exec("pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = normal");
-    database.exec(`begin immediate; ${schema}`);
-    const columns = database
-      .prepare("select name from pragma_table_info('runs')")
-      .all()
-      .map((row) => row["name"]);
-    const missing = laterColumns.filter((column) => !columns.includes(column.split(" ")[0] ?? ""));
-    for (const column of missing) database.exec(`alter table runs add column ${column}`);
-    database.exec(`${indexes} commit`);
-    return database;
+    return openPrivateDatabase(path, { schema, adapt, form, synchronous: "normal" }, { waitMs: 0, open });
   } catch (cause) {
-    database?.close();
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    if (reason.includes("locked")) {
+    if (cause instanceof HoldfastError)
       throw new HoldfastError("state_locked", "another gateway runs on this state directory", { cause });
-    }
-    const message = `${path} cannot be used as the ledger: ${reason}; move it away to begin a new one`;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const message = `${path} cannot be used as the ledger: ${reason}; ${remedyFor(cause)}`;
     throw new HoldfastError("state_unusable", message, { cause });
   }
+}
+
+function remedyFor(cause: unknown): string {
+  if (cause instanceof OtherFormError)
+    return "start the version of Holdfast that wrote it, or move it away to begin a new one";
+  // What lives is found without it: by container, guard and marker.
+  if (faultOf(cause) === "broken") return "move it away to begin a new one; only the history of runs is lost with it";
+  return "see that the state directory has room and can be written";
+}
+
+/** In the transaction that makes the tables. */
+function adapt(database: DatabaseSync): void {
+  const columns = database.prepare("select name from pragma_table_info('runs')").all();
+  const names = columns.map((row) => row["name"]);
+  const missing = laterColumns.filter((column) => !names.includes(column.split(" ")[0] ?? ""));
+  for (const column of missing) database.exec(`alter table runs add column ${column}`);
+  database.exec(indexes);
 }

@@ -4,8 +4,7 @@
  */
 import type { ProcessView, RunView } from "../protocol/run.ts";
 import type { Clock } from "../clock.ts";
-import { platform } from "../platform/index.ts";
-import { stateLetters, type Epoch, type LeftProcess } from "../platform/types.ts";
+import { stateLetters, type Epoch, type LeftProcess, type Platform, type ProcessTable } from "../platform/types.ts";
 import { readOpenRows, type Ledger } from "./ledger.ts";
 import type { LedgerRow } from "./ledger-row.ts";
 import type { Log } from "./log.ts";
@@ -24,6 +23,7 @@ export interface LeftoverParts {
   fences: Epoch;
   log: Log;
   clock: Clock;
+  platform: Platform;
 }
 
 export class Leftovers implements Disposable {
@@ -53,12 +53,12 @@ export class Leftovers implements Disposable {
 
   /** The runs as `ps` shows them. */
   views(): RunView[] {
-    return [...this.#runs.values()].map(viewOf);
+    return [...this.#runs.values()].map((run) => viewOf(run, this.#parts.platform));
   }
 
   find(id: string): RunView | undefined {
     const run = this.#runs.get(id);
-    return run && viewOf(run);
+    return run && viewOf(run, this.#parts.platform);
   }
 
   /** Tries to end it now; resolves with its state afterwards, undefined when it is not a leftover. */
@@ -81,10 +81,10 @@ export class Leftovers implements Disposable {
   }
 
   async #attempt(boundMs: number): Promise<LeftRun[]> {
-    const { clock, fences, ledger, log } = this.#parts;
+    const { clock, fences, ledger, log, platform } = this.#parts;
     const swept = await fences.sweepEarlier(boundMs);
     for (const [id, run] of this.#runs) {
-      run.left = stillLeft(run.row, swept.left);
+      run.left = stillLeft(run.row, swept.left, platform);
       if (run.left.length > 0) continue;
       this.#runs.delete(id);
       closeRow(ledger, run.row, "orphan-swept", clock.now());
@@ -95,9 +95,9 @@ export class Leftovers implements Disposable {
 }
 
 /** For the command line without a keeper: runs on this machine with survivors of the last keeper. */
-export function readLeftovers({ ledger }: StatePaths): LeftRun[] {
+export function readLeftovers({ ledger }: StatePaths, platform: Platform): LeftRun[] {
   return readOpenRows(ledger).flatMap((row) => {
-    const left = row.host === "local" ? stillLeft(row, []) : [];
+    const left = row.host === "local" ? stillLeft(row, [], platform) : [];
     return left.length === 0 ? [] : [{ row, left }];
   });
 }
@@ -106,7 +106,7 @@ export function readLeftovers({ ledger }: StatePaths): LeftRun[] {
  * Survivors of a row's run: those of the sweep, those recorded by the previous keeper, and the spawned process if its owner is
  * unreadable (it switched to another user).
  */
-export function stillLeft(row: LedgerRow, left: readonly LeftProcess[]): LeftProcess[] {
+export function stillLeft(row: LedgerRow, left: readonly LeftProcess[], platform: Platform): LeftProcess[] {
   if (row.bootId !== platform.bootId()) return [];
   const { bootId } = row;
   const { command, environment, read } = platform.processes;
@@ -147,15 +147,14 @@ export function closeRow(ledger: Ledger, row: LedgerRow, endReason: "orphan-swep
   });
 }
 
-function viewOf({ row, left }: LeftRun): RunView {
-  const processes = left.map(viewLeft);
+function viewOf({ row, left }: LeftRun, { processes: table }: Platform): RunView {
+  const processes = left.map((one) => viewLeft(one, table));
   return { ...runView(row), state: "stopping", processes, survivors: processes };
 }
 
-function viewLeft(left: LeftProcess): ProcessView {
+function viewLeft(left: LeftProcess, table: ProcessTable): ProcessView {
   const { pid, state, command } = left;
-  const { read, startedAt } = platform.processes;
-  const info = read(pid);
-  if (info !== undefined) return viewProcess(info);
-  return { pid, ppid: 0, state: stateLetters[state], rssBytes: 0, startedAt: startedAt(left), command };
+  const info = table.read(pid);
+  if (info !== undefined) return viewProcess(info, table);
+  return { pid, ppid: 0, state: stateLetters[state], rssBytes: 0, startedAt: table.startedAt(left), command };
 }

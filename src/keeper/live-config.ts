@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { ConfigChange, FrontServer } from "../protocol/keeper/front-config.ts";
 import { recheckServers } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
+import { RenewedTls, type TlsPair } from "../config/tls.ts";
 import { asHoldfastError } from "../errors.ts";
 import { frontServers } from "./front-config.ts";
 import type { Log } from "./log.ts";
@@ -24,6 +25,8 @@ type ServersNews = Extract<KeeperMessage, { type: "servers" }>;
 export class LiveConfig {
   readonly config: Config;
   readonly #read: () => ConfigRead;
+  /** Of the first config: another takes a restart. */
+  readonly #tls: RenewedTls | undefined;
   #file: string | undefined;
 
   /** Throws `config_unreadable` or `config_invalid`, as does `read`. */
@@ -31,11 +34,17 @@ export class LiveConfig {
     this.#read = read;
     const { config, file } = read();
     this.config = config;
+    this.#tls = config.tls === undefined ? undefined : new RenewedTls(config.tls);
     this.#file = file;
   }
 
   get file(): string | undefined {
     return this.#file;
+  }
+
+  /** The certificate as it is now. */
+  get tls(): TlsPair | null {
+    return this.#tls?.read() ?? null;
   }
 
   get servers(): FrontServer[] {

@@ -24,9 +24,9 @@ export interface OpenLog {
 }
 
 /** Writes synchronously in this process, without a worker. */
-export function openLog(directory: string, clock: Clock, limits = rotation): OpenLog {
+export function openLog(directory: string, clock: Clock, limits = rotation, pid = process.pid): OpenLog {
   const file = new RotatingFile(join(directory, "keeper.log"), limits);
-  const logger = pino({ base: { pid: process.pid } }, file);
+  const logger = pino({ base: { pid } }, file);
   const write = (level: Level) => (entry: LogEntry) => {
     logger[level](entry);
     const { event: name, ...data } = entry;

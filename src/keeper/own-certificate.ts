@@ -11,7 +11,7 @@ import type { Sources } from "../random.ts";
 import { isWildcard } from "../config/load.ts";
 import { readTls, type TlsFiles } from "../config/tls.ts";
 import { HoldfastError } from "../errors.ts";
-import { writePrivate } from "../platform/self/private-file.ts";
+import { writeDurable } from "../platform/self/private-file.ts";
 import { openStateDirectory, statePaths } from "./state-directory.ts";
 import { makeDirectory } from "../make-directory.ts";
 
@@ -33,8 +33,8 @@ export async function makeOwnCertificate(state: string, bind: readonly string[],
   if (!existsSync(files.cert) || !existsSync(files.key)) {
     const made = await makeCertificate(namesFor(bind), sources);
     // The key first: a certificate without its key would look complete.
-    writePrivate(files.key, made.key);
-    writePrivate(files.cert, made.cert);
+    writeDurable(files.key, made.key);
+    writeDurable(files.cert, made.cert);
   }
   try {
     readTls(files);

@@ -2,11 +2,11 @@
  * At start: compares the ledger with live processes and ends everything of earlier epochs. Signals only processes that the
  * kernel ties to this owner (by fence name, guard or marker), never a pid from a row.
  */
-import { platform } from "../platform/index.ts";
-import { stateLetters, type LeftProcess, type ProcessRef } from "../platform/types.ts";
+import { stateLetters, type LeftProcess, type Platform } from "../platform/types.ts";
 import { untilTrue } from "../platform/wait.ts";
 import type { LedgerRow } from "./ledger-row.ts";
 import { closeRow, stillLeft, type LeftoverParts, type LeftRun } from "./leftovers.ts";
+import type { KeeperRecord } from "./state-directory.ts";
 
 /** Time for an earlier guardian to finish before ours starts. */
 const guardianBoundMs = 15_000;
@@ -23,9 +23,14 @@ export interface Reconciled {
   left: LeftRun[];
 }
 
-/** Waits for the previous keeper's guardian, which would otherwise mistake our runs for its own. */
-export async function awaitOldGuardian(guardian: ProcessRef | undefined): Promise<void> {
-  if (guardian !== undefined) await untilTrue(() => !platform.isSameAlive(guardian), guardianBoundMs);
+/** Waits for the guardian of the previous keeper, which would otherwise mistake our runs for its own. */
+export async function awaitOldGuardian(
+  before: Pick<KeeperRecord, "guardian" | "bootId"> | undefined,
+  { platform, clock }: Pick<LeftoverParts, "platform" | "clock">,
+): Promise<void> {
+  if (before === undefined) return;
+  const guardian = { ...before.guardian, bootId: before.bootId };
+  await untilTrue(() => !platform.isSameAlive(guardian), guardianBoundMs, clock);
 }
 
 /** Closes rows only on proof that their processes are gone. */
@@ -44,7 +49,7 @@ export async function reconcile(parts: LeftoverParts): Promise<Reconciled> {
   const held: LeftRun[] = [];
   for (const row of rows) {
     if (remote.includes(row)) continue;
-    const alive = stillLeft(row, left);
+    const alive = stillLeft(row, left, parts.platform);
     if (alive.length > 0) held.push({ row, left: alive });
     findings.push(alive.length > 0 ? keep(row, alive) : close(parts, row, ended));
   }
@@ -63,14 +68,14 @@ function keep(row: LedgerRow, left: readonly LeftProcess[]): string {
 
 /** Closes the row of a run without a keeper and without processes. */
 function close(
-  { ledger, clock }: Pick<LeftoverParts, "ledger" | "clock">,
+  { ledger, clock, platform }: Pick<LeftoverParts, "ledger" | "clock" | "platform">,
   row: LedgerRow,
   ended: readonly LeftProcess[],
 ): string {
   const otherBoot = row.bootId !== platform.bootId();
   const found = !otherBoot && ended.some(({ run }) => run === row.id);
   closeRow(ledger, row, found ? "orphan-swept" : "keeper-lost", clock.now());
-  const stranger = strangerOf(row);
+  const stranger = strangerOf(row, platform);
   if (stranger !== undefined) return stranger;
   const how = otherBoot
     ? "the machine was restarted"
@@ -81,7 +86,7 @@ function close(
 }
 
 /** A process that only a row ties to us is reported, not signalled. */
-function strangerOf(row: LedgerRow): string | undefined {
+function strangerOf(row: LedgerRow, platform: Platform): string | undefined {
   if (row.pid === null || row.startTime === null) return undefined;
   const identity = { pid: row.pid, startTime: row.startTime, bootId: row.bootId };
   if (!platform.isSameAlive(identity)) return undefined;

@@ -1,15 +1,16 @@
 /** Writes `<state>/keeper.json`, by which the command line finds the gateway, whenever its contents change. */
-import { platform } from "../platform/index.ts";
 import type { ProcessRef, TierName } from "../platform/types.ts";
+import type { KeeperSources } from "./own-process.ts";
 import { version } from "../version.ts";
 import { removeKeeperRecord, writeKeeperRecord, type StatePaths } from "./state-directory.ts";
 
 /** This process as others identify it. */
-export function ownRef(): ProcessRef {
-  return platform.identify(process.pid) ?? { pid: process.pid, startTime: "", bootId: platform.bootId() };
+export function ownRef({ platform, process: { pid } }: Pick<KeeperSources, "platform" | "process">): ProcessRef {
+  return platform.identify(pid) ?? { pid, startTime: "", bootId: platform.bootId() };
 }
 
 export interface RecordParts {
+  sources: KeeperSources;
   paths: StatePaths;
   epoch: number;
   tier: TierName;
@@ -36,8 +37,8 @@ export class RecordWriter {
   write(): void {
     const [url] = this.urls;
     if (url === undefined || this.#isRemoved) return;
-    const { paths, epoch, tier, node, config, front, guardian } = this.#parts;
-    const self = { version, ...ownRef(), epoch, tier, url, urls: this.urls };
+    const { sources, paths, epoch, tier, node, config, front, guardian } = this.#parts;
+    const self = { version, ...ownRef(sources), epoch, tier, url, urls: this.urls };
     const helpers = { front: { pid: front.pid }, guardian: guardian.identity() };
     writeKeeperRecord(paths, { ...self, node, config: config(), certificate: this.certificate, ...helpers });
   }

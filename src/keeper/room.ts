@@ -1,5 +1,5 @@
 /** Whether there is room for one more run: by the config, and by the keeper's open file limit. */
-import { ownUsage } from "../platform/self/index.ts";
+import type { OwnUsage } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 
 /** Descriptors needed at once to start a run: pipes, child ends, a log, a terminal. */
@@ -8,7 +8,7 @@ const descriptorsPerRun = 16;
 const descriptorMargin = 16;
 
 /** Throws `run_limit`. `live`: runs that are alive. */
-export function checkRoom(live: number, runsMax: number, use = ownUsage()): void {
+export function checkRoom(live: number, runsMax: number, use?: OwnUsage): void {
   if (live >= runsMax)
     throw new HoldfastError("run_limit", `${runsMax} runs are alive, which is limits.runsMax; end some or raise it`);
   // Each live run may still open its log.

@@ -1,5 +1,8 @@
 /** A file of limited size: when full it is renamed with a number, and the oldest one is removed. */
-import { closeSync, fstatSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, rmSync, writeSync } from "node:fs";
+import { replaceByRename } from "../rename.ts";
+
+const lineEnd = 0x0a;
 
 export interface RotationLimits {
   /** Largest size of one file, in bytes; a larger single write gets its own file. */
@@ -13,6 +16,8 @@ export class RotatingFile {
   readonly #limits: RotationLimits;
   #descriptor: number | undefined;
   #bytes = 0;
+  /** The last line has no end: a crash or a full disk cut it. */
+  #isCut = false;
 
   constructor(path: string, limits: RotationLimits) {
     this.#path = path;
@@ -21,12 +26,16 @@ export class RotatingFile {
 
   /** Synchronous: the last line before a crash matters most. */
   write(chunk: string | Uint8Array): void {
-    const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
+    let bytes: Uint8Array = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
     // A full disk must not end the gateway; unwritten lines are lost.
     try {
       this.#descriptor ??= this.#open();
       if (this.#bytes > 0 && this.#bytes + bytes.length > this.#limits.fileBytesMax) this.#descriptor = this.#rotate();
-      this.#bytes += writeSync(this.#descriptor, bytes);
+      // A cut line spoils only itself.
+      if (this.#isCut) bytes = Buffer.concat([Buffer.from("\n"), bytes]);
+      const written = writeSync(this.#descriptor, bytes);
+      this.#bytes += written;
+      if (written > 0) this.#isCut = bytes[written - 1] !== lineEnd;
     } catch {
       // Unreportable: this is the log.
     }
@@ -38,8 +47,11 @@ export class RotatingFile {
   }
 
   #open(): number {
-    const descriptor = openSync(this.#path, "a", 0o600);
+    const descriptor = openSync(this.#path, "a+", 0o600);
     this.#bytes = fstatSync(descriptor).size;
+    const last = Buffer.of(lineEnd);
+    if (this.#bytes > 0) readSync(descriptor, last, 0, 1, this.#bytes - 1);
+    this.#isCut = last[0] !== lineEnd;
     return descriptor;
   }
 
@@ -57,7 +69,7 @@ export class RotatingFile {
 
 function move(from: string, to: string): void {
   try {
-    renameSync(from, to);
+    replaceByRename(from, to);
   } catch {
     // the older file is missing so far
   }

@@ -1,7 +1,7 @@
 /** The parts of one run. */
 import type { Clock } from "../clock.ts";
 import type { StopGraces } from "../platform/stop-sequence.ts";
-import type { Container, Excess, Spawned, SpawnRequest, TreeLimits } from "../platform/types.ts";
+import type { Container, Excess, ProcessTable, Spawned, SpawnRequest, TreeLimits } from "../platform/types.ts";
 import type { Ledger } from "./ledger.ts";
 import type { RunTimes } from "./run-timers.ts";
 
@@ -22,6 +22,8 @@ export interface RunIo {
 export interface RunParts<Io extends RunIo = RunIo> {
   container: Container;
   ledger: Ledger;
+  /** Where its processes are looked up. */
+  processes: ProcessTable;
   io: Io;
   /** Descendants outlive the command until the run is ended; by default they end with the command. */
   keepsDescendants?: boolean | undefined;

@@ -1,16 +1,20 @@
 /** A run's record: its state as one pure table, its row, and its survivors. Each change is written to the ledger. */
 import type { ProcessView, RunState, RunView } from "../protocol/run.ts";
-import { platform } from "../platform/index.ts";
-import { stateLetters, type MainExit, type ProcessInfo, type ProcessRef } from "../platform/types.ts";
+import {
+  stateLetters,
+  type MainExit,
+  type ProcessInfo,
+  type ProcessRef,
+  type ProcessTable,
+} from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
 import type { Ledger } from "./ledger.ts";
 import type { LedgerRow } from "./ledger-row.ts";
 import { runView } from "../protocol/keeper/run-view.ts";
 
 /** The process as the API shows it. */
-export function viewProcess(info: ProcessInfo): ProcessView {
+export function viewProcess(info: ProcessInfo, { command, startedAt }: ProcessTable): ProcessView {
   const { pid, ppid, state, rssBytes } = info;
-  const { command, startedAt } = platform.processes;
   return { pid, ppid, state: stateLetters[state], rssBytes, startedAt: startedAt(info), command: command(pid) };
 }
 
@@ -39,12 +43,14 @@ export class RunRecord {
   readonly row: LedgerRow;
   #survivors: ProcessView[] = [];
   readonly #ledger: Ledger;
+  readonly #table: ProcessTable;
   readonly #onChange: () => void;
 
   /** `onChange` runs after each change except the spawn, which the state "running" reports. */
-  constructor(row: LedgerRow, ledger: Ledger, onChange: () => void) {
+  constructor(row: LedgerRow, ledger: Ledger, table: ProcessTable, onChange: () => void) {
     this.row = row;
     this.#ledger = ledger;
+    this.#table = table;
     this.#onChange = onChange;
   }
 
@@ -69,7 +75,7 @@ export class RunRecord {
   }
 
   noteSurvivors(left: readonly ProcessInfo[]): void {
-    this.#survivors = left.map(viewProcess);
+    this.#survivors = left.map((info) => viewProcess(info, this.#table));
     const identities = left.map(({ pid, startTime }) => ({ pid, startTime }));
     this.row.survivors = left.length === 0 ? null : JSON.stringify(identities);
   }

@@ -3,11 +3,10 @@ import { join } from "node:path";
 import type { EndReason, RunView } from "../protocol/run.ts";
 import type { Sources } from "../random.ts";
 import { isNodeHost, type Config } from "../config/schema.ts";
-import { platform } from "../platform/index.ts";
 import { markerOf, runIdPrefix } from "../platform/marker.ts";
-import { stateLetters, type Epoch, type Excess, type SpawnRequest } from "../platform/types.ts";
+import { stateLetters, type Epoch, type Excess, type Platform, type SpawnRequest } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
-import { baseEnvironment } from "../platform/environment.ts";
+import { baseEnvironment, mergeEnvironment } from "../platform/environment.ts";
 import type { RemoteRuns } from "./remote-runs.ts";
 import { ErrorLog } from "./error-log.ts";
 import type { Ledger } from "./ledger.ts";
@@ -16,6 +15,7 @@ import type { Launch, StartRequest } from "./launch.ts";
 import { Leftovers } from "./leftovers.ts";
 import { describeExcess } from "./limit-watch.ts";
 import type { Log } from "./log.ts";
+import type { KeeperSources } from "./own-process.ts";
 import type { HeldRun } from "../protocol/keeper/messages.ts";
 import { Packages } from "./packages/packages.ts";
 import { checkRoom } from "./room.ts";
@@ -23,10 +23,12 @@ import { Run } from "./run.ts";
 import { notEnded, runView } from "../protocol/keeper/run-view.ts";
 import { LineRelay, type FrontPort } from "./relay.ts";
 
-/** Time for strays to end before a list is returned. */
-const strayBoundMs = 1000;
+/** Time for strays to end before a list is returned; what cannot be killed must not hold up each list. */
+const strayBoundMs = 200;
 
 export interface TableParts extends Sources {
+  platform: Platform;
+  process: Pick<KeeperSources["process"], "usage">;
   config: Config;
   fences: Epoch;
   ledger: Ledger;
@@ -81,13 +83,13 @@ export class RunTable {
     const isNodes = isNodeHost(host);
     if (isNodes && hostFallback !== "local")
       throw new HoldfastError("server_unknown", `MCP server ${name} runs on node ${host}, not here`);
-    const env = { ...baseEnvironment(), ...server.env };
+    const env = mergeEnvironment(baseEnvironment(), server.env);
     const port = this.#port;
     const { command, args, path } = server.resolveNpx
       ? await this.packages.resolve(request.server, server, request.sessionId)
       : { ...server, path: undefined };
     if (port !== this.#port) throw new HoldfastError("gateway_lost", "the front that asked for this server is gone");
-    if (path !== undefined) env["PATH"] = `${path}:${env["PATH"] ?? ""}`;
+    if (path !== undefined) env["PATH"] = `${path}:${env["PATH"] ?? ""}`; // resolveNpx is for Unix
     return this.launch({
       ...request,
       kind: "mcp",
@@ -109,7 +111,7 @@ export class RunTable {
     if (this.#closed) throw new HoldfastError("gateway_busy", "the gateway is stopping");
     if (launch.kind === "mcp" && port !== this.#port)
       throw new HoldfastError("gateway_lost", "the front that asked for this server is gone");
-    checkRoom(this.#runs.size, this.#parts.config.limits.runsMax);
+    checkRoom(this.#runs.size, this.#parts.config.limits.runsMax, this.#parts.process.usage());
     const { run, spawn } = this.#prepare(launch);
     await run.start(spawn);
     // If its front has died since, the run is already being ended.
@@ -209,7 +211,7 @@ export class RunTable {
 
   #prepare(launch: Launch): { run: Run; spawn: SpawnRequest } {
     const { kind, server, sessionId, scopeKey, command, limits, onFrontLoss } = launch;
-    const { clock, random, fences, ledger, ownerId, epoch, config, log } = this.#parts;
+    const { clock, random, platform, fences, ledger, ownerId, epoch, config, log } = this.#parts;
     const id = `${runIdPrefix(epoch)}${random.bytes(4).toString("hex")}`;
     const here = fences.create(id);
     const { container, host } = launch.place?.(here, this.#parts.remote) ?? { container: here, host: "local" };
@@ -229,7 +231,8 @@ export class RunTable {
       launch.onChange?.(run);
     };
     const onExcess = (excess: Excess) => log.warn({ event: "run.exceeded", run: id, what: describeExcess(excess) });
-    const common = { container, ledger, graces: config.stop, limits, clock, onExcess, onChange };
+    const { processes } = platform;
+    const common = { container, ledger, processes, graces: config.stop, limits, clock, onExcess, onChange };
     const run = new Run(channel, row, { ...prepared, ...common }, launch);
     this.#runs.set(id, run);
     this.#channels.set(channel, run);

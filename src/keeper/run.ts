@@ -37,7 +37,7 @@ export class Run {
 
   constructor(channel: number, row: LedgerRow, parts: RunParts, launch: RunLaunch) {
     this.channel = channel;
-    this.#record = new RunRecord(row, parts.ledger, parts.onChange);
+    this.#record = new RunRecord(row, parts.ledger, parts.processes, parts.onChange);
     this.#parts = parts;
     this.blob = launch.blob;
     this.#launch = launch;
@@ -156,14 +156,23 @@ export class Run {
 
   /** The run with its processes as the kernel shows them now. */
   view(): RunView {
-    const processes = this.state === "exited" ? [] : this.#parts.container.list().map(viewProcess);
+    const processes =
+      this.state === "exited"
+        ? []
+        : this.#parts.container.list().map((info) => viewProcess(info, this.#parts.processes));
     return { ...this.summary(), processes };
   }
 
   /** The run without its processes, and without a look at the system. */
   summary(): RunView {
     const view = this.#record.view();
-    return { ...view, background: this.#background(), pid: this.#process?.mainPid() ?? view.pid };
+    const silentSince = this.state === "exited" ? null : (this.#parts.container.silentSince ?? null);
+    return {
+      ...view,
+      background: this.#background(),
+      pid: this.#process === undefined ? view.pid : (this.#process.mainPid() ?? null),
+      silentSince,
+    };
   }
 
   #background(): BackgroundView | null {
@@ -198,12 +207,9 @@ export class Run {
     const graces = { ...given };
     if (this.#process === undefined || !io.hasInput) graces.stdinGraceMs = 0;
     if (this.#process === undefined) graces.termGraceMs = 0;
-    this.#sequence = new StopSequence(
-      this.#parts.container,
-      graces,
-      () => io.endInput(),
-      () => this.#mainExit !== undefined,
-    );
+    const endStdin = () => io.endInput();
+    const hasMainEnded = () => this.#mainExit !== undefined;
+    this.#sequence = new StopSequence({ ...this.#parts, graces, endStdin, hasMainEnded });
     if (this.#hurried) this.#sequence.hurry();
     const left = await this.#sequence.run();
     const { owed } = this.#parts.container;

@@ -1,11 +1,12 @@
 /** The state directory: its files, their permissions, and the record by which the command line finds a gateway. */
-import { chmodSync, existsSync, lstatSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Random } from "../random.ts";
 import { HoldfastError } from "../errors.ts";
 import { say } from "./log.ts";
 import { reasonOf } from "../plain-reason.ts";
+import { keepPrivate } from "../platform/access.ts";
 import { createPrivate, readPrivateFile, writePrivate } from "../platform/self/private-file.ts";
 import { makeDirectory } from "../make-directory.ts";
 
@@ -16,6 +17,8 @@ export interface StatePaths {
   tokens: string;
   owner: string;
   ledger: string;
+  /** The number of the newest epoch. */
+  epoch: string;
   keeperRecord: string;
   crashes: string;
   runs: string;
@@ -71,6 +74,7 @@ export function statePaths(root: string): StatePaths {
     tokens: join(root, "tokens"),
     owner: join(root, "owner"),
     ledger: join(root, "ledger.sqlite"),
+    epoch: join(root, "epoch"),
     keeperRecord: join(root, "keeper.json"),
     crashes: join(root, "crashes"),
     runs: join(root, "runs"),
@@ -95,7 +99,7 @@ export function openStateDirectory(root: string): StatePaths {
       assertOwnLinks(directory);
     }
     if (existsSync(tls)) assertOwnDirectory(tls);
-    chmodSync(root, 0o700);
+    keepPrivate(root);
     return paths;
   } catch (cause) {
     const { path } = cause as NodeJS.ErrnoException;
@@ -107,7 +111,7 @@ export function openStateDirectory(root: string): StatePaths {
 
 /** Allowed contents before the first start: `tokens add`, `mcp login` and a config may precede the gateway. */
 const ownNames =
-  /^(?:holdfast|tokens?|owner|ledger|keeper|crashes|runs|log|bin|ssh|packages|front|tls|node)(?:[.-].*)?$/;
+  /^(?:holdfast|tokens?|owner|ledger|epoch|keeper|crashes|runs|log|bin|ssh|packages|front|tls|node)(?:[.-].*)?$/;
 
 /** The directory becomes private and gets files, which must not happen to existing ones: a home, /tmp, a checkout. */
 function assertOurs(root: string): void {

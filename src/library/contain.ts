@@ -3,6 +3,7 @@
  * nothing.
  */
 import type { Readable, Writable } from "node:stream";
+import { systemClock } from "../clock.ts";
 import { systemRandom } from "../random.ts";
 import { platform, requirePlatform } from "../platform/index.ts";
 import { ownEnvironment } from "../platform/self/index.ts";
@@ -19,9 +20,9 @@ export interface ContainOptions {
   stdin?: "pipe" | "inherit" | "ignore";
   stdout?: "pipe" | "inherit" | "ignore";
   stderr?: "pipe" | "inherit" | "ignore";
-  /** End of stdin to SIGTERM, in milliseconds (default 2000). */
+  /** End of stdin to SIGTERM, on Windows to Ctrl+Break, in milliseconds (default 2000). */
   stdinGraceMs?: number;
-  /** SIGTERM to SIGKILL, in milliseconds (default 3000). */
+  /** SIGTERM to SIGKILL, in milliseconds (default 3000). None on Windows where Ctrl+Break cannot reach the command. */
   termGraceMs?: number;
   /** Ends the tree when it aborts. */
   signal?: AbortSignal | undefined;
@@ -56,8 +57,6 @@ export function containedTrees(): readonly Contained[] {
 }
 
 export class Contained implements AsyncDisposable {
-  /** Pid of the command, for display; `stop` ends the tree. */
-  readonly pid: number;
   readonly stdin: Writable | null;
   readonly stdout: Readable | null;
   readonly stderr: Readable | null;
@@ -66,6 +65,7 @@ export class Contained implements AsyncDisposable {
   /** Resolves when no process is left. Rejects with `survivors` when the first attempt left some. */
   readonly empty: Promise<void>;
   readonly #container: Container;
+  readonly #contained: Spawned;
   readonly #sequence: StopSequence;
   readonly #empty = Promise.withResolvers<void>();
   /** The attempt under way, or the successful one. */
@@ -75,7 +75,7 @@ export class Contained implements AsyncDisposable {
   /** For contain() only. */
   constructor(container: Container, contained: Spawned, options: ContainOptions) {
     this.#container = container;
-    this.pid = contained.mainPid();
+    this.#contained = contained;
     ({ stdin: this.stdin, stdout: this.stdout, stderr: this.stderr } = contained);
     this.exited = contained.exit;
     this.empty = this.#empty.promise;
@@ -83,12 +83,9 @@ export class Contained implements AsyncDisposable {
     this.stdin?.on("error", () => {}); // the command closed stdin or ended; `exited` reports it
     let mainEnded = false;
     const graces = { stdinGraceMs: options.stdinGraceMs ?? 2000, termGraceMs: options.termGraceMs ?? 3000 };
-    this.#sequence = new StopSequence(
-      container,
-      graces,
-      () => this.stdin?.end(),
-      () => mainEnded,
-    );
+    const endStdin = () => void this.stdin?.end();
+    const hasMainEnded = () => mainEnded;
+    this.#sequence = new StopSequence({ container, graces, clock: systemClock, endStdin, hasMainEnded });
     living.add(this);
     void this.exited.then(() => {
       mainEnded = true;
@@ -102,14 +99,20 @@ export class Contained implements AsyncDisposable {
     if (options.signal?.aborted === true) begin();
   }
 
+  /** Pid of the command, or of the helper in front of it until it is born; for display, since `stop` ends the tree. */
+  get pid(): number {
+    return this.#contained.mainPid() ?? this.#contained.ref.pid;
+  }
+
   /** Live processes of the tree. */
   members(): Member[] {
     return this.#container.list().map(viewMember);
   }
 
   /**
-   * Ends the tree: end of stdin, SIGTERM, SIGKILL, with the graces between. Resolves on proof; rejects with
-   * `survivors`. A second call joins the attempt under way; after a failed one it kills and looks again.
+   * Ends the tree: end of stdin, SIGTERM, SIGKILL, with the graces between; on Windows end of stdin, Ctrl+Break where it can
+   * reach the command, TerminateJobObject. Resolves on proof; rejects with `survivors`. A second call joins the attempt under
+   * way; after a failed one it kills and looks again.
    */
   stop(): Promise<void> {
     this.#attempt ??= this.#end();

@@ -7,7 +7,8 @@ const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 /**
  * On SIGTERM, SIGINT or SIGHUP: stops every contained tree, waits until all are empty, then lets the signal take
  * effect. A second signal skips the graces. Trees end with the host anyway; this lets them end in order. Disposing the
- * handle removes the handlers.
+ * handle removes the handlers. On Windows only Ctrl+C and a closed console arrive as such a signal; `kill` there ends the host at
+ * once, and its trees with it.
  */
 export function reapOnExit(): Disposable {
   let asked = false;

@@ -3,7 +3,7 @@
  * ends the whole tree and resolves `close()` on proof. Needs nothing of the SDK at run time.
  */
 import type { Readable } from "node:stream";
-import { baseEnvironment } from "../platform/environment.ts";
+import { baseEnvironment, mergeEnvironment } from "../platform/environment.ts";
 import { HoldfastError } from "../errors.ts";
 import { GatheredBytes } from "../gathered-bytes.ts";
 import { contain, type Contained } from "./contain.ts";
@@ -16,9 +16,9 @@ export interface ContainedStdioParameters {
   cwd?: string;
   /** "inherit" (default), "pipe" or "ignore". */
   stderr?: "inherit" | "pipe" | "ignore";
-  /** End of stdin to SIGTERM, in milliseconds (default 2000). */
+  /** End of stdin to SIGTERM, on Windows to Ctrl+Break, in milliseconds (default 2000). */
   stdinGraceMs?: number;
-  /** SIGTERM to SIGKILL, in milliseconds (default 2000, as the SDK's). */
+  /** SIGTERM to SIGKILL, in milliseconds (default 2000, as the SDK's). None on Windows where Ctrl+Break cannot reach the command. */
   termGraceMs?: number;
 }
 
@@ -70,7 +70,7 @@ export class ContainedStdioTransport implements AsyncDisposable {
       stdinGraceMs = 2000,
       termGraceMs = 2000,
     } = this.#parameters;
-    const whole = { ...baseEnvironment(), ...env };
+    const whole = mergeEnvironment(baseEnvironment(), env);
     const contained = await contain(command, args, { cwd, env: whole, stderr, stdinGraceMs, termGraceMs });
     this.#contained = contained;
     contained.stdout?.on("data", (chunk: Buffer) => this.#receive(chunk));

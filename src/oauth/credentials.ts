@@ -3,7 +3,7 @@ import { lstatSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { HoldfastError } from "../errors.ts";
-import { readPrivateFile, writePrivate } from "../platform/self/private-file.ts";
+import { readPrivateFile, writeDurable } from "../platform/self/private-file.ts";
 import { makeDirectory } from "../make-directory.ts";
 
 /** Characters allowed behind `Bearer`. */
@@ -91,7 +91,7 @@ export class CredentialFile {
 
   write(credentials: Credentials): void {
     makeDirectory(this.#directory);
-    writePrivate(this.path, `${JSON.stringify(credentials, null, 2)}\n`);
+    writeDurable(this.path, `${JSON.stringify(credentials, null, 2)}\n`);
   }
 
   remove(): void {

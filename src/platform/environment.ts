@@ -1,7 +1,19 @@
 /** The environment of a run: a clean base plus the config's variables, and none of the gateway's others. */
+import { foldName, mergeVariables, variableOf } from "./windows/environment.ts";
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** Names of variables are case-insensitive. */
+const isFolded = process.platform === "win32";
 
 /** Basic variables that programs need; secrets live elsewhere. */
-const passedOn = [
+const passedOnWindows: readonly string[] = (
+  "ALLUSERSPROFILE APPDATA CommonProgramFiles CommonProgramFiles(x86) CommonProgramW6432 COMPUTERNAME ComSpec HOMEDRIVE HOMEPATH " +
+  "LANG LOCALAPPDATA NUMBER_OF_PROCESSORS OS PATH PATHEXT PROCESSOR_ARCHITECTURE ProgramData ProgramFiles ProgramFiles(x86) " +
+  "ProgramW6432 PSModulePath PUBLIC SystemDrive SystemRoot TEMP TMP TZ USERDOMAIN USERNAME USERPROFILE windir"
+).split(" ");
+
+const passedOnUnix: readonly string[] = [
   "HOME",
   "LANG",
   "LANGUAGE",
@@ -44,9 +56,27 @@ export function proxiesIn(environment: Readonly<Record<string, string | undefine
 
 export function baseEnvironment(source: NodeJS.ProcessEnv = process.env): Record<string, string> {
   const base: Record<string, string> = {};
-  for (const name of [...passedOn, ...network]) {
-    const value = source[name];
+  for (const name of [...(isFolded ? passedOnWindows : passedOnUnix), ...network]) {
+    const value = variableIn(source, name);
     if (value !== undefined) base[name] = value;
   }
   return base;
+}
+
+/** The value of a variable, by its name as the system compares names. */
+export function variableIn(variables: Variables, name: string): string | undefined {
+  return isFolded ? variableOf(variables, name) : variables[name];
+}
+
+/** Later layers count; on Windows also against another spelling of the name. */
+export function mergeEnvironment(...layers: readonly Readonly<Record<string, string>>[]): Record<string, string> {
+  return isFolded ? mergeVariables(...layers) : Object.assign({}, ...layers);
+}
+
+/** Compared names of variables by which the system itself finds programs and libraries. */
+export const steersSystem = isFolded ? /^(?:PATHEXT|COMSPEC|SYSTEMDRIVE|SYSTEMROOT|WINDIR)$/ : /^$/;
+
+/** A name as the system compares it. */
+export function comparedName(name: string): string {
+  return isFolded ? foldName(name) : name;
 }

@@ -1,4 +1,5 @@
 /** The one way to end a run: end stdin, SIGTERM, kill to empty. Every wait is bounded, and a second request shortens it. */
+import type { Clock } from "../clock.ts";
 import type { Container, ProcessInfo } from "./types.ts";
 import { untilTrue } from "./wait.ts";
 
@@ -7,21 +8,24 @@ export interface StopGraces {
   termGraceMs: number;
 }
 
+export interface StopParts {
+  container: Container;
+  graces: StopGraces;
+  clock: Clock;
+  /** Ends the input of the command. */
+  endStdin: () => void;
+  hasMainEnded: () => boolean;
+}
+
 /** Time for the kernel to end a killed tree; a process in D state can outlast any bound. */
 const killBoundMs = 10_000;
 
 export class StopSequence {
-  readonly #container: Container;
-  readonly #graces: StopGraces;
-  readonly #endStdin: () => void;
-  readonly #mainHasEnded: () => boolean;
+  readonly #parts: StopParts;
   #hurried = false;
 
-  constructor(container: Container, graces: StopGraces, endStdin: () => void, mainHasEnded: () => boolean) {
-    this.#container = container;
-    this.#graces = graces;
-    this.#endStdin = endStdin;
-    this.#mainHasEnded = mainHasEnded;
+  constructor(parts: StopParts) {
+    this.#parts = parts;
   }
 
   /** Skips the remaining graces. */
@@ -31,14 +35,15 @@ export class StopSequence {
 
   /** Resolves with the survivors; an empty list is the proof. */
   async run(): Promise<ProcessInfo[]> {
-    this.#endStdin();
-    const empty = () => this.#container.looksEmpty();
+    const { container, graces, clock, endStdin, hasMainEnded } = this.#parts;
+    endStdin();
+    const empty = () => container.looksEmpty();
     // Without its main process a tree cannot notice the end of stdin: skip the stdin grace.
-    await untilTrue(() => empty() || this.#mainHasEnded() || this.#hurried, this.#graces.stdinGraceMs);
+    await untilTrue(() => empty() || hasMainEnded() || this.#hurried, graces.stdinGraceMs, clock);
     if (!empty() && !this.#hurried) {
-      this.#container.ask("terminate");
-      await untilTrue(() => empty() || this.#hurried, this.#graces.termGraceMs);
+      // What cannot be asked need not be waited for.
+      if (container.ask("terminate")) await untilTrue(() => empty() || this.#hurried, graces.termGraceMs, clock);
     }
-    return this.#container.end(killBoundMs);
+    return container.end(killBoundMs);
   }
 }

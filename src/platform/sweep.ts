@@ -1,5 +1,5 @@
 /** Ends everything that one owner's earlier epochs left anywhere: guards with their trees, then marked processes. */
-import { findMarked, isProvenEmpty, killAll, type System } from "./ending.ts";
+import { areGone, findMarked, isProvenEmpty, killAll, type System } from "./ending.ts";
 import { guardVariable } from "./marker.ts";
 import { isAlive, type LeftProcess, type ProcessInfo, type Swept } from "./types.ts";
 import { untilTrue } from "./wait.ts";
@@ -117,6 +117,6 @@ export async function endStrays(
     const living = strays.flatMap(([, members]) => members);
     if (living.length === 0 || clock.monotonic() >= deadline) return seen.part();
     killAll(system, () => living);
-    await untilTrue(() => living.every(({ pid }) => !isAlive(system.processes.read(pid))), 20, clock);
+    await untilTrue(() => areGone(system, living), 20, clock);
   }
 }

@@ -36,8 +36,8 @@ export interface Spawned {
   readonly stderr: Readable | null;
   /** The started process: the command, or the helper in front of it. It leads its own process group. */
   readonly ref: ProcessRef;
-  /** Pid of the command itself once known, of the helper in front of it until then. */
-  mainPid(): number;
+  /** Pid of the command itself; undefined until it is born, after which it stays the same. */
+  mainPid(): number | undefined;
   /** Never rejects. */
   readonly exit: Promise<MainExit>;
 }
@@ -84,6 +84,8 @@ export interface Container {
   end(boundMs: number): Promise<ProcessInfo[]>;
   /** Of a fence on another machine: the connection is gone, so the run may live on unseen. */
   readonly lost?: boolean;
+  /** Of a fence on another machine: the connection has not answered since this time; null while it answers. */
+  readonly silentSince?: number | null;
   /** Set after an `end` without proof: resolves once the run is finally proven empty. */
   readonly owed?: Promise<void> | undefined;
 }
@@ -104,7 +106,7 @@ export interface Swept {
   readonly left: readonly LeftProcess[];
 }
 
-export type TierName = "cgroup" | "subreaper";
+export type TierName = "cgroup" | "subreaper" | "job";
 
 /** One keeper life on this machine. */
 export interface Epoch {
@@ -187,11 +189,37 @@ export interface OwnUsage {
   readonly descriptorsMax: number;
 }
 
+/** Descriptors held in reserve for when the limit is reached. */
+export interface SpareDescriptors extends Disposable {
+  /** Holds this many from now on, as far as available. */
+  hold(count: number): void;
+  readonly held: number;
+  /** Releases them while `use` runs, then takes back as many as possible. */
+  lend<T>(use: () => T): T;
+  /** Result of `look`; on reaching the open file limit, retried with the spare descriptors released. */
+  look<T>(look: () => T): T;
+}
+
 /** Whether this process has a controlling terminal and is in its foreground. */
 export type OwnTerminal = "none" | "background" | "foreground";
 
+/** The machine as reports name it. */
+export interface Machine {
+  /** The operating system, with its version. */
+  readonly system: string;
+  /** What stands in for the real system, such as WSL2 or wine; undefined on most machines. */
+  readonly under: string | undefined;
+  /** Whether systemd runs it; undefined on systems that never have it. */
+  readonly hasSystemd: boolean | undefined;
+  /** Undefined where it is not known. */
+  readonly isRoot: boolean | undefined;
+}
+
 /** For the self-test. */
 export interface Witness {
+  readonly machine: () => Machine;
+  /** The kind of program in which trees hide here: shell scripts, or programs for Node.js. */
+  readonly trees: "shell" | "node";
   /** From the system itself, independent of the code under test. */
   readonly isLive: (ref: Pick<ProcessRef, "pid" | "startTime">) => boolean;
   /** A program that makes itself a subreaper and becomes its arguments, stored in this directory. */

@@ -1,8 +1,8 @@
 /** Waits for the kernel by polling: it has no faster event for "this tree is empty". */
-import { systemClock, type Clock } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 
 /** Looks at once, then every 1 ms, slowing to every 20 ms; true as soon as `look` is, false after `boundMs`. */
-export async function untilTrue(look: () => boolean, boundMs: number, clock: Clock = systemClock): Promise<boolean> {
+export async function untilTrue(look: () => boolean, boundMs: number, clock: Clock): Promise<boolean> {
   const end = clock.monotonic() + boundMs;
   let pauseMs = 1;
   for (;;) {

@@ -72,7 +72,7 @@ export const runShape = z
     scopeKey: shortText.nullable(),
     host: z.string().max(1024),
     state: z.enum(runStates),
-    pid: z.int().nullable().describe("of the command"),
+    pid: z.int().nullable().describe("of the command; null until it is born, or if it ended before it was seen"),
     startedAt: time,
     endedAt: time.nullable().describe("when the tree was proven empty"),
     leaderEndedAt: time.nullable(),
@@ -84,6 +84,9 @@ export const runShape = z
     signal: shortText.nullable(),
     survivors: z.array(processShape).describe("processes that could not be ended"),
     processes: z.array(processShape),
+    silentSince: time
+      .nullable()
+      .describe("its host has not answered since, and this is what was last known; null while it answers"),
   })
   .meta({ id: "Run", title: "One process tree, started for one owner" });
 export type RunView = z.infer<typeof runShape>;

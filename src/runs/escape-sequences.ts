@@ -15,7 +15,7 @@ export interface TerminalParts {
   escape(body: string): void;
   /** The part after CSI: parameters, intermediates and the final character. */
   csi(body: string): void;
-  /** A sequence begins: events from now until its end may be repeated. */
+  /** A sequence begins: events from now until its end may be repeated. Also for CAN and SUB, which are one byte long. */
   begins?(): void;
 }
 
@@ -86,8 +86,10 @@ export class EscapeSequences {
     if (byte === lead) {
       if (this.#state !== "string") this.#begin("ground", this.#taken);
       this.#led = true;
-    } else if (byte === cancel || byte === substitute) this.#toGround();
-    else if (this.#state === "string") this.#inString(byte);
+    } else if (byte === cancel || byte === substitute) {
+      this.#parts.begins?.();
+      this.#toGround();
+    } else if (this.#state === "string") this.#inString(byte);
     else if (byte < 0x20 || (byte === del && this.#state === "ground")) this.#parts.control(byte);
     else if (byte >= 0x80 || this.#state === "ground") {
       // A character that cannot occur in sequences ends this one, and is text.

@@ -4,11 +4,14 @@ import type { BackgroundSpec } from "../protocol/background.ts";
 import { mustBeGone } from "../protocol/keeper/run-errors.ts";
 import { runnerOver, type Runner, type RunnerOperation } from "../protocol/keeper/runner.ts";
 import { KeyedMutex } from "../keyed-mutex.ts";
+import { systemName } from "../platform/self/index.ts";
 
 /** A runner and its own hosts. */
 export interface HostRunner extends Runner {
   /** Whether it starts runs for that host. */
   serves(host: string): boolean;
+  /** Node's name of that host's system. Throws `node_unknown`. */
+  systemOf(host: string): string;
   /** Whether the run is one of its own, by id. */
   holds(run: string): boolean;
   /** Its `start` itself replaces runs under the scope key, atomically. */
@@ -21,7 +24,9 @@ export interface HostRunner extends Runner {
 export function localRunner(ask: Parameters<typeof runnerOver>[0]): HostRunner {
   const runner = runnerOver(ask);
   const live = () => runner.list({ all: false });
-  return { ...runner, serves: () => true, holds: () => true, replacesScopes: true, live };
+  // An ssh host is one with a POSIX shell: its guard is a script.
+  const systemOf = (host: string) => (host === "local" ? systemName : "linux");
+  return { ...runner, serves: () => true, systemOf, holds: () => true, replacesScopes: true, live };
 }
 
 /** What a start with `replaceExistingScope` replaces. */
@@ -42,9 +47,14 @@ export class Runners implements Runner {
     this.#kinds = kinds;
   }
 
+  /** Node's name of that host's system. Throws `node_unknown`. */
+  systemOf(host: string): string {
+    return this.#serving(host).systemOf(host);
+  }
+
   /** With `scope`, replaces that; otherwise the runs under the spec's scope key in its session. */
   async start(spec: BackgroundSpec, scope?: ReplacedScope): Promise<RunView> {
-    const runner = this.#kinds.find((kind) => kind.serves(spec.host))!;
+    const runner = this.#serving(spec.host);
     const { sessionId, scopeKey } = spec;
     if (!spec.replaceExistingScope || scopeKey === null) return runner.start(spec);
     const contains = (run: RunView) => run.sessionId === sessionId && run.scopeKey === scopeKey;
@@ -75,6 +85,10 @@ export class Runners implements Runner {
 
   async owners(): Promise<{ run: string; sessionId: string }[]> {
     return (await Promise.all(this.#kinds.map((kind) => kind.owners({})))).flat();
+  }
+
+  #serving(host: string): HostRunner {
+    return this.#kinds.find((kind) => kind.serves(host))!;
   }
 
   #byRun<O extends Exclude<RunnerOperation, "start" | "list" | "owners">>(operation: O): Runner[O] {

@@ -114,7 +114,8 @@ export class RunService {
     if ((command === undefined) === (argv === undefined))
       throw new HoldfastError("invalid_params", "give either command (for the shell) or argv (program and arguments)");
     const size = { columns: columns ?? 80, rows: rows ?? 24 };
-    const spec = completeSpec(argv ?? shell(command ?? ""), { ...rest, size });
+    const words = argv ?? shell(command ?? "", this.#runners.systemOf(rest.host ?? "local"));
+    const spec = completeSpec(words, { ...rest, size });
     const session = this.#sessionOf(spec, starter);
     const isToken = session === undefined && "asker" in starter && !starter.asker.scopes.has("admin");
     const scope = isToken && spec.scopeKey !== null ? this.#scopeOf(starter.asker.id, spec.scopeKey) : undefined;

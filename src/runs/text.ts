@@ -12,12 +12,18 @@ export function unfinishedBytes(bytes: Buffer): number {
   return 0;
 }
 
+const nothing: Buffer = Buffer.alloc(0);
+/** U+FFFD in UTF-8. */
+const replacement = Buffer.from("\u{fffd}");
+
 /** Takes output in pieces, starting at a possible character and sequence boundary. */
 export class PlainText {
   readonly #sequences: EscapeSequences;
   #kept: Buffer[] = [];
   #keptBytes = 0;
   #pushedBytes = 0;
+  /** At most three bytes: a character that ends with them may be incomplete. */
+  #lastPushed: Buffer = nothing;
   /** Part of `#keptBytes`, before the last sequence began. */
   #mark = 0;
 
@@ -29,6 +35,7 @@ export class PlainText {
       escape() {},
       csi() {},
       begins: () => {
+        this.#endCharacter();
         this.#mark = this.#keptBytes;
       },
     });
@@ -37,11 +44,13 @@ export class PlainText {
   push(bytes: Buffer): void {
     this.#sequences.push(bytes);
     this.#pushedBytes += bytes.length;
+    this.#lastPushed = bytes.length >= 3 ? bytes.subarray(-3) : Buffer.concat([this.#lastPushed, bytes]).subarray(-3);
   }
 
   /** Drops the text so far; an unfinished sequence continues. */
   forget(): void {
     this.#kept = [];
+    this.#lastPushed = nothing;
     this.#keptBytes = this.#mark = this.#pushedBytes = 0;
   }
 
@@ -50,7 +59,7 @@ export class PlainText {
     const { pendingBytes } = this.#sequences;
     // Events inside an unfinished sequence are repeated with it.
     const whole = Buffer.concat(this.#kept).subarray(0, pendingBytes > 0 ? this.#mark : this.#keptBytes);
-    const half = pendingBytes > 0 || isLast ? 0 : unfinishedBytes(whole);
+    const half = pendingBytes > 0 || isLast ? 0 : unfinishedBytes(this.#lastPushed);
     const takenBytes = isLast ? this.#pushedBytes : Math.max(0, this.#pushedBytes - pendingBytes - half);
     return { text: whole.toString("utf8", 0, whole.length - half), takenBytes };
   }
@@ -58,6 +67,22 @@ export class PlainText {
   #keep(bytes: Buffer): void {
     this.#kept.push(bytes);
     this.#keptBytes += bytes.length;
+  }
+
+  /** What a sequence parts is no character, even if its rest follows: the reader of the rest may not know the beginning. */
+  #endCharacter(): void {
+    let tail = nothing;
+    for (let at = this.#kept.length - 1; at >= 0 && tail.length < 3; at--)
+      tail = Buffer.concat([this.#kept[at]!.subarray(-3), tail]).subarray(-3);
+    const half = unfinishedBytes(tail);
+    if (half === 0) return;
+    this.#keptBytes -= half;
+    for (let left = half; left > 0;) {
+      const last = this.#kept.pop()!;
+      if (last.length > left) this.#kept.push(last.subarray(0, -left));
+      left -= last.length;
+    }
+    this.#keep(replacement);
   }
 }
 

@@ -2,50 +2,21 @@
 import { accessSync, constants, mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import type { Readable } from "node:stream";
-import { fileURLToPath } from "node:url";
 import { systemRandom } from "../random.ts";
 import { abortAfter, systemClock } from "../clock.ts";
 import { baseEnvironment } from "../platform/environment.ts";
 import { platform } from "../platform/index.ts";
 import type { Container, Epoch, Platform } from "../platform/types.ts";
 import { killListed, readListed, settle } from "./listed.ts";
+import { ownTrees } from "./trees.ts";
 import type { Result, Stage, TierName } from "./types.ts";
+import type { Attack } from "./ways-to-hide.ts";
 
-interface Attack {
-  /** Its name in attack.sh. */
-  name: string;
-  title: string;
-  only?: TierName;
-  /** Needs root. */
-  isRoots?: boolean;
-  /** Programs beyond a shell and the usual small ones. */
-  programs?: string[];
-}
+export const { attacks } = ownTrees;
 
-export const attacks: readonly Attack[] = [
-  { name: "group", title: "a process group of its own" },
-  { name: "setsid", title: "a session of its own" },
-  { name: "double-fork", title: "a double fork" },
-  { name: "cleared", title: "an empty environment" },
-  { name: "cleared-double-fork", title: "both of these" },
-  { name: "disowned", title: "nohup and disown" },
-  { name: "own-subreaper", title: "a subreaper of its own" },
-  { name: "stopped", title: "a stopped process" },
-  { name: "deaf", title: "ignored signals" },
-  { name: "chain", title: "an endless chain of forks" },
-  { name: "zombie-parent", title: "zombies without a waiting parent" },
-  { name: "holds-stdout", title: "the main process leaving first" },
-  { name: "pid-namespace", title: "a pid namespace", isRoots: true, programs: ["unshare"] },
-  { name: "other-uid", title: "another user's rights", isRoots: true, programs: ["setpriv"] },
-  { name: "frozen", title: "a frozen cgroup of its own", only: "cgroup", programs: ["awk"] },
-];
-
-const script = fileURLToPath(new URL("attack.sh", import.meta.url));
 const endBoundMs = 5000;
-const readyBoundMs = 10_000;
+const readyBoundMs = 20_000;
 const settleBoundMs = 1000;
-/** Lifetime of the programs, in case the self-test is killed. */
-export const leftBehindSeconds = 120;
 
 export const lateReason = "not played within the time limit (--time-limit)";
 
@@ -63,10 +34,11 @@ function isOnPath(program: string): boolean {
   });
 }
 
-function whyNot({ only, isRoots, programs = [] }: Attack, tier: TierName): string | undefined {
+function whyNot({ only, isRoots, programs = [], lacking }: Attack, tier: TierName): string | undefined {
+  if (lacking !== undefined) return lacking;
   if (only !== undefined && only !== tier) return `only on the ${only} tier`;
   if (isRoots === true && process.getuid?.() !== 0) return "needs root";
-  return missingOnPath(["bash", ...programs]);
+  return missingOnPath([...ownTrees.attackPrograms, ...programs]);
 }
 
 /** Names the missing programs; undefined when all are on PATH. */
@@ -99,10 +71,11 @@ async function playOne(
 ): Promise<Omit<Result, "kind" | "name" | "tier">> {
   const file = join(place, `${name}.pids`);
   writeFileSync(file, "");
-  const launcher = platform.witness.reaperProgram(place);
+  const [command = "", ...args] = ownTrees.attack(name, file, place);
   try {
-    const args = [script, name, file, launcher, String(leftBehindSeconds)];
-    const { stdout } = await container.spawn({ command: "bash", args, env: baseEnvironment(), stderr: "ignore" });
+    const asked = systemClock.monotonic();
+    const { stdout } = await container.spawn({ command, args, env: baseEnvironment(), stderr: "ignore" });
+    const startMs = Math.round(systemClock.monotonic() - asked);
     await isReady(stdout);
     const began = systemClock.monotonic();
     const unended = await container.end(endBoundMs);
@@ -111,7 +84,7 @@ async function playOne(
     const left = survivors.map(({ role }) => role);
     const isHeld = left.length === 0 && unended.length === 0;
     if (left.length === 0) left.push(...unended.map(({ pid }) => `pid ${pid}`));
-    return { verdict: isHeld ? "held" : "left", processes: readListed(file).length, left, ms };
+    return { verdict: isHeld ? "held" : "left", processes: readListed(file).length, left, ms, startMs };
   } catch (cause) {
     await container.end(endBoundMs);
     return { verdict: "failed", processes: 0, left: [], ms: 0, reason: (cause as Error).message };

@@ -3,55 +3,83 @@ import { join } from "node:path";
 import { systemClock } from "../clock.ts";
 import { lateReason } from "./attacks.ts";
 import { killListed, readListed, settle } from "./listed.ts";
-import { OwnGateway, serverProcesses, type Session } from "./own-gateway.ts";
+import { platform } from "../platform/index.ts";
+import { OwnGateway, type Session } from "./own-gateway.ts";
+import { serverProcesses } from "./trees.ts";
 import type { Result, Stage, TierName } from "./types.ts";
 
 interface Way {
   title: string;
   /** Roles that this tier may leave. */
   bestEffort?: { tier: TierName; roles: string[] };
-  end(gateway: OwnGateway, session: Session): Promise<void>;
+  /** Why the system has no such end. */
+  lacking?: string;
+  /** Starts what is to end; resolves with how to end it. */
+  begin(gateway: OwnGateway): Promise<() => Promise<void> | void>;
 }
+
+/** The end of a gateway's session, or of the gateway. */
+const served = (end: (gateway: OwnGateway, session: Session) => Promise<void>): Way["begin"] => {
+  return async (gateway) => {
+    await gateway.start();
+    const session = await gateway.open();
+    return () => end(gateway, session);
+  };
+};
 
 const settleBoundMs = 5000;
 const idleLeaseMs = 800;
 
 /** Ends by idle lease, on its own gateway. */
-const idle: Way = { title: "its idle lease", end: async () => {} };
+const idle: Way = { title: "its idle lease", begin: served(async () => {}) };
 
 /** In this order on one state directory; the last is an orderly end, which cleans up. */
-const ways: readonly Way[] = [
-  { title: "the client's DELETE", end: (_, session) => session.delete() },
-  { title: "an operator's command", end: (gateway) => gateway.endSessions() },
+const everywhere: readonly Way[] = [
+  { title: "the client's DELETE", begin: served((_, session) => session.delete()) },
+  { title: "an operator's command", begin: served((gateway) => gateway.endSessions()) },
   {
     title: "kill -9 of the front, then stop",
-    async end(gateway) {
+    begin: served(async (gateway) => {
       await gateway.killFront();
       await gateway.stop();
-    },
+    }),
   },
-  { title: "restart --all", end: (gateway) => gateway.restartAll() },
-  { title: "kill -9 of the keeper", end: (gateway) => gateway.kill("keeper") },
-  { title: "kill -9 of keeper and front", end: (gateway) => gateway.kill("keeper and front") },
+  { title: "restart --all", begin: served((gateway) => gateway.restartAll()) },
+  { title: "kill -9 of the keeper", begin: served((gateway) => gateway.kill("keeper")) },
+  { title: "kill -9 of keeper and front", begin: served((gateway) => gateway.kill("keeper and front")) },
   {
     title: "kill -9 of all at once, then a start",
     // Nothing is left that knows a process without environment, and the next start finds no trace of it.
     bestEffort: { tier: "subreaper", roles: ["cleared"] },
-    async end(gateway) {
+    begin: served(async (gateway) => {
       await gateway.kill("all");
       await gateway.start();
-    },
+    }),
   },
-  { title: "SIGTERM to the gateway", end: (gateway) => gateway.stop() },
 ];
+
+const stop = served((gateway) => gateway.stop());
+
+/** Windows has no signals, and a process of its own in the person's terminal. */
+const last: Record<typeof platform.witness.trees, readonly Way[]> = {
+  shell: [{ title: "SIGTERM to the gateway", begin: stop }],
+  node: [
+    { title: "SIGTERM to the gateway", lacking: "Windows has no signals", begin: stop },
+    { title: "the end of its terminal", begin: served((gateway) => gateway.closeTerminal()) },
+    { title: "kill -9 of the caller of holdfast run", begin: (gateway) => gateway.startCaller("caller") },
+    { title: "kill -9 of holdfast run", begin: (gateway) => gateway.startCaller("run") },
+    { title: "holdfast stop", begin: stop },
+  ],
+};
+
+const ways: readonly Way[] = [...everywhere, ...last[platform.witness.trees]];
 
 export const endTitles: readonly string[] = [idle, ...ways].map(({ title }) => title);
 
 async function playWay(way: Way, gateway: OwnGateway): Promise<Omit<Result, "kind" | "name" | "tier">> {
   const { listFile, tier } = gateway;
   try {
-    await gateway.start();
-    const session = await gateway.open();
+    const end = await way.begin(gateway);
     const processes = readListed(listFile).length;
     if (processes < serverProcesses) throw new Error(`only ${processes} of ${serverProcesses} processes started`);
     const excused = way.bestEffort?.tier === tier ? way.bestEffort.roles : [];
@@ -60,7 +88,7 @@ async function playWay(way: Way, gateway: OwnGateway): Promise<Omit<Result, "kin
     const settled = settle(listFile, settleBoundMs, excused).then((survivors) => {
       return { survivors, ms: Math.round(systemClock.monotonic() - began) };
     });
-    await way.end(gateway, session);
+    await end();
     const first = await settled;
     const survivors = first.survivors.length === 0 ? [] : await settle(listFile, settleBoundMs, excused);
     const left = survivors.map(({ role }) => role);
@@ -78,8 +106,11 @@ async function playLane(lane: readonly Way[], gateway: OwnGateway, stage: Stage)
       stage.signal.throwIfAborted();
       const says = { kind: "end" as const, name: way.title, tier: gateway.tier };
       const isLate = systemClock.monotonic() > stage.deadline;
-      const late = { verdict: "failed" as const, processes: 0, left: [], ms: 0, reason: lateReason };
-      stage.onResult({ ...says, ...(isLate ? late : await playWay(way, gateway)) });
+      const nothing = { processes: 0, left: [], ms: 0 };
+      if (way.lacking !== undefined)
+        stage.onResult({ ...says, ...nothing, verdict: "not available", reason: way.lacking });
+      else if (isLate) stage.onResult({ ...says, ...nothing, verdict: "failed", reason: lateReason });
+      else stage.onResult({ ...says, ...(await playWay(way, gateway)) });
       await killListed(gateway.listFile);
     }
   } finally {

@@ -1,30 +1,37 @@
 /** The self-test's own gateway: started, killed and restarted in one state directory, used as by clients. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { abortAfter, systemClock } from "../clock.ts";
 import { GatewayClient } from "../client/rpc.ts";
+import { exchange, type Request } from "../client/trust.ts";
 import { tokenOf } from "../client/address.ts";
-import { baseEnvironment } from "../platform/environment.ts";
+import { baseEnvironment, mergeEnvironment } from "../platform/environment.ts";
 import { platform } from "../platform/index.ts";
 import { guardVariable } from "../platform/marker.ts";
-import { shellScript } from "../platform/self/index.ts";
 import type { Helper, ProcessInfo } from "../platform/types.ts";
 import { untilTrue } from "../platform/wait.ts";
 import { readKeeperRecord, statePaths, type KeeperRecord } from "../keeper/state-directory.ts";
-import { leftBehindSeconds } from "./attacks.ts";
+import { readListed } from "./listed.ts";
+import { ownTrees, serverProcesses } from "./trees.ts";
 import type { TierName } from "./types.ts";
 
 const main = fileURLToPath(new URL(`../main${extname(import.meta.url)}`, import.meta.url));
-const server = fileURLToPath(new URL("server.sh", import.meta.url));
-/** The server and its five helpers. */
-export const serverProcesses = 6;
 
 /** A start takes half a second on a quiet machine. */
 const startBoundMs = 20_000;
 const stopBoundMs = 15_000;
 const requestBoundMs = 15_000;
 const graces = { stdinGraceMs: 100, termGraceMs: 200 };
+
+/** One request of a client. */
+async function ask(url: string, request: Omit<Request, "signal">) {
+  const { signal } = abortAfter(systemClock, requestBoundMs);
+  const answer = await exchange(url, { ...request, signal }, {});
+  const { statusCode: status = 0, headers } = answer;
+  return { status, isOk: status >= 200 && status < 300, headers, said: await text(answer) };
+}
 
 /** A client's session with the server, over streamable HTTP. */
 export interface Session {
@@ -39,6 +46,7 @@ export class OwnGateway {
   readonly #config: string;
   readonly #client: GatewayClient;
   #process: Helper | undefined;
+  #caller: Helper | undefined;
   readonly #directory: string;
   readonly #compileCache: string;
   #said = "";
@@ -53,10 +61,12 @@ export class OwnGateway {
     this.#config = join(directory, "holdfast.json");
     this.#client = new GatewayClient({ state: this.#state });
     writeFileSync(this.listFile, "");
-    const [shell = "", ...args] = shellScript(server, this.listFile, String(leftBehindSeconds));
-    const command = { command: shell, args };
+    const [command = "", ...args] = ownTrees.server(this.listFile);
     const session = idleLeaseMs === undefined ? {} : { idleLeaseMs };
-    writeFileSync(this.#config, JSON.stringify({ port: 0, mcpServers: { server: command }, session, stop: graces }));
+    writeFileSync(
+      this.#config,
+      JSON.stringify({ port: 0, mcpServers: { server: { command, args } }, session, stop: graces }),
+    );
   }
 
   /** The live keeper's. */
@@ -74,7 +84,7 @@ export class OwnGateway {
     if (this.isRunning) return;
     // A compile cache for a dozen starts.
     const own = { HOLDFAST_TIER: this.tier, NODE_COMPILE_CACHE: this.#compileCache, TMPDIR: this.#directory };
-    const env = { ...baseEnvironment(), ...own };
+    const env = mergeEnvironment(baseEnvironment(), own);
     const words = [main, "gateway", "--state", this.#state, "--config", this.#config];
     this.#process = platform.start([process.execPath, ...words], env);
     this.#said = "";
@@ -88,7 +98,7 @@ export class OwnGateway {
     while (systemClock.monotonic() < end && this.isRunning) {
       const { record } = this;
       if (record !== undefined && isMeant(record) && (await this.#client.isReady())) return record;
-      await untilTrue(() => !this.isRunning, 20);
+      await untilTrue(() => !this.isRunning, 20, systemClock);
     }
     const how = this.isRunning ? `does not serve within ${startBoundMs / 1000} s` : "ended at its start";
     throw new Error(`the gateway ${how}: ${this.#said.trim().split("\n").at(-1) ?? ""}`);
@@ -109,21 +119,14 @@ export class OwnGateway {
       clientInfo: { name: "holdfast-selftest", version: "1" },
     };
     const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "initialize", params });
-    const signal = abortAfter(systemClock, requestBoundMs).signal;
-    const answer = await fetch(address, { method: "POST", headers, body, signal });
-    const said = await answer.text();
-    const id = answer.headers.get("mcp-session-id");
-    if (!answer.ok || id === null) throw new Error(`no session: HTTP ${answer.status} ${said.slice(0, 200)}`);
+    const opened = await ask(address, { method: "POST", headers, body });
+    const id = opened.headers["mcp-session-id"];
+    if (!opened.isOk || typeof id !== "string")
+      throw new Error(`no session: HTTP ${opened.status} ${opened.said.slice(0, 200)}`);
     return {
       async delete() {
-        const ending = abortAfter(systemClock, requestBoundMs).signal;
-        const ended = await fetch(address, {
-          method: "DELETE",
-          headers: { ...headers, "mcp-session-id": id },
-          signal: ending,
-        });
-        await ended.arrayBuffer();
-        if (!ended.ok) throw new Error(`DELETE was answered with ${ended.status}`);
+        const ended = await ask(address, { method: "DELETE", headers: { ...headers, "mcp-session-id": id } });
+        if (!ended.isOk) throw new Error(`DELETE was answered with ${ended.status}`);
       },
     };
   }
@@ -150,16 +153,20 @@ export class OwnGateway {
     const others = who === "all" ? [front, guardian, ...this.#guards()] : who === "keeper" ? [] : [front];
     for (const signal of ["SIGSTOP", "SIGKILL"] as const)
       for (const target of [keeper, ...others]) platform.signal(target, signal);
+    if (who === "all") this.#process?.signal("kill"); // where the keeper is not what was started
     await this.#ended();
     const rest = [front, guardian];
     const isGone = () => rest.every((one) => platform.processes.read(one.pid)?.startTime !== one.startTime);
-    if (!(await untilTrue(isGone, stopBoundMs))) throw new Error("the front or the guardian outlived the keeper");
+    if (!(await untilTrue(isGone, stopBoundMs, systemClock)))
+      throw new Error("the front or the guardian outlived the keeper");
   }
 
   /** SIGTERM, then waits; kills what does not end. Nothing if none runs. */
   async stop(): Promise<void> {
+    this.#caller?.signal("kill");
     if (!this.isRunning) return;
-    this.#process?.signal("terminate");
+    const { record } = this;
+    if (record === undefined || !platform.signal(record, "SIGTERM")) this.#process?.signal("terminate");
     try {
       await this.#ended();
     } catch (cause) {
@@ -169,8 +176,36 @@ export class OwnGateway {
     }
   }
 
+  /** As when the terminal is closed in which a person started it. */
+  async closeTerminal(): Promise<void> {
+    const { record } = this;
+    if (record === undefined) throw new Error("the gateway is gone");
+    this.#process?.signal("kill");
+    if (!(await untilTrue(() => !platform.isSameAlive(record), stopBoundMs, systemClock))) {
+      platform.signal(record, "SIGKILL");
+      throw new Error(`the gateway did not end within ${stopBoundMs / 1000} s`);
+    }
+  }
+
+  /** A program that uses `holdfast run`, with the server and all its helpers running; returns how to kill one of the two. */
+  async startCaller(who: "caller" | "run"): Promise<() => void> {
+    writeFileSync(this.listFile, "");
+    const words = ownTrees.caller([process.execPath, main, "run", "--", ...ownTrees.server(this.listFile)]);
+    const caller = platform.start(words, baseEnvironment());
+    this.#caller = caller;
+    caller.stderr?.resume();
+    const isWhole = () => readListed(this.listFile).length >= serverProcesses;
+    if (await untilTrue(isWhole, startBoundMs, systemClock)) {
+      if (who === "caller") return () => caller.signal("kill");
+      // Not its first child, which can be the host of its console.
+      const [run] = platform.processes.descendants(caller.pid);
+      if (run !== undefined) return () => void platform.signal(run, "SIGKILL");
+    }
+    throw new Error(`not all processes were there within ${startBoundMs / 1000} s`);
+  }
+
   async #ended(): Promise<void> {
-    if (!(await untilTrue(() => !this.isRunning, stopBoundMs)))
+    if (!(await untilTrue(() => !this.isRunning, stopBoundMs, systemClock)))
       throw new Error(`the gateway did not end within ${stopBoundMs / 1000} s`);
   }
 

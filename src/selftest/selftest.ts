@@ -7,6 +7,7 @@ import { systemClock } from "../clock.ts";
 import { platform } from "../platform/index.ts";
 import { missingOnPath, playAttacks, type Open } from "./attacks.ts";
 import { endTitles, playEnds } from "./ends.ts";
+import { ownTrees } from "./trees.ts";
 import { tierNames, type Result, type Stage, type TierName } from "./types.ts";
 
 export interface SelftestOptions {
@@ -19,9 +20,6 @@ export interface SelftestOptions {
   /** The containment under test. */
   open?: Open;
 }
-
-/** Called by server.sh. */
-const serverPrograms = ["sh", "setsid", "nohup", "env", "grep", "sleep"];
 
 /** Why the machine lacks the tier; undefined if it has it. */
 function problemOf(tier: TierName, directory: string, open: Open): string | undefined {
@@ -48,10 +46,10 @@ export async function selftest(options: SelftestOptions): Promise<Result[]> {
     },
   };
   try {
-    for (const tier of tierNames) {
+    for (const tier of tierNames()) {
       const reason = problemOf(tier, directory, open);
       await playAttacks(tier, stage, open, reason);
-      const endsReason = reason ?? missingOnPath(serverPrograms);
+      const endsReason = reason ?? missingOnPath(ownTrees.serverPrograms);
       if (endsReason === undefined) {
         await playEnds(tier, stage);
         continue;
@@ -62,6 +60,7 @@ export async function selftest(options: SelftestOptions): Promise<Result[]> {
     }
     return results;
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    // On Windows a file of a process that has just ended is locked for a moment.
+    rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }

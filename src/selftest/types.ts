@@ -1,8 +1,10 @@
 /** Results of the self-test: one per attack or end, per tier. */
+import { platform } from "../platform/index.ts";
 import type { TierName } from "../platform/types.ts";
 
 export type { TierName };
-export const tierNames: readonly TierName[] = ["cgroup", "subreaper"];
+/** Those of this system, best first. */
+export const tierNames = (): TierName[] => platform.tiers().map(({ tier }) => tier);
 
 /**
  * `held`: nothing was left. `best effort`: only what the tier does not guarantee was left. `left`: a guarantee is
@@ -21,6 +23,8 @@ export interface Result {
   left: string[];
   /** Milliseconds from the event until nothing was left. */
   ms: number;
+  /** Milliseconds of the start of an attack's first process. */
+  startMs?: number;
   /** Why it failed or is not available. */
   reason?: string;
 }

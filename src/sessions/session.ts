@@ -1,7 +1,7 @@
 /** One client and everything started for it. Ends once, for the first reason given. */
 import type { EndReason } from "../protocol/run.ts";
 import type { SessionView } from "../protocol/api/session.ts";
-import type { Sources } from "../random.ts";
+import { randomWord, type Sources } from "../random.ts";
 import type { Clock } from "../clock.ts";
 import { Lease } from "../ownership/lease.ts";
 import { Scope, type Owned, type ScopeClosed } from "../ownership/scope.ts";
@@ -33,7 +33,7 @@ export interface SessionEvents {
 }
 
 export class Session implements Owned {
-  /** 192 random bits. */
+  /** 192 random bits; never begins with a hyphen, so that it can be a command's argument. */
   readonly id: string;
   readonly kind: SessionKind;
   readonly server: string | null;
@@ -132,7 +132,7 @@ export function newRecord(
 ): SessionRecord {
   const now = clock.now();
   return {
-    id: random.bytes(24).toString("base64url"),
+    id: randomWord(random, 24),
     kind: params.kind ?? "mcp",
     clientName: params.client.name,
     clientVersion: params.client.version,

@@ -5,8 +5,10 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
-import { faultOf, openPrivateDatabase, OtherFormError } from "../private-database.ts";
+import { OwedWrites } from "../owed-writes.ts";
+import { faultOf, openPrivateDatabase, OtherFormError, type OpenOptions } from "../private-database.ts";
 
 export type SessionKind = "mcp" | "ws" | "stdio";
 
@@ -54,8 +56,12 @@ const fileName = "sessions.sqlite";
 const camel = (name: string) => name.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 const schema = `create table if not exists keeper (epoch integer primary key) strict;
 create table if not exists sessions (${columns.map((words) => words.join(" ")).join(", ")}) strict;
-create table if not exists run_owners (run text primary key, token_id text not null) strict;
-pragma user_version = ${form};`;
+create table if not exists run_owners (run text primary key, token_id text not null) strict;`;
+
+interface StoreParts {
+  clock: Clock;
+  log: Log;
+}
 
 export class SessionStore {
   readonly #log: Log;
@@ -67,39 +73,46 @@ export class SessionStore {
   readonly #remove: StatementSync;
   readonly #own: StatementSync;
   readonly #disown: StatementSync;
+  readonly #owed: OwedWrites;
   #failureTold = false;
 
   /**
    * Opens the file for this keeper's life and drops rows of earlier ones. Only damaged files and other versions are
    * replaced; locked or unwritable ones are kept.
    */
-  static open(directory: string, keeperEpoch: number, log: Log, lockWaitMs?: number): SessionStore {
+  static open(
+    directory: string,
+    keeperEpoch: number,
+    { clock, log }: StoreParts,
+    options: OpenOptions = {},
+  ): SessionStore {
     const path = join(directory, fileName);
     try {
-      return new SessionStore(path, keeperEpoch, log, lockWaitMs);
+      return new SessionStore(path, keeperEpoch, { clock, log }, options);
     } catch (thrown) {
       if (!(thrown instanceof OtherFormError) && faultOf(thrown) !== "broken")
-        return SessionStore.#inMemory(path, keeperEpoch, log, thrown);
+        return SessionStore.#inMemory(path, keeperEpoch, { clock, log }, thrown);
       log("session.store_lost", { path, error: String(thrown), hint: "replaced: older sessions are not resumed" });
     }
     try {
       for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true });
-      return new SessionStore(path, keeperEpoch, log);
+      return new SessionStore(path, keeperEpoch, { clock, log }, { open: options.open });
     } catch (thrown) {
-      return SessionStore.#inMemory(path, keeperEpoch, log, thrown);
+      return SessionStore.#inMemory(path, keeperEpoch, { clock, log }, thrown);
     }
   }
 
-  static #inMemory(path: string, keeperEpoch: number, log: Log, why: unknown): SessionStore {
+  static #inMemory(path: string, keeperEpoch: number, parts: StoreParts, why: unknown): SessionStore {
     const hint = "sessions are kept in memory and end with this front; unlock the file, make room or grant access";
-    log("session.store_unusable", { path, error: String(why), hint });
-    return new SessionStore(":memory:", keeperEpoch, log);
+    parts.log("session.store_unusable", { path, error: String(why), hint });
+    return new SessionStore(":memory:", keeperEpoch, parts);
   }
 
-  private constructor(path: string, keeperEpoch: number, log: Log, lockWaitMs?: number) {
+  private constructor(path: string, keeperEpoch: number, { clock, log }: StoreParts, options: OpenOptions = {}) {
     this.#log = log;
+    this.#owed = new OwedWrites(clock, (thrown) => this.#refused(thrown));
     // Private, because ids grant access. No fsync: sessions do not survive the machine.
-    this.#database = openPrivateDatabase(path, { schema, form, synchronous: "off" }, lockWaitMs);
+    this.#database = openPrivateDatabase(path, { schema, form, synchronous: "off" }, options);
     try {
       this.#beginEpoch(keeperEpoch);
       const names = columns.map(([name]) => name).join(", ");
@@ -125,15 +138,16 @@ export class SessionStore {
   }
 
   add(record: SessionRecord): void {
-    this.#try(() => this.#insert.run({ ...record }));
+    const row = { ...record };
+    this.#owed.do(`add ${record.id}`, () => void this.#insert.run(row));
   }
 
   agreed(id: string, protocolVersion: string): void {
-    this.#try(() => this.#agreed.run(protocolVersion, id));
+    this.#owed.do(`agreed ${id}`, () => void this.#agreed.run(protocolVersion, id));
   }
 
   remembered(id: string, memo: string | null): void {
-    this.#try(() => this.#memo.run(memo, id));
+    this.#owed.do(`memo ${id}`, () => void this.#memo.run(memo, id));
   }
 
   /** Many, in one transaction. */
@@ -147,7 +161,9 @@ export class SessionStore {
   }
 
   remove(id: string): void {
-    this.#try(() => this.#remove.run(id));
+    for (const key of [`agreed ${id}`, `memo ${id}`]) this.#owed.drop(key);
+    // What was never written needs no removal: a shortage must not gather the sessions that come and go in it.
+    if (!this.#owed.drop(`add ${id}`)) this.#owed.do(`remove ${id}`, () => void this.#remove.run(id));
   }
 
   /** The owners of background runs, oldest first. */
@@ -158,14 +174,15 @@ export class SessionStore {
   }
 
   runOwned(run: string, tokenId: string): void {
-    this.#try(() => this.#own.run(run, tokenId));
+    this.#owed.do(`owner of ${run}`, () => void this.#own.run(run, tokenId));
   }
 
   runForgotten(run: string): void {
-    this.#try(() => this.#disown.run(run));
+    this.#owed.do(`owner of ${run}`, () => void this.#disown.run(run));
   }
 
   close(): void {
+    this.#owed.close();
     this.#try(() => this.#database.close());
   }
 
@@ -177,18 +194,20 @@ export class SessionStore {
     this.#database.exec("commit");
   }
 
-  /** A full disk must not end a live session: it just cannot be resumed. Logged once. */
+  /** A full disk must not end a live session: until there is room, it cannot be resumed as it is. */
   #try<T>(action: () => T): T | undefined {
     try {
       return action();
     } catch (thrown) {
       if (this.#database.isOpen && this.#database.isTransaction) this.#database.exec("rollback");
-      if (!this.#failureTold) {
-        const hint = "unwritten sessions cannot be resumed after a front's death; logged once";
-        this.#log("session.store_failed", { error: String(thrown), hint });
-      }
-      this.#failureTold = true;
+      this.#refused(thrown);
       return undefined;
     }
+  }
+
+  #refused(thrown: unknown): void {
+    const hint = "what is unwritten is lost if the front dies before there is room; logged once";
+    if (!this.#failureTold) this.#log("session.store_failed", { error: String(thrown), hint });
+    this.#failureTold = true;
   }
 }

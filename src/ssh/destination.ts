@@ -103,7 +103,7 @@ export function withoutJumps(words: readonly string[]): string[] {
 }
 
 /** For every ssh of ours: no prompts, no terminal, none of the extras in the user's config. */
-export const plain = [
+export const plain: readonly string[] = [
   "BatchMode=yes",
   "RequestTTY=no",
   "RemoteCommand=none",

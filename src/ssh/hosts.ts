@@ -12,6 +12,7 @@ import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { Destination } from "./destination.ts";
 import type { RemoteTier } from "./remote/guardian-messages.ts";
 import { SshConnection, type LinkTimes } from "./link.ts";
+import { RemoteScripts } from "./remote/script.ts";
 
 export interface HostsParts extends Sources {
   fences: Epoch;
@@ -42,6 +43,8 @@ export interface HostView {
   tier: RemoteTier | null;
   connections: number;
   runs: number;
+  /** When a connection stopped answering; null while all answer. */
+  silentSince: number | null;
   /** Whether it still needs a sweep for leftovers of a lost connection or an earlier keeper. */
   sweeping: boolean;
 }
@@ -66,6 +69,7 @@ interface Host {
 }
 
 export class RemoteHosts {
+  readonly scripts = new RemoteScripts();
   readonly #parts: HostsParts;
   readonly #hosts = new Map<string, Host>();
   /** Containers of the connections, added before they start. */
@@ -136,6 +140,7 @@ export class RemoteHosts {
       tier: host.tier,
       connections: host.links.size,
       runs: [...host.links].reduce((sum, link) => sum + link.runs, 0),
+      silentSince: silentSinceOf(host.links),
       sweeping: host.owed.length > 0,
     }));
   }
@@ -205,6 +210,7 @@ export class RemoteHosts {
       container: fences.create(id),
       env,
       socket: join(this.#sockets, name),
+      scripts: this.scripts,
       guardian: {
         owner: `/${ownerId}/`,
         link: `/${ownerId}/${epoch}.${number}/`,
@@ -260,4 +266,9 @@ export class RemoteHosts {
     const closing = link.close().finally(() => this.#retiring.delete(closing)); // never rejects
     this.#retiring.add(closing);
   }
+}
+
+function silentSinceOf(links: ReadonlySet<SshConnection>): number | null {
+  const silent = [...links].flatMap(({ silentSince }) => silentSince ?? []);
+  return silent.length === 0 ? null : Math.min(...silent);
 }

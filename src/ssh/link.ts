@@ -10,7 +10,7 @@ import { BoundedLines, readPaced } from "./bounded-input.ts";
 import { type Destination, plain, withoutJumps } from "./destination.ts";
 import { readMessage, type RemoteTier, type Greeting } from "./remote/guardian-messages.ts";
 import { explain } from "./ssh-errors.ts";
-import { bootstrap, guardianScript, type GuardianVariables } from "./remote/script.ts";
+import { bootstrap, type GuardianVariables, type RemoteScripts } from "./remote/script.ts";
 
 export interface LinkTimes {
   /** From the start of ssh to the remote guardian's first message. */
@@ -27,6 +27,7 @@ export interface LinkParts {
   env: Record<string, string>;
   /** Path of the control socket. */
   socket: string;
+  scripts: RemoteScripts;
   guardian: Omit<GuardianVariables, "patienceMs">;
   times: LinkTimes;
   /** Aborted when the connection is no longer needed before it is ready. */
@@ -76,6 +77,8 @@ export class SshConnection {
   #answered = 0;
   #lastTick = 0;
   #silentMs = 0;
+  /** By the wall clock, when the oldest heartbeat was sent that may be unanswered. */
+  #askedAt = 0;
   #timer: Timer | undefined;
   #ready = Promise.withResolvers<void>();
   readonly #ends = new Map<string, { resolve: (left: string) => void; promise: Promise<string> }>();
@@ -106,6 +109,11 @@ export class SshConnection {
   /** Why it was lost, as one sentence. */
   get why(): string | undefined {
     return this.#lost;
+  }
+
+  /** When the oldest overdue heartbeat was sent, one moment for as long as it is silent; null while it answers. */
+  get silentSince(): number | null {
+    return this.#timer === undefined || this.#silentMs < this.#parts.times.heartbeatMs ? null : this.#askedAt;
   }
 
   /** How long a run's guard may take to get ready. */
@@ -153,8 +161,8 @@ export class SshConnection {
   }
 
   async #start(): Promise<void> {
-    const { clock, container, env, destination, socket, guardian, times, given } = this.#parts;
-    const script = guardianScript({ ...guardian, patienceMs: times.heartbeatTimeoutMs });
+    const { clock, container, env, destination, socket, scripts, guardian, times, given } = this.#parts;
+    const script = scripts.guardian({ ...guardian, patienceMs: times.heartbeatTimeoutMs });
     const seconds = Math.max(1, Math.ceil(times.connectTimeoutMs / 1000));
     const options = ["ControlMaster=yes", `ConnectTimeout=${seconds}`, ...plain].flatMap((option) => ["-o", option]);
     const args = ["-S", socket, ...options, "-T", ...destination.words, bootstrap(script)];
@@ -241,11 +249,14 @@ export class SshConnection {
 
   /** Measured against our own ticks, so that a suspended keeper does not declare its remote host dead. */
   #tick(): void {
-    const { heartbeatMs, heartbeatTimeoutMs } = this.#parts.times;
-    const now = this.#parts.clock.monotonic();
+    const { clock, times } = this.#parts;
+    const { heartbeatMs, heartbeatTimeoutMs } = times;
+    const now = clock.monotonic();
     const pausedMs = now - this.#lastTick;
     this.#lastTick = now;
-    this.#silentMs = this.#answered === this.#heartbeat ? 0 : this.#silentMs + Math.min(pausedMs, 2 * heartbeatMs);
+    const isAnswered = this.#answered === this.#heartbeat;
+    if (isAnswered) this.#askedAt = clock.now();
+    this.#silentMs = isAnswered ? 0 : this.#silentMs + Math.min(pausedMs, 2 * heartbeatMs);
     if (this.#silentMs > heartbeatTimeoutMs) return this.#lose(`no heartbeat for ${heartbeatTimeoutMs} ms`);
     this.#heartbeat += 1;
     this.#say(`beat ${this.#heartbeat}`);

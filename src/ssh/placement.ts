@@ -1,5 +1,5 @@
 /** Which servers of the config run on a remote host, and the command to run there. */
-import { basename } from "node:path";
+import { programName } from "../platform/program.ts";
 import { parseHost, parseSshArguments, type Destination, type RemoteCommand } from "./destination.ts";
 
 export interface Placeable {
@@ -27,7 +27,7 @@ export function placeRemote(server: Placeable): RemotePlace | undefined {
   if (host !== "local") {
     return { destination: parseHost(host), command: { argv: [command, ...args] }, remoteEnv: env, localEnv: {}, cwd };
   }
-  if (basename(command) !== "ssh" || !server.sshGuard) return undefined;
+  if (programName(command) !== "ssh" || !server.sshGuard) return undefined;
   const parsed = parseSshArguments(args);
   if (parsed === undefined) return undefined;
   // As with plain ssh: the config's environment is for the local ssh, and the login shell reads the line.

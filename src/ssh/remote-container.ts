@@ -7,7 +7,7 @@ import { awaitGuard, noiseBytesMax } from "./guard-message.ts";
 import type { RemoteHosts } from "./hosts.ts";
 import { explain } from "./ssh-errors.ts";
 import type { SshConnection } from "./link.ts";
-import { bootstrap, runScript } from "./remote/script.ts";
+import { bootstrap } from "./remote/script.ts";
 
 /** Interval between checks on a remote run that could not be ended at once. */
 const againMs = 5000;
@@ -53,7 +53,7 @@ export class RemoteContainer implements Container {
     this.#link = link;
     const { env, cwd, command, termGraceMs } = request;
     const mark = `${link.mark}${this.runId}`;
-    const script = runScript({ mark, graceMs: termGraceMs, ...link.remote, env, cwd, command });
+    const script = hosts.scripts.run({ mark, graceMs: termGraceMs, ...link.remote, env, cwd, command });
     const process = await local.spawn({ command: "ssh", args: link.words(bootstrap(script)), env: sshEnv });
     process.stdin?.on("error", () => {}); // its exit is handled
     process.stdin?.write(script);
@@ -103,6 +103,10 @@ export class RemoteContainer implements Container {
   /** Resolves when the remote host is proven empty after an inconclusive `end`; undefined when `end` had the proof. */
   get owed(): Promise<void> | undefined {
     return this.#owed;
+  }
+
+  get silentSince(): number | null {
+    return this.#link?.silentSince ?? null;
   }
 
   get lost(): boolean {

@@ -16,7 +16,7 @@ interface Dialect {
   /** Keys from the root to the servers. */
   path: string[];
   /** Keys of a server for which the client uses the same name and unit. */
-  keys: string[];
+  keys: readonly string[];
   /** Writes a variable in the client's syntax; undefined = the client expands none. */
   variable?: (name: string, fallback: string | undefined) => string | undefined;
   /** Added to each stdio server, each remote server, and each remote server of the older transport; undefined = unsupported. */
@@ -25,7 +25,7 @@ interface Dialect {
   sse: RawServer | undefined;
 }
 
-const common = ["command", "args", "env", "url", "headers"];
+const common = ["command", "args", "env", "url", "headers"] as const;
 const plainVariable = (name: string, fallback?: string) => (fallback === undefined ? `\${${name}}` : undefined);
 const editorVariable = (name: string, fallback?: string) => (fallback === undefined ? `\${env:${name}}` : undefined);
 const withDefault = (name: string, fallback?: string) => `\${${name}${fallback === undefined ? "" : `:-${fallback}`}}`;

@@ -12,7 +12,6 @@ import {
   openSync,
   readFileSync,
   realpathSync,
-  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -22,6 +21,8 @@ import { systemRandom } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
 import { makeDirectory } from "../../make-directory.ts";
 import { reasonOf } from "../../plain-reason.ts";
+import { replaceByRename } from "../../rename.ts";
+import { looksBlockRename } from "../../platform/access.ts";
 
 /** The contents of a file at one moment. */
 export interface ReadFile {
@@ -95,7 +96,7 @@ export function assertReplaceable({ file, target }: ReadFile): void {
 /**
  * Replaces the file by a rename in its directory, with the old mode and owner; symbolic links stay. Throws
  * `client_config_changed` when the file has changed since it was read. It is compared right before the rename; text that
- * another program writes to the old file in the microseconds between is detected right after, and restored.
+ * another program writes to the old file in the microseconds between is detected right after, and restored; on Windows it is lost.
  */
 export function replaceFile(read: ReadFile, text: string): void {
   const { file, target, bytes } = read;
@@ -108,11 +109,17 @@ export function replaceFile(read: ReadFile, text: string): void {
     writeDurably(fresh, text, { mode: mode & 0o7777, uid, gid });
     if (statSync(target, { throwIfNoEntry: false })?.ino !== ino || !readFileSync(target).equals(bytes))
       throw changed(file);
-    renameSync(fresh, target);
+    if (looksBlockRename) {
+      // The file cannot be replaced while it is open, so the look after the rename is not possible either.
+      closeSync(descriptor);
+      descriptor = undefined;
+    }
+    replaceByRename(fresh, target);
+    if (descriptor === undefined) return;
     const latest = readFileSync(descriptor);
     if (!latest.equals(bytes)) {
       writeDurably(fresh, latest, { mode: mode & 0o7777, uid, gid });
-      renameSync(fresh, target);
+      replaceByRename(fresh, target);
       throw changed(file);
     }
   } catch (cause) {

@@ -1,10 +1,10 @@
 /** Replaces the stdio servers of a client's file by one entry for the gateway, and restores them. */
 import { HoldfastError } from "../../errors.ts";
-import { at, isSameMeaning, meaningOf, type Container, type Document, type Entry } from "./document.ts";
+import { at, meaningOf, type Container, type Document, type Entry } from "./document.ts";
 import { ownLength } from "./prefix.ts";
 import type { Section } from "./toml.ts";
 import { applyEdits, type Edit, memberOf } from "./tree.ts";
-import { fullName, quoted, stdioOf, type Change, type Finding } from "./wrap.ts";
+import { fullName, means, quoted, stdioOf, type Change, type Finding } from "./wrap.ts";
 
 const gatewayName = "holdfast";
 
@@ -64,7 +64,7 @@ function extras(path: readonly string[]): Record<string, string> {
 
 function checkedAgainst({ text, language }: Document, edits: readonly Edit[], wanted: unknown): string {
   const after = applyEdits(text, edits);
-  if (edits.length === 0 || isSameMeaning(meaningOf(after, language), wanted)) return after;
+  if (edits.length === 0 || means(after, language, wanted)) return after;
   throw new HoldfastError(
     "client_config_invalid",
     "the change would not mean what it should, so it is not made; change the file by hand",

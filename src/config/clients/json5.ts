@@ -2,14 +2,16 @@
 import { SyntaxProblem, depthMax, type Member, type Node, type Span } from "./tree.ts";
 
 const escapes: Record<string, string> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v", "0": "\0" };
-const blanks = /[\s\uFEFF]*/y;
-const plainText = /[^"'\\\r\n]*/y;
 const bareKey = /[\p{L}\p{Nl}\p{Mn}\p{Mc}\p{Nd}\p{Pc}$_\u200C\u200D]/u;
 const scalar =
   /^(?:true|false|null|[+-]?(?:Infinity|NaN|0[xX][0-9a-fA-F]+|(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?))$/;
 
 class Reader {
   readonly #text: string;
+  readonly #blanks = /[\s\uFEFF]*/y;
+  /** Up to any of JSON5's line ends. */
+  readonly #lineComment = /[^\n\r\u2028\u2029]*/y;
+  readonly #plainText = /[^"'\\\r\n]*/y;
   #at = 0;
 
   constructor(text: string) {
@@ -34,12 +36,12 @@ class Reader {
       const char = this.#text[this.#at];
       if (char === undefined) return;
       if (char > "/" && char < "\u0080") return;
-      blanks.lastIndex = this.#at;
-      const length = blanks.exec(this.#text)?.[0].length ?? 0;
+      this.#blanks.lastIndex = this.#at;
+      const length = this.#blanks.exec(this.#text)?.[0].length ?? 0;
       if (length > 0) this.#at += length;
       else if (this.#text.startsWith("//", this.#at)) {
-        const end = this.#text.indexOf("\n", this.#at);
-        this.#at = end === -1 ? this.#text.length : end;
+        this.#lineComment.lastIndex = this.#at;
+        this.#at += this.#lineComment.exec(this.#text)?.[0].length ?? 0;
       } else if (this.#text.startsWith("/*", this.#at)) {
         const end = this.#text.indexOf("*/", this.#at + 2);
         if (end === -1) throw this.#problem("a comment does not end");
@@ -120,8 +122,8 @@ class Reader {
     let value = "";
     let from = (this.#at += 1);
     for (;;) {
-      plainText.lastIndex = this.#at;
-      this.#at += plainText.exec(this.#text)?.[0].length ?? 0;
+      this.#plainText.lastIndex = this.#at;
+      this.#at += this.#plainText.exec(this.#text)?.[0].length ?? 0;
       const char = this.#text[this.#at];
       if (char === undefined || char === "\n" || char === "\r") throw this.#problem("a string does not end");
       if (char !== quote && char !== "\\") {
@@ -149,6 +151,8 @@ class Reader {
     }
     if (char === "\r" && this.#text[this.#at] === "\n") this.#at += 1;
     if (/[\r\n\u2028\u2029]/.test(char)) return "";
+    if (/\d/.test(char) && (char !== "0" || /\d/.test(this.#text[this.#at] ?? "")))
+      throw this.#problem("a digit cannot be escaped");
     return escapes[char] ?? char;
   }
 }

@@ -1,20 +1,26 @@
 /** Adds a member to an object in a JSON text, or removes one, without touching other lines and comments. */
 import { applyEdits, type Edit, type ObjectNode, type Span } from "./tree.ts";
 
-/** A comma and the rest of its line. */
-const restOfLine = /[ \t]*(?:\/\*[^\n]*?\*\/[ \t]*)*(?:\/\/[^\r\n]*)?/y;
-
+/** Past the blanks and comments of a line. */
 function afterRestOfLine(text: string, from: number): number {
+  const restOfLine = /[ \t]*(?:\/\*[^\n]*?\*\/[ \t]*)*(?:\/\/[^\n\r\u2028\u2029]*)?/y;
   restOfLine.lastIndex = from;
   return from + (restOfLine.exec(text)?.[0].length ?? 0);
 }
 
 /** The comma after a value, past comments; undefined if there is none. */
 function commaAfter(text: string, end: number): number | undefined {
-  const pattern = /(?:\s|\/\*[^]*?\*\/|\/\/[^\n]*)*/y;
+  const pattern = /(?:\s|\/\*[^]*?\*\/|\/\/[^\n\r\u2028\u2029]*)*/y;
   pattern.lastIndex = end;
   const comma = end + (pattern.exec(text)?.[0].length ?? 0);
   return text[comma] === "," ? comma : undefined;
+}
+
+/** Past the last of the comments from here on, each whole. */
+function afterComments(text: string, from: number): number {
+  const comments = /(?:\s*(?:\/\*[^]*?\*\/|\/\/[^\n\r\u2028\u2029]*))*/y;
+  comments.lastIndex = from;
+  return from + (comments.exec(text)?.[0].length ?? 0);
 }
 
 /** The whitespace before an offset, if nothing else precedes it on its line. */
@@ -38,12 +44,17 @@ export function withMember(text: string, object: ObjectNode, key: string, value:
     const indent = outer + unit;
     const inside = `${end}${indent}${name}: ${layOut(value, indent, unit, end)}${end}${outer}`;
     // Comments of an empty object stay above the new member.
-    const kept = text.slice(object.start + 1, object.end - 1).trimEnd();
-    return applyEdits(text, [{ start: object.start + 1 + kept.length, end: object.end - 1, text: inside }]);
+    const kept = afterComments(text, object.start + 1);
+    return applyEdits(text, [{ start: kept, end: object.end - 1, text: inside }]);
   }
   const indent = indentOf(text, last.keySpan.start);
   const comma = commaAfter(text, last.value.end);
-  if (indent === undefined) return applyEdits(text, [at(last.value.end, `, ${name}: ${JSON.stringify(value)}`)]);
+  if (indent === undefined) {
+    const written = `${name}: ${JSON.stringify(value)}`;
+    // Behind a trailing comma, so that a comment before it stays with its own member.
+    const edit = comma === undefined ? at(last.value.end, `, ${written}`) : at(comma + 1, ` ${written},`);
+    return applyEdits(text, [edit]);
+  }
   const member = `${end}${indent}${name}: ${layOut(value, indent, unit, end)}`;
   if (comma !== undefined) return applyEdits(text, [at(afterRestOfLine(text, comma + 1), `${member},`)]);
   const place = afterRestOfLine(text, last.value.end);

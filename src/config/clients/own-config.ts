@@ -6,7 +6,7 @@ import { createFile, readIfThere, replaceFile, type ReadFile } from "./file.ts";
 import type { RawServer } from "./import.ts";
 import { readJson5 } from "./json5.ts";
 import { withMember, withoutMember } from "./members.ts";
-import { memberOf, valueOf } from "./tree.ts";
+import { lineOf, memberOf, SyntaxProblem, valueOf, type Node } from "./tree.ts";
 
 export interface OwnConfig {
   file: string;
@@ -25,7 +25,7 @@ export function readOwnConfig(file: string): OwnConfig {
   const read = readIfThere(file);
   if (read === undefined) return { file, read, text: empty, servers: {} };
   parseConfig(file, read.text);
-  const servers = memberOf(readJson5(read.text), "mcpServers");
+  const servers = memberOf(treeOf(file, read.text), "mcpServers");
   return {
     file,
     read,
@@ -34,11 +34,22 @@ export function readOwnConfig(file: string): OwnConfig {
   };
 }
 
+/** What ends a comment differs between the two readers of this file, so a valid config may be one that cannot be edited. */
+function treeOf(file: string, text: string): Node {
+  try {
+    return readJson5(text);
+  } catch (cause) {
+    if (!(cause instanceof SyntaxProblem)) throw cause;
+    const place = `${file}, line ${lineOf(text, cause.offset)}`;
+    throw new HoldfastError("config_invalid", `${place}: ${cause.message}; nothing was changed`, { cause });
+  }
+}
+
 /** Undefined removes a server. Throws `config_invalid` when the result would be invalid. */
 export function changeServers(config: OwnConfig, changes: readonly [string, RawServer | undefined][]): string {
   let text = config.text.trim() === "" ? empty : config.text;
   for (const [name, server] of changes) {
-    const root = readJson5(text);
+    const root = treeOf(config.file, text);
     const servers = memberOf(root, "mcpServers")?.value;
     if (root.kind !== "object") break; // parseConfig reports it
     if (server === undefined) text = servers?.kind === "object" ? withoutMember(text, servers, name) : text;

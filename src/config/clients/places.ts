@@ -1,5 +1,5 @@
 /** The locations of each client's MCP servers: files and keys. */
-import { basename, join } from "node:path";
+import { basename, posix, win32 } from "node:path";
 import { homeDirectory } from "../../platform/places.ts";
 
 export const clientNames = ["claude", "codex", "cursor", "vscode", "copilot", "openclaw", "gemini"] as const;
@@ -16,8 +16,8 @@ export interface Surroundings {
 /** Keys from the root to an object of servers by name; `*` = every key. */
 export type ServersPath = readonly string[];
 
-const mcpServers: ServersPath[] = [["mcpServers"]];
-const paths: Record<ClientName, ServersPath[]> = {
+const mcpServers: readonly ServersPath[] = [["mcpServers"]];
+const paths: Record<ClientName, readonly ServersPath[]> = {
   claude: [["mcpServers"], ["projects", "*", "mcpServers"]],
   codex: [["mcp_servers"]],
   cursor: mcpServers,
@@ -28,7 +28,7 @@ const paths: Record<ClientName, ServersPath[]> = {
 };
 
 /** For a file given without its client: `servers` means MCP servers only in mcp.json. */
-export function serversPaths(client: ClientName | undefined, file: string): ServersPath[] {
+export function serversPaths(client: ClientName | undefined, file: string): readonly ServersPath[] {
   if (client !== undefined) return paths[client];
   if (file.endsWith(".toml")) return paths.codex;
   const name = basename(file);
@@ -38,8 +38,10 @@ export function serversPaths(client: ClientName | undefined, file: string): Serv
 
 /** The files that a client would read here, including missing ones, the user's own first. */
 export function clientFiles(client: ClientName, surroundings: Surroundings): string[] {
-  const { env, directory } = surroundings;
-  const home = env["HOME"] || homeDirectory();
+  const { env, directory, platform } = surroundings;
+  const { join } = platform === "win32" ? win32 : posix;
+  // On Windows a shell such as Git's sets HOME, which clients do not read.
+  const home = env[platform === "win32" ? "USERPROFILE" : "HOME"] || homeDirectory();
   const local = (...parts: string[]) => join(directory, ...parts);
   const settings = settingsDirectory(home, surroundings);
   const files: Record<ClientName, () => string[]> = {
@@ -52,7 +54,7 @@ export function clientFiles(client: ClientName, surroundings: Surroundings): str
     cursor: () => [join(home, ".cursor", "mcp.json"), local(".cursor", "mcp.json")],
     vscode: () => [join(settings, "Code", "User", "mcp.json"), local(".vscode", "mcp.json")],
     copilot: () => [join(env["COPILOT_HOME"] || join(home, ".copilot"), "mcp-config.json")],
-    openclaw: () => [openclawFile(home, env)],
+    openclaw: () => [openclawFile(home, env, join)],
     gemini: () => [join(env["GEMINI_CLI_HOME"] || home, ".gemini", "settings.json"), local(".gemini", "settings.json")],
   };
   return files[client]();
@@ -60,12 +62,13 @@ export function clientFiles(client: ClientName, surroundings: Surroundings): str
 
 /** The settings directory of desktop programs. */
 function settingsDirectory(home: string, { env, platform }: Surroundings): string {
+  const { join } = platform === "win32" ? win32 : posix;
   if (platform === "darwin") return join(home, "Library", "Application Support");
   if (platform === "win32") return env["APPDATA"] || join(home, "AppData", "Roaming");
   return env["XDG_CONFIG_HOME"] || join(home, ".config");
 }
 
-function openclawFile(home: string, env: Surroundings["env"]): string {
+function openclawFile(home: string, env: Surroundings["env"], join: typeof posix.join): string {
   const profile = env["OPENCLAW_PROFILE"] ? `-${env["OPENCLAW_PROFILE"]}` : "";
   const state = env["OPENCLAW_STATE_DIR"] || join(env["OPENCLAW_HOME"] || home, `.openclaw${profile}`);
   return env["OPENCLAW_CONFIG_PATH"] || join(state, "openclaw.json");

@@ -58,7 +58,9 @@ function realPath(file: string): string | undefined {
 
 /** How many leading words are Holdfast itself; 0 = another program. */
 export function ownLength([command = "", script = ""]: readonly string[]): 0 | 1 | 2 {
-  const program = baseName(command);
+  const name = baseName(command);
+  // Names of Windows are case-insensitive.
+  const program = /\.exe$/i.test(name) ? name.toLowerCase() : name;
   if (/^holdfast(?:\.(?:cmd|exe|ps1))?$/.test(program)) return 1;
   if (!/^node(?:js)?(?:\.exe)?$/.test(program) || !/[\\/](?:dist|lib|src)[\\/]main\.[jt]s$/.test(script)) return 0;
   return isOwnScript(script) ? 2 : 0;

@@ -139,11 +139,20 @@ export function checked(
     if (args === undefined) delete server["args"];
     else server["args"] = args;
   }
-  if (isSameMeaning(meaningOf(after, language), wanted)) return after;
+  if (means(after, language, wanted)) return after;
   throw new HoldfastError(
     "client_config_invalid",
     "the change would not mean what it should, so it is not made; this is a defect of Holdfast, change the file by hand",
   );
+}
+
+/** False also for a text that is no longer of the language. */
+export function means(text: string, language: Language, wanted: unknown): boolean {
+  try {
+    return isSameMeaning(meaningOf(text, language), wanted);
+  } catch {
+    return false;
+  }
 }
 
 /** JSON strings are valid TOML, except for the one character that JSON leaves unescaped. */
@@ -175,7 +184,9 @@ function wrapEdits(document: Document, { command, args }: Stdio, program: string
 function addedMember({ text, language }: Document, after: Member, name: string, value: string): string {
   const { keySpan, lastPartStart } = after;
   const quote = /["']/.exec(text[lastPartStart] ?? "")?.[0] ?? "";
-  const between = text.slice(keySpan.end, after.value.start).replaceAll(/\/\*.*?\*\/|\/\/.*?\n/gs, "");
+  const between = text
+    .slice(keySpan.end, after.value.start)
+    .replaceAll(/\/\*.*?\*\/|\/\/[^\n\r\u2028\u2029]*(?:\r\n|[^])/gs, "");
   const key = text.slice(keySpan.start, lastPartStart) + quote + name + quote + between;
   let lineStart = keySpan.start;
   while (lineStart > 0 && /[ \t\uFEFF]/.test(text[lineStart - 1] ?? "")) lineStart -= 1;

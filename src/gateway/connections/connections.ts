@@ -10,7 +10,7 @@ import {
   type ConnectionLimits,
   type ConnectionState,
 } from "./connection.ts";
-import { ownUsage, unacknowledged } from "../../platform/self/index.ts";
+import { ownSystem, type OwnSystem } from "../../platform/self/index.ts";
 import { LoopTime } from "./loop-time.ts";
 
 /** Share of the descriptor limit above which work is refused: at the limit accept fails silently. */
@@ -34,13 +34,16 @@ export class Connections {
   readonly #states = new Map<ConnectionState, number>(connectionStates.map((state) => [state, 0]));
   readonly #closedListeners: ((connection: Connection) => void)[] = [];
   readonly #clock: Clock;
+  readonly #system: OwnSystem;
   #ticking: Timer | undefined;
   #onEmpty: (() => void) | undefined;
   #nextLook = 0;
 
-  constructor(limits: ConnectionLimits, clock: Clock, descriptors = ownUsage()?.descriptorsMax ?? Infinity) {
+  constructor(limits: ConnectionLimits, clock: Clock, system: OwnSystem = ownSystem) {
     this.limits = limits;
     this.#clock = clock;
+    this.#system = system;
+    const descriptors = system.usage()?.descriptorsMax ?? Infinity;
     this.softMax = Math.min(limits.max, Math.floor(descriptors * descriptorShare));
     const { headMs, authMs, closingMs, slowMs, heartbeatGraceMs } = limits;
     const shortest = Math.min(headMs, authMs, closingMs, slowMs, heartbeatGraceMs);
@@ -138,7 +141,7 @@ export class Connections {
   #endUnheard(now: number): void {
     const clients = [...this.#all].filter(({ kind, proven }) => kind === "http" && proven);
     if (clients.length === 0) return;
-    const isUnacknowledged = unacknowledged();
+    const isUnacknowledged = this.#system.unacknowledged();
     for (const client of clients) if (isUnacknowledged(client.socket)) client.close("unheard", now);
   }
 

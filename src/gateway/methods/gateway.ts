@@ -19,7 +19,7 @@ export function gatewayHandlers(
       const status = await link.ask("gateway.status", {});
       const unavailableServers = await manager.servers.unavailable();
       const front = { url: urls[0] ?? "", urls, sessions: sessions.size, unavailableServers };
-      return { ...status, ...front, nodes: countNodes(nodes.list()) };
+      return { ...status, ...front, nodes: countNodes(nodes.views) };
     },
     "gateway.ping": ({ data }) => ({ data }),
     "gateway.stop": () => link.ask("gateway.stop", {}),

@@ -1,8 +1,11 @@
 /** The upgrade from HTTP to WebSocket: all conditions of RFC 6455 and ours, checked before a frame is read. */
-import { STATUS_CODES, type IncomingMessage } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { errorBody, rpcCode } from "../../mcp/wire/json-rpc.ts";
 import type { Denial } from "../access.ts";
+
+/** Not imported: see server.ts. */
+const { STATUS_CODES } = process.getBuiltinModule("node:http");
 
 export const subprotocol = "holdfast.v1";
 export const websocketPath = "/ws";

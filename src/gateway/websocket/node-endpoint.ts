@@ -38,7 +38,9 @@ export class NodeEndpoint {
     // Web pages must not even wait for approval; nodes send no Origin.
     const isPage = request.headers.origin !== undefined;
     const page: UpgradeRefusal = { status: 403, message: "a node has no Origin header" };
-    const problem = isPage ? page : handshakeProblem(request, subprotocol);
+    const unknown: UpgradeRefusal | undefined =
+      nodes.problem === undefined ? undefined : { status: 503, message: nodes.problem };
+    const problem = isPage ? page : (handshakeProblem(request, subprotocol) ?? unknown);
     if (problem !== undefined)
       return connections.end(stream as Socket, "bad-request", () => refuseUpgrade(stream, problem));
     const connection = connectionOf(stream as Socket);

@@ -12,6 +12,11 @@ import { RunOutput, type Tap } from "./output.ts";
 const inputBytesMax = 1024 * 1024;
 /** Time for the last bytes once the tree is gone; another process may hold the other end. */
 const drainBoundMs = 1000;
+/**
+ * A foreground run keeps this much at least: half of its tail for what a reader is behind, the other half for what is under way
+ * when the run is paused or ends, which is a full pipe and what Node has read of it.
+ */
+const pacedBytesMin = 1024 * 1024;
 /** A foreground reader silent for this long is gone; a remote reader may be away for the run's lease. */
 const readerBoundMs = 5000;
 
@@ -32,7 +37,8 @@ export function captureParts(
   fileOf: (stream: OutputStream) => string,
   hangUp: () => void,
 ): CaptureParts {
-  const output = (stream: OutputStream) => new RunOutput(fileOf(stream), outputBytesMax, clock);
+  const boundBytes = spec.background ? outputBytesMax : Math.max(outputBytesMax, pacedBytesMin);
+  const output = (stream: OutputStream) => new RunOutput(fileOf(stream), boundBytes, clock);
   return { clock, stdout: output("stdout"), stderr: spec.streams === "apart" ? output("stderr") : null, hangUp };
 }
 

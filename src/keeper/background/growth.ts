@@ -1,7 +1,6 @@
 /** Detects trees that keep growing, such as a worker that starts helpers and never ends them. */
 import { turn, type Clock, type Timer } from "../../clock.ts";
-import { platform } from "../../platform/index.ts";
-import type { ProcessInfo } from "../../platform/types.ts";
+import type { ProcessInfo, ProcessTable } from "../../platform/types.ts";
 
 /** Interval between looks, in milliseconds. */
 const everyMs = 5000;
@@ -27,6 +26,7 @@ interface History {
 
 export interface GrowthParts {
   clock: Clock;
+  processes: ProcessTable;
   runs: () => Watched[];
   /** `what`: the most frequent command and its count. Reported again when the tree has doubled. */
   onGrowing: (id: string, what: string) => void;
@@ -73,14 +73,14 @@ export class GrowthWatch implements Disposable {
     }
     if (history.grew < looksMin || count < processesMin || count < history.told * 2) return;
     history.told = count;
-    this.#parts.onGrowing(run.id, describe(members));
+    this.#parts.onGrowing(run.id, describe(members, this.#parts.processes));
   }
 }
 
-function describe(members: ProcessInfo[]): string {
+function describe(members: ProcessInfo[], { command: commandOf }: ProcessTable): string {
   const copies = new Map<string, number>();
   for (const { pid } of members) {
-    const command = platform.processes.command(pid);
+    const command = commandOf(pid);
     copies.set(command, (copies.get(command) ?? 0) + 1);
   }
   const [command = "", count = 0] = [...copies].toSorted(([, one], [, other]) => other - one)[0] ?? [];

@@ -66,6 +66,11 @@ export class OutputRing {
     }
     const geometry = { headBytes: header.readUInt32LE(4), tailBytes: header.readUInt32LE(8) };
     const [printed = 0, from = 0, to = 0] = [0, 8, 16].map((at) => header.readDoubleLE(printedAt + at));
+    const areCounts = [printed, from, to].every((count) => Number.isSafeInteger(count) && count >= 0);
+    if (geometry.tailBytes === 0 || !areCounts || from > to || to > printed) {
+      closeSync(descriptor);
+      return undefined; // damaged
+    }
     return new OutputRing(path, { ...geometry, printed, gap: { from, to }, descriptor });
   }
 
@@ -114,7 +119,7 @@ export class OutputRing {
   }
 
   read(offset: number, bytesMax: number): OutputPiece {
-    const from = this.#behindWhatIsLost(Math.min(offset, this.#printed));
+    const from = this.#behindWhatIsCut(this.#behindWhatIsLost(Math.min(offset, this.#printed)));
     const isInHead = from < this.headBytes;
     const whole = isInHead ? Math.min(this.headBytes, this.#printed) : this.#printed;
     const end = from < this.#gap.from ? Math.min(whole, this.#gap.from) : whole;
@@ -123,7 +128,7 @@ export class OutputRing {
     while (this.#descriptor !== undefined && done < bytes.length) {
       const place = this.#place(from + done);
       const read = readSync(this.#descriptor, bytes, done, Math.min(place.bytes, bytes.length - done), place.at);
-      if (read === 0) break; // another process truncated the file
+      if (read === 0) break; // the file ends here: the next read skips the rest
       done += read;
     }
     return { offset: from, bytes: bytes.subarray(0, done), printed: this.#printed };
@@ -145,6 +150,18 @@ export class OutputRing {
     const kept = (from: number) => (from >= this.headBytes && from < this.tailFrom ? this.tailFrom : from);
     const from = kept(offset);
     return from >= this.#gap.from && from < this.#gap.to ? kept(this.#gap.to) : from;
+  }
+
+  /** The first offset from there on whose byte is in a file that a crash or another process cut short. */
+  #behindWhatIsCut(offset: number): number {
+    const size = this.storedBytes;
+    let from = offset;
+    while (from < this.#printed) {
+      const { at, bytes } = this.#place(from);
+      if (at < size) return from;
+      from = this.#behindWhatIsLost(Math.min(from + bytes, this.#printed));
+    }
+    return from;
   }
 
   #notePrinted(): void {

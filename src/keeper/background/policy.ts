@@ -1,13 +1,19 @@
 /** Rules for background commands: those of the config, and the checks that only this machine can make. */
 import { realpathSync, statSync } from "node:fs";
-import { isAbsolute, sep } from "node:path";
+import { isAbsolute } from "node:path";
 import { specLimits, type BackgroundSpec } from "../../protocol/background.ts";
-import { findProgram } from "../../config/program.ts";
+import { findProgram, pathDefault } from "../../platform/program.ts";
 import type { Config } from "../../config/schema.ts";
-import { baseEnvironment } from "../../platform/environment.ts";
+import {
+  baseEnvironment,
+  comparedName,
+  mergeEnvironment,
+  steersSystem,
+  variableIn,
+} from "../../platform/environment.ts";
 import { guardVariable, markerVariable } from "../../platform/marker.ts";
 import { HoldfastError } from "../../errors.ts";
-import { homeDirectory } from "../../platform/places.ts";
+import { homeOf, isInDirectory, isSamePath } from "../../platform/places.ts";
 import { remoteVariableProblem } from "../../ssh/variables.ts";
 import { PolicyMiss } from "./consent.ts";
 
@@ -32,6 +38,7 @@ export interface Resolved {
  * make, npm and OpenSSL. Incomplete: a guard rail, not a sandbox.
  */
 const steering = [
+  steersSystem,
   /^BASH_FUNC_/, // a function for bash, in either spelling: "%%" or "()" at the end
   /^(?:PATH|IFS|CDPATH|ENV|BASH_ENV|BASHOPTS|SHELLOPTS|BASH_LOADABLES_PATH|PS[0-4]|PROMPT_COMMAND|ZDOTDIR|FPATH|HISTFILE)$/,
   /^(?:LD_.*|GLIBC_TUNABLES|GCONV_PATH|MALLOC_CONF|DYLD_.*)$/,
@@ -56,11 +63,11 @@ export function resolveSpec(spec: BackgroundSpec, rules: ExecRules, base = baseE
   // Before the lists: a person who may overrule them has no say in this.
   checkEnvironment(spec.env, rules);
   if (spec.host !== "local") return resolveRemote(spec, rules);
-  const cwd = resolveDirectory(spec.cwd ?? base["HOME"] ?? homeDirectory(), rules);
-  const env = { ...base, ...terminalDefaults(spec, base), ...spec.env };
-  const program = programOf(command, cwd, env["PATH"] ?? "/usr/bin:/bin");
+  const cwd = resolveDirectory(spec.cwd ?? homeOf(base), rules);
+  const env = mergeEnvironment(base, terminalDefaults(spec, base), spec.env);
+  const program = programOf(command, cwd, variableIn(env, "PATH") ?? pathDefault);
   if (rules.allowCommands === undefined) return { command, args, cwd, env, host: "local" };
-  checkAllowed(command, program, rules, base["PATH"] ?? "/usr/bin:/bin");
+  checkAllowed(command, program, rules, variableIn(base, "PATH") ?? pathDefault);
   return { command: program, args, cwd, env, host: "local" };
 }
 
@@ -129,8 +136,9 @@ function checkEnvironment(env: Record<string, string>, rules: ExecRules): void {
       throw invalid(
         `env: ${JSON.stringify(name.slice(0, 64))} is not a variable: a name has no "=", and neither has a NUL`,
       );
-    if (name === markerVariable || name === guardVariable) throw invalid(`env: ${name} is Holdfast's own`);
-    if (rules.allowCommands !== undefined && steering.some((pattern) => pattern.test(name)))
+    const compared = comparedName(name);
+    if (compared === markerVariable || compared === guardVariable) throw invalid(`env: ${name} is Holdfast's own`);
+    if (rules.allowCommands !== undefined && steering.some((pattern) => pattern.test(compared)))
       throw new HoldfastError(
         "exec_refused",
         `env: ${/^\w+$/.test(name) ? name : JSON.stringify(name)} may not be set while ${listNamed("allowCommands", rules)} is: it steers shells or what programs load`,
@@ -157,9 +165,7 @@ function resolveDirectory(cwd: string, rules: ExecRules): string {
   const real = realpathSync(cwd);
   const isInside = allowDirectories.some((directory) => {
     const allowed = realOrUndefined(directory);
-    return (
-      allowed !== undefined && (real === allowed || real.startsWith(allowed.endsWith(sep) ? allowed : allowed + sep))
-    );
+    return allowed !== undefined && isInDirectory(real, allowed);
   });
   if (isInside) return real;
   throw new PolicyMiss(
@@ -185,7 +191,7 @@ function programOf(command: string, cwd: string, path: string): string {
 /** A bare name in the list means the program found on the gateway's own PATH, whatever the caller's PATH is. */
 function checkAllowed(command: string, program: string, rules: ExecRules, ownPath: string): void {
   const allowed = rules.allowCommands ?? [];
-  const isAllowed = allowed.some((entry) => findProgram(entry, "/", ownPath) === program);
+  const isAllowed = allowed.some((entry) => isSamePath(findProgram(entry, "/", ownPath) ?? "", program));
   if (isAllowed) return;
   const list = allowed.length === 0 ? "which is empty" : allowed.join(", ");
   throw new PolicyMiss(`${command} (${program}) is not in ${listNamed("allowCommands", rules)} (${list})`);

@@ -11,11 +11,11 @@ import {
   type OutputView,
   type RequestedRun,
 } from "../../protocol/background.ts";
-import type { Clock } from "../../clock.ts";
 import type { Config } from "../../config/schema.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { Ledger } from "../ledger.ts";
 import type { Log } from "../log.ts";
+import type { KeeperSources } from "../own-process.ts";
 import { mustBeGone, unendable } from "../../protocol/keeper/run-errors.ts";
 import type { OperationParams } from "../../protocol/keeper/runner.ts";
 import type { Launch } from "../launch.ts";
@@ -34,8 +34,7 @@ import { commandOf, Requests } from "./requests.ts";
 import { PipeIo } from "./pipe-io.ts";
 import { TerminalIo } from "./terminal-io.ts";
 
-export interface BackgroundParts {
-  clock: Clock;
+export interface BackgroundParts extends Pick<KeeperSources, "clock" | "platform"> {
   config: Config;
   table: RunTable;
   ledger: Ledger;
@@ -68,7 +67,8 @@ export class BackgroundRuns {
     const { leaseMaxMs } = parts.config.node;
     this.#rules = new StartRules(parts.config.exec, parts.node && { ...parts.node, leaseMaxMs });
     this.#requests = new Requests(parts.ledger, () => this.#live);
-    this.#growth = new GrowthWatch({ clock: parts.clock, runs: () => parts.table.live(), onGrowing });
+    const { clock, platform, table } = parts;
+    this.#growth = new GrowthWatch({ clock, processes: platform.processes, runs: () => table.live(), onGrowing });
   }
 
   /** The gateway is ending; the run table ends its runs. */
@@ -231,9 +231,9 @@ export class BackgroundRuns {
 
   /** Throws `spawn_failed` when no terminal is available for a run that needs one. */
   #makeIo(id: string, spec: BackgroundSpec, hangUp: () => void): CaptureIo {
-    const { clock, config } = this.#parts;
+    const { clock, config, platform } = this.#parts;
     const parts = captureParts(spec, clock, config.exec, (stream) => this.#file(id, stream), hangUp);
-    const io = spec.kind === "pty" ? new TerminalIo(parts, spec.size) : new PipeIo(parts, spec.stdin);
+    const io = spec.kind === "pty" ? new TerminalIo(parts, spec.size, platform) : new PipeIo(parts, spec.stdin);
     if (!spec.background) io.pace(spec.leaseMs);
     return io;
   }

@@ -1,7 +1,6 @@
 /** The input and output of a terminal. */
 import { specLimits } from "../../protocol/background.ts";
-import { platform } from "../../platform/index.ts";
-import type { SpawnRequest, Terminal, TerminalSize } from "../../platform/types.ts";
+import type { Platform, SpawnRequest, Terminal, TerminalSize } from "../../platform/types.ts";
 import type { Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import { CaptureIo, type CaptureParts } from "./capture-io.ts";
@@ -22,7 +21,7 @@ export class TerminalIo extends CaptureIo {
   #retry: Timer | undefined;
 
   /** Throws `spawn_failed` when no terminal is available. */
-  constructor(parts: CaptureParts, size: TerminalSize) {
+  constructor(parts: CaptureParts, size: TerminalSize, platform: Pick<Platform, "openTerminal">) {
     super(parts);
     this.sizes.push({ offset: 0, ...size });
     this.#terminal = platform.openTerminal(size);

@@ -1,5 +1,5 @@
 /** Parses the command line of a server started by npx: packages, program and arguments. */
-import { basename } from "node:path";
+import { programName } from "../../platform/program.ts";
 
 /** An npx request that can be carried out without npx. */
 export interface NpxRequest {
@@ -29,7 +29,7 @@ const passedOn = new Set(["--ignore-scripts"]);
 const registrySpec = /^(@[a-z0-9~-][\w.~-]*\/)?[a-z0-9~][\w.~-]*(@[^/:@.][^/:@]*)?(?<!\.tgz|\.tar|\.tar\.gz)$/i;
 
 export function readNpxWords(command: string, args: readonly string[]): NpxWords {
-  const program = basename(command);
+  const program = programName(command);
   if (program === "npx") return read(args, false);
   if (program !== "npm") return { refused: `${command} is not npx` };
   const [word, ...rest] = args;

@@ -7,7 +7,7 @@ import type { LaunchView } from "../../protocol/keeper/messages.ts";
 import type { Sources } from "../../random.ts";
 import { asHoldfastError, HoldfastError } from "../../errors.ts";
 import type { Config, ServerConfig } from "../../config/schema.ts";
-import { baseEnvironment } from "../../platform/environment.ts";
+import { baseEnvironment, mergeEnvironment } from "../../platform/environment.ts";
 import type { ErrorLog } from "../error-log.ts";
 import type { Log } from "../log.ts";
 import type { Run } from "../run.ts";
@@ -172,7 +172,7 @@ export class Packages {
     const { clock, launch, makeErrorLog } = this.#parts;
     const { packages, options } = request;
     const directory = this.#store.begin();
-    const whole = { ...baseEnvironment(), ...env };
+    const whole = mergeEnvironment(baseEnvironment(), env);
     const order = { clock, server, npm, packages, options, directory, env: whole, launch, makeErrorLog };
     const installation = beginInstallation(order);
     const done = this.#finish(key, server, request, directory, installation).finally(() => {

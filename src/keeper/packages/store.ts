@@ -3,13 +3,14 @@
  * a record are incomplete or replaced, and are removed at the gateway's next start.
  */
 import { hash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Sources } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
 import { readPrivateFile, writePrivate } from "../../platform/self/private-file.ts";
 import { nameOf, type NpxRequest } from "./npx-words.ts";
+import { replaceByRename } from "../../rename.ts";
 
 const recordSchema = z.strictObject({
   packages: z.array(z.string()).min(1),
@@ -83,7 +84,7 @@ export class PackageStore {
     const versions = Object.fromEntries(packages.map(nameOf).map((name) => [name, versionOf(directory, name)]));
     const name = `${key}-${this.#sources.random.bytes(4).toString("hex")}`;
     const record = { packages, directory: name, versions, installedAt: this.#sources.clock.now(), isStale: false };
-    renameSync(directory, join(this.#root, name));
+    replaceByRename(directory, join(this.#root, name));
     writePrivate(this.#fileOf(key), `${JSON.stringify(record, null, 2)}\n`);
     return record;
   }

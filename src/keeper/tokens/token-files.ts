@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { tokenScopes, type TokenGrant, type TokenScope } from "../../protocol/keeper/front-config.ts";
 import type { Random, Sources } from "../../random.ts";
+import { othersAccess, privateRemedy } from "../../platform/access.ts";
 import { spareDescriptors } from "../../platform/self/index.ts";
 import { HoldfastError } from "../../errors.ts";
 import { createPrivate, readPrivateFile } from "../../platform/self/private-file.ts";
@@ -133,11 +134,10 @@ function namesIn(paths: StatePaths): string[] {
     return []; // no gateway has run here yet
   }
   const isOurs = info.isDirectory() && (process.getuid === undefined || info.uid === process.getuid());
-  if (!isOurs || (info.mode & 0o022) !== 0)
-    throw new HoldfastError(
-      "file_exposed",
-      `${paths.tokens} is not a directory of this user alone (chmod 700 it, or remove it and add the tokens again)`,
-    );
+  if (!isOurs || othersAccess(paths.tokens, info, { group: true }) === "write") {
+    const remedy = `${privateRemedy(paths.tokens, 700)}, or remove it and add the tokens again`;
+    throw new HoldfastError("file_exposed", `${paths.tokens} is not a directory of this user alone (${remedy})`);
+  }
   return spareDescriptors
     .look(() => readdirSync(paths.tokens))
     .filter((file) => file.endsWith(".json"))

@@ -18,6 +18,7 @@ import { clientOf, readIntroduction } from "../session/introduction.ts";
 import { notOffered } from "../session/bindings.ts";
 import { overHttp, serveBatch } from "../wire/batch.ts";
 import { Call, callParams, noOwner, type CallParams } from "../wire/call.ts";
+import type { BodyReader } from "./body.ts";
 import { endSession } from "./end-session.ts";
 import type { Envelope } from "../wire/envelope.ts";
 import { EventStream } from "../wire/event-stream.ts";
@@ -35,6 +36,7 @@ export interface EndpointParts {
   sessions: SessionSet;
   clock: Clock;
   random: Random;
+  bodies: BodyReader;
   messageBytesMax: number;
   /** Longest wait of a call for the answer of a client without a session. */
   questionMs: number;
@@ -99,7 +101,8 @@ export class McpEndpoint {
     if (problem !== undefined) return deny(invalid(400, problem));
     // The session counts as present until the response is done, including a slow upload of the body.
     if (open !== undefined) response.once("close", open.session.lease.hold());
-    const received = await receiveAny(request, response, this.#parts.messageBytesMax, open?.takesBatches ?? false);
+    const { bodies, messageBytesMax } = this.#parts;
+    const received = await receiveAny(bodies, request, response, messageBytesMax, open?.takesBatches ?? false);
     if (received === "gone") return;
     if ("status" in received) return deny(received);
     if ("batch" in received) return open === undefined ? undefined : this.#passAll(exchange, open, received.batch);

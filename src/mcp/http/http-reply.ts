@@ -8,7 +8,7 @@
  * A client that accepts only JSON never gets a stream: messages of its call go to its session, or are dropped.
  */
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
-import type { Changes, StreamableReply } from "../wire/call.ts";
+import type { Changes, Leavable, StreamableReply } from "../wire/call.ts";
 import { EventStream } from "../wire/event-stream.ts";
 import { replyForm, type ReplyForm } from "../wire/headers.ts";
 import { eventHead, eventTail, splice, spliceText, type Edit } from "../wire/splice.ts";
@@ -19,7 +19,7 @@ const socketBytesMax = 64 * 1024;
 const textBytesMax = 16 * 1024;
 
 export class HttpReply implements StreamableReply {
-  onGone: () => void = () => {};
+  call: Leavable | undefined;
   readonly headers: OutgoingHttpHeaders;
   readonly #response: ServerResponse;
   readonly #form: ReplyForm;
@@ -38,7 +38,7 @@ export class HttpReply implements StreamableReply {
       this.#release?.();
       if (this.#isOver) return;
       this.#isOver = true;
-      this.onGone();
+      this.call?.gone();
     });
   }
 

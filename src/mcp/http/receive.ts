@@ -2,7 +2,7 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isBatch, readBatch } from "../wire/batch.ts";
-import { readBody } from "./body.ts";
+import type { BodyReader } from "./body.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "../wire/envelope.ts";
 import { isJson, replyForm } from "../wire/headers.ts";
 import { invalid, refusal, unavailable, type Refusal } from "./reply.ts";
@@ -25,21 +25,23 @@ export function headProblem(request: IncomingMessage): Refusal | undefined {
 
 /** The message, its refusal, or "gone" when the client left while sending. */
 export async function receive(
+  bodies: BodyReader,
   request: IncomingMessage,
   response: ServerResponse,
   messageBytesMax: number,
 ): Promise<Received | Refusal | "gone"> {
-  return (await receiveAny(request, response, messageBytesMax, false)) as Received | Refusal | "gone";
+  return (await receiveAny(bodies, request, response, messageBytesMax, false)) as Received | Refusal | "gone";
 }
 
 /** As `receive`, for a session whose revision may have batches. */
 export async function receiveAny(
+  bodies: BodyReader,
   request: IncomingMessage,
   response: ServerResponse,
   messageBytesMax: number,
   takesBatches: boolean,
 ): Promise<Received | ReceivedBatch | Refusal | "gone"> {
-  const read = await readBody(request, response, messageBytesMax);
+  const read = await bodies.read(request, response, messageBytesMax);
   if (read === "gone") return "gone";
   if (read === "too-large")
     return invalid(413, `the message is longer than limits.messageBytesMax = ${messageBytesMax} bytes`);

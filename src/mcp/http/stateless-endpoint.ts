@@ -8,17 +8,19 @@ import type { SessionSet } from "../../sessions/set.ts";
 import type { AggregateSession } from "../session/aggregate-session.ts";
 import { clientOf } from "../session/introduction.ts";
 import { notOffered } from "../session/bindings.ts";
+import type { BodyReader } from "./body.ts";
 import { HttpReply } from "./http-reply.ts";
 import type { HttpExchange } from "./http-sessions.ts";
 import { acceptsEvents, parentOf, scopeOf, statelessVersion } from "../wire/headers.ts";
 import { rpcCode } from "../wire/json-rpc.ts";
 import { headProblem, receive, type Received } from "./receive.ts";
 import { invalid, refusal, unavailable, refuse, type Refusal } from "./reply.ts";
-import { readMetadata, type Metadata } from "../stateless/request-metadata.ts";
+import type { Metadata } from "../stateless/request-metadata.ts";
 import { removedProblem, StatelessService, type ServiceParts } from "../stateless/service.ts";
 
 export interface StatelessEndpointParts extends ServiceParts {
   sessions: SessionSet;
+  bodies: BodyReader;
   messageBytesMax: number;
 }
 
@@ -40,7 +42,8 @@ export class StatelessEndpoint {
     }
     const wrong = headProblem(request);
     if (wrong !== undefined) return deny(wrong);
-    const received = await receive(request, response, this.#parts.messageBytesMax);
+    const { bodies, messageBytesMax } = this.#parts;
+    const received = await receive(bodies, request, response, messageBytesMax);
     if (received === "gone") return;
     if ("status" in received) return deny(received);
     this.take(exchange, received);
@@ -61,7 +64,7 @@ export class StatelessEndpoint {
     if (envelope.kind === "response") return deny(invalid(400, "a client sends no responses in this revision"));
     if (envelope.method === "subscriptions/listen" && !acceptsEvents(request))
       return deny(invalid(406, "Accept must name text/event-stream: what is listened to is a stream"));
-    const metadata = readMetadata(request, envelope, body);
+    const metadata = this.#service.metadata.read(request, envelope, body);
     if ("status" in metadata) return deny(metadata);
     const none = removedProblem(envelope.method);
     if (none !== undefined) return deny(none);

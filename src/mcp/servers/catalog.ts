@@ -2,12 +2,13 @@
  * Server metadata known without a start: the answer to `initialize`, and the lists. Kept in memory and in
  * `<state>/front/catalog/`, so that a list needs no start, even after a restart of the gateway.
  */
-import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "../../log.ts";
 import type { InitializeResult, Lists } from "./handshake.ts";
 import { isObject } from "../wire/json-rpc.ts";
 import { makeDirectory } from "../../make-directory.ts";
+import { replaceByRename } from "../../rename.ts";
 
 /** Files in the directory; the least recently written go first. */
 const filesMax = 256;
@@ -19,7 +20,7 @@ const fileBytesMax = 4 * 1024 * 1024;
 const format = 1;
 
 export interface ServerMetadata {
-  /** Unique within this process: equal only for the same metadata. */
+  /** Unique within its catalog: equal only for the same metadata. */
   id: number;
   initialize: InitializeResult;
   lists: Lists;
@@ -97,7 +98,7 @@ export class Catalog {
     try {
       makeDirectory(this.#directory);
       writeFileSync(`${file}.new`, text, { mode: 0o600 });
-      renameSync(`${file}.new`, file);
+      replaceByRename(`${file}.new`, file);
       this.#prune();
     } catch (error) {
       // The directory is optional: without it, lists need a start after each restart of the gateway.

@@ -26,6 +26,7 @@ import type { ClientCall } from "../servers/client.ts";
 import { ownIntroduction, spokenIn } from "./introduction.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { SessionHandoff, type HandoffState } from "./session-handoff.ts";
+import type { MergedViews } from "./merge.ts";
 import { MergedCatalog } from "./merged-catalog.ts";
 import { AskedRoots } from "./roots.ts";
 import { Router } from "./router.ts";
@@ -48,6 +49,8 @@ export interface AggregateSessionParts {
   starter: Starter;
   pool: Pool;
   catalog: Catalog;
+  /** Of the same catalog. */
+  views: MergedViews;
   numbers: Numbers;
   tools: OwnTools;
   /** Unavailable servers, and why. */

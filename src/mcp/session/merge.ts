@@ -35,21 +35,25 @@ export interface Merged {
   unlisted: { server: string; error: string }[];
 }
 
-const views = new Map<string, Merged>();
+/** The merged views of one catalog. */
+export class MergedViews {
+  readonly #views = new Map<string, Merged>();
 
-/** The same object for the same metadata. `isPrefixed` false: a single server keeps its names. */
-export function merge(parts: Part[], isPrefixed: boolean): Merged {
-  const key = `${String(isPrefixed)} ${parts.map(({ server, metadata }) => `${server}:${metadata.id}`).join(" ")}`;
-  const known = views.get(key);
-  if (known !== undefined) return known;
-  const merged = build(parts, isPrefixed);
-  views.set(key, merged);
-  const [oldest] = views.keys();
-  if (views.size > viewsMax && oldest !== undefined) views.delete(oldest);
-  return merged;
+  /** The same object for the same metadata. */
+  of(parts: Part[], isPrefixed: boolean): Merged {
+    const key = `${String(isPrefixed)} ${parts.map(({ server, metadata }) => `${server}:${metadata.id}`).join(" ")}`;
+    const known = this.#views.get(key);
+    if (known !== undefined) return known;
+    const merged = merge(parts, isPrefixed);
+    this.#views.set(key, merged);
+    const [oldest] = this.#views.keys();
+    if (this.#views.size > viewsMax && oldest !== undefined) this.#views.delete(oldest);
+    return merged;
+  }
 }
 
-function build(given: Part[], isPrefixed: boolean): Merged {
+/** `isPrefixed` false: a single server keeps its names. */
+export function merge(given: Part[], isPrefixed: boolean): Merged {
   const unlisted: Merged["unlisted"] = [];
   // A single server is responsible for its own lists.
   const parts = isPrefixed ? given.map((part) => ({ ...part, metadata: sift(part, unlisted) })) : given;
@@ -73,7 +77,10 @@ function build(given: Part[], isPrefixed: boolean): Merged {
     const params = mirroredParams(inputSchema);
     if (typeof params !== "string" && params.length > 0) mirrored.set(String(name), params);
   }
-  const list = (name: ListName, items: unknown[]) => Buffer.from(JSON.stringify({ [name]: items }));
+  const list = (name: ListName, items: unknown[]) => {
+    const text = JSON.stringify({ [name]: items });
+    return Buffer.from(isPrefixed ? wellFormed(text) : text);
+  };
   return {
     capabilities: unionOf(parts),
     instructions: joinInstructions(parts),
@@ -100,6 +107,11 @@ function build(given: Part[], isPrefixed: boolean): Merged {
     clashes: [...tools.clashes, ...prompts.clashes, ...clashes],
     unlisted,
   };
+}
+
+/** JSON without halves of characters, for which strict readers refuse the whole list: U+FFFD stands for each. */
+function wellFormed(json: string): string {
+  return json.replaceAll(/\\\\|\\ud[89a-f][0-9a-f]{2}/g, (found) => (found === "\\\\" ? found : "\u{fffd}"));
 }
 
 /** One server's metadata without entries that would make clients reject the merged lists. */
@@ -131,9 +143,9 @@ function repaired(server: string, tool: Item, unlisted: Merged["unlisted"]): Ite
   const schemas = given.map((key) => [key, repairSchema(tool[key], key)] as const);
   if (schemas.some(([, schema]) => schema === undefined)) return undefined;
   const places = schemas.flatMap(([, schema]) => schema?.places ?? []);
-  if (places.length === 0) return tool;
+  if (schemas.every(([key, schema]) => schema?.schema === tool[key])) return tool;
   const error = `tool ${JSON.stringify(tool["name"])}: ${places.join(", ")} left out, which JSON Schema does not allow as written`;
-  if (unlisted.length < unlistedMax) unlisted.push({ server, error });
+  if (places.length > 0 && unlisted.length < unlistedMax) unlisted.push({ server, error });
   return { ...tool, ...Object.fromEntries(schemas.map(([key, schema]) => [key, schema?.schema])) };
 }
 
@@ -172,5 +184,5 @@ function joinInstructions(parts: Part[]): string | undefined {
     const room = share - head.length - between.length;
     return text.length <= room ? head + text : head + text.slice(0, Math.max(0, room - note.length)) + note;
   });
-  return texts.join(between);
+  return texts.join(between).toWellFormed(); // a cut may part the two halves of a character
 }

@@ -2,16 +2,18 @@
 import type { Clock } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 import type { Session } from "../../sessions/session.ts";
+import type { ServerMetadata } from "../servers/catalog.ts";
 import type { ListName } from "../servers/handshake.ts";
 import type { SessionClient } from "./session-client.ts";
 import type { MirroredParam } from "../wire/mirrored-params.ts";
 import type { Binding } from "../servers/binding.ts";
-import { merge, type Merged, type Part } from "./merge.ts";
+import type { Merged, MergedViews, Part } from "./merge.ts";
 import { splitName } from "./names.ts";
 import type { Bindings } from "./bindings.ts";
 
 export interface MergedCatalogParts {
   bindings: Bindings;
+  views: MergedViews;
   isPrefixed: boolean;
   session: Session;
   client: SessionClient;
@@ -28,6 +30,8 @@ export class MergedCatalog {
   readonly #parts: MergedCatalogParts;
   /** The catalog that the client saw last, to detect changes. */
   #shown: Merged | undefined;
+  /** The answer of `now`, and what it was made from. */
+  #last: { all: Binding[]; metadata: (ServerMetadata | undefined)[]; merged: Merged } | undefined;
   #patienceMs: number;
   /** Servers whose lists are being fetched. */
   readonly #learning = new Map<Binding, Promise<void>>();
@@ -39,8 +43,8 @@ export class MergedCatalog {
 
   /** The catalog as known in time; starts servers for it. Failed ones are left out and logged. */
   async merged(): Promise<Merged> {
-    const { session, isPrefixed, log } = this.#parts;
-    const merged = merge(await this.#metadata(), isPrefixed);
+    const { views, session, isPrefixed, log } = this.#parts;
+    const merged = views.of(await this.#metadata(), isPrefixed);
     if (this.#shown !== merged && merged.clashes.length > 0)
       log("mcp.clash", { session: session.id, clashes: merged.clashes });
     if (this.#shown !== merged) for (const left of merged.unlisted) log("mcp.unlisted", left);
@@ -53,9 +57,15 @@ export class MergedCatalog {
     return this.#parts.bindings.all.some((binding) => binding.metadata === undefined);
   }
 
-  /** The catalog as known now, without any start. */
+  /** The catalog as known now, without any start. Asked for with every call, so it is kept while nothing has changed. */
   now(): Merged {
-    return merge(this.#known(), this.#parts.isPrefixed);
+    const { all } = this.#parts.bindings;
+    const last = this.#last;
+    if (last?.all === all && all.every(({ metadata }, index) => metadata === last.metadata[index])) return last.merged;
+    const { views, isPrefixed } = this.#parts;
+    const merged = views.of(this.#known(), isPrefixed);
+    this.#last = { all, metadata: all.map(({ metadata }) => metadata), merged };
+    return merged;
   }
 
   /** Header parameters of a tool. Undefined: its server's tools are still unknown. */

@@ -38,10 +38,12 @@ export class NameBook {
       const other = this.#byExposed.get(plain);
       this.clashes.push(`${plain}: ${other?.server} (${other?.name}) and ${item.server} (${item.name})`);
     }
-    const mark = hash("sha256", key, "hex").slice(0, marks);
-    const marked = `${plain.replaceAll(/[^A-Za-z0-9_-]/g, "_").slice(0, nameMax - marks - 1)}_${mark}`;
-    if (!this.#claim(marked, item)) this.clashes.push(`${marked}: not offered a second time`);
-    return marked;
+    const cut = plain.replaceAll(/[^A-Za-z0-9_-]/g, "_").slice(0, nameMax - marks - 1);
+    // A server may list what another of its tools becomes: a name twice would cost its clients the whole list.
+    for (let salt = 0; ; salt++) {
+      const mark = hash("sha256", salt === 0 ? key : `${key}\0${salt}`, "hex").slice(0, marks);
+      if (this.#claim(`${cut}_${mark}`, item)) return `${cut}_${mark}`;
+    }
   }
 
   resolve(exposed: string): NamedItem | undefined {

@@ -25,7 +25,8 @@ const values: Record<string, Check> = {
   type: (value) => types.has(value) || (isSetOf(value, (one) => types.has(one)) && (value as unknown[]).length > 0),
   required: isTextList,
   dependentRequired: (value) => isObject(value) && Object.values(value).every((list) => isTextList(list, undefined)),
-  enum: Array.isArray,
+  // An empty one is allowed, but ajv, and with it the MCP SDK, throws for it.
+  enum: (value) => Array.isArray(value) && value.length > 0,
   examples: Array.isArray,
   pattern: isPattern,
   $ref: (value, root) => isText(value, root) && isKnownReference(value as string, root),
@@ -58,22 +59,21 @@ const mapKeys = new Set(["properties", "patternProperties", "$defs", "definition
 
 export interface Repaired {
   schema: unknown;
-  /** The first few places of removed keywords. Empty: the schema is unchanged. */
+  /** The first few places of removed keywords. */
   places: string[];
 }
 
-/** Undefined: it is too large to check. */
+/** Undefined: it is too large to check. An unchanged schema is the same object. */
 export function repairSchema(schema: unknown, name: string): Repaired | undefined {
   const repair = new Repair(schema);
   const repaired = repair.schema(schema, name, 0);
-  return repair.isTooLarge
-    ? undefined
-    : { schema: repair.places.length === 0 ? schema : repaired, places: repair.places };
+  return repair.isTooLarge ? undefined : { schema: repair.isChanged ? repaired : schema, places: repair.places };
 }
 
 class Repair {
   readonly places: string[] = [];
   isTooLarge = false;
+  isChanged = false;
   readonly #root: unknown;
   #schemas = 0;
 
@@ -104,14 +104,24 @@ class Repair {
     } else if (schemaKeys.has(key)) {
       if (isObject(value) || typeof value === "boolean") return this.schema(value, place, depth + 1);
     } else if (mapKeys.has(key)) {
+      const isArgument = depth === 0 && key === "properties";
+      const each = (one: unknown, name: string) => inner(isArgument ? this.#asObject(one) : one, name);
       if (isObject(value))
-        return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, inner(one, name)]));
+        return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, each(one, name)]));
     } else if (!Object.hasOwn(values, key) || values[key]?.(value, this.#root) === true) return value;
     this.#note(place);
     return undefined;
   }
 
+  /** The MCP SDK's clients accept no `true` or `false` for an argument, though JSON Schema has them. */
+  #asObject(schema: unknown): unknown {
+    if (typeof schema !== "boolean") return schema;
+    this.isChanged = true;
+    return schema ? {} : { not: {} };
+  }
+
   #note(place: string): void {
+    this.isChanged = true;
     if (this.places.length < namedMax) this.places.push(place.slice(0, 200));
   }
 }

@@ -27,6 +27,7 @@ import { StatelessClient } from "../stateless/stateless-client.ts";
 import type { OwnTools } from "../tools/own-tools.ts";
 import { AggregateSession } from "./aggregate-session.ts";
 import { SessionClient, type Framing } from "./session-client.ts";
+import { MergedViews } from "./merge.ts";
 import { readHandoff } from "./session-handoff.ts";
 import { OfferedServers, type Selection } from "../servers/offered-servers.ts";
 import { notOffered } from "./bindings.ts";
@@ -60,6 +61,7 @@ export class SessionManager {
   readonly starter: Starter;
   readonly pool: Pool;
   readonly catalog: Catalog;
+  readonly #views = new MergedViews();
   readonly numbers: Numbers;
   readonly #parts: SessionManagerParts;
   readonly #heartbeat: StreamHeartbeat;
@@ -131,12 +133,13 @@ export class SessionManager {
   create(session: Session, selection: Selection, introduction: Introduction, kind: Kind = {}): AggregateSession {
     const { clock, log, tools } = this.#parts;
     const { starter, pool, catalog, numbers } = this;
+    const [views, heartbeat] = [this.#views, this.#heartbeat];
     const { framing = eventFraming, isAnonymous = false, isPassThrough = false } = kind;
     const isStateless = introduction.protocolVersion === statelessVersion;
     const client = isStateless ? new StatelessClient(clock) : new SessionClient(clock, framing);
     const lacking = () => this.servers.lacking;
     const { listMs } = this.#parts.link.hello.config;
-    const shared = { lacking, starter, pool, catalog, numbers, clock, log, tools, heartbeat: this.#heartbeat, listMs };
+    const shared = { lacking, starter, pool, catalog, views, numbers, clock, log, tools, heartbeat, listMs };
     const aggregate = new AggregateSession({
       ...selection,
       session,

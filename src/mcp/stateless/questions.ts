@@ -1,7 +1,7 @@
 /** Converts questions of session-based servers into the form for stateless clients. */
 
 /** Requests that may be answered with questions to the client. */
-export const questionMethods = new Set(["tools/call", "prompts/get", "resources/read"]);
+export const questionMethods: ReadonlySet<string> = new Set(["tools/call", "prompts/get", "resources/read"]);
 
 /** The three kinds of question, and the client capability for each. */
 const needs: Record<string, string> = {

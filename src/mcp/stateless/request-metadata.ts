@@ -32,8 +32,6 @@ export interface Metadata {
   restText: string;
 }
 
-const understood = new Map<string, Metadata>();
-
 /** The header names the stateless revision, or an unknown one without an agreed session. */
 export function namesStateless(request: IncomingMessage): boolean {
   const { "mcp-protocol-version": version, "mcp-session-id": session } = request.headers;
@@ -49,27 +47,33 @@ function malformed(message: string): Refusal {
   return refusal(400, rpcCode.invalidParams, "invalid_params", message);
 }
 
-/** All metadata of the request, or its refusal. */
-export function readMetadata(request: IncomingMessage, envelope: Envelope, body: Buffer): Metadata | Refusal {
-  return versionProblem(request, envelope, body) ?? headerProblem(request, envelope, body) ?? readMeta(envelope, body);
-}
+/** Reads the metadata of requests, and remembers what they repeat. */
+export class MetadataReader {
+  readonly #understood = new Map<string, Metadata>();
 
-/** The same for a request without headers. */
-export function readLineMetadata(envelope: Envelope, body: Buffer): Metadata | Refusal {
-  const said = textAt(body, envelope.versionStart, envelope.versionEnd);
-  if (said === undefined) return versionMissing();
-  return said === statelessVersion ? readMeta(envelope, body) : versionUnknown(said);
-}
+  /** All metadata of the request, or its refusal. */
+  read(request: IncomingMessage, envelope: Envelope, body: Buffer): Metadata | Refusal {
+    const problem = versionProblem(request, envelope, body) ?? headerProblem(request, envelope, body);
+    return problem ?? this.#readMeta(envelope, body);
+  }
 
-function readMeta(envelope: Envelope, body: Buffer): Metadata | Refusal {
-  const text = body.toString("latin1", envelope.metaStart, envelope.metaEnd);
-  const known = understood.get(text);
-  if (known !== undefined) return known;
-  const metadata = understand(JSON.parse(body.toString("utf8", envelope.metaStart, envelope.metaEnd)) as object);
-  if ("status" in metadata || envelope.tokenStart > 0 || text.length > understoodBytesMax) return metadata;
-  if (understood.size >= understoodMax) understood.clear();
-  understood.set(text, metadata);
-  return metadata;
+  /** The same for a request without headers. */
+  readLine(envelope: Envelope, body: Buffer): Metadata | Refusal {
+    const said = textAt(body, envelope.versionStart, envelope.versionEnd);
+    if (said === undefined) return versionMissing();
+    return said === statelessVersion ? this.#readMeta(envelope, body) : versionUnknown(said);
+  }
+
+  #readMeta(envelope: Envelope, body: Buffer): Metadata | Refusal {
+    const text = body.toString("latin1", envelope.metaStart, envelope.metaEnd);
+    const known = this.#understood.get(text);
+    if (known !== undefined) return known;
+    const metadata = understand(JSON.parse(body.toString("utf8", envelope.metaStart, envelope.metaEnd)) as object);
+    if ("status" in metadata || envelope.tokenStart > 0 || text.length > understoodBytesMax) return metadata;
+    if (this.#understood.size >= understoodMax) this.#understood.clear();
+    this.#understood.set(text, metadata);
+    return metadata;
+  }
 }
 
 function versionProblem(request: IncomingMessage, envelope: Envelope, body: Buffer): Refusal | undefined {

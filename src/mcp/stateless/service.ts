@@ -15,7 +15,7 @@ import type { Received } from "../http/receive.ts";
 import { refusal, type Refusal } from "../http/reply.ts";
 import { listen } from "./listen.ts";
 import { lower } from "./log-levels.ts";
-import { mismatch, sessionMeta, type Metadata } from "./request-metadata.ts";
+import { MetadataReader, mismatch, sessionMeta, type Metadata } from "./request-metadata.ts";
 import { discovery } from "./results.ts";
 import { isOurState, Retained } from "./retained.ts";
 import type { StatelessClient } from "./stateless-client.ts";
@@ -53,6 +53,7 @@ export function removedProblem(method: string): Refusal | undefined {
 }
 
 export class StatelessService {
+  readonly metadata = new MetadataReader();
   readonly #parts: ServiceParts;
   readonly #retained: Retained<StatelessCall>;
 

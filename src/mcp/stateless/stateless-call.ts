@@ -12,7 +12,7 @@ import type { Clock, Timer } from "../../clock.ts";
 import { answerText, errorBody, rpcCode, type RpcFault, numberAt } from "../wire/json-rpc.ts";
 import type { AggregateSession } from "../session/aggregate-session.ts";
 import type { ClientCall, Client, UpstreamQuestion } from "../servers/client.ts";
-import type { CallParams, Changes, StreamableReply } from "../wire/call.ts";
+import type { CallParams, Changes, Leavable, StreamableReply } from "../wire/call.ts";
 import { readEnvelope, type Envelope } from "../wire/envelope.ts";
 import { splice, type Edit } from "../wire/splice.ts";
 import { passesLevel } from "./log-levels.ts";
@@ -34,7 +34,7 @@ export interface StatelessCallParts {
   body: Buffer;
 }
 
-export class StatelessCall implements ClientCall, Suspended {
+export class StatelessCall implements ClientCall, Leavable, Suspended {
   readonly params: CallParams;
   /** Set for anonymous clients: messages then belong to this call alone. */
   readonly client: Client | undefined;
@@ -60,7 +60,7 @@ export class StatelessCall implements ClientCall, Suspended {
   /** Begins a round: the reply carries the answer or the next question. */
   attach(reply: StreamableReply): void {
     this.#reply = reply;
-    reply.onGone = () => this.#gone();
+    reply.call = this;
   }
 
   get done(): boolean {
@@ -155,7 +155,7 @@ export class StatelessCall implements ClientCall, Suspended {
   giveUp(): void {
     if (this.#reply !== undefined) return;
     this.#unsuspend();
-    this.#gone();
+    this.gone();
   }
 
   #asked(envelope: Envelope, text: Buffer): void {
@@ -190,7 +190,7 @@ export class StatelessCall implements ClientCall, Suspended {
   }
 
   /** The client left: the server may stop. */
-  #gone(): void {
+  gone(): void {
     if (this.#isOver) return;
     this.#parts.side.abandon(this);
     this.#over();

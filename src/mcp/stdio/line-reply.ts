@@ -2,7 +2,7 @@
 import type { Duplex } from "node:stream";
 import type { ClientStream } from "../session/session-client.ts";
 import type { BatchCarrier } from "../wire/batch.ts";
-import type { Changes, StreamableReply } from "../wire/call.ts";
+import type { Changes, Leavable, StreamableReply } from "../wire/call.ts";
 import { queuedBytesMax, stallMsMax } from "../wire/event-stream.ts";
 import { splice, type Edit } from "../wire/splice.ts";
 
@@ -68,7 +68,7 @@ export interface LineReplyEvents {
 
 export class LineReply implements StreamableReply {
   readonly takesMessages = true;
-  onGone: () => void = () => {};
+  call: Leavable | undefined;
   /** Its answer is a stream of changes, which ends with its client. */
   isStream = false;
   readonly #stream: LineStream;
@@ -104,7 +104,7 @@ export class LineReply implements StreamableReply {
   }
 
   takeStream(onGone: () => void): Changes {
-    this.onGone = onGone;
+    this.call = { gone: onGone };
     this.isStream = true;
     this.#told.streams?.();
     return {
@@ -118,7 +118,7 @@ export class LineReply implements StreamableReply {
   leave(): void {
     if (this.#isOver) return;
     this.#over();
-    this.onGone();
+    this.call?.gone();
   }
 
   #over(): void {

@@ -15,7 +15,7 @@ import type { Envelope } from "../wire/envelope.ts";
 import { allVersions, statelessVersion } from "../wire/headers.ts";
 import { errorBody, rpcCode, type RpcFault } from "../wire/json-rpc.ts";
 import { invalid, refusal, unavailable, type Refusal } from "../http/reply.ts";
-import { readLineMetadata, type Metadata } from "../stateless/request-metadata.ts";
+import type { Metadata } from "../stateless/request-metadata.ts";
 import { removedProblem, type StatelessService } from "../stateless/service.ts";
 import type { StatelessClient } from "../stateless/stateless-client.ts";
 
@@ -67,7 +67,7 @@ export class StatelessLines {
     const id = line.toString("latin1", envelope.idStart, envelope.idEnd);
     const deny = ({ fault }: Refusal) => this.#refuse(id, fault);
     if (this.#isChosen && envelope.method === "initialize" && envelope.versionStart === 0) return deny(noSession());
-    const metadata = readLineMetadata(envelope, line);
+    const metadata = this.#parts.service.metadata.readLine(envelope, line);
     if ("status" in metadata) return deny(metadata);
     if (!this.#isChosen && envelope.method !== "server/discover") this.#choose(metadata);
     const none = removedProblem(envelope.method);

@@ -8,7 +8,8 @@ import type { SessionSet } from "../../sessions/set.ts";
 import { errorResult, textResult, type OwnTool } from "./tool.ts";
 
 /** A model cannot act as a client, so it sees shortened ids. */
-const anyCaller = { id: "", scopes: new Set<never>() };
+const noScopes: ReadonlySet<never> = new Set();
+const anyCaller = { id: "", scopes: noScopes };
 
 const nothing = z.strictObject({});
 

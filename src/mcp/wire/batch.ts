@@ -3,7 +3,7 @@
  * a server message in between turns the answer into a stream with one event per answer.
  */
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
-import { Call, type CallOwner, type CallParams, type Reply } from "./call.ts";
+import { Call, type CallOwner, type CallParams, type Leavable, type Reply } from "./call.ts";
 import { EnvelopeError, readEnvelope, type Envelope } from "./envelope.ts";
 import { EventStream } from "./event-stream.ts";
 import { replyForm } from "./headers.ts";
@@ -54,12 +54,11 @@ export function readBatch(body: Buffer): BatchMessage[] {
 }
 
 function spansOf(body: Buffer): [start: number, end: number][] {
-  const cursor = new JsonCursor();
-  cursor.reset(body);
   // The whole must be valid JSON before its messages are examined.
-  cursor.value();
-  cursor.finish();
-  cursor.reset(body);
+  const whole = new JsonCursor(body);
+  whole.value();
+  whole.finish();
+  const cursor = new JsonCursor(body);
   const spans: [number, number][] = [];
   cursor.peek();
   cursor.at++;
@@ -115,7 +114,7 @@ export class Batch {
   leave(): void {
     const open = [...this.#open];
     this.#open.clear();
-    for (const reply of open) reply.onGone();
+    for (const reply of open) reply.call?.gone();
   }
 
   tell(message: Buffer, release: () => void): void {
@@ -170,7 +169,7 @@ export class Batch {
 }
 
 class BatchReply implements Reply {
-  onGone: () => void = () => {};
+  call: Leavable | undefined;
   readonly clientId: string;
   readonly #batch: Batch;
 

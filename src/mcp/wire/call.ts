@@ -58,11 +58,19 @@ export interface PendingCall {
   dismiss(): void;
 }
 
+/** Whoever waits for an answer and can be told that its client left. */
+export interface Leavable {
+  gone(): void;
+}
+
 /** Carries the answer of one call. `release` runs once the bytes are accepted or dropped. */
 export interface Reply {
   readonly takesMessages: boolean;
-  /** Set by the call: the client left before its answer. */
-  onGone: () => void;
+  /**
+   * Set by the call, to hear that the client left before its answer. An object, not a function: a new closure in the same
+   * field for each call would keep every call alive until V8 collects its old generation.
+   */
+  call: Leavable | undefined;
   tell(line: Buffer, edits: Edit[], release: () => void): void;
   /** `status`: of HTTP. */
   answer(line: Buffer, edits: Edit[], release: () => void, status?: number): void;
@@ -99,7 +107,7 @@ export interface CallOwner {
 /** For a call without a session. */
 export const noOwner: CallOwner = { done() {}, abandon() {} };
 
-export class Call implements PendingCall {
+export class Call implements PendingCall, Leavable {
   readonly params: CallParams;
   deadline: Timer | undefined;
   readonly #reply: Reply;
@@ -110,7 +118,7 @@ export class Call implements PendingCall {
     this.params = params;
     this.#reply = reply;
     this.#owner = owner;
-    reply.onGone = () => this.#gone();
+    reply.call = this;
   }
 
   get done(): boolean {
@@ -153,7 +161,8 @@ export class Call implements PendingCall {
     if (!this.#isDone) this.#reply.heartbeat(now, now - this.params.startedAt >= waitMsMax);
   }
 
-  #gone(): void {
+  /** The client left. */
+  gone(): void {
     if (!this.#end()) return;
     this.#owner.abandon(this);
     this.#owner.done(this);
@@ -172,7 +181,7 @@ export class Call implements PendingCall {
 /** For our own call on a client's behalf: reports only whether the server accepted it. */
 export class SilentReply implements Reply {
   readonly takesMessages = true;
-  onGone: () => void = () => {};
+  call: Leavable | undefined;
   readonly #taken = Promise.withResolvers<boolean>();
 
   /** Resolves with false when the call failed or was cancelled. */

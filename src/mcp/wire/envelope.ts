@@ -79,17 +79,15 @@ const keysInParams = keysOf(seenInParams);
 const keysInMeta = keysOf(seenInMeta);
 const version = Buffer.from('"2.0"');
 
-const cursor = new JsonCursor();
-
 /** Reads one message. Throws `EnvelopeError`: -32700 for invalid JSON, -32600 for an invalid message or several. */
 export function readEnvelope(bytes: Buffer): Envelope {
-  cursor.reset(bytes);
+  const cursor = new JsonCursor(bytes);
   try {
     const envelope = new Envelope();
     const first = cursor.peek();
-    if (first !== objectOpen) refuseOther(first);
+    if (first !== objectOpen) refuseOther(cursor, first);
     // Even after leading white space every span starts behind byte 0, since `{` comes first.
-    const members = readMessage(bytes, envelope);
+    const members = readMessage(cursor, bytes, envelope);
     cursor.finish();
     envelope.broken = cursor.broken;
     classify(envelope, members);
@@ -98,13 +96,11 @@ export function readEnvelope(bytes: Buffer): Envelope {
     // Invalid JSON is reported as such, even where its beginning alone would be refused.
     const syntax = thrown instanceof JsonSyntaxError ? thrown : syntaxError(bytes);
     throw syntax === undefined ? thrown : new EnvelopeError(-32700, `not JSON: ${syntax.message}`);
-  } finally {
-    cursor.release();
   }
 }
 
 function syntaxError(bytes: Buffer): JsonSyntaxError | undefined {
-  cursor.reset(bytes);
+  const cursor = new JsonCursor(bytes);
   try {
     cursor.value();
     cursor.finish();
@@ -115,7 +111,7 @@ function syntaxError(bytes: Buffer): JsonSyntaxError | undefined {
   }
 }
 
-function refuseOther(first: number): never {
+function refuseOther(cursor: JsonCursor, first: number): never {
   if (first === -1) cursor.fail("an empty message");
   const what =
     first === arrayOpen
@@ -124,24 +120,24 @@ function refuseOther(first: number): never {
   throw new EnvelopeError(-32600, what);
 }
 
-function readMessage(bytes: Buffer, envelope: Envelope): number {
-  return eachMember(bytes, keys, (bit, next) => {
+function readMessage(cursor: JsonCursor, bytes: Buffer, envelope: Envelope): number {
+  return eachMember(cursor, bytes, keys, (bit, next) => {
     const start = cursor.at;
-    if (bit === seen.params && next === objectOpen) readParams(bytes, envelope);
+    if (bit === seen.params && next === objectOpen) readParams(cursor, bytes, envelope);
     else cursor.value();
     if (bit === seen.params && next !== objectOpen) envelope.hasOddParams = true;
     if (bit === seen.result && next === objectOpen) envelope.resultStart = start;
-    if (bit === seen.id) readId(envelope, next, start);
-    else if (bit === seen.method) envelope.method = readMethod(bytes, next, start);
+    if (bit === seen.id) readId(cursor, envelope, next, start);
+    else if (bit === seen.method) envelope.method = readMethod(cursor, bytes, next, start);
     else if (bit === seen.jsonrpc && !isText(bytes, start, cursor.at, version)) refuse('"jsonrpc" must be "2.0"');
   });
 }
 
-function readParams(bytes: Buffer, envelope: Envelope): void {
+function readParams(cursor: JsonCursor, bytes: Buffer, envelope: Envelope): void {
   envelope.paramsStart = cursor.at;
-  eachMember(bytes, keysInParams, (bit, next) => {
+  eachMember(cursor, bytes, keysInParams, (bit, next) => {
     const start = cursor.at;
-    if (bit === seenInParams._meta && next === objectOpen) readMeta(bytes, envelope);
+    if (bit === seenInParams._meta && next === objectOpen) readMeta(cursor, bytes, envelope);
     else cursor.value();
     if (bit === seenInParams._meta && next !== objectOpen) envelope.hasOddParams = true;
     if (bit === seenInParams.task) envelope.hasTask = true;
@@ -154,9 +150,9 @@ function readParams(bytes: Buffer, envelope: Envelope): void {
   });
 }
 
-function readMeta(bytes: Buffer, envelope: Envelope): void {
+function readMeta(cursor: JsonCursor, bytes: Buffer, envelope: Envelope): void {
   envelope.metaStart = cursor.at;
-  eachMember(bytes, keysInMeta, (bit, next) => {
+  eachMember(cursor, bytes, keysInMeta, (bit, next) => {
     const start = cursor.at;
     cursor.value();
     if (bit === seenInMeta.progressToken && isIdStart(next))
@@ -170,7 +166,12 @@ function readMeta(bytes: Buffer, envelope: Envelope): void {
  * Walks an object, cursor on its brace. `take` gets each key's bit (0: an unknown key) with the cursor on the value,
  * which it must read. Returns the bits of all keys found.
  */
-function eachMember(bytes: Buffer, known: Key[], take: (bit: number, next: number) => void): number {
+function eachMember(
+  cursor: JsonCursor,
+  bytes: Buffer,
+  known: Key[],
+  take: (bit: number, next: number) => void,
+): number {
   let members = 0;
   cursor.at++;
   if (cursor.peek() === objectClose) {
@@ -181,7 +182,7 @@ function eachMember(bytes: Buffer, known: Key[], take: (bit: number, next: numbe
     if (cursor.peek() !== quote) cursor.fail("expected a key");
     const start = cursor.at;
     cursor.string();
-    const bit = readKey(bytes, start + 1, cursor.at - 1, known);
+    const bit = readKey(cursor, bytes, start + 1, cursor.at - 1, known);
     if ((members & bit) !== 0) refuse(`${bytes.toString("utf8", start, cursor.at)} is there twice`);
     members |= bit;
     cursor.expect(0x3a);
@@ -196,7 +197,7 @@ function eachMember(bytes: Buffer, known: Key[], take: (bit: number, next: numbe
 /** Longest known key, with every letter as a six-byte escape. */
 const keyBytesMax = 6 * "io.modelcontextprotocol/protocolVersion".length;
 
-function readKey(bytes: Buffer, start: number, end: number, known: Key[]): number {
+function readKey(cursor: JsonCursor, bytes: Buffer, start: number, end: number, known: Key[]): number {
   if (end - start > keyBytesMax) return 0;
   if (cursor.escaped) {
     const text = Buffer.from(JSON.parse(bytes.toString("utf8", start - 1, end + 1)) as string);
@@ -216,7 +217,7 @@ function keysOf(bits: Record<string, number>): Key[] {
   return Object.entries(bits).map(([name, bit]) => ({ bit, bytes: Buffer.from(name) }));
 }
 
-function readId(envelope: Envelope, next: number, start: number): void {
+function readId(cursor: JsonCursor, envelope: Envelope, next: number, start: number): void {
   // `null` is legal in an answer to a message with an unreadable id; it names no call.
   if (next === 0x6e) return;
   if (!isIdStart(next)) refuse('"id" must be a string or a number');
@@ -228,7 +229,7 @@ function isIdStart(byte: number): boolean {
   return byte === quote || byte === 0x2d || (byte >= 0x30 && byte <= 0x39);
 }
 
-function readMethod(bytes: Buffer, next: number, start: number): string {
+function readMethod(cursor: JsonCursor, bytes: Buffer, next: number, start: number): string {
   if (next !== quote) refuse('"method" must be a string');
   // Some encoders write "notifications\/progress".
   if (cursor.escaped) return JSON.parse(bytes.toString("utf8", start, cursor.at)) as string;

@@ -2,16 +2,16 @@
 import type { IncomingMessage } from "node:http";
 
 /** Session-based protocol revisions, newest first. */
-export const sessionVersions = ["2025-11-25", "2025-06-18", "2025-03-26"];
+export const sessionVersions: readonly string[] = ["2025-11-25", "2025-06-18", "2025-03-26"];
 
 /** Older revisions, never offered, but accepted from old servers. */
-export const olderVersions = ["2024-11-05", "2024-10-07"];
+export const olderVersions: readonly string[] = ["2024-11-05", "2024-10-07"];
 
 /** The stateless revision: each request carries its client's metadata. */
 export const statelessVersion = "2026-07-28";
 
 /** All supported revisions, newest first. */
-export const allVersions = [statelessVersion, ...sessionVersions];
+export const allVersions: readonly string[] = [statelessVersion, ...sessionVersions];
 
 /** The client's preferred form of an answer: JSON, a stream of events, or either. */
 export type ReplyForm = "json" | "events" | "either";

@@ -30,7 +30,8 @@ export interface RpcFault {
 export function errorBody(id: string | undefined, fault: RpcFault): Buffer {
   const error = JSON.stringify({
     code: fault.code,
-    message: fault.message,
+    // It may have a cut text in it, and strict readers refuse half a character.
+    message: fault.message.toWellFormed(),
     data: { ...fault.data, code: fault.reason },
   });
   return Buffer.concat([

@@ -1,10 +1,12 @@
 /**
- * A strict JSON checker over bytes: walks a text once, allocates nothing, and accepts exactly what `JSON.parse`
- * accepts. The relay uses it to find spans in a message without building the message.
+ * A strict JSON checker over bytes: walks a text once, allocates nothing but itself, and accepts exactly what
+ * `JSON.parse` accepts. The relay uses it to find spans in a message without building the message.
  */
 
 /** Maximum nesting depth: real messages stay far below it, and many servers parse recursively. */
 const depthMax = 512;
+/** Levels whose kinds fit in the bits of a small integer, without an allocation. */
+const shallowMax = 30;
 
 /** Bytes with a meaning in JSON. */
 const lineFeed = 0x0a;
@@ -34,28 +36,23 @@ export class JsonSyntaxError extends Error {
   override readonly name = "JsonSyntaxError";
 }
 
-/** A cursor over one text. Make or `reset` it; each method advances `at` past its token or throws `JsonSyntaxError`. */
+/** A cursor over one text. Each method advances `at` past its token or throws `JsonSyntaxError`. */
 export class JsonCursor {
-  at = 0;
+  at: number;
   /** Line breaks were seen between tokens (inside a string they are invalid). */
   broken = false;
   /** The last string contains an escape. */
   escaped = false;
-  #bytes: Buffer = Buffer.alloc(0);
-  #end = 0;
-  readonly #nesting = new Uint8Array(depthMax);
+  readonly #bytes: Buffer;
+  readonly #end: number;
+  /** Which of the open containers are objects: one bit each, and a byte each below `shallowMax`. */
+  #objects = 0;
+  #deep: Uint8Array | undefined;
 
-  reset(bytes: Buffer): void {
+  constructor(bytes: Buffer, at = 0) {
     this.#bytes = bytes;
     this.#end = bytes.length;
-    this.at = 0;
-    this.broken = false;
-  }
-
-  /** Drops the text, so that an idle cursor does not keep 16 MB alive. */
-  release(): void {
-    this.#bytes = Buffer.alloc(0);
-    this.#end = 0;
+    this.at = at;
   }
 
   fail(what: string): never {
@@ -162,7 +159,7 @@ export class JsonCursor {
         continue;
       }
       // After a scalar or empty container: close finished containers, or continue after a comma.
-      while (depth > 0 && !this.#next(this.#nesting[depth - 1]!)) depth--;
+      while (depth > 0 && !this.#next(this.#closeOf(depth - 1))) depth--;
       if (depth === 0) return;
     }
   }
@@ -181,9 +178,20 @@ export class JsonCursor {
       return 0;
     }
     if (depth >= depthMax) this.fail(`nested deeper than ${depthMax}`);
-    this.#nesting[depth] = close;
+    this.#enter(depth, close === objectClose);
     if (close === objectClose) this.key();
     return 1;
+  }
+
+  #enter(depth: number, isObject: boolean): void {
+    const bit = 1 << depth;
+    if (depth >= shallowMax) (this.#deep ??= new Uint8Array(depthMax))[depth] = isObject ? 1 : 0;
+    else this.#objects = isObject ? this.#objects | bit : this.#objects & ~bit;
+  }
+
+  #closeOf(depth: number): number {
+    const isObject = depth < shallowMax ? (this.#objects & (1 << depth)) !== 0 : this.#deep?.[depth] === 1;
+    return isObject ? objectClose : arrayClose;
   }
 
   /** After a member: true when a comma, and in an object the next key, was read; false when the container closed. */

@@ -36,8 +36,6 @@ export interface Salvaged {
   request: string | undefined;
 }
 
-const cursor = new JsonCursor();
-
 export function salvage(line: Buffer): Salvaged {
   const found: Salvaged = { messages: [], hasNoise: false, answer: undefined, request: undefined };
   let at = 0;
@@ -65,8 +63,7 @@ export function salvage(line: Buffer): Salvaged {
 
 /** Where the JSON-RPC message that begins here ends. */
 function messageEnd(line: Buffer, start: number): number | undefined {
-  cursor.reset(line);
-  cursor.at = start;
+  const cursor = new JsonCursor(line, start);
   try {
     cursor.value();
     const end = cursor.at;
@@ -75,8 +72,6 @@ function messageEnd(line: Buffer, start: number): number | undefined {
   } catch (thrown) {
     if (thrown instanceof JsonSyntaxError || thrown instanceof EnvelopeError) return undefined;
     throw thrown;
-  } finally {
-    cursor.release();
   }
 }
 
@@ -124,8 +119,22 @@ function skim(line: Buffer, start: number): Skimmed {
   return skimmed;
 }
 
+/** Ids become part of an answer, so a cut or invalid one is none. */
 function noteValue({ ids }: Skimmed, key: string, value: string): void {
-  if (key === "id" && ids.length < idsMax && !ids.includes(value)) ids.push(value);
+  if (key === "id" && ids.length < idsMax && !ids.includes(value) && isScalar(value)) ids.push(value);
+}
+
+function isScalar(value: string): boolean {
+  const bytes = Buffer.from(value, "latin1");
+  const cursor = new JsonCursor(bytes);
+  try {
+    cursor.scalar(bytes[0] ?? 0);
+    cursor.finish();
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof JsonSyntaxError) return false;
+    throw thrown;
+  }
 }
 
 /** Of the closing quote, or of the end of the line. */

@@ -2,13 +2,13 @@
  * The gateway's database of its nodes, `<state>/front/nodes.db`: identities, invitations and runs. It outlives the keeper,
  * unlike the session store: an approval holds until it is revoked.
  */
-import { renameSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import type { Clock } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 import { HoldfastError } from "../../errors.ts";
-import { faultOf, openPrivateDatabase, OtherFormError } from "../../private-database.ts";
+import { faultOf, openPrivateDatabase, OtherFormError, type OpenOptions } from "../../private-database.ts";
+import { replaceByRename } from "../../rename.ts";
 
 /** Raised when a column changes. */
 const form = 1;
@@ -27,35 +27,56 @@ create table if not exists runs (
   id text primary key, epoch integer not null, node text not null, kind text not null, server text, session_id text,
   scope_key text, on_front_loss text not null, command text not null, cwd text, state text not null,
   started_at integer not null, ended_at integer, leader_ended_at integer, end_reason text, exit_code integer, signal text
-) strict;
-pragma user_version = ${form};`;
+) strict;`;
+
+/** Said of a file that cannot be used now. */
+const withoutFile = "no node can connect until it can be opened, which is tried every few seconds";
+
+/** Whether it can be opened now. Leaves it closed. */
+export function canOpenNodesDatabase(directory: string, options: OpenOptions = {}): boolean {
+  try {
+    openAt(join(directory, fileName), { ...options, waitMs: 0 }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /**
  * Sets a corrupt file aside and begins a new one, in which no node is approved: the safe default. A locked file or one of
  * another version keeps its approvals: throws `state_locked` or `state_unusable`. A temporarily unusable file (full disk,
- * missing permission) is left as it is, and nodes are kept in memory.
+ * missing permission) is left as it is: then the database is in memory, and `onMemory` runs.
  */
-export function openNodesDatabase(directory: string, log: Log, clock: Clock, lockWaitMs?: number): DatabaseSync {
+export function openNodesDatabase(
+  directory: string,
+  log: Log,
+  clock: Clock,
+  { onMemory, ...options }: OpenOptions & { onMemory?: () => void } = {},
+): DatabaseSync {
   const path = join(directory, fileName);
+  const inMemory = () => {
+    onMemory?.();
+    return openAt(":memory:");
+  };
   try {
-    return openAt(path, lockWaitMs);
+    return openAt(path, options);
   } catch (thrown) {
     if (thrown instanceof OtherFormError) throw otherVersion(path, thrown);
     if (thrown instanceof HoldfastError) throw thrown;
     const isBroken = faultOf(thrown) === "broken";
     const hint = isBroken
       ? "set aside; nodes are to be approved again with `holdfast nodes pending` and `approve`"
-      : "left as it is, and nodes are known in memory only; make room or give the right, and restart";
+      : `${withoutFile}; make room or give the right`;
     log("node.store_lost", { path, error: String(thrown), hint });
-    if (!isBroken) return openAt(":memory:");
+    if (!isBroken) return inMemory();
   }
   try {
     setAside(path, clock.now());
-    return openAt(path);
+    return openAt(path, { open: options.open });
   } catch (thrown) {
-    const hint = "nodes are known in memory only; make the directory writable and restart";
+    const hint = `${withoutFile}; make the directory writable`;
     log("node.store_lost", { path, error: String(thrown), hint });
-    return openAt(":memory:");
+    return inMemory();
   }
 }
 
@@ -79,7 +100,7 @@ function setAside(path: string, now: number): void {
   const aside = `.unusable-${now}`;
   for (const suffix of ["", "-wal", "-shm"]) {
     try {
-      renameSync(path + suffix, path + aside + suffix);
+      replaceByRename(path + suffix, path + aside + suffix);
     } catch (thrown) {
       if ((thrown as NodeJS.ErrnoException).code !== "ENOENT") throw thrown;
     }
@@ -87,6 +108,6 @@ function setAside(path: string, now: number): void {
 }
 
 /** Runs cost no fsync: writes survive the death of any process, and each decision is synced on its own. */
-function openAt(path: string, lockWaitMs?: number): DatabaseSync {
-  return openPrivateDatabase(path, { schema, form, synchronous: "normal" }, lockWaitMs);
+function openAt(path: string, options: OpenOptions = {}): DatabaseSync {
+  return openPrivateDatabase(path, { schema, form, synchronous: "normal" }, options);
 }

@@ -1,4 +1,5 @@
 /** One welcomed connection to a node: requests and replies, a lease renewed by each heartbeat, and detection of silence. */
+import type { RunView } from "../../protocol/run.ts";
 import { readAs } from "../../protocol/shapes.ts";
 import {
   nodeRequests,
@@ -32,6 +33,12 @@ export interface LinkTimes {
   beatMs: number;
 }
 
+/** A node answers these at once; without an answer for this long it is silent. */
+const promptNames: ReadonlySet<NodeRequestName> = new Set(["lease.renew", "run.list"]);
+const promptMs = 250;
+/** Longest wait for its list: by then it counts as silent, and others wait for the answer to theirs. */
+const lookMs = 300;
+
 interface Asked {
   name: NodeRequestName;
   resolve: (result: never) => void;
@@ -53,6 +60,8 @@ export class NodeLink {
   /** The node's runner for our runs, under the ids that we gave them. */
   readonly runner: Runner = runnerOver((name, params) => this.ask(name as NodeRequestName, params as never) as never);
   readonly #asked = new Map<number, Asked>();
+  /** When those were sent that are answered at once, oldest first, by both clocks. */
+  readonly #prompt = new Map<number, { at: number; monotonic: number }>();
   #nextId = 1;
   #heartbeat: Timer | undefined;
   /** Loop time of the oldest unanswered heartbeat. */
@@ -92,6 +101,7 @@ export class NodeLink {
       throw new HoldfastError("invalid_params", `a node takes at most ${frameBytesMax} bytes at once; send less`);
     return new Promise((resolve, reject) => {
       this.#asked.set(id, { name, resolve, reject });
+      if (promptNames.has(name)) this.#prompt.set(id, { at: this.#clock.now(), monotonic: this.#clock.monotonic() });
       this.#send(message);
     });
   }
@@ -101,6 +111,7 @@ export class NodeLink {
     const asked = this.#asked.get(message.id);
     if (asked === undefined) throw new Error(`an answer to no question (${message.id})`);
     this.#asked.delete(message.id);
+    this.#prompt.delete(message.id);
     if (message.type === "refusal") return asked.reject(new HoldfastError(message.code, printable(message.message)));
     const read = readAs<never>(nodeRequests[asked.name].result, message.result);
     if ("wrong" in read) {
@@ -108,6 +119,19 @@ export class NodeLink {
       throw new Error(`an answer to ${asked.name} of the wrong form: ${read.wrong}`);
     }
     asked.resolve(read.message);
+  }
+
+  /** When it was first asked what it has not answered in time, one moment for as long as it is silent; null while it answers. */
+  get silentSince(): number | null {
+    const [oldest] = this.#prompt.values();
+    return oldest === undefined || this.#clock.monotonic() - oldest.monotonic < promptMs ? null : oldest.at;
+  }
+
+  /** Its live runs, as far as it answers promptly; a silent node is not asked again until it answers. */
+  async look(): Promise<RunView[]> {
+    if (this.silentSince !== null) return [];
+    const answer = this.runner.list({ all: false }).catch((): RunView[] => []); // the last known state is shown
+    return inTime(this.#clock, answer, lookMs, []);
   }
 
   /** Whether it answers a heartbeat within `boundMs`. */
@@ -125,6 +149,7 @@ export class NodeLink {
     this.#heartbeat?.clear();
     for (const { reject } of this.#asked.values()) reject(new LinkLost("the link was lost before the answer"));
     this.#asked.clear();
+    this.#prompt.clear();
   }
 
   #renew(): void {

@@ -1,7 +1,7 @@
 /** The nodes known here: every key that proved itself, the decisions about them, and the open invitations. */
 import { createHash } from "node:crypto";
 import type { NodeAbout } from "../../protocol/node/messages.ts";
-import type { Sources } from "../../random.ts";
+import { randomWord, type Sources } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { NodesBook, NodeRow, NodeState } from "./rows.ts";
 
@@ -175,7 +175,7 @@ export class NodeRegistry {
     if (this.#invitations.size >= invitationsMax)
       throw new HoldfastError("invalid_params", `${invitationsMax} invitations are open; wait until some are over`);
     if (name !== null && this.approved(checkName(name)) !== undefined) throw taken(name);
-    const secret = this.#sources.random.bytes(24).toString("base64url");
+    const secret = randomWord(this.#sources.random, 24);
     const expiresAt = now + validMs;
     record(() => this.#book.invitations.put({ digest: digestOf(secret), name, createdAt: now, expiresAt }));
     this.#invitations.set(digestOf(secret), { expiresAt, name });

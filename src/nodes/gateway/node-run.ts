@@ -48,7 +48,9 @@ export class NodeRun {
   /** Takes the node's report. An ended run stays ended, whatever is reported later. Returns true if the record changed. */
   learn(view: RunView): boolean {
     if (this.exited) return false;
-    this.told = view;
+    // A report without processes is one of the state alone.
+    const { processes = [] } = this.told ?? {};
+    this.told = view.processes.length === 0 ? { ...view, processes } : view;
     this.printed = Math.max(this.printed, view.background?.outputBytes ?? 0);
     const { row } = this;
     const before = JSON.stringify(row);
@@ -60,6 +62,11 @@ export class NodeRun {
     if (before === JSON.stringify(row)) return false;
     this.#tell();
     return true;
+  }
+
+  /** Its processes as the node just listed them. */
+  sees({ processes, pid }: RunView): void {
+    if (this.told !== null && !this.exited) this.told = { ...this.told, processes, pid };
   }
 
   /** The node does not know it and no start is under way, so nothing of it exists. */

@@ -8,8 +8,6 @@ import type { NodeRun } from "./node-run.ts";
 import { isNodeRun, type NodeRuns } from "./node-runs.ts";
 import type { RemoteNode } from "./remote-node.ts";
 
-/** Longest wait for a slow node's process list, so that it does not delay the whole list. */
-const listBoundMs = 1500;
 const nothing = { bytes: "", sizes: [] };
 const noOutput = { offset: 0, bytes: "", printed: 0 };
 
@@ -22,6 +20,8 @@ export interface NodeRunnerParts {
   /** The approved node of that name. Throws `node_unknown`. */
   byName: (name: string) => RemoteNode;
   byId: (id: string) => RemoteNode;
+  /** What the node says of itself. */
+  systemOf: (id: string) => string;
   /** A node that is not approved may never return, so the outcome of its runs stays unknown. */
   isApproved: (id: string) => boolean;
 }
@@ -49,6 +49,12 @@ export class NodeRunner implements Runner {
   /** Every host except this machine and those that its keeper reaches over ssh. */
   serves(host: string): boolean {
     return host !== "local" && !host.startsWith("ssh:");
+  }
+
+  /** Throws `node_unknown`. */
+  systemOf(host: string): string {
+    const { byName, systemOf } = this.#parts;
+    return systemOf(byName(host).id);
   }
 
   holds(run: string): boolean {
@@ -173,18 +179,13 @@ export class NodeRunner implements Runner {
     return this.liveRuns.map((run) => this.#parts.byId(run.row.node).view(run));
   }
 
-  /** Live runs with the processes that their nodes report in time. */
+  /** Live runs with the processes that their nodes report in time; those of a silent node as last known. */
   async list({ all }: { all: boolean }): Promise<RunView[]> {
     const { runs, byId } = this.#parts;
     const shown = all ? runs.all : this.liveRuns;
     const nodes = new Set(shown.filter((run) => !run.settled).map(({ row }) => row.node));
-    const answers = [...nodes].map((id) => byId(id).look(listBoundMs));
-    const seen = new Map((await Promise.all(answers)).flat().map((view) => [view.id, view]));
-    return shown.map((run) => {
-      const view = byId(run.row.node).view(run);
-      const now = seen.get(run.id);
-      return now === undefined || view.state === "exited" ? view : { ...view, processes: now.processes, pid: now.pid };
-    });
+    await Promise.all([...nodes].map((id) => byId(id).look()));
+    return shown.map((run) => byId(run.row.node).view(run));
   }
 
   /** Throws `run_unknown` for a server's run: only its owner writes to it and ends it. */

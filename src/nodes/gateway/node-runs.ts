@@ -5,6 +5,7 @@ import type { Sources } from "../../random.ts";
 import { HoldfastError } from "../../errors.ts";
 import { notEnded } from "../../protocol/keeper/run-view.ts";
 import type { Log } from "../../log.ts";
+import { OwedWrites } from "../../owed-writes.ts";
 import { NodeRun } from "./node-run.ts";
 import type { NodesBook, RunRow } from "./rows.ts";
 
@@ -23,6 +24,7 @@ export class NodeRuns {
   readonly #book: NodesBook;
   readonly #epoch: number;
   readonly #log: Log;
+  readonly #owed: OwedWrites;
   readonly #runs = new Map<string, NodeRun>();
 
   /** Runs of an earlier front of the same keeper go on; those of an earlier keeper are to be ended. */
@@ -31,6 +33,9 @@ export class NodeRuns {
     this.#book = book;
     this.#epoch = epoch;
     this.#log = log;
+    this.#owed = new OwedWrites(sources.clock, (thrown, run) =>
+      log("node.store_failed", { run, error: String(thrown) }),
+    );
     for (const row of book.runs.all()) {
       const run = new NodeRun({ ...row }, sources.clock);
       this.#runs.set(row.id, run);
@@ -91,13 +96,9 @@ export class NodeRuns {
     return run;
   }
 
-  /** If the write fails, the record is still right in memory; the next front learns it from the node. */
+  /** On a full disk the record is right in memory, and written once there is room. */
   write(run: NodeRun): void {
-    try {
-      this.#book.runs.put(run.row);
-    } catch (thrown) {
-      this.#log("node.store_failed", { run: run.id, error: String(thrown) });
-    }
+    this.#owed.do(run.id, () => this.#book.runs.put(run.row));
   }
 
   giveUp(run: NodeRun, reason: EndReason): void {
@@ -107,11 +108,12 @@ export class NodeRuns {
 
   forget(run: NodeRun): void {
     this.#runs.delete(run.id);
-    try {
-      this.#book.runs.remove(run.id);
-    } catch (thrown) {
-      this.#log("node.store_failed", { run: run.id, error: String(thrown) });
-    }
+    this.#owed.do(run.id, () => void this.#book.runs.remove(run.id));
+  }
+
+  /** Writes what is owed, if there is room. */
+  close(): void {
+    this.#owed.close();
   }
 
   #trim(): void {

@@ -4,11 +4,12 @@ import type { FrontConfig, NodePlace } from "../../protocol/keeper/front-config.
 import type { BackgroundSpec } from "../../protocol/background.ts";
 import type { NodeView } from "../../protocol/api/node.ts";
 import type { Sources } from "../../random.ts";
-import { inTime } from "../../clock.ts";
+import { inTime, type Timer } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import { completeSpec } from "../../protocol/keeper/background-spec.ts";
 import type { Log } from "../../log.ts";
-import { openNodesDatabase } from "./database.ts";
+import type { OpenDatabase } from "../../private-database.ts";
+import { canOpenNodesDatabase, openNodesDatabase } from "./database.ts";
 import { NodeRuns } from "./node-runs.ts";
 import { Admission } from "./admission.ts";
 import { RemoteNode } from "./remote-node.ts";
@@ -20,6 +21,8 @@ import type { NodeWire } from "./wire.ts";
 
 /** How long a revoked node has to end its runs before its connection closes. */
 const revokeBoundMs = 3000;
+/** Interval of the attempts to open a file that could not be opened. */
+const openEveryMs = 5000;
 
 export interface NodesParts extends Sources {
   config: FrontConfig["nodes"];
@@ -29,6 +32,9 @@ export interface NodesParts extends Sources {
   version: string;
   /** SHA-256 of our certificate, lower-case hex; "" without TLS. */
   fingerprint: string;
+  openDatabase?: OpenDatabase | undefined;
+  /** The file of the nodes can be opened that could not be: this front should be replaced. */
+  onFile?: () => void;
   log: Log;
 }
 
@@ -44,18 +50,22 @@ export class Nodes {
   readonly #runner: NodeRunner;
   readonly #admission: Admission;
   readonly #remotes = new Map<string, RemoteNode>();
+  /** Set while the file cannot be opened: this gateway does not know its own identity, nor whom it approved. */
+  #awaitsFile: Timer | undefined;
 
   constructor(parts: NodesParts) {
     this.#parts = parts;
-    const { config, directory, epoch, version, fingerprint, log, clock, random } = parts;
-    this.#book = new NodesBook(openNodesDatabase(directory, log, clock), random);
+    const { config, directory, epoch, version, fingerprint, openDatabase, log, clock, random } = parts;
+    const onMemory = () => (this.#awaitsFile = clock.every(openEveryMs, () => this.#lookForFile()));
+    this.#book = new NodesBook(openNodesDatabase(directory, log, clock, { open: openDatabase, onMemory }), random);
     this.#registry = new NodeRegistry(this.#book, parts);
     this.#runs = new NodeRuns(this.#book, epoch, log, parts);
     const remote = (id: string) => this.#remote(id);
     const byName = (name: string) => this.#byName(name);
     const isApproved = (id: string) => this.#registry.get(id)?.state === "approved";
+    const systemOf = (id: string) => this.#registry.get(id)?.about.platform ?? "";
     const { leaseMs } = config;
-    this.#runner = new NodeRunner({ clock, runs: this.#runs, leaseMs, byName, byId: remote, isApproved });
+    this.#runner = new NodeRunner({ clock, runs: this.#runs, leaseMs, byName, byId: remote, systemOf, isApproved });
     this.#admission = new Admission({
       registry: this.#registry,
       times: config,
@@ -70,51 +80,74 @@ export class Nodes {
     for (const run of this.#runs.all) if (!run.settled) this.#remote(run.row.node);
   }
 
+  /** Why no node may connect now; undefined: any may try. */
+  get problem(): string | undefined {
+    if (this.#awaitsFile === undefined) return undefined;
+    return "the record of this gateway's nodes cannot be opened (see node.store_lost in its log); it is tried every few seconds";
+  }
+
+  /** Throws `state_unusable` while nothing is known of nodes. */
+  get #known(): NodeRegistry {
+    if (this.problem !== undefined) throw new HoldfastError("state_unusable", this.problem);
+    return this.#registry;
+  }
+
+  #lookForFile(): void {
+    const { directory, openDatabase, onFile } = this.#parts;
+    if (canOpenNodesDatabase(directory, { open: openDatabase })) onFile?.();
+  }
+
   /** A new connection on `/node`. The caller passes its messages and the loss of its wire to the handshake. */
   greet(wire: NodeWire): Handshake {
     return this.#admission.greet(wire);
   }
 
+  /** Throws `state_unusable`. */
   list(): NodeView[] {
+    return this.#known.all.map((node) => this.#view(node));
+  }
+
+  /** For figures, which show none while nothing is known. */
+  get views(): NodeView[] {
     return this.#registry.all.map((node) => this.#view(node));
   }
 
   /** The name under which runs are sent to it. Throws `node_unknown`. */
   nameOf(word: string): string {
-    return this.#registry.find(word).name;
+    return this.#known.find(word).name;
   }
 
   /** Throws `node_unknown`. */
   describe(word: string): { node: NodeView; runs: RunView[] } {
-    const node = this.#registry.find(word);
+    const node = this.#known.find(word);
     const live = this.#runner.liveRuns.filter(({ row }) => row.node === node.id);
     return { node: this.#view(node), runs: live.map((run) => this.#remote(node.id).view(run)) };
   }
 
   /** Throws `node_unknown` and `node_name_taken`. */
   approve(word: string, name?: string): NodeView {
-    const node = this.#registry.approve(word, name);
+    const node = this.#known.approve(word, name);
     this.#parts.log("node.approved", { node: node.id, name: node.name, by: "admin" });
     this.#admission.approved(node);
     return this.#view(node);
   }
 
   async reject(word: string): Promise<NodeView> {
-    const node = this.#registry.reject(word);
+    const node = this.#known.reject(word);
     this.#parts.log("node.rejected", { node: node.id, name: node.name });
     return this.#dismiss(node, "node_rejected");
   }
 
   /** Ends its runs first, within a short bound, then disconnects it. */
   async revoke(word: string): Promise<NodeView> {
-    const node = this.#registry.revoke(word);
+    const node = this.#known.revoke(word);
     this.#parts.log("node.revoked", { node: node.id, name: node.name });
     return this.#dismiss(node, "node_revoked");
   }
 
   /** Forgets an unapproved node and its run records. Throws `node_approved`. Returns its last view. */
   forget(word: string): NodeView {
-    const forgotten = this.#registry.forget(word);
+    const forgotten = this.#known.forget(word);
     const { id, name } = forgotten;
     const was = this.#view(forgotten);
     this.#parts.log("node.forgotten", { node: id, name });
@@ -128,11 +161,11 @@ export class Nodes {
   }
 
   rename(word: string, name: string): NodeView {
-    return this.#view(this.#registry.rename(word, name));
+    return this.#view(this.#known.rename(word, name));
   }
 
   invite(validMs: number, name: string | null): { secret: string; expiresAt: number } {
-    return this.#registry.invite(validMs, name);
+    return this.#known.invite(validMs, name);
   }
 
   /** For the clients of MCP servers on nodes. */
@@ -174,7 +207,9 @@ export class Nodes {
 
   /** Disconnects all nodes and sends no more requests. */
   close(): void {
+    this.#awaitsFile?.clear();
     this.#admission.close();
+    this.#runs.close();
     this.#book.close();
   }
 
@@ -211,7 +246,8 @@ export class Nodes {
   }
 
   #byName(name: string): RemoteNode {
-    const node = this.#registry.approved(name) ?? this.#registry.find(name);
+    const known = this.#known;
+    const node = known.approved(name) ?? known.find(name);
     if (node.state === "approved") return this.#remote(node.id);
     const remedy =
       node.state === "pending" ? "`holdfast nodes approve` lets it in" : "`holdfast nodes list` shows who may";
@@ -230,7 +266,8 @@ export class Nodes {
     return {
       ...node,
       ...here,
-      lastSeenAt: link === undefined ? node.lastSeenAt : this.#parts.clock.now(),
+      lastSeenAt: link === undefined ? node.lastSeenAt : (link.silentSince ?? this.#parts.clock.now()),
+      silentSince: link?.silentSince ?? null,
       connected: link !== undefined,
       waiting: this.#admission.isPending(node.id),
       roundTripMs: link?.roundTripMs ?? null,

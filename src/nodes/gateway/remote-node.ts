@@ -63,7 +63,12 @@ export class RemoteNode {
   }
 
   view(run: NodeRun): RunView {
-    return run.view(this.name, this.#link !== undefined);
+    return { ...run.view(this.name, this.#link !== undefined), silentSince: run.exited ? null : this.silentSince };
+  }
+
+  /** When it stopped answering over a link that is open; null otherwise. */
+  get silentSince(): number | null {
+    return this.#link?.silentSince ?? null;
   }
 
   // ── here and away ──
@@ -192,13 +197,11 @@ export class RemoteNode {
     }
   }
 
-  /** Its live runs with their processes; none when it does not answer in time. */
-  async look(boundMs: number): Promise<RunView[]> {
-    const link = this.#link;
-    if (link === undefined) return [];
-    // Otherwise the last known state is shown.
-    const answer = link.runner.list({ all: false }).catch((): RunView[] => []);
-    return inTime(this.#parts.clock, answer, boundMs, []);
+  /** Notes the processes of its live runs, if it answers promptly. */
+  async look(): Promise<void> {
+    const views = (await this.#link?.look()) ?? [];
+    const own = new Map(this.#runs.map((run) => [run.id, run]));
+    for (const view of views) own.get(view.id)?.sees(view);
   }
 
   /** It sent an impossible report: its connection ends. Returns the error for the caller. */

@@ -1,6 +1,6 @@
 /** Opens a WebSocket to an authenticated gateway: the certificate is checked before anything is sent. */
 import { createHash } from "node:crypto";
-import { isIP, connect as connectTcp, type Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
 import { connect as connectTls, getCACertificates, type TLSSocket } from "node:tls";
 import { WebSocket } from "ws";
 import { frameBytesMax, nodePath, subprotocol } from "../../protocol/node/messages.ts";
@@ -20,6 +20,9 @@ export interface Target {
  */
 export type Take<T> = (socket: WebSocket, fingerprint: string) => T;
 
+/** Opens the connection to a gateway on loopback, without TLS: `net.connect`, or a simulated network's. */
+export type ConnectTcp = (target: { host: string; port: number }) => Socket;
+
 /** Plain text is for loopback only. */
 function usesTls({ host, fingerprint }: Target): boolean {
   return fingerprint !== null || !isLoopback(host);
@@ -36,10 +39,10 @@ export function addressOf(target: Target): string {
  */
 export async function connect<T>(
   target: Target,
-  bound: { clock: Clock; boundMs: number; signal: AbortSignal },
+  bound: { clock: Clock; boundMs: number; signal: AbortSignal; connectTcp: ConnectTcp },
   take: Take<T>,
 ): Promise<T> {
-  const { clock, boundMs, signal } = bound;
+  const { clock, boundMs, signal, connectTcp } = bound;
   using late = abortAfter(clock, boundMs);
   const ended = AbortSignal.any([signal, late.signal]);
   const raw = usesTls(target) ? openTls(target) : connectTcp({ host: target.host, port: target.port });

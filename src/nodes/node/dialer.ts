@@ -2,7 +2,7 @@
 import type { Sources, Random } from "../../random.ts";
 import { asHoldfastError, type HoldfastError } from "../../errors.ts";
 import type { NodeProgress } from "../../protocol/keeper/node.ts";
-import { addressOf, connect, type Target } from "./connect.ts";
+import { addressOf, connect, type ConnectTcp, type Target } from "./connect.ts";
 import { GatewayConnection, type ConnectionEnd, type GatewayConnectionParts } from "./gateway-connection.ts";
 
 /** Longest attempt, up to the gateway's decision about this node. */
@@ -10,6 +10,7 @@ const attemptMsMax = 10_000;
 
 export interface DialerParts extends Omit<GatewayConnectionParts, "provenMs">, Sources {
   target: Target;
+  connectTcp: ConnectTcp;
   onLost: () => void;
   onProgress: (progress: NodeProgress) => void;
 }
@@ -68,7 +69,7 @@ export class Dialer {
       const parts = { ...this.#parts, onWelcome, provenMs: boundMs };
       this.#connection = await connect(
         target,
-        { clock: this.#parts.clock, boundMs, signal },
+        { clock: this.#parts.clock, connectTcp: this.#parts.connectTcp, boundMs, signal },
         (...opened) => new GatewayConnection(...opened, parts),
       );
       // Closed while it was opening.

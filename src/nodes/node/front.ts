@@ -8,7 +8,7 @@ import type { KeeperLink } from "../../protocol/keeper/link.ts";
 import { runnerOver, type Runner } from "../../protocol/keeper/runner.ts";
 import type { NodeFinish, NodeProgress, NodeSettings } from "../../protocol/keeper/node.ts";
 import { GatewayRequests } from "./gateway-requests.ts";
-import { addressOf } from "./connect.ts";
+import { addressOf, type ConnectTcp } from "./connect.ts";
 import { Dialer } from "./dialer.ts";
 import { NodeKey } from "./key.ts";
 import { isSinceEpoch, KnownRuns } from "./known-runs.ts";
@@ -21,11 +21,18 @@ const heartbeatMs = 1000;
 /** Bytes of runs in one frame; a longer run gets its own frame. */
 const runsBytesMax = frameBytesMax / 4;
 
+/** What a node's front stands on besides its keeper; a simulation gives its own. */
+export interface NodeSurroundings extends Sources {
+  connectTcp: ConnectTcp;
+}
+
 export class NodeFront {
   readonly #link: KeeperLink;
   readonly #local: Runner;
   /** Live runs of the gateway, by request id. */
   readonly #live = new Set<string>();
+  /** Requests whose start is under way, or was not told yet. */
+  readonly #starting = new Set<string>();
   readonly #runs = new KnownRuns((request) => this.#live.has(request));
   readonly #pins: PinFile;
   readonly #requests: GatewayRequests;
@@ -40,7 +47,7 @@ export class NodeFront {
   #closing: Promise<void> | undefined;
 
   /** Throws what is wrong with the node's key or its pin. */
-  constructor(link: KeeperLink, settings: NodeSettings, { clock, random }: Sources) {
+  constructor(link: KeeperLink, settings: NodeSettings, { clock, random, connectTcp }: NodeSurroundings) {
     this.#link = link;
     this.#local = runnerOver((name, params) => link.ask(name, params));
     const { version, epoch, frontDir } = link.hello;
@@ -54,6 +61,7 @@ export class NodeFront {
     this.#dialer = new Dialer({
       clock,
       random,
+      connectTcp,
       target,
       settings,
       version,
@@ -138,6 +146,12 @@ export class NodeFront {
     }
   }
 
+  /** A short run may end before the answer to its start is sent. */
+  #tellStarted(request: string, command: string): void {
+    if (this.#starting.delete(request))
+      this.#progress("started", `${request} started: ${command}`, { run: request, command });
+  }
+
   #changed(run: RunView): void {
     const told = this.#runs.told(run);
     if (told === undefined) return;
@@ -150,6 +164,7 @@ export class NodeFront {
       return;
     }
     if (!this.#live.delete(told.request)) return;
+    this.#tellStarted(told.request, run.command);
     const { endReason, exitCode, signal } = run;
     const how = signal ?? (exitCode === null ? "" : `code ${exitCode}`);
     const data = { run: told.request, endReason, exitCode, signal };
@@ -178,12 +193,16 @@ export class NodeFront {
       link: this.#link,
       local: this.#local,
       runs: this.#runs,
-      mayStart: (request) => this.#once?.mayStart(request),
+      mayStart: (request) => {
+        this.#once?.mayStart(request);
+        this.#starting.add(request);
+      },
       onStarted: ({ request }, run) => {
         this.#once?.started(request ?? "");
-        this.#progress("started", `${request ?? ""} started: ${run.command}`, { run: request, command: run.command });
+        this.#tellStarted(request ?? "", run.command);
       },
       onRefused: ({ request, argv }, error) => {
+        this.#starting.delete(request ?? "");
         const command = argv.join(" ");
         const data = { run: request, command, code: error.code };
         this.#progress("refused", `${request ?? ""} refused: ${command}: ${error.message}`, data);

@@ -15,9 +15,14 @@ export class KnownRuns {
     this.#isLive = isLive;
   }
 
-  /** Above the bound the oldest ended run is forgotten; live ones never are. */
+  /**
+   * A start that was refused before it was on record leaves its request free: the run of the next attempt takes its place. Above
+   * the bound the oldest ended run is forgotten; live ones never are.
+   */
   learn(request: string, id: string): void {
-    if (this.#ids.has(request)) return;
+    const before = this.#ids.get(request);
+    if (before === id) return;
+    if (before !== undefined) this.#requests.delete(before);
     this.#ids.set(request, id);
     this.#requests.set(id, request);
     if (this.#ids.size <= knownMax) return;

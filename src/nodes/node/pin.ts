@@ -4,7 +4,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { HoldfastError } from "../../errors.ts";
-import { writePrivate } from "../../platform/self/private-file.ts";
+import { writeDurable } from "../../platform/self/private-file.ts";
 
 const pinShape = z.strictObject({
   /** Its id. */
@@ -35,7 +35,7 @@ export class PinFile {
   /** Writes only what is new. */
   keep(pin: Pin): void {
     if (JSON.stringify(pin) === JSON.stringify(this.#pin)) return;
-    writePrivate(this.#path, `${JSON.stringify(pin)}\n`);
+    writeDurable(this.#path, `${JSON.stringify(pin)}\n`);
     this.#pin = pin;
   }
 }

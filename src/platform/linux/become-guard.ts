@@ -19,7 +19,7 @@ import { outerMarker, scriptPath, shell, shellEnvironment } from "./shell.ts";
 /** As named in run.sh; dash supports single-digit descriptors only. */
 const descriptors = { image: 3, self: 5, killWith: 6, lifeRead: 7, lifeWrite: 8, caller: 9 };
 
-export interface GuardRequest {
+interface GuardRequest {
   /** Number of last arguments that form the command; passed on byte for byte. */
   wordCount: number;
   /** From SIGTERM to the kill. */

@@ -20,7 +20,7 @@ export function subtree(directory: string): string[] {
 /** Processes of this cgroup alone, without its descendants. */
 export function pidsIn(directory: string): number[] {
   try {
-    const list = spareDescriptors.look(() => readFileSync(join(directory, "cgroup.procs"), "latin1"));
+    const list = spareDescriptors.look(() => readFileSync(join(directory, "cgroup.procs"), "utf8"));
     return list.split("\n").filter(Boolean).map(Number);
   } catch {
     return []; // gone, or a threaded leaf, whose parent lists its processes
@@ -30,7 +30,7 @@ export function pidsIn(directory: string): number[] {
 /** Whether it holds any process. Unreadable counts as populated: only the kernel's answer is a proof. */
 export function isPopulated(directory: string): boolean {
   try {
-    const events = spareDescriptors.look(() => readFileSync(join(directory, "cgroup.events"), "latin1"));
+    const events = spareDescriptors.look(() => readFileSync(join(directory, "cgroup.events"), "utf8"));
     return events.includes("populated 1");
   } catch (thrown) {
     const { code } = thrown as NodeJS.ErrnoException;

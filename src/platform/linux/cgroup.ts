@@ -6,6 +6,7 @@
 import type { ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { systemClock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import { environmentEntries, type ImageFormat } from "./command-image.ts";
 import { ownCgroupDirectory } from "./cgroup-mount.ts";
@@ -13,7 +14,7 @@ import { isPopulated, killCgroup, pidsIn, removeCgroup, subtree } from "./cgroup
 import { delegateControllers, kernelExcess, setKernelLimits, withdrawControllers } from "./kernel-limits.ts";
 import { guardVariable, markerOf, markerVariable } from "../marker.ts";
 import type { Fence } from "./epoch.ts";
-import { scanMarkersSoon } from "./marked.ts";
+import { markerScans } from "./marked.ts";
 import { childrenOf, readProcess } from "./processes.ts";
 import { shell } from "./shell.ts";
 import { askAll, signalProcess, signalTree } from "./signals.ts";
@@ -89,7 +90,7 @@ class CgroupContainer implements Container {
     });
     this.#child = child;
     // Not awaited before its birth: early output of a command is lost without a listener.
-    return spawnedAs(child, exit, () => this.#findMain() ?? child.pid ?? 0);
+    return spawnedAs(child, exit, () => this.#findMain());
   }
 
   /** The command itself, once born: the cgroup launcher's only child, or the spawned process if it joined by writing. */
@@ -116,7 +117,7 @@ class CgroupContainer implements Container {
   }
 
   signal(signal: NodeJS.Signals, to: "all" | "main"): boolean {
-    return signalTree(this.list(), signal, to === "all" ? undefined : this.#findMain());
+    return signalTree(this.list(), signal, to === "all" ? undefined : (this.#findMain() ?? 0));
   }
 
   looksEmpty(): boolean {
@@ -137,18 +138,18 @@ class CgroupContainer implements Container {
     const unborn = this.#findMain() === undefined && !this.#childEnded ? readProcess(this.#child?.pid ?? 0) : undefined;
     if (unborn !== undefined) {
       signalProcess(unborn, "SIGKILL");
-      await untilTrue(() => this.#childEnded, joinGraceMs);
+      await untilTrue(() => this.#childEnded, joinGraceMs, systemClock);
     }
     const tree = {
       members: () => this.list(),
       isPopulated: () => isPopulated(this.name),
       kill: () => killCgroup(this.name),
       // The cgroup launcher ends by itself; a stopped one is ended with the other outside processes.
-      dismissHelpers: () => untilTrue(() => this.#childEnded, joinGraceMs),
-      marked: async () => (await scanMarkersSoon(this.#ownerId)).get(this.runId) ?? [],
+      dismissHelpers: () => untilTrue(() => this.#childEnded, joinGraceMs, systemClock),
+      marked: async () => (await markerScans.soon(this.#ownerId)).get(this.runId) ?? [],
     };
     const left = await endFenced(system, tree, boundMs);
-    if (left.length === 0) await untilTrue(() => removeCgroup(this.name), 200);
+    if (left.length === 0) await untilTrue(() => removeCgroup(this.name), 200, systemClock);
     return left;
   }
 }
@@ -269,7 +270,7 @@ async function endFence(directory: string, seen: Sightings, boundMs: number): Pr
   };
   see();
   killCgroup(directory);
-  await untilTrue(() => !isPopulated(directory), boundMs);
+  await untilTrue(() => !isPopulated(directory), boundMs, systemClock);
   removeCgroup(directory);
   if (isPopulated(directory)) see();
 }

@@ -3,7 +3,7 @@ import { markerOf, runIdPrefix } from "../marker.ts";
 import { endStrays, sweepOwner } from "../sweep.ts";
 import type { Container, Epoch, Swept, TierName, Watchdog } from "../types.ts";
 import { startGuardian } from "./guardian.ts";
-import { scanMarkersSoon } from "./marked.ts";
+import { markerScans } from "./marked.ts";
 import { system } from "./system.ts";
 
 /** The tier-specific part. */
@@ -51,7 +51,7 @@ export class LinuxEpoch implements Epoch {
 
   endStrays(isHeld: (runId: string) => boolean, boundMs: number): Promise<Swept> {
     const isStray = (runId: string) => runId.startsWith(this.#prefix) && !isHeld(runId);
-    return endStrays(system, () => scanMarkersSoon(this.#ownerId), isStray, boundMs);
+    return endStrays(system, () => markerScans.soon(this.#ownerId), isStray, boundMs);
   }
 
   close(): void {

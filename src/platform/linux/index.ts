@@ -1,7 +1,8 @@
 /** Linux as a `Platform`. Loads no addon until something is opened. */
 import { killAll } from "../ending.ts";
 import type { Platform } from "../types.ts";
-import { attempt, forkFront, startHelper } from "./helpers.ts";
+import { attempt } from "../child-helper.ts";
+import { forkFront, startHelper } from "./helpers.ts";
 import { LinuxLook } from "./inspection/look.ts";
 import { open } from "./open.ts";
 import { programDirectory } from "./programs.ts";
@@ -14,7 +15,7 @@ import { openTerminal } from "./terminal.ts";
 import { findTiers } from "./tiers.ts";
 import { witness } from "./witness.ts";
 
-export const linux: Platform = {
+export const platform: Platform = {
   open,
   contain: (owner, runId) =>
     new GuardedContainer(installGuardPrograms(programDirectory()), owner, runId, "outer-shell"),

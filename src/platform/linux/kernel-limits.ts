@@ -6,7 +6,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Excess, TreeLimits } from "../types.ts";
 
-const controllers = ["memory", "pids"];
+const controllers = ["memory", "pids"] as const;
 
 /**
  * The controller counts threads, the limit counts processes; a Node.js process has about a dozen threads. With this allowance

@@ -3,8 +3,9 @@
  * not mistake "too many open files" for "missing".
  */
 import { closeSync, openSync } from "node:fs";
+import type { SpareDescriptors } from "../types.ts";
 
-class SpareDescriptors implements Disposable {
+class HeldDescriptors implements SpareDescriptors {
   #count = 0;
   #held: number[] = [];
   #lending = false;
@@ -61,7 +62,7 @@ class SpareDescriptors implements Disposable {
 }
 
 /** Of this process. */
-export const spareDescriptors = new SpareDescriptors();
+export const spareDescriptors: SpareDescriptors = new HeldDescriptors();
 
 /** Of this process (EMFILE) or of the whole machine (ENFILE). */
 function isOutOfDescriptors(thrown: unknown): boolean {

@@ -62,7 +62,7 @@ export async function spawnDetached({
   return child;
 }
 
-export function spawnedAs(child: ChildProcess, exit: Promise<MainExit>, mainPid: () => number): Spawned {
+export function spawnedAs(child: ChildProcess, exit: Promise<MainExit>, mainPid: () => number | undefined): Spawned {
   const { stdin, stdout, stderr, pid = 0 } = child;
   // An ended process gets a start time that matches none.
   const ref = { pid, startTime: readProcess(pid)?.startTime ?? "", bootId: bootId() };

@@ -9,7 +9,7 @@ import { systemClock } from "../../clock.ts";
 import { environmentEntries } from "./command-image.ts";
 import { guardVariable, markerOf, markerVariable } from "../marker.ts";
 import type { Fence } from "./epoch.ts";
-import { scanMarkersSoon } from "./marked.ts";
+import { markerScans } from "./marked.ts";
 import { adoptedOrphans, adoptedPids } from "./own-children.ts";
 import { childrenOf, descendantsOf, identify, isSameAlive } from "./processes.ts";
 import { readEnvironment, readProcess } from "./processes.ts";
@@ -101,7 +101,7 @@ export class GuardedContainer implements Container {
       this.#mainEnded({ code, signal });
     });
     await this.#listen(child.stdio[lifeLine] as Duplex);
-    return spawnedAs(child, exit, () => this.#main || (child.pid ?? 0));
+    return spawnedAs(child, exit, () => this.#main || undefined);
   }
 
   list(): ProcessInfo[] {
@@ -208,12 +208,12 @@ export class GuardedContainer implements Container {
     const unborn = this.#main === 0 && !this.#childEnded ? readProcess(this.#child?.pid ?? 0) : undefined;
     if (unborn !== undefined) {
       killAll(system, () => [unborn, ...descendantsOf(unborn.pid)]);
-      await untilTrue(() => this.#childEnded, guardGraceMs);
+      await untilTrue(() => this.#childEnded, guardGraceMs, systemClock);
     }
     const tree = {
       members: () => this.list(),
       looksEmpty: () => this.looksEmpty(),
-      marked: async () => (await scanMarkersSoon(this.#ownerId)).get(this.runId) ?? [],
+      marked: async () => (await markerScans.soon(this.#ownerId)).get(this.runId) ?? [],
       stand: () => readProcess(this.#guard?.pid ?? 0),
     };
     const left = await endScanned(system, tree, boundMs);
@@ -226,13 +226,13 @@ export class GuardedContainer implements Container {
     this.#life?.write("end\n");
     const ours = [this.#monitor, this.#guard?.pid ?? 0, this.#child.pid ?? 0];
     const halted = ours.some((pid) => readProcess(pid)?.state === "stopped");
-    if (await untilTrue(() => this.#childEnded, halted ? 0 : guardGraceMs)) return;
+    if (await untilTrue(() => this.#childEnded, halted ? 0 : guardGraceMs, systemClock)) return;
     // A stopped guard cannot end by itself; its tree is proven empty, so killing it strands nothing.
     for (const pid of ours) {
       const info = readProcess(pid);
       if (isAlive(info) && readEnvironment(pid)?.includes(`${guardVariable}=`)) signalProcess(info, "SIGKILL");
     }
-    await untilTrue(() => this.#childEnded, guardGraceMs);
+    await untilTrue(() => this.#childEnded, guardGraceMs, systemClock);
   }
 }
 

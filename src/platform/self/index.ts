@@ -1,17 +1,36 @@
 /** What a process can learn about itself and do alone. Safe for the front: it loads no addon and starts nothing. */
 import { constants } from "node:os";
+import type { Socket } from "node:net";
+import { backend } from "../backend.ts";
+import { cmdFlags } from "../windows/arguments.ts";
 
-export { areReadable, ownEnvironment } from "../linux/caller.ts";
-export { ownTerminal, ownUsage, unacknowledged } from "../linux/own.ts";
-export { isSameAlive } from "../linux/processes.ts";
-export { spareDescriptors } from "../linux/spare-descriptors.ts";
+export const {
+  areReadable,
+  becomeAgain,
+  isSameAlive,
+  keepsPid,
+  ownEnvironment,
+  ownTerminal,
+  ownUsage,
+  spareDescriptors,
+  unacknowledged,
+  watchCaller,
+} = backend("self");
+
+/** What the system tells this process about itself; a simulation tells it something else. */
+export interface OwnSystem {
+  readonly usage: typeof ownUsage;
+  readonly unacknowledged: () => (socket: Socket) => boolean;
+}
+
+export const ownSystem: OwnSystem = { usage: ownUsage, unacknowledged };
 
 /** Node's name of the system; for records and for other programs' file locations. */
 export const systemName: NodeJS.Platform = process.platform;
 
-/** Arguments that run one line in the system's shell. */
-export function shell(line: string): string[] {
-  return ["/bin/sh", "-c", line];
+/** Arguments that run one line in the shell of a system, by Node's name; its start passes cmd.exe the line as it is. */
+export function shell(line: string, system: string): string[] {
+  return system === "win32" ? ["cmd.exe", ...cmdFlags, line] : ["/bin/sh", "-c", line];
 }
 
 /** Arguments that run one of our scripts. */
@@ -27,13 +46,6 @@ export function isSignal(name: string): name is NodeJS.Signals {
 /** A shell's exit code for a signal; undefined for an unknown name. */
 export function exitCodeOfSignal(signal: string): number | undefined {
   return isSignal(signal) ? 128 + constants.signals[signal] : undefined;
-}
-
-/** Restarts the same command line with more Node flags. Returns where a process cannot be replaced. */
-export function becomeAgain(flags: readonly string[] = []): void {
-  if (process.platform === "win32") return;
-  const words = [process.execPath, ...flags, ...process.execArgv, ...process.argv.slice(1)];
-  process.execve?.(process.execPath, words, process.env);
 }
 
 /** Applies a signal's default action to this process. */

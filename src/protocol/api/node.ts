@@ -23,6 +23,7 @@ const nodeShape = z
     createdAt: time.describe("when its key was first seen"),
     decidedAt: time.nullable(),
     lastSeenAt: time.describe("to the minute"),
+    silentSince: time.nullable().describe("connected, but has not answered since; null while it answers"),
     connectedAt: time.nullable(),
     roundTripMs: z.number().nullable().describe("of the last heartbeat, including its keeper"),
     runs: z.int().describe("live runs of this gateway"),

@@ -183,7 +183,8 @@ export const runApi = {
     errors: ["run_unknown", "run_ended", "node_lost"],
   }),
   "run.signal": method({
-    summary: "Signals every process of a run, or only its command.",
+    summary:
+      "Signals every process of a run, or only its command. On Windows SIGTERM, SIGINT and SIGHUP are Ctrl+Break to all; SIGKILL, SIGSTOP and SIGCONT exist, others reach nothing.",
     scope: "run",
     params: z.strictObject({ id, signal: z.string().max(16), to: z.enum(["all", "command"]).default("all") }),
     result: z.null(),

@@ -2,13 +2,14 @@
  * The front's end of the channel to its keeper. The only way by which a front starts, feeds or ends anything.
  * When the channel closes the keeper is gone, and the front ends at once: it owns nothing that could outlive it.
  */
-import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { readAs } from "../shapes.ts";
 import type { TokenGrant } from "./front-config.ts";
 import type { RunView } from "../run.ts";
 import type { Clock } from "../../clock.ts";
 import { HoldfastError } from "../../errors.ts";
 import type { LifecycleEvent } from "../../events.ts";
+import type { KeeperChannel } from "./channel.ts";
 import { CreditMeter, SendWindow } from "./flow.ts";
 import { FrameReader, writeLine, type Frame } from "./frames.ts";
 import { LinkedRun, type RunEvents } from "./linked-run.ts";
@@ -28,9 +29,6 @@ import { Notices } from "./notices.ts";
 export type Hello = Extract<KeeperMessage, { type: "hello" }>;
 export type ServersNews = Extract<KeeperMessage, { type: "servers" }>;
 
-/** Descriptor of the data pipe in the front, as the keeper's `fork` lays it. */
-export const dataDescriptor = 4;
-
 /** A request that was not answered yet. */
 interface Asked {
   name: FrontRequestName;
@@ -46,7 +44,8 @@ export class KeeperLink {
   readonly notices: Notices;
   /** For LinkedRun only. */
   readonly clock: Clock;
-  readonly #pipe: Socket;
+  readonly #channel: KeeperChannel;
+  readonly #pipe: Duplex;
   readonly #runs = new Map<number, LinkedRun>();
   readonly #asked = new Map<number, Asked>();
   readonly #credit = new CreditMeter((channel, bytes) => this.#post({ type: "credit", channel, bytes }));
@@ -65,33 +64,30 @@ export class KeeperLink {
   #onRunState: (run: RunView) => void = () => {};
 
   /** Waits for the keeper's hello. `onLost` runs once when the keeper is gone. */
-  static async open(clock: Clock, onLost: () => void): Promise<KeeperLink> {
-    if (process.send === undefined) throw new HoldfastError("usage", "a front is started by its keeper, not by hand");
-    process.once("disconnect", onLost);
+  static async open(channel: KeeperChannel, clock: Clock, onLost: () => void): Promise<KeeperLink> {
+    channel.onLost(onLost);
+    channel.data.on("error", () => {}); // the keeper is gone; `onLost` says so too and ends the process
     const hello = await new Promise<Hello>((resolve) => {
-      const take = (heard: unknown) => {
+      channel.onMessage((heard) => {
         const message = understood(heard);
-        if (message.type !== "hello") return;
-        process.off("message", take);
-        resolve(message);
-      };
-      process.on("message", take);
+        if (message.type === "hello") resolve(message);
+      });
     });
-    return new KeeperLink(hello, clock);
+    return new KeeperLink(hello, channel, clock);
   }
 
-  private constructor(hello: Hello, clock: Clock) {
+  private constructor(hello: Hello, channel: KeeperChannel, clock: Clock) {
+    this.#channel = channel;
+    this.#pipe = channel.data;
     this.hello = hello;
     this.clock = clock;
     this.notices = new Notices(clock, (bytes) => this.#pipe.write(bytes));
-    this.#pipe = new Socket({ fd: dataDescriptor, readable: true, writable: true });
     const reader = new FrameReader((frame) => this.#route(frame));
     this.#pipe.on("data", (chunk: Buffer) => {
       this.#sentUnheard = 0;
       reader.push(chunk);
     });
-    this.#pipe.on("error", () => {}); // the keeper is gone; "disconnect" says so too and ends the process
-    process.on("message", (heard) => this.#hear(understood(heard)));
+    channel.onMessage((heard) => this.#hear(understood(heard)));
   }
 
   /** What to do when the keeper says that the gateway stops: close the doors; the keeper ends the runs. */
@@ -280,8 +276,7 @@ export class KeeperLink {
   }
 
   #post(message: FrontMessage, onSent: () => void = () => {}): void {
-    // The callback form: a keeper that died between two lines is told by "disconnect", not by an exception here.
-    process.send?.(message, undefined, {}, () => onSent());
+    this.#channel.send(message, onSent);
   }
 }
 

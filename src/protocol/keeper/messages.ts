@@ -107,7 +107,7 @@ const frontNotices = z.discriminatedUnion("type", [
 ]);
 export type FrontMessage = FrontRequest | z.infer<typeof frontNotices>;
 
-const frontMessage = z.discriminatedUnion("type", [
+export const frontMessage = z.discriminatedUnion("type", [
   ...frontNotices.options,
   ...Object.entries(frontRequests).map(([name, { params }]) =>
     z.strictObject({ type: z.literal(name), request, params }),
@@ -120,7 +120,7 @@ const eventShape = z.strictObject({
   data: z.record(z.string(), z.unknown()),
 }) as unknown as z.ZodType<LifecycleEvent>;
 
-const keeperMessage = z.discriminatedUnion("type", [
+export const keeperMessage = z.discriminatedUnion("type", [
   z.strictObject({
     type: z.literal("hello"),
     version: z.string(),

@@ -15,5 +15,5 @@ export const notEnded = { endedAt: null, leaderEndedAt: null, endReason: null, e
 /** `live`: what only the holder of a live run knows. */
 export function runView(record: RecordedRun, live: Partial<Omit<RunView, keyof RecordedRun>> = {}): RunView {
   const told = Object.fromEntries(recorded.map((name) => [name, record[name]])) as unknown as RecordedRun;
-  return { ...told, background: null, survivors: [], processes: [], ...live };
+  return { ...told, background: null, survivors: [], processes: [], silentSince: null, ...live };
 }

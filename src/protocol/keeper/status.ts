@@ -47,6 +47,7 @@ export const keeperStatusShape = z.strictObject({
         tier: z.string().nullable().describe("null before the first connection"),
         connections: z.int(),
         runs: z.int(),
+        silentSince: time.nullable().describe("a connection has not answered since; null while all answer"),
         sweeping: z.boolean().describe("still to be checked for processes of lost connections"),
       }),
     )

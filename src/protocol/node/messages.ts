@@ -90,7 +90,7 @@ const gatewayNotices = z.discriminatedUnion("type", [
   }),
   z.strictObject({ type: z.literal("refused"), code: z.enum(refusalCodes), message }),
 ]);
-const gatewayMessage = z.discriminatedUnion("type", [
+export const gatewayMessage = z.discriminatedUnion("type", [
   ...gatewayNotices.options,
   z.discriminatedUnion("name", [asks[0]!, ...asks.slice(1)]),
 ]);
@@ -107,7 +107,7 @@ const aboutShape = z.strictObject({
 });
 export type NodeAbout = z.infer<typeof aboutShape>;
 
-const nodeMessage = z.discriminatedUnion("type", [
+export const nodeMessage = z.discriminatedUnion("type", [
   z.strictObject({
     type: z.literal("prove"),
     /** Ed25519, the raw 32 bytes. */

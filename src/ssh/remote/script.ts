@@ -21,17 +21,6 @@ function textOf(path: string): string {
 
 const own = (name: string) => textOf(fileURLToPath(new URL(name, import.meta.url)));
 
-let texts: { functions: string; guardian: string; run: string } | undefined;
-
-function loadTexts() {
-  texts ??= {
-    functions: `${textOf(platform.treeScript)}\n${own("functions.sh")}`,
-    guardian: own("guardian.sh"),
-    run: own("run.sh"),
-  };
-  return texts;
-}
-
 function assignments(variables: Record<string, string>): string {
   return Object.entries(variables)
     .map(([name, value]) => `${name}=${quote(value)}`)
@@ -69,21 +58,6 @@ export interface GuardianVariables {
 /** Tenths of a second, the shell's unit for waiting. */
 const tenths = (milliseconds: number) => String(Math.ceil(milliseconds / 100));
 
-export function guardianScript(given: GuardianVariables): Buffer {
-  const { functions, guardian } = loadTexts();
-  const { owner, link, epoch, gone, graceMs, patienceMs, only } = given;
-  const variables = {
-    owner,
-    link,
-    epoch,
-    gone: gone.join(" "),
-    grace: tenths(graceMs),
-    patience: String(Math.max(2, Math.ceil(patienceMs / 1000))),
-    only,
-  };
-  return Buffer.from(`${assignments(variables)}\n${functions}\n${guardian}\n`);
-}
-
 export interface RunVariables {
   /** `/<owner>/<epoch>.<link>/<run>`. */
   mark: string;
@@ -97,40 +71,69 @@ export interface RunVariables {
   command: RemoteCommand;
 }
 
-/** Throws `config_invalid` for an environment that a shell cannot pass on. */
-export function runScript({ mark, graceMs, base, reaper, env, cwd, command }: RunVariables): Buffer {
-  const { functions, run } = loadTexts();
-  for (const name of Object.keys(env)) {
-    const problem = remoteVariableProblem(name);
-    if (problem !== undefined) throw new HoldfastError("config_invalid", problem);
+/** The scripts of one keeper, read from their files once. */
+export class RemoteScripts {
+  #texts: { functions: string; guardian: string; run: string } | undefined;
+
+  guardian(given: GuardianVariables): Buffer {
+    const { functions, guardian } = this.#load();
+    const { owner, link, epoch, gone, graceMs, patienceMs, only } = given;
+    const variables = {
+      owner,
+      link,
+      epoch,
+      gone: gone.join(" "),
+      grace: tenths(graceMs),
+      patience: String(Math.max(2, Math.ceil(patienceMs / 1000))),
+      only,
+    };
+    return Buffer.from(`${assignments(variables)}\n${functions}\n${guardian}\n`);
   }
-  const exported = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`);
-  const environment = `set_environment() {\n:\n${exported.join("\n")}\n}`;
-  const words = "argv" in command ? `set -- ${command.argv.map(quote).join(" ")}` : "";
-  const variables = {
-    mark,
-    grace: tenths(graceMs),
-    base,
-    directory: cwd ?? "",
-    line: "line" in command ? command.line : "",
-  };
-  const inner = [assignments(variables), functions, environment, words, run].join("\n");
-  // Sets the guard's name for the guardian and starts sh again, so that /proc shows that name.
-  const shell = `sh "$@" -c 'eval "$HOLDFAST_SCRIPT"'`;
-  // As in bootstrap().
-  const privileged = "set --\ncase $BASH_VERSION in ?*) set -- -p;; esac";
-  const start =
-    reaper === ""
-      ? `exec ${shell}`
-      : `exec perl -e 'syscall(${reaper}, 36, 1, 0, 0, 0) == 0 or exit 125; exec @ARGV; exit 127' ${shell}`;
-  const script = Buffer.from(
-    `HOLDFAST_GUARD=${quote(mark)}\nHOLDFAST_SCRIPT=${quote(inner)}\nexport HOLDFAST_GUARD HOLDFAST_SCRIPT\n${privileged}\n${start}\n`,
-  );
-  if (script.length > scriptBytesMax) {
-    throw new HoldfastError(
-      "config_invalid",
-      `command, args and env for an ssh host are ${script.length} bytes together, at most ${scriptBytesMax}`,
+
+  /** Throws `config_invalid` for an environment that a shell cannot pass on. */
+  run({ mark, graceMs, base, reaper, env, cwd, command }: RunVariables): Buffer {
+    const { functions, run } = this.#load();
+    for (const name of Object.keys(env)) {
+      const problem = remoteVariableProblem(name);
+      if (problem !== undefined) throw new HoldfastError("config_invalid", problem);
+    }
+    const exported = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`);
+    const environment = `set_environment() {\n:\n${exported.join("\n")}\n}`;
+    const words = "argv" in command ? `set -- ${command.argv.map(quote).join(" ")}` : "";
+    const variables = {
+      mark,
+      grace: tenths(graceMs),
+      base,
+      directory: cwd ?? "",
+      line: "line" in command ? command.line : "",
+    };
+    const inner = [assignments(variables), functions, environment, words, run].join("\n");
+    // Sets the guard's name for the guardian and starts sh again, so that /proc shows that name.
+    const shell = `sh "$@" -c 'eval "$HOLDFAST_SCRIPT"'`;
+    // As in bootstrap().
+    const privileged = "set --\ncase $BASH_VERSION in ?*) set -- -p;; esac";
+    const start =
+      reaper === ""
+        ? `exec ${shell}`
+        : `exec perl -e 'syscall(${reaper}, 36, 1, 0, 0, 0) == 0 or exit 125; exec @ARGV; exit 127' ${shell}`;
+    const script = Buffer.from(
+      `HOLDFAST_GUARD=${quote(mark)}\nHOLDFAST_SCRIPT=${quote(inner)}\nexport HOLDFAST_GUARD HOLDFAST_SCRIPT\n${privileged}\n${start}\n`,
     );
+    if (script.length > scriptBytesMax) {
+      throw new HoldfastError(
+        "config_invalid",
+        `command, args and env for an ssh host are ${script.length} bytes together, at most ${scriptBytesMax}`,
+      );
+    }
+    return script;
   }
-  return script;
+
+  #load() {
+    this.#texts ??= {
+      functions: `${textOf(platform.treeScript)}\n${own("functions.sh")}`,
+      guardian: own("guardian.sh"),
+      run: own("run.sh"),
+    };
+    return this.#texts;
+  }
 }

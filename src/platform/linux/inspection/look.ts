@@ -23,7 +23,7 @@ const terminateBit = 1n << 14n;
 
 function read(path: string): string | undefined {
   try {
-    return readFileSync(path, "latin1");
+    return readFileSync(path, "utf8");
   } catch {
     return undefined; // ended, or not ours to read: nothing to see either way
   }
