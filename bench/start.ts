@@ -6,11 +6,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { platform } from "../src/platform/index.ts";
-import type { Spawned, TierName } from "../src/platform/types.ts";
+import type { Spawned } from "../src/platform/types.ts";
 import { Gateway } from "../test/helpers/gateway.ts";
 import { Home } from "../test/helpers/home.ts";
 import { renderTable } from "../test/helpers/table.ts";
-import { bestTier, tierProblem } from "../test/helpers/tiers.ts";
+import { bestTier, tierProblem, type TierName } from "../test/helpers/tiers.ts";
 import { median } from "./load.ts";
 import { machineLine, megabytes, residentBytes } from "./machine.ts";
 

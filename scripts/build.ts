@@ -1,4 +1,4 @@
-/** Compiles src/ to dist/ and lays the shell scripts beside it. Skips the work when dist/ is newer than every source. */
+/** Compiles src/ to dist/ and lays the shell scripts and the self-test's programs beside it. Skips the work when dist/ is newer than every source. */
 import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, existsSync, globSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../", import.meta.url));
 process.chdir(root);
 const stamp = "dist/.built";
-const sources = [...globSync("src/**/*.{ts,sh}"), "tsconfig.json", "tsconfig.build.json", "package-lock.json"];
+const sources = [...globSync("src/**/*.{ts,sh,cjs}"), "tsconfig.json", "tsconfig.build.json", "package-lock.json"];
 const builtAt = statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 if (sources.every((file) => statSync(file).mtimeMs < builtAt)) process.exit(0);
 // Beside it and then renamed: a gateway or a test that runs from dist/ meanwhile never sees half of one.
@@ -19,7 +19,7 @@ if (built.status !== 0) {
   rmSync(fresh, { recursive: true, force: true });
   process.exit(1);
 }
-for (const script of globSync("src/**/*.sh")) cpSync(script, script.replace("src/", `${fresh}/`));
+for (const script of globSync("src/**/*.{sh,cjs}")) cpSync(script, script.replace("src/", `${fresh}/`));
 // The package's program: npm would do it at install, a link into a checkout does not.
 chmodSync(`${fresh}/main.js`, 0o755);
 writeFileSync(`${fresh}/.built`, "");

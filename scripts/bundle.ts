@@ -23,10 +23,18 @@ const built = spawnSync(process.execPath, ["scripts/build.ts"], { stdio: "inheri
 if (built.status !== 0) process.exit(1);
 
 /** Programs that are started and modules that are imported by these paths. */
-const entries = ["main", "index", "client/index", "gateway/main", "nodes/main"];
+const programs = ["main", "index", "client/index", "gateway/main", "nodes/main"];
+/** Each is loaded on its system only (platform/backend.ts). */
+const backends = ["linux", "windows"].flatMap((system) =>
+  ["index", "self", "become"].map((part) => `platform/${system}/${part}`),
+);
+const entries = [...programs, ...backends];
 /** Stay modules of their own: they must run before anything that an old Node.js cannot read. */
 const versionCheck = ["node-version.js", "require-node.js"];
 const fresh = `lib.${process.pid}`;
+
+/** Comes along, without its forty languages: read from its own ninety files it is a third of the time that a start takes. */
+const isBundled = (id: string) => id === "zod" || id.startsWith("zod/");
 
 /** Stands for the top of lib/ until it is known in which file of it the code comes to lie. */
 const placeholder = "__LIB__/";
@@ -57,7 +65,7 @@ async function bundle(): Promise<void> {
   const bundled = await rolldown({
     input: Object.fromEntries(entries.map((name) => [name, `dist/${name}.js`])),
     platform: "node",
-    external: (id) => !/^[./]/.test(id) && !id.startsWith(placeholder),
+    external: (id) => !/^[./]/.test(id) && !id.startsWith(placeholder) && !isBundled(id),
     plugins: [keepPlaces()],
   });
   await bundled.write({
@@ -86,7 +94,7 @@ function copyDeclarations(): void {
 }
 
 function copyScripts(): void {
-  for (const script of globSync("src/**/*.sh")) cpSync(script, script.replace("src/", `${fresh}/`));
+  for (const script of globSync("src/**/*.{sh,cjs}")) cpSync(script, script.replace("src/", `${fresh}/`));
 }
 
 try {
@@ -94,6 +102,8 @@ try {
   for (const name of versionCheck) cpSync(`dist/${name}`, join(fresh, name));
   copyDeclarations();
   copyScripts();
+  // Its code is in ours now, and its license asks to be kept with it.
+  cpSync("node_modules/zod/LICENSE", join(fresh, "zod.LICENSE"));
   // npm does it at install; a link into a checkout does not.
   chmodSync(`${fresh}/main.js`, 0o755);
   if (existsSync("lib")) renameSync("lib", `${fresh}.old`);

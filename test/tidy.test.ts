@@ -6,6 +6,8 @@ import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { circlesIn } from "./tidy/circles.ts";
 import { roomOf, rules } from "./tidy/rules.ts";
+import { ofTheProcess, stateIn } from "./tidy/state.ts";
+import { neighbour, stateSamples } from "./tidy/state-samples.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const patterns = [
@@ -23,7 +25,7 @@ const files = globSync(patterns, { cwd: root, exclude: (path) => path.split("/")
   .map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }));
 
 /** Pages about something that is no room of src/. */
-const otherPages = ["clients", "api", "benchmarks", "errors", "events"];
+const otherPages = ["clients", "api", "benchmarks", "errors", "events", "platforms"];
 
 /** What links to a page's headings end in, as the forges derive it. */
 function headingsOf(text: string): Set<string> {
@@ -64,6 +66,24 @@ describe("the house is tidy", () => {
     ];
     assert.deepEqual(circlesIn(sample), ["src/a/x.ts, src/a/y.ts, src/b/z.ts"], "the rule does not see a circle");
     assert.deepEqual(circlesIn(files.filter(({ path }) => path.startsWith("src/"))), []);
+  });
+
+  it("no module holds state that changes", () => {
+    for (const { text, isState } of stateSamples) {
+      const sample = [
+        { path: "src/a/x.ts", text },
+        { path: "src/a/y.ts", text: neighbour },
+      ];
+      assert.equal(stateIn(sample, {}).length > 0, isState, `the rule sees wrongly: ${text}`);
+    }
+    assert.deepEqual(stateIn([], { "src/a/x.ts": ["gone", "no longer there"] }).length, 1, "a needless exception");
+    assert.deepEqual(
+      stateIn(
+        files.filter(({ path }) => /^src\/.*\.ts$/.test(path)),
+        ofTheProcess,
+      ),
+      [],
+    );
   });
 
   it("every room has a page, and every page a room", () => {

@@ -55,7 +55,7 @@ describe("holdfast wrap", () => {
     const { status, stderr } = spawnSync(process.execPath, words, { encoding: "utf8", timeout: 30_000, env });
     assert.equal(status, 0, stderr);
     const { mcpServers } = JSON.parse(read("project/.mcp.json")) as { mcpServers: { x: { args: string[] } } };
-    assert.deepEqual(mcpServers.x.args.slice(0, 3), [mainFile, "run", "--"]);
+    assert.deepEqual(mcpServers.x.args.slice(0, 3), [join(root, "dist/main.js"), "run", "--"]);
   });
 
   it("writes nothing without a yes, and says so", () => {
@@ -148,13 +148,13 @@ describe("holdfast wrap", () => {
   });
 
   it("takes a large file in its stride", () => {
-    const history = Array.from({ length: 60_000 }, (_, index) => ({
+    const history = Array.from({ length: 20_000 }, (_, index) => ({
       display: `said ${index} \\ "quoted" {[`,
       n: index,
     }));
     const file = put(".claude.json", { history, mcpServers: { ...stdio("x"), ...stdio("y") } });
     const before = readFileSync(file);
-    assert.ok(before.length > 4_000_000);
+    assert.ok(before.length > 1_000_000);
     assert.equal(holdfast(["wrap", "--client", "claude", "--yes"]).code, 0);
     assert.equal(holdfast(["unwrap", "--client", "claude", "--yes"]).code, 0);
     assert.ok(readFileSync(file).equals(before));

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { root } from "../helpers/tiers.ts";
+import { mainFile } from "../helpers/program.ts";
 
 const env = { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent" };
 let directory = "";
@@ -51,7 +51,7 @@ describe("holdfast completion", () => {
   before(() => {
     directory = mkdtempSync(join(tmpdir(), "holdfast-test-"));
     for (const shell of Object.keys(offers))
-      writeFileSync(script(shell), play(process.execPath, [join(root, "dist/main.js"), "completion", shell]));
+      writeFileSync(script(shell), play(process.execPath, [mainFile, "completion", shell]));
   });
   after(() => rmSync(directory, { recursive: true }));
 
@@ -80,7 +80,7 @@ describe("holdfast completion", () => {
   }
 
   it("names the shells there are when it is asked for another", () => {
-    const { status, stderr } = spawnSync(process.execPath, [join(root, "dist/main.js"), "completion", "tcsh"], {
+    const { status, stderr } = spawnSync(process.execPath, [mainFile, "completion", "tcsh"], {
       encoding: "utf8",
       env,
     });

@@ -4,15 +4,13 @@ import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
-import { root } from "../helpers/tiers.ts";
-
-const main = join(root, "src/main.ts");
+import { mainFile } from "../helpers/program.ts";
 
 /** The words are shell's, so that they can hold all bytes. */
 function saidTo(words: string) {
   const line = `exec "$0" "$1" --state "$2" ${words}`;
   const state = join(tmpdir(), "holdfast-no-gateway-here");
-  const { status, stderr } = spawnSync("bash", ["-c", line, process.execPath, main, state], {
+  const { status, stderr } = spawnSync("bash", ["-c", line, process.execPath, mainFile, state], {
     encoding: "utf8",
     timeout: 20_000,
   });

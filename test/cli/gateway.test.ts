@@ -9,6 +9,7 @@ import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive } from "../helpers/pids.ts";
 import { fixture } from "../helpers/servers.ts";
 import { bestTier } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 
 const polite = { command: process.execPath, args: [fixture("polite-server.ts")] };
 const stop = { stdinGraceMs: 200, termGraceMs: 200 };
@@ -22,7 +23,7 @@ function assertRefused(result: { code: number | null; stderr: string }, ...words
 
 describe(
   "a gateway that cannot start says why, and nothing is half started",
-  { timeout: 120_000, concurrency: 3 },
+  { timeout: patiently(120_000), concurrency: 3 },
   () => {
     leavesNothing();
 
@@ -92,6 +93,8 @@ describe(
       await using home = new Home(bestTier());
       const mistakes = [
         ["gateway", "--port", "x"],
+        ["gateway", "--port", ""],
+        ["gateway", "--port", "0x50"],
         ["gateway", "--nonsense"],
         ["nonsense"],
         ["sessions", "end"],
@@ -111,7 +114,7 @@ describe(
   },
 );
 
-describe("the commands", { timeout: 120_000, concurrency: 3 }, () => {
+describe("the commands", { timeout: patiently(120_000), concurrency: 3 }, () => {
   leavesNothing();
 
   it("say that no gateway runs, each of them", async () => {

@@ -11,6 +11,7 @@ import { mainFile, runCommand, spawnOnTier } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { giveTo } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 
 leavesNothing();
 const config = '{ "mcpServers": { "a": { "command": "sh", "args": ["-c", "cat"] } } }';
@@ -22,7 +23,7 @@ function clientFile(home: Home): string {
   return file;
 }
 
-describe("on a system where holdfast run refuses", { timeout: 60_000 }, () => {
+describe("on a system where holdfast run refuses", { timeout: patiently(60_000) }, () => {
   it("wrap leaves the client's config as it is, and says why and what works", async () => {
     await using home = new Home("subreaper");
     const file = clientFile(home);
@@ -40,22 +41,21 @@ describe("on a system where holdfast run refuses", { timeout: 60_000 }, () => {
     assert.notEqual(readFileSync(file, "utf8"), config);
   });
 
-  for (const platform of ["darwin", "win32"] as const)
-    it(`wrap, add and import write nothing on ${platform}`, async () => {
-      await using home = new Home("subreaper");
-      const [file, own] = [clientFile(home), join(home.directory, "own.json")];
-      const context = { state: home.stateDir, config: own, json: true, platform };
-      const refused = {
-        code: "unsupported_platform",
-        message: new RegExp(`no containment for ${platform}.*what works here`),
-      };
-      const consent = { file, yes: true, dryRun: false };
-      await assert.rejects(wrap(context, { ...consent, gateway: false }), refused);
-      await assert.rejects(wrap(context, { ...consent, gateway: true }), refused);
-      const added = addServer(context, "a", { command: ["sh"], env: [], header: [] });
-      await assert.rejects(added, refused);
-      await assert.rejects(importFiles(context, { file }, false), refused);
-      assert.equal(readFileSync(file, "utf8"), config);
-      assert.equal(existsSync(own), false);
-    });
+  it("wrap, add and import write nothing on macOS", async () => {
+    await using home = new Home("subreaper");
+    const [file, own] = [clientFile(home), join(home.directory, "own.json")];
+    const context = { state: home.stateDir, config: own, json: true, platform: "darwin" as const };
+    const refused = {
+      code: "unsupported_platform",
+      message: /no containment for darwin.*what works here/,
+    };
+    const consent = { file, yes: true, dryRun: false };
+    await assert.rejects(wrap(context, { ...consent, gateway: false }), refused);
+    await assert.rejects(wrap(context, { ...consent, gateway: true }), refused);
+    const added = addServer(context, "a", { command: ["sh"], env: [], header: [] });
+    await assert.rejects(added, refused);
+    await assert.rejects(importFiles(context, { file }, false), refused);
+    assert.equal(readFileSync(file, "utf8"), config);
+    assert.equal(existsSync(own), false);
+  });
 });

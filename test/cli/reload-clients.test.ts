@@ -13,17 +13,17 @@ import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { bestTier, root } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { mainFile } from "../helpers/program.ts";
+import { bestTier } from "../helpers/tiers.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { actorFile, heardOf } from "../mcp/helpers/assembled.ts";
 import { StatelessTalk, textIn } from "../mcp/helpers/stateless.ts";
 
 leavesNothing();
 const boundMs = 20_000;
-const main = join(root, "dist/main.js");
 const actor = (name: string) => ({ command: process.execPath, args: [actorFile, name, "do"] });
 
-describe("a reload of the config", { timeout: 120_000 }, () => {
+describe("a reload of the config", { timeout: patiently(120_000) }, () => {
   let home: Home;
   let gateway: Gateway;
   const names = (tools: { name: string }[]) => tools.map(({ name }) => name);
@@ -44,7 +44,7 @@ describe("a reload of the config", { timeout: 120_000 }, () => {
     const client = new Client({ name: "reload", version: "1" });
     const changed = Promise.withResolvers<void>();
     client.setNotificationHandler(ToolListChangedNotificationSchema, () => changed.resolve());
-    const args = [main, "mcp", "--state", home.stateDir];
+    const args = [mainFile, "mcp", "--state", home.stateDir];
     await client.connect(new StdioClientTransport({ command: process.execPath, args, env: { HOME: home.directory } }));
     const pid = async () => JSON.stringify((await client.callTool({ name: "keep__do", arguments: {} })).content);
     const stateless = new StatelessTalk(`${gateway.url}/mcp`, { bearer: gateway.token });
@@ -73,7 +73,15 @@ describe("a reload of the config", { timeout: 120_000 }, () => {
     async () => {
       await using another = new Home(bestTier());
       another.configure({});
-      const words = [process.execPath, main, "gateway", "--state", another.stateDir, "--config", another.configFile];
+      const words = [
+        process.execPath,
+        mainFile,
+        "gateway",
+        "--state",
+        another.stateDir,
+        "--config",
+        another.configFile,
+      ];
       const terminal = spawn("script", ["-qec", words.join(" "), "/dev/null"], {
         stdio: ["ignore", "pipe", "inherit"],
         env: { PATH: process.env["PATH"], HOME: another.directory },

@@ -6,15 +6,17 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { nothingLeft, runsOf } from "../helpers/crowd.ts";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
+import { many } from "../helpers/long.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive } from "../helpers/pids.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { actorFile, answerOf, callEvents, callText, heardOf, namesOf } from "../mcp/helpers/assembled.ts";
 import { Talk } from "../mcp/helpers/talk.ts";
 
 leavesNothing();
 const boundMs = 20_000;
+const rounds = many(6, 20);
 const stop = { stdinGraceMs: 300, termGraceMs: 300 };
 
 interface Change {
@@ -38,7 +40,7 @@ const pidIn = (text: string) => {
 };
 const isGone = (pid: number) => until(`the end of ${pid}`, () => !isLive({ pid }), { boundMs });
 
-describe("a reload of the config", { timeout: 120_000 }, () => {
+describe("a reload of the config", { timeout: patiently(120_000) }, () => {
   let home: Home;
   let gateway: Gateway;
   const talks: Talk[] = [];
@@ -254,7 +256,7 @@ describe("a reload of the config", { timeout: 120_000 }, () => {
     assert.equal((await alone.request("tools/list")).status, 404);
   });
 
-  it("20 times in a row leaves nothing: processes, runs and descriptors are those of the beginning", async () => {
+  it(`${rounds} times in a row leaves nothing: processes, runs and descriptors are those of the beginning`, async () => {
     const servers = (round: number) => ({
       keep: actor("keep"),
       own: actor("own", { env: { ROUND: String(round) } }),
@@ -264,9 +266,7 @@ describe("a reload of the config", { timeout: 120_000 }, () => {
     write(servers(0));
     await reload();
     const all = await enter();
-    const callAll = async () => {
-      for (const tool of await namesOf(all)) await callText(all, tool);
-    };
+    const callAll = async () => Promise.all((await namesOf(all)).map((tool) => callText(all, tool)));
     const figures = async () => {
       await callAll();
       const { keeper, front } = gateway.pids;
@@ -283,7 +283,7 @@ describe("a reload of the config", { timeout: 120_000 }, () => {
       { boundMs },
     );
     const pid = await pidOf(all, "keep__do");
-    for (let round = 1; round <= 20; round++) {
+    for (let round = 1; round <= rounds; round++) {
       write(servers(round));
       const { changed, unchanged } = await reload();
       assert.deepEqual([changed, unchanged], [["own", "shared"], ["keep"]]);

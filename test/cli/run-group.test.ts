@@ -15,12 +15,12 @@ import { tmpdir } from "node:os";
 import { text } from "node:stream/consumers";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { readUntil } from "../helpers/fence.ts";
+import { readUntil } from "../helpers/read-until.ts";
 import { needsNamespace } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { settle, survivorsOf, waitForZero } from "../helpers/pids.ts";
 import { cgroupMount, giveTo, launchOn, tierSkip } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { exitOf, groupsOf, main, ownBelow, wrapper, Wrapped } from "../helpers/wrapped.ts";
 
 const boundMs = 10_000;
@@ -40,7 +40,7 @@ function isRemoved(directory: string): boolean {
   }
 }
 
-describe("holdfast run in a cgroup", { timeout: 60_000, skip: tierSkip("cgroup") }, () => {
+describe("holdfast run in a cgroup", { timeout: patiently(60_000), skip: tierSkip("cgroup") }, () => {
   leavesNothing();
 
   // Each start sweeps what is left beside it: not those of other tests, while one here looks.
@@ -58,7 +58,7 @@ describe("holdfast run in a cgroup", { timeout: 60_000, skip: tierSkip("cgroup")
   it("puts the command and nothing of its own into one, and takes it down at the end", async () => {
     await using wrapped = new Wrapped("cgroup");
     const child = wrapped.run(["sh", "-c", "sleep 1000 & echo $$ $!; exec cat"]);
-    const pids = (await readUntil(child.stdout!, "\n")).trim().split(" ");
+    const pids = (await readUntil(child.stdout, "\n")).trim().split(" ");
     const [leaf = ""] = groupsOf(child.pid ?? 0);
     assert.deepEqual(readFileSync(join(leaf, "cgroup.procs"), "utf8").trim().split("\n").toSorted(), pids.toSorted());
     child.stdin!.end();
@@ -149,7 +149,7 @@ describe("holdfast run in a cgroup", { timeout: 60_000, skip: tierSkip("cgroup")
   });
 });
 
-describe("holdfast run without a cgroup", { timeout: 60_000 }, () => {
+describe("holdfast run without a cgroup", { timeout: patiently(60_000) }, () => {
   leavesNothing();
 
   it("works all the same for a user who may make none, and says why when it is told to have one", (t) => {

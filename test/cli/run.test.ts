@@ -6,18 +6,19 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 
 import { buffer, text } from "node:stream/consumers";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { readUntil } from "../helpers/fence.ts";
+import { readUntil } from "../helpers/read-until.ts";
+import { many } from "../helpers/long.ts";
 import { needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive, readListed, settle, statOf, waitForZero } from "../helpers/pids.ts";
 import { attackScript, fixture } from "../helpers/servers.ts";
 import { tiersToTest } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { exitOf, guardOf, main, wrapper, Wrapped } from "../helpers/wrapped.ts";
 
 const boundMs = 10_000;
 
-describe("holdfast run is transparent", { timeout: 120_000 }, () => {
+describe("holdfast run is transparent", { timeout: patiently(120_000) }, () => {
   leavesNothing();
 
   const codes: [string, string[], number][] = [
@@ -81,6 +82,7 @@ describe("holdfast run is transparent", { timeout: 120_000 }, () => {
       ["--"],
       ["--nope", "--", "true"],
       ["--term-grace", "soon", "--", "true"],
+      ["--term-grace=5=6", "--", "true"],
       ["--kill-with", "0x1", "--", "true"],
     ]) {
       const child = spawn(process.execPath, [main, "run", ...words]);
@@ -104,16 +106,16 @@ describe("holdfast run is transparent", { timeout: 120_000 }, () => {
     // Without exec a dash between would wait for the command, and then end by the SIGINT that it heard too.
     const line = `exec ${process.execPath} ${main} run -- ${process.execPath} ${program}`;
     const child = wrapped.start("script", ["-qec", line, "/dev/null"]);
-    await readUntil(child.stdout!, "ready");
+    await readUntil(child.stdout, "ready");
     child.stdin!.write("\x03");
-    await readUntil(child.stdout!, "got 1");
+    await readUntil(child.stdout, "got 1");
     child.stdin!.write("done\n");
     child.stdout!.resume();
     assert.equal(await exitOf(child), 1);
   });
 });
 
-describe("holdfast run leaves nothing", { timeout: 120_000, concurrency: 3 }, () => {
+describe("holdfast run leaves nothing", { timeout: patiently(120_000), concurrency: 3 }, () => {
   leavesNothing();
   const hidden = ["setsid", "cleared", "double-fork", "stopped", "deaf", "own-subreaper", "chains"];
 
@@ -155,7 +157,7 @@ describe("holdfast run leaves nothing", { timeout: 120_000, concurrency: 3 }, ()
       await using wrapped = new Wrapped();
       const script = `trap 'echo heard; exit 3' ${signal.slice(3)}; echo ready; while :; do sleep 0.05; done`;
       const child = wrapped.run(["bash", "-c", script]);
-      await readUntil(child.stdout!, "ready");
+      await readUntil(child.stdout, "ready");
       child.kill(signal);
       assert.match(await text(child.stdout!), /heard/);
       assert.equal(await exitOf(child), 3);
@@ -174,9 +176,9 @@ describe("holdfast run leaves nothing", { timeout: 120_000, concurrency: 3 }, ()
   it("when the host that started it is killed at any moment, its start included", async () => {
     const seed = Date.now() % 100_000;
     let state = seed;
-    for (let round = 0; round < 24; round += 1) {
+    for (let round = 0; round < many(8, 24); round += 1) {
       state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-      const afterMs = round < 4 ? 400 : (state >>> 8) % 160;
+      const afterMs = round < 2 ? 400 : (state >>> 8) % 160;
       await using wrapped = new Wrapped();
       const attack = ["bash", attackScript, "cleared-double-fork", wrapped.pidFile, "-"];
       const host = wrapped.start("bash", [
@@ -188,7 +190,7 @@ describe("holdfast run leaves nothing", { timeout: 120_000, concurrency: 3 }, ()
         "--",
         ...attack,
       ]);
-      await readUntil(host.stdout!, "ready");
+      await readUntil(host.stdout, "ready");
       const known = Number(
         await until(
           "the pid",

@@ -9,8 +9,9 @@ import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { fixture } from "../helpers/servers.ts";
 import { bestTier } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 
-describe("the config that the running gateway reads", { timeout: 120_000 }, () => {
+describe("the config that the running gateway reads", { timeout: patiently(120_000) }, () => {
   leavesNothing();
 
   it("is the one that servers are added to, listed from and removed from; what it refuses is taken back", async () => {

@@ -13,7 +13,7 @@ import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { fixture } from "../helpers/servers.ts";
 import { bestTier, giveTo } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 /** A certificate of this test's own, for gate.example and 127.0.0.1, which nobody signed; its key is worth nothing. */
 function writeTls(home: Home): string[] {
@@ -53,7 +53,7 @@ async function ask(url: string, options: object): Promise<number | string> {
   }
 }
 
-describe("TLS", { timeout: 60_000 }, () => {
+describe("TLS", { timeout: patiently(60_000) }, () => {
   leavesNothing();
 
   it("serves commands, WebSocket and HTTPS over one certificate, and nobody in plain", async () => {

@@ -22,7 +22,7 @@ import { leavesNothing } from "../helpers/no-leaks.ts";
 import { survivorsOf, waitForListed } from "../helpers/pids.ts";
 import { asConfig, stubborn } from "../helpers/servers.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 interface Listed {
   tokens: { id: string; name: string; scopes: string[]; expiresAt: number | null; expired: boolean }[];
@@ -49,7 +49,7 @@ function filesUnder(directory: string): { path: string; text: string }[] {
     .map((path) => ({ path, text: readFileSync(path, "latin1") }));
 }
 
-describe("tokens", { timeout: 90_000 }, () => {
+describe("tokens", { timeout: patiently(90_000) }, () => {
   leavesNothing();
 
   it("are made before or while a gateway runs, work at once, and end with all their connections in under a second", async () => {

@@ -10,6 +10,7 @@ import { meaningOf } from "../../src/config/clients/document.ts";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { mainFile } from "../helpers/program.ts";
 import { giveTo, launchOn } from "../helpers/tiers.ts";
 
 const json = `{
@@ -99,7 +100,7 @@ describe("holdfast wrap --gateway", () => {
     }
     const way = {
       command: process.execPath,
-      args: [join(import.meta.dirname, "../../dist/main.js"), "--state", home.stateDir, "mcp"],
+      args: [mainFile, "--state", home.stateDir, "mcp"],
     };
     const said = plain(meaningOf(readFileSync(files.json, "utf8"), "json")) as { mcpServers: object };
     assert.deepEqual(said.mcpServers, {

@@ -8,6 +8,7 @@ import { GatewayClient } from "../../src/client/rpc.ts";
 import { GatewaySocket } from "../../src/client/socket.ts";
 import { HoldfastError } from "../../src/errors.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { patiently } from "../helpers/until.ts";
 import { RawRemote } from "../mcp/helpers/raw-remote.ts";
 
 leavesNothing();
@@ -15,7 +16,7 @@ leavesNothing();
 const chunk = Buffer.from(`10000\r\n${"x".repeat(65_536)}\r\n`);
 const isUnreachable = (thrown: unknown) => thrown instanceof HoldfastError && thrown.code === "gateway_unreachable";
 
-describe("a client of the gateway", { timeout: 60_000 }, () => {
+describe("a client of the gateway", { timeout: patiently(60_000) }, () => {
   it("reads no answer without end, and takes no list or text for one", async () => {
     await using remote = await RawRemote.start(({ path, socket, flood, reply }) => {
       if (path === "/list/rpc") return reply(200, "application/json", "[1]");

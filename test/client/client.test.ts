@@ -6,7 +6,7 @@ import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { Line } from "./helpers/line.ts";
 
 leavesNothing();
@@ -14,7 +14,7 @@ leavesNothing();
 const bound = { boundMs: 15_000 };
 const isCode = (code: string) => (error: unknown) => error instanceof HoldfastError && error.code === code;
 
-describe("the client", { timeout: 90_000 }, () => {
+describe("the client", { timeout: patiently(90_000) }, () => {
   let home: Home;
   let gateway: Gateway;
   before(async () => {

@@ -11,8 +11,10 @@ import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { waitForZero } from "../helpers/pids.ts";
+import { mainFile } from "../helpers/program.ts";
 import { asConfig, everything, filesystem } from "../helpers/servers.ts";
-import { anyTier, root } from "../helpers/tiers.ts";
+import { anyTier } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 import { Codex } from "./helpers/codex.ts";
 import { installClients } from "./helpers/install.ts";
 import { boundMs, Place } from "./helpers/place.ts";
@@ -29,7 +31,7 @@ function inspectorFile(): string {
   return join(dirname(manifest), bin["mcp-inspector"] ?? "");
 }
 
-describe("clients at /mcp", { timeout: 120_000 }, () => {
+describe("clients at /mcp", { timeout: patiently(120_000) }, () => {
   let home: Home;
   let gateway: Gateway;
   let url: string;
@@ -78,7 +80,7 @@ describe("clients at /mcp", { timeout: 120_000 }, () => {
     await using place = new Place();
     const header = ["--header", `Authorization: Bearer ${gateway.token}`];
     await place.run(clients.claude, ["mcp", "add", "--transport", "http", "by-url", url, ...header]);
-    const shim = [process.execPath, join(root, "dist/main.js"), "mcp", "--state", home.stateDir];
+    const shim = [process.execPath, mainFile, "mcp", "--state", home.stateDir];
     await place.run(clients.claude, ["mcp", "add", "by-stdio", "--", ...shim]);
     const said = await place.run(clients.claude, ["mcp", "list"]);
     const connected = said.split("\n").filter((line) => line.includes("Connected"));

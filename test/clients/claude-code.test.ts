@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { readListed, settle, waitForListed, waitForZero } from "../helpers/pids.ts";
+import { patiently } from "../helpers/until.ts";
 import { installClients } from "./helpers/install.ts";
 import { boundMs, Place, stubbornProcesses, type Words } from "./helpers/place.ts";
 
@@ -19,7 +20,7 @@ async function busyPlace(place: Place, wrap: (words: Words) => Words): Promise<v
   await add(place, "silent", wrap(place.silent()));
 }
 
-describe("Claude Code and holdfast run", { skip, concurrency: 2, timeout: 120_000 }, () => {
+describe("Claude Code and holdfast run", { skip, concurrency: 2, timeout: patiently(120_000) }, () => {
   leavesNothing();
 
   it("connects to server-everything behind npx, and to a stubborn server, and nothing is left", async () => {

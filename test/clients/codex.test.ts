@@ -3,13 +3,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { settle, waitForListed, waitForZero } from "../helpers/pids.ts";
+import { patiently } from "../helpers/until.ts";
 import { Codex } from "./helpers/codex.ts";
 import { installClients } from "./helpers/install.ts";
 import { boundMs, Place, stubbornProcesses } from "./helpers/place.ts";
 
 const { clients, skip } = await installClients();
 
-describe("Codex and holdfast run", { skip, concurrency: 3, timeout: 120_000 }, () => {
+describe("Codex and holdfast run", { skip, concurrency: 3, timeout: patiently(120_000) }, () => {
   leavesNothing();
 
   it("knows the tools of server-everything behind npx and of a stubborn server; ended in order, nothing is left", async () => {

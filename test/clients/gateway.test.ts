@@ -7,7 +7,7 @@ import { leavesNothing } from "../helpers/no-leaks.ts";
 import { readListed, waitForListed, waitForZero } from "../helpers/pids.ts";
 import { asConfig, everything, stubborn } from "../helpers/servers.ts";
 import { anyTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { Codex } from "./helpers/codex.ts";
 import { installClients } from "./helpers/install.ts";
 import { NoStreamRelay } from "./helpers/no-stream.ts";
@@ -31,7 +31,7 @@ const sessionsOf = async (gateway: Gateway) => (await gateway.rpc("session.list"
 const noSession = (gateway: Gateway) =>
   until("no session", async () => (await sessionsOf(gateway)).length === 0, { boundMs, everyMs: 50 });
 
-describe("Claude Code at a gateway", { skip, concurrency: 2, timeout: 120_000 }, () => {
+describe("Claude Code at a gateway", { skip, concurrency: 2, timeout: patiently(120_000) }, () => {
   leavesNothing();
 
   it("is connected by url and bearer token, and its servers end with its lease, for it sends no DELETE", async () => {
@@ -63,7 +63,7 @@ describe("Claude Code at a gateway", { skip, concurrency: 2, timeout: 120_000 },
   });
 });
 
-describe("Codex at a gateway", { skip, concurrency: 3, timeout: 120_000 }, () => {
+describe("Codex at a gateway", { skip, concurrency: 3, timeout: patiently(120_000) }, () => {
   leavesNothing();
   const serversAt = (url: string) => ({
     everything: { url: `${url}/mcp/everything` },

@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { settle, waitForListed, waitForZero } from "../helpers/pids.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { boundMs, Place, stubbornProcesses, type Words } from "./helpers/place.ts";
 
 /** The program behind `mcp-inspector`. */
@@ -20,7 +20,7 @@ const inspect = ({ command, args }: Words, method: string[]) => [inspectorFile()
 const echo = ["--method", "tools/call", "--tool-name", "echo", "--tool-arg", "message=hold"];
 const hang = ["--method", "tools/call", "--tool-name", "hang"];
 
-describe("the MCP Inspector and holdfast run", { timeout: 120_000, concurrency: 3 }, () => {
+describe("the MCP Inspector and holdfast run", { timeout: patiently(120_000), concurrency: 3 }, () => {
   leavesNothing();
 
   it("lists the tools of server-everything behind npx, and nothing is left", async () => {

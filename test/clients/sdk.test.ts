@@ -10,7 +10,7 @@ import { leavesNothing } from "../helpers/no-leaks.ts";
 import { waitForZero } from "../helpers/pids.ts";
 import { asConfig, everything } from "../helpers/servers.ts";
 import { anyTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { NoStreamRelay } from "./helpers/no-stream.ts";
 import { boundMs } from "./helpers/place.ts";
 
@@ -37,7 +37,7 @@ const connects: Record<string, (url: URL, init: RequestInit) => Promise<Connecte
   },
 };
 
-describe("the MCP SDK's Client at a gateway", { timeout: 60_000, concurrency: 2 }, () => {
+describe("the MCP SDK's Client at a gateway", { timeout: patiently(60_000), concurrency: 2 }, () => {
   leavesNothing();
   for (const [version, connect] of Object.entries(connects)) {
     it(`${version}: after its idle lease a call is refused with 404, and a new connection works`, async () => {

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { readListed, waitForListed, waitForZero } from "../helpers/pids.ts";
-import { root } from "../helpers/tiers.ts";
+import { mainFile } from "../helpers/program.ts";
+import { patiently } from "../helpers/until.ts";
 import { Codex, configOf, writeSettings } from "./helpers/codex.ts";
 import { installClients } from "./helpers/install.ts";
 import { boundMs, Place, stubbornProcesses, type Words } from "./helpers/place.ts";
@@ -13,7 +14,7 @@ import { boundMs, Place, stubbornProcesses, type Words } from "./helpers/place.t
 const { clients, skip } = await installClients();
 
 async function holdfast(place: Place, ...args: string[]): Promise<string> {
-  return place.run(process.execPath, [join(root, "dist/main.js"), ...args]);
+  return place.run(process.execPath, [mainFile, ...args]);
 }
 
 async function addAll(place: Place, program: string, servers: Record<string, Words>): Promise<void> {
@@ -36,7 +37,7 @@ async function wrapThereAndBack(place: Place, client: string, file: string, serv
   return before;
 }
 
-describe("holdfast wrap on what real clients wrote", { skip, concurrency: 2, timeout: 120_000 }, () => {
+describe("holdfast wrap on what real clients wrote", { skip, concurrency: 2, timeout: patiently(120_000) }, () => {
   leavesNothing();
 
   it("Claude Code: its servers run through it, nothing is left after kill -9, unwrapped its config is what it was", async () => {

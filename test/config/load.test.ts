@@ -269,6 +269,9 @@ describe("a wrong config is refused with file, key and remedy", () => {
     assert.deepEqual(loadConfig(file).tools, { exec: "admin", nodes: false, sessions: false, status: "read" });
   });
 
+  it("an allowed origin that no page has, since its pages send `null` as any sandboxed page does", () => {
+    assertTells(refusal('{"allowedOrigins": ["file:///srv/page.html"]}'), "allowedOrigins.0");
+  });
   it("broken JSON, by its line", () => {
     assertTells(refusal('{\n  // a comment\n  "port": 1,\n  "bind" [\n}\n'), "line 4, column 10", "a colon is missing");
     assertTells(refusal(""), "line 1");

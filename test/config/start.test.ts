@@ -6,14 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { root } from "../helpers/tiers.ts";
+import { mainFile } from "../helpers/program.ts";
 
 function startWith(text: string): { status: number | null; stderr: string; hasState: boolean } {
   const directory = mkdtempSync(join(tmpdir(), "holdfast-config-"));
   try {
     const [config, state] = [join(directory, "holdfast.json"), join(directory, "state")];
     writeFileSync(config, text);
-    const words = [join(root, "dist/main.js"), "gateway", "--config", config, "--state", state];
+    const words = [mainFile, "gateway", "--config", config, "--state", state];
     const { status, stderr } = spawnSync(process.execPath, words, { encoding: "utf8", timeout: 20_000 });
     return { status, stderr: stderr.replaceAll(config, "FILE"), hasState: existsSync(state) };
   } finally {

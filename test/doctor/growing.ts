@@ -6,7 +6,7 @@ import { Background } from "../helpers/background.ts";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 /** The gateway looks every 5 s, and three looks must have found more than ever. */
 const growthBoundMs = 45_000;
@@ -18,7 +18,7 @@ async function growing(home: Home): Promise<GrowingRun[] | null> {
 }
 
 export function growingRunsAreNamed(): void {
-  describe("a run that keeps growing", { timeout: 90_000 }, () => {
+  describe("a run that keeps growing", { timeout: patiently(90_000) }, () => {
     it("shows in doctor while its gateway runs, and a steady one does not", async () => {
       await using home = new Home(bestTier());
       home.configure({ exec: { enabled: true }, stop: { stdinGraceMs: 100, termGraceMs: 300 } });

@@ -7,11 +7,11 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { examine, type Report } from "../../src/doctor/examine.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { bestTier, root } from "../helpers/tiers.ts";
+import { mainFile } from "../helpers/program.ts";
+import { bestTier } from "../helpers/tiers.ts";
 import { becomeNobody, Machine, machineProblem } from "./helpers/machine.ts";
 
 const skip = machineProblem();
-const entry = join(root, "dist/main.js");
 
 describe("what the doctor says of this machine", () => {
   leavesNothing();
@@ -49,7 +49,7 @@ describe("what the doctor says of this machine", () => {
 
   it("what a poorer machine lacks, and what would give it", { skip }, async () => {
     await using machine = await Machine.start();
-    const doctor = `exec ${process.execPath} ${entry} doctor --json`;
+    const doctor = `exec ${process.execPath} ${mainFile} doctor --json`;
     const mounts = "$(grep -E ' cgroup2? ' /proc/mounts | cut -d' ' -f2)";
     const runtime = join(machine.directory, "run");
     mkdirSync(join(runtime, "systemd"), { recursive: true });

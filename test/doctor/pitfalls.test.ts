@@ -5,12 +5,11 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { Report } from "../../src/doctor/examine.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { readListed, type Listed } from "../helpers/pids.ts";
-import { root } from "../helpers/tiers.ts";
+import { mainFile } from "../helpers/program.ts";
 import { fixture } from "../helpers/servers.ts";
 import { Machine, machineProblem, type Planned } from "./helpers/machine.ts";
 
@@ -156,7 +155,7 @@ function pitfalls(): void {
       { how: "socket", words: ["sh", "-c", `npx() { :; }\nnpx mcp-server\n${job("script")}`] },
       { how: "socket", words: ["sh", "-c", `${words("launched").join(" ")}; npx mcp-server`] },
     ]);
-    const doctor = `${process.execPath} ${join(root, "dist/main.js")} doctor --json; exit; npx mcp-server`;
+    const doctor = `${process.execPath} ${mainFile} doctor --json; exit; npx mcp-server`;
     const { stdout } = await machine.run(["sh", "-c", doctor]);
     const report = JSON.parse(stdout) as Report;
     const found = rootsOf(report).filter((pid) => !known.includes(pid));
@@ -168,7 +167,7 @@ function pitfalls(): void {
 
 describe("doctor --reap without a terminal", () => {
   it("is refused unless --yes is there, before anything is looked at", async () => {
-    const child = spawn(process.execPath, [join(root, "dist/main.js"), "doctor", "--reap"], {
+    const child = spawn(process.execPath, [mainFile, "doctor", "--reap"], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     let text = "";
@@ -178,7 +177,7 @@ describe("doctor --reap without a terminal", () => {
     assert.match(text, /no terminal to ask at; in a script say --yes/);
   });
   it("is not what --yes alone means", () => {
-    const { status, stderr } = spawnSync(process.execPath, [join(root, "dist/main.js"), "doctor", "--yes"], {
+    const { status, stderr } = spawnSync(process.execPath, [mainFile, "doctor", "--yes"], {
       encoding: "utf8",
     });
     assert.equal(status, 2);

@@ -8,13 +8,13 @@ import type { Report } from "../../src/doctor/examine.ts";
 import { needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { readListed } from "../helpers/pids.ts";
+import { mainFile } from "../helpers/program.ts";
 import { fixture } from "../helpers/servers.ts";
 import { until } from "../helpers/until.ts";
 import { root } from "../helpers/tiers.ts";
 import { becomeNobody, Machine, machineProblem, type Outcome } from "./helpers/machine.ts";
 
 const skip = machineProblem();
-const entry = join(root, "dist/main.js");
 
 const server = (machine: Machine, role: string) => [
   machine.bin("node"),
@@ -24,7 +24,7 @@ const server = (machine: Machine, role: string) => [
 ];
 
 function asNobody(machine: Machine, ...words: string[]): Promise<Outcome> {
-  return machine.run([...becomeNobody(), process.execPath, entry, "doctor", ...words]);
+  return machine.run([...becomeNobody(), process.execPath, mainFile, "doctor", ...words]);
 }
 
 describe("holdfast doctor", { skip }, () => {
@@ -64,7 +64,7 @@ describe("holdfast doctor", { skip }, () => {
     await using machine = await Machine.start(); // for its names and its list
     const plan = JSON.stringify([{ how: "socket", words: server(machine, "of-two") }]);
     const script = `"$0" ${fixture("doctor/host.ts")} '${plan}' >/dev/null & host=$!
-      until [ -s ${machine.list} ]; do sleep 0.05; done; echo $host; "$0" ${entry} doctor --json`;
+      until [ -s ${machine.list} ]; do sleep 0.05; done; echo $host; "$0" ${mainFile} doctor --json`;
     const words = ["--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", script, process.execPath];
     const { stdout, stderr } = spawnSync("unshare", words, { encoding: "utf8", timeout: 20_000 });
     const [host, ...report] = stdout.split("\n");
@@ -156,7 +156,7 @@ describe("holdfast doctor", { skip }, () => {
 
   it("names the host behind holdfast run, not the guards, and counts its copies there", async () => {
     await using machine = await Machine.start();
-    const wrapped = [process.execPath, entry, "run", "--", ...server(machine, "wrapped")];
+    const wrapped = [process.execPath, mainFile, "run", "--", ...server(machine, "wrapped")];
     const live = await machine.plant(Array.from({ length: 5 }, () => ({ how: "socket" as const, words: wrapped })));
     const report = await machine.examine();
     const owners = report.trees.map(({ owner }) => owner?.command.includes("doctor/host.ts"));
@@ -198,7 +198,7 @@ describe("holdfast doctor", { skip }, () => {
       ["", /nothing was ended/, true],
       ["y", /1 tree ended/, false],
     ] as const) {
-      const line = `exec ${process.execPath} ${entry} doctor --reap`;
+      const line = `exec ${process.execPath} ${mainFile} doctor --reap`;
       const { stdout } = await machine.run(["sh", "-c", `echo "${answer}" | script -qec "${line}" /dev/null`]);
       assert.ok(stdout.includes("\u001B[31m1 tree without an owner: "), "its colours reach the terminal");
       assert.match(stdout, /End 1 tree, 2 processes, [\d.]+ MB\? \[y\/N\]/);

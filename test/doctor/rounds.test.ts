@@ -1,5 +1,5 @@
 /**
- * Twenty machines in a row, made from a seed: of sixty trees on each, `doctor --reap` ends exactly those whose host was killed.
+ * Sixty trees at a time, made from a seed, again and again: `doctor --reap` ends exactly those whose host was killed.
  * HOLDFAST_TEST_SEED plays one seed again.
  */
 import assert from "node:assert/strict";
@@ -12,11 +12,12 @@ import { fixture } from "../helpers/servers.ts";
 import { Random } from "../mcp/helpers/random.ts";
 import { growingRunsAreNamed } from "./growing.ts";
 import { Machine, machineProblem, type Planned } from "./helpers/machine.ts";
+import { many } from "../helpers/long.ts";
 
-const rounds = 20;
+const rounds = many(3, 20);
 const perHost = 30;
 /** The live host is replaced every so many rounds, by kill -9: what it held are orphans then. */
-const liveRounds = 5;
+const liveRounds = many(2, 5);
 const seed = Number(process.env["HOLDFAST_TEST_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 
 const stub = fixture("doctor/mcp-stub.sh");

@@ -11,6 +11,7 @@ import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { fixture } from "../helpers/servers.ts";
 import { bestTier, root } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 
 leavesNothing();
 
@@ -28,7 +29,7 @@ describe("the schema of the API", () => {
   });
 });
 
-describe("with a gateway", { timeout: 60_000 }, () => {
+describe("with a gateway", { timeout: patiently(60_000) }, () => {
   let home: Home;
   let gateway: Gateway;
   before(async () => {

@@ -4,6 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { configSchema } from "../../src/config/schema.ts";
 import { exchange } from "../helpers/http.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { patiently } from "../helpers/until.ts";
 import { FakeKeeper, token } from "./helpers/fake-keeper.ts";
 import { connectRaw, frame, opcodes, RawWebSocket, upgradeText } from "./helpers/frames.ts";
 import { NaiveGateway } from "./helpers/naive.ts";
@@ -148,7 +149,7 @@ function bigMessage(): Buffer {
   return frame(opcodes.text, "x".repeat(4_900_000), { fin: false });
 }
 
-describe("an attack that gets into a naive gateway", { timeout: 60_000 }, () => {
+describe("an attack that gets into a naive gateway", { timeout: patiently(60_000) }, () => {
   let keeper: FakeKeeper;
   let naive: NaiveGateway;
   let ours: Target;

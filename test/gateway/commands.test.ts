@@ -12,12 +12,13 @@ import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive, statOf } from "../helpers/pids.ts";
 import { fixture } from "../helpers/servers.ts";
 import { bestTier, root } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 
 leavesNothing();
 
 const mcpServers = { polite: { command: process.execPath, args: [fixture("polite-server.ts")] } };
 
-describe("with a gateway", { timeout: 120_000 }, () => {
+describe("with a gateway", { timeout: patiently(120_000) }, () => {
   let home: Home;
   let gateway: Gateway;
   let client: McpClient;
@@ -91,7 +92,7 @@ describe("with a gateway", { timeout: 120_000 }, () => {
   });
 });
 
-describe("after a gateway", { timeout: 60_000 }, () => {
+describe("after a gateway", { timeout: patiently(60_000) }, () => {
   it("stop does not signal a stranger who got the pid of a gateway that is gone", async () => {
     await using home = new Home(bestTier(), { mcpServers });
     const gateway = await Gateway.start(home);

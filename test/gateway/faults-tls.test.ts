@@ -7,7 +7,7 @@ import tls from "node:tls";
 import { configSchema } from "../../src/config/schema.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { fixture } from "../helpers/servers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { FakeKeeper, token } from "./helpers/fake-keeper.ts";
 import { closeFrame, connectRaw, frame, opcodes, upgradeText } from "./helpers/frames.ts";
 import { socketsOf } from "./helpers/kernel-sockets.ts";
@@ -26,7 +26,7 @@ const limits = {
 };
 const readPem = (name: string) => readFileSync(fixture(`tls/${name}.pem`), "utf8");
 
-describe("the front over TLS lets go in time", { concurrency: true, timeout: 60_000 }, () => {
+describe("the front over TLS lets go in time", { concurrency: true, timeout: patiently(60_000) }, () => {
   let keeper: FakeKeeper;
   before(async () => {
     const config = { connections: limits, tls: { cert: readPem("cert"), key: readPem("key") } };

@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { configSchema } from "../../src/config/schema.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { statOf } from "../helpers/pids.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { FakeKeeper, token } from "./helpers/fake-keeper.ts";
 import { faults, type Place } from "./helpers/faults.ts";
 import { socketDescriptors, socketsOf } from "./helpers/kernel-sockets.ts";
@@ -32,7 +32,7 @@ const connections = {
   closeBytes: 262_144,
 };
 
-describe("the front", { timeout: 60_000 }, () => {
+describe("the front", { timeout: patiently(60_000) }, () => {
   let keeper: FakeKeeper;
   let place: Place;
   let idleDescriptors = 0;

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { patiently } from "../helpers/until.ts";
 import { FakeKeeper, token } from "./helpers/fake-keeper.ts";
 import { closeFrame, frame, opcodes, RawWebSocket } from "./helpers/frames.ts";
 
@@ -14,7 +15,7 @@ const { continuation, text, binary, close, ping, pong } = opcodes;
 const call = (data: string, id = 1) => JSON.stringify({ jsonrpc: "2.0", id, method: "gateway.ping", params: { data } });
 const reserved = { fin: true, reserved: 4 };
 
-describe("frames", { timeout: 60_000 }, () => {
+describe("frames", { timeout: patiently(60_000) }, () => {
   let keeper: FakeKeeper;
   before(async () => {
     keeper = await FakeKeeper.start();

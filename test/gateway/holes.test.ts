@@ -4,6 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { configSchema } from "../../src/config/schema.ts";
 import { exchange, type Exchange } from "../helpers/http.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { patiently } from "../helpers/until.ts";
 import { FakeKeeper, token } from "./helpers/fake-keeper.ts";
 import { sendRaw, statusOf } from "./helpers/raw.ts";
 
@@ -197,7 +198,7 @@ describe("the front door", () => {
     assert.equal(statusOf(await sendRaw(keeper.url, head + chunk.repeat(10))), 413);
   });
 
-  it("does not wait for ever for a slow request head", { timeout: 20_000 }, async () => {
+  it("does not wait for ever for a slow request head", { timeout: patiently(20_000) }, async () => {
     const answer = await sendRaw(keeper.url, "POST /rpc HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", 6000);
     assert.equal(statusOf(answer), 408);
   });

@@ -9,7 +9,7 @@ import { exchange } from "../helpers/http.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { asConfig, stubborn } from "../helpers/servers.ts";
 import { bestTier, root } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { FakeKeeper } from "./helpers/fake-keeper.ts";
 import { hash } from "node:crypto";
 
@@ -30,7 +30,7 @@ async function scrape(gateway: Gateway): Promise<Map<string, number>> {
   return parse(text);
 }
 
-describe("metrics", { timeout: 60_000 }, () => {
+describe("metrics", { timeout: patiently(60_000) }, () => {
   leavesNothing();
 
   it("agree with the operating system: runs, ends, connections, descriptors, memory; and are all documented", async () => {

@@ -5,6 +5,7 @@ import { shortId } from "../../src/sessions/owner.ts";
 import { runCommand } from "../helpers/gateway.ts";
 import { exchange } from "../helpers/http.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { patiently } from "../helpers/until.ts";
 import { Talk } from "../mcp/helpers/talk.ts";
 import { Socket, type Answer } from "./helpers/socket.ts";
 import { everybody, outcomeOf, Tenants, type Outcome, type Who } from "./helpers/tenants.ts";
@@ -13,7 +14,7 @@ leavesNothing();
 
 const never = "neverwas".repeat(4);
 
-describe("what belongs to a token", { timeout: 240_000 }, () => {
+describe("what belongs to a token", { timeout: patiently(240_000) }, () => {
   let all: Tenants;
   let tokens: Tenants["tokens"];
   before(async () => {

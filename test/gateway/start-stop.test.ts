@@ -40,6 +40,10 @@ describe("the front", () => {
     );
   });
 
+  it("refuses an address with a zone, which its URL could not have", async () => {
+    await assert.rejects(FakeKeeper.start({ config: { bind: ["::1%lo"] } }), /`bind`: ::1%lo has a zone/);
+  });
+
   it("names the key, the address and the remedy when the port is taken, and ends with 1", async () => {
     const other = net.createServer().listen(0, "127.0.0.1");
     await once(other, "listening");

@@ -7,6 +7,7 @@ import { normalAddress } from "../../src/gateway/connections/connection.ts";
 import { Throttle } from "../../src/gateway/throttle.ts";
 import { exchange, open, type Exchange } from "../helpers/http.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { patiently } from "../helpers/until.ts";
 import { FakeKeeper, token } from "./helpers/fake-keeper.ts";
 import { NaiveServer } from "./helpers/naive-server.ts";
 import { Socket } from "./helpers/socket.ts";
@@ -18,7 +19,7 @@ const readOnlyToken = "a-token-that-may-only-look-0123456789";
 
 leavesNothing();
 
-describe("a token attack", { timeout: 60_000 }, () => {
+describe("a token attack", { timeout: patiently(60_000) }, () => {
   let naive: NaiveServer;
   let keeper: FakeKeeper;
   before(async () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { exchange } from "../helpers/http.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { FakeKeeper, token } from "./helpers/fake-keeper.ts";
 import { Socket } from "./helpers/socket.ts";
 
@@ -22,7 +22,7 @@ interface SessionView {
 
 const bound = { boundMs: 10_000 };
 
-describe("a session over a WebSocket", { timeout: 60_000 }, () => {
+describe("a session over a WebSocket", { timeout: patiently(60_000) }, () => {
   let keeper: FakeKeeper;
   before(async () => {
     keeper = await FakeKeeper.start();

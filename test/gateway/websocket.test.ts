@@ -3,13 +3,14 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { exchange } from "../helpers/http.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { patiently } from "../helpers/until.ts";
 import { FakeKeeper, token } from "./helpers/fake-keeper.ts";
 import { sendRaw, statusOf } from "./helpers/raw.ts";
 import { Socket } from "./helpers/socket.ts";
 
 leavesNothing();
 
-describe("/ws", { timeout: 60_000 }, () => {
+describe("/ws", { timeout: patiently(60_000) }, () => {
   let keeper: FakeKeeper;
   before(async () => {
     const config = { allowedOrigins: ["https://app.example"] };

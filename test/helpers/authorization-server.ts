@@ -4,9 +4,12 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import http from "node:http";
+import type http from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
+
+/** Not imported: see http.ts. */
+const { createServer } = process.getBuiltinModule("node:http");
 
 interface Grant {
   clientId: string;
@@ -43,7 +46,7 @@ export class AuthorizationServer implements AsyncDisposable {
   readonly clients = new Map<string, string[]>();
   readonly #codes = new Map<string, Grant>();
   readonly families: Family[] = [];
-  readonly #server = http.createServer((request, response) => void this.#take(request, response));
+  readonly #server = createServer((request, response) => void this.#take(request, response));
 
   static async start(): Promise<AuthorizationServer> {
     const server = new AuthorizationServer();

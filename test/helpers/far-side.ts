@@ -187,6 +187,8 @@ export class FarSide implements AsyncDisposable {
       "UsePAM no",
       "PasswordAuthentication no",
       "PrintMotd no",
+      // By it bash takes itself for a shell in a shell, and leaves alone what the user of this machine has in .bashrc.
+      "SetEnv SHLVL=1",
     ];
     writeFileSync(join(directory, "sshd_config"), `${lines.join("\n")}\n`);
     const hostKey = readFileSync(join(directory, "host.pub"), "utf8").split(" ").slice(0, 2).join(" ");

@@ -1,5 +1,4 @@
 /** A containment in this very test process, on a tier of choice, taken down with all that it fenced. */
-import type { Readable } from "node:stream";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -44,14 +43,4 @@ export class Fence implements AsyncDisposable {
     this.epoch.close();
     rmSync(this.directory, { recursive: true, force: true });
   }
-}
-
-/** Resolves with everything on stdout up to and including `word`; rejects when the stream ends before. */
-export async function readUntil(stream: Readable, word: string): Promise<string> {
-  let text = "";
-  for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
-    text += String(chunk);
-    if (text.includes(word)) return text;
-  }
-  throw new Error(`the stream ended before ${JSON.stringify(word)}: ${text}`);
 }

@@ -4,12 +4,16 @@ import { once } from "node:events";
 import { closeSync, readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { join } from "node:path";
+import { keeperFlags } from "../../src/cli/become-keeper.ts";
 import type { Home } from "./home.ts";
 import { exchange } from "./http.ts";
 import { McpClient } from "./mcp-client.ts";
 import { isLive, statOf } from "./pids.ts";
-import { launchOn, root, tierProblem } from "./tiers.ts";
+import { compileCache, mainFile } from "./program.ts";
+import { launchOn, tierProblem } from "./tiers.ts";
 import { until } from "./until.ts";
+
+export { mainFile };
 
 /** `<state>/keeper.json`, by which a gateway is found. */
 interface KeeperFile {
@@ -25,10 +29,6 @@ interface KeeperFile {
 /** A start takes half a second on a quiet machine; many run at a time on slow ones. */
 const startBoundMs = 60_000;
 const stopBoundMs = 20_000;
-export const mainFile = join(root, "dist/main.js");
-/** Only what is loaded gets cheaper by it, not what is done; many hundred processes start in one run of all tests. */
-const { NODE_COMPILE_CACHE } = process.env;
-export const compileCache = NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE };
 
 /** The compiled program on the home's tier, as a user without an environment starts it. */
 export function spawnOnTier(
@@ -127,16 +127,8 @@ export class Gateway {
     const problem = tierProblem(home.tier);
     if (problem !== undefined) throw new Error(problem);
     const began = performance.now();
-    const words = [
-      "--disable-sigusr1",
-      ...flags,
-      main,
-      "gateway",
-      "--state",
-      home.stateDir,
-      "--config",
-      home.configFile,
-    ];
+    // Without them a gateway replaces itself by one with them, as test/start-script.test.ts lets it: half as long again.
+    const words = [...keeperFlags, ...flags, main, "gateway", "--state", home.stateDir, "--config", home.configFile];
     const child = spawnOnTier(home, words, "log", env, before);
     child.unref();
     const started = { pid: child.pid ?? 0, startTime: statOf(child.pid ?? 0)?.startTime ?? "" };

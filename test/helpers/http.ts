@@ -1,7 +1,10 @@
 /** One HTTP exchange over node:http: no pool that outlives the test, no retry, no redirect, every byte as it came. */
-import http from "node:http";
-import https from "node:https";
+import type http from "node:http";
 import { text } from "node:stream/consumers";
+
+/** An import would load undici too, 50 ms in every test file. */
+const plain = process.getBuiltinModule("node:http");
+const secure = process.getBuiltinModule("node:https");
 
 export interface Exchange {
   method?: string;
@@ -17,7 +20,7 @@ export async function open(url: string, given: Exchange = {}): Promise<http.Inco
   const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
   // Whose certificate it is is other tests' matter.
   const isSecure = url.startsWith("https:");
-  const request = (isSecure ? https : http).request(url, {
+  const request = (isSecure ? secure : plain).request(url, {
     ...(isSecure ? { rejectUnauthorized: false } : {}),
     method: given.method ?? "GET",
     headers: given.headers ?? {},

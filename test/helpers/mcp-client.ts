@@ -1,8 +1,11 @@
 /** A raw MCP client over streamable HTTP. It hides nothing, because the tests look at sockets, headers and ends. */
-import http from "node:http";
+import type http from "node:http";
 import { createInterface } from "node:readline";
 import { text as readText } from "node:stream/consumers";
 import { open } from "./http.ts";
+
+/** Not imported: see http.ts. */
+const { Agent } = process.getBuiltinModule("node:http");
 
 export interface Answer {
   id?: number | string | null;
@@ -41,7 +44,7 @@ export class McpClient {
     this.url = url;
     this.#more = more;
     this.#token = token;
-    this.#agent = new http.Agent({ keepAlive: true, maxSockets: socketsMax });
+    this.#agent = new Agent({ keepAlive: true, maxSockets: socketsMax });
   }
 
   #headers(): Record<string, string> {

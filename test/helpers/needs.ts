@@ -29,10 +29,13 @@ export const packageOf = {
   ssh: "openssh-client",
   "ssh-keygen": "openssh-client",
   sshd: "openssh-server",
+  strace: "strace",
+  systemctl: "systemd",
   tmux: "tmux",
   top: "procps",
   unshare: "util-linux",
   vi: "vim-tiny",
+  wine: "wine wine64",
   zsh: "zsh",
 } as const;
 

@@ -4,10 +4,9 @@ import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach } from "node:test";
-import { compileCache } from "./gateway.ts";
-import { root } from "./tiers.ts";
+import { compileCache, mainFile } from "./program.ts";
 
-export const mainFile = join(root, "dist/main.js");
+export { mainFile };
 let home = "";
 
 /** Call it once in a test file. */

@@ -31,9 +31,10 @@ export interface Tarball {
   paths: string[];
 }
 
-/** What `npm pack` makes of this checkout. */
-export function pack(directory: string): Tarball {
-  const { status, stdout, stderr } = play("npm", ["pack", "--json", "--pack-destination", directory], root);
+/** What `npm pack` makes of this checkout, which it builds first, or of lib/ as it is. */
+export function pack(directory: string, builds: boolean): Tarball {
+  const words = ["pack", "--json", ...(builds ? [] : ["--ignore-scripts"]), "--pack-destination", directory];
+  const { status, stdout, stderr } = play("npm", words, root);
   if (status !== 0) throw new Error(`npm pack: ${stderr}`);
   const report = JSON.parse(stdout) as Record<string, { filename: string; files: { path: string }[] }>;
   const [packed] = Object.values(report);

@@ -4,7 +4,7 @@
  */
 import { readFileSync, readdirSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { until } from "./until.ts";
+import { patiently, until } from "./until.ts";
 
 /** How long nobody may appear for a list to be quiet. */
 const quietMs = 15;
@@ -95,7 +95,8 @@ export async function settle(
   try {
     // A tree in motion may be between one listed process and the next: quiet counts only when it lasts.
     for (let isQuiet = false; !isQuiet; isQuiet = isSettled()) {
-      await until("no survivor", isSettled, { boundMs: boundMs - (performance.now() - began), everyMs: 2 });
+      const passedMs = (performance.now() - began) / patiently(1);
+      await until("no survivor", isSettled, { boundMs: boundMs - passedMs, everyMs: 2 });
       if (boundMs > 0) await delay(quietMs);
     }
   } catch {

@@ -3,10 +3,13 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import http from "node:http";
+import type http from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+
+/** Not imported: see http.ts. */
+const { createServer } = process.getBuiltinModule("node:http");
 
 export interface PackageFiles {
   name: string;
@@ -23,7 +26,7 @@ export class Registry implements AsyncDisposable {
   /** While set, every request is cut off. */
   isDown = false;
   readonly #versions = new Map<string, Map<string, { archive: Buffer; manifest: object }>>();
-  readonly #server = http.createServer((request, response) => this.#answer(request, response));
+  readonly #server = createServer((request, response) => this.#answer(request, response));
   readonly #waiting = new Set<http.ServerResponse>();
 
   static async start(): Promise<Registry> {

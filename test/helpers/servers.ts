@@ -32,17 +32,22 @@ export function stubborn(pidFile: string): Server {
   return { command: process.execPath, args: [fixture("stubborn-server.ts"), pidFile], call, processes: 5 };
 }
 
-/** A server nobody here wrote, put into the list by a script that becomes it. */
+/** A server that does not list itself, put into the list by a script that becomes it. */
 function recorded(pidFile: string, role: string, words: string[]): Server {
-  return { command: "sh", args: [fixture("record.sh"), pidFile, role, process.execPath, ...words], processes: 1 };
+  return { command: "sh", args: [fixture("record.sh"), pidFile, role, ...words], processes: 1 };
+}
+
+/** Costs next to nothing, where it does not matter whose server it is. */
+export function light(pidFile: string): Server {
+  return recorded(pidFile, "light", ["sh", fixture("light-server.sh")]);
 }
 
 export function everything(pidFile: string): Server {
-  return { ...recorded(pidFile, "everything", [everythingFile(), "stdio"]), call: longCall };
+  return { ...recorded(pidFile, "everything", [process.execPath, everythingFile(), "stdio"]), call: longCall };
 }
 
 export function filesystem(pidFile: string, directory: string): Server {
-  return recorded(pidFile, "filesystem", [packaged("server-filesystem/dist/index.js"), directory]);
+  return recorded(pidFile, "filesystem", [process.execPath, packaged("server-filesystem/dist/index.js"), directory]);
 }
 
 /** The shape of `mcpServers` in a config. */

@@ -1,7 +1,10 @@
 /** A relay that adds the bearer token, for clients that cannot be given one. It changes nothing else. */
 import { once } from "node:events";
-import http from "node:http";
+import type http from "node:http";
 import type { AddressInfo } from "node:net";
+
+/** Not imported: see http.ts. */
+const { createServer, request: requestOnward } = process.getBuiltinModule("node:http");
 
 export class TokenRelay implements AsyncDisposable {
   readonly #server: http.Server;
@@ -11,11 +14,11 @@ export class TokenRelay implements AsyncDisposable {
   }
 
   static async start(target: string, token: string): Promise<TokenRelay> {
-    const server = http.createServer((request, response) => {
+    const server = createServer((request, response) => {
       const there = new URL(request.url ?? "/", target);
       const headers = { ...request.headers, host: there.host, authorization: `Bearer ${token}` };
       const options = { method: request.method ?? "GET", headers, agent: false };
-      const onward = http.request(there, options, (answer) => {
+      const onward = requestOnward(there, options, (answer) => {
         response.writeHead(answer.statusCode ?? 502, answer.headers);
         response.flushHeaders();
         answer.pipe(response);

@@ -5,14 +5,15 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readUntil } from "./fence.ts";
+import { readUntil } from "./read-until.ts";
 import { killWhatIsLeft, statOf } from "./pids.ts";
+import { mainFile } from "./program.ts";
 import { attackScript } from "./servers.ts";
-import { bestTier, cgroupMount, root, type TierName } from "./tiers.ts";
+import { bestTier, cgroupMount, type TierName } from "./tiers.ts";
 import { until } from "./until.ts";
 
-export const main = join(root, "dist/main.js");
-export const wrapper = [process.execPath, main, "run"];
+export { mainFile as main };
+export const wrapper = [process.execPath, mainFile, "run"];
 
 /** One wrapped command in a directory of its own; whatever goes wrong, nothing is left. */
 export class Wrapped implements AsyncDisposable {
@@ -47,7 +48,7 @@ export class Wrapped implements AsyncDisposable {
       ["bash", attackScript, name, this.pidFile, join(this.directory, "holdfast/bin/launcher")],
       options,
     );
-    await readUntil(child.stdout!, "ready");
+    await readUntil(child.stdout, "ready");
     return child;
   }
 

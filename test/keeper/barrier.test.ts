@@ -10,6 +10,7 @@ import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { bestTier, root } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 
 /** The flags that the living front runs under, read from the system and not from our source. */
 function frontFlags(pid: number): string[] {
@@ -33,7 +34,7 @@ function listeningSockets(pid: number): number {
   return listening.filter((fields) => inodes.has(fields[9] ?? "")).length;
 }
 
-describe("the barrier between front and keeper", { timeout: 60_000 }, () => {
+describe("the barrier between front and keeper", { timeout: patiently(60_000) }, () => {
   leavesNothing();
 
   const never = join(tmpdir(), `holdfast-never-${process.pid}`);

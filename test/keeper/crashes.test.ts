@@ -14,6 +14,7 @@ import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { bestTier, giveTo, root } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 
 async function crashesOf(home: Home): Promise<CrashView[]> {
   const { code, stdout, stderr } = await runCommand(home, ["crashes", "--json"]);
@@ -21,7 +22,7 @@ async function crashesOf(home: Home): Promise<CrashView[]> {
   return JSON.parse(stdout) as CrashView[];
 }
 
-describe("crashes", { timeout: 60_000 }, () => {
+describe("crashes", { timeout: patiently(60_000) }, () => {
   leavesNothing();
 
   it("tells of a keeper that was killed: before the next start, after it, and once only; of a clean stop nothing", async () => {

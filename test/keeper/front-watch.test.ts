@@ -7,6 +7,7 @@ import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { CrashView } from "../../src/protocol/keeper/status.ts";
 import { systemClock } from "../../src/clock.ts";
+import { platform } from "../../src/platform/index.ts";
 import { CrashRecords } from "../../src/keeper/crashes.ts";
 import { FrontSupervisor, type FrontParts } from "../../src/keeper/front.ts";
 import { FrontVoice } from "../../src/keeper/front-voice.ts";
@@ -18,7 +19,7 @@ import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive } from "../helpers/pids.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 /** A watch that is ticked by hand, over a front that looks as it is told. */
 function watchOf(look: () => FrontSign | undefined): { watch: FrontWatch; stuck: string[] } {
@@ -73,7 +74,7 @@ describe("the judgement", () => {
   });
 });
 
-describe("a stuck front", { timeout: 60_000 }, () => {
+describe("a stuck front", { timeout: patiently(60_000) }, () => {
   leavesNothing();
 
   it("that computes for ever is ended, with what it had announced on record", async () => {
@@ -82,6 +83,7 @@ describe("a stuck front", { timeout: 60_000 }, () => {
     const crashed = Promise.withResolvers<CrashView | undefined>();
     const parts: FrontParts = {
       clock: systemClock,
+      platform,
       entry: fileURLToPath(new URL("helpers/busy-front.ts", import.meta.url)),
       frontDirectory: directory,
       crashes: new CrashRecords(directory, 7, systemClock),

@@ -10,11 +10,11 @@ import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { cgroupMount, tiersToTest } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 const boundMs = 20_000;
 
-describe("after keeper kill -9", { timeout: 180_000 }, () => {
+describe("after keeper kill -9", { timeout: patiently(180_000) }, () => {
   leavesNothing();
   if (!tiersToTest().includes("cgroup")) return;
 

@@ -8,7 +8,7 @@ import { leavesNothing } from "../helpers/no-leaks.ts";
 import { statOf, survivorsOf, waitForListed, waitForZero } from "../helpers/pids.ts";
 import { asConfig, stubborn } from "../helpers/servers.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 const keepMs = 1500;
 
@@ -25,7 +25,7 @@ function frontOf(keeper: number, old: number): number | undefined {
   });
 }
 
-describe("without a front that serves", { timeout: 120_000 }, () => {
+describe("without a front that serves", { timeout: patiently(120_000) }, () => {
   leavesNothing();
 
   it("runs are kept for limits.keepMs; then all are ended, the reason is said, and the gateway is gone", async () => {

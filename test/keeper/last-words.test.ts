@@ -19,11 +19,12 @@ import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive } from "../helpers/pids.ts";
 import { SmallDisk } from "../helpers/small-disk.ts";
 import { bestTier, root } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 import { Office } from "./helpers/office.ts";
 
 const needsRoot = process.getuid?.() !== 0 && "needs root";
 
-describe("the last words of a keeper", { timeout: 60_000 }, () => {
+describe("the last words of a keeper", { timeout: patiently(60_000) }, () => {
   leavesNothing();
   let directory: string;
   beforeEach(() => {
@@ -93,7 +94,7 @@ describe("the last words of a keeper", { timeout: 60_000 }, () => {
   });
 });
 
-describe("a full disk at the end of a keeper", { timeout: 120_000, skip: needsRoot }, () => {
+describe("a full disk at the end of a keeper", { timeout: patiently(120_000), skip: needsRoot }, () => {
   leavesNothing();
 
   it("does not make the ledger throw: the end of the epoch is owed, and written when there is room", () => {
@@ -141,7 +142,7 @@ describe("a full disk at the end of a keeper", { timeout: 120_000, skip: needsRo
   });
 });
 
-describe("a wall clock that is set", { timeout: 60_000 }, () => {
+describe("a wall clock that is set", { timeout: patiently(60_000) }, () => {
   leavesNothing();
 
   it("back by an hour keeps no silent run alive, and forward ends none that speaks", async (t) => {

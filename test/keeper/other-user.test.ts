@@ -10,11 +10,11 @@ import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive } from "../helpers/pids.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 describe(
   "a child that became another user",
-  { timeout: 180_000, skip: process.getuid?.() !== 0 && "needs root" },
+  { timeout: patiently(180_000), skip: process.getuid?.() !== 0 && "needs root" },
   () => {
     leavesNothing();
 

@@ -12,7 +12,7 @@ import { leavesNothing } from "../helpers/no-leaks.ts";
 import { Registry } from "../helpers/registry.ts";
 import { fixture } from "../helpers/servers.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 leavesNothing();
 const boundMs = 20_000;
@@ -27,7 +27,7 @@ interface Status {
   notices: string[];
 }
 
-describe("resolveNpx", { timeout: 120_000 }, () => {
+describe("resolveNpx", { timeout: patiently(120_000) }, () => {
   let registry: Registry;
   let home: Home;
   let gateway: Gateway;

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { systemClock } from "../../src/clock.ts";
+import { platform } from "../../src/platform/index.ts";
 import { startGuardian } from "../../src/platform/linux/guardian.ts";
 import { spareDescriptors } from "../../src/platform/linux/spare-descriptors.ts";
 import { HoldfastError } from "../../src/errors.ts";
@@ -18,7 +19,7 @@ import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive, statOf } from "../helpers/pids.ts";
 import { tiersToTest } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 interface Helper {
   pid: number;
@@ -54,7 +55,7 @@ function limitProcesses(pid: number, uid: number, soft: string): string {
   return before;
 }
 
-describe("a keeper at the limit of open files", { timeout: 240_000 }, () => {
+describe("a keeper at the limit of open files", { timeout: patiently(240_000) }, () => {
   leavesNothing();
 
   for (const tier of tiersToTest()) {
@@ -108,7 +109,7 @@ describe("a keeper at the limit of open files", { timeout: 240_000 }, () => {
   });
 });
 
-describe("a keeper that may start no more processes", { timeout: 240_000 }, () => {
+describe("a keeper that may start no more processes", { timeout: patiently(240_000) }, () => {
   leavesNothing();
 
   // Of the tiers only the one of an ordinary user is subject to that limit.
@@ -144,7 +145,7 @@ describe("a keeper that may start no more processes", { timeout: 240_000 }, () =
   });
 });
 
-describe("a guardian whose program is missing", { timeout: 60_000 }, () => {
+describe("a guardian whose program is missing", { timeout: patiently(60_000) }, () => {
   leavesNothing();
 
   it("is an error at the start, and later a state that is tried again until the program is there", async () => {
@@ -155,6 +156,7 @@ describe("a guardian whose program is missing", { timeout: 60_000 }, () => {
     const make = () =>
       new Guardian({
         clock: systemClock,
+        platform,
         spawn: () => startGuardian({ words: ["/no-such-owner/r1-", "-", "-"], shell }),
         crashes: new CrashRecords(directory, 1, systemClock),
         onRestart: () => restarted.resolve(),

@@ -9,11 +9,12 @@ import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { bestTier, giveTo } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 
 const nobody = 65534;
 const needsRoot = process.getuid?.() !== 0 && "needs root";
 
-describe("keeper.json", { timeout: 60_000 }, () => {
+describe("keeper.json", { timeout: patiently(60_000) }, () => {
   leavesNothing();
 
   const contents = ["null", "[]", '"text"', "7", "{}", '{"pid":"1"}', '{"pid":1,"guardian":null}', "not JSON", ""];

@@ -12,7 +12,7 @@ import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive, statOf, waitForListed, waitForZero } from "../helpers/pids.ts";
 import { asConfig, stubborn } from "../helpers/servers.ts";
 import { bestTier, tiersToTest } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 const stop = { stdinGraceMs: 200, termGraceMs: 200 };
 
@@ -30,7 +30,7 @@ interface Status {
   reconciled: string[];
 }
 
-describe("supervision", { timeout: 120_000 }, () => {
+describe("supervision", { timeout: patiently(120_000) }, () => {
   leavesNothing();
 
   for (const tier of tiersToTest()) {
@@ -95,7 +95,7 @@ describe("supervision", { timeout: 120_000 }, () => {
   });
 });
 
-describe("reconcile at start", { timeout: 120_000 }, () => {
+describe("reconcile at start", { timeout: patiently(120_000) }, () => {
   leavesNothing();
 
   it("never signals a stranger that a row names, whatever was written into the ledger", async () => {

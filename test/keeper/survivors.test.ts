@@ -95,7 +95,8 @@ describe("a run that cannot be ended", () => {
     const graces = { stdinGraceMs: 0, termGraceMs: 0 };
     const onChange = () => void states.push(run.state);
     const io = new LineRelay(1, () => {});
-    const parts = { container, ledger, io, graces, limits: {}, clock, onExcess() {}, onChange };
+    const { processes } = platform;
+    const parts = { container, ledger, processes, io, graces, limits: {}, clock, onExcess() {}, onChange };
     const run: Run = new Run(1, row, parts, { onFrontLoss: "kill", blob: "" });
     return { run, row, states };
   };
@@ -172,7 +173,7 @@ describe("a run that cannot be ended", () => {
     let left = [leftOf("r1-0000000a")];
     const fences = epochLeaving(() => left, [{ ...leftOf("r1-0000000b"), pid: 999_999_998 }]);
     const clock = new ManualClock();
-    const parts = { ledger, fences, log: opened.log, clock };
+    const parts = { ledger, fences, log: opened.log, clock, platform };
     const found = await reconcile(parts);
     assert.deepEqual(
       ledger.open().map(({ id }) => id),
@@ -222,6 +223,7 @@ describe("a run that cannot be ended", () => {
       fences,
       log: opened.log,
       clock: systemClock,
+      platform,
     });
     const left = cases.filter(([, , isLeft]) => isLeft).map(([id]) => id);
     assert.deepEqual(

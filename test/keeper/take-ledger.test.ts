@@ -5,10 +5,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { systemClock } from "../../src/clock.ts";
 import { readProcess } from "../../src/platform/linux/processes.ts";
 import { openStateDirectory, type StatePaths } from "../../src/keeper/state-directory.ts";
 import { takeLedger } from "../../src/keeper/take-ledger.ts";
+import { keeperSources } from "../../src/keeper/own-process.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 
 /** Takes the ledger's lock as a keeper does, says so, and has it for so many milliseconds. */
@@ -51,7 +51,7 @@ describe("the ledger's lock", () => {
     await held(400, (paths, pid) => {
       // Its first thread is gone, and with it the identity on record; another one has the lock a while longer.
       recordKeeper(paths, pid, "0");
-      takeLedger(paths, 0, systemClock).close();
+      takeLedger(paths, 0, keeperSources).close();
     });
   });
 
@@ -59,7 +59,7 @@ describe("the ledger's lock", () => {
     await held(60_000, (paths, pid) => {
       recordKeeper(paths, pid, readProcess(pid)?.startTime ?? "");
       const before = performance.now();
-      assert.throws(() => takeLedger(paths, 0, systemClock), {
+      assert.throws(() => takeLedger(paths, 0, keeperSources), {
         code: "state_locked",
         message: new RegExp(`pid ${pid}, http`),
       });
@@ -71,7 +71,7 @@ describe("the ledger's lock", () => {
 describe("the ledger that a keeper takes", () => {
   it("remembers a request for an hour and the longest lease after its run's end: so long it may be asked again", () => {
     const root = mkdtempSync(join(tmpdir(), "holdfast-test-"));
-    const ledger = takeLedger(openStateDirectory(root), 60_000, systemClock);
+    const ledger = takeLedger(openStateDirectory(root), 60_000, keeperSources);
     const end = { endedAt: 1000, leaderEndedAt: null, endReason: "exited", exitCode: 0, signal: null } as const;
     const what = { id: "r1-1", kind: "exec", command: "true", requestId: "n1-a", startedAt: 1, epoch: 1 } as const;
     const whose = { server: null, sessionId: null, scopeKey: null, host: "local", cwd: null, policy: "keep" };

@@ -4,12 +4,13 @@ import { describe, it } from "node:test";
 import type { Container, ProcessInfo, Spawned } from "../../src/platform/types.ts";
 import { contain, Contained, containedTrees } from "../../src/library/contain.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { readUntil } from "../helpers/fence.ts";
+import { readUntil } from "../helpers/read-until.ts";
+import { patiently } from "../helpers/until.ts";
 
 /** Ends half a second after SIGTERM, in order. */
 const orderly = ["-c", 'trap "sleep 0.5; echo saved; exit 3" TERM; echo up; while :; do sleep 0.05; done'];
 
-describe("stop()", { timeout: 30_000 }, () => {
+describe("stop()", { timeout: patiently(30_000) }, () => {
   leavesNothing();
 
   const again: Record<string, (contained: Contained) => Promise<unknown>> = {
@@ -20,8 +21,8 @@ describe("stop()", { timeout: 30_000 }, () => {
   for (const [name, ask] of Object.entries(again)) {
     it(`leaves a command its grace whatever is asked besides: ${name}`, async () => {
       const contained = await contain("sh", orderly, { stdinGraceMs: 0, termGraceMs: 10_000 });
-      await readUntil(contained.stdout!, "up");
-      const printed = readUntil(contained.stdout!, "saved");
+      await readUntil(contained.stdout, "up");
+      const printed = readUntil(contained.stdout, "saved");
       const first = contained.stop();
       await Promise.all([first, ask(contained)]);
       await printed;

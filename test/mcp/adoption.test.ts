@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { loose, Stage } from "./helpers/stage.ts";
 import type { Message, Talk } from "./helpers/talk.ts";
 
@@ -17,7 +17,7 @@ function bytesOf(pid: number, which: "rchar" | "wchar"): number {
   return Number(new RegExp(`^${which}: (\\d+)$`, "m").exec(readFileSync(`/proc/${pid}/io`, "latin1"))?.[1]);
 }
 
-describe("sessions whose front died", { timeout: 120_000, concurrency: 3 }, () => {
+describe("sessions whose front died", { timeout: patiently(120_000), concurrency: 3 }, () => {
   leavesNothing();
 
   it("go on under their id with the same process; the call in flight breaks, is cancelled, and its late words are dropped", async () => {

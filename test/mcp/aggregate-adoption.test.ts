@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import type { Duplex } from "node:stream";
 import { describe, it } from "node:test";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { actorFile, callText, namesOf, textOf } from "./helpers/assembled.ts";
 import { loose, Stage, type RunRow } from "./helpers/stage.ts";
 import { Events, Talk, type Message } from "./helpers/talk.ts";
@@ -49,7 +49,7 @@ async function inFlight(talk: Talk, server: string, given: object): Promise<{ en
 const shape = (runs: RunRow[]) =>
   runs.map(({ id, pid, server, state }) => `${server} ${id} ${pid} ${state}`).toSorted();
 
-describe("sessions of /mcp whose front died", { timeout: 120_000, concurrency: 3 }, () => {
+describe("sessions of /mcp whose front died", { timeout: patiently(120_000), concurrency: 3 }, () => {
   leavesNothing();
 
   it("leave their servers to the next one, for clients without sessions and servers without sessions too", async () => {

@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { fits, readable } from "../../src/mcp/session/entries.ts";
-import { merge } from "../../src/mcp/session/merge.ts";
+import { merge, type Part } from "../../src/mcp/session/merge.ts";
 import { NameBook } from "../../src/mcp/session/names.ts";
+import { repairSchema } from "../../src/mcp/session/schemas.ts";
 import type { FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { actor, callEvents, callText, join, namesOf, startFront, startsOf, textOf } from "./helpers/assembled.ts";
 import { Talk } from "./helpers/talk.ts";
 
@@ -35,9 +36,20 @@ describe("names on one endpoint", () => {
     }
     assert.deepEqual(book.clashes, ["a__b__c: a (b__c) and a__b (c)"]);
   });
+
+  it("are never one for two tools, also where one is called what the other becomes", () => {
+    const names = ["a_b_f9106e", "a b"];
+    const book = new NameBook();
+    const exposed = names.map((name) => book.expose({ server: "files", name }));
+    assert.equal(exposed[0], "files__a_b_f9106e");
+    assert.deepEqual(
+      exposed.map((name) => book.resolve(name)?.name),
+      names,
+    );
+  });
 });
 
-describe("lists of several servers", { timeout: 10_000 }, () => {
+describe("lists of several servers", { timeout: patiently(10_000) }, () => {
   const inputSchema = { type: "object" };
 
   it("leave out what a client would refuse, with all that stands beside it, and the same again", () => {
@@ -48,6 +60,38 @@ describe("lists of several servers", { timeout: 10_000 }, () => {
       { name: "also", inputSchema },
     ]);
     assert.deepEqual(readable("resources", [{ uri: "a:b" }, { uri: "a:c", name: "c" }]), [{ uri: "a:c", name: "c" }]);
+  });
+
+  it("leave out what only adorns an entry where clients would refuse it, and keep the entry", () => {
+    const tool = { name: "a", inputSchema, icons: [{ src: "x" }], annotations: { readOnlyHint: true } };
+    const prompt = { name: "p", arguments: [{ name: "a" }] };
+    const resource = { name: "r", uri: "a:b", size: 1, annotations: { lastModified: "2026-02-28T10:00:00Z" } };
+    assert.deepEqual(readable("tools", [tool, { ...tool, name: "b", icons: null, annotations: { title: 1 } }]), [
+      tool,
+      { name: "b", inputSchema },
+    ]);
+    assert.deepEqual(readable("prompts", [prompt, { name: "q", arguments: [{}] }]), [prompt]);
+    const odd = { ...resource, uri: "a:c", size: "1", annotations: { lastModified: "2026-02-30T10:00:00Z" } };
+    assert.deepEqual(readable("resources", [resource, odd]), [resource, { name: "r", uri: "a:c" }]);
+  });
+
+  it("have an object for each argument, which clients require and JSON Schema does not", () => {
+    const properties = { a: true, b: false, c: { properties: { d: true } } };
+    const read = repairSchema({ type: "object", properties }, "inputSchema");
+    const wanted = { a: {}, b: { not: {} }, c: { properties: { d: true } } };
+    assert.deepEqual(read, { schema: { type: "object", properties: wanted }, places: [] });
+  });
+
+  it("hold no half of a character, which would cost strict readers the whole list", () => {
+    const initialize = { protocolVersion: "", capabilities: {}, serverInfo: {}, instructions: "😀".repeat(9000) };
+    const lists = { tools: [], prompts: [], resources: [], resourceTemplates: [] };
+    const prompts = [{ name: "p", description: "\ud83d \\\\ud83d" }];
+    const part = (server: string, id: number, more: object) =>
+      ({ server, metadata: { id, initialize, lists: { ...lists, ...more }, learnedAt: 0 } }) as Part;
+    const merged = merge([part("a", -1, { prompts }), part("ab", -2, {})], true);
+    assert.ok(merged.instructions?.isWellFormed());
+    const [prompt] = (JSON.parse(merged.lists.prompts.toString()) as { prompts: { description: string }[] }).prompts;
+    assert.equal(prompt?.description, "\ufffd \\\\ud83d");
   });
 
   it("join instructions under their cap, headings and all", () => {
@@ -75,7 +119,7 @@ describe("lists of several servers", { timeout: 10_000 }, () => {
   });
 });
 
-describe("/mcp", { timeout: 60_000 }, () => {
+describe("/mcp", { timeout: patiently(60_000) }, () => {
   let keeper: FakeKeeper;
   before(async () => {
     keeper = await startFront({ one: actor("one", "echo", "same"), two: actor("two", "same") });

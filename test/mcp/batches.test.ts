@@ -6,6 +6,7 @@ import { EnvelopeError } from "../../src/mcp/wire/envelope.ts";
 import { readBatch } from "../../src/mcp/wire/batch.ts";
 import { token, type FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { patiently } from "../helpers/until.ts";
 import { startActors } from "./helpers/assembled.ts";
 import { Talk, type Message } from "./helpers/talk.ts";
 
@@ -13,7 +14,7 @@ leavesNothing();
 
 const revision = "2025-03-26";
 
-describe("a batch", { timeout: 120_000 }, () => {
+describe("a batch", { timeout: patiently(120_000) }, () => {
   let keeper: FakeKeeper;
   before(async () => {
     keeper = await startActors();

@@ -8,9 +8,10 @@ import { setImmediate } from "node:timers/promises";
 import { FrameReader, flags, encodeHeader } from "../../src/protocol/keeper/frames.ts";
 import { SendWindow } from "../../src/protocol/keeper/flow.ts";
 import { LineRelay } from "../../src/keeper/relay.ts";
-import { readBody } from "../../src/mcp/http/body.ts";
+import { BodyReader } from "../../src/mcp/http/body.ts";
 import { LineCutter } from "../../src/mcp/servers/line-cutter.ts";
 import { growthOf, linearMax } from "../helpers/growth.ts";
+import { patiently } from "../helpers/until.ts";
 
 const mebibyte = 1024 * 1024;
 /** An own buffer each, as a socket gives them. */
@@ -23,7 +24,7 @@ function heldBy(work: () => void): number {
   return (held() - before) / mebibyte;
 }
 
-describe("what comes byte by byte", { timeout: 120_000 }, () => {
+describe("what comes byte by byte", { timeout: patiently(120_000) }, () => {
   it("is one line of a server on a node, without an object for each byte", () => {
     const lines: number[] = [];
     const cutter = new LineCutter();
@@ -37,7 +38,7 @@ describe("what comes byte by byte", { timeout: 120_000 }, () => {
 
   it("is one body of a client, without an object for each byte", async () => {
     const request = Object.assign(new EventEmitter(), { headers: {} }) as unknown as IncomingMessage;
-    const body = readBody(request, {} as ServerResponse, 4 * mebibyte);
+    const body = new BodyReader().read(request, {} as ServerResponse, 4 * mebibyte);
     const held = heldBy(() => {
       for (let at = 0; at < 2 * mebibyte; at++) request.emit("data", byte());
     });

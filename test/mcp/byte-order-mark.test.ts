@@ -6,6 +6,7 @@ import { describe, it } from "node:test";
 import { ContainedStdioTransport } from "../../src/library/stdio-transport.ts";
 import { token } from "../gateway/helpers/fake-keeper.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { patiently } from "../helpers/until.ts";
 import { actor, callText, join as begin, startFront } from "./helpers/assembled.ts";
 import { behaved, RawRemote } from "./helpers/raw-remote.ts";
 import { Talk } from "./helpers/talk.ts";
@@ -19,7 +20,7 @@ const marked = (name: string) => {
   return { command: "sh", args: ["-c", `printf '\\357\\273\\277'; exec "$@"`, "sh", command, ...args] };
 };
 
-describe("a byte order mark", { timeout: 60_000 }, () => {
+describe("a byte order mark", { timeout: patiently(60_000) }, () => {
   it("before a server's first line costs nothing, on a server of its own, an idle-limited and a pooled one", async () => {
     const servers = { joined: marked("j"), idle: marked("i"), pooled: marked("p") };
     await using keeper = await startFront(servers, { idle: { idleTimeoutMs: 600_000 }, pooled: { share: "pool" } });

@@ -20,13 +20,13 @@ import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { everythingFile } from "../helpers/servers.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 const info = { name: "holdfast-test", version: "1" };
 
 leavesNothing();
 
-describe("through /mcp/everything", { timeout: 120_000 }, () => {
+describe("through /mcp/everything", { timeout: patiently(120_000) }, () => {
   let home: Home;
   let gateway: Gateway;
   before(async () => {

@@ -10,14 +10,18 @@ import { describe, it } from "node:test";
 import { Gateway } from "../helpers/gateway.ts";
 import { joinNode } from "../nodes/helpers/join-node.ts";
 import { Home } from "../helpers/home.ts";
+import { isWhole } from "../helpers/long.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { fixture } from "../helpers/servers.ts";
 import { anyTier, root } from "../helpers/tiers.ts";
 import { TokenRelay } from "../helpers/token-relay.ts";
+import { patiently } from "../helpers/until.ts";
 
 leavesNothing();
 const tier = anyTier();
 const boundMs = 120_000;
+/** On the node it is pooled too; and servers of one session each are met by the suite of 2026-07-28. */
+const paths = isWhole ? ["own", "pooled", "node"] : ["node"];
 const suite = join(root, "node_modules/@modelcontextprotocol/conformance/dist/index.js");
 const server = { command: process.execPath, args: [fixture("conformance-server.ts")] };
 
@@ -62,19 +66,24 @@ async function direct(): Promise<string[]> {
   }
 }
 
-describe("the conformance suite", { timeout: 240_000 }, () => {
-  it("passes through the gateway what passes on the server alone: per session, pooled, on a node", async () => {
-    const mcpServers = { own: server, pooled: { ...server, share: "pool" }, node: { ...server, host: "there" } };
+describe("the conformance suite", { timeout: patiently(240_000) }, () => {
+  it(`passes through the gateway what passes on the server alone: ${paths.join(", ")}`, async () => {
+    // On a node pooled as well: a start for each of the forty sessions is what the first of them has.
+    const mcpServers = {
+      own: server,
+      pooled: { ...server, share: "pool" },
+      node: { ...server, share: "pool", host: "there" },
+    };
     await using home = new Home(tier, { mcpServers });
     await using gateway = await Gateway.start(home);
     await using _node = await joinNode(gateway, "there");
     await using relay = await TokenRelay.start(gateway.url, gateway.token);
     const through = async (path: string) => passedOf(await scenarios(`${relay.url}/mcp/${path}`));
     // The fixture alone has a process of its own, and so has either server behind the gateway.
-    const all = [direct(), through("own"), through("pooled"), through("node")] as const;
-    const [alone, own, pooled, node] = await Promise.all(all);
+    const [alone, ...passedBy] = await Promise.all([direct(), ...paths.map(through)]);
     assert.ok(alone.length >= 25, `only ${alone.length} pass on the fixture alone: ${alone.join(" ")}`);
-    for (const [path, passed] of Object.entries({ own, pooled, node })) {
+    for (const [at, path] of paths.entries()) {
+      const passed = passedBy[at] ?? [];
       assert.deepEqual(
         alone.filter((name) => !passed.includes(name)),
         [],

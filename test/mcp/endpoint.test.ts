@@ -7,9 +7,10 @@ import { describe, it } from "node:test";
 import { FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { fixture } from "../helpers/servers.ts";
+import { patiently } from "../helpers/until.ts";
 import { Talk } from "./helpers/talk.ts";
 
-describe("a session on one server", { timeout: 60_000 }, () => {
+describe("a session on one server", { timeout: patiently(60_000) }, () => {
   leavesNothing();
 
   it("stays what it was when it began, whatever was learnt of its server since, and whatever else a request says", async () => {

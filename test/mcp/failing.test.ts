@@ -12,9 +12,10 @@ import { ManualClock } from "../helpers/manual-clock.ts";
 import { McpClient } from "../helpers/mcp-client.ts";
 import { needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { mainOfModules } from "../helpers/program.ts";
 import { fixture } from "../helpers/servers.ts";
 import { anyTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 leavesNothing();
 const tier = anyTier();
@@ -32,7 +33,7 @@ async function enter(gateway: Gateway): Promise<McpClient> {
   return client;
 }
 
-describe("a server that cannot be had", { timeout: 60_000 }, () => {
+describe("a server that cannot be had", { timeout: patiently(60_000) }, () => {
   let home: Home;
   let gateway: Gateway;
   before(async () => {
@@ -45,7 +46,7 @@ describe("a server that cannot be had", { timeout: 60_000 }, () => {
         bad: { command: "sh", args: complaining },
       },
     });
-    gateway = await Gateway.start(home, [`--import=${fixture("defect/keeper.mjs")}`]);
+    gateway = await Gateway.start(home, [`--import=${fixture("defect/keeper.mjs")}`], {}, mainOfModules);
   });
   after(async () => {
     await gateway.stop();
@@ -166,7 +167,7 @@ describe("the circuit breaker of a server", () => {
   });
 });
 
-describe("what is known of a server", { timeout: 60_000 }, () => {
+describe("what is known of a server", { timeout: patiently(60_000) }, () => {
   it("is on disk: after a restart of the gateway a list costs no start, and a file that is cut off is learnt again", async () => {
     await using home = new Home(tier);
     const marks = join(home.directory, "marks");

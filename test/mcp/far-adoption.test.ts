@@ -8,7 +8,7 @@ import { describe, it } from "node:test";
 import { needsSshd } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { boundMs, Place } from "../ssh/place.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { actorFile, callText, namesOf } from "./helpers/assembled.ts";
 import { Talk, type Message } from "./helpers/talk.ts";
 
@@ -50,7 +50,7 @@ class Remote implements AsyncDisposable {
   }
 }
 
-describe("servers of other machines when the front died", { timeout: 120_000, skip: needsSshd() }, () => {
+describe("servers of other machines when the front died", { timeout: patiently(120_000), skip: needsSshd() }, () => {
   leavesNothing();
 
   it("behind ssh they go on, own and pooled; a remote one gets a new session with the next call, and hears the log level", async () => {

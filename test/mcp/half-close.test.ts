@@ -3,14 +3,14 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { mainFile } from "../helpers/program.ts";
 import { fixture } from "../helpers/servers.ts";
-import { bestTier, root } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { bestTier } from "../helpers/tiers.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { actorFile } from "./helpers/assembled.ts";
 
 leavesNothing();
@@ -34,7 +34,7 @@ const list = line({ id: 2, method: "tools/list" });
 const call = (name: string, given: object = {}) =>
   line({ id: 3, method: "tools/call", params: { name, arguments: given } });
 
-describe("a stdio client whose input ends", { timeout: 120_000 }, () => {
+describe("a stdio client whose input ends", { timeout: patiently(120_000) }, () => {
   let home: Home;
   let gateway: Gateway;
   before(async () => {
@@ -47,7 +47,7 @@ describe("a stdio client whose input ends", { timeout: 120_000 }, () => {
     await home[Symbol.asyncDispose]();
   });
   const env = () => ({ PATH: process.env["PATH"] ?? "", HOME: home.directory });
-  const shim = (words: string[]) => [join(root, "dist/main.js"), "mcp", "--state", home.stateDir, ...words];
+  const shim = (words: string[]) => [mainFile, "mcp", "--state", home.stateDir, ...words];
   const empty = (boundMs: number) =>
     until("no session and no run", async () => String(await gateway.rpc("session.list")) === "", { boundMs });
 

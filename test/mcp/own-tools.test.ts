@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
@@ -13,9 +12,10 @@ import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { McpClient, type Answer } from "../helpers/mcp-client.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { mainFile } from "../helpers/program.ts";
 import { fixture } from "../helpers/servers.ts";
-import { bestTier, root } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { bestTier } from "../helpers/tiers.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 leavesNothing();
 const boundMs = 10_000;
@@ -48,7 +48,7 @@ async function enter(gateway: Gateway, token = gateway.token): Promise<McpClient
 const scoped = (gateway: Gateway, scope: string) =>
   new McpClient(`${gateway.url}/mcp`, gateway.token, 64, { "x-holdfast-scope": scope });
 
-describe("Holdfast's own tools", { timeout: 90_000 }, () => {
+describe("Holdfast's own tools", { timeout: patiently(90_000) }, () => {
   let home: Home;
   let gateway: Gateway;
   let background: Background;
@@ -193,7 +193,7 @@ describe("Holdfast's own tools", { timeout: 90_000 }, () => {
   });
 
   it("are there for a stdio client, whose runs end with it", async () => {
-    const words = [join(root, "dist/main.js"), "mcp", "--state", home.stateDir];
+    const words = [mainFile, "mcp", "--state", home.stateDir];
     const child = spawn(process.execPath, words, {
       stdio: ["pipe", "pipe", "inherit"],
       env: { PATH: process.env["PATH"] ?? "", HOME: home.directory },

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { actor, callEvents, callText, join, namesOf, startFront, startsOf, textOf } from "./helpers/assembled.ts";
 import type { Talk } from "./helpers/talk.ts";
 
@@ -19,7 +19,7 @@ async function callThatWaits(talk: Talk, name: string): Promise<{ answer: Promis
   return { answer };
 }
 
-describe("a pooled server", { timeout: 60_000 }, () => {
+describe("a pooled server", { timeout: patiently(60_000) }, () => {
   let keeper: FakeKeeper;
   before(async () => {
     keeper = await startFront({ p: actor("p", "do") }, { p: { share: "pool" } });
@@ -147,7 +147,7 @@ describe("a pooled server", { timeout: 60_000 }, () => {
   });
 });
 
-describe("the life of a server", { timeout: 60_000 }, () => {
+describe("the life of a server", { timeout: patiently(60_000) }, () => {
   let keeper: FakeKeeper;
   before(async () => {
     const servers = { idle: actor("idle", "do"), short: actor("short", "do"), broken: actor("broken", "do") };

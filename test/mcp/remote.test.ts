@@ -9,7 +9,7 @@ import { describe, it } from "node:test";
 import { exchange } from "../helpers/http.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { everythingFile } from "../helpers/servers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import type { FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { actor, callEvents, callText, join, namesOf, startFront, textOf } from "./helpers/assembled.ts";
 
@@ -109,7 +109,7 @@ const frontTo = (url: string, kind: "http" | "sse" = "http"): Promise<FakeKeeper
     { far: { kind, url, headers: { authorization: "Bearer far-away", "x-own": "1" }, connectionTimeoutMs: 5000 } },
   );
 
-describe("a remote server", { timeout: 60_000 }, () => {
+describe("a remote server", { timeout: patiently(60_000) }, () => {
   it("is one of the servers: listed, called, asked for its session, and told that it is over", async () => {
     await using remote = await Remote.start();
     await using keeper = await frontTo(remote.url);

@@ -5,6 +5,7 @@ import { replyForm } from "../../src/mcp/wire/headers.ts";
 import type { FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { exchange, open } from "../helpers/http.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { patiently } from "../helpers/until.ts";
 import { heardOf, join, otherToken, startActors } from "./helpers/assembled.ts";
 import { Talk } from "./helpers/talk.ts";
 
@@ -34,7 +35,7 @@ it("an Accept header is read with its ranges, the most exact first, and its q-va
   for (const [accept, form] of forms) assert.equal(replyForm(accept), form, String(accept));
 });
 
-describe("a client that says what it accepts", { timeout: 200_000 }, () => {
+describe("a client that says what it accepts", { timeout: patiently(200_000) }, () => {
   let keeper: FakeKeeper;
   before(async () => {
     keeper = await startActors();
@@ -123,7 +124,7 @@ describe("a client that says what it accepts", { timeout: 200_000 }, () => {
   });
 });
 
-describe("a second stream of a session", { timeout: 200_000 }, () => {
+describe("a second stream of a session", { timeout: patiently(200_000) }, () => {
   let keeper: FakeKeeper;
   before(async () => {
     keeper = await startActors();

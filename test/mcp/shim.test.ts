@@ -10,9 +10,10 @@ import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { mainFile } from "../helpers/program.ts";
 import { fixture } from "../helpers/servers.ts";
-import { anyTier, root } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { anyTier } from "../helpers/tiers.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { actorFile } from "./helpers/assembled.ts";
 import { connect } from "./helpers/peers.ts";
 
@@ -49,7 +50,7 @@ class Client implements Disposable {
   #id = 0;
 
   constructor(home: Home, words: string[] = []) {
-    const args = [join(root, "dist/main.js"), "mcp", "--state", home.stateDir, ...words];
+    const args = [mainFile, "mcp", "--state", home.stateDir, ...words];
     const env = { PATH: process.env["PATH"] ?? "", HOME: home.directory };
     this.child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"], env });
     this.#lines = createInterface({ input: this.child.stdout! })[Symbol.asyncIterator]();
@@ -82,7 +83,7 @@ class Client implements Disposable {
   }
 }
 
-describe("holdfast mcp", { timeout: 60_000 }, () => {
+describe("holdfast mcp", { timeout: patiently(60_000) }, () => {
   let home: Home;
   let gateway: Gateway;
   before(async () => {
@@ -139,7 +140,7 @@ describe("holdfast mcp", { timeout: 60_000 }, () => {
 
   it("ends with an error that says why when there is no gateway, no such server, or no such parent", async () => {
     const run = async (words: string[], environment: Record<string, string> = {}) => {
-      const args = [join(root, "dist/main.js"), "mcp", "--state", home.stateDir, ...words];
+      const args = [mainFile, "mcp", "--state", home.stateDir, ...words];
       const child = spawn(process.execPath, args, {
         stdio: ["pipe", "ignore", "pipe"],
         env: { PATH: process.env["PATH"] ?? "", HOME: home.directory, ...environment },
@@ -170,7 +171,7 @@ describe("holdfast mcp", { timeout: 60_000 }, () => {
   });
 
   it("serves a client that keeps no session, in front of servers of both eras, and all of it ends with kill -9", async () => {
-    const args = [join(root, "dist/main.js"), "mcp", "--state", home.stateDir];
+    const args = [mainFile, "mcp", "--state", home.stateDir];
     const transport = new StdioClientTransport({ command: process.execPath, args });
     const peer = await connect("stateless client (SDK 2)", { transport, content: { sure: true } });
     const tools = await peer.tools();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import type { FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { actor, otherToken, startActors, startFront } from "./helpers/assembled.ts";
 import { asked, StatelessTalk, textIn, type Saying } from "./helpers/stateless.ts";
 
@@ -11,7 +11,7 @@ leavesNothing();
 const boundMs = 10_000;
 const everything = { sampling: {}, elicitation: { form: {}, url: {} }, roots: {} };
 
-describe("a client of revision 2026-07-28 whose server wants to know something", { timeout: 60_000 }, () => {
+describe("a client of revision 2026-07-28 whose server wants to know something", { timeout: patiently(60_000) }, () => {
   let keeper: FakeKeeper;
   before(async () => {
     keeper = await startActors();
@@ -127,7 +127,7 @@ describe("a client of revision 2026-07-28 whose server wants to know something",
   });
 });
 
-describe("a call whose client was asked something", { timeout: 30_000 }, () => {
+describe("a call whose client was asked something", { timeout: patiently(30_000) }, () => {
   it("is cancelled when nobody came back in time, and its server is free again", async () => {
     await using keeper = await startFront({ a: actor("a", "do") }, {}, { questionMs: 300 });
     const talk = new StatelessTalk(`${keeper.url}/mcp/a`, { scope: "late", capabilities: { sampling: {} } });

@@ -4,7 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { token, type FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { exchange } from "../helpers/http.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { join, namesOf, otherToken, startActors, startsOf } from "./helpers/assembled.ts";
 import { StatelessTalk, textIn, type Saying } from "./helpers/stateless.ts";
 
@@ -12,7 +12,7 @@ leavesNothing();
 const boundMs = 10_000;
 const bearer = { authorization: `Bearer ${token}`, accept: "application/json, text/event-stream" };
 
-describe("a client of revision 2026-07-28 in front of session-era servers", { timeout: 60_000 }, () => {
+describe("a client of revision 2026-07-28 in front of session-era servers", { timeout: patiently(60_000) }, () => {
   let keeper: FakeKeeper;
   before(async () => {
     keeper = await startActors();

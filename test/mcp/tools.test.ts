@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { systemSources } from "../../src/random.ts";
+import { keeperSources } from "../../src/keeper/own-process.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { BackgroundRuns } from "../../src/keeper/background/runs.ts";
 import { RemoteRuns } from "../../src/keeper/remote-runs.ts";
@@ -31,7 +32,7 @@ import { SessionSet } from "../../src/sessions/set.ts";
 import { Fence } from "../helpers/fence.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 leavesNothing();
 
@@ -70,7 +71,7 @@ class House implements AsyncDisposable {
     const [onChange, mustWatch] = [() => {}, () => undefined];
     const directories = { runsDirectory, packagesDirectory: this.directory };
     this.#table = new RunTable({
-      ...systemSources,
+      ...keeperSources,
       config,
       fences,
       ledger,
@@ -83,7 +84,7 @@ class House implements AsyncDisposable {
       remote: far,
     });
     const table = this.#table;
-    this.#background = new BackgroundRuns({ ...systemSources, config, table, ledger, log, runsDirectory });
+    this.#background = new BackgroundRuns({ ...keeperSources, config, table, ledger, log, runsDirectory });
     const never = () => assert.fail("not asked for");
     this.#handler = new RequestHandler({
       table,
@@ -145,7 +146,7 @@ class House implements AsyncDisposable {
   }
 }
 
-describe("the tools exec and process", { timeout: 60_000 }, () => {
+describe("the tools exec and process", { timeout: patiently(60_000) }, () => {
   let house: House;
   let session: Session;
   before(() => {

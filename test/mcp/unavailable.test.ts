@@ -7,6 +7,7 @@ import { Gateway, mainFile, runCommand, spawnOnTier } from "../helpers/gateway.t
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { bestTier } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 import { actorFile, callText, namesOf } from "./helpers/assembled.ts";
 import { Talk } from "./helpers/talk.ts";
 import { once } from "node:events";
@@ -47,7 +48,7 @@ const lacking = new Map(
   }),
 ).set("constructor", [{ command: "no-such-program" }, /^mcpServers\.constructor\.command: no-such-program/]);
 
-describe("a config with servers that something is missing for", { timeout: 120_000 }, () => {
+describe("a config with servers that something is missing for", { timeout: patiently(120_000) }, () => {
   let home: Home;
   let gateway: Gateway;
   let program = "";

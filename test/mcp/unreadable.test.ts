@@ -6,7 +6,7 @@ import { salvage } from "../../src/mcp/wire/salvage.ts";
 import type { FakeKeeper } from "../gateway/helpers/fake-keeper.ts";
 import { growthOf, linearMax } from "../helpers/growth.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { startFront } from "./helpers/assembled.ts";
 import { behaved, RawRemote } from "./helpers/raw-remote.ts";
 import { scripted, Talk, type Answer } from "./helpers/talk.ts";
@@ -52,7 +52,7 @@ async function talkTo(keeper: FakeKeeper, name: string): Promise<Talk> {
 
 const wordsOf = ({ messages }: Answer) => messages.find(({ error }) => error !== undefined)?.error;
 
-describe("a server's answer that cannot be read", { timeout: 120_000 }, () => {
+describe("a server's answer that cannot be read", { timeout: patiently(120_000) }, () => {
   it("is an error for its caller at once, on a server of its own, an idle-limited and a pooled one", async () => {
     await using keeper = await startKinds();
     for (const name of ["joined", "idle", "pooled"]) {
@@ -160,7 +160,7 @@ describe("a server's answer that cannot be read", { timeout: 120_000 }, () => {
   });
 });
 
-describe("what a server prints besides its messages", { timeout: 60_000 }, () => {
+describe("what a server prints besides its messages", { timeout: patiently(60_000) }, () => {
   const answer = '{"jsonrpc":"2.0","id":$id,"result":{"ok":true}}';
   it("costs no message that stands on the same line", async () => {
     await using keeper = await startKinds();
@@ -236,6 +236,13 @@ describe("a line that is no message", () => {
     const { messages, answer } = salvage(Buffer.from(`{"jsonrpc":"2.0","id":7,"result":[${inner},"\u0001"]}`));
     assert.deepEqual([messages.length, answer?.ids], [0, ["7"]]);
     assert.deepEqual(salvage(Buffer.from('{"level":30,"id":5,"msg":"x\u0001"}')).answer, undefined);
+  });
+
+  it("names a question's id only if the id is whole: else the error for it would not be JSON", () => {
+    const idOf = (id: string) => salvage(Buffer.from(`{"method":"m","jsonrpc":"2.0","id":${id}`)).request;
+    for (const id of ['"\\"}', '"a', '"a\u0001"', '"\\x"', "1-2", "-", "1e", "01"])
+      assert.equal(idOf(id), undefined, id);
+    for (const id of ['"\\""', "1", "-1.5e+3"]) assert.equal(idOf(id), id);
   });
 });
 

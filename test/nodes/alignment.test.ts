@@ -8,15 +8,15 @@ import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
-import { Key, LittleNode, told, toldEnded, type Manners } from "./helpers/little-node.ts";
+import { patiently, until } from "../helpers/until.ts";
+import { LittleNode, type Manners } from "./helpers/little-node.ts";
+import { Key, told, toldEnded } from "./helpers/told.ts";
 
 leavesNothing();
-
-/** Long enough for a loaded machine: the little nodes live in this process, and must answer a beat in three of them. */
+/** Long enough for a loaded machine: the little nodes live in this process, and must answer a beat in three. */
 const nodes = { leaseMs: 5000, beatMs: 1000 };
 
-describe("runs on a node that goes and comes", { timeout: 90_000, concurrency: 4 }, () => {
+describe("runs on a node that goes and comes", { timeout: patiently(90_000), concurrency: 4 }, () => {
   let home: Home;
   let gateway: Gateway;
   let runs: Background;
@@ -162,7 +162,7 @@ describe("runs on a node that goes and comes", { timeout: 90_000, concurrency: 4
     first.ws.terminate();
     await waiting;
     const tookMs = performance.now() - began;
-    assert.ok(tookMs > nodes.leaseMs - nodes.beatMs && tookMs < nodes.leaseMs + 15_000, `given up after ${tookMs} ms`);
+    assert.ok(tookMs > nodes.leaseMs - nodes.beatMs && tookMs < patiently(nodes.leaseMs + 15_000), `${tookMs} ms`);
     const { state, endReason } = await viewOf(id);
     assert.deepEqual([state, endReason], ["lost", "node-lost"], "nobody saw its end");
     const ended = toldEnded(id, { endReason: "lease-expired", exitCode: null, signal: "SIGTERM" });

@@ -7,16 +7,17 @@ import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { descriptorsOf } from "./helpers/baseline.ts";
-import { Key, LittleNode, told, type Manners } from "./helpers/little-node.ts";
+import { LittleNode, type Manners } from "./helpers/little-node.ts";
+import { Key, told } from "./helpers/told.ts";
 
 leavesNothing();
 
 const boundMs = 15_000;
 const unprovenPerAddressMax = 20;
 
-describe("an attack on the way in of nodes", { timeout: 60_000 }, () => {
+describe("an attack on the way in of nodes", { timeout: patiently(60_000) }, () => {
   let home: Home;
   let gateway: Gateway;
   before(async () => {

@@ -12,7 +12,7 @@ import { mainFile, spawnOnTier } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { NodeProcess } from "./helpers/node-process.ts";
 
 leavesNothing();
@@ -47,7 +47,7 @@ async function good(home: Home, ...words: string[]): Promise<string> {
 
 it(
   "people let nodes in and put them out with commands, and a gateway that ends leaves nothing on them",
-  { timeout: 240_000 },
+  { timeout: patiently(240_000) },
   async () => {
     await using home = new Home(bestTier(), { ...quick, bind: ["0.0.0.0"], port: await freePort() });
     const gateway = holdfast(home, "gateway");

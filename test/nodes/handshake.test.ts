@@ -6,12 +6,13 @@ import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
-import { Key, LittleNode, type Manners } from "./helpers/little-node.ts";
+import { patiently, until } from "../helpers/until.ts";
+import { LittleNode, type Manners } from "./helpers/little-node.ts";
+import { Key } from "./helpers/told.ts";
 
 leavesNothing();
 
-describe("a node's way in", { timeout: 60_000, concurrency: 4 }, () => {
+describe("a node's way in", { timeout: patiently(60_000), concurrency: 4 }, () => {
   let home: Home;
   let gateway: Gateway;
   before(async () => {

@@ -8,12 +8,13 @@ import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
-import { Key, LittleNode, told, toldEnded } from "./helpers/little-node.ts";
+import { patiently, until } from "../helpers/until.ts";
+import { LittleNode } from "./helpers/little-node.ts";
+import { Key, told, toldEnded } from "./helpers/told.ts";
 
 const boundMs = 10_000;
 
-describe("a start that is answered late", { timeout: 60_000 }, () => {
+describe("a start that is answered late", { timeout: patiently(60_000) }, () => {
   leavesNothing();
 
   it("is ended as soon as it happens when its session ended meanwhile", async () => {

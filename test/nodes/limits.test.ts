@@ -23,8 +23,9 @@ import { ManualClock } from "../helpers/manual-clock.ts";
 import { needsNamespace } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { SmallDisk } from "../helpers/small-disk.ts";
+import { patiently } from "../helpers/until.ts";
 import { FarAway } from "./helpers/far-away.ts";
-import { told } from "./helpers/little-node.ts";
+import { told } from "./helpers/told.ts";
 
 leavesNothing();
 
@@ -97,7 +98,7 @@ describe("a lease", () => {
 
   it(
     "is what a start may be asked again for: its id is remembered an hour longer, and not asked for after an hour",
-    { timeout: 10_000 },
+    { timeout: patiently(10_000) },
     async (test) => {
       test.mock.timers.enable({ apis: ["Date"], now: 1_000_000 });
       using far = new FarAway();
@@ -122,7 +123,7 @@ describe("a lease", () => {
 describe("a node to which too many questions are open", () => {
   it(
     "is not asked a new one, and an older one again as soon as there is room: it may have been done",
-    { timeout: 10_000 },
+    { timeout: patiently(10_000) },
     async () => {
       using far = new FarAway();
       const first = far.come();

@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { runCommand } from "../helpers/gateway.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { FakeGateway } from "./helpers/fake-gateway.ts";
 import { NodeProcess } from "./helpers/node-process.ts";
 
 const quick = { stop: { stdinGraceMs: 100, termGraceMs: 300 } };
 
-describe("holdfast node run", { timeout: 120_000, concurrency: 4 }, () => {
+describe("holdfast node run", { timeout: patiently(120_000), concurrency: 4 }, () => {
   leavesNothing();
 
   it("proves its key, runs what it is asked with streams and codes kept, and says how each ended", async () => {
@@ -69,16 +69,18 @@ describe("holdfast node run", { timeout: 120_000, concurrency: 4 }, () => {
     const first = await gateway.arrived();
     const mark = join(node.home.directory, "mark");
     const argv = ["sh", "-c", `echo ran >> ${mark}; echo first; read line; echo second`];
-    const run = await first.start("n1-a", argv);
+    await first.start("n1-a", argv);
+    const born = async () => (await first.ask("run.list", { all: false }))[0]?.pid ?? false;
+    const pid = await until("the command is born", born, { boundMs: 10_000 });
     first.socket.terminate();
     const second = await gateway.arrived(2);
     const [told] = (await second.hears("runs")).runs;
-    assert.deepEqual([told?.request, told?.run.state, told?.run.pid], ["n1-a", "running", run.pid]);
-    assert.equal((await second.start("n1-a", argv)).pid, run.pid);
+    assert.deepEqual([told?.request, told?.run.state, told?.run.pid], ["n1-a", "running", pid]);
+    assert.equal((await second.start("n1-a", argv)).pid, pid);
     const { front } = node.record;
     process.kill(front.pid, "SIGKILL");
     const third = await gateway.arrived(3);
-    assert.equal((await third.start("n1-a", argv)).pid, run.pid);
+    assert.equal((await third.start("n1-a", argv)).pid, pid);
     await third.ask("exec.write", { run: "n1-a", bytes: "", at: 0, end: true });
     assert.equal(await third.output("n1-a"), "first\nsecond\n");
     assert.equal(readFileSync(mark, "utf8"), "ran\n");

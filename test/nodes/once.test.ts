@@ -13,14 +13,14 @@ import { mainFile, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { FakeGateway, type Caller, type Ways } from "./helpers/fake-gateway.ts";
 import { NodeProcess } from "./helpers/node-process.ts";
 
 const stop = { stdinGraceMs: 100, termGraceMs: 300 };
 const proofOf = (caller: Caller) => caller.hears("prove");
 
-describe("holdfast node run --once", { timeout: 120_000, concurrency: 3 }, () => {
+describe("holdfast node run --once", { timeout: patiently(120_000), concurrency: 3 }, () => {
   leavesNothing();
 
   it("takes one run, and exits with its code when the gateway has all of it", async () => {
@@ -52,7 +52,7 @@ describe("holdfast node run --once", { timeout: 120_000, concurrency: 3 }, () =>
   });
 });
 
-describe("a node's way in", { timeout: 120_000, concurrency: 3 }, () => {
+describe("a node's way in", { timeout: patiently(120_000), concurrency: 3 }, () => {
   leavesNothing();
 
   it("over TLS the proof is bound to the pinned certificate, an invitation is said once, and another gateway is not served", async () => {

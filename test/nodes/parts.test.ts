@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { createServer as createTcp, type AddressInfo, type Server } from "node:net";
+import { connect as connectTcp, createServer as createTcp, type AddressInfo, type Server } from "node:net";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -53,7 +53,7 @@ describe("the way to the gateway", () => {
   const dial = (target: Partial<Target> & { port: number }, boundMs = 5000) =>
     connect(
       { host: "127.0.0.1", fingerprint: null, ...target },
-      { clock: systemClock, boundMs, signal: never },
+      { clock: systemClock, boundMs, signal: never, connectTcp: (to) => connectTcp(to) },
       (socket, shown) => ({
         socket,
         shown,
@@ -105,7 +105,16 @@ describe("the way to the gateway", () => {
     const began = performance.now();
     const target = { host: "127.0.0.1", port, fingerprint: null };
     await assert.rejects(
-      connect(target, { clock: systemClock, boundMs: 60_000, signal: AbortSignal.timeout(50) }, (socket) => socket),
+      connect(
+        target,
+        {
+          clock: systemClock,
+          boundMs: 60_000,
+          signal: AbortSignal.timeout(50),
+          connectTcp: (to) => connectTcp(to),
+        },
+        (socket) => socket,
+      ),
     );
     assert.ok(performance.now() - began < 30_000);
     const count = () => new Promise<number>((resolve) => mute.getConnections((_, open) => resolve(open)));
@@ -219,6 +228,22 @@ describe("--once", () => {
     assert.ok(!isDone(), "a byte of stderr is missing");
     one.read(...read("stderr", 2));
     assert.ok(!isDone(), "it is on its way only");
+    take();
+    assert.deepEqual(await done, { exitCode: 3, failure: null });
+  });
+
+  it("is not done by a question for the length of the output, nor by one about another run", async () => {
+    const { once: one, wire, take, done, isDone } = begin();
+    one.welcome(wire);
+    one.started("n1-a");
+    one.told("n1-a", run);
+    one.empty("stderr");
+    one.read("n1-a", "stdout", 3, { offset: 2, bytes: "", printed: 2, run });
+    one.read("n1-b", "stdout", 0, { offset: 0, bytes: "", printed: 0, run });
+    one.read("n1-a", "stdout", 0, { offset: 0, bytes: "YWI=", printed: 2, run: { ...run, state: "running" } });
+    take();
+    assert.ok(!isDone());
+    one.read("n1-a", "stdout", 2, { offset: 2, bytes: "", printed: 2, run });
     take();
     assert.deepEqual(await done, { exitCode: 3, failure: null });
   });

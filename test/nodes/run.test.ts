@@ -10,21 +10,23 @@ import type { ResultOf } from "../../src/protocol/api/index.ts";
 import { Background } from "../helpers/background.ts";
 import { Gateway, mainFile, spawnOnTier } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
+import { isWhole } from "../helpers/long.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { McpClient } from "../helpers/mcp-client.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { descriptorsOf, familyOf } from "./helpers/baseline.ts";
-import { Key, LittleNode } from "./helpers/little-node.ts";
+import { LittleNode } from "./helpers/little-node.ts";
+import { Key } from "./helpers/told.ts";
 import { NodeProcess } from "./helpers/node-process.ts";
 
 leavesNothing();
 const quick = { stop: { stdinGraceMs: 100, termGraceMs: 300 } };
 const atOnce = 50;
-const inARow = 200;
-const onceNodes = 10;
+const inARow = isWhole ? 200 : 60;
+const onceNodes = isWhole ? 10 : 5;
 
-describe("runs on real nodes", { timeout: 240_000 }, () => {
+describe("runs on real nodes", { timeout: patiently(240_000) }, () => {
   let home: Home;
   let gateway: Gateway;
   let runs: Background;

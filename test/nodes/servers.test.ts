@@ -5,10 +5,10 @@ import type { RunView } from "../../src/protocol/run.ts";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { survivorsOf, waitForListed, waitForZero } from "../helpers/pids.ts";
+import { isLive, survivorsOf, waitForListed, waitForZero } from "../helpers/pids.ts";
 import { everything, stubborn } from "../helpers/servers.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { joinNode } from "./helpers/join-node.ts";
 import type { NodeProcess } from "./helpers/node-process.ts";
 
@@ -21,7 +21,7 @@ const beatMs = 200;
 const agreeMs = 2000;
 const stop = { stdinGraceMs: 200, termGraceMs: 300 };
 
-describe("an MCP server on a node", { timeout: 90_000, concurrency: 4 }, () => {
+describe("an MCP server on a node", { timeout: patiently(90_000), concurrency: 4 }, () => {
   let home: Home;
   let gateway: Gateway;
   const nodes = new Map<string, NodeProcess>();
@@ -72,12 +72,13 @@ describe("an MCP server on a node", { timeout: 90_000, concurrency: 4 }, () => {
     await client.initialize();
     assert.equal(text(await client.call("echo", { message: "there" })), "Echo: there");
     await waitForListed(pids("hidden"), 5, boundMs);
-    const run = await runOf("hidden");
-    assert.deepEqual([run?.kind, run?.host, run?.state], ["mcp", "steady", "running"]);
-    assert.equal(run?.processes.length, 5, "as the node's kernel shows them");
+    // A node that is slow to answer is shown as it was last known.
+    const shown = async () => ((await runOf("hidden"))?.processes.length === 5 ? runOf("hidden") : undefined);
+    const run = await until("five processes, as the node's kernel shows them", shown, { boundMs });
+    assert.deepEqual([run.kind, run.host, run.state], ["mcp", "steady", "running"]);
     const { stdout } = await runCommand(home, ["ps"]);
     assert.match(stdout, /hidden/);
-    await assert.rejects(gateway.rpc("run.kill", { id: run?.id }), /is an MCP server's, not a background run/);
+    await assert.rejects(gateway.rpc("run.kill", { id: run.id }), /is an MCP server's, not a background run/);
     void client.callAndHang("hang");
     await until("the call", async () => (await list(false)).some(({ server }) => server === "hidden"), { boundMs });
     const status = await client.delete();
@@ -141,6 +142,7 @@ describe("an MCP server on a node", { timeout: 90_000, concurrency: 4 }, () => {
     const calls = clients.map((client) => client.callAndHang("trigger-long-running-operation", { duration: 60 }));
     const node = nodes.get("doomed")!;
     await until("three calls", async () => (await list(false)).filter(({ host }) => host === "doomed").length === 3, { boundMs }); // prettier-ignore
+    const earlier = ["doomed", "moving", "leaving"].flatMap((name) => survivorsOf(pids(name)));
     const began = performance.now();
     const { front, guardian } = node.record;
     gateway.killAtOnce([guardian.pid, node.pid, front.pid]);
@@ -151,7 +153,7 @@ describe("an MCP server on a node", { timeout: 90_000, concurrency: 4 }, () => {
       assert.match(detail, /`holdfast nodes list`.*hostFallback/);
     }
     const took = performance.now() - began;
-    assert.ok(took >= leaseMs - 1000 && took < leaseMs + 2 * agreeMs, `${took} ms`);
+    assert.ok(took >= leaseMs - 1000 && took < leaseMs + patiently(2 * agreeMs), `${took} ms`);
     const records = (await list()).filter(({ host }) => host === "doomed");
     assert.deepEqual(
       records.map(({ state, endReason }) => `${state} ${endReason}`),
@@ -164,14 +166,19 @@ describe("an MCP server on a node", { timeout: 90_000, concurrency: 4 }, () => {
     assert.equal(text(await moving.call("echo", { message: "here" })), "Echo: here");
     assert.equal(text(await leaving.call("echo", { message: "there" })), "Echo: there");
     assert.deepEqual([(await runOf("moving"))?.host, (await runOf("leaving"))?.host], ["local", "steady"]);
-    // Back with the same ledger: what outlived its keeper is ended, and the record takes its word.
+    // Back with the same ledger: what outlived its keeper is ended, and the record takes its word. A server may have ended of
+    // itself, since its input did.
+    const outlived = earlier.filter(isLive);
     nodes.set("doomed", await joinNode(gateway, "doomed", { home: node.home, ownsHome: true }));
     const isClosed = async () => (await list()).filter(({ host, state }) => host === "doomed" && state === "exited").length === 3; // prettier-ignore
     await until("records that are closed", isClosed, { boundMs });
-    assert.deepEqual(
-      [...new Set((await list()).filter(({ host }) => host === "doomed").map(({ endReason }) => endReason))],
-      ["orphan-swept"],
+    const reasons = (await list()).filter(({ host }) => host === "doomed").map(({ endReason }) => endReason);
+    assert.ok(
+      reasons.every((reason) => reason === "orphan-swept" || reason === "keeper-lost"),
+      String(reasons),
     );
+    assert.ok(reasons.filter((reason) => reason === "orphan-swept").length <= outlived.length, String(reasons));
+    assert.deepEqual(earlier.filter(isLive), []);
     assert.equal(text(await doomed.call("echo", { message: "back" })), "Echo: back");
     for (const client of clients) {
       await client.delete();

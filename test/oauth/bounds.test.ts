@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { boundedFetch } from "../../src/oauth/sdk.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { RawRemote } from "../mcp/helpers/raw-remote.ts";
 
 leavesNothing();
@@ -12,7 +12,7 @@ const head =
   "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
 const chunked = (piece: string) => `${piece.length.toString(16)}\r\n${piece}\r\n`;
 
-describe("an answer to the OAuth client", { timeout: 60_000 }, () => {
+describe("an answer to the OAuth client", { timeout: patiently(60_000) }, () => {
   it("that never ends is cut off after a mebibyte, as is one of ever so many pieces", async () => {
     for (const piece of [chunked("x".repeat(65_536)), chunked("x").repeat(1000)]) {
       await using remote = await RawRemote.start(({ socket, flood }) => {

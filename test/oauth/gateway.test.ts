@@ -12,7 +12,9 @@ import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { exchange } from "../helpers/http.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { bestTier, launchOn, root } from "../helpers/tiers.ts";
+import { mainFile } from "../helpers/program.ts";
+import { bestTier, launchOn } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 
 leavesNothing();
 const boundMs = 10_000;
@@ -20,7 +22,7 @@ const boundMs = 10_000;
 /** Logs in as a person does: types the command, opens the address. */
 async function logIn(home: Home, server: AuthorizationServer, name: string): Promise<string> {
   const { prefix, identity, env } = launchOn(home.tier);
-  const words = [join(root, "dist/main.js"), "mcp", "login", name, "--json", "--state", home.stateDir];
+  const words = [mainFile, "mcp", "login", name, "--json", "--state", home.stateDir];
   const [command = "", ...rest] = [...prefix, process.execPath, ...words];
   const child = spawn(command, rest, {
     ...identity,
@@ -40,7 +42,7 @@ async function logIn(home: Home, server: AuthorizationServer, name: string): Pro
   return lines.join("\n") + (await stderr);
 }
 
-describe("a gateway in front of a server that wants a login", { timeout: 60_000 }, () => {
+describe("a gateway in front of a server that wants a login", { timeout: patiently(60_000) }, () => {
   let server: AuthorizationServer;
   let home: Home;
   let gateway: Gateway;

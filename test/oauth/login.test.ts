@@ -10,6 +10,7 @@ import { logIn, logOut } from "../../src/oauth/login.ts";
 import { AuthorizationServer } from "../helpers/authorization-server.ts";
 import { exchange } from "../helpers/http.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { patiently } from "../helpers/until.ts";
 
 leavesNothing();
 
@@ -57,7 +58,7 @@ class Stage implements AsyncDisposable {
   }
 }
 
-describe("a login", { timeout: 60_000 }, () => {
+describe("a login", { timeout: patiently(60_000) }, () => {
   let stage: Stage;
   before(async () => {
     stage = await Stage.open();
@@ -191,7 +192,7 @@ describe("a login", { timeout: 60_000 }, () => {
   });
 });
 
-describe("the credentials of a login", { timeout: 60_000 }, () => {
+describe("the credentials of a login", { timeout: patiently(60_000) }, () => {
   it("are renewed once for all who need them, before their end and when they are refused", async () => {
     await using stage = await Stage.open();
     stage.server.expiresIn = 20;

@@ -13,11 +13,12 @@ import { openCommandImage } from "../../src/platform/linux/command-image.ts";
 import { pageBytes, pageSizeIn } from "../../src/platform/linux/processes.ts";
 import { scriptPath } from "../../src/platform/linux/shell.ts";
 import { installGuardPrograms } from "../../src/platform/linux/subreaper.ts";
-import { readUntil } from "../helpers/fence.ts";
+import { readUntil } from "../helpers/read-until.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { mainFile } from "../helpers/program.ts";
 import { root, tiersToTest } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 
-const main = join(root, "src/main.ts");
 const boundMs = 20_000;
 const directory = mkdtempSync(join(tmpdir(), "holdfast-caller-"));
 after(() => rmSync(directory, { recursive: true }));
@@ -25,7 +26,7 @@ after(() => rmSync(directory, { recursive: true }));
 /** Runs a line of a shell in which $RUN is `holdfast run --`; the output is one character for each byte. */
 function shellLine(shell: string, line: string, tier: string) {
   const { stdout, stderr, status } = spawnSync(shell, ["-c", line], {
-    env: { PATH: "/usr/bin:/bin", HOME: directory, HOLDFAST_TIER: tier, RUN: `${process.execPath} ${main} run --` },
+    env: { PATH: "/usr/bin:/bin", HOME: directory, HOLDFAST_TIER: tier, RUN: `${process.execPath} ${mainFile} run --` },
     stdio: ["ignore", "pipe", "pipe"],
     encoding: "latin1",
     timeout: boundMs,
@@ -35,7 +36,7 @@ function shellLine(shell: string, line: string, tier: string) {
   return stdout;
 }
 
-describe("bytes that are not UTF-8", { timeout: 120_000 }, () => {
+describe("bytes that are not UTF-8", { timeout: patiently(120_000) }, () => {
   leavesNothing();
 
   it("pass holdfast run in arguments, variables and names of variables", () => {
@@ -70,7 +71,7 @@ describe("bytes that are not UTF-8", { timeout: 120_000 }, () => {
   });
 });
 
-describe("a signal that the caller ignores", { timeout: 120_000 }, () => {
+describe("a signal that the caller ignores", { timeout: patiently(120_000) }, () => {
   leavesNothing();
   const hup = 1;
   const interrupt = 2;
@@ -91,7 +92,7 @@ describe("a signal that the caller ignores", { timeout: 120_000 }, () => {
 
   it("does not end the tree: a hangup of holdfast run under nohup is none", async () => {
     for (const tier of tiersToTest()) {
-      const line = `nohup ${process.execPath} ${main} run -- sh -c 'echo ready; read x; echo still here'`;
+      const line = `nohup ${process.execPath} ${mainFile} run -- sh -c 'echo ready; read x; echo still here'`;
       const env = { PATH: "/usr/bin:/bin", HOME: directory, HOLDFAST_TIER: tier };
       const child = spawn("bash", ["-c", line], { env, stdio: ["pipe", "pipe", "ignore"] });
       await readUntil(child.stdout, "ready");
@@ -105,7 +106,7 @@ describe("a signal that the caller ignores", { timeout: 120_000 }, () => {
   });
 });
 
-describe("the size of a page", { timeout: 60_000 }, () => {
+describe("the size of a page", { timeout: patiently(60_000) }, () => {
   leavesNothing();
 
   it("is what the kernel says, whatever it is", () => {
@@ -144,7 +145,7 @@ describe("the size of a page", { timeout: 60_000 }, () => {
     closeSync(image);
     const [, , stderr, , , , , life] = child.stdio as unknown as Duplex[];
     life?.on("error", () => {}); // the guard is gone
-    const said = await readUntil(stderr!, "ended");
+    const said = await readUntil(stderr, "ended");
     const [, pages] = /1 processes, (\d+) KiB/.exec(said) ?? [];
     assert.ok(Number(pages) > 640 && Number(pages) % 64 === 0, said);
     if (child.exitCode === null) await once(child, "exit");

@@ -7,16 +7,18 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, describe, it } from "node:test";
 import { installProgram, programImage } from "../../src/platform/linux/programs.ts";
-import { Fence, readUntil } from "../helpers/fence.ts";
+import { Fence } from "../helpers/fence.ts";
+import { readUntil } from "../helpers/read-until.ts";
 import { needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive, killWhatIsLeft, readListed, settle } from "../helpers/pids.ts";
 import { attackScript, fixture } from "../helpers/servers.ts";
 import { cgroupMount, tierSkip } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 
 const boundMs = 10_000;
 
-describe("the cgroup launcher", { timeout: 60_000, skip: tierSkip("cgroup") }, () => {
+describe("the cgroup launcher", { timeout: patiently(60_000), skip: tierSkip("cgroup") }, () => {
   leavesNothing();
   const directory = mkdtempSync(join(tmpdir(), "holdfast-cgroup-launcher-"));
   const leaf = join(cgroupMount()?.own ?? "", basename(directory));
@@ -68,7 +70,7 @@ describe("the cgroup launcher", { timeout: 60_000, skip: tierSkip("cgroup") }, (
   it("is no member, and the main process's pid is the command's", async () => {
     await using fence = new Fence("cgroup");
     const [container, contained] = await fence.run("sh", ["-c", "echo $$; exec sleep 1000"]);
-    const said = Number(await readUntil(contained.stdout!, "\n"));
+    const said = Number(await readUntil(contained.stdout, "\n"));
     assert.equal(contained.mainPid(), said);
     assert.notEqual(contained.mainPid(), contained.ref.pid);
     assert.deepEqual(
@@ -85,7 +87,7 @@ describe("the cgroup launcher", { timeout: 60_000, skip: tierSkip("cgroup") }, (
     it(`${what} alone, strands nothing`, async () => {
       await using fence = new Fence("cgroup");
       const [container, { ref, stdout, exit }] = await fence.run("bash", [attackScript, "cleared", fence.pidFile, "-"]);
-      await readUntil(stdout!, "ready");
+      await readUntil(stdout, "ready");
       process.kill(ref.pid, signal);
       if (signal === "SIGKILL") assert.equal((await exit).signal, signal);
       assert.equal(container.looksEmpty(), false);

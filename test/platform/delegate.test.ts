@@ -1,4 +1,4 @@
-/** A systemd user manager is used where one answers, and costs a bounded time where it does not. Imitated: none runs here. */
+/** A systemd user manager is used where one answers, and costs a bounded time where it does not. Imitated here; test/systemd has a real one. */
 import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import { Home } from "../helpers/home.ts";
 import { needsRoot } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { giveTo, tierSkip } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 
 /** A user's machine with the two commands of systemd as given. */
 function imitate(home: Home, systemctl: string): Record<string, string> {
@@ -29,7 +30,7 @@ function imitate(home: Home, systemctl: string): Record<string, string> {
 
 describe(
   "a delegated scope",
-  { timeout: 60_000, concurrency: 2, skip: tierSkip("subreaper") || needsRoot("a user of its own") },
+  { timeout: patiently(60_000), concurrency: 2, skip: tierSkip("subreaper") || needsRoot("a user of its own") },
   () => {
     leavesNothing();
 

@@ -13,13 +13,13 @@ import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { fixture } from "../helpers/servers.ts";
 import { tiersToTest } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 function descriptorsOf(pid: number): string[] {
   return readdirSync(`/proc/${pid}/fd`).map((fd) => `${fd} -> ${readlinkSync(`/proc/${pid}/fd/${fd}`)}`);
 }
 
-describe("descriptors", { timeout: 60_000 }, () => {
+describe("descriptors", { timeout: patiently(60_000) }, () => {
   leavesNothing();
   for (const tier of tiersToTest()) {
     it(`on the ${tier} tier a run has no descriptor of the keeper, whatever the keeper has open`, async () => {

@@ -9,7 +9,7 @@ import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 const password = "pr0xy-passw0rd";
 const proxy = `http://user:${password}@127.0.0.1:9`;
@@ -24,7 +24,7 @@ const networkVariables = {
   npm_config_registry: "http://127.0.0.1:9/",
 };
 
-describe("the variables that lead to the network", { timeout: 120_000 }, () => {
+describe("the variables that lead to the network", { timeout: patiently(120_000) }, () => {
   leavesNothing();
 
   it("are in the base environment, and secrets are not", () => {

@@ -13,6 +13,7 @@ import { installProgram, programImage } from "../../src/platform/linux/programs.
 import { joinPrograms } from "../../src/platform/linux/open.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { cgroupMount, tiersToTest } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "holdfast-executor-"));
 after(() => rmSync(directory, { recursive: true }));
@@ -53,7 +54,7 @@ for (const [way, [file = "", ...before], format] of ways) {
     return [String(stdout), String(stderr), status];
   };
 
-  describe(`the executor as ${way}`, { timeout: 60_000 }, () => {
+  describe(`the executor as ${way}`, { timeout: patiently(60_000) }, () => {
     leavesNothing();
 
     it("finds a command along the command's own PATH, as a shell does", () => {
@@ -126,7 +127,7 @@ it("an argument with a NUL character is refused, since no program can be given i
     assert.throws(() => openCommandImage(command), { code: "spawn_failed" });
 });
 
-describe("a processor that no programs are written for", { timeout: 60_000 }, () => {
+describe("a processor that no programs are written for", { timeout: patiently(60_000) }, () => {
   leavesNothing();
 
   it("has the cgroup tier all the same: the command is in its cgroup, with its environment", async () => {

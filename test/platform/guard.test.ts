@@ -11,23 +11,25 @@ import { registerChild } from "../../src/platform/linux/own-children.ts";
 import { openCommandImage } from "../../src/platform/linux/command-image.ts";
 import { scriptPath, shellEnvironment } from "../../src/platform/linux/shell.ts";
 import { installGuardPrograms } from "../../src/platform/linux/subreaper.ts";
-import { Fence, readUntil } from "../helpers/fence.ts";
+import { Fence } from "../helpers/fence.ts";
+import { readUntil } from "../helpers/read-until.ts";
 import { findProgram, needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { killWhatIsLeft, readListed, settle, waitForZero } from "../helpers/pids.ts";
 import { attackScript, fixture } from "../helpers/servers.ts";
+import { patiently } from "../helpers/until.ts";
 
 const hidden = ["setsid", "cleared", "cleared-double-fork", "deaf", "own-subreaper"];
 const boundMs = 10_000;
 
-describe("the keeper takes over for a guard", { timeout: 120_000 }, () => {
+describe("the keeper takes over for a guard", { timeout: patiently(120_000) }, () => {
   leavesNothing();
   for (const name of hidden) {
     it(`that is killed alone: a tree that hides by ${name} is still its run's, and is ended with it`, async () => {
       await using fence = new Fence("subreaper");
       const attack = [attackScript, name, fence.pidFile, fence.launcher];
       const [container, { ref, stdout, exit }] = await fence.run("bash", attack);
-      await readUntil(stdout!, "ready");
+      await readUntil(stdout, "ready");
       // Another run beside it, which must not be touched.
       const [other, bystander] = await fence.run("sleep", ["1000"]);
       process.kill(ref.pid, "SIGKILL");
@@ -44,7 +46,7 @@ describe("the keeper takes over for a guard", { timeout: 120_000 }, () => {
   it("that is stopped: the tree ends without waiting for it, and so does the guard", async () => {
     await using fence = new Fence("subreaper");
     const [container, { ref, stdout, exit }] = await fence.run("bash", [attackScript, "cleared", fence.pidFile, "-"]);
-    await readUntil(stdout!, "ready");
+    await readUntil(stdout, "ready");
     process.kill(ref.pid, "SIGSTOP");
     assert.deepEqual(await container.end(boundMs), []);
     assert.deepEqual((await settle(fence.pidFile, 0)).survivors, []);
@@ -105,12 +107,12 @@ class Guarded implements AsyncDisposable {
 }
 
 for (const shell of shells) {
-  describe(`on ${shell.join(" ")}`, { timeout: 120_000, skip: needs(shell[0]) }, () => {
+  describe(`on ${shell.join(" ")}`, { timeout: patiently(120_000), skip: needs(shell[0]) }, () => {
     leavesNothing();
     for (const name of [...hidden, "stopped", "chains", "deep"]) {
       it(`the guard ends a tree that hides by ${name} when its owner is gone`, async () => {
         await using guarded = new Guarded(shell, name);
-        await readUntil(guarded.child.stdout!, "ready");
+        await readUntil(guarded.child.stdout, "ready");
         assert.ok(readListed(guarded.pidFile).length >= 2);
         guarded.life.destroy();
         await waitForZero(guarded.pidFile, boundMs);
@@ -131,7 +133,7 @@ for (const shell of shells) {
 
 it(
   "guard and owner killed in the same instant: what is marked ends, what cleared its environment is best effort",
-  { timeout: 60_000 },
+  { timeout: patiently(60_000) },
   async () => {
     await using fence = new Fence("subreaper");
     const owner = spawn(

@@ -8,13 +8,14 @@ import { join } from "node:path";
 import { after, describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
 import { makeDirectory } from "../../src/make-directory.ts";
-import { readUntil } from "../helpers/fence.ts";
+import { readUntil } from "../helpers/read-until.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { mainFile } from "../helpers/program.ts";
 import { launchOn, root, tiersToTest } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "holdfast-homes-"));
 after(() => rmSync(directory, { recursive: true }));
-const main = join(root, "src/main.ts");
 const boundMs = 20_000;
 const mountPoint = join(directory, "home");
 mkdirSync(mountPoint);
@@ -46,7 +47,7 @@ function start(home: string, prepare: string, words: string[], env: Record<strin
   return [spawned.stdout, spawned.stderr, spawned.status];
 }
 
-describe("a home", { timeout: 300_000 }, () => {
+describe("a home", { timeout: patiently(300_000) }, () => {
   leavesNothing();
   const library = `import { contain } from ${JSON.stringify(pathToFileURL(join(root, "src/index.ts")).href)};
     const contained = await contain("echo", ["held"], { stdout: "inherit" }); await contained.empty;`;
@@ -54,7 +55,7 @@ describe("a home", { timeout: 300_000 }, () => {
   for (const [what, [home, prepare]] of Object.entries(homes)) {
     it(`that ${what} is enough for holdfast run, on both tiers, and for the library`, () => {
       for (const tier of tiersToTest()) {
-        const words = [process.execPath, main, "run", "--", "echo", "held"];
+        const words = [process.execPath, mainFile, "run", "--", "echo", "held"];
         assert.deepEqual(start(home, prepare, words, { HOLDFAST_TIER: tier }), ["held\n", "", 0], tier);
       }
       const words = [process.execPath, "--input-type=module", "-e", library];
@@ -65,7 +66,7 @@ describe("a home", { timeout: 300_000 }, () => {
   it("that is / is enough for a user without rights", () => {
     if (!tiersToTest().includes("subreaper")) return;
     const { prefix, identity, env } = launchOn("subreaper");
-    const [command, ...rest] = [...prefix, process.execPath, main, "run", "--", "echo", "held"];
+    const [command, ...rest] = [...prefix, process.execPath, mainFile, "run", "--", "echo", "held"];
     const { XDG_CACHE_HOME: _, ...own } = process.env;
     const options = {
       ...identity,
@@ -85,7 +86,7 @@ describe("a home", { timeout: 300_000 }, () => {
     const { XDG_CACHE_HOME: _cache, XDG_STATE_HOME: _state, HOME: _home, ...own } = process.env;
     const stranger = { uid: 54321, gid: 54321, cwd: "/", env: { ...own, ...env }, encoding: "utf8" } as const;
     for (const words of [["run", "--", "echo", "held"], ["wrap", "--dry-run"], ["tokens", "list"], ["--version"]]) {
-      const { stdout, stderr } = spawnSync(process.execPath, [main, ...words], { ...stranger, timeout: boundMs });
+      const { stdout, stderr } = spawnSync(process.execPath, [mainFile, ...words], { ...stranger, timeout: boundMs });
       assert.doesNotMatch(stderr, /defect|homedir/, words.join(" "));
       if (words[0] === "run") assert.equal(stdout, "held\n", stderr);
     }
@@ -94,7 +95,7 @@ describe("a home", { timeout: 300_000 }, () => {
   it("on procfs is refused by a gateway that was told to keep its state there, and does not hang it", () => {
     const config = join(root, "examples/holdfast.json");
     for (const state of ["/proc/holdfast", "/proc/self/a/b/c", "/sys/holdfast", "/etc/passwd/state"]) {
-      const words = [process.execPath, main, "gateway", "--state", state, "--config", config, "--port", "0"];
+      const words = [process.execPath, mainFile, "gateway", "--state", state, "--config", config, "--port", "0"];
       const [, said, status] = start(directory, ":", words);
       assert.equal(status, 1, String(said));
       assert.match(String(said), new RegExp(`state directory ${state} cannot be used: .*--state DIR`));
@@ -113,9 +114,9 @@ describe("makeDirectory", () => {
   });
 });
 
-describe("a caller outside of the pid namespace", { timeout: 60_000 }, () => {
+describe("a caller outside of the pid namespace", { timeout: patiently(60_000) }, () => {
   leavesNothing();
-  const unshare = ["--pid", "--fork", "--mount-proc", process.execPath, main, "run", "--"];
+  const unshare = ["--pid", "--fork", "--mount-proc", process.execPath, mainFile, "run", "--"];
 
   it("is no obstacle: the command runs and its code is passed on", () => {
     for (const tier of tiersToTest()) {

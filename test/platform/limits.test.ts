@@ -9,14 +9,15 @@ import { text } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { describeExcess, excessIn } from "../../src/keeper/limit-watch.ts";
 import type { ProcessInfo, TreeLimits } from "../../src/platform/types.ts";
-import { readUntil } from "../helpers/fence.ts";
+import { readUntil } from "../helpers/read-until.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { killWhatIsLeft, waitForZero } from "../helpers/pids.ts";
+import { mainFile } from "../helpers/program.ts";
 import { attackScript } from "../helpers/servers.ts";
-import { root, tiersToTest } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { tiersToTest } from "../helpers/tiers.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 const boundMs = 20_000;
 /** Holds so many bytes of memory that nothing else has. */
@@ -35,7 +36,7 @@ it("a limit is exceeded by more than it, not by it", () => {
   assert.equal(excess([member], {}), undefined);
 });
 
-describe("limits of a run", { timeout: 120_000, concurrency: 3 }, () => {
+describe("limits of a run", { timeout: patiently(120_000), concurrency: 3 }, () => {
   leavesNothing();
   for (const tier of tiersToTest()) {
     for (const [what, limits, words] of [
@@ -68,7 +69,7 @@ describe("limits of a run", { timeout: 120_000, concurrency: 3 }, () => {
   }
 });
 
-describe("holdfast run with limits", { timeout: 120_000 }, () => {
+describe("holdfast run with limits", { timeout: patiently(120_000) }, () => {
   leavesNothing();
   for (const [what, options, words] of [
     ["processes", ["--limit-pids", "50"], (file: string) => ["bash", attackScript, "wide", file, "-"]],
@@ -79,7 +80,7 @@ describe("holdfast run with limits", { timeout: 120_000 }, () => {
       const file = join(directory, "pids");
       writeFileSync(file, "");
       try {
-        const child = spawn(process.execPath, [join(root, "dist/main.js"), "run", ...options, "--", ...words(file)]);
+        const child = spawn(process.execPath, [mainFile, "run", ...options, "--", ...words(file)]);
         const [said] = await Promise.all([text(child.stderr), once(child, "exit")]);
         assert.match(said, /holdfast run: limit exceeded/);
         assert.equal(child.exitCode, 137);
@@ -93,7 +94,7 @@ describe("holdfast run with limits", { timeout: 120_000 }, () => {
 
   it("a tree within its limits ends as fast as without them", async () => {
     const child = spawn(process.execPath, [
-      join(root, "dist/main.js"),
+      mainFile,
       "run",
       "--limit-pids",
       "50",

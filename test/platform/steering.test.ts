@@ -6,12 +6,15 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { readUntil } from "../helpers/fence.ts";
+import { readUntil } from "../helpers/read-until.ts";
+import { sample } from "../helpers/long.ts";
 import { needs, needsNamespace } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { statOf } from "../helpers/pids.ts";
+import { mainFile } from "../helpers/program.ts";
 import { fixture } from "../helpers/servers.ts";
-import { root, tiersToTest } from "../helpers/tiers.ts";
+import { tiersToTest } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "holdfast-steering-"));
 after(() => rmSync(directory, { recursive: true }));
@@ -72,16 +75,17 @@ function start(shell: string, way: string, variables: Record<string, string>, wo
   return { printed: stdout.toString("latin1"), said: String(stderr), status, env };
 }
 
-describe("a variable of the command", { timeout: 400_000 }, () => {
+describe("a variable of the command", { timeout: patiently(400_000) }, () => {
   leavesNothing();
-  for (const name of shells) {
+  for (const [at, name] of shells.entries()) {
+    const played = sample(ways, at);
     const shell = `/bin/${name}`;
     const skip = needsNamespace("mount") || needs(name);
     it(
       `does not steer a shell of ours where /bin/sh is ${shell}: functions, files, options, traces, PATH`,
       { skip },
       () => {
-        for (const way of ways) {
+        for (const way of played) {
           const { status, said } = start(shell, way, steering, ["/bin/true"]);
           assert.equal(existsSync(sign) ? readFileSync(sign, "utf8") : "", "", way);
           assert.deepEqual([status, said], [0, ""], way);
@@ -90,7 +94,7 @@ describe("a variable of the command", { timeout: 400_000 }, () => {
     );
 
     it(`reaches it unchanged where /bin/sh is ${shell}, under whatever name`, { skip }, () => {
-      for (const way of ways.filter((each) => !each.endsWith("terminal"))) {
+      for (const way of played.filter((each) => !each.endsWith("terminal"))) {
         const { printed, said, env, status } = start(shell, way, odd, ["/usr/bin/env", "-0"]);
         const got = printed.split("\0").filter((entry) => entry !== "" && !entry.startsWith("HOLDFAST_RUN="));
         const given = Object.entries(env).map(([key, value]) => `${key}=${value}`);
@@ -133,7 +137,7 @@ describe("a variable of the command", { timeout: 400_000 }, () => {
       ["read", "() {  return 1\n}"],
     ] as const) {
       const env = { PATH: "/usr/bin:/bin", HOME: directory, [`BASH_FUNC_${name}%%`]: body, HOLDFAST_TIER: "subreaper" };
-      const words = [join(root, "src/main.ts"), "run", "--", "/bin/echo", "x"];
+      const words = [mainFile, "run", "--", "/bin/echo", "x"];
       const { stdout, status } = spawnSync(process.execPath, words, { env, timeout: boundMs });
       assert.deepEqual([String(stdout), status], ["x\n", 0], name);
     }

@@ -2,17 +2,17 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { request } from "node:http";
-import { describe, it } from "node:test";
+import { after, before, beforeEach, describe, it } from "node:test";
 import type { RunView } from "../../src/protocol/run.ts";
-import { Background } from "../helpers/background.ts";
 import { Gateway, mainFile, spawnOnTier } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive } from "../helpers/pids.ts";
 import { needsSshd } from "../helpers/needs.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
-import { NodeProcess } from "../nodes/helpers/node-process.ts";
+import { patiently, until } from "../helpers/until.ts";
+import { joinNode } from "../nodes/helpers/join-node.ts";
+import type { NodeProcess } from "../nodes/helpers/node-process.ts";
 import { Place } from "../ssh/place.ts";
 
 const boundMs = 15_000;
@@ -43,7 +43,7 @@ async function endsWithin(gateway: Gateway, run: RunView, kill: () => void): Pro
   };
   const ended = await until("the end of the command", isOver, { boundMs, everyMs: 10 });
   const tookMs = Math.round(performance.now() - began);
-  assert.ok(tookMs < endMsMax, `it took ${tookMs} ms`);
+  assert.ok(tookMs < patiently(endMsMax), `it took ${tookMs} ms`);
   return ended;
 }
 
@@ -54,89 +54,93 @@ function call(home: Home, words: string[]) {
   return child;
 }
 
-describe("a caller that is killed", { timeout: 240_000 }, () => {
-  leavesNothing();
+leavesNothing();
 
-  for (const [name, script] of Object.entries({ "a command": polite, "a command that heeds no signal": stubborn })) {
-    it(`takes ${name} of exec with it`, async () => {
-      await using home = new Home(bestTier(), { exec: { enabled: true } });
-      await using gateway = await Gateway.start(home);
-      const child = call(home, ["exec", "--", "sh", "-c", script]);
-      const run = await runOf(gateway);
-      const { endReason } = await endsWithin(gateway, run, () => child.kill("SIGKILL"));
-      assert.equal(endReason, "session-ended");
+describe("a caller", { timeout: patiently(300_000) }, () => {
+  let home: Home;
+  let gateway: Gateway;
+  let far: NodeProcess;
+  before(async () => {
+    home = new Home(bestTier(), { exec: { enabled: true } });
+    gateway = await Gateway.start(home);
+    far = await joinNode(gateway, "far");
+  });
+  after(async () => {
+    await far[Symbol.asyncDispose]();
+    await gateway.stop();
+    await home[Symbol.asyncDispose]();
+  });
+
+  describe("that is killed", { timeout: patiently(240_000) }, () => {
+    for (const [name, script] of Object.entries({ "a command": polite, "a command that heeds no signal": stubborn })) {
+      it(`takes ${name} of exec with it`, async () => {
+        const child = call(home, ["exec", "--", "sh", "-c", script]);
+        const run = await runOf(gateway);
+        const { endReason } = await endsWithin(gateway, run, () => child.kill("SIGKILL"));
+        assert.equal(endReason, "session-ended");
+      });
+
+      it(`takes ${name} on a node with it`, async () => {
+        const child = call(home, ["nodes", "run", "far", "--", "sh", "-c", script]);
+        const run = await runOf(gateway);
+        assert.equal(run.host, "far");
+        await endsWithin(gateway, run, () => child.kill("SIGKILL"));
+      });
+    }
+
+    it("takes a command over ssh with it", { skip: needsSshd() }, async () => {
+      await using place = await Place.make();
+      const near = await place.serve({}, { exec: { enabled: true, allowHosts: ["ssh:far"] } });
+      const child = call(place.home, ["exec", "--host", "ssh:far", "--", "sh", "-c", polite]);
+      const run = await runOf(near);
+      await endsWithin(near, run, () => child.kill("SIGKILL"));
     });
 
-    it(`takes ${name} on a node with it`, async () => {
-      await using home = new Home(bestTier());
-      await using gateway = await Gateway.start(home);
-      const { invite } = await new Background(gateway).call("node.invite", { name: "far" });
-      await using far = new NodeProcess(gateway.url, ["--invite", invite]);
-      await far.reaches("connected");
-      const child = call(home, ["nodes", "run", "far", "--", "sh", "-c", script]);
+    it("takes a command of node.invoke with it, whose request is broken off", async () => {
+      const headers = { authorization: `Bearer ${gateway.token}`, "content-type": "application/json" };
+      const asking = request(`${gateway.url}/rpc`, { method: "POST", headers });
+      asking.on("error", () => {}); // it is broken off below
+      const params = { node: "far", argv: ["sh", "-c", polite] };
+      asking.end(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "node.invoke", params }));
+      const run = await until("the command runs", async () => {
+        const runs = (await gateway.rpc("run.list", {})) as RunView[];
+        return runs.find(({ processes }) => processes.some(({ command }) => command.includes("sleep 1000")));
+      }, { boundMs, everyMs: 20 }); // prettier-ignore
+      await endsWithin(gateway, run, () => asking.destroy());
+    });
+  });
+
+  describe("that is there", { timeout: patiently(120_000) }, () => {
+    const sessions = () => gateway.rpc("session.list", {}) as Promise<unknown[]>;
+    beforeEach(async () => {
+      await until("the sessions of earlier callers are gone", async () => (await sessions()).length === 0, { boundMs });
+    });
+
+    it("keeps its command when the front is another one, and takes it with it when it is killed then", async () => {
+      const child = call(home, ["exec", "--", "sh", "-c", polite]);
       const run = await runOf(gateway);
-      assert.equal(run.host, "far");
+      const { front } = gateway.pids;
+      process.kill(front, "SIGKILL");
+      await gateway.renewed({ front });
+      const isBack = async () =>
+        ((await gateway.rpc("session.list", {})) as { present: boolean }[]).some(({ present }) => present);
+      await until("the caller is back", isBack, { boundMs, everyMs: 50 });
+      // Its next question for output names it to this front.
+      const earlier = ((await gateway.rpc("run.list", {})) as RunView[])[0];
+      assert.equal(earlier?.state, "running");
+      const since = Date.now();
+      await until("its reader is back", async () => {
+        const [now] = (await gateway.rpc("run.list", {})) as RunView[];
+        return (now?.background?.lastViewedAt ?? 0) > since;
+      }, { boundMs, everyMs: 20 }); // prettier-ignore
       await endsWithin(gateway, run, () => child.kill("SIGKILL"));
     });
-  }
 
-  it("takes a command over ssh with it", { skip: needsSshd() }, async () => {
-    await using place = await Place.make();
-    const gateway = await place.serve({}, { exec: { enabled: true, allowHosts: ["ssh:far"] } });
-    const child = call(place.home, ["exec", "--host", "ssh:far", "--", "sh", "-c", polite]);
-    const run = await runOf(gateway);
-    await endsWithin(gateway, run, () => child.kill("SIGKILL"));
-  });
-
-  it("takes a command of node.invoke with it, whose request is broken off", async () => {
-    await using home = new Home(bestTier());
-    await using gateway = await Gateway.start(home);
-    const { invite } = await new Background(gateway).call("node.invite", { name: "far" });
-    await using far = new NodeProcess(gateway.url, ["--invite", invite]);
-    await far.reaches("connected");
-    const headers = { authorization: `Bearer ${gateway.token}`, "content-type": "application/json" };
-    const asking = request(`${gateway.url}/rpc`, { method: "POST", headers });
-    asking.on("error", () => {}); // it is broken off below
-    const params = { node: "far", argv: ["sh", "-c", polite] };
-    asking.end(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "node.invoke", params }));
-    const run = await until("the command runs", async () => {
-      const runs = (await gateway.rpc("run.list", {})) as RunView[];
-      return runs.find(({ processes }) => processes.some(({ command }) => command.includes("sleep 1000")));
-    }, { boundMs, everyMs: 20 }); // prettier-ignore
-    await endsWithin(gateway, run, () => asking.destroy());
-  });
-});
-
-describe("a caller that is there", { timeout: 120_000 }, () => {
-  leavesNothing();
-
-  it("keeps its command when the front is another one, and takes it with it when it is killed then", async () => {
-    await using home = new Home(bestTier(), { exec: { enabled: true } });
-    await using gateway = await Gateway.start(home);
-    const child = call(home, ["exec", "--", "sh", "-c", polite]);
-    const run = await runOf(gateway);
-    const { front } = gateway.pids;
-    process.kill(front, "SIGKILL");
-    await gateway.renewed({ front });
-    const isBack = async () =>
-      ((await gateway.rpc("session.list", {})) as { present: boolean }[]).some(({ present }) => present);
-    await until("the caller is back", isBack, { boundMs, everyMs: 50 });
-    // Its next question for output names it to this front.
-    const before = ((await gateway.rpc("run.list", {})) as RunView[])[0];
-    assert.equal(before?.state, "running");
-    await until("its reader is back", async () => {
-      const [now] = (await gateway.rpc("run.list", {})) as RunView[];
-      return (now?.background?.lastViewedAt ?? 0) > Date.now() - 50;
-    }, { boundMs, everyMs: 20 }); // prettier-ignore
-    await endsWithin(gateway, run, () => child.kill("SIGKILL"));
-  });
-
-  it("hears the exit code of a command that ends by itself, and leaves no session", async () => {
-    await using home = new Home(bestTier(), { exec: { enabled: true } });
-    await using gateway = await Gateway.start(home);
-    const child = call(home, ["exec", "--", "sh", "-c", "exit 7"]);
-    const [code] = (await once(child, "exit")) as [number];
-    assert.equal(code, 7);
-    assert.deepEqual(await gateway.rpc("session.list", {}), []);
+    it("hears the exit code of a command that ends by itself, and leaves no session", async () => {
+      const child = call(home, ["exec", "--", "sh", "-c", "exit 7"]);
+      const [code] = (await once(child, "exit")) as [number];
+      assert.equal(code, 7);
+      assert.deepEqual(await sessions(), []);
+    });
   });
 });

@@ -3,18 +3,18 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Background } from "../helpers/background.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { bestTier, root } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { mainFile } from "../helpers/program.ts";
+import { bestTier } from "../helpers/tiers.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 leavesNothing();
 
-describe("holdfast exec, process, logs, ps", { timeout: 90_000 }, () => {
+describe("holdfast exec, process, logs, ps", { timeout: patiently(90_000) }, () => {
   let home: Home;
   let gateway: Gateway;
   before(async () => {
@@ -31,7 +31,7 @@ describe("holdfast exec, process, logs, ps", { timeout: 90_000 }, () => {
 
   function begin(words: string[]) {
     const env = { PATH: process.env["PATH"] ?? "", HOME: home.directory, HOLDFAST_STATE: home.stateDir };
-    return spawn(process.execPath, [join(root, "dist/main.js"), ...words], { cwd: home.directory, env, stdio: "pipe" });
+    return spawn(process.execPath, [mainFile, ...words], { cwd: home.directory, env, stdio: "pipe" });
   }
 
   async function run(words: string[], input = ""): Promise<{ code: number | null; stdout: string; stderr: string }> {
@@ -64,7 +64,7 @@ describe("holdfast exec, process, logs, ps", { timeout: 90_000 }, () => {
   });
 
   it("exec runs at a terminal that was told no size", async () => {
-    const inner = `stty rows 0 cols 0; '${process.execPath}' '${join(root, "dist/main.js")}' --state '${home.stateDir}' exec --pty -- stty size`;
+    const inner = `stty rows 0 cols 0; '${process.execPath}' '${mainFile}' --state '${home.stateDir}' exec --pty -- stty size`;
     const { code, stdout } = await run(["exec", "--pty", "--", "sh", "-c", inner]);
     assert.equal(code, 0, stdout);
     assert.match(stdout, /24 80/);

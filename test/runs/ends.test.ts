@@ -7,11 +7,12 @@ import { describe, it } from "node:test";
 import { Background, endsInLog, ledgerRows } from "../helpers/background.ts";
 import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
+import { sample } from "../helpers/long.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { readListed, settle, survivorsOf, type Listed } from "../helpers/pids.ts";
 import { fixture } from "../helpers/servers.ts";
 import { type TierName, tierSkip } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import type { ParamsOf } from "../../src/protocol/api/index.ts";
 
 /** A worker with its seven helpers. */
@@ -83,9 +84,9 @@ function homeFor(tier: TierName): Home {
   return new Home(tier, { mcpServers, stop, exec: { enabled: true, keepMs: 60_000 } });
 }
 
-for (const tier of ["cgroup", "subreaper"] as const) {
+for (const [at, tier] of (["cgroup", "subreaper"] as const).entries()) {
   const skip = tierSkip(tier);
-  describe(`terminals on the ${tier} tier`, { timeout: 120_000, skip }, () => {
+  describe(`terminals on the ${tier} tier`, { timeout: patiently(120_000), skip }, () => {
     leavesNothing();
 
     it("a run ends whole, whoever ends it: caller, scope, session, clock, silence, front, gateway", async () => {
@@ -132,10 +133,11 @@ for (const tier of ["cgroup", "subreaper"] as const) {
       assert.equal(endsInLog(home).get(kept), "shutdown");
     });
 
-    for (const [who, pids] of [
+    const killed = [
       ["the keeper", ["keeper"]],
       ["keeper and front at once", ["keeper", "front"]],
-    ] as const) {
+    ] as const;
+    for (const [who, pids] of sample(killed, at)) {
       it(`${who} killed: nobody is left, and the next start says what became of the runs`, async () => {
         await using home = homeFor(tier);
         await using gateway = await Gateway.start(home);

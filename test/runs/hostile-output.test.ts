@@ -9,13 +9,13 @@ import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 leavesNothing();
 
 const esc = "\u001b";
 
-describe("looking at a run of a real gateway", { timeout: 120_000 }, () => {
+describe("looking at a run of a real gateway", { timeout: patiently(120_000) }, () => {
   let home: Home;
   let gateway: Gateway;
   let background: Background;

@@ -7,6 +7,7 @@ import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import type { BackgroundSpec } from "../../src/protocol/background.ts";
 import { systemClock } from "../../src/clock.ts";
+import { platform } from "../../src/platform/index.ts";
 import { GrowthWatch } from "../../src/keeper/background/growth.ts";
 import { KeyedMutex } from "../../src/keyed-mutex.ts";
 import { Pace } from "../../src/keeper/background/pace.ts";
@@ -14,7 +15,7 @@ import { resolveSpec } from "../../src/keeper/background/policy.ts";
 import { configSchema } from "../../src/config/schema.ts";
 import { HoldfastError } from "../../src/errors.ts";
 import { bytesOfKeys } from "../../src/runs/keys.ts";
-import { unfinishedBytes } from "../../src/runs/text.ts";
+import { PlainText, unfinishedBytes, withoutEscapes } from "../../src/runs/text.ts";
 import { Fence } from "../helpers/fence.ts";
 import { backgroundSpec } from "../helpers/background-spec.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
@@ -139,6 +140,16 @@ describe("keys", () => {
 });
 
 describe("text", () => {
+  it("that a sequence follows is not cut in it, though a character before it has no end", () => {
+    for (const between of ["\u001b[31m", "\u0018", "\u009b1m"]) {
+      const plain = new PlainText();
+      const bytes = Buffer.concat([Buffer.of(0xe2, 0x82), Buffer.from(between)]);
+      plain.push(bytes);
+      assert.deepEqual(plain.read(false), { text: "\ufffd", takenBytes: bytes.length });
+    }
+    assert.equal(withoutEscapes(Buffer.from("\xe2\u001b[m\x82\xac", "latin1")), "\ufffd\ufffd\ufffd");
+  });
+
   it("is cut where a character ends", () => {
     for (const [text, cut, unfinished] of [
       ["aé", 1, 1],
@@ -219,7 +230,10 @@ describe("the watch on growth", () => {
     await until("the steady one is grown", () => steady.list().length === 21, { boundMs: 5000 });
     const told = new Map<string, string>();
     const runs = () => [growing, steady].map((each) => ({ id: each.runId, members: () => each.list() }));
-    using watch = new GrowthWatch({ clock: systemClock, runs, onGrowing: (id, what) => told.set(id, what) }, 100);
+    using watch = new GrowthWatch(
+      { clock: systemClock, processes: platform.processes, runs, onGrowing: (id, what) => told.set(id, what) },
+      100,
+    );
     assert.ok(watch);
     await until("it is named", () => told.has(growing.runId), { boundMs: 10_000 });
     assert.match(told.get(growing.runId) ?? "", /^\d+ processes, \d+ of them sleep 1000$/);

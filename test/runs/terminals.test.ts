@@ -8,16 +8,17 @@ import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
-import { until } from "../helpers/until.ts";
-import { giveTo, root, tierSkip } from "../helpers/tiers.ts";
+import { mainFile } from "../helpers/program.ts";
+import { patiently, until } from "../helpers/until.ts";
+import { giveTo, tierSkip } from "../helpers/tiers.ts";
 
-const holdfast = [process.execPath, join(root, "dist/main.js")];
+const holdfast = [process.execPath, mainFile];
 
 leavesNothing();
 
 for (const tier of ["cgroup", "subreaper"] as const) {
   const skip = tierSkip(tier);
-  describe(`programs in terminals on the ${tier} tier`, { timeout: 120_000, skip }, () => {
+  describe(`programs in terminals on the ${tier} tier`, { timeout: patiently(120_000), skip }, () => {
     let home: Home;
     let gateway: Gateway;
     let background: Background;

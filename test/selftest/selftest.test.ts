@@ -12,8 +12,9 @@ import type { Result } from "../../src/selftest/types.ts";
 import { isRoot, needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { pidsByEnvironment } from "../helpers/pids.ts";
+import { mainFile } from "../helpers/program.ts";
 import { launchOn, root, tierSkip } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 interface Report {
   isHeld: boolean;
@@ -21,7 +22,6 @@ interface Report {
   results: Result[];
 }
 
-const entry = join(root, "dist/main.js");
 let place = "";
 
 /** Its own temporary directory, by which everything that it starts can be found. */
@@ -43,7 +43,7 @@ async function leftNothing(): Promise<void> {
 
 const patient = ["selftest", "--time-limit", "240"];
 
-describe("holdfast selftest", { timeout: 300_000, skip: needs("bash") }, () => {
+describe("holdfast selftest", { timeout: patiently(300_000), skip: needs("bash") }, () => {
   leavesNothing();
   beforeEach(() => {
     place = realpathSync(mkdtempSync(join(tmpdir(), "holdfast-selftest-test-")));
@@ -52,7 +52,7 @@ describe("holdfast selftest", { timeout: 300_000, skip: needs("bash") }, () => {
   afterEach(() => rmSync(place, { recursive: true, force: true }));
 
   it("plays every attack and every end on each tier of this machine, and holds them", async () => {
-    const { status, stdout, stderr } = play([process.execPath, entry, ...patient, "--json"]);
+    const { status, stdout, stderr } = play([process.execPath, mainFile, ...patient, "--json"]);
     const { isHeld, results } = JSON.parse(stdout) as Report;
     assert.equal(status, 0, stderr);
     assert.equal(isHeld, true);
@@ -72,9 +72,9 @@ describe("holdfast selftest", { timeout: 300_000, skip: needs("bash") }, () => {
     async () => {
       const { prefix, identity, env } = launchOn("subreaper");
       const given = { ...identity, env: { ...env, HOME: "/nonexistent" } };
-      const { status, stdout, stderr } = play([...prefix, process.execPath, entry, ...patient], given);
+      const { status, stdout, stderr } = play([...prefix, process.execPath, mainFile, ...patient], given);
       assert.equal(status, 0, stdout + stderr);
-      assert.match(stdout, /an ordinary user/);
+      assert.match(stdout, /^holdfast \S+, Linux \S+ \w+, .*an ordinary user, (?:no )?systemd, tiers: no cgroup \(/);
       assert.match(stdout, /^\| a session of its own +\| not available +\| held, \d+ ms +\|$/m);
       assert.match(stdout, /^\| kill -9 of the keeper +\| not available +\| held, \d+ ms +\|$/m);
       const why = stdout.match(/^cgroup, not available: no cgroup tier here.*$/gm) ?? [];
@@ -105,7 +105,7 @@ describe("holdfast selftest", { timeout: 300_000, skip: needs("bash") }, () => {
   });
 
   it("exits with 1 for what was not played within its time", () => {
-    const { status, stdout } = play([process.execPath, entry, "selftest", "--time-limit", "0"]);
+    const { status, stdout } = play([process.execPath, mainFile, "selftest", "--time-limit", "0"]);
     assert.equal(status, 1);
     assert.match(stdout, /^\| a session of its own .*\| FAILED/m);
     assert.match(stdout, /^subreaper, failed: not played within the time limit \(--time-limit\) \(\d+ rows\)$/m);
@@ -118,7 +118,7 @@ describe("holdfast selftest", { timeout: 300_000, skip: needs("bash") }, () => {
       const { prefix, identity, env } = launchOn("subreaper");
       const given = { ...identity, env };
       for (const seconds of ["0", "1"]) {
-        const words = [...prefix, process.execPath, entry, "selftest", "--time-limit", seconds];
+        const words = [...prefix, process.execPath, mainFile, "selftest", "--time-limit", seconds];
         const { status, stdout } = play(words, given);
         assert.equal(status, 1, stdout);
         assert.match(stdout, /^NOT FINISHED: .*--time-limit/m);
@@ -128,7 +128,7 @@ describe("holdfast selftest", { timeout: 300_000, skip: needs("bash") }, () => {
   );
 
   it("names the programs that it misses, and takes none of what needs them for a failure", () => {
-    const { status, stdout, stderr } = play([process.execPath, entry, ...patient], { env: { PATH: place } });
+    const { status, stdout, stderr } = play([process.execPath, mainFile, ...patient], { env: { PATH: place } });
     assert.equal(status, 1, stderr);
     assert.match(stdout, /not available: no bash on PATH/);
     assert.match(stdout, /not available: no sh, setsid, nohup, env, grep, sleep on PATH/);
@@ -137,7 +137,7 @@ describe("holdfast selftest", { timeout: 300_000, skip: needs("bash") }, () => {
   });
 
   it("that is interrupted ends what it started and exits with 130", async () => {
-    const child = spawn(process.execPath, [entry, ...patient], {
+    const child = spawn(process.execPath, [mainFile, ...patient], {
       cwd: "/",
       env: environment(),
       stdio: ["ignore", "ignore", "pipe"],

@@ -12,7 +12,7 @@ import { findProgram, needs } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { isLive, statOf } from "../helpers/pids.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { raise } from "./helpers/children.ts";
 import { casesIn, type Case } from "./helpers/cases.ts";
 import { installServers, openPlace, processesNaming, startedBy, type Launch } from "./helpers/published.ts";
@@ -24,7 +24,7 @@ const chromium = findProgram("chromium");
 /** A session that nobody spoke to for so long is over; every request of a test is within it. */
 const idleLeaseMs = 2000;
 
-describe("published servers", { skip, timeout: 240_000 }, () => {
+describe("published servers", { skip, timeout: patiently(240_000) }, () => {
   let home: Home;
   let gateway: Gateway;
   let place: Awaited<ReturnType<typeof openPlace>>;

@@ -10,6 +10,8 @@ import { Scope } from "../../src/ownership/scope.ts";
 import { SessionSet } from "../../src/sessions/set.ts";
 import { SessionStore } from "../../src/sessions/store.ts";
 import { ManualClock } from "../helpers/manual-clock.ts";
+import { needsNamespace } from "../helpers/needs.ts";
+import { SmallDisk } from "../helpers/small-disk.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 
 const admin = { id: "first", scopes: new Set(["admin" as const]) };
@@ -36,7 +38,7 @@ describe("session store", () => {
   /** A front's life; the one before died without a word, which lets go of its lock. */
   function front(keeperEpoch = 1, at = directory): { store: SessionStore; set: SessionSet } {
     for (const store of stores.splice(0)) store.close();
-    const store = SessionStore.open(at, keeperEpoch, (event) => void logged.push(event));
+    const store = SessionStore.open(at, keeperEpoch, { clock, log: (event) => void logged.push(event) });
     stores.push(store);
     return {
       store,
@@ -148,6 +150,30 @@ describe("session store", () => {
     await set.open({ client }, null).close("session-ended");
     assert.equal(set.size, 0);
   });
+
+  it(
+    "what a full disk refused is what the next front gets, once there was room",
+    { skip: needsNamespace("mount") },
+    () => {
+      using disk = new SmallDisk(directory, 1024);
+      const { store, set } = front(1, disk.directory);
+      const kept = set.open({ client }, null);
+      store.remembered(kept.id, "old");
+      disk.fill();
+      store.remembered(kept.id, "new".repeat(2000));
+      const passing = set.open({ client }, null);
+      store.remove(passing.id);
+      assert.deepEqual(logged, ["session.store_failed"]);
+      disk.empty();
+      clock.advance(1000);
+      const rows = front(1, disk.directory).store.load();
+      assert.deepEqual(
+        rows.map(({ id, memo }) => [id, memo]),
+        [[kept.id, "new".repeat(2000)]],
+      );
+      for (const each of stores.splice(0)) each.close();
+    },
+  );
 
   it("a store that breaks while it is used ends no session, and says so once", () => {
     const { set, store } = front();

@@ -9,7 +9,7 @@ import { Gateway } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { bestTier } from "../helpers/tiers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 
 /** What the keeper may grow by while a host talks at it; one that kept what it hears would pass this in a second. */
 const growthBytesMax = 64 * 1024 * 1024;
@@ -61,9 +61,12 @@ async function costsLittle(gateway: Gateway, act: () => Promise<void>): Promise<
   assert.ok(performance.now() - began < 2000, "the keeper is busy");
 }
 
-describe("what a host says without end costs the keeper bounded memory", { timeout: 240_000, concurrency: 2 }, () => {
-  leavesNothing();
-  const floods: [string, string, string | undefined, RegExp][] = [
+describe(
+  "what a host says without end costs the keeper bounded memory",
+  { timeout: patiently(240_000), concurrency: 2 },
+  () => {
+    leavesNothing();
+    const floods: [string, string, string | undefined, RegExp][] = [
     ["bytes without a newline", `exec tr '\\0' x </dev/zero`, undefined, /without an end of line|before its guard stood/],
     ["bytes without a newline on stderr", `exec tr '\\0' x </dev/zero >&2`, undefined, /no answer within 4000 ms/],
     ["lines that are no messages", "exec yes hello", undefined, /before its guard stood/],
@@ -73,72 +76,78 @@ describe("what a host says without end costs the keeper bounded memory", { timeo
     ["a run's stderr without its guard", `${stands}; exec sleep 100`, `exec tr '\\0' x </dev/zero >&2`, /bytes before the guard stood/],
     ["a run's stderr in single bytes", `${stands}; exec sleep 100`, `dd if=/dev/zero bs=1 >&2 2>/dev/null`, /no guard stands|bytes before the guard stood|no heartbeat/],
   ]; // prettier-ignore
-  for (const [name, master, run, words] of floods) {
-    it(name, async () => {
-      await using pretender = new Pretender();
-      const gateway = await pretender.serve(master, run);
-      await costsLittle(gateway, async () => {
-        using client = gateway.mcp("there");
-        await assert.rejects(client.initialize(), words);
+    for (const [name, master, run, words] of floods) {
+      it(name, async () => {
+        await using pretender = new Pretender();
+        const gateway = await pretender.serve(master, run);
+        await costsLittle(gateway, async () => {
+          using client = gateway.mcp("there");
+          await assert.rejects(client.initialize(), words);
+        });
+        await until(
+          "no run is left",
+          async () =>
+            ((await gateway.rpc("run.list", {})) as { state: string }[]).every(({ state }) => state === "lost"),
+          { boundMs: 10_000, everyMs: 50 },
+        );
       });
-      await until(
-        "no run is left",
-        async () => ((await gateway.rpc("run.list", {})) as { state: string }[]).every(({ state }) => state === "lost"),
-        { boundMs: 10_000, everyMs: 50 },
-      );
+    }
+  },
+);
+
+describe(
+  "a claim of a remote guard is believed only when its script could make it",
+  { timeout: patiently(120_000) },
+  () => {
+    leavesNothing();
+
+    it("refuses the host that claims another tier", async () => {
+      await using pretender = new Pretender();
+      const gateway = await pretender.serve("echo; echo 'holdfast-far ready root - 0 -'; exec sleep 100");
+      using client = gateway.mcp("there");
+      await assert.rejects(client.initialize(), /its guard claims what it cannot be: \\?"ready root - 0 -/);
+      const status = JSON.stringify(await gateway.rpc("gateway.status"));
+      assert.doesNotMatch(status, /"tier":"root"/);
     });
-  }
-});
 
-describe("a claim of a remote guard is believed only when its script could make it", { timeout: 120_000 }, () => {
-  leavesNothing();
+    const ready = (claims: string, only = "") => readMessage(`holdfast-far ready ${claims}`, only)?.type;
+    const believed: [string, string][] = [
+      ["cgroup 157 0 /sys/fs/cgroup/user.slice", ""],
+      ["cgroup - 12 /sys/fs/cgroup", "subreaper"],
+      ["subreaper 167 3 -", ""],
+      ["subreaper 157 3 -", "subreaper"],
+      ["marker - 0 -", "marker"],
+    ];
+    for (const [claims, only] of believed)
+      it(`believes ${JSON.stringify(claims)}`, () => assert.equal(ready(claims, only), "ready"));
+    const refused: [string, string][] = [
+      ["cgroup - 0 -", ""],
+      ["cgroup - 0 relative", ""],
+      ["cgroup - 0 /a\u009b2J", ""],
+      ["cgroup 157 0 /sys/fs/cgroup", "marker"],
+      ["cgroup 157 0 /sys/fs/cgroup", "subreaper"],
+      ["subreaper - 0 -", ""],
+      ["subreaper 1,36);system(1 0 -", ""],
+      ["subreaper 157 0 /sys/fs/cgroup", ""],
+      ["subreaper 157 0 -", "marker"],
+      ["marker 157 0 -", ""],
+      ["marker - -5 -", ""],
+      ["marker - 1e99 -", ""],
+      ["marker - 0 - and more", ""],
+      ["marker", ""],
+      ["job - 0 -", ""],
+    ];
+    for (const [claims, only] of refused)
+      it(`refuses ${JSON.stringify(claims)}`, () => assert.equal(ready(claims, only), "unusable"));
 
-  it("refuses the host that claims another tier", async () => {
-    await using pretender = new Pretender();
-    const gateway = await pretender.serve("echo; echo 'holdfast-far ready root - 0 -'; exec sleep 100");
-    using client = gateway.mcp("there");
-    await assert.rejects(client.initialize(), /its guard claims what it cannot be: \\?"ready root - 0 -/);
-    const status = JSON.stringify(await gateway.rpc("gateway.status"));
-    assert.doesNotMatch(status, /"tier":"root"/);
-  });
-
-  const ready = (claims: string, only = "") => readMessage(`holdfast-far ready ${claims}`, only)?.type;
-  const believed: [string, string][] = [
-    ["cgroup 157 0 /sys/fs/cgroup/user.slice", ""],
-    ["cgroup - 12 /sys/fs/cgroup", "subreaper"],
-    ["subreaper 167 3 -", ""],
-    ["subreaper 157 3 -", "subreaper"],
-    ["marker - 0 -", "marker"],
-  ];
-  for (const [claims, only] of believed)
-    it(`believes ${JSON.stringify(claims)}`, () => assert.equal(ready(claims, only), "ready"));
-  const refused: [string, string][] = [
-    ["cgroup - 0 -", ""],
-    ["cgroup - 0 relative", ""],
-    ["cgroup - 0 /a\u009b2J", ""],
-    ["cgroup 157 0 /sys/fs/cgroup", "marker"],
-    ["cgroup 157 0 /sys/fs/cgroup", "subreaper"],
-    ["subreaper - 0 -", ""],
-    ["subreaper 1,36);system(1 0 -", ""],
-    ["subreaper 157 0 /sys/fs/cgroup", ""],
-    ["subreaper 157 0 -", "marker"],
-    ["marker 157 0 -", ""],
-    ["marker - -5 -", ""],
-    ["marker - 1e99 -", ""],
-    ["marker - 0 - and more", ""],
-    ["marker", ""],
-    ["job - 0 -", ""],
-  ];
-  for (const [claims, only] of refused)
-    it(`refuses ${JSON.stringify(claims)}`, () => assert.equal(ready(claims, only), "unusable"));
-
-  it("takes no pid and no number that cannot be one", () => {
-    assert.deepEqual(readMessage("left r1-a 12 -1 0 9x 7", ""), { type: "ended", run: "r1-a", left: "12 7" });
-    assert.deepEqual(readMessage("left r1-a", ""), { type: "ended", run: "r1-a", left: "a cgroup" });
-    for (const line of ["beat -1", "beat 0", "beat 1.5", "beat NaN", "beat 1 2", "BEAT 1", ""])
-      assert.equal(readMessage(line, ""), undefined, line);
-  });
-});
+    it("takes no pid and no number that cannot be one", () => {
+      assert.deepEqual(readMessage("left r1-a 12 -1 0 9x 7", ""), { type: "ended", run: "r1-a", left: "12 7" });
+      assert.deepEqual(readMessage("left r1-a", ""), { type: "ended", run: "r1-a", left: "a cgroup" });
+      for (const line of ["beat -1", "beat 0", "beat 1.5", "beat NaN", "beat 1 2", "BEAT 1", ""])
+        assert.equal(readMessage(line, ""), undefined, line);
+    });
+  },
+);
 
 describe("lines of a host", () => {
   const read = (pieces: Buffer[], keptBytesMax = 8, lineBytesMax = 20) => {

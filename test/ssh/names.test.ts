@@ -11,7 +11,7 @@ import { needsSshd } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { readListed, survivorsOf, waitForListed } from "../helpers/pids.ts";
 import { everything, fixture, stubborn } from "../helpers/servers.ts";
-import { until } from "../helpers/until.ts";
+import { patiently, until } from "../helpers/until.ts";
 import { boundMs, endSession, Place } from "./place.ts";
 
 /** Told from any other sleep. */
@@ -33,7 +33,7 @@ function logins(place: Place): string[] {
     .filter((line) => line !== "" && line !== "sleep 1");
 }
 
-describe("a connection to a far side", { skip: needsSshd(), timeout: 240_000, concurrency: 3 }, () => {
+describe("a connection to a far side", { skip: needsSshd(), timeout: patiently(240_000), concurrency: 3 }, () => {
   leavesNothing();
 
   it("leaves alone what runs on the same machine by another name", async () => {

@@ -6,11 +6,12 @@ import { describe, it } from "node:test";
 import type { FarSideOptions } from "../helpers/far-side.ts";
 import { needsSshd } from "../helpers/needs.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
+import { patiently } from "../helpers/until.ts";
 import { Place } from "./place.ts";
 
 describe(
   "what is wrong with a far side is said, and nothing is left half-started",
-  { skip: needsSshd(), timeout: 240_000, concurrency: 3 },
+  { skip: needsSshd(), timeout: patiently(240_000), concurrency: 3 },
   () => {
     leavesNothing();
     const cases: [string, FarSideOptions, (place: Place) => Record<string, string>, RegExp][] = [

@@ -4,12 +4,13 @@ import { test } from "node:test";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { playSdk } from "../helpers/sdk-column.ts";
 import { everything, stubborn } from "../helpers/servers.ts";
+import { patiently } from "../helpers/until.ts";
 
 leavesNothing();
 
 test(
   "the counter sees what the MCP SDK's own transport leaves when its host is killed",
-  { timeout: 60_000 },
+  { timeout: patiently(60_000) },
   async () => {
     const { listed, survivors } = await playSdk("kill", (pidFile) => ({
       stubborn: stubborn(pidFile),

@@ -8,6 +8,7 @@ import { leavesNothing } from "../helpers/no-leaks.ts";
 import { survivorsOf, waitForListed, waitForZero } from "../helpers/pids.ts";
 import { asConfig, fixture, stubborn } from "../helpers/servers.ts";
 import { tiersToTest } from "../helpers/tiers.ts";
+import { patiently } from "../helpers/until.ts";
 
 const lanes = 16;
 const listeningAgainMs = 1000;
@@ -38,7 +39,7 @@ describe("front kill -9 under load", () => {
   for (const tier of tiersToTest()) {
     test(
       `on the ${tier} tier: listening again in under a second, no hang, no survivor`,
-      { timeout: 60_000 },
+      { timeout: patiently(60_000) },
       async (t) => {
         await using home = new Home(tier);
         const polite = { command: process.execPath, args: [fixture("polite-server.ts")] };

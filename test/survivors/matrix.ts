@@ -1,6 +1,7 @@
 /** The promise of this house as a table: every way in which an owner can end, on one tier, and nobody left. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { sample } from "../helpers/long.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { play, scenarios } from "../helpers/scenarios.ts";
 import { everything, stubborn } from "../helpers/servers.ts";
@@ -13,7 +14,7 @@ export function nobodySurvivesOn(tier: TierName): void {
   const skip = tierSkip(tier);
   describe(`nobody outlives its owner on the ${tier} tier`, { skip, concurrency: 3 }, () => {
     leavesNothing();
-    for (const scenario of scenarios) {
+    for (const scenario of sample(scenarios, tier === "cgroup" ? 0 : 1)) {
       test(scenario.name, { timeout: scenarioBoundMs }, async (t) => {
         const played = await play(scenario, tier, (home) => ({
           stubborn: stubborn(home.pidFile),

@@ -5,6 +5,7 @@ import { describe, test } from "node:test";
 import { Gateway, runCommand } from "../helpers/gateway.ts";
 import { Home } from "../helpers/home.ts";
 import { runPids } from "../helpers/front-kills.ts";
+import { many } from "../helpers/long.ts";
 import type { McpClient } from "../helpers/mcp-client.ts";
 import { leavesNothing } from "../helpers/no-leaks.ts";
 import { fixture } from "../helpers/servers.ts";
@@ -13,7 +14,7 @@ import { bestTier } from "../helpers/tiers.ts";
 import { until } from "../helpers/until.ts";
 
 const names = ["one", "two", "three", "four", "five"];
-const rounds = 4;
+const rounds = many(2, 4);
 const light = { command: "sh", args: [fixture("light-server.sh")] };
 const settleBoundMs = 10_000;
 

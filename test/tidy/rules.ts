@@ -186,6 +186,16 @@ const importRules: Rule[] = [
     samples: [{ path: "src/index.ts", text: '/** a */\nexport { a } from "./a.ts";\nimport "./require-node.ts";\n' }],
   },
   {
+    name: "node:http is not imported but for types: its named exports load undici, 16 MB and 50 ms of every start",
+    applies: (path) => isTypeScript(path) && /^(?:src|test\/helpers)\//.test(path),
+    breaches: ({ text }) =>
+      matches(text, /^import (?!type\b)[^;]*"node:http"|\bimport\("node:http"\)/gm, "use process.getBuiltinModule"),
+    samples: [
+      { path: "src/gateway/a.ts", text: 'import { STATUS_CODES, type Server } from "node:http";\n' },
+      { path: "test/helpers/a.ts", text: 'import http from "node:http";\n' },
+    ],
+  },
+  {
     name: "relative imports end in .ts",
     applies: isTypeScript,
     breaches: ({ text }) =>

@@ -6,6 +6,7 @@ const takesTheSystems: Record<string, string> = {
   "src/random.ts": "defines it",
   "src/gateway/main.ts": "entry of the gateway's front",
   "src/nodes/main.ts": "entry of a node's front",
+  "src/keeper/own-process.ts": "a keeper's real process, which a simulation replaces",
   "src/cli/": "commands",
   "src/doctor/": "a command",
   "src/selftest/": "a command",
@@ -24,7 +25,7 @@ const rawTimers: Record<string, string> = {
   "src/clock.ts": "defines it",
   "src/random.ts": "defines it",
   "src/platform/simulated/simulation.ts": "lets the code under test have its turn between two simulated events",
-  "src/keeper/opening.ts": "a handle that keeps the process alive, and does nothing",
+  "src/keeper/own-process.ts": "a handle that keeps the process alive, and does nothing",
 };
 
 const raw =

@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { killWhatIsLeft } from "../../helpers/pids.ts";
+import { mainFile } from "../../helpers/program.ts";
 import { everythingFile, fixture } from "../../helpers/servers.ts";
-import { root } from "../../helpers/tiers.ts";
 
 export const boundMs = 20_000;
 
@@ -43,7 +43,7 @@ export class Place implements AsyncDisposable {
 
   /** `holdfast run` in front of a server, as a user writes it into a client's config. */
   wrap({ command, args }: Words): Words {
-    return { command: process.execPath, args: [join(root, "dist/main.js"), "run", "--", command, ...args] };
+    return { command: process.execPath, args: [mainFile, "run", "--", command, ...args] };
   }
 
   /** server-everything as npx starts it, which puts npm and a shell between; it is listed by what it becomes. */

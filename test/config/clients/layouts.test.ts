@@ -47,6 +47,10 @@ const layouts: Record<string, Layout> = {
     ...json,
     text: '{"mcpServers":{"a":{\n  "env": {}, // none\n  "command": ‹"npx"›«,\n  "args": ["run", "--", "npx"]»\n}}}',
   },
+  "comments that end as JSON5's lines do": {
+    ...json,
+    text: '{"mcpServers":{"a":{"env":{},"command"// ,\r:\r\n  ‹"npx"›«, "args":\r\n  ["run", "--", "npx"]»// ]\u2028}}}',
+  },
   "TOML with CRLF, a byte order mark and nested comments": {
     ...toml,
     text: crlf(
@@ -154,6 +158,12 @@ describe("holdfast.json, in layouts by hand", () => {
       change('{\n  "mcpServers": {\n    // later\n  }\n}\n', ["z", server]),
       '{\n  "mcpServers": {\n    // later\n    "z": {\n      "command": "sh"\n    }\n  }\n}\n',
     );
+  });
+
+  it("a member that comes in behind a trailing comma leaves the comment before the comma to its own member", () => {
+    const text = '{"mcpServers":{"a":{"command":"sh"} // first\n, // second\n}}';
+    assert.equal(change(text, ["z", server]), text.replace(",", ', "z": {"command":"sh"},'));
+    assert.equal(change(text, ["z", server], ["z", undefined]), text);
   });
 
   it("a member that goes takes its own line with it, and no other comment", () => {

@@ -11,8 +11,9 @@ import { needs, needsNamespace } from "../../helpers/needs.ts";
 import type { Report } from "../../../src/doctor/examine.ts";
 import type { Reaped } from "../../../src/doctor/reap.ts";
 import { readListed, type Listed } from "../../helpers/pids.ts";
+import { mainFile } from "../../helpers/program.ts";
 import { fixture } from "../../helpers/servers.ts";
-import { launchOn, root } from "../../helpers/tiers.ts";
+import { launchOn } from "../../helpers/tiers.ts";
 import { until } from "../../helpers/until.ts";
 
 export interface Planned {
@@ -95,7 +96,7 @@ export class Machine {
   }
 
   doctor(...words: string[]): Promise<Outcome> {
-    return this.run([process.execPath, join(root, "dist/main.js"), "doctor", ...words]);
+    return this.run([process.execPath, mainFile, "doctor", ...words]);
   }
 
   /** The report of `doctor --json` and what else it was asked. */

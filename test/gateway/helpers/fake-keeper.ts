@@ -8,11 +8,11 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import type { RunView } from "../../../src/protocol/run.ts";
 import type { FrontConfig, TokenGrant } from "../../../src/protocol/keeper/front-config.ts";
+import { mainFile } from "../../helpers/program.ts";
 import { configSchema } from "../../../src/config/schema.ts";
 import { CreditMeter, lineCostBytes, SendWindow } from "../../../src/protocol/keeper/flow.ts";
 import { FrameReader, flags, writeLine, type Frame } from "../../../src/protocol/keeper/frames.ts";
@@ -48,7 +48,7 @@ interface FakeRun {
 
 const permissions = ["--permission", "--allow-fs-read=*"];
 if (process.allowedNodeEnvironmentFlags.has("--allow-net")) permissions.push("--allow-net");
-const entry = fileURLToPath(new URL("../../../src/gateway/main.ts", import.meta.url));
+const entry = join(dirname(mainFile), "gateway/main.js");
 
 function viewOf(channel: number, server: string, sessionId: string, child: ChildProcess): RunView {
   return {
@@ -71,6 +71,7 @@ function viewOf(channel: number, server: string, sessionId: string, child: Child
     signal: null,
     survivors: [],
     processes: [],
+    silentSince: null,
   };
 }
 

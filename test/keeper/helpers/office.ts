@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemSources } from "../../../src/random.ts";
+import { keeperSources } from "../../../src/keeper/own-process.ts";
 import { configSchema } from "../../../src/config/schema.ts";
 import { BackgroundRuns } from "../../../src/keeper/background/runs.ts";
 import { RequestHandler } from "../../../src/keeper/request-handler.ts";
@@ -44,7 +45,7 @@ export class Office implements AsyncDisposable {
     });
     const { ledger } = this;
     this.table = new RunTable({
-      ...systemSources,
+      ...keeperSources,
       config,
       fences: this.fence.epoch,
       ledger,
@@ -66,8 +67,8 @@ export class Office implements AsyncDisposable {
       }),
     });
     const never = () => assert.fail("not asked for");
-    const { clock } = systemSources;
-    this.background = new BackgroundRuns({ clock, config, table: this.table, ledger, log, runsDirectory: directory });
+    const parts = { config, table: this.table, ledger, log, runsDirectory: directory };
+    this.background = new BackgroundRuns({ ...keeperSources, ...parts });
     this.handler = new RequestHandler({
       table: this.table,
       background: this.background,

@@ -69,8 +69,10 @@ export async function callText(talk: Talk, name: string, given: object = {}): Pr
 
 export async function namesOf(talk: Talk): Promise<string[]> {
   const { messages } = await talk.request("tools/list");
-  const tools = messages[0]?.result?.["tools"] as { name: string }[] | undefined;
-  return (tools ?? []).map(({ name }) => name);
+  // What the session says meanwhile, such as that a list has changed, comes before the answer.
+  const answer = messages.find(({ method }) => method === undefined);
+  assert.ok(answer?.result !== undefined, `no list: ${JSON.stringify(messages)}`);
+  return (answer.result["tools"] as { name: string }[]).map(({ name }) => name);
 }
 
 /** Resolves when the stream says that. */

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import type { FakeKeeper } from "../../gateway/helpers/fake-keeper.ts";
 import { exchange } from "../../helpers/http.ts";
 import { leavesNothing } from "../../helpers/no-leaks.ts";
-import { until } from "../../helpers/until.ts";
+import { patiently, until } from "../../helpers/until.ts";
 import { actor, callText, join, startFront } from "../helpers/assembled.ts";
 import { behaved, RawRemote, type RawRequest } from "../helpers/raw-remote.ts";
 
@@ -123,7 +123,7 @@ const attacks: Record<string, { attack: (request: RawRequest) => void; told: Reg
   },
 };
 
-describe("a remote server without measure", { timeout: 240_000 }, () => {
+describe("a remote server without measure", { timeout: patiently(240_000) }, () => {
   for (const [what, { attack, told }] of Object.entries(attacks))
     it(`that answers with ${what} is cut off, its caller is told, and nobody else waits`, async () => {
       await using remote = await RawRemote.start((request) =>

@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import type { FakeKeeper } from "../../gateway/helpers/fake-keeper.ts";
 import { exchange, open } from "../../helpers/http.ts";
 import { leavesNothing } from "../../helpers/no-leaks.ts";
+import { patiently } from "../../helpers/until.ts";
 import { callText, join, startFront } from "../helpers/assembled.ts";
 import { behaved, RawRemote, type RawRequest } from "../helpers/raw-remote.ts";
 import { scripted, Talk } from "../helpers/talk.ts";
@@ -13,7 +14,7 @@ leavesNothing();
 const frontTo = (url: string): Promise<FakeKeeper> =>
   startFront({ far: { command: "false", args: [] } }, { far: { kind: "http", url, headers: {} } });
 
-describe("the revision that a client was told", { timeout: 60_000 }, () => {
+describe("the revision that a client was told", { timeout: patiently(60_000) }, () => {
   it("is good in its headers, however old: on remote, pooled, idle-limited and joined servers, and in a scope", async () => {
     const old = { command: process.execPath, args: [scripted, "2024-11-05"] };
     await using remote = await RawRemote.start((request) => {
@@ -94,7 +95,7 @@ function forgetful(refuse: (request: RawRequest) => void): {
   };
 }
 
-describe("a remote server that has forgotten our session", { timeout: 60_000 }, () => {
+describe("a remote server that has forgotten our session", { timeout: patiently(60_000) }, () => {
   const error = (code: number, message: string) =>
     JSON.stringify({ jsonrpc: "2.0", error: { code, message }, id: null });
   const ways: Record<string, (request: RawRequest) => void> = {
@@ -165,7 +166,7 @@ describe("a remote server that has forgotten our session", { timeout: 60_000 }, 
   });
 });
 
-describe("a remote server of the older kind whose config does not say so", { timeout: 60_000 }, () => {
+describe("a remote server of the older kind whose config does not say so", { timeout: patiently(60_000) }, () => {
   /** Streams on GET /sse, posts to /messages; `POST /sse` is refused with this. */
   const older =
     (refusal: number) =>

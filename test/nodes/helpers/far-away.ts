@@ -31,6 +31,7 @@ export class FarAway implements Disposable {
     runs: this.runs,
     byName: () => this.node,
     byId: () => this.node,
+    systemOf: () => process.platform,
     isApproved: () => true,
   });
 

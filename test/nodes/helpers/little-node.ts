@@ -1,29 +1,16 @@
 /** A node of a few lines, written from the contract alone: it proves a key, and answers what the test has it answer. */
-import { createPrivateKey, generateKeyPairSync, sign, type KeyObject } from "node:crypto";
+import { sign } from "node:crypto";
 import { WebSocket, type ClientOptions } from "ws";
 import type { RunView } from "../../../src/protocol/run.ts";
 import type { GatewayMessage, NodeAsk, NodeMessage } from "../../../src/protocol/node/messages.ts";
-import { nodeIdOf, signedText, type SignedFacts } from "../../../src/protocol/node/proof.ts";
+import { signedText, type SignedFacts } from "../../../src/protocol/node/proof.ts";
 import { until } from "../../helpers/until.ts";
+import type { Key } from "./told.ts";
 
 const boundMs = 10_000;
 
 /** What a node without runs answers to questions that no test is about. */
 const usual: Partial<Record<NodeAsk["name"], unknown>> = { "lease.renew": { runs: 0 }, "run.list": [] };
-
-export class Key {
-  readonly publicKey: string;
-  readonly id: string;
-  readonly private: KeyObject;
-
-  constructor() {
-    const { privateKey } = generateKeyPairSync("ed25519");
-    const { x = "" } = privateKey.export({ format: "jwk" });
-    this.publicKey = x;
-    this.id = nodeIdOf(x);
-    this.private = createPrivateKey(privateKey.export({ type: "pkcs8", format: "pem" }));
-  }
-}
 
 export interface Manners extends ClientOptions {
   name?: string;
@@ -37,6 +24,8 @@ export interface Manners extends ClientOptions {
   runs?: { request: string; run: RunView }[];
   /** An answer to an ask; undefined = none at all. Beats are answered by default. */
   answer?: (ask: NodeAsk) => unknown;
+  /** Asks that it leaves without an answer. */
+  silentTo?: NodeAsk["name"][];
 }
 
 export class LittleNode implements AsyncDisposable {
@@ -57,6 +46,7 @@ export class LittleNode implements AsyncDisposable {
       if (word.type === "welcome" && manners.runs !== undefined)
         this.say({ type: "runs", runs: manners.runs, more: false });
       if (word.type !== "ask") return;
+      if (manners.silentTo?.includes(word.name) === true) return;
       const result = manners.answer?.(word) ?? usual[word.name];
       if (result !== undefined) this.say({ type: "reply", id: word.id, result });
     });
@@ -107,21 +97,4 @@ export class LittleNode implements AsyncDisposable {
     this.ws.terminate();
     await this.closed;
   }
-}
-
-/** A run as a node tells it; running unless `told` says otherwise. */
-export function told(request: string, differing: Partial<RunView> = {}): RunView {
-  const used = { outputBytes: 0, lastOutputAt: null, lastInputAt: null, lastViewedAt: null, size: null, growing: null };
-  const background = { request, onFrontLoss: "keep" as const, keepMs: 60_000, ...used };
-  const what = { id: request, kind: "exec", server: null, command: "true", cwd: "/", pid: 4711 } as const;
-  const whose = { sessionId: null, scopeKey: null, host: "local", background, survivors: [], processes: [] };
-  const times = { startedAt: 1_000_000, endedAt: null, leaderEndedAt: null };
-  const end = { endReason: null, exitCode: null, signal: null };
-  return { ...what, ...whose, ...times, ...end, state: "running", ...differing };
-}
-
-/** As it is after its end. */
-export function toldEnded(request: string, differing: Partial<RunView> = {}): RunView {
-  const end = { state: "exited" as const, endedAt: 1_000_500, endReason: "exited" as const, exitCode: 0 };
-  return told(request, { ...end, pid: null, background: null, ...differing });
 }

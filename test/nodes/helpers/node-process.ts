@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { join } from "node:path";
 import type { NodeProgress } from "../../../src/protocol/keeper/node.ts";
+import { keeperFlags } from "../../../src/cli/become-keeper.ts";
 import { mainFile, spawnOnTier } from "../../helpers/gateway.ts";
 import { Home } from "../../helpers/home.ts";
 import { statOf } from "../../helpers/pids.ts";
@@ -47,7 +48,7 @@ export class NodeProcess implements AsyncDisposable {
     const where = ["--host", hostname.replaceAll(/[[\]]/g, ""), "--port", port];
     const own = ["--state", home.stateDir, "--config", home.configFile, "--json"];
     const { prefix = [], flags = [], env = {} } = given;
-    const whole = ["--disable-sigusr1", ...flags, mainFile, "node", "run", ...where, ...words, ...own];
+    const whole = [...keeperFlags, ...flags, mainFile, "node", "run", ...where, ...words, ...own];
     this.child = spawnOnTier(home, whole, "pipe", env, prefix);
     home.hold("node", { pid: this.pid, startTime: statOf(this.pid)?.startTime ?? "" });
     this.#exited = once(this.child, "close");

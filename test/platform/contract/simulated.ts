@@ -124,7 +124,8 @@ export function simulatedBackend(proof: Backend["proof"], { count, first }: Seed
     name: `simulated machines, proof by ${proof}`,
     proof,
     trees: names.map((name) => ({ name, processes: sizes[name] ?? 1 })),
-    cannot: proof === "kernel" ? [] : ["limits"],
+    refused: { command: "sh", cwd: "/no/such/directory" },
+    cannot: proof === "kernel" ? {} : { limits: "a scan holds none" },
     async play(scene) {
       for (let seed = first; seed < first + count; seed += 1) {
         const simulation = new Simulation(seed);

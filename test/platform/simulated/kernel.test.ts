@@ -28,6 +28,13 @@ function start(kernel: Kernel, program: Program = sleeper, parent: Process = ker
 const ms = (simulation: Simulation, count: number) => simulation.clock().sleep(count);
 
 describe("the model kernel", () => {
+  it("starts nothing for a process that is gone", () =>
+    played(async (kernel) => {
+      const gone = start(kernel);
+      kernel.end(gone, { code: null, signal: "SIGKILL" });
+      assert.throws(() => start(kernel, sleeper, gone), KernelRefusal);
+    }));
+
   it("hands orphans to the nearest subreaper above, or else to init", () =>
     played(async (kernel, simulation) => {
       const outer = start(kernel);

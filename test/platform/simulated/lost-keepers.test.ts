@@ -9,6 +9,7 @@ import type { Process } from "../../../src/platform/simulated/process.ts";
 import { Simulation } from "../../../src/platform/simulated/simulation.ts";
 import type { Epoch, Watchdog } from "../../../src/platform/types.ts";
 import { untilTrue } from "../../../src/platform/wait.ts";
+import { patiently } from "../../helpers/until.ts";
 
 const boundMs = 10_000;
 const seeds = seedsFromEnvironment(150);
@@ -94,7 +95,7 @@ async function played(proof: "kernel" | "scan", play: (scene: Scene) => Promise<
 }
 
 for (const proof of ["kernel", "scan"] as const)
-  describe(`a keeper that dies at any moment, proof by ${proof}`, { timeout: 120_000 }, () => {
+  describe(`a keeper that dies at any moment, proof by ${proof}`, { timeout: patiently(120_000) }, () => {
     it("leaves nothing: the guardian and the guards end it", () =>
       played(proof, async (scene) => {
         await scene.watchdog.ready;

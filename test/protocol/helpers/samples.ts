@@ -35,6 +35,7 @@ export const run = {
   signal: null,
   survivors: [],
   processes: [process],
+  silentSince: null,
 };
 const end = { offset: 0, bytes: "YQ==", printed: 1 };
 export const place = { run: "r1-0a", waitMs: 0 };

@@ -9,7 +9,8 @@ export interface RandomConfig {
   other: string[];
 }
 
-const words = [
+/** Of command lines, with what is easily taken for something else. */
+export const words = [
   "npx",
   "-y",
   "@scope/server",

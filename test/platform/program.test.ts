@@ -5,7 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { findProgram } from "../../src/config/program.ts";
+import { findProgram } from "../../src/platform/program.ts";
 import { needs, needsRoot } from "../helpers/needs.ts";
 import { root } from "../helpers/tiers.ts";
 
@@ -21,7 +21,7 @@ describe("a program", () => {
         writeFileSync(file, "#!/bin/sh\n");
         const look = (mode: number) => {
           chmodSync(file, mode);
-          const script = `import { findProgram } from ${JSON.stringify(join(root, "src/config/program.ts"))};
+          const script = `import { findProgram } from ${JSON.stringify(join(root, "src/platform/program.ts"))};
           process.stdout.write(String(findProgram(${JSON.stringify(file)}, "/", "")));`;
           const rights = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"];
           const become = ["--reuid=65534", "--regid=65534", "--clear-groups", ...rights];
