@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { buffer, text } from "node:stream/consumers";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, describe, it } from "node:test";
 import { installProgram, programImage } from "../../src/platform/linux/programs.ts";
@@ -56,6 +56,21 @@ describe("the cgroup launcher", { timeout: patiently(60_000), skip: tierSkip("cg
       assert.deepEqual([status, String(stdout)], [125, ""]);
     });
   }
+
+  it("hears no signal, not even one that comes before it knows of the birth", { skip: needs("strace") }, () => {
+    // strace keeps the launcher inside clone3 while the command signals it.
+    const hold = ["-qq", "-e", "trace=clone3", "-e", "inject=clone3:delay_exit=300000", "-o", "/dev/null"];
+    const signals = Object.entries(constants.signals).filter(([name]) => !["SIGKILL", "SIGSTOP"].includes(name));
+    const script = `for signal in ${signals.map(([, number]) => number).join(" ")}; do kill -$signal $PPID; done; exit 3`;
+    const { status, signal } = spawnSync("strace", [...hold, ...natively, leaf, "/bin/sh", "-c", script]);
+    assert.deepEqual({ status, signal }, { status: 3, signal: null });
+  });
+
+  it("leaves the command the mask of signals that its caller had", () => {
+    const asked = spawnSync(natively[0] ?? "", [leaf, "/bin/grep", "SigBlk", "/proc/self/status"], { encoding: "utf8" });
+    const own = spawnSync("/bin/grep", ["SigBlk", "/proc/self/status"], { encoding: "utf8" });
+    assert.equal(asked.stdout, own.stdout);
+  });
 
   it("hands on no ignored signal and holds no stream that the command has closed", async () => {
     await using fence = new Fence("cgroup");

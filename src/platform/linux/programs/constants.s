@@ -15,6 +15,8 @@
 .equ POLLIN, 1
 .equ POLLOUT, 4
 .equ SIG_IGN, 1
+.equ SIG_UNBLOCK, 1
+.equ SIG_SETMASK, 2
 .equ SIGCHLD, 17
 .equ SIGNAL_LAST, 31                    /* the last standard signal */
 .equ SIGNAL_SET_BYTES, 8

@@ -1,6 +1,6 @@
 /*
- * cgroup-launcher CGROUP PROGRAM ...: starts a child in CGROUP that becomes PROGRAM. The launcher stays outside, ignores
- * signals, closes its descriptors, and ends like the child: by the same code or signal. A process that moves itself waits for a
+ * cgroup-launcher CGROUP PROGRAM ...: starts a child in CGROUP that becomes PROGRAM. The launcher stays outside, blocks signals
+ * from before the birth, closes its descriptors, and ends like the child: by the same code or signal. A process that moves itself waits for a
  * kernel grace period (7 to 20 ms, versus 0.4 for a birth). It does so only where clone3 is refused, as by some seccomp
  * filters; then the launcher itself becomes PROGRAM. Exit 125 when it could not join: nothing was started.
  */
@@ -17,6 +17,16 @@
     tbnz w0, #31, fail
 
     sub sp, sp, #96                     // struct clone_args
+    mov x0, #-1                         // blocked before the birth: the child may run first, and be heard of
+    str x0, [sp]
+    mov x0, #SIG_SETMASK
+    mov x1, sp
+    mov x2, sp
+    mov x3, #SIGNAL_SET_BYTES
+    mov x8, #SYS_rt_sigprocmask
+    svc #0
+    ldr x22, [sp]                       // the caller's mask, for the command
+
     mov x0, #CLONE_INTO_CGROUP_HIGH << 32
     stp x0, xzr, [sp]                   // flags …
     stp xzr, xzr, [sp, #16]
@@ -33,23 +43,6 @@
     tbnz x0, #63, join_by_writing
     mov x20, x0                         // the child's pid
 
-    mov x0, #SIG_IGN                    // a sigaction that ignores
-    stp x0, xzr, [sp]
-    stp xzr, xzr, [sp, #16]
-    mov x21, #SIGNAL_LAST
-ignore_next:
-    cmp x21, #SIGCHLD
-    b.eq ignored                        // ignoring it would leave nothing to wait for
-    mov x0, x21
-    mov x1, sp
-    mov x2, #0
-    mov x3, #SIGNAL_SET_BYTES
-    mov x8, #SYS_rt_sigaction
-    svc #0
-ignored:
-    subs x21, x21, #1
-    b.ne ignore_next
-
     mov x0, #0                          // all descriptors: the streams belong to the command alone
     mov w1, #-1
     mov x2, #0
@@ -58,7 +51,7 @@ ignored:
 
 wait:
     mov x0, x20
-    mov x1, sp                          // the status replaces SIG_IGN
+    mov x1, sp                          // the status goes over clone_args
     mov x2, #0
     mov x3, #0
     mov x8, #SYS_wait4
@@ -75,12 +68,23 @@ wait:
     mov x1, #0
     mov x8, #SYS_prctl
     svc #0
-    str xzr, [sp]                       // SIG_DFL
+    stp xzr, xzr, [sp]                  // a sigaction for SIG_DFL
+    stp xzr, xzr, [sp, #16]
     mov x0, x20
     mov x1, sp
     mov x2, #0
     mov x3, #SIGNAL_SET_BYTES
     mov x8, #SYS_rt_sigaction
+    svc #0
+    sub x2, x20, #1                     // this signal only: another one may be pending
+    mov x0, #1
+    lsl x0, x0, x2
+    str x0, [sp]
+    mov x0, #SIG_UNBLOCK
+    mov x1, sp
+    mov x2, #0
+    mov x3, #SIGNAL_SET_BYTES
+    mov x8, #SYS_rt_sigprocmask
     svc #0
     mov x8, #SYS_getpid
     svc #0
@@ -106,6 +110,13 @@ join_by_writing:
     b.ne fail
 
 become:
+    str x22, [sp]
+    mov x0, #SIG_SETMASK
+    mov x1, sp
+    mov x2, #0
+    mov x3, #SIGNAL_SET_BYTES
+    mov x8, #SYS_rt_sigprocmask
+    svc #0
     ldr x3, [x19]                       // argc
     ldr x0, [x19, #24]                  // argv[2]
     add x1, x19, #24                    // argv + 2

@@ -13,6 +13,7 @@
 .equ SYS_nanosleep, 101
 .equ SYS_kill, 129
 .equ SYS_rt_sigaction, 134
+.equ SYS_rt_sigprocmask, 135
 .equ SYS_prctl, 167
 .equ SYS_getpid, 172
 .equ SYS_execve, 221

@@ -1,6 +1,6 @@
 /*
- * cgroup-launcher CGROUP PROGRAM ...: starts a child in CGROUP that becomes PROGRAM. The launcher stays outside, ignores
- * signals, closes its descriptors, and ends like the child: by the same code or signal. A process that moves itself waits for a
+ * cgroup-launcher CGROUP PROGRAM ...: starts a child in CGROUP that becomes PROGRAM. The launcher stays outside, blocks signals
+ * from before the birth, closes its descriptors, and ends like the child: by the same code or signal. A process that moves itself waits for a
  * kernel grace period (7 to 20 ms, versus 0.4 for a birth). It does so only where clone3 is refused, as by some seccomp
  * filters; then the launcher itself becomes PROGRAM. Exit 125 when it could not join: nothing was started.
  */
@@ -14,6 +14,15 @@
     mov r12d, eax                       # the cgroup
     test eax, eax
     js fail
+
+    push -1                             # blocked before the birth: the child may run first, and be heard of
+    mov eax, SYS_rt_sigprocmask
+    mov edi, SIG_SETMASK
+    mov rsi, rsp
+    mov rdx, rsp
+    mov r10d, SIGNAL_SET_BYTES
+    syscall
+    pop r14                             # the caller's mask, for the command
 
     push r12                            # struct clone_args from its end: cgroup …
     push 0
@@ -37,24 +46,6 @@
     js join_by_writing
     mov r12d, eax                       # the child's pid
 
-    push 0                              # a sigaction that ignores
-    push 0
-    push 0
-    push SIG_IGN
-    mov r13d, SIGNAL_LAST
-ignore_next:
-    cmp r13d, SIGCHLD
-    je ignored                          # ignoring it would leave nothing to wait for
-    mov eax, SYS_rt_sigaction
-    mov edi, r13d
-    mov rsi, rsp
-    xor edx, edx
-    mov r10d, SIGNAL_SET_BYTES
-    syscall
-ignored:
-    dec r13d
-    jne ignore_next
-
     xor edi, edi                        # all descriptors: the streams belong to the command alone
     mov esi, -1
     xor edx, edx
@@ -64,7 +55,7 @@ ignored:
 wait:
     mov eax, SYS_wait4
     mov edi, r12d
-    mov rsi, rsp                        # the status replaces SIG_IGN
+    mov rsi, rsp                        # the status goes over clone_args
     xor edx, edx
     xor r10d, r10d
     syscall
@@ -83,9 +74,22 @@ end_by_signal:
     mov edi, PR_SET_DUMPABLE
     xor esi, esi
     syscall
-    mov qword ptr [rsp], 0              # SIG_DFL
+    push 0                              # a sigaction for SIG_DFL
+    push 0
+    push 0
+    push 0
     mov eax, SYS_rt_sigaction
     mov edi, r12d
+    mov rsi, rsp
+    xor edx, edx
+    mov r10d, SIGNAL_SET_BYTES
+    syscall
+    lea ecx, [r12 - 1]                  # this signal only: another one may be pending
+    mov eax, 1
+    shl rax, cl
+    mov [rsp], rax
+    mov eax, SYS_rt_sigprocmask
+    mov edi, SIG_UNBLOCK
     mov rsi, rsp
     xor edx, edx
     mov r10d, SIGNAL_SET_BYTES
@@ -116,6 +120,13 @@ join_by_writing:
     jne fail
 
 become:
+    push r14
+    mov eax, SYS_rt_sigprocmask
+    mov edi, SIG_SETMASK
+    mov rsi, rsp
+    xor edx, edx
+    mov r10d, SIGNAL_SET_BYTES
+    syscall
     mov rcx, [rbx]                      # argc
     mov rdi, [rbx + 24]                 # argv[2]
     lea rsi, [rbx + 24]                 # argv + 2

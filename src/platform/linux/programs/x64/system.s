@@ -11,6 +11,7 @@
 .equ SYS_lseek, 8
 .equ SYS_mmap, 9
 .equ SYS_rt_sigaction, 13
+.equ SYS_rt_sigprocmask, 14
 .equ SYS_getpid, 39
 .equ SYS_execve, 59
 .equ SYS_wait4, 61
