@@ -81,6 +81,8 @@ export interface ChangeWords {
   /** Keep a copy of the original. */
   keepBackup: boolean;
   json: boolean;
+  /** Throws where the change must not be written. Runs before the question, but not with --dry-run. */
+  require?: () => void;
   /** Runs after confirmation, before the first file is written. */
   before?: () => Promise<void> | void;
 }
@@ -99,6 +101,7 @@ export async function carryOut(
   }));
   if (!words.json) for (const one of planned) printLines(describePlan(one, words));
   const isChange = reports.some(({ changed }) => changed);
+  if (isChange && !consent.dryRun) words.require?.();
   const code = !isChange || consent.dryRun ? 0 : consent.yes || (await agree(words)) ? "write" : 1;
   if (code === "write") {
     for (const { source, change } of planned) if (change.after !== source.read.text) assertReplaceable(source.read);

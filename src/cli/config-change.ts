@@ -5,6 +5,7 @@ import { takeBack, writeOwnConfig, type OwnConfig } from "../config/clients/own-
 import type { RawServer } from "../config/clients/import.ts";
 import { checkConfig, servedName } from "../config/load.ts";
 import { plainText } from "../plain-text.ts";
+import { viewTiers } from "../doctor/machine.ts";
 import { requirePlatform } from "../platform/index.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import type { CommandContext } from "./context.ts";
@@ -29,18 +30,36 @@ export function describeChange(change: ConfigChange, written?: ReadonlySet<strin
   ];
 }
 
-/** What still works on a system without containment. */
+/** What still works on a machine without containment. */
 export const whatWorks =
-  "what works here: `holdfast connect` prints how a client reaches a gateway on a Linux machine, and every command takes its --url";
+  "what works here: `holdfast connect --url URL` prints how a client reaches a gateway on another machine, and every command takes its --url";
 
-/** Throws where no gateway can run: servers in its config would never start. */
-export function requireHere({ platform }: CommandContext): void {
+/** Why no server can be started on this machine; undefined where one can. */
+function obstacleHere({ platform: system }: CommandContext): HoldfastError | undefined {
   try {
-    requirePlatform(platform);
+    requirePlatform(system);
   } catch (cause) {
-    const { code, message } = asHoldfastError(cause);
-    throw new HoldfastError(code, `${message}; nothing was written; ${whatWorks}`, { cause });
+    return asHoldfastError(cause);
   }
+  const tiers = viewTiers();
+  if (tiers.some(({ isAvailable }) => isAvailable)) return undefined;
+  const reasons = tiers.map(({ tier, problem }) => `no ${tier} tier: ${problem}`).join("; ");
+  return new HoldfastError("unsupported_platform", `Holdfast has no containment on this machine: ${reasons}`);
+}
+
+/** Throws where no server can be started: a config with one would only promise it. */
+export function requireHere(context: CommandContext): void {
+  const obstacle = obstacleHere(context);
+  if (obstacle === undefined) return;
+  const { code, message } = obstacle;
+  throw new HoldfastError(code, `${message}; nothing was written; ${whatWorks}`, { cause: obstacle });
+}
+
+/** For `--dry-run`, which shows the change on every machine: says on stderr that this one would refuse to write it. */
+export function warnOfRefusal(context: CommandContext): void {
+  const obstacle = obstacleHere(context);
+  if (obstacle === undefined) return;
+  process.stderr.write(`holdfast: without --dry-run this is refused: ${obstacle.message}; ${whatWorks}\n`);
 }
 
 /**

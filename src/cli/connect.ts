@@ -1,4 +1,5 @@
 /** `holdfast connect`: one line per client that connects it to the gateway. The shell reads the token; it is never printed. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { GatewayClient } from "../client/rpc.ts";
 import type { ClientName } from "../config/clients/places.ts";
@@ -14,12 +15,17 @@ interface Line {
 /** Prints for one client or for all. */
 export function connect(context: CommandContext, client: ClientName | undefined): number {
   const url = `${new GatewayClient(context).url}/mcp`;
-  const token = `$(cat ${shellWord(join(context.state, "token"))})`;
+  const file = join(context.state, "token");
+  const token = `$(cat ${shellWord(file)})`;
   const lines = linesFor(url, token, stdioEntry(context)).filter(
     (one) => client === undefined || one.client === client,
   );
   if (context.json) printJson({ url, clients: Object.fromEntries(lines.map((one) => [one.client, one.line])) });
   else printLines(lines.flatMap((one) => [`# ${one.client}`, one.line]));
+  if (context.url !== undefined && !existsSync(file))
+    process.stderr.write(
+      `holdfast: the token is missing: write one of that gateway to ${file}, for this user alone (\`holdfast tokens add NAME\` there prints one)\n`,
+    );
   return 0;
 }
 

@@ -14,8 +14,12 @@ export function holdfastWords(): string[] {
 }
 
 /** The command line of a client's entry for the gateway over stdio. */
-export function stdioEntry({ state, isDefaultState }: CommandContext): string[] {
-  return [...holdfastWords(), ...(isDefaultState === true ? [] : ["--state", state]), "mcp"];
+export function stdioEntry({ state, isDefaultState, url }: CommandContext): string[] {
+  const address = [
+    ...(isDefaultState === true ? [] : ["--state", state]),
+    ...(url === undefined ? [] : ["--url", url]),
+  ];
+  return [...holdfastWords(), ...address, "mcp"];
 }
 
 /** `existsSync` ignores the capabilities that may have granted access to the path. */

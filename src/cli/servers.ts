@@ -14,7 +14,7 @@ import { HoldfastError } from "../errors.ts";
 import { plainText } from "../plain-text.ts";
 import { describeIssues } from "../plain-issues.ts";
 import type { CommandContext } from "./context.ts";
-import { describeChange, requireHere, warnOfLacking, writeAndReload } from "./config-change.ts";
+import { describeChange, requireHere, warnOfLacking, warnOfRefusal, writeAndReload } from "./config-change.ts";
 import { openClientFiles, type FileChoice } from "./client-files.ts";
 import { ownFile, runningConfig, urlsOf } from "./running-keeper.ts";
 import { count, printJson, printLines, table } from "./print.ts";
@@ -157,7 +157,8 @@ async function problemsOf(context: CommandContext, file: string, config: Config)
 /** 0 when every server was imported or already present, else 1; importable ones are imported either way. */
 export async function importFiles(context: CommandContext, choice: FileChoice, dryRun: boolean): Promise<number> {
   const file = ownFile(context);
-  if (!dryRun) requireHere(context);
+  if (dryRun) warnOfRefusal(context);
+  else requireHere(context);
   const sources = openClientFiles(choice);
   const config = readOwnConfig(file);
   const gateway = urlsOf(context.state);

@@ -6,7 +6,7 @@ import { changeServers, readOwnConfig } from "../config/clients/own-config.ts";
 import { unwrapDocument } from "../config/clients/unwrap.ts";
 import { stdioOf, wrapDocument, type Change } from "../config/clients/wrap.ts";
 import { readDocument } from "../config/clients/document.ts";
-import { platform, requirePlatform } from "../platform/index.ts";
+import { platform } from "../platform/index.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
 import {
   carryOut,
@@ -17,7 +17,7 @@ import {
   type FileChoice,
 } from "./client-files.ts";
 import type { CommandContext } from "./context.ts";
-import { requireHere, warnOfLacking, whatWorks, writeAndReload } from "./config-change.ts";
+import { requireHere, warnOfLacking, warnOfRefusal, whatWorks, writeAndReload } from "./config-change.ts";
 import { holdfastWords, stdioEntry } from "./own-installation.ts";
 import { ownFile } from "./running-keeper.ts";
 
@@ -27,6 +27,7 @@ export interface WrapOptions extends FileChoice, Consent {
 
 export async function wrap(context: CommandContext, options: WrapOptions): Promise<number> {
   const files = openClientFiles(options);
+  if (options.dryRun) warnOfRefusal(context);
   if (options.gateway) return wrapByGateway(context, options, files);
   const prefix = holdfastWords();
   const planned = files.map((source) => ({
@@ -34,13 +35,13 @@ export async function wrap(context: CommandContext, options: WrapOptions): Promi
     change: named(source, () => wrapDocument(source.document, prefix)),
   }));
   const words = { done: "wrapped", keepBackup: true, json: context.json };
-  return carryOut(planned, options, { ...words, before: () => assertHolds(context, prefix) });
+  const checks = { require: () => requireHere(context), before: () => assertHolds(prefix) };
+  return carryOut(planned, options, { ...words, ...checks });
 }
 
 /** A config whose servers all fail to start is worse than one whose servers leak. */
-function assertHolds({ platform: system }: CommandContext, prefix: readonly string[]): void {
+function assertHolds(prefix: readonly string[]): void {
   try {
-    requirePlatform(system);
     // A minimal command.
     const tried = platform.attempt([...prefix, "run", "--", process.execPath, "--version"]);
     if (tried.code === 0) return;
@@ -94,8 +95,10 @@ async function wrapByGateway(
   options: WrapOptions,
   files: readonly ClientFile[],
 ): Promise<number> {
-  requireHere(context);
-  await new GatewayClient(context).call("gateway.status", {});
+  if (!options.dryRun) {
+    requireHere(context);
+    await new GatewayClient(context).call("gateway.status", {});
+  }
   const own = readOwnConfig(ownFile(context));
   const words = stdioEntry(context);
   const found = files.map((source) => ({

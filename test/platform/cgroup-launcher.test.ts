@@ -67,7 +67,9 @@ describe("the cgroup launcher", { timeout: patiently(60_000), skip: tierSkip("cg
   });
 
   it("leaves the command the mask of signals that its caller had", () => {
-    const asked = spawnSync(natively[0] ?? "", [leaf, "/bin/grep", "SigBlk", "/proc/self/status"], { encoding: "utf8" });
+    const asked = spawnSync(natively[0] ?? "", [leaf, "/bin/grep", "SigBlk", "/proc/self/status"], {
+      encoding: "utf8",
+    });
     const own = spawnSync("/bin/grep", ["SigBlk", "/proc/self/status"], { encoding: "utf8" });
     assert.equal(asked.stdout, own.stdout);
   });
