@@ -53,9 +53,9 @@ export class GatewayClient {
         throw isLate() ? late(url, method, limitMs, thrown) : thrown;
       },
     );
-    const answer = await readAnswer(response);
-    if (!("result" in answer) && answer.error === undefined && isLate())
-      throw late(url, method, limitMs, bound.signal.reason);
+    const answer = await readAnswer(response).catch((thrown: unknown) => {
+      throw isLate() ? late(url, method, limitMs, thrown) : unreachable(this.url, thrown, this.#address);
+    });
     if (answer.error === undefined && isOk(response) && "result" in answer) return answer.result as ResultOf<N>;
     const message =
       answer.error?.message ?? `HTTP ${response.statusCode} instead of an answer; is this a Holdfast gateway?`;
@@ -87,15 +87,15 @@ function isOk({ statusCode = 0 }: IncomingMessage): boolean {
   return statusCode >= 200 && statusCode < 300;
 }
 
-/** The answer as JSON; empty for anything else. */
+/** The answer as JSON; empty for anything else. Rejects when the connection breaks before its end. */
 async function readAnswer(response: IncomingMessage): Promise<RpcResponse> {
   const body = new GatheredBytes();
+  // Leaving the loop closes the connection.
+  for await (const piece of response as AsyncIterable<Buffer>) {
+    body.add(piece);
+    if (body.length > answerBytesMax) return {};
+  }
   try {
-    // Leaving the loop closes the connection.
-    for await (const piece of response as AsyncIterable<Buffer>) {
-      body.add(piece);
-      if (body.length > answerBytesMax) return {};
-    }
     const answer: unknown = JSON.parse(body.take().toString("utf8"));
     return typeof answer === "object" && answer !== null ? answer : {};
   } catch {

@@ -32,6 +32,23 @@ describe("a client of the gateway", { timeout: patiently(60_000) }, () => {
     assert.ok(remote.sentBytes < 128 * 1024 * 1024, `${remote.sentBytes} bytes were taken`);
   });
 
+  it("takes an answer that breaks off for a lost connection, which may be tried again", async () => {
+    const heads = [
+      "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n",
+      'HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"jsonrpc":',
+      "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n",
+    ];
+    for (const head of heads) {
+      await using remote = await RawRemote.start(({ socket }) => socket.end(head));
+      const client = new GatewayClient({ state: "/nowhere", url: remote.origin, token: "t" });
+      await assert.rejects(client.call("gateway.ping", {}), (thrown) => {
+        assert.ok(isUnreachable(thrown));
+        assert.match(String(thrown), /the connection was closed before an answer came/, head);
+        return true;
+      });
+    }
+  });
+
   it("ends a WebSocket on which something else than messages is said", async () => {
     for (const said of ["no JSON", "null", "7"]) {
       const server = new WebSocketServer({ port: 0, host: "127.0.0.1", handleProtocols: () => "holdfast.v1" });

@@ -31,14 +31,14 @@ export function sessionHandlers(sessions: SessionSet): NamespaceHandlers<"sessio
 }
 
 /** Sessions held by each connection; a held session does not expire. */
-class HeldSessions {
+export class HeldSessions {
   readonly #byPeer = new WeakMap<Peer, Map<Session, () => void>>();
 
-  /** Holding one twice counts once. */
+  /** Holding one twice counts once. A connection that is already gone holds nothing: nothing would ever release it. */
   hold(session: Session, peer: Peer): SessionView {
     const leases = this.#byPeer.get(peer) ?? this.#meet(peer);
     for (const one of leases.keys()) if (one.ended) leases.delete(one);
-    if (!leases.has(session)) leases.set(session, session.lease.hold());
+    if (!leases.has(session) && !peer.gone) leases.set(session, session.lease.hold());
     return session.view();
   }
 

@@ -25,6 +25,7 @@ import { EventStream } from "../wire/event-stream.ts";
 import { acceptsEvents, parentOf, scopeOf, sessionIdOf, versionProblem } from "../wire/headers.ts";
 import { HttpReply } from "./http-reply.ts";
 import { HttpSessions, type HttpExchange } from "./http-sessions.ts";
+import { holdUntilClosed } from "./presence.ts";
 import { headProblem, receiveAny, type Received } from "./receive.ts";
 import { invalid, refusal, unavailable, unknownSession, refuse, type Refusal } from "./reply.ts";
 import { StatelessEndpoint } from "./stateless-endpoint.ts";
@@ -100,7 +101,7 @@ export class McpEndpoint {
     const problem = versionProblem(request, this.#sessions.agreed(exchange, open));
     if (problem !== undefined) return deny(invalid(400, problem));
     // The session counts as present until the response is done, including a slow upload of the body.
-    if (open !== undefined) response.once("close", open.session.lease.hold());
+    if (open !== undefined) holdUntilClosed(open.session, response);
     const { bodies, messageBytesMax } = this.#parts;
     const received = await receiveAny(bodies, request, response, messageBytesMax, open?.takesBatches ?? false);
     if (received === "gone") return;
@@ -164,7 +165,7 @@ export class McpEndpoint {
       const error = asHoldfastError(thrown);
       return refuse(request, response, { ...unavailable(error.message, error.code), headers });
     }
-    response.once("close", open.session.lease.hold());
+    holdUntilClosed(open.session, response);
     if (envelope.method !== "initialize") return this.#pass(exchange, open, received);
     // It gets no session id, so it keeps naming its scope.
     const call = new Call(this.#callParams(exchange, envelope, body), new HttpReply(response, headers), noOwner);
@@ -203,7 +204,7 @@ export class McpEndpoint {
       // A client that leaves before it learns the session's id can never return to it.
       abandon: () => void session.close("cancelled"),
     });
-    response.once("close", session.lease.hold());
+    holdUntilClosed(session, response);
     open.client.begin(call);
     if (isPassThrough) {
       const onRefused = (line: Buffer) => {
@@ -232,6 +233,8 @@ export class McpEndpoint {
     // A stateless server cannot take pass-through traffic, but a revision adapter can serve its client.
     revisions.refusedSessions(server);
     call.letGo();
+    // A client that left meanwhile would never release a session.
+    if (exchange.response.closed) return true;
     void this.#initialize(exchange, received); // always answers
     return true;
   }
@@ -249,7 +252,7 @@ export class McpEndpoint {
     // A monitoring admin must not take the stream from the session's own client.
     if (open.client.streaming && open.session.tokenId !== caller.id)
       return deny(invalid(409, "this session's client has its stream open already"));
-    response.once("close", open.session.lease.hold());
+    holdUntilClosed(open.session, response);
     const stream = new EventStream(response, headers);
     stream.flush();
     open.client.listen(stream);
