@@ -16,7 +16,6 @@ import { StartGate } from "../mcp/servers/start-gate.ts";
 import { Nodes } from "../nodes/gateway/nodes.ts";
 import { fingerprintOf } from "../protocol/node/proof.ts";
 import { Scope } from "../ownership/scope.ts";
-import { RunOwners } from "../runs/owners.ts";
 import { localRunner, Runners } from "../runs/runners.ts";
 import { RunService } from "../runs/service.ts";
 import { SessionSet } from "../sessions/set.ts";
@@ -75,7 +74,7 @@ export async function serve(link: KeeperLink, surroundings: FrontSurroundings): 
   const onFile = () => void link.ask("gateway.restart", { all: false }).catch(() => {});
   const nodes = new Nodes({ clock, random, ...parts, openDatabase: surroundings.openDatabase, onFile, log });
   const local = localRunner((name, params) => link.ask(name, params));
-  const runs = new RunService(new Runners([nodes.runner, local]), sessions, clock, log, new RunOwners(store));
+  const runs = new RunService(new Runners([nodes.runner, local]), sessions, clock, log, store);
   const tools = ownTools(config.tools, { link, runs, sessions, nodes });
   const manager = new SessionManager({ link, nodes: nodes.servers, sessions, scope, gate, tools, clock, log });
   const { messageBytesMax, questionMs } = config;

@@ -1,6 +1,10 @@
-/** Ends a foreground run once its waiting caller has disappeared, for example because it was killed. */
+/**
+ * Ends a foreground run once its waiting caller has disappeared, for example because it was killed. Stored for the next front: a
+ * caller may be killed together with this one.
+ */
 import { inTime, type Clock } from "../clock.ts";
 import type { Session } from "../sessions/session.ts";
+import type { SessionStore } from "../sessions/store.ts";
 import type { Runner } from "../protocol/keeper/runner.ts";
 
 /** A broken connection returns sooner. */
@@ -8,15 +12,34 @@ const returnMs = 250;
 /** From SIGTERM to the kill: without a caller a longer grace is pointless. */
 const termGraceMs = 1000;
 
+export type CallerStore = Pick<SessionStore, "runCallers" | "runAwaited" | "runUnawaited">;
+
+interface CallersParts {
+  readonly clock: Clock;
+  /** Without one, the next front knows of no caller that does not name itself again. */
+  readonly store?: CallerStore | undefined;
+  /** Resolves when the run is over. */
+  readonly over: (run: string) => Promise<unknown>;
+}
+
 export class Callers {
   readonly #runner: Pick<Runner, "end" | "signal">;
-  readonly #clock: Clock;
+  readonly #parts: CallersParts;
   readonly #watched = new Map<string, Session>();
   #closed = false;
 
-  constructor(runner: Pick<Runner, "end" | "signal">, clock: Clock) {
+  constructor(runner: Pick<Runner, "end" | "signal">, parts: CallersParts) {
     this.#runner = runner;
-    this.#clock = clock;
+    this.#parts = parts;
+  }
+
+  /** Takes over the callers of the front before this one. A run whose caller's session is unknown is ended. */
+  begin(sessionOf: (id: string) => Session | undefined): void {
+    for (const { run, sessionId } of this.#parts.store?.runCallers() ?? []) {
+      const session = sessionOf(sessionId);
+      if (session !== undefined) this.watch(run, session);
+      else void this.endLost(run).then(() => this.#parts.store?.runUnawaited(run));
+    }
   }
 
   /** From now on absences are ignored: this front is ending, and breaks every connection itself. */
@@ -24,16 +47,20 @@ export class Callers {
     this.#closed = true;
   }
 
-  /** `over` resolves when the run is over. Passing the same session again changes nothing. */
-  watch(run: string, session: Session, over: () => Promise<unknown>): void {
+  /** Passing the same session again changes nothing. */
+  watch(run: string, session: Session): void {
     if (this.#watched.get(run) === session || session.ended) return;
     this.#watched.set(run, session);
+    const { clock, store, over } = this.#parts;
+    store?.runAwaited(run, session.id);
     const isWatched = () => !this.#closed && this.#watched.get(run) === session;
     const forget = () => {
-      if (isWatched()) this.#watched.delete(run);
+      if (!isWatched()) return;
+      this.#watched.delete(run);
+      store?.runUnawaited(run);
     };
     const stopListening = session.lease.whenLeft(() => {
-      this.#clock.after(returnMs, () => {
+      clock.after(returnMs, () => {
         if (isWatched() && session.lease.holders === 0) void this.endLost(run);
       });
     });
@@ -46,7 +73,7 @@ export class Callers {
       stopListening();
       forget();
     };
-    over().then(release, release);
+    over(run).then(release, release);
   }
 
   /** Never rejects: a run that has already ended is the desired result, and the record reports survivors. */
@@ -56,7 +83,7 @@ export class Callers {
     const ended = end(false).catch(() => {});
     await this.#runner.signal({ run, signal: "SIGTERM", to: "all" }).catch(() => {});
     const isOver = await inTime(
-      this.#clock,
+      this.#parts.clock,
       ended.then(() => true),
       termGraceMs,
       false,

@@ -1,7 +1,7 @@
 /** Maps each background run to its owner token: that of its session, or of its starter. The next front knows it too. */
 import type { SessionStore } from "../sessions/store.ts";
 
-type OwnerStore = Pick<SessionStore, "runOwners" | "runOwned" | "runForgotten">;
+export type OwnerStore = Pick<SessionStore, "runOwners" | "runOwned" | "runForgotten">;
 
 /** More than a keeper's remembered runs; beyond these, only `admin` has access. */
 const runsMax = 20_000;

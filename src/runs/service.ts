@@ -17,10 +17,10 @@ import type { Owned } from "../ownership/scope.ts";
 import { mayAct, type Asker } from "../sessions/owner.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionSet } from "../sessions/set.ts";
-import { Callers } from "./callers.ts";
+import { Callers, type CallerStore } from "./callers.ts";
 import { bytesOfKeys } from "./keys.ts";
 import { type OutputPiece, type OutputPlace, readPlain, type PlainOptions } from "./plain-reader.ts";
-import { RunOwners } from "./owners.ts";
+import { RunOwners, type OwnerStore } from "./owners.ts";
 import { Screens, type ScreenView } from "./screens.ts";
 import { completeSpec, type StartOptions } from "../protocol/keeper/background-spec.ts";
 import type { ReplacedScope, Runners } from "./runners.ts";
@@ -55,6 +55,8 @@ export interface RunOutcome {
   stderr: StreamEnd;
 }
 
+type RunStore = OwnerStore & CallerStore;
+
 export class RunService {
   readonly screens: Screens;
   readonly #runners: Runners;
@@ -66,14 +68,16 @@ export class RunService {
   readonly #held = new Set<string>();
   #timer: Timer | undefined;
 
-  constructor(runners: Runners, sessions: SessionSet, clock: Clock, log: Log, owners = new RunOwners()) {
+  /** Without a store, owners and callers last only as long as this process. */
+  constructor(runners: Runners, sessions: SessionSet, clock: Clock, log: Log, store?: RunStore) {
     this.#runners = runners;
     this.#log = log;
     this.#clock = clock;
     this.#sessions = sessions;
-    this.#owners = owners;
+    this.#owners = new RunOwners(store);
     this.screens = new Screens(runners, clock);
-    this.#callers = new Callers(runners, clock);
+    const over = (run: string) => this.wait(run, 2_000_000_000);
+    this.#callers = new Callers(runners, { clock, store, over });
   }
 
   /** Once the sessions of an earlier front are restored: takes over their runs and ends ownerless ones. */
@@ -81,6 +85,7 @@ export class RunService {
     const look = () => void this.#lookAtOwners().catch(() => {}); // the keeper is gone, and so is this process
     look();
     this.#timer = this.#clock.every(ownersLookMs, look);
+    this.#callers.begin((id) => this.#sessions.get(id));
   }
 
   close(): void {
@@ -91,7 +96,7 @@ export class RunService {
   /** The run serves a waiting caller behind this session; when its connection is gone, the run ends within 2 s. */
   watchCaller(run: string, sessionId: string, asker: Asker): void {
     const session = this.#sessions.find(sessionId, asker);
-    if (session !== undefined) this.#callers.watch(run, session, () => this.wait(run, 2_000_000_000));
+    if (session !== undefined) this.#callers.watch(run, session);
   }
 
   /** Its caller is gone: SIGTERM at once, and survivors are killed after a second. Never rejects. */

@@ -1,5 +1,5 @@
 /**
- * Stores what the next front needs of each session, in SQLite in the front's own directory. Never a precondition: an
+ * Stores what the next front needs of each session and of the runs behind it, in SQLite in the front's own directory. Never a precondition: an
  * unreadable file is replaced, and without writes sessions live in memory.
  */
 import { rmSync } from "node:fs";
@@ -50,13 +50,14 @@ const columns = [
 ] as const;
 
 /** Raised with the columns: files of another form are replaced, since no session outlives its keeper. */
-const form = 3;
+const form = 4;
 const fileName = "sessions.sqlite";
 
 const camel = (name: string) => name.replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 const schema = `create table if not exists keeper (epoch integer primary key) strict;
 create table if not exists sessions (${columns.map((words) => words.join(" ")).join(", ")}) strict;
-create table if not exists run_owners (run text primary key, token_id text not null) strict;`;
+create table if not exists run_owners (run text primary key, token_id text not null) strict;
+create table if not exists run_callers (run text primary key, session_id text not null) strict;`;
 
 interface StoreParts {
   clock: Clock;
@@ -73,6 +74,8 @@ export class SessionStore {
   readonly #remove: StatementSync;
   readonly #own: StatementSync;
   readonly #disown: StatementSync;
+  readonly #await: StatementSync;
+  readonly #unawait: StatementSync;
   readonly #owed: OwedWrites;
   #failureTold = false;
 
@@ -124,6 +127,8 @@ export class SessionStore {
       this.#remove = this.#database.prepare("delete from sessions where id = ?");
       this.#own = this.#database.prepare("insert or replace into run_owners (run, token_id) values (?, ?)");
       this.#disown = this.#database.prepare("delete from run_owners where run = ?");
+      this.#await = this.#database.prepare("insert or replace into run_callers (run, session_id) values (?, ?)");
+      this.#unawait = this.#database.prepare("delete from run_callers where run = ?");
     } catch (thrown) {
       this.#database.close();
       throw thrown;
@@ -181,6 +186,21 @@ export class SessionStore {
     this.#owed.do(`owner of ${run}`, () => void this.#disown.run(run));
   }
 
+  /** The runs that somebody waits for, each with the session of the one who does. */
+  runCallers(): { run: string; sessionId: string }[] {
+    const select = "select run, session_id as sessionId from run_callers order by rowid";
+    const rows = this.#try(() => this.#database.prepare(select).all());
+    return (rows ?? []) as unknown as { run: string; sessionId: string }[];
+  }
+
+  runAwaited(run: string, sessionId: string): void {
+    this.#owed.do(`caller of ${run}`, () => void this.#await.run(run, sessionId));
+  }
+
+  runUnawaited(run: string): void {
+    this.#owed.do(`caller of ${run}`, () => void this.#unawait.run(run));
+  }
+
   close(): void {
     this.#owed.close();
     this.#try(() => this.#database.close());
@@ -189,7 +209,9 @@ export class SessionStore {
   #beginEpoch(epoch: number): void {
     const known = this.#database.prepare("select epoch from keeper").get() as { epoch: number } | undefined;
     if (known?.epoch === epoch) return;
-    this.#database.exec("begin immediate; delete from sessions; delete from run_owners; delete from keeper");
+    this.#database.exec(
+      "begin immediate; delete from sessions; delete from run_owners; delete from run_callers; delete from keeper",
+    );
     this.#database.prepare("insert into keeper (epoch) values (?)").run(epoch);
     this.#database.exec("commit");
   }

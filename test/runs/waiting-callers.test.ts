@@ -11,7 +11,15 @@ const turns = async () => {
   for (let turn = 0; turn < 3; turn += 1) await new Promise(setImmediate);
 };
 
-function begin() {
+/** What the next front reads. */
+class Stored {
+  readonly rows = new Map<string, string>();
+  runCallers = () => [...this.rows].map(([run, sessionId]) => ({ run, sessionId }));
+  runAwaited = (run: string, sessionId: string) => void this.rows.set(run, sessionId);
+  runUnawaited = (run: string) => void this.rows.delete(run);
+}
+
+function begin(store = new Stored()) {
   const clock = new ManualClock();
   const limits = { idleLeaseMs: 60_000, sessionsMax: 10 };
   const set = new SessionSet(new Scope("gateway"), { clock, random: systemRandom }, limits, () => {});
@@ -27,16 +35,16 @@ function begin() {
       },
       signal: async ({ run, signal }) => (asked.push(`${signal} ${run}`), null),
     },
-    clock,
+    { clock, store, over: () => over.promise },
   );
-  return { clock, session, asked, over, callers };
+  return { clock, set, session, asked, over, callers, store };
 }
 
 describe("a command whose caller", () => {
   it("leaves has SIGTERM and its end at once after a moment, and a second later no grace", async () => {
     const { clock, session, asked, over, callers } = begin();
     const leave = session.lease.hold();
-    callers.watch("r1", session, () => over.promise);
+    callers.watch("r1", session);
     leave();
     clock.advance(249);
     await turns();
@@ -56,8 +64,8 @@ describe("a command whose caller", () => {
   it("comes back within a quarter of a second goes on, and ends when it leaves for good", async () => {
     const { clock, session, asked, over, callers } = begin();
     let leave = session.lease.hold();
-    callers.watch("r1", session, () => over.promise);
-    callers.watch("r1", session, () => over.promise);
+    callers.watch("r1", session);
+    callers.watch("r1", session);
     leave();
     clock.advance(100);
     leave = session.lease.hold();
@@ -76,11 +84,11 @@ describe("a command whose caller", () => {
   });
 
   it("is another one by now is that one's: the first may go", async () => {
-    const { clock, session, asked, over, callers } = begin();
+    const { clock, session, asked, callers } = begin();
     const other = begin().session;
     const leave = session.lease.hold();
-    callers.watch("r1", session, () => over.promise);
-    callers.watch("r1", other, () => over.promise);
+    callers.watch("r1", session);
+    callers.watch("r1", other);
     leave();
     clock.advance(1000);
     await turns();
@@ -91,12 +99,12 @@ describe("a command whose caller", () => {
     for (const [reason, count] of [["session-ended", 0], ["lease-expired", 2]] as const) {
       const { clock, session, asked, over, callers } = begin();
       session.lease.hold();
-      callers.watch("r1", session, () => over.promise);
+      callers.watch("r1", session);
       await session.close(reason);
       clock.advance(1);
       await turns();
       assert.equal(asked.length, count, reason);
-      callers.watch("r2", session, () => over.promise);
+      callers.watch("r2", session);
       over.resolve();
     }
   }); // prettier-ignore
@@ -104,7 +112,7 @@ describe("a command whose caller", () => {
   it("leaves after its end is told nothing, and a front that ends ends no run for it", async () => {
     const ended = begin();
     const leave = ended.session.lease.hold();
-    ended.callers.watch("r1", ended.session, () => ended.over.promise);
+    ended.callers.watch("r1", ended.session);
     ended.over.resolve();
     await turns();
     leave();
@@ -113,12 +121,68 @@ describe("a command whose caller", () => {
     assert.deepEqual(ended.asked, []);
     const closed = begin();
     const go = closed.session.lease.hold();
-    closed.callers.watch("r1", closed.session, () => closed.over.promise);
+    closed.callers.watch("r1", closed.session);
     closed.callers.close();
     go();
     closed.clock.advance(1000);
     await turns();
     await closed.callers.endLost("r1");
     assert.deepEqual(closed.asked, []);
+  });
+
+  it("is killed with the front, or before the next one hears of it, ends with the lease of its session", async () => {
+    const first = begin();
+    first.session.lease.hold();
+    first.callers.watch("r1", first.session);
+    const next = begin(first.store);
+    next.callers.begin(() => next.session);
+    next.clock.advance(59_999);
+    await turns();
+    assert.deepEqual(next.asked, []);
+    next.clock.advance(1);
+    await turns();
+    assert.deepEqual(next.asked, ["end r1", "SIGTERM r1"]);
+    next.over.resolve();
+  });
+
+  it("comes back to the next front goes on, and ends when it leaves that one", async () => {
+    const first = begin();
+    first.callers.watch("r1", first.session);
+    const next = begin(first.store);
+    next.callers.begin(() => next.session);
+    const leave = next.session.lease.hold();
+    next.clock.advance(120_000);
+    await turns();
+    assert.deepEqual(next.asked, []);
+    leave();
+    next.clock.advance(250);
+    await turns();
+    assert.deepEqual(next.asked, ["end r1", "SIGTERM r1"]);
+    next.over.resolve();
+  });
+
+  it("has no session at the next front is gone: its command ends, and is forgotten", async () => {
+    const first = begin();
+    first.callers.watch("r1", first.session);
+    const next = begin(first.store);
+    next.callers.begin(() => undefined);
+    await turns();
+    assert.deepEqual(next.asked, ["end r1", "SIGTERM r1"]);
+    next.over.resolve();
+    await turns();
+    assert.deepEqual([...next.store.rows], []);
+  });
+
+  it("is stored for as long as it waits, and no longer", async () => {
+    for (const end of ["over", "detached"] as const) {
+      const { store, callers, session, over } = begin();
+      callers.watch("r1", session);
+      assert.deepEqual([...store.rows], [["r1", session.id]]);
+      if (end === "over") over.resolve();
+      else await session.close("session-ended");
+      await turns();
+      assert.deepEqual([...store.rows], [], end);
+      over.resolve();
+    }
   });
 });

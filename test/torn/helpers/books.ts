@@ -79,6 +79,8 @@ function sessionSteps(store: SessionStore): (() => void)[] {
     () => store.seen(all.map(({ id }) => ({ id, lastSeenAt: 99, held: false }))),
     () => store.runOwned("r1-1", "first"),
     () => store.runForgotten("r1-1"),
+    () => store.runAwaited("r1-1", "s1"),
+    () => store.runUnawaited("r1-1"),
     () => store.remove("s3"),
   ];
 }
@@ -123,7 +125,7 @@ export const books: Book[] = [
       const store = SessionStore.open(directory, keeperEpoch, { clock: systemClock, log });
       return {
         steps: sessionSteps(store),
-        readAll: () => void [store.load(), store.runOwners()],
+        readAll: () => void [store.load(), store.runOwners(), store.runCallers()],
         close: () => store.close(),
       };
     },
