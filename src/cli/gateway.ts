@@ -13,6 +13,7 @@ import { LiveConfig } from "../keeper/live-config.ts";
 import { say } from "../keeper/log.ts";
 import { makeOwnCertificate, ownCertificateFiles } from "../keeper/own-certificate.ts";
 import { fingerprintOf } from "../protocol/node/proof.ts";
+import { requiredTier } from "../platform/containment.ts";
 import { conclude, exitSoon, listenForSignals, sayTier, tierOf } from "./keeper-process.ts";
 import { version } from "../version.ts";
 import { describeChange } from "./config-change.ts";
@@ -54,7 +55,7 @@ export async function gateway(options: GatewayOptions): Promise<number> {
     sources: keeperSources,
     state: options.state,
     live,
-    tier: tierOf(options.tier),
+    tier: tierOf(options.tier) ?? requiredTier(live.config.containment),
     onListening: (restarts) => welcome(keeper, restarts),
   });
   const signals = listenForSignals(keeper, () => reloadOnSignal(keeper));

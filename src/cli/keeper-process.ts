@@ -7,10 +7,13 @@ import type { KeeperEnd } from "../keeper/keeper-life.ts";
 import type { Keeper } from "../keeper/keeper.ts";
 import { say } from "../keeper/log.ts";
 
+const tiers: readonly TierName[] = ["cgroup", "subreaper", "job", "coalition"];
+
 export function tierOf(name: string | undefined): TierName | undefined {
   if (name === undefined || name === "") return undefined;
-  if (name === "cgroup" || name === "subreaper" || name === "job") return name;
-  throw new HoldfastError("usage", `HOLDFAST_TIER is ${name}; it can be cgroup, subreaper or job`);
+  const tier = tiers.find((each) => each === name);
+  if (tier !== undefined) return tier;
+  throw new HoldfastError("usage", `HOLDFAST_TIER is ${name}; it can be ${tiers.join(", ")}`);
 }
 
 /** Listens until disposed of; remembers the signal that ended the keeper. */

@@ -20,6 +20,7 @@ import { nodeEntry } from "../nodes/entry.ts";
 import { NodeKey } from "../nodes/node/key.ts";
 import { forgetGateway } from "../nodes/node/pin.ts";
 import { findConfig } from "./gateway.ts";
+import { requiredTier } from "../platform/containment.ts";
 import { conclude, exitSoon, listenForSignals, sayTier, tierOf } from "./keeper-process.ts";
 import { plainLine } from "../plain-text.ts";
 import { ConsentPrompt } from "./prompt.ts";
@@ -64,7 +65,7 @@ export async function node(options: NodeOptions): Promise<number> {
     sources: keeperSources,
     state: options.state,
     live,
-    tier: tierOf(options.tier),
+    tier: tierOf(options.tier) ?? requiredTier(config.containment),
     node: {
       entry: nodeEntry,
       settings,

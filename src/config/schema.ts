@@ -1,5 +1,6 @@
 /** The schema of `holdfast.json`, with every key, unit and default; docs/config.md describes it. */
 import { z } from "zod";
+import { containmentProblem, containments } from "../platform/containment.ts";
 import { isFullPath } from "../platform/places.ts";
 import { isObject, milliseconds, readServers, sshHost, type Servers } from "./server.ts";
 
@@ -100,6 +101,14 @@ const fileSchema = z.strictObject({
   bind: z.array(z.string().min(1)).min(1).default(["127.0.0.1", "::1"]),
   /** PEM files, relative to the config file; reread by the next front. */
   tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
+  /** How runs are fenced. `coalition`: a launchd job for each, on macOS only, and not yet tried on a real one. */
+  containment: z
+    .enum(containments)
+    .superRefine((containment, context) => {
+      const message = containmentProblem(containment);
+      if (message !== undefined) context.addIssue({ code: "custom", message });
+    })
+    .default("best"),
   mcpServers: z.custom<object>(isObject, "must be an object of servers by name").default({}),
   session: z
     .strictObject({

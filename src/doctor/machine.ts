@@ -17,6 +17,7 @@ const guarantees: Record<TierName, string> = {
   cgroup: "every process of a run ends with its owner, however it hides and whatever is killed",
   subreaper: "the same, unless guard and keeper are killed in one instant",
   job: "the same, except what a service or another process starts for a run",
+  coalition: "the same, except what launchd, XPC or `open` starts for a run",
 };
 
 function describe(obstacle: TierObstacle): { problem: string; remedy: string } {
