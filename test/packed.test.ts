@@ -4,6 +4,7 @@ import {
   cpSync,
   mkdirSync,
   mkdtempSync,
+  globSync,
   readdirSync,
   readFileSync,
   realpathSync,
@@ -42,10 +43,10 @@ describe("the packed package", () => {
     const { paths } = tarball;
     assert.ok(paths.length < filesMax, `${paths.length} files`);
     const targets = [...Object.values(manifest.bin), ...Object.values(manifest.exports).flatMap(Object.values)];
-    const scripts = readdirSync(join(root, "src/platform/linux")).filter((name) => name.endsWith(".sh"));
+    const scripts = globSync("platform/**/*.sh", { cwd: join(root, "src") });
     const wanted = [
       ...targets,
-      ...scripts.map((name) => `lib/platform/linux/${name}`),
+      ...scripts.map((name) => `lib/${name}`),
       "lib/zod.LICENSE",
       "lib/ssh/remote/functions.sh",
       "docs/cli.md",

@@ -1,5 +1,5 @@
 /** The environment of a run: a clean base plus the config's variables, and none of the gateway's others. */
-import { foldName, mergeVariables, variableOf } from "./windows/environment.ts";
+import { foldName, mergeVariables, variableOf } from "./windows-rules/environment.ts";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 

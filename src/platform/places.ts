@@ -1,7 +1,7 @@
 /** Directories for this user's files, and how the system compares paths. */
 import { homedir } from "node:os";
 import { join } from "node:path";
-import * as windowsPaths from "./windows/paths.ts";
+import * as windowsPaths from "./windows-rules/paths.ts";
 
 const isWindows = process.platform === "win32";
 

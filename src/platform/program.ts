@@ -1,7 +1,7 @@
 /** Finds the file of a command as the system would. */
 import { accessSync, constants, statSync, type Stats } from "node:fs";
 import { basename, delimiter, isAbsolute, join, resolve } from "node:path";
-import { findCommand } from "./windows/command.ts";
+import { findCommand } from "./windows-rules/command.ts";
 
 /** Of a system without a PATH variable. */
 export const pathDefault = process.platform === "win32" ? "" : "/usr/bin:/bin";

@@ -182,6 +182,14 @@ export interface Terminal {
   close(): void;
 }
 
+/** The most that a user may do with a file. */
+export type Access = "none" | "read" | "write";
+
+/** `group`: users of the file's Unix group count as well; on Windows every other user counts always. */
+export interface Others {
+  readonly group: boolean;
+}
+
 /** Resource use of this process. */
 export interface OwnUsage {
   readonly descriptors: number;

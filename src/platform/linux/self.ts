@@ -1,4 +1,5 @@
 /** What a process learns about itself on Linux. */
+export { keepPrivate, looksBlockRename, othersAccess, privateRemedy } from "../unix/access.ts";
 export { areReadable, ownEnvironment } from "./caller.ts";
 export { ownTerminal, ownUsage, unacknowledged } from "./own.ts";
 export { isSameAlive } from "./processes.ts";

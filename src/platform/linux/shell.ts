@@ -8,7 +8,7 @@ export const shell = "/bin/sh";
 export function scriptPath(
   name: "guard.sh" | "guardian.sh" | "outer.sh" | "run-guard.sh" | "run.sh" | "tree.sh",
 ): string {
-  return fileURLToPath(new URL(name, import.meta.url));
+  return fileURLToPath(new URL(name === "tree.sh" ? "../tree.sh" : name, import.meta.url));
 }
 
 /** Directories of sleep, grep, find and rmdir; the last one on NixOS. */

@@ -2,7 +2,7 @@
 import { constants } from "node:os";
 import type { Socket } from "node:net";
 import { backend } from "../backend.ts";
-import { cmdFlags } from "../windows/arguments.ts";
+import { cmdFlags } from "../windows-rules/arguments.ts";
 
 export const {
   areReadable,

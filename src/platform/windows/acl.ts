@@ -1,6 +1,5 @@
 /** Reads who may do what with a file from its security descriptor, as Windows writes one as text (SDDL). */
-/** The most that a user may do with a file. */
-export type Access = "none" | "read" | "write";
+import type { Access } from "../types.ts";
 
 /** Rights of a file that let its contents be read or changed, or that give such a right: [MS-DTYP] 2.4.3. */
 const readBits = 0x8000_0000 | 0x1000_0000 | 0x0200_0000 | 0x1;

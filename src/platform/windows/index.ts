@@ -32,7 +32,7 @@ export const platform: Platform = {
     throw new HoldfastError("spawn_failed", "there are no terminals on Windows yet");
   },
   forkFront: (request) => forkRestricted(helpers, request),
-  treeScript: fileURLToPath(new URL("../linux/tree.sh", import.meta.url)),
+  treeScript: fileURLToPath(new URL("../tree.sh", import.meta.url)),
   attempt,
   isHelper: () => false,
   start: (command, env) => startChild(helpers, command, { env, stdio: ["ignore", "ignore", "pipe"] }).helper,

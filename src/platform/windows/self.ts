@@ -5,6 +5,7 @@ import { windows } from "./ffi.ts";
 import { isUnread } from "./pipes.ts";
 import { identify, isSameAlive } from "./processes.ts";
 
+export { keepPrivate, looksBlockRename, othersAccess, privateRemedy } from "./access.ts";
 export { becomeAgain } from "./launcher.ts";
 export { isSameAlive } from "./processes.ts";
 

@@ -5,9 +5,9 @@ import { isatty } from "node:tty";
 import { HoldfastError } from "../../errors.ts";
 import { guardVariable, markerVariable } from "../marker.ts";
 import type { Environment, SpawnRequest } from "../types.ts";
-import { commandLine } from "./arguments.ts";
-import { resolveCommand } from "./command.ts";
-import { environmentBlock, mergeVariables, variablesFrom } from "./environment.ts";
+import { commandLine } from "../windows-rules/arguments.ts";
+import { resolveCommand } from "../windows-rules/command.ts";
+import { environmentBlock, mergeVariables, variablesFrom } from "../windows-rules/environment.ts";
 import { failure, windows, type Handle } from "./ffi.ts";
 import { copyOwn, openNull, openPipe, type ChildStream } from "./pipes.ts";
 

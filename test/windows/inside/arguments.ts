@@ -4,9 +4,9 @@ import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { describe, it } from "node:test";
-import { resolveCommand } from "../../../src/platform/windows/command.ts";
-import { environmentBlock } from "../../../src/platform/windows/environment.ts";
-import { nastyArguments } from "../../platform/windows/nasty-arguments.ts";
+import { resolveCommand } from "../../../src/platform/windows-rules/command.ts";
+import { environmentBlock } from "../../../src/platform/windows-rules/environment.ts";
+import { nastyArguments } from "../../platform/windows-rules/nasty-arguments.ts";
 
 const directory = String.raw`C:\wörds and spaces (1)`;
 mkdirSync(`${directory}\\node_modules\\an echo`, { recursive: true });

@@ -9,7 +9,7 @@ import { describe, it } from "node:test";
 import { contain, ContainedStdioTransport } from "../../../src/index.ts";
 import { readUntil } from "../../helpers/read-until.ts";
 import { until } from "../../helpers/until.ts";
-import { nastyArguments } from "../../platform/windows/nasty-arguments.ts";
+import { nastyArguments } from "../../platform/windows-rules/nasty-arguments.ts";
 import { hidingIn, isLive, pidsIn } from "./trees.ts";
 
 const directory = String.raw`C:\bücherei und mehr`;

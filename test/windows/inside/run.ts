@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buffer, text } from "node:stream/consumers";
 import { after, describe, it } from "node:test";
-import { nastyArguments } from "../../platform/windows/nasty-arguments.ts";
+import { nastyArguments } from "../../platform/windows-rules/nasty-arguments.ts";
 import { readUntil } from "../../helpers/read-until.ts";
 import { until } from "../../helpers/until.ts";
 import { main } from "../program.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as fc from "fast-check";
 import { shell } from "../../../src/platform/self/index.ts";
-import { commandLine, startLine } from "../../../src/platform/windows/arguments.ts";
+import { commandLine, startLine } from "../../../src/platform/windows-rules/arguments.ts";
 import { property } from "../../fuzz/helpers/property.ts";
 import { nastyArguments } from "./nasty-arguments.ts";
 

@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import * as fc from "fast-check";
-import { findCommand, resolveCommand, type Files } from "../../../src/platform/windows/command.ts";
-import { commandLine } from "../../../src/platform/windows/arguments.ts";
-import { readShim } from "../../../src/platform/windows/shim.ts";
+import { findCommand, resolveCommand, type Files } from "../../../src/platform/windows-rules/command.ts";
+import { commandLine } from "../../../src/platform/windows-rules/arguments.ts";
+import { readShim } from "../../../src/platform/windows-rules/shim.ts";
 import { property } from "../../fuzz/helpers/property.ts";
 import { nastyArguments } from "./nasty-arguments.ts";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as fc from "fast-check";
-import { isFullPath, isInDirectory, isSamePath } from "../../../src/platform/windows/paths.ts";
+import { isFullPath, isInDirectory, isSamePath } from "../../../src/platform/windows-rules/paths.ts";
 import { property } from "../../fuzz/helpers/property.ts";
 
 describe("a path of Windows", () => {

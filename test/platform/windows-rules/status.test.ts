@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { describeExitCode } from "../../../src/platform/exit-code.ts";
-import { describeStatus, isStatus } from "../../../src/platform/windows/status.ts";
+import { describeStatus, isStatus } from "../../../src/platform/windows-rules/status.ts";
 
 it("a crash is named, whether its code is written as positive or as negative", () => {
   const words = "read or wrote memory that it must not (access violation); status 0xc0000005";

@@ -2,7 +2,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as fc from "fast-check";
-import { environmentBlock, foldName, mergeVariables, variableOf } from "../../../src/platform/windows/environment.ts";
+import {
+  environmentBlock,
+  foldName,
+  mergeVariables,
+  variableOf,
+} from "../../../src/platform/windows-rules/environment.ts";
 import { property } from "../../fuzz/helpers/property.ts";
 
 function entriesOf(block: Buffer): string[] {
