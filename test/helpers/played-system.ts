@@ -1,4 +1,6 @@
 /** Programs that are told another system than this one: process.platform and os, before they load anything of their own. */
+import { release } from "node:os";
+
 const preload = new URL("../fixtures/play-system.mjs", import.meta.url);
 
 interface Played {
@@ -13,12 +15,14 @@ export const played = {
   windows: { system: "win32", release: "10.0.19045" },
   /** It has no backend. */
   freebsd: { system: "freebsd", release: "14.1-RELEASE" },
+  /** What is there anyway. */
+  thisLinux: { system: "linux", release: release() },
   /** Without pidfds. */
   oldLinux: { system: "linux", release: "4.19.0" },
 } as const satisfies Record<string, Played>;
 
 /** Node's flags for it. `list`: a file that gets the address of every module that is loaded, a line each. */
-export function flagsToPlay({ system, release }: Played, list?: string): string[] {
-  const query = new URLSearchParams({ system, release, ...(list === undefined ? {} : { list }) });
+export function flagsToPlay(system: Played, list?: string): string[] {
+  const query = new URLSearchParams({ ...system, ...(list === undefined ? {} : { list }) });
   return ["--import", `${preload.href}?${query.toString()}`];
 }
