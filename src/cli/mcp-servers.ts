@@ -2,12 +2,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { GatewayClient } from "../client/rpc.ts";
+import { systemClock } from "../clock.ts";
 import { HoldfastError } from "../errors.ts";
 import { statePaths } from "../keeper/state-directory.ts";
 import { plainLine, plainText } from "../plain-text.ts";
 import type { CommandContext } from "./context.ts";
 import { describeChange } from "./config-change.ts";
-import { count, printJson, printLines } from "./print.ts";
+import { count, duration, printJson, printLines } from "./print.ts";
 
 export async function mcpStatus(context: CommandContext): Promise<number> {
   const servers = await new GatewayClient(context).call("mcp.status", {});
@@ -17,13 +18,14 @@ export async function mcpStatus(context: CommandContext): Promise<number> {
   }
   const lines = servers.flatMap((server) => {
     const { name, kind, share, enabled, breaker, failures, lastFailure, poolHolders, poolRuns } = server;
-    const { packages, notices, problem } = server;
+    const { packages, notices, problem, silentSince } = server;
     if (!enabled) return [`${name}  disabled`];
     if (problem !== null) return [`${name}  unavailable: ${problem}`];
     const pooled = `, pooled: ${count(poolHolders, "session")} on ${count(poolRuns.length, "run")}`;
     const health = breaker === "closed" ? "" : `, ${breaker} after ${count(failures, "failure")}: ${lastFailure ?? ""}`;
+    const silence = silentSince === null ? "" : `, no answer for ${duration(systemClock.now() - silentSince)}`;
     const installed = packages.length === 0 ? "" : `, without npx: ${packages.join(" ")}`;
-    const first = `${name}  ${kind}${share === "pool" ? pooled : ""}${installed}${health}`;
+    const first = `${name}  ${kind}${share === "pool" ? pooled : ""}${installed}${health}${silence}`;
     return [first, ...notices.map((notice) => `  ${notice}`)];
   });
   printLines(lines.length === 0 ? ["no MCP servers in the config"] : lines.map(plainLine));

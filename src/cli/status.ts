@@ -32,6 +32,7 @@ function describe(found: GatewayStatus): string[] {
       ["sessions", String(found.sessions)],
       ["runs", String(found.runs)],
       ...found.unavailableServers.map(({ name, problem }): Row => ["unavailable", `${name}: ${problem}`]),
+      ...found.silentServers.map(describeSilent),
       ...describeNodes(found.nodes),
       ...found.hosts.map(describeHost),
       [
@@ -48,6 +49,11 @@ function describeHelper({ pid, rssBytes, restarts, problem }: GatewayStatus["gua
   const restarted = restarts === 0 ? "" : `, restarted ${count(restarts, "time")}`;
   if (pid === 0) return `none${problem === null ? "" : `: ${problem}`}; tried again every second${restarted}`;
   return `pid ${pid}, ${megabytes(rssBytes)}${restarted}`;
+}
+
+function describeSilent({ name, silentSince }: GatewayStatus["silentServers"][number]): Row {
+  const since = duration(systemClock.now() - silentSince);
+  return ["silent", `${name}: no answer for ${since}; sessions go on without it`];
 }
 
 function describeNodes({ connected, absent, pending, runs }: GatewayStatus["nodes"]): Row[] {

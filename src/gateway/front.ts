@@ -118,7 +118,8 @@ export async function serve(link: KeeperLink, surroundings: FrontSurroundings): 
   const nodeSockets = new NodeEndpoint({ connections, nodes });
   const lines = new LineEndpoint({ manager, sessions, clock, random, messageBytesMax, questionMs });
   const stdio = new StdioEndpoint({ connections, access, manager, endpoint: lines });
-  const metrics = new Metrics({ link, connections, heartbeat, throttle, nodes, sessionKinds: () => sessions.kinds });
+  const sessionKinds = () => sessions.kinds;
+  const metrics = new Metrics({ link, connections, heartbeat, throttle, nodes, servers: manager, sessionKinds });
   face.serve({ access, mcp, rpc: new RpcEndpoint(dispatcher, bodies), webSockets, stdio, nodes: nodeSockets, metrics });
   runs.begin();
   link.listening(urls);

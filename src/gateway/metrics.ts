@@ -3,6 +3,8 @@ import type { Registry } from "prom-client";
 import { ownUsage } from "../platform/self/index.ts";
 import type { KeeperLink } from "../protocol/keeper/link.ts";
 import type { KeeperFigures, KeeperStatus } from "../protocol/keeper/status.ts";
+import type { OfferedServers } from "../mcp/servers/offered-servers.ts";
+import type { SessionManager } from "../mcp/session/session-manager.ts";
 import type { Nodes } from "../nodes/gateway/nodes.ts";
 import { connectionStates } from "./connections/connection.ts";
 import type { Connections } from "./connections/connections.ts";
@@ -17,6 +19,7 @@ export interface MetricsParts {
   heartbeat: Heartbeat;
   throttle: Throttle;
   nodes: Pick<Nodes, "views" | "runStates">;
+  servers: Pick<SessionManager, "silentServers"> & { readonly servers: Pick<OfferedServers, "lacking"> };
 }
 
 /** One sample with its labels. */
@@ -55,13 +58,17 @@ export class Metrics {
   }
 
   #gauges(status: KeeperStatus, figures: KeeperFigures): Metric[] {
-    const { connections, sessionKinds, heartbeat, nodes } = this.#parts;
+    const { connections, sessionKinds, heartbeat, nodes, servers } = this.#parts;
     const { keeper, front, guardian, version, tier } = status;
     const open = connectionStates.filter((state) => state !== "closed");
     const runs = figures.runs.map(({ kind, state, count }): Sample => [{ kind, state }, count]);
     const lag: [string, number][] = [
       ["front", heartbeat.takeLagMs() / 1000],
       ["keeper", figures.lagMs / 1000],
+    ];
+    const down = [
+      ...servers.servers.lacking.map(({ name }): Sample => [{ server: name, reason: "unavailable" }, 1]),
+      ...servers.silentServers.map(({ name }): Sample => [{ server: name, reason: "silent" }, 1]),
     ];
     const descriptors: [string, number][] = [
       ["front", ownUsage()?.descriptors ?? 0],
@@ -83,6 +90,7 @@ export class Metrics {
         ...countNodes(nodes.views),
       ]),
       by("holdfast_node_runs", "Live runs on nodes.", "state", [...nodes.runStates()]),
+      metric("holdfast_mcp_server_down", "MCP servers that sessions go on without.", ["server", "reason"], down),
       by("holdfast_event_loop_lag_seconds", "Longest delay of the event loop since the last scrape.", "process", lag),
       by("holdfast_open_fds", "Open descriptors.", "process", descriptors),
       by("holdfast_resident_memory_bytes", "Resident memory.", "process", rss),

@@ -112,8 +112,10 @@ describe("the lists of all servers", () => {
         isKnown: false,
         breaker: {
           isSilent: false,
+          failures: 0,
+          lastFailure: "",
           waitedInVain: () => (binding.breaker.isSilent = true),
-          look: (work: () => Promise<void>) => void work().catch(() => {}),
+          look: (work: () => Promise<void>) => work(),
         },
         learn: () => {
           asked.push(name);
@@ -192,6 +194,45 @@ describe("the lists of all servers", () => {
     learning.get("b")!.reject(new Error("no such program"));
     assert.deepEqual(toolsOf(await listing), ["a__x"]);
     assert.ok(logged.some((line) => line.includes("no such program")));
+  });
+
+  it("look again at one that stays silent, later and later, until it comes up or the session is over", async () => {
+    const { clock, catalog, up, learning, asked, told } = begin(["a", "b"]);
+    const fail = async () => {
+      learning.get("b")!.reject(new Error("no answer"));
+      await turns();
+    };
+    const listing = catalog.merged();
+    await up("a", "x");
+    clock.advance(1000);
+    await listing;
+    assert.deepEqual(
+      catalog.absent,
+      [{ name: "b", problem: "it has not answered yet; its tools are announced when it comes up" }],
+      "the model is told",
+    );
+    const pauses = [30_000, 60_000, 120_000, 240_000, 480_000, 600_000, 600_000];
+    for (const [index, pauseMs] of pauses.entries()) {
+      await fail();
+      clock.advance(pauseMs - 1);
+      await turns();
+      assert.equal(asked.length, 2 + index, `before ${pauseMs} ms`);
+      clock.advance(1);
+      await turns();
+      assert.equal(asked.length, 3 + index, `after ${pauseMs} ms`);
+    }
+    await up("b", "y");
+    catalog.changed();
+    assert.deepEqual([told, catalog.absent, clock.pending], [["tools"], [], 0]);
+    const over = begin(["c"]);
+    const first = over.catalog.merged();
+    over.clock.advance(1000);
+    await first;
+    over.learning.get("c")!.reject(new Error("no answer"));
+    await turns();
+    assert.equal(over.clock.pending, 1);
+    over.catalog.close();
+    assert.equal(over.clock.pending, 0);
   });
 
   it("are announced as changed only to a client that has seen them", async () => {

@@ -175,3 +175,26 @@ describe("a config with servers that something is missing for", { timeout: patie
     await other[Symbol.asyncDispose]();
   });
 });
+
+describe("a server that does not answer", { timeout: patiently(60_000) }, () => {
+  it("is named wherever a person or a model looks, from the first list that it kept waiting", async () => {
+    const mcpServers = { good: actor("good"), mute: { command: "sleep", args: ["1000"] } };
+    await using home = new Home(bestTier(), { mcpServers, limits: { listMs: 300 } });
+    await using gateway = await Gateway.start(home);
+    const begin = async () => {
+      const talk = new Talk(`${gateway.url}/mcp`, gateway.token);
+      const { text } = await talk.initialize();
+      await namesOf(talk);
+      return text;
+    };
+    await begin();
+    const { silentServers } = (await gateway.rpc("gateway.status")) as { silentServers: { name: string }[] };
+    assert.ok(silentServers.some(({ name }) => name === "mute"));
+    assert.match((await runCommand(home, ["status"])).stdout, /silent +mute: no answer for/);
+    assert.match((await runCommand(home, ["mcp", "status"])).stdout, /^mute {2}stdio.*, no answer for/m);
+    assert.match(await begin(), /# Unavailable servers[^]*- mute: it has not answered yet; its tools are announced/);
+    const headers = { authorization: `Bearer ${gateway.token}` };
+    const metrics = await (await fetch(`${gateway.url}/metrics`, { headers })).text();
+    assert.match(metrics, /^holdfast_mcp_server_down\{server="mute",reason="silent"\} 1$/m);
+  });
+});

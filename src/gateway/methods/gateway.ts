@@ -18,7 +18,8 @@ export function gatewayHandlers(
     "gateway.status": async () => {
       const status = await link.ask("gateway.status", {});
       const unavailableServers = await manager.servers.unavailable();
-      const front = { url: urls[0] ?? "", urls, sessions: sessions.size, unavailableServers };
+      const { silentServers } = manager;
+      const front = { url: urls[0] ?? "", urls, sessions: sessions.size, unavailableServers, silentServers };
       return { ...status, ...front, nodes: countNodes(nodes.views) };
     },
     "gateway.ping": ({ data }) => ({ data }),

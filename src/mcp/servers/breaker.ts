@@ -23,7 +23,7 @@ export class Breaker {
   #notBefore = 0;
   #trying = false;
   #last = "";
-  #isSilent = false;
+  #silentSince: number | null = null;
   /** Returns each start's slot in the gate. */
   readonly #begun = new Set<() => void>();
   #look: Promise<void> | undefined;
@@ -48,20 +48,25 @@ export class Breaker {
 
   /** A list timed out on it since it last came up, so lists of all sessions skip it. */
   get isSilent(): boolean {
-    return this.#isSilent;
+    return this.#silentSince !== null;
+  }
+
+  /** When that list gave up, in milliseconds since 1970; null while it answers. */
+  get silentSince(): number | null {
+    return this.#silentSince;
   }
 
   /** False: no start is under way, so the server is not to blame. */
   waitedInVain(): boolean {
     if (this.#begun.size === 0) return false;
-    this.#isSilent = true;
+    this.#silentSince ??= this.#clock.now();
     for (const leave of this.#begun) leave();
     return true;
   }
 
   /** It came up and sent its lists. */
   cameUp(): void {
-    this.#isSilent = false;
+    this.#silentSince = null;
   }
 
   /**
@@ -69,9 +74,9 @@ export class Breaker {
    * responsive ones: it returns its own and takes no more.
    */
   async enter(gate: StartGate): Promise<() => void> {
-    const leave = this.#isSilent ? () => {} : await gate.enter();
+    const leave = this.isSilent ? () => {} : await gate.enter();
     this.#begun.add(leave);
-    if (this.#isSilent) leave(); // it turned silent while waiting
+    if (this.isSilent) leave(); // it turned silent while waiting
     return () => {
       this.#begun.delete(leave);
       leave();
@@ -83,7 +88,7 @@ export class Breaker {
     const before = this.#look;
     if (before !== undefined) {
       await before;
-      if (!this.#isSilent) await action();
+      if (!this.isSilent) await action();
       return;
     }
     const looking = action();

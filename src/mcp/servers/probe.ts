@@ -20,10 +20,10 @@ export function statusOf(
   }: { starter: Starter; pool: Pool; launch: LaunchView | undefined; login: string | undefined },
 ): ServerStatus {
   const { name, kind, share, enabled, problem: lack = null } = server;
-  const { state: breaker, failures, lastFailure } = starter.breaker(server);
+  const { state: breaker, failures, lastFailure, silentSince } = starter.breaker(server);
   const { holders: poolHolders, runs: poolRuns } = pool.view(name);
   const { packages = [], problem = null } = launch ?? {};
-  const health = { breaker, failures, lastFailure: lastFailure || null };
+  const health = { breaker, failures, lastFailure: lastFailure || null, silentSince };
   const notices = [...(problem === null ? [] : [`resolveNpx: ${problem}`]), ...(login === undefined ? [] : [login])];
   return { name, kind, share, enabled, problem: lack, ...health, poolHolders, poolRuns, packages, notices };
 }

@@ -108,6 +108,7 @@ export class AggregateSession {
     session.onEnd((reason) => {
       heartbeat.remove(this.client);
       unwatch();
+      this.mergedCatalog.close();
       this.roots.close();
       this.failAll({ code: rpcCode.unavailable, message: `the session was ended (${reason})`, reason: "run_ended" });
     });
@@ -167,7 +168,8 @@ export class AggregateSession {
     const [{ protocolVersion }, only] = [this.#parts.introduction, this.bindings[0]];
     if (!this.isPrefixed && only !== undefined) return spokenIn(protocolVersion, (await only.learn()).initialize);
     const merged = await this.mergedCatalog.merged();
-    const missing = { isPartial: this.mergedCatalog.isPartial, lacking: this.#parts.lacking() };
+    const { isPartial, absent } = this.mergedCatalog;
+    const missing = { isPartial, lacking: [...this.#parts.lacking(), ...absent] };
     return ownIntroduction(protocolVersion, merged, missing);
   }
 

@@ -32,7 +32,7 @@ const lists = { prompts: { listChanged: true }, resources: { listChanged: true }
 interface Missing {
   /** The metadata of some servers is still unknown. */
   isPartial: boolean;
-  /** Unavailable servers; the model is told, since their tools are absent. */
+  /** Unavailable and unresponsive servers; the model is told, since their tools are absent. */
   lacking: readonly { name: string; problem: string }[];
 }
 

@@ -1,5 +1,5 @@
 /** The merged catalog of one session: the lists of its servers as one, with change notifications to its client. */
-import type { Clock } from "../../clock.ts";
+import type { Clock, Timer } from "../../clock.ts";
 import type { Log } from "../../log.ts";
 import type { Session } from "../../sessions/session.ts";
 import type { ServerMetadata } from "../servers/catalog.ts";
@@ -10,6 +10,10 @@ import type { Binding } from "../servers/binding.ts";
 import type { Merged, MergedViews, Part } from "./merge.ts";
 import { splitName } from "./names.ts";
 import type { Bindings } from "./bindings.ts";
+
+/** First pause before a silent server is looked at again; doubled up to the longest. */
+const lookAgainMs = 30_000;
+const lookAgainMsMax = 600_000;
 
 export interface MergedCatalogParts {
   bindings: Bindings;
@@ -35,6 +39,8 @@ export class MergedCatalog {
   #patienceMs: number;
   /** Servers whose lists are being fetched. */
   readonly #learning = new Map<Binding, Promise<void>>();
+  /** The next looks at silent servers: a client that lists once hears of one that comes up late. */
+  readonly #looks = new Map<Binding, { timer: Timer; waitMs: number }>();
 
   constructor(parts: MergedCatalogParts) {
     this.#parts = parts;
@@ -55,6 +61,21 @@ export class MergedCatalog {
   /** The metadata of some servers is still unknown. */
   get isPartial(): boolean {
     return this.#parts.bindings.all.some((binding) => binding.metadata === undefined);
+  }
+
+  /** Servers that the lists go on without, and why. */
+  get absent(): { name: string; problem: string }[] {
+    return this.#parts.bindings.all.flatMap(({ name, metadata, breaker }) => {
+      if (metadata !== undefined || (!breaker.isSilent && breaker.failures === 0)) return [];
+      const problem = breaker.isSilent ? "it has not answered yet" : breaker.lastFailure;
+      return [{ name, problem: `${problem}; its tools are announced when it comes up` }];
+    });
+  }
+
+  /** The session is over. */
+  close(): void {
+    for (const { timer } of this.#looks.values()) timer.clear();
+    this.#looks.clear();
   }
 
   /** The catalog as known now, without any start. Asked for with every call, so it is kept while nothing has changed. */
@@ -135,9 +156,26 @@ export class MergedCatalog {
           if (!session.ended) log("mcp.unlisted", { server: binding.name, error: String(error) });
         },
       )
-      .finally(() => this.#learning.delete(binding));
+      .finally(() => {
+        this.#learning.delete(binding);
+        this.#lookLater(binding);
+      });
     this.#learning.set(binding, learning);
     return learning;
+  }
+
+  #lookLater(binding: Binding): void {
+    const { session, clock, bindings } = this.#parts;
+    const before = this.#looks.get(binding);
+    before?.timer.clear();
+    this.#looks.delete(binding);
+    const isWanted = () => !session.ended && bindings.all.includes(binding);
+    if (binding.metadata !== undefined || !binding.breaker.isSilent || !isWanted()) return;
+    const waitMs = before === undefined ? lookAgainMs : Math.min(before.waitMs * 2, lookAgainMsMax);
+    const timer = clock.after(waitMs, () => {
+      if (isWanted()) void this.#learn(binding); // never rejects
+    });
+    this.#looks.set(binding, { timer, waitMs });
   }
 
   async #wait(learnt: Promise<unknown>): Promise<void> {

@@ -183,6 +183,14 @@ export class SessionManager {
     );
   }
 
+  /** Servers whose lists did not come in time, until they do. */
+  get silentServers(): { name: string; silentSince: number }[] {
+    return this.servers.all.flatMap((server) => {
+      const { silentSince } = this.starter.breaker(server);
+      return silentSince === null ? [] : [{ name: server.name, silentSince }];
+    });
+  }
+
   async probe(name: string): Promise<Probed> {
     await this.servers.recheck(name);
     const [server] = this.servers.select(name)?.servers ?? [];

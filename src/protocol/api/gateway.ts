@@ -10,6 +10,9 @@ const statusShape = keeperStatusShape
     urls: z.array(z.string()),
     sessions: z.int(),
     unavailableServers: z.array(unavailableShape).describe("configured servers that cannot start, and why"),
+    silentServers: z
+      .array(z.object({ name: z.string(), silentSince: z.int() }))
+      .describe("servers whose lists did not come in time, until they do"),
     nodes: z.object({
       connected: z.int(),
       absent: z.int().describe("approved, not connected"),

@@ -12,6 +12,7 @@ const serverShape = z.object({
   breaker: z.enum(["closed", "waiting", "open"]).describe("closed: may start at once"),
   failures: z.int().describe("in a row"),
   lastFailure: z.string().nullable(),
+  silentSince: z.int().nullable().describe("no list of it came in time since then; sessions do not wait for it"),
   poolHolders: z.int().describe("sessions that share its pooled process"),
   poolRuns: z.array(z.string()).describe("ids of its pooled runs"),
   packages: z.array(z.string()).describe("installed by `resolveNpx`, with versions"),
