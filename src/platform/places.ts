@@ -40,7 +40,11 @@ function localData(): string {
   return process.env["LOCALAPPDATA"] || join(homeDirectory(), "AppData", "Local");
 }
 
-/** `$XDG_STATE_HOME/holdfast`, `~/.local/state/holdfast` by default; `%LOCALAPPDATA%\holdfast\state` on Windows. */
+/**
+ * `$XDG_STATE_HOME/holdfast`, `~/.local/state/holdfast` by default; `%LOCALAPPDATA%\holdfast\state` on Windows. On macOS as on
+ * Linux, not below `~/Library/Application Support`: other command line tools do the same, and a path with a space would need
+ * quotes in every line to paste.
+ */
 export function stateDirectory(): string {
   if (isWindows) return join(localData(), "holdfast", "state");
   return join(process.env["XDG_STATE_HOME"] || join(homeDirectory(), ".local", "state"), "holdfast");

@@ -9,6 +9,7 @@ import type { Sources } from "../random.ts";
 import type { Timer } from "../clock.ts";
 import type { Epoch } from "../platform/types.ts";
 import { asHoldfastError, HoldfastError } from "../errors.ts";
+import { hasRoomForSockets } from "./control-path.ts";
 import type { Destination } from "./destination.ts";
 import type { RemoteTier } from "./remote/guardian-messages.ts";
 import { SshConnection, type LinkTimes } from "./link.ts";
@@ -49,8 +50,6 @@ export interface HostView {
   sweeping: boolean;
 }
 
-/** Longest path of a unix socket, less the suffix that ssh adds while creating it. */
-const socketBytesMax = 107 - 18;
 const retryMsMax = 30_000;
 /** Connections lost right after they are ready, before the host counts as unreachable. */
 const losesMax = 3;
@@ -82,8 +81,8 @@ export class RemoteHosts {
 
   constructor(parts: HostsParts) {
     this.#parts = parts;
-    const fits = join(parts.directory, "12345678").length <= socketBytesMax;
-    this.#sockets = fits ? parts.directory : mkdtempSync(join(tmpdir(), "holdfast-"));
+    const { directory } = parts;
+    this.#sockets = hasRoomForSockets(directory) ? directory : mkdtempSync(join(tmpdir(), "holdfast-"));
   }
 
   /** A connection with room for one more run, reserved at once. Throws `host_unreachable`. */
