@@ -18,6 +18,8 @@ const guarantees: Record<TierName, string> = {
   subreaper: "the same, unless guard and keeper are killed in one instant",
   job: "the same, except what a service or another process starts for a run",
   coalition: "the same, except what launchd, XPC or `open` starts for a run",
+  chain:
+    "the same, except what forks twice and becomes another program without environment, or when all of Holdfast is killed in one instant",
 };
 
 function describe(obstacle: TierObstacle): { problem: string; remedy: string } {

@@ -14,3 +14,13 @@ export function markerOf(ownerId: string, runId: string, outer: string = process
 export function runIdPrefix(epoch: number): string {
   return `r${epoch}-`;
 }
+
+/** The run of this owner that these `NAME=value` entries are marked with. */
+export function markedRun(entries: readonly string[], ownerId: string): string | undefined {
+  const marker = entries.find((entry) => entry.startsWith(`${markerVariable}=`)) ?? "";
+  const needle = `/${ownerId}/`;
+  const at = marker.indexOf(needle);
+  if (at === -1) return undefined;
+  const [runId = ""] = marker.slice(at + needle.length).split("/");
+  return runId;
+}

@@ -106,7 +106,7 @@ export interface Swept {
   readonly left: readonly LeftProcess[];
 }
 
-export type TierName = "cgroup" | "subreaper" | "job" | "coalition";
+export type TierName = "cgroup" | "subreaper" | "job" | "coalition" | "chain";
 
 /** One keeper life on this machine. */
 export interface Epoch {

@@ -1,10 +1,10 @@
 /** Shared by both kinds of simulated container: start a command behind a helper, ask, and end. */
 import { HoldfastError } from "../../errors.ts";
 import { findMarked } from "../ending.ts";
-import { guardVariable, markerOf, markerVariable } from "../marker.ts";
+import { markerOf } from "../marker.ts";
 import { untilTrue } from "../wait.ts";
 import type { Container, MainExit, PoliteRequest, ProcessInfo, SpawnRequest, Spawned } from "../types.ts";
-import { Pipe } from "./pipe.ts";
+import { prepare } from "./birth.ts";
 import { signalOf, type SimulatedSystem } from "./system.ts";
 import type { Birth, Process, Program } from "./process.ts";
 
@@ -36,26 +36,7 @@ export abstract class SimulatedContainer implements Container {
   async spawn(request: SpawnRequest): Promise<Spawned> {
     if (this.helper !== undefined) throw new HoldfastError("spawn_failed", "the container has been used");
     const { platform } = this;
-    const terminal = request.terminal && platform.machine.terminalOf(request.terminal)?.pipe;
-    const [stdin, stdout, stderr] = terminal ? [terminal, terminal, terminal] : [new Pipe(), new Pipe(), new Pipe()];
-    const entries = environmentOf(request).filter(
-      (entry) => !entry.startsWith(`${markerVariable}=`) && !entry.startsWith(`${guardVariable}=`),
-    );
-    const marker = `${markerVariable}=${markerOf(this.owner, this.runId, "")}`;
-    const isWithoutInput = request.stdin === "ignore";
-    if (isWithoutInput) stdin.cut();
-    const birth: Birth = {
-      command: [request.command, ...request.args].join(" "),
-      environment: [...entries, marker].join("\0"),
-      input: stdin,
-      outputs: [stdout, stderr],
-    };
-    const command = platform.machine.program(request.command, request.args);
-    const program: Program = (self) => {
-      terminal?.drop(birth); // it has its own end
-      return command(self);
-    };
-    terminal?.hold(birth);
+    const { program, birth, abandon, ...streams } = prepare(platform, request, markerOf(this.owner, this.runId, ""));
     let exited: (how: MainExit) => void = () => {};
     const exit = new Promise<MainExit>((resolve) => {
       exited = (how) => void platform.clock.soon(() => resolve(how));
@@ -64,16 +45,13 @@ export abstract class SimulatedContainer implements Container {
     const helper = platform.spawn(request, between, helperBirth);
     this.helper = helper;
     helper.whenOver((how) => {
-      terminal?.drop(birth);
+      abandon();
       exited(how); // a helper that is killed cannot report the command's end, nor one that was killed before its first step
     });
-    platform.own.whenOver(() => stdin.cut());
     await platform.clock.sleep(0);
     const { pid, startTime } = helper;
     return {
-      stdin: terminal || isWithoutInput ? null : stdin.input,
-      stdout: terminal ? null : stdout.output,
-      stderr: terminal ? null : stderr.output,
+      ...streams,
       ref: { pid, startTime, bootId: platform.bootId() },
       mainPid: () => this.main?.pid,
       exit,
@@ -108,9 +86,4 @@ export abstract class SimulatedContainer implements Container {
   protected async marked(): Promise<ProcessInfo[]> {
     return findMarked(this.platform, this.owner).get(this.runId) ?? [];
   }
-}
-
-function environmentOf({ env }: SpawnRequest): string[] {
-  if (Array.isArray(env)) return env.map((entry) => Buffer.from(entry).toString());
-  return Object.entries(env as Record<string, string>).map(([name, value]) => `${name}=${value}`);
 }

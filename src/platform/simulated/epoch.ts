@@ -1,13 +1,15 @@
 /** One keeper life on a simulated machine: its fence, its guardian, and the product's own sweeps. */
 import { findMarked } from "../ending.ts";
-import { markerVariable, runIdPrefix } from "../marker.ts";
+import { runIdPrefix } from "../marker.ts";
 import { endStrays, Sightings, sweepOwner } from "../sweep.ts";
 import { untilTrue } from "../wait.ts";
 import { FencedContainer } from "./fenced.ts";
 import { GuardedContainer } from "./guarded.ts";
-import type { Container, Epoch, ProcessRef, Swept, TierName, Watchdog } from "../types.ts";
+import { markerIn, startSimulatedGuardian } from "./guardian.ts";
+import type { Kernel } from "./kernel.ts";
+import type { Container, Epoch, Swept, TierName, Watchdog } from "../types.ts";
 import type { SimulatedSystem } from "./system.ts";
-import type { Fence, Pause, Process, Program } from "./process.ts";
+import type { Fence, Pause } from "./process.ts";
 
 export class SimulatedEpoch implements Epoch {
   readonly tier: TierName;
@@ -43,18 +45,23 @@ export class SimulatedEpoch implements Epoch {
 
   watchdog(): Watchdog {
     const platform = this.#platform;
-    let front: ProcessRef | undefined;
-    let isDismissed = false;
-    let isReady: () => void = () => {};
-    const ready = new Promise<void>((resolve) => {
-      isReady = () => void platform.clock.soon(resolve);
+    const needle = `/${this.#owner}/${this.#prefix}`;
+    const { kernel } = platform;
+    const fence = this.#fence;
+    return startSimulatedGuardian(platform, {
+      birth: this.#home === undefined ? {} : { fence: this.#home },
+      *endFirst() {
+        if (fence !== undefined) yield* endFence(kernel, fence);
+      },
+      frontOf: ({ pid, startTime }) => {
+        const front = kernel.find(pid);
+        return front?.startTime === startTime ? front : undefined;
+      },
+      isMeant: ({ environment }) => markerIn(environment).includes(needle),
+      endLast: () => {
+        if (fence !== undefined) kernel.removeFence(fence);
+      },
     });
-    const guardian: Program = (self) =>
-      this.#guard(self, { isReady, isDismissed: () => isDismissed, front: () => front });
-    const home = this.#home === undefined ? {} : { fence: this.#home };
-    const helper = platform.startHelper(guardian, { command: "guardian", environment: "", ...home });
-    const dismiss = () => (isDismissed = true);
-    return Object.assign(helper, { ready, dismiss, guard: (ref: ProcessRef) => void (front = ref) });
   }
 
   async sweepEarlier(boundMs: number): Promise<Swept> {
@@ -85,48 +92,11 @@ export class SimulatedEpoch implements Epoch {
     this.#platform.moveTo(kernel.root);
     for (const fence of [this.#home, this.#fence]) if (fence !== undefined) kernel.removeFence(fence);
   }
-
-  /** Waits for the death of the keeper, then ends everything of its epoch, the front last. */
-  *#guard(
-    self: Process,
-    told: { isReady: () => void; isDismissed: () => boolean; front: () => ProcessRef | undefined },
-  ): ReturnType<Program> {
-    const { kernel } = self;
-    const keeper = this.#platform.own;
-    self.withstand("SIGTERM", "SIGINT", "SIGHUP", "SIGPIPE");
-    yield undefined;
-    told.isReady();
-    yield { until: () => !keeper.isAlive || told.isDismissed() };
-    if (told.isDismissed()) return 0;
-    const fence = this.#fence;
-    if (fence !== undefined) yield* endFence(self, fence);
-    const front = told.front();
-    const process = kernel.find(front?.pid ?? 0);
-    if (process !== undefined && process.startTime === front?.startTime) kernel.signal(process, "SIGKILL");
-    const needle = `/${this.#owner}/${this.#prefix}`;
-    const marked = () =>
-      kernel.processes.filter(({ isAlive, environment }) => isAlive && markerIn(environment).includes(needle));
-    while (marked().length > 0) {
-      for (const signal of ["SIGSTOP", "SIGKILL"] as const) {
-        for (const each of marked()) {
-          kernel.signal(each, signal);
-          yield undefined;
-        }
-      }
-      yield { untilMs: kernel.nowMs() + 1 };
-    }
-    if (fence !== undefined) kernel.removeFence(fence);
-    return 0;
-  }
 }
 
-function* endFence({ kernel }: Process, fence: Fence): Generator<Pause, void, void> {
+function* endFence(kernel: Kernel, fence: Fence): Generator<Pause, void, void> {
   while (kernel.within(fence).length > 0) {
     kernel.killFence(fence);
     yield { untilMs: kernel.nowMs() + 1 };
   }
-}
-
-function markerIn(environment: string): string {
-  return environment.split("\0").find((entry) => entry.startsWith(`${markerVariable}=`)) ?? "";
 }

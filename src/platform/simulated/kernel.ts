@@ -3,6 +3,7 @@
  * the seed, so orders that a real machine shows once in a million runs come up in seconds.
  */
 import type { ProcessInfo, ProcessState } from "../types.ts";
+import { Coalitions } from "./coalitions.ts";
 import { MachineTime } from "./machine-time.ts";
 import { Fence, Process, type Birth, type Exit, type KernelCalls, type Program } from "./process.ts";
 import type { Actor, Simulation } from "./simulation.ts";
@@ -21,6 +22,8 @@ export interface KernelOptions {
   readonly pidMax?: number;
   readonly bootId?: string;
   readonly time?: MachineTime;
+  /** Whose rules decide over orphans and process numbers; Linux's by default. */
+  readonly rules?: "linux" | "xnu";
 }
 
 /** Signals that end a process without a handler. */
@@ -35,21 +38,25 @@ export class Kernel implements Actor, KernelCalls {
   readonly init: Process;
   readonly #simulation: Simulation;
   readonly #pidMax: number;
+  readonly #isXnu: boolean;
+  readonly coalitions = new Coalitions();
   readonly #processes = new Map<number, Process>();
   readonly #fences = new Map<string, Fence>();
   #lastPid = 0;
   #births = 0;
+  #versions = 0;
   #isStepping = false;
 
   constructor(
     simulation: Simulation,
-    { pidMax = 32_768, bootId = "boot-1", time = new MachineTime() }: KernelOptions = {},
+    { pidMax = 32_768, bootId = "boot-1", time = new MachineTime(), rules = "linux" }: KernelOptions = {},
   ) {
     this.#simulation = simulation;
+    this.#isXnu = rules === "xnu";
     this.#pidMax = pidMax;
     this.bootId = bootId;
     this.time = time;
-    this.init = this.#birth(undefined, reapForEver, {});
+    this.init = this.#birth(undefined, reapForEver, this.#isXnu ? { coalition: this.coalitions.make() } : {});
     simulation.add(this);
   }
 
@@ -105,6 +112,11 @@ export class Kernel implements Actor, KernelCalls {
 
   signalGroup(group: number, signal: NodeJS.Signals): void {
     for (const process of this.processes) if (process.group === group) this.signal(process, signal);
+  }
+
+  nextVersion(): number {
+    this.#versions += 1;
+    return this.#versions;
   }
 
   makeFence(name: string, parent: Fence = this.root): Fence {
@@ -193,9 +205,15 @@ export class Kernel implements Actor, KernelCalls {
   #freePid(): number {
     for (let tries = 0; tries < this.#pidMax; tries += 1) {
       this.#lastPid = this.#lastPid >= this.#pidMax ? 2 : this.#lastPid + 1;
-      if (!this.#processes.has(this.#lastPid)) return this.#lastPid;
+      if (!this.#processes.has(this.#lastPid) && !(this.#isXnu && this.#isNamed(this.#lastPid))) return this.#lastPid;
     }
     throw new KernelRefusal("EAGAIN");
+  }
+
+  /** Whether a group or session has this number (forkproc: pghash_exists_locked, session_find_locked). */
+  #isNamed(pid: number): boolean {
+    for (const { group, session } of this.#processes.values()) if (group === pid || session === pid) return true;
+    return false;
   }
 
   #fenceKill(process: Process): void {
@@ -244,13 +262,15 @@ export class Kernel implements Actor, KernelCalls {
     else if (deadly.has(signal) && !process.ignored.has(signal)) this.end(process, { code: null, signal });
   }
 
-  /** Ends a process: its children go to the nearest subreaper above, and it stays on the table until reaped. */
+  /** Ends a process: its children go to the nearest subreaper above, on XNU to launchd (proc_exit); it stays until reaped. */
   end(process: Process, exit: Exit): void {
     if (!process.isAlive) return;
     process.exit = exit;
     process.pending.clear();
+    if (process.coalition !== undefined) process.coalition.exited += 1n;
     for (const pipe of process.outputs) pipe.drop(process);
     let heir = process.parent ?? this.init;
+    if (this.#isXnu) heir = this.init;
     while (heir !== this.init && !(heir.isAlive && heir.isSubreaper)) heir = heir.parent ?? this.init;
     for (const child of process.children) {
       child.parent = heir;

@@ -1,5 +1,6 @@
 /** One process of the model kernel, as its program sees it: the available calls. */
 import type { ProcessInfo } from "../types.ts";
+import type { Coalition } from "./coalitions.ts";
 import type { MachineTime } from "./machine-time.ts";
 import type { Pipe } from "./pipe.ts";
 
@@ -47,6 +48,10 @@ export class Fence {
 
 /** Properties of a child that differ from its parent's. */
 export interface Birth {
+  /** A coalition that is its own, as launchd gives each job. */
+  readonly coalition?: Coalition;
+  /** The leader of a session of its own, as by POSIX_SPAWN_SETSID. */
+  readonly isSessionLeader?: boolean;
   readonly fence?: Fence;
   readonly command?: string;
   /** As NUL-separated entries. */
@@ -71,6 +76,8 @@ export interface KernelCalls {
   killFence(fence: Fence): void;
   removeFence(fence: Fence): boolean;
   reap(process: Process): void;
+  /** XNU's `nextpidversion`. */
+  nextVersion(): number;
 }
 
 export class Process {
@@ -106,6 +113,12 @@ export class Process {
   exit: Exit | undefined;
   rssBytes = 1_000_000;
   cpuMs = 0;
+  /** XNU's `p_puniqueid`: the start time of its parent when it was forked, or when it last became another program. */
+  parentStartTime: string;
+  /** XNU's `p_idversion`. */
+  version: number;
+  uid: number;
+  readonly coalition: Coalition | undefined;
 
   constructor(kernel: KernelCalls, pid: number, startTime: string, parent: Process | undefined, birth: Birth) {
     this.kernel = kernel;
@@ -124,6 +137,12 @@ export class Process {
     for (const signal of parent?.ignored ?? []) this.ignored.add(signal);
     for (const pipe of this.outputs) pipe.hold(this);
     this.steps = (function* nothing() {})();
+    this.parentStartTime = parent?.startTime ?? "0"; // pinsertchild
+    this.version = kernel.nextVersion(); // forkproc
+    this.uid = parent?.uid ?? 501;
+    this.coalition = birth.coalition ?? parent?.coalition; // task_create_internal
+    if (this.coalition !== undefined) this.coalition.started += 1n;
+    if (birth.isSessionLeader === true) this.setSession();
   }
 
   get isAlive(): boolean {
@@ -168,6 +187,11 @@ export class Process {
     this.command = command;
     this.environment = environment;
     this.handlers.clear();
+    this.parentStartTime = this.parent?.startTime ?? "0"; // pinsertchild: an exec inserts a copy below the parent of now
+    this.version = this.kernel.nextVersion(); // proc_setpidversion
+    if (this.coalition === undefined) return;
+    this.coalition.started += 1n;
+    this.coalition.exited += 1n;
   }
 
   setSession(): void {

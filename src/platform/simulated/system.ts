@@ -13,7 +13,7 @@ export class SimulatedSystem implements System {
   readonly machine: Machine;
   readonly own: Process;
   readonly clock: Clock;
-  readonly processes: ProcessTable;
+  processes: ProcessTable;
   readonly kernel: Machine["kernel"];
 
   constructor(machine: Machine, own: Process) {
@@ -90,7 +90,9 @@ export class SimulatedSystem implements System {
         get isRunning() {
           return child.isAlive;
         },
-        signal: (request) => void this.signal(child, signalOf(request)),
+        signal: (request) => {
+          if (this.call()) this.kernel.signal(child, signalOf(request));
+        },
       };
     } catch (thrown) {
       if (!(thrown instanceof KernelRefusal)) throw thrown;

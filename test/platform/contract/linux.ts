@@ -11,7 +11,7 @@ import { killWhatIsLeft, pidsByEnvironment, readListed, survivorsOf } from "../.
 import { attackScript, fixture } from "../../helpers/servers.ts";
 import { cgroupMount } from "../../helpers/tiers.ts";
 import { RealWorld, type Counted } from "./real-world.ts";
-import type { Backend } from "./suite.ts";
+import type { Backend } from "./backend.ts";
 
 /** Name and processes at least; each is a case of attack.sh. */
 const attacks: [name: string, processes: number][] = [

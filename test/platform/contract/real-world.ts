@@ -11,7 +11,7 @@ import { platform } from "../../../src/platform/index.ts";
 import type { Epoch, SpawnRequest, TierName } from "../../../src/platform/types.ts";
 import { readUntil } from "../../helpers/read-until.ts";
 import { until } from "../../helpers/until.ts";
-import type { OtherKeeper, Tree, World } from "./suite.ts";
+import type { OtherKeeper, Tree, World } from "./backend.ts";
 
 const contractHost = fileURLToPath(new URL("../../fixtures/contract-host.ts", import.meta.url));
 

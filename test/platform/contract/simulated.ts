@@ -1,29 +1,41 @@
 /** The contract's backend for simulated machines: every scene is played with many seeds, and a failing one names its seed. */
-import { Machine } from "../../../src/platform/simulated/machine.ts";
+import { Machine, type MachineOptions } from "../../../src/platform/simulated/machine.ts";
 import { SimulatedPlatform } from "../../../src/platform/simulated/platform.ts";
 import type { Process } from "../../../src/platform/simulated/process.ts";
 import { Simulation } from "../../../src/platform/simulated/simulation.ts";
 import type { Container, Epoch, Spawned } from "../../../src/platform/types.ts";
 import { untilTrue } from "../../../src/platform/wait.ts";
 import { polite, stuck, trees } from "./simulated-trees.ts";
-import type { Backend, OtherKeeper, Tree, World } from "./suite.ts";
+import type { Backend, OtherKeeper, Tree, World } from "./backend.ts";
 
 const readyBoundMs = 5000;
 const untilBoundMs = 20_000;
 /** So small that numbers come back within a scene. */
 const pidMax = 90;
 
+/** What is simulated: the machine, and the code on it. */
+export interface Model {
+  readonly name: string;
+  readonly proof: Backend["proof"];
+  readonly machine: MachineOptions;
+  readonly start: (machine: Machine, command: string) => SimulatedPlatform;
+  readonly cannot: Backend["cannot"];
+  readonly bestEffort?: Backend["bestEffort"];
+}
+
 class SimulatedWorld implements World {
   readonly owner = "owner00000000001";
   readonly platform: SimulatedPlatform;
   readonly epoch: Epoch;
   readonly machine: Machine;
+  readonly #model: Model;
   #runs = 0;
   #origins = 0;
   #isReleased = false;
 
-  constructor(simulation: Simulation, proof: Backend["proof"]) {
-    this.machine = new Machine(simulation, { proof, pidMax });
+  constructor(simulation: Simulation, model: Model) {
+    this.#model = model;
+    this.machine = new Machine(simulation, model.machine);
     this.machine.missingDirectories.add("/no/such/directory");
     const programs = { ...trees, polite, stuck: stuck(() => this.#isReleased) };
     for (const [name, program] of Object.entries(programs))
@@ -31,7 +43,7 @@ class SimulatedWorld implements World {
         self.origin = origin;
         return program(self);
       });
-    this.platform = SimulatedPlatform.start(this.machine, "keeper");
+    this.platform = model.start(this.machine, "keeper");
     this.epoch = this.platform.open(this.owner, 2).epoch;
   }
 
@@ -58,7 +70,7 @@ class SimulatedWorld implements World {
   }
 
   async keeper(owner: string, epoch: number, { isGuarded }: { isGuarded: boolean }): Promise<OtherKeeper> {
-    const platform = SimulatedPlatform.start(this.machine, "another keeper");
+    const platform = this.#model.start(this.machine, "another keeper");
     const opened = platform.open(owner, epoch).epoch;
     if (isGuarded) await opened.watchdog().ready;
     return {
@@ -87,7 +99,8 @@ class SimulatedWorld implements World {
       const { kernel } = this.machine;
       return kernel.processes
         .filter((process) => process.isAlive && process.origin === origin)
-        .map(({ pid, startTime }) => ({ pid, startTime, bootId: kernel.bootId }));
+        .map(({ pid }) => this.platform.identify(pid))
+        .filter((ref) => ref !== undefined);
     };
     const count = () => this.machine.kernel.processes.filter((process) => process.origin === origin).length;
     const spawn = () => container.spawn({ command: tree, args: [origin], env: { PATH: "/bin" } });
@@ -117,20 +130,28 @@ export function seedsFromEnvironment(count: number): Seeds {
   return only === undefined ? { count, first: 1 } : { count: 1, first: Number(only) };
 }
 
-export function simulatedBackend(proof: Backend["proof"], { count, first }: Seeds): Backend {
-  const names = Object.keys(trees).filter((name) => proof === "kernel" || name !== "frozen");
+export function simulatedBackend(proof: Backend["proof"], seeds: Seeds): Backend {
+  const cannot: Backend["cannot"] = proof === "kernel" ? {} : { limits: "a scan holds none" };
+  const start = (machine: Machine, command: string) => SimulatedPlatform.start(machine, command);
+  return modelBackend({ name: `proof by ${proof}`, proof, machine: { proof, pidMax }, start, cannot }, seeds);
+}
+
+export function modelBackend(model: Model, { count, first }: Seeds): Backend {
+  const { name, proof, cannot, bestEffort = {} } = model;
+  const names = Object.keys(trees).filter((each) => proof === "kernel" || each !== "frozen");
   const sizes: Record<string, number> = { wide: 31, deep: 22, chains: 2, "own-subreaper": 2, "holds-stdout": 1 };
   return {
-    name: `simulated machines, proof by ${proof}`,
+    name: `simulated machines, ${name}`,
     proof,
-    trees: names.map((name) => ({ name, processes: sizes[name] ?? 1 })),
+    trees: names.map((each) => ({ name: each, processes: sizes[each] ?? 1 })),
     refused: { command: "sh", cwd: "/no/such/directory" },
-    cannot: proof === "kernel" ? {} : { limits: "a scan holds none" },
+    cannot,
+    bestEffort,
     async play(scene) {
       for (let seed = first; seed < first + count; seed += 1) {
         const simulation = new Simulation(seed);
         try {
-          await simulation.run(scene(new SimulatedWorld(simulation, proof)));
+          await simulation.run(scene(new SimulatedWorld(simulation, model)));
         } catch (cause) {
           const how = `replay it with HOLDFAST_SIMULATION_SEED=${seed}`;
           throw new Error(`seed ${seed}, ${how}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
