@@ -1,5 +1,5 @@
 /** Background runs as the front offers them, to the API and as MCP tools: the single definition of every operation. */
-import type { Clock, Timer } from "../clock.ts";
+import type { Clock } from "../clock.ts";
 import { shell } from "../platform/self/index.ts";
 import { HoldfastError } from "../errors.ts";
 import type { EndReason, RunView } from "../protocol/run.ts";
@@ -13,7 +13,6 @@ import {
 } from "../protocol/background.ts";
 import { unendable } from "../protocol/keeper/run-errors.ts";
 import type { Log } from "../log.ts";
-import type { Owned } from "../ownership/scope.ts";
 import { mayAct, type Asker } from "../sessions/owner.ts";
 import type { Session } from "../sessions/session.ts";
 import type { SessionSet } from "../sessions/set.ts";
@@ -21,12 +20,10 @@ import { Callers, type CallerStore } from "./callers.ts";
 import { bytesOfKeys } from "./keys.ts";
 import { type OutputPiece, type OutputPlace, readPlain, type PlainOptions } from "./plain-reader.ts";
 import { RunOwners, type OwnerStore } from "./owners.ts";
+import { SessionRuns } from "./session-runs.ts";
 import { Screens, type ScreenView } from "./screens.ts";
 import { completeSpec, type StartOptions } from "../protocol/keeper/background-spec.ts";
 import type { ReplacedScope, Runners } from "./runners.ts";
-
-/** Interval of the search for runs whose session disappeared. */
-const ownersLookMs = 2000;
 
 /** The starter of a run: a token holder, or a session, which then owns the run. */
 export type Starter = { asker: Asker } | { session: Session };
@@ -65,8 +62,7 @@ export class RunService {
   readonly #owners: RunOwners;
   readonly #log: Log;
   readonly #callers: Callers;
-  readonly #held = new Set<string>();
-  #timer: Timer | undefined;
+  readonly #sessionRuns: SessionRuns;
 
   /** Without a store, owners and callers last only as long as this process. */
   constructor(runners: Runners, sessions: SessionSet, clock: Clock, log: Log, store?: RunStore) {
@@ -76,20 +72,20 @@ export class RunService {
     this.#sessions = sessions;
     this.#owners = new RunOwners(store);
     this.screens = new Screens(runners, clock);
-    const over = (run: string) => this.wait(run, 2_000_000_000);
+    const over = (run: string) => this.#over(run);
     this.#callers = new Callers(runners, { clock, store, over });
+    const end = (run: string, reason: EndReason) => this.end(run, reason, false);
+    this.#sessionRuns = new SessionRuns({ runners, sessions, owners: this.#owners, clock, over, end });
   }
 
   /** Once the sessions of an earlier front are restored: takes over their runs and ends ownerless ones. */
   begin(): void {
-    const look = () => void this.#lookAtOwners().catch(() => {}); // the keeper is gone, and so is this process
-    look();
-    this.#timer = this.#clock.every(ownersLookMs, look);
+    this.#sessionRuns.begin();
     this.#callers.begin((id) => this.#sessions.get(id));
   }
 
   close(): void {
-    this.#timer?.clear();
+    this.#sessionRuns.close();
     this.#callers.close();
   }
 
@@ -127,7 +123,7 @@ export class RunService {
     const run = await this.#runners.start(spec, scope);
     const tokenId = session === undefined && "asker" in starter ? starter.asker.id : session?.tokenId;
     this.#owners.note(run.id, tokenId ?? null);
-    if (session !== undefined) this.#hold(run.id, session);
+    if (session !== undefined) this.#sessionRuns.hold(run.id, session);
     return yieldMs === undefined || yieldMs === 0 ? run : this.wait(run.id, yieldMs);
   }
 
@@ -265,30 +261,9 @@ export class RunService {
     return spec.sessionId === null ? undefined : this.#sessions.mustFind(spec.sessionId, starter.asker);
   }
 
-  /** From here on the session's scope owns the run, until it is over. */
-  #hold(run: string, session: Session): void {
-    if (this.#held.has(run)) return;
-    this.#held.add(run);
-    this.#owners.note(run, session.tokenId);
-    session.runs.add(run);
-    const owned: Owned = { close: async (reason) => void (await this.end(run, reason, false)) };
-    session.scope.add(owned, `run ${run}`);
-    const release = () => {
-      this.#held.delete(run);
-      session.runs.delete(run);
-      session.scope.release(owned);
-    };
-    // 24 days is the longest timer; only the run's end completes this wait.
-    this.wait(run, 2_000_000_000).then(release, release);
-  }
-
-  /** A session may be lost with its front, before its scope is closed. Then its runs end here. */
-  async #lookAtOwners(): Promise<void> {
-    for (const { run, sessionId } of await this.#runners.owners()) {
-      const session = this.#sessions.get(sessionId);
-      if (session !== undefined) this.#hold(run, session);
-      else if (!this.#held.has(run)) await this.#runners.end({ run, reason: "session-ended", hurried: false });
-    }
+  /** 24 days is the longest timer: only the run's end completes this wait. */
+  #over(run: string): Promise<RunView> {
+    return this.wait(run, 2_000_000_000);
   }
 }
 

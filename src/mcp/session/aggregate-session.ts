@@ -169,8 +169,7 @@ export class AggregateSession {
     if (!this.isPrefixed && only !== undefined) return spokenIn(protocolVersion, (await only.learn()).initialize);
     const merged = await this.mergedCatalog.merged();
     const { isPartial, absent } = this.mergedCatalog;
-    const missing = { isPartial, lacking: [...this.#parts.lacking(), ...absent] };
-    return ownIntroduction(protocolVersion, merged, missing);
+    return ownIntroduction(protocolVersion, merged, { isPartial, lacking: [...this.#parts.lacking(), ...absent] });
   }
 
   // ── from the client ──
