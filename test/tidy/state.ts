@@ -33,6 +33,8 @@ export const ofTheProcess: Record<string, readonly [names: string, why: string]>
   "src/cli/command-line.ts": ["process", "drops empty variables before a command reads them"],
   "src/oauth/login.ts": ["console", "silences the SDK during one command"],
   "src/library/contain.ts": ["living", "the trees of the host process, which its signal handlers end"],
+  "src/platform/darwin/fifo.ts": ["mkfifo", "the system call, bound once"],
+  "src/platform/darwin/terminal-calls.ts": ["loaded", "the same for terminals"],
   "src/platform/linux/executor.ts": ["code process", "a program of its own, and its exit code"],
   "src/platform/linux/ffi.ts": ["calls", "the system calls, bound once"],
   "src/platform/linux/inspection/unix-sockets.ts": ["loaded", "the same for netlink"],

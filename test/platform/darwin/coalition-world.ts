@@ -1,0 +1,131 @@
+/**
+ * launchd and coalitions played on Linux: the fixture's launchctl really starts jobs, and the cgroup of a job stands for its
+ * coalition.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, rmdirSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { systemClock } from "../../../src/clock.ts";
+import type { CoalitionParts } from "../../../src/platform/darwin/coalition-tree.ts";
+import { RealJobFiles } from "../../../src/platform/darwin/job-files.ts";
+import { launchctlOf, type Launchctl } from "../../../src/platform/darwin/launchctl.ts";
+import { Launchd } from "../../../src/platform/darwin/launchd.ts";
+import type { Xnu } from "../../../src/platform/darwin/xnu.ts";
+import { bootId } from "../../../src/platform/linux/processes.ts";
+import { system } from "../../../src/platform/linux/system.ts";
+import { MarkerScans } from "../../../src/platform/marked.ts";
+import { readJobState } from "../../fixtures/launchd/job-state.ts";
+import { cgroupMount } from "../../helpers/tiers.ts";
+
+const program = fileURLToPath(new URL("../../fixtures/launchd/launchctl.ts", import.meta.url));
+
+/** Inode of the cgroup, the number of the coalition that it plays. */
+function coalitionOf(pid: number): bigint | undefined {
+  try {
+    const path = /^0::(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, "latin1"))?.[1];
+    return path === undefined ? undefined : BigInt(statSync(join(cgroupMount()?.mount ?? "", path)).ino);
+  } catch {
+    return undefined; // it has ended
+  }
+}
+
+/** What the tier asks of a kernel, from /proc and cgroups. */
+export const playedXnu: Pick<Xnu, "pids" | "coalition" | "coalitionTasks" | "bootSession"> = {
+  pids: () => system.processes.pids(),
+  coalition: coalitionOf,
+  coalitionTasks(coalition) {
+    const base = cgroupMount()?.own ?? "";
+    const group = readdirSync(base, { withFileTypes: true }).find(
+      (entry) => entry.isDirectory() && BigInt(statSync(join(base, entry.name)).ino) === coalition,
+    );
+    if (group === undefined) return undefined;
+    const events = readFileSync(join(base, group.name, "cgroup.events"), "latin1");
+    return { started: 1n, exited: events.includes("populated 1") ? 0n : 1n };
+  },
+  bootSession: bootId,
+};
+
+const sweepProgram = fileURLToPath(new URL("../../fixtures/launchd/sweep.ts", import.meta.url));
+
+/** Of one keeper, whose state is in `directory`. `launchctl`: another one, such as one that is missing. */
+export function playedParts(
+  directory: string,
+  { owner, epoch }: { owner: string; epoch: number },
+  launchctl: Launchctl = playedLaunchctl(directory),
+): CoalitionParts {
+  return {
+    system,
+    xnu: playedXnu as Xnu,
+    launchd: new Launchd(launchctl, systemClock, 501),
+    files: new RealJobFiles(join(directory, "jobs"), [process.execPath, sweepProgram, directory, owner, String(epoch)]),
+    scans: new MarkerScans(system),
+    ownPid: process.pid,
+    umask: 0o022,
+  };
+}
+
+export function playedLaunchctl(directory: string, boundMs?: number): Launchctl {
+  return launchctlOf([process.execPath, program, join(directory, "launchd"), cgroupMount()?.own ?? ""], boundMs);
+}
+
+export class CoalitionWorld implements AsyncDisposable {
+  readonly owner = randomBytes(8).toString("hex");
+  readonly directory = mkdtempSync(join(tmpdir(), "holdfast coalition-"));
+  readonly #launchd = join(this.directory, "launchd");
+  readonly jobs = join(this.directory, "jobs");
+  readonly parts: CoalitionParts;
+
+  constructor() {
+    mkdirSync(this.#launchd);
+    this.parts = this.partsWith();
+  }
+
+  partsWith(launchctl?: Launchctl, epoch = 1): CoalitionParts {
+    return playedParts(this.directory, { owner: this.owner, epoch }, launchctl);
+  }
+
+  /** Makes launchctl fail: `hang-VERB`, `fail-VERB`, `without-gui`, `idle`. */
+  set(fault: string, text = ""): void {
+    writeFileSync(join(this.#launchd, fault), text);
+  }
+
+  clear(fault: string): void {
+    rmSync(join(this.#launchd, fault), { force: true });
+  }
+
+  loaded(): string[] {
+    return readdirSync(this.#launchd).filter((name) => name.endsWith(".job"));
+  }
+
+  /** Of the main process of a job. */
+  pidOf(name: string): number | undefined {
+    return readJobState(this.#launchd, `holdfast.${this.owner}.${name}`)?.pid ?? undefined;
+  }
+
+  groupInodes(): bigint[] {
+    return this.#groups().map((group) => BigInt(statSync(group).ino));
+  }
+
+  #groups(): string[] {
+    const base = cgroupMount()?.own ?? "";
+    const names = readdirSync(base).filter((each) => each.startsWith(`launchd-holdfast.${this.owner}.`));
+    return names.map((name) => join(base, name));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const name of readdirSync(this.#launchd)) if (/^(?:hang|fail)-|^without/.test(name)) this.clear(name);
+    for (const name of this.loaded()) {
+      const { domain } = JSON.parse(readFileSync(join(this.#launchd, name), "utf8")) as { domain: string };
+      await playedLaunchctl(this.directory)(["bootout", `${domain}/${name.slice(0, -4)}`]);
+    }
+    for (const group of this.#groups()) {
+      writeFileSync(join(group, "cgroup.kill"), "1");
+      while (readFileSync(join(group, "cgroup.events"), "latin1").includes("populated 1")) await delay(5);
+      rmdirSync(group);
+    }
+    rmSync(this.directory, { recursive: true, maxRetries: 5 });
+  }
+}
