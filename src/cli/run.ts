@@ -1,5 +1,5 @@
 /** `holdfast run -- <command>`: parsed by hand, for a fast start and so that the command keeps its own options. */
-import { becomeGuard } from "../platform/become.ts";
+import { becomeGuard, requirePlatform } from "../platform/become.ts";
 import { pathDefault, programProblem } from "../platform/program.ts";
 import type { TreeLimits } from "../platform/types.ts";
 import { HoldfastError } from "../errors.ts";
@@ -78,6 +78,7 @@ export function run(words: readonly string[]): number | Promise<number> {
     process.stdout.write(help);
     return 0;
   }
+  requirePlatform();
   const wrong = programProblem(options.command, process.env["PATH"] ?? pathDefault);
   if (wrong !== undefined) {
     process.stderr.write(`holdfast run: ${wrong.problem}\n`);

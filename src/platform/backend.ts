@@ -4,6 +4,7 @@
  */
 import { createRequire } from "node:module";
 import { extname } from "node:path";
+import { HoldfastError } from "../errors.ts";
 
 interface Parts {
   readonly index: typeof import("./linux/index.ts") | typeof import("./windows/index.ts");
@@ -14,8 +15,15 @@ interface Parts {
 /** Another operating system needs a name here, its parts above, and a directory beside `linux/`. */
 const directories: Partial<Record<NodeJS.Platform, string>> = { linux: "linux", win32: "windows" };
 
-export function isSupported(name: NodeJS.Platform): boolean {
+function isSupported(name: NodeJS.Platform): boolean {
   return directories[name] !== undefined;
+}
+
+/** Throws without a backend, before anything is opened or written. */
+export function requirePlatform(name: NodeJS.Platform = process.platform): void {
+  if (isSupported(name)) return;
+  const message = `Holdfast has no containment for ${name} yet: it runs on Linux and, as a preview, on Windows`;
+  throw new HoldfastError("unsupported_platform", message);
 }
 
 /** On other systems its looks find nothing, and `requirePlatform` refuses every start. */

@@ -53,12 +53,8 @@ function needsPidfds(): HoldfastError {
 
 /** Never returns. Throws when something is missing, with nothing started. */
 export function becomeGuard(request: GuardRequest): never {
-  if (process.platform !== "linux" || process.execve === undefined) {
-    throw new HoldfastError(
-      "unsupported_platform",
-      `holdfast run works on Linux; there is no fence for ${process.platform} yet`,
-    );
-  }
+  if (process.execve === undefined)
+    throw new HoldfastError("unsupported_platform", "holdfast run needs process.execve, which Node.js has since 22.15");
   const directory = programDirectory();
   const command = ownArguments(request.wordCount);
   const [launcher = "", waiter = "", executor = ""] = (["launcher", "pidfd-waiter", "executor"] as const).map((name) =>
