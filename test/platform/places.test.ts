@@ -17,7 +17,7 @@ function placesOn(system: (typeof played)[keyof typeof played], env: Record<stri
 
 for (const system of ["thisLinux", "darwin"] as const) {
   it(`${played[system].system} has state and cache where command line tools keep them, or where XDG says`, () => {
-    const home = "/Users/a";
+    const home = "/h";
     assert.equal(placesOn(played[system], { HOME: home }), `${home}/.local/state/holdfast ${home}/.cache/holdfast`);
     const named = { HOME: home, XDG_STATE_HOME: "/s", XDG_CACHE_HOME: "/c" };
     assert.equal(placesOn(played[system], named), "/s/holdfast /c/holdfast");
