@@ -35,6 +35,7 @@ export const ofTheProcess: Record<string, readonly [names: string, why: string]>
   "src/library/contain.ts": ["living", "the trees of the host process, which its signal handlers end"],
   "src/platform/darwin/fifo.ts": ["mkfifo", "the system call, bound once"],
   "src/platform/darwin/terminal-calls.ts": ["loaded", "the same for terminals"],
+  "src/platform/darwin/calls.ts": ["bound", "the functions of the system, bound once"],
   "src/platform/linux/executor.ts": ["code process", "a program of its own, and its exit code"],
   "src/platform/linux/ffi.ts": ["calls", "the system calls, bound once"],
   "src/platform/linux/inspection/unix-sockets.ts": ["loaded", "the same for netlink"],

@@ -34,7 +34,7 @@ export interface XnuArguments {
 }
 
 export interface Xnu {
-  /** `proc_listallpids`. Zombies are not listed. */
+  /** `proc_listallpids`. Zombies are listed, too (proc_listpids walks `zombproc` last). */
   pids(): number[];
   /** Undefined for an unused number. */
   process(pid: number): XnuProcess | undefined;
@@ -58,4 +58,71 @@ export interface Xnu {
   coalitionTasks(coalition: bigint): { readonly started: bigint; readonly exited: bigint } | undefined;
   /** `kern.bootsessionuuid`. */
   bootSession(): string;
+}
+
+/** The ends that a descriptor was opened for: FREAD and FWRITE. */
+export interface XnuEnds {
+  readonly reads: boolean;
+  readonly writes: boolean;
+}
+
+/** One end of a pipe, which is a kernel object of its own. */
+export interface XnuPipe {
+  /** `pipe_handle`: names this end while it exists. */
+  readonly handle: bigint;
+  /** `pipe_peerhandle`: the other end; 0 once it is closed everywhere (pipeclose in bsd/kern/sys_pipe.c). */
+  readonly peer: bigint;
+  /** PIPE_EOF. */
+  readonly isAtEnd: boolean;
+}
+
+interface XnuSocketCommon {
+  /** `soi_so`: names the socket while it exists. */
+  readonly handle: bigint;
+  readonly isStream: boolean;
+  readonly isListening: boolean;
+  /** Disconnected, and both directions are shut, as unp_disconnect leaves the survivor. */
+  readonly isShut: boolean;
+}
+
+export type XnuSocket =
+  | (XnuSocketCommon & {
+      readonly kind: "unix";
+      /** `unsi_conn_so`: the socket at the other end; 0 when there is none. */
+      readonly peer: bigint;
+      readonly hasName: boolean;
+      readonly peerHasName: boolean;
+    })
+  | (XnuSocketCommon & {
+      readonly kind: "tcp";
+      readonly state: string;
+      readonly local: string;
+      readonly localPort: number;
+      readonly remote: string;
+      readonly remotePort: number;
+    })
+  | (XnuSocketCommon & { readonly kind: "other" });
+
+/** A descriptor as `proc_pidfdinfo` describes it. */
+export type XnuDescriptor =
+  | ({ readonly number: number; readonly kind: "pipe" } & XnuPipe & XnuEnds)
+  | { readonly number: number; readonly kind: "socket"; readonly socket: XnuSocket }
+  /** A path in the file system; devices and named pipes are among them. */
+  | { readonly number: number; readonly kind: "file"; readonly path: string }
+  | { readonly number: number; readonly kind: "other" };
+
+/** What `doctor` asks besides, of struct kinfo_proc (KERN_PROC_PID), which shows every user's processes. */
+interface XnuBearing {
+  /** The kernel's name, at most 16 bytes. */
+  readonly name: string;
+  readonly isTraced: boolean;
+  readonly isInForeground: boolean;
+  /** `p_sigignore`: bit n-1 for signal n. */
+  readonly ignoredSignals: number;
+}
+
+export interface InspectedXnu extends Xnu {
+  bearing(pid: number): XnuBearing | undefined;
+  /** PROC_PIDLISTFDS. `denied`: another user's process, or a sandbox; `gone`: it has ended. What was closed during the look is left out. */
+  descriptors(pid: number): readonly XnuDescriptor[] | "denied" | "gone";
 }
