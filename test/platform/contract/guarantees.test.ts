@@ -1,8 +1,10 @@
 /** The table of guarantees says what was seen when the contract was played. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { it } from "node:test";
 import type { Backend } from "./backend.ts";
-import { guaranteeTable } from "./guarantees.ts";
+import { macosColumns } from "./guarantees-of-macos.ts";
+import { guaranteeTable, replaceTable } from "./guarantees.ts";
 import { simulatedBackend } from "./simulated.ts";
 import { contractRows, hiding } from "./suite.ts";
 
@@ -23,11 +25,9 @@ it("a row is held when it was played and held, best effort when it was lost, and
     "| Promise | `one` | `two` | `three` |",
     "|---|---|---|---|",
     "| proof of empty | kernel | kernel | scan |",
-    "| ends a tree that hides by: a process group of its own | held | best effort (1) | held |",
+    "| ends what hides by a process group of its own | held | best effort (1) | held |",
   ]);
-  assert.ok(
-    table.includes("| ends a tree that hides by: a frozen cgroup of its own | held | best effort (1) | not played |"),
-  );
+  assert.ok(table.includes("| ends what hides by a frozen cgroup of its own | held | best effort (1) | not played |"));
   assert.deepEqual(table.slice(-2), ["", "1. it is too large"]);
 });
 
@@ -39,4 +39,12 @@ it("no row is called held that was lost, or best effort that holds", async () =>
 
 it("a row that does not exist cannot be excused", () => {
   assert.throws(() => contractRows({ ...kernel, bestEffort: { typo: "" } }), /excuses rows that do not exist/);
+});
+
+it("docs/platforms.md says of macOS what its tiers hold in the contract's play; `node scripts/guarantees.ts` writes it", async () => {
+  const page = readFileSync(new URL("../../../docs/platforms.md", import.meta.url), "utf8");
+  assert.equal(page, replaceTable(page, await guaranteeTable(macosColumns)));
+  const other = page.replace("| held", "| best effort (9)");
+  assert.notEqual(other, page);
+  assert.equal(replaceTable(other, await guaranteeTable(macosColumns)), page);
 });

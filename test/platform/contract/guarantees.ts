@@ -1,19 +1,20 @@
 /** The table of what tiers guarantee, as their backends play the contract: what the documents say was seen, row by row. */
 import { shellAttacks } from "../../../src/selftest/ways-to-hide.ts";
 import type { Backend } from "./backend.ts";
-import { contractRows, hiding } from "./suite.ts";
+import { contractRows, hiding, proofTitle } from "./suite.ts";
 
 export interface Column {
   readonly tier: string;
   readonly backend: Backend;
 }
 
-/** Trees that only the contract has. */
+/** Trees that only the contract has, and whose titles in the self-test need those beside them. */
 const otherTrees: Readonly<Record<string, string>> = {
   bomb: "forks in every process, as many as fit",
   chains: "several endless chains of forks",
+  "cleared-double-fork": "a double fork and an empty environment",
   deep: "a deep tree",
-  escaped: "a move to a fence of another",
+  escaped: "a move to another fence",
   "re-executed": "another program, with an empty environment",
   "stops-itself": "a main process that stops itself",
   wide: "a wide tree",
@@ -22,8 +23,8 @@ const otherTrees: Readonly<Record<string, string>> = {
 function labelOf(title: string): string {
   if (!title.startsWith(hiding)) return title;
   const name = title.slice(hiding.length);
-  const known = shellAttacks.find((attack) => attack.name === name)?.title ?? otherTrees[name];
-  return hiding + (known ?? name.replaceAll("-", " "));
+  const known = otherTrees[name] ?? shellAttacks.find((attack) => attack.name === name)?.title;
+  return `ends what hides by ${known ?? name.replaceAll("-", " ")}`;
 }
 
 interface Cell {
@@ -55,7 +56,7 @@ async function playAll({ tier, backend }: Column): Promise<Map<string, Cell>> {
 export async function guaranteeTable(columns: readonly Column[]): Promise<string[]> {
   const played: { tier: string; cells: Map<string, Cell> }[] = [];
   for (const column of columns) played.push({ tier: column.tier, cells: await playAll(column) });
-  const titles = [...new Set(played.flatMap(({ cells }) => [...cells.keys()]))];
+  const titles = [...new Set(played.flatMap(({ cells }) => [...cells.keys()]))].filter((title) => title !== proofTitle);
   const reasons: string[] = [];
   const cellOf = (cell: Cell | undefined): string => {
     if (cell?.reason === undefined) return cell?.text ?? "not played";
@@ -72,4 +73,14 @@ export async function guaranteeTable(columns: readonly Column[]): Promise<string
     "",
     ...reasons.map((reason, index) => `${index + 1}. ${reason}`),
   ];
+}
+
+const [begin, end] = ["<!-- node scripts/guarantees.ts -->", "<!-- end -->"];
+
+/** The page with this table in the place of its own. */
+export function replaceTable(page: string, table: readonly string[]): string {
+  const [before, rest] = page.split(`${begin}\n`);
+  const after = rest?.split(`${end}\n`)[1];
+  if (before === undefined || after === undefined) throw new Error(`the page has no ${begin} and ${end}`);
+  return `${before}${begin}\n\n${table.join("\n")}\n\n${end}\n${after}`;
 }

@@ -30,6 +30,9 @@ async function endWhole(world: World, tree: Tree): Promise<void> {
   assert.deepEqual(tree.survivors(), [], "what lives a moment later");
 }
 
+/** Has its own row in the table of guarantees. */
+export const proofTitle = "says what its proof is";
+
 export const hiding = "ends a tree that hides by: ";
 
 function treePromises({ trees }: Backend, add: Add): void {
@@ -144,7 +147,7 @@ function containerPromises({ cannot, refused }: Backend, add: Add): void {
 }
 
 function epochPromises({ proof }: Backend, add: Add): void {
-  add("says what its proof is", async ({ epoch }) => {
+  add(proofTitle, async ({ epoch }) => {
     assert.equal(epoch.proof, proof);
   });
 
