@@ -135,9 +135,9 @@ export const knownFaults: readonly KnownFault[] = [
     name: "a run of a lost session is told to hurry",
     patches: [
       one(
-        "src/runs/service.ts",
-        'await this.#runners.end({ run, reason: "session-ended", hurried: false })',
-        'await this.#runners.end({ run, reason: "session-ended", hurried: true })',
+        "src/runs/session-runs.ts",
+        'await runners.end({ run, reason: "session-ended", hurried: false })',
+        'await runners.end({ run, reason: "session-ended", hurried: true })',
       ),
     ],
     scenes: ["a run whose session the next front does not know keeps its graces too"],
