@@ -1,6 +1,8 @@
 /** The contract's backend for macOS: the product's own containers and epochs, over a simulated XNU. */
-import { SimulatedXnuPlatform } from "../../../src/platform/simulated/xnu-platform.ts";
-import { modelBackend, type Seeds } from "./simulated.ts";
+import { SimulatedLaunchd } from "../../../src/platform/simulated/launchd.ts";
+import type { Machine } from "../../../src/platform/simulated/machine.ts";
+import { SimulatedXnuPlatform, type SimulatedJobs } from "../../../src/platform/simulated/xnu-platform.ts";
+import { modelBackend, type Model, type Seeds } from "./simulated.ts";
 import type { Backend } from "./backend.ts";
 import { hiding } from "./suite.ts";
 
@@ -27,5 +29,33 @@ export function chainBackend(seeds: Seeds): Backend {
       "tells the end of a command whose helper is killed before it was born": unseen,
     },
   } as const satisfies Parameters<typeof modelBackend>[0];
+  return modelBackend(model, seeds);
+}
+
+/** Every process of a machine shares its launchd. */
+class SharedJobs {
+  readonly #known = new WeakMap<Machine, SimulatedJobs>();
+
+  on(machine: Machine): SimulatedJobs {
+    const jobs = this.#known.get(machine) ?? { launchd: new SimulatedLaunchd(machine), disks: new Map() };
+    this.#known.set(machine, jobs);
+    return jobs;
+  }
+}
+
+export function coalitionBackend(seeds: Seeds): Backend {
+  const shared = new SharedJobs();
+  const model = {
+    name: "XNU's rules, coalition tier",
+    proof: "kernel",
+    machine: { proof: "kernel", pidMax, rules: "xnu" },
+    start: (machine, command) =>
+      new SimulatedXnuPlatform(machine, machine.start(command), { pidMax, jobs: shared.on(machine) }),
+    cannot: { limits: "XNU does not limit the tasks of a coalition" },
+    leftovers(machine) {
+      const { launchd, disks } = shared.on(machine);
+      return [...launchd.labels, ...[...disks.values()].flatMap((disk) => [...disk.keys()])];
+    },
+  } as const satisfies Model;
   return modelBackend(model, seeds);
 }

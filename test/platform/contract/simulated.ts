@@ -21,6 +21,8 @@ export interface Model {
   readonly start: (machine: Machine, command: string) => SimulatedPlatform;
   readonly cannot: Backend["cannot"];
   readonly bestEffort?: Backend["bestEffort"];
+  /** What is left besides processes and fences. */
+  readonly leftovers?: (machine: Machine) => string[];
 }
 
 class SimulatedWorld implements World {
@@ -88,6 +90,7 @@ class SimulatedWorld implements World {
     const known = new Set<Process>([kernel.init, this.platform.own]);
     return [
       ...kernel.fences("/").map(({ name }) => name),
+      ...(this.#model.leftovers?.(this.machine) ?? []),
       ...kernel.processes.filter((process) => !known.has(process)).map(({ command }) => command),
     ];
   }
@@ -138,7 +141,9 @@ export function simulatedBackend(proof: Backend["proof"], seeds: Seeds): Backend
 
 export function modelBackend(model: Model, { count, first }: Seeds): Backend {
   const { name, proof, cannot, bestEffort = {} } = model;
-  const names = Object.keys(trees).filter((each) => proof === "kernel" || each !== "frozen");
+  const names = Object.keys(trees).filter(
+    (each) => each !== "frozen" || (proof === "kernel" && model.machine.rules !== "xnu"),
+  );
   const sizes: Record<string, number> = { wide: 31, deep: 22, chains: 2, "own-subreaper": 2, "holds-stdout": 1 };
   return {
     name: `simulated machines, ${name}`,
