@@ -9,7 +9,7 @@ import { CoalitionEpoch } from "../../../src/platform/darwin/coalition-epoch.ts"
 import { sweepEpoch } from "../../../src/platform/darwin/coalition-sweep.ts";
 import { membersOf } from "../../../src/platform/darwin/coalition-tree.ts";
 import { launchctlOf } from "../../../src/platform/darwin/launchctl.ts";
-import { platform } from "../../../src/platform/index.ts";
+import { isAlive } from "../../../src/platform/types.ts";
 import { leavesNothing } from "../../helpers/no-leaks.ts";
 import { pidsByEnvironment } from "../../helpers/pids.ts";
 import { readUntil } from "../../helpers/read-until.ts";
@@ -131,7 +131,7 @@ describe("an epoch of the coalition tier", { skip: tierSkip("cgroup"), timeout: 
     assert.equal(watchdog.pid, 0);
     await watchdog.ready;
     const first = watchdog.pid;
-    assert.equal(platform.identify(first)?.pid, first);
+    assert.equal(isAlive(world.parts.system.processes.read(first)), true);
     process.kill(first, "SIGKILL");
     await until("another one is on watch", () => watchdog.pid !== first, { boundMs });
     assert.equal(watchdog.isRunning, true);
@@ -154,11 +154,11 @@ describe("an epoch of the coalition tier", { skip: tierSkip("cgroup"), timeout: 
     await using world = new CoalitionWorld();
     const front = spawn("sleep", ["1000"]);
     const exit = once(front, "exit");
-    const ref = platform.identify(front.pid ?? 0);
+    const { system } = world.parts;
+    const ref = system.processes.read(front.pid ?? 0);
     assert.ok(ref !== undefined);
-    const other = { ...ref, startTime: `${ref.startTime}1` };
-    assert.equal(await sweepEpoch(world.parts, world.owner, 1, other), true);
-    assert.equal(platform.isSameAlive(ref), true);
+    assert.equal(await sweepEpoch(world.parts, world.owner, 1, { ...ref, startTime: `${ref.startTime}1` }), true);
+    assert.equal(isAlive(system.processes.read(ref.pid)), true);
     assert.equal(await sweepEpoch(world.parts, world.owner, 1, ref), true);
     await exit;
     for (const stream of front.stdio) stream?.destroy();

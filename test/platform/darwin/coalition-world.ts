@@ -13,39 +13,21 @@ import type { CoalitionParts } from "../../../src/platform/darwin/coalition-tree
 import { RealJobFiles } from "../../../src/platform/darwin/job-files.ts";
 import { launchctlOf, type Launchctl } from "../../../src/platform/darwin/launchctl.ts";
 import { Launchd } from "../../../src/platform/darwin/launchd.ts";
-import type { Xnu } from "../../../src/platform/darwin/xnu.ts";
-import { bootId } from "../../../src/platform/linux/processes.ts";
-import { system } from "../../../src/platform/linux/system.ts";
+import { XnuProcesses } from "../../../src/platform/darwin/processes.ts";
+import type { System } from "../../../src/platform/ending.ts";
 import { MarkerScans } from "../../../src/platform/marked.ts";
 import { readJobState } from "../../fixtures/launchd/job-state.ts";
+import { ProcXnu } from "../../helpers/proc-xnu.ts";
 import { cgroupMount } from "../../helpers/tiers.ts";
 
 const program = fileURLToPath(new URL("../../fixtures/launchd/launchctl.ts", import.meta.url));
 
-/** Inode of the cgroup, the number of the coalition that it plays. */
-function coalitionOf(pid: number): bigint | undefined {
-  try {
-    const path = /^0::(.*)$/m.exec(readFileSync(`/proc/${pid}/cgroup`, "latin1"))?.[1];
-    return path === undefined ? undefined : BigInt(statSync(join(cgroupMount()?.mount ?? "", path)).ino);
-  } catch {
-    return undefined; // it has ended
-  }
-}
-
-/** What the tier asks of a kernel, from /proc and cgroups. */
-export const playedXnu: Pick<Xnu, "pids" | "coalition" | "coalitionTasks" | "bootSession"> = {
-  pids: () => system.processes.pids(),
-  coalition: coalitionOf,
-  coalitionTasks(coalition) {
-    const base = cgroupMount()?.own ?? "";
-    const group = readdirSync(base, { withFileTypes: true }).find(
-      (entry) => entry.isDirectory() && BigInt(statSync(join(base, entry.name)).ino) === coalition,
-    );
-    if (group === undefined) return undefined;
-    const events = readFileSync(join(base, group.name, "cgroup.events"), "latin1");
-    return { started: 1n, exited: events.includes("populated 1") ? 0n : 1n };
-  },
-  bootSession: bootId,
+const xnu = new ProcXnu();
+const processes = new XnuProcesses(() => xnu);
+const system: System = {
+  clock: systemClock,
+  processes,
+  signal: (ref, signal) => processes.signal(ref, signal),
 };
 
 const sweepProgram = fileURLToPath(new URL("../../fixtures/launchd/sweep.ts", import.meta.url));
@@ -58,7 +40,7 @@ export function playedParts(
 ): CoalitionParts {
   return {
     system,
-    xnu: playedXnu as Xnu,
+    xnu,
     launchd: new Launchd(launchctl, systemClock, 501),
     files: new RealJobFiles(join(directory, "jobs"), [process.execPath, sweepProgram, directory, owner, String(epoch)]),
     scans: new MarkerScans(system),

@@ -12,6 +12,7 @@ import { terminalCalls } from "../../../src/platform/darwin/terminal-calls.ts";
 import { openTerminal } from "../../../src/platform/darwin/terminal.ts";
 import type { SpawnRequest } from "../../../src/platform/types.ts";
 import { leavesNothing } from "../../helpers/no-leaks.ts";
+import { ProcXnu } from "../../helpers/proc-xnu.ts";
 import { readUntil } from "../../helpers/read-until.ts";
 import { tierSkip } from "../../helpers/tiers.ts";
 import { CoalitionWorld, playedLaunchctl } from "./coalition-world.ts";
@@ -26,6 +27,13 @@ const sh = (script: string, more: Partial<SpawnRequest> = {}): SpawnRequest => (
 });
 /** A grandchild in a session of its own, without parent and marker. */
 const hiding = `(env -i setsid sh -c 'trap "" TERM HUP; echo hidden >&2; exec sleep 1000' &) ; echo ready`;
+
+/** launchd of a system without coalitions. */
+class SharedCoalition extends ProcXnu {
+  override coalition(): bigint {
+    return 77n;
+  }
+}
 
 function nothingIsLeft(world: CoalitionWorld): void {
   assert.deepEqual(world.loaded(), [], "loaded jobs");
@@ -196,7 +204,7 @@ describe("a run that launchd does not start", { skip: tierSkip("cgroup"), timeou
 
   it("refuses a job that has no coalition of its own, rather than end its own", async () => {
     await using world = new CoalitionWorld();
-    const parts = { ...world.parts, xnu: { ...world.parts.xnu, coalition: () => 77n } };
+    const parts = { ...world.parts, xnu: new SharedCoalition() };
     await assert.rejects(
       new CoalitionContainer(parts, world.owner, "r1-1").spawn(sh("exit 0")),
       /launchd gave its job no coalition of its own/,
