@@ -226,8 +226,8 @@ export interface Machine {
 /** For the self-test. */
 export interface Witness {
   readonly machine: () => Machine;
-  /** The kind of program in which trees hide here: shell scripts, or programs for Node.js. */
-  readonly trees: "shell" | "node";
+  /** The programs in which trees hide here: shell scripts that read /proc, or programs for Node.js. */
+  readonly trees: "shell" | "windows" | "macos";
   /** From the system itself, independent of the code under test. */
   readonly isLive: (ref: Pick<ProcessRef, "pid" | "startTime">) => boolean;
   /** A program that makes itself a subreaper and becomes its arguments, stored in this directory. */

@@ -66,8 +66,9 @@ async function isReady(stdout: Readable | null): Promise<void> {
 
 async function playOne(
   container: Container,
-  name: string,
+  { name, bestEffort }: Attack,
   place: string,
+  tier: TierName,
 ): Promise<Omit<Result, "kind" | "name" | "tier">> {
   const file = join(place, `${name}.pids`);
   writeFileSync(file, "");
@@ -84,7 +85,8 @@ async function playOne(
     const left = survivors.map(({ role }) => role);
     const isHeld = left.length === 0 && unended.length === 0;
     if (left.length === 0) left.push(...unended.map(({ pid }) => `pid ${pid}`));
-    return { verdict: isHeld ? "held" : "left", processes: readListed(file).length, left, ms, startMs };
+    const lost = bestEffort === tier ? "best effort" : "left";
+    return { verdict: isHeld ? "held" : lost, processes: readListed(file).length, left, ms, startMs };
   } catch (cause) {
     await container.end(endBoundMs);
     return { verdict: "failed", processes: 0, left: [], ms: 0, reason: (cause as Error).message };
@@ -127,7 +129,7 @@ export async function playAttacks(
       } else {
         count += 1;
         const container = epoch.create(`r1-${count.toString(16).padStart(8, "0")}`);
-        stage.onResult({ ...says, ...(await playOne(container, attack.name, place)) });
+        stage.onResult({ ...says, ...(await playOne(container, attack, place, tier)) });
       }
     }
   } finally {

@@ -10,8 +10,8 @@ import type { Result, Stage, TierName } from "./types.ts";
 
 interface Way {
   title: string;
-  /** Roles that this tier may leave. */
-  bestEffort?: { tier: TierName; roles: string[] };
+  /** Roles that a tier may leave. */
+  bestEffort?: Partial<Record<TierName, readonly string[]>>;
   /** Why the system has no such end. */
   lacking?: string;
   /** Starts what is to end; resolves with how to end it. */
@@ -30,6 +30,12 @@ const served = (end: (gateway: OwnGateway, session: Session) => Promise<void>): 
 const settleBoundMs = 5000;
 const idleLeaseMs = 800;
 
+/** Roles that a tier may leave at every end: the chain tier sees them by luck only. */
+const bestEffortAlways: Way["bestEffort"] = { chain: ["cleared-double-forked"] };
+
+/** Once the keeper is gone, markers are all that macOS shows of its runs. */
+const withoutKeeper: Way["bestEffort"] = { chain: ["cleared"] };
+
 /** Ends by idle lease, on its own gateway. */
 const idle: Way = { title: "its idle lease", begin: served(async () => {}) };
 
@@ -45,12 +51,20 @@ const everywhere: readonly Way[] = [
     }),
   },
   { title: "restart --all", begin: served((gateway) => gateway.restartAll()) },
-  { title: "kill -9 of the keeper", begin: served((gateway) => gateway.kill("keeper")) },
-  { title: "kill -9 of keeper and front", begin: served((gateway) => gateway.kill("keeper and front")) },
+  {
+    title: "kill -9 of the keeper",
+    bestEffort: withoutKeeper,
+    begin: served((gateway) => gateway.kill("keeper")),
+  },
+  {
+    title: "kill -9 of keeper and front",
+    bestEffort: withoutKeeper,
+    begin: served((gateway) => gateway.kill("keeper and front")),
+  },
   {
     title: "kill -9 of all at once, then a start",
     // Nothing is left that knows a process without environment, and the next start finds no trace of it.
-    bestEffort: { tier: "subreaper", roles: ["cleared"] },
+    bestEffort: { ...withoutKeeper, subreaper: ["cleared"] },
     begin: served(async (gateway) => {
       await gateway.kill("all");
       await gateway.start();
@@ -60,16 +74,26 @@ const everywhere: readonly Way[] = [
 
 const stop = served((gateway) => gateway.stop());
 
+/** Of `holdfast run`, which stays a Node.js process there. */
+const ofRun: readonly Way[] = [
+  { title: "kill -9 of the caller of holdfast run", begin: (gateway) => gateway.startCaller("caller") },
+  {
+    title: "kill -9 of holdfast run",
+    bestEffort: withoutKeeper,
+    begin: (gateway) => gateway.startCaller("run"),
+  },
+];
+
 /** Windows has no signals, and a process of its own in the person's terminal. */
 const last: Record<typeof platform.witness.trees, readonly Way[]> = {
   shell: [{ title: "SIGTERM to the gateway", begin: stop }],
-  node: [
+  windows: [
     { title: "SIGTERM to the gateway", lacking: "Windows has no signals", begin: stop },
     { title: "the end of its terminal", begin: served((gateway) => gateway.closeTerminal()) },
-    { title: "kill -9 of the caller of holdfast run", begin: (gateway) => gateway.startCaller("caller") },
-    { title: "kill -9 of holdfast run", begin: (gateway) => gateway.startCaller("run") },
+    ...ofRun,
     { title: "holdfast stop", begin: stop },
   ],
+  macos: [...ofRun, { title: "SIGTERM to the gateway", begin: stop }],
 };
 
 const ways: readonly Way[] = [...everywhere, ...last[platform.witness.trees]];
@@ -82,7 +106,7 @@ async function playWay(way: Way, gateway: OwnGateway): Promise<Omit<Result, "kin
     const end = await way.begin(gateway);
     const processes = readListed(listFile).length;
     if (processes < serverProcesses) throw new Error(`only ${processes} of ${serverProcesses} processes started`);
-    const excused = way.bestEffort?.tier === tier ? way.bestEffort.roles : [];
+    const excused = [bestEffortAlways, way.bestEffort].flatMap((roles) => roles?.[tier] ?? []);
     const began = systemClock.monotonic();
     // The clock includes the end itself, for some ways the next start too.
     const settled = settle(listFile, settleBoundMs, excused).then((survivors) => {

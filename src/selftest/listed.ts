@@ -19,7 +19,7 @@ const lookMs = 5;
 export function readListed(file: string): Listed[] {
   return readFileSync(file, "latin1")
     .split("\n")
-    .filter((line) => /^\d+ \d+ \S+$/.test(line))
+    .filter((line) => /^\d+ \d+(?:\.\d+)? \S+$/.test(line))
     .map((line) => {
       const [pid = "", startTime = "", role = ""] = line.split(" ");
       return { pid: Number(pid), startTime, role };

@@ -3,7 +3,6 @@
  * hide. It answers `initialize` once all six are listed in FILE.
  */
 const { createInterface } = require("node:readline");
-const { cleared, note, start, stay, whenListed } = require("./note.cjs");
 
 const [, self, file, seconds, role = "server"] = process.argv;
 const processes = 6;
@@ -16,9 +15,17 @@ function answer(line) {
   process.stdout.write(`${JSON.stringify({ jsonrpc: "2.0", id, result })}\n`);
 }
 
-const begin = (nextRole, options) => start([self, file, seconds, nextRole], options);
-
-function serve() {
+/** With the interface of note.cjs. */
+function play({ cleared, note, start, stay, whenListed }) {
+  const begin = (nextRole, options) => start([self, file, seconds, nextRole], options);
+  for (const signal of ["SIGINT", "SIGBREAK", "SIGTERM", "SIGHUP"]) process.on(signal, () => {});
+  if (role.startsWith("between-")) {
+    begin(role.slice("between-".length), { env: process.env }); // and leaves
+    return;
+  }
+  note(file, role);
+  stay(seconds);
+  if (role !== "server") return;
   begin("group");
   begin("inner");
   begin("cleared", { env: cleared });
@@ -31,11 +38,5 @@ function serve() {
   whenListed(file, processes, () => lines.resume());
 }
 
-for (const signal of ["SIGINT", "SIGBREAK", "SIGTERM", "SIGHUP"]) process.on(signal, () => {});
-if (role.startsWith("between-")) {
-  begin(role.slice("between-".length), { env: process.env }); // and leaves
-} else {
-  note(file, role);
-  stay(seconds);
-  if (role === "server") serve();
-}
+if (require.main === module) play(require("./note.cjs"));
+module.exports = { play };

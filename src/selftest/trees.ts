@@ -2,7 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { platform } from "../platform/index.ts";
 import { shellScript } from "../platform/self/index.ts";
-import { nodeAttacks, shellAttacks, type Attack } from "./ways-to-hide.ts";
+import { macosAttacks, shellAttacks, windowsAttacks, type Attack } from "./ways-to-hide.ts";
 
 export interface Trees {
   readonly attacks: readonly Attack[];
@@ -41,13 +41,19 @@ const shellTrees: Trees = {
   caller,
 };
 
-const nodeTrees: Trees = {
-  attacks: nodeAttacks,
-  attackPrograms: [],
+const nodeTrees = (attacks: readonly Attack[], attackPrograms: readonly string[], suffix: "" | "-unix"): Trees => ({
+  attacks,
+  attackPrograms,
   serverPrograms: [],
-  attack: (name, file) => node("attack.cjs", name, file, lifetime),
-  server: (file) => node("server.cjs", file, lifetime),
+  attack: (name, file) => node(`attack${suffix}.cjs`, name, file, lifetime),
+  server: (file) => node(`server${suffix}.cjs`, file, lifetime),
   caller,
+});
+
+export const treesOf: Readonly<Record<typeof platform.witness.trees, Trees>> = {
+  shell: shellTrees,
+  windows: nodeTrees(windowsAttacks, [], ""),
+  macos: nodeTrees(macosAttacks, ["bash", "nohup"], "-unix"),
 };
 
-export const ownTrees: Trees = platform.witness.trees === "shell" ? shellTrees : nodeTrees;
+export const ownTrees: Trees = treesOf[platform.witness.trees];

@@ -12,6 +12,8 @@ export interface Attack {
   programs?: string[];
   /** Why the system has no such way. */
   lacking?: string;
+  /** The tier that does not promise to end what hides so. */
+  bestEffort?: TierName;
 }
 
 export const shellAttacks: readonly Attack[] = [
@@ -43,12 +45,32 @@ const lackedByWindows: Readonly<Record<string, string>> = {
   frozen: "Windows has no cgroups",
 };
 
-/** All that the shell's trees know, and what only Windows has. */
-export const nodeAttacks: readonly Attack[] = [
-  ...shellAttacks.map(({ name, title }) => {
-    const lacking = lackedByWindows[name];
+/** Why macOS has no such way. */
+const lackedByMacos: Readonly<Record<string, string>> = {
+  "own-subreaper": "macOS has no subreapers",
+  "pid-namespace": "macOS has no pid namespaces",
+  "other-uid": "it needs another user's password",
+  frozen: "macOS has no cgroups",
+};
+
+const without = (lacked: Readonly<Record<string, string>>): Attack[] =>
+  shellAttacks.map(({ name, title }) => {
+    const lacking = lacked[name];
     return { name, title, ...(lacking === undefined ? {} : { lacking }) };
-  }),
+  });
+
+/** All that the shell's trees know, and what only Windows has. */
+export const windowsAttacks: readonly Attack[] = [
+  ...without(lackedByWindows),
   { name: "breakaway", title: "a request to leave the job" },
   { name: "other-parent", title: "another process as its parent" },
 ];
+
+/** What the chain of forks cannot show once the parent is gone (docs/platforms.md). */
+const beyondChain = new Set(["cleared-double-fork", "chain", "late-exec"]);
+
+/** And what only the chain of forks fears. */
+export const macosAttacks: readonly Attack[] = [
+  ...without(lackedByMacos),
+  { name: "late-exec", title: "another program after the parent's end" },
+].map((attack) => (beyondChain.has(attack.name) ? { ...attack, bestEffort: "chain" } : attack));

@@ -24,7 +24,7 @@ import type {
 export class SimulatedPlatform extends SimulatedSystem implements Platform {
   readonly witness: Witness = {
     machine: () => ({ system: "simulated", under: undefined, hasSystemd: false, isRoot: false }),
-    trees: "node",
+    trees: "shell",
     isLive: ({ pid, startTime }) =>
       this.kernel.find(pid)?.isAlive === true && this.kernel.find(pid)?.startTime === startTime,
     reaperProgram: () => "reaper",

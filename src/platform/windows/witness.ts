@@ -25,7 +25,7 @@ export const witness: Witness = {
     const under = version === undefined ? undefined : `wine ${version}`;
     return { system: `Windows ${release()}`, under, hasSystemd: undefined, isRoot: undefined };
   },
-  trees: "node",
+  trees: "windows",
   isLive({ pid, startTime }) {
     const kernel = windows();
     const found = kernel.OpenProcess(access, 0, pid);
