@@ -43,10 +43,14 @@ export function parentageOf(look: Look, child: Seen): Parentage {
   if (parent.startedAt > child.startedAt)
     return { kind: "unknown", parent, why: `pid ${parent.pid} is younger than it and not a known reaper` };
   const words = look.wordsOf(parent.pid);
+  const name = `pid ${parent.pid} (${words[0] ?? "?"})`;
+  const origin = look.originOf(child.pid);
+  if (origin === "forked") return { kind: "live", parent };
+  if (origin === "adopted") return { kind: "reparented", parent, how: `handed to ${name}` };
+  if (origin === "either") return { kind: "unknown", parent, why: `${name} may have started it` };
   const isInit = parent.pid === 1;
   if (!isInit && !isReaper(words)) return { kind: "live", parent };
   if (isWrapper(look, child, parent)) return { kind: "live", parent };
-  const name = `pid ${parent.pid} (${words[0] ?? "?"})`;
   if (mayBeUnit(look, child, parent)) {
     return { kind: "unknown", parent, why: `it may be the main process of the unit ${look.serviceOf(child.pid)}` };
   }

@@ -67,6 +67,11 @@ export interface Look {
   readonly processes: ReadonlyMap<number, Seen>;
   /** This process and its ancestors. */
   readonly askers: ReadonlySet<number>;
+  /**
+   * Whether its parent forked it or took it over, from the kernel's record; `either` when that fits both. Undefined where the
+   * kernel keeps none.
+   */
+  originOf(pid: number): "forked" | "adopted" | "either" | undefined;
   childrenOf(pid: number): readonly Seen[];
   /** Oldest child first. */
   childListOf(pid: number): readonly number[];

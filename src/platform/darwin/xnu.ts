@@ -112,7 +112,7 @@ export type XnuDescriptor =
   | { readonly number: number; readonly kind: "other" };
 
 /** What `doctor` asks besides, of struct kinfo_proc (KERN_PROC_PID), which shows every user's processes. */
-interface XnuBearing {
+export interface XnuBearing {
   /** The kernel's name, at most 16 bytes. */
   readonly name: string;
   readonly isTraced: boolean;

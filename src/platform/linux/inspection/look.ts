@@ -4,11 +4,12 @@
  */
 import { readFileSync, readlinkSync, statSync } from "node:fs";
 import { systemClock } from "../../../clock.ts";
+import { findFarEnd, type EndSearch } from "../../far-ends.ts";
 import type { Descriptor, FarEnd, Look, Seen, TcpSocket, Unreadable, UnixSocket } from "../../look.ts";
+import { once } from "../../once.ts";
 import { isAlive } from "../../types.ts";
 import { allPids, childrenOf, readProcess, startedAtOf, ticksPerSecond } from "../processes.ts";
-import { pipeEndsOf, readDescriptor, readDescriptors } from "./descriptors.ts";
-import { findFarEnd, type EndSearch } from "./far-ends.ts";
+import { isPipeAbandoned, pipeEndsOf, readDescriptor, readDescriptors } from "./descriptors.ts";
 import { readTcpSockets } from "./tcp-sockets.ts";
 import { readUnixSockets } from "./unix-sockets.ts";
 
@@ -27,18 +28,6 @@ function read(path: string): string | undefined {
   } catch {
     return undefined; // ended, or not ours to read: nothing to see either way
   }
-}
-
-/** Caches answers by number. */
-function once<T>(ask: (key: number) => T): (key: number) => T {
-  const answers = new Map<number, T>();
-  return (key) => {
-    const known = answers.get(key);
-    if (known !== undefined || answers.has(key)) return known as T;
-    const answer = ask(key);
-    answers.set(key, answer);
-    return answer;
-  };
 }
 
 export class LinuxLook implements Look, EndSearch {
@@ -67,6 +56,11 @@ export class LinuxLook implements Look, EndSearch {
       if (siblings === undefined) this.#children.set(seen.ppid, [seen]);
       else siblings.push(seen);
     }
+  }
+
+  /** Linux forgets who forked a process. */
+  originOf(): undefined {
+    return undefined;
   }
 
   get askers(): ReadonlySet<number> {
@@ -226,6 +220,8 @@ export class LinuxLook implements Look, EndSearch {
     }
     return ends;
   }
+
+  readonly isPipeAbandoned = isPipeAbandoned;
 
   pipeHolders(inode: number, end: "read" | "write"): number[] {
     const holders = (this.#everybody().pipes.get(inode) ?? []).filter(({ pid, number }) => {

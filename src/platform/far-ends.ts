@@ -1,6 +1,5 @@
 /** Finds the holder of the other end of a pipe or socketpair; it may be in another namespace, in flight, or another user's. */
-import type { Descriptor, FarEnd, Look, UnknownEnd } from "../../look.ts";
-import { isPipeAbandoned } from "./descriptors.ts";
+import type { Descriptor, FarEnd, Look, UnknownEnd } from "./look.ts";
 
 type LookAtEnds = Pick<
   Look,
@@ -11,6 +10,8 @@ type LookAtEnds = Pick<
 export interface EndSearch extends LookAtEnds {
   /** Pids that hold the reading or the writing end of a pipe. */
   pipeHolders(inode: number, end: "read" | "write"): number[];
+  /** Whether the other end of this pipe is closed everywhere, as the kernel says; undefined when it does not. */
+  isPipeAbandoned(pid: number, descriptor: Descriptor, end: "read" | "write"): boolean | undefined;
   /** Processes with unreadable descriptors: while there are any, the search is incomplete. */
   readonly unreadable: ReadonlySet<number>;
 }
@@ -45,7 +46,7 @@ function farEndOfPipe(look: EndSearch, pid: number, descriptor: Descriptor, near
     kind === "pipe" && inode === descriptor.inode && look.pipeEnds(holder, number)[own.reads ? "writes" : "reads"];
   const asked = holdersAmong(look, near, isOther);
   if (asked.length > 0) return { state: "held", holders: asked, isComplete: false };
-  const abandoned = isPipeAbandoned(pid, descriptor, own.reads ? "read" : "write");
+  const abandoned = look.isPipeAbandoned(pid, descriptor, own.reads ? "read" : "write");
   if (abandoned === true) return { state: "closed" };
   const holders = distinct(look.pipeHolders(descriptor.inode, wanted));
   if (abandoned === undefined && holders.length === 0) return unknown("pipe-denied");
