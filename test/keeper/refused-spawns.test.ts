@@ -8,7 +8,7 @@ import { describe, it } from "node:test";
 import { systemClock } from "../../src/clock.ts";
 import { platform } from "../../src/platform/index.ts";
 import { startGuardian } from "../../src/platform/linux/guardian.ts";
-import { spareDescriptors } from "../../src/platform/linux/spare-descriptors.ts";
+import { spareDescriptors } from "../../src/platform/unix/spare-descriptors.ts";
 import { HoldfastError } from "../../src/errors.ts";
 import { CrashRecords } from "../../src/keeper/crashes.ts";
 import { Guardian } from "../../src/keeper/guardian.ts";

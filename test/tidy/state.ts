@@ -43,10 +43,11 @@ export const ofTheProcess: Record<string, readonly [names: string, why: string]>
   "src/platform/linux/own-children.ts": ["started adopting", "the process's children, which the kernel gives it"],
   "src/platform/linux/processes.ts": ["knownPageBytes knownBootId", "what the kernel never changes during a boot"],
   "src/platform/linux/programs.ts": ["inMemory", "descriptors that the process keeps open"],
+  "src/platform/darwin/system.ts": ["opened darwin", "libproc, bound once, and the chains of the process's own runs"],
   "src/platform/windows/epoch.ts": ["ownJob", "the job that this process is in until its end"],
   "src/platform/windows/ffi.ts": ["bound", "the functions of the system, bound once"],
   "src/platform/windows/system.ts": ["markerScans", "one look at the process table for all who ask in one turn"],
-  "src/platform/linux/spare-descriptors.ts": ["spareDescriptors", "descriptors that the process keeps open"],
+  "src/platform/unix/spare-descriptors.ts": ["spareDescriptors", "descriptors that the process keeps open"],
   "src/platform/windows/security.ts": ["bound", "the system calls, bound once"],
 };
 

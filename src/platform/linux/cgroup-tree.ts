@@ -1,7 +1,7 @@
 /** One cgroup subtree: its processes, whether it is populated, its end and its removal, all through files. */
 import { readFileSync, readdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { spareDescriptors } from "./spare-descriptors.ts";
+import { spareDescriptors } from "../unix/spare-descriptors.ts";
 
 /** Every directory of a cgroup subtree, leaves first. */
 export function subtree(directory: string): string[] {

@@ -4,7 +4,7 @@ import { forkRestricted, startChild, type HelperSystem } from "../child-helper.t
 import type { FrontLink, FrontRequest, Helper } from "../types.ts";
 import { registerChild } from "./own-children.ts";
 import { signalOf } from "./signals.ts";
-import { spareDescriptors } from "./spare-descriptors.ts";
+import { spareDescriptors } from "../unix/spare-descriptors.ts";
 
 const system: HelperSystem = {
   lend: (start) => spareDescriptors.lend(start),

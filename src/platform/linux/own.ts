@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { OwnTerminal, OwnUsage } from "../types.ts";
 import { readProcess } from "./processes.ts";
-import { spareDescriptors } from "./spare-descriptors.ts";
+import { spareDescriptors } from "../unix/spare-descriptors.ts";
 
 /** Undefined where the system gives no figures. */
 export function ownUsage(): OwnUsage | undefined {

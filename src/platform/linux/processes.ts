@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { endianness, uptime } from "node:os";
 import { systemClock } from "../../clock.ts";
 import { isAlive, type ProcessInfo, type ProcessRef, type ProcessState, type ProcessTable } from "../types.ts";
-import { spareDescriptors } from "./spare-descriptors.ts";
+import { spareDescriptors } from "../unix/spare-descriptors.ts";
 
 /**
  * A process as Linux shows it. `startTime` is field 22 of /proc/<pid>/stat: clock ticks after boot, never reused together with

@@ -3,7 +3,7 @@ export { keepPrivate, looksBlockRename, othersAccess, privateRemedy } from "../u
 export { areReadable, ownEnvironment } from "./caller.ts";
 export { ownTerminal, ownUsage, unacknowledged } from "./own.ts";
 export { isSameAlive } from "./processes.ts";
-export { spareDescriptors } from "./spare-descriptors.ts";
+export { spareDescriptors } from "../unix/spare-descriptors.ts";
 
 /** A look whether the process that started this one is gone: an orphan gets another parent. */
 export function watchCaller(): () => boolean {

@@ -6,7 +6,7 @@ import type { CoalitionParts } from "../darwin/coalition-tree.ts";
 import { Launchd } from "../darwin/launchd.ts";
 import { ChainContainer } from "../darwin/container.ts";
 import { Darwin } from "../darwin/darwin.ts";
-import { chainFence, DarwinEpoch } from "../darwin/epoch.ts";
+import { ChainEpoch } from "../darwin/epoch.ts";
 import type { Container, OpenOptions, Opened, ProcessRef, ProcessTable } from "../types.ts";
 import { simulatedDarwin } from "./darwin.ts";
 import { SimulatedJobFiles, type JobDisk } from "./job-files.ts";
@@ -47,8 +47,7 @@ export class SimulatedXnuPlatform extends SimulatedPlatform {
       return { epoch: new CoalitionEpoch(this.#parts(jobs, ownerId, epoch), ownerId, epoch), refused: [] };
     if (only !== undefined && only !== "chain")
       throw new HoldfastError("unsupported_platform", `no ${only} tier on this simulated machine`);
-    const { darwin } = this;
-    return { epoch: new DarwinEpoch({ darwin, ownerId, epoch, fence: chainFence(darwin, ownerId) }), refused: [] };
+    return { epoch: new ChainEpoch(this.darwin, ownerId, epoch), refused: [] };
   }
 
   #parts(jobs: SimulatedJobs, ownerId: string, epoch: number): CoalitionParts {

@@ -1,0 +1,42 @@
+/** macOS as a `Platform`. Loads no addon until something is opened or looked at. */
+import { fileURLToPath } from "node:url";
+import { attempt, forkRestricted, startChild } from "../child-helper.ts";
+import { HoldfastError } from "../../errors.ts";
+import { killAll } from "../ending.ts";
+import type { OpenOptions, Opened, Platform } from "../types.ts";
+import { ChainContainer } from "./container.ts";
+import { ChainEpoch } from "./epoch.ts";
+import { helpers, isHelper } from "./helpers.ts";
+import { darwin } from "./system.ts";
+import { openTerminal } from "./terminal.ts";
+import { witness } from "./witness.ts";
+
+/** Throws `unsupported_platform`, also where processes cannot be looked at. */
+function open(ownerId: string, epoch: number, { only }: OpenOptions): Opened {
+  if (only !== undefined && only !== "chain")
+    throw new HoldfastError("unsupported_platform", `there is no ${only} tier on this macOS`);
+  darwin.xnu.bootSession();
+  return { epoch: new ChainEpoch(darwin, ownerId, epoch), refused: [] };
+}
+
+export const platform: Platform = {
+  open,
+  contain: (ownerId, runId) => new ChainContainer({ darwin, ownerId, runId, isGuarded: true }),
+  identify: (pid) => darwin.processes.identify(pid),
+  isSameAlive: (ref) => darwin.processes.isSameAlive(ref),
+  signal: (ref, signal) => darwin.signal(ref, signal),
+  killAll: (look) => killAll(darwin, look),
+  processes: darwin.processes,
+  look() {
+    throw new HoldfastError("unsupported_platform", "holdfast doctor does not know macOS yet");
+  },
+  tiers: () => [{ tier: "chain", obstacle: undefined }],
+  witness,
+  bootId: () => darwin.processes.bootId(),
+  openTerminal: (size) => openTerminal(size),
+  forkFront: (request) => forkRestricted(helpers, request),
+  treeScript: fileURLToPath(new URL("../tree.sh", import.meta.url)),
+  attempt,
+  isHelper,
+  start: (command, env) => startChild(helpers, command, { env, stdio: ["ignore", "ignore", "pipe"] }).helper,
+};
