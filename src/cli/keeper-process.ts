@@ -1,4 +1,5 @@
 /** Signals, tier and exit of commands whose process becomes a keeper. */
+import { isPreview } from "../platform/preview.ts";
 import { systemClock } from "../clock.ts";
 import { becomeAgain, exitCodeOfSignal, ownTerminal } from "../platform/self/index.ts";
 import type { TierName } from "../platform/types.ts";
@@ -7,7 +8,7 @@ import type { KeeperEnd } from "../keeper/keeper-life.ts";
 import type { Keeper } from "../keeper/keeper.ts";
 import { say } from "../keeper/log.ts";
 
-const tiers: readonly TierName[] = ["cgroup", "subreaper", "job", "coalition"];
+const tiers: readonly TierName[] = ["cgroup", "subreaper", "job", "coalition", "chain"];
 
 export function tierOf(name: string | undefined): TierName | undefined {
   if (name === undefined || name === "") return undefined;
@@ -59,7 +60,10 @@ export function listenForSignals(keeper: Keeper, onHangup?: () => void): KeeperS
 }
 
 export function sayTier(keeper: Keeper): void {
-  say(`containment: ${keeper.tier}${keeper.refusedTiers.length === 0 ? "" : ` (${keeper.refusedTiers.join("; ")})`}`);
+  const preview = isPreview(keeper.tier) ? ", a preview: `holdfast selftest` shows what it holds here" : "";
+  say(
+    `containment: ${keeper.tier}${preview}${keeper.refusedTiers.length === 0 ? "" : ` (${keeper.refusedTiers.join("; ")})`}`,
+  );
   for (const finding of keeper.reconciled.findings) say(`reconcile: ${finding}`);
 }
 

@@ -2,6 +2,7 @@
 import { release } from "node:os";
 import { systemClock } from "../clock.ts";
 import { platform, requirePlatform } from "../platform/index.ts";
+import { isPreview } from "../platform/preview.ts";
 import type { Machine } from "../platform/types.ts";
 import { lateReason } from "../selftest/attacks.ts";
 import { selftest as play, type SelftestOptions } from "../selftest/selftest.ts";
@@ -115,6 +116,17 @@ function describeStarts(results: readonly Result[]): string[] {
   return middle === undefined ? [] : [`A start took ${middle} ms (median of ${times.length}).`];
 }
 
+/** A preview asks for its table, also when everything was held. */
+export function describePreviews(results: readonly Result[]): string[] {
+  const played = results.filter(({ tier, verdict }) => isPreview(tier) && verdict !== "not available");
+  const tiers = [...new Set(played.map(({ tier }) => `\`${tier}\``))];
+  if (tiers.length === 0) return [];
+  const what = tiers.length === 1 ? "is a preview that was" : "are previews that were";
+  return [
+    `${tiers.join(" and ")} ${what} never tried on this system by its makers: please report this table, whatever it says.`,
+  ];
+}
+
 function describeAll(machine: Machine, results: readonly Result[], isHeld: boolean, ms: number): string[] {
   const reasons = results.filter(({ reason }) => reason !== undefined);
   const byReason = Map.groupBy(reasons, ({ reason, verdict, tier }) => `${tier}, ${verdict}: ${reason}`);
@@ -131,5 +143,6 @@ function describeAll(machine: Machine, results: readonly Result[], isHeld: boole
     ),
     ...describeStarts(results),
     conclusion(results, isHeld),
+    ...describePreviews(results),
   ];
 }
