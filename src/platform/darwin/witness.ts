@@ -12,7 +12,7 @@ export const witness: Witness = {
     hasSystemd: undefined,
     isRoot: process.getuid?.() === 0,
   }),
-  trees: "node",
+  trees: "macos",
   isLive({ pid, startTime }) {
     const found = darwin.xnu.process(pid);
     return found !== undefined && found.state !== "zombie" && startTime.startsWith(`${found.uniqueId}.`);
