@@ -47,10 +47,8 @@ export class ProcXnu implements Xnu {
   }
 
   pids(): number[] {
-    const pids = allPids();
     // Whoever lists sees every process: parents are remembered from now on.
-    for (const pid of pids) this.#look(pid);
-    return pids.filter((pid) => readProcess(pid)?.isKernelThread === false);
+    return allPids().filter((pid) => this.#look(pid)?.seen.isKernelThread === false);
   }
 
   #look(pid: number): { seen: LinuxProcess; known: Remembered } | undefined {
