@@ -7,6 +7,8 @@ import type { OpenOptions, Opened, Platform } from "../types.ts";
 import { ChainContainer } from "./container.ts";
 import { ChainEpoch } from "./epoch.ts";
 import { helpers, isHelper } from "./helpers.ts";
+import { DarwinLook } from "./inspection/look.ts";
+import { openLibproc } from "./libproc.ts";
 import { darwin } from "./system.ts";
 import { openTerminal } from "./terminal.ts";
 import { witness } from "./witness.ts";
@@ -27,9 +29,7 @@ export const platform: Platform = {
   signal: (ref, signal) => darwin.signal(ref, signal),
   killAll: (look) => killAll(darwin, look),
   processes: darwin.processes,
-  look() {
-    throw new HoldfastError("unsupported_platform", "holdfast doctor does not know macOS yet");
-  },
+  look: () => new DarwinLook(openLibproc()),
   tiers: () => [{ tier: "chain", obstacle: undefined }],
   witness,
   bootId: () => darwin.processes.bootId(),
