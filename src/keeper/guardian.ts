@@ -95,7 +95,10 @@ export class Guardian extends Supervised<GuardianLife> {
     watchdog.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
     void watchdog.exit.then(({ code, signal, refused }) => onEnd({ exitCode: code, signal, refused })); // never rejects
     return {
-      pid: watchdog.pid,
+      // A job of launchd tells it late, and has another one after each restart.
+      get pid() {
+        return watchdog.pid;
+      },
       watchdog,
       stderr,
       drain: () => watchdog.dismiss(),

@@ -40,7 +40,13 @@ async function coalitionOf(parts: CoalitionParts, { name, targets }: Found): Pro
   return undefined;
 }
 
-async function endJob(parts: CoalitionParts, found: Found, seen: Sightings, boundMs: number): Promise<void> {
+async function endJob(
+  parts: CoalitionParts,
+  ownerId: string,
+  found: Found,
+  seen: Sightings,
+  boundMs: number,
+): Promise<void> {
   const { launchd, files } = parts;
   const coalition = await coalitionOf(parts, found);
   const isGuardian = isGuardianName(found.name);
@@ -53,8 +59,9 @@ async function endJob(parts: CoalitionParts, found: Found, seen: Sightings, boun
     left = await endCoalition(parts, coalition, () => Promise.resolve([]), boundMs);
   }
   if (left.length > 0) return; // it stays on record for the next sweep
-  for (const target of found.targets) await launchd.bootout(target);
+  // In this order: a launchctl of the lost keeper may be about to load it, and without a property list that fails.
   files.remove(found.name);
+  await launchd.unload(labelOf(ownerId, found.name));
 }
 
 /**
@@ -72,7 +79,7 @@ export async function sweepJobs(
   const deadline = system.clock.monotonic() + boundMs;
   const jobs = await findJobs(parts, ownerId, isMeant);
   const inOrder = [...jobs].sort((a, b) => Number(isGuardianName(b.name)) - Number(isGuardianName(a.name)));
-  for (const job of inOrder) await endJob(parts, job, seen, Math.max(0, deadline - system.clock.monotonic()));
+  for (const job of inOrder) await endJob(parts, ownerId, job, seen, Math.max(0, deadline - system.clock.monotonic()));
   const fenced = seen.part();
   const remainingMs = Math.max(0, deadline - system.clock.monotonic());
   const scan = () => Promise.resolve(findMarked(system, ownerId));
@@ -96,8 +103,6 @@ export async function sweepEpoch(
   if (left.length > 0) return false;
   const name = guardianName(epoch);
   parts.files.remove(name);
-  const label = labelOf(ownerId, name);
-  for (const target of await parts.launchd.targets(label))
-    if (target.endsWith(`/${label}`)) await parts.launchd.bootout(target);
+  await parts.launchd.unload(labelOf(ownerId, name));
   return true;
 }

@@ -86,6 +86,11 @@ export class Launchd {
     return isGone;
   }
 
+  /** Unloads the job of this label, wherever it is. */
+  async unload(label: string): Promise<void> {
+    for (const domain of this.#domains) await this.bootout(`${domain}/${label}`);
+  }
+
   /** Targets of all jobs whose label begins with `prefix`. A domain that cannot be read has none. */
   async targets(prefix: string): Promise<string[]> {
     const found: string[] = [];

@@ -116,21 +116,27 @@ export class SimulatedJobFiles implements JobFiles {
   }
 
   #place(name: string, onRemove: () => void): Place {
-    const { disk, platform } = this.#options;
+    const { disk, launchd } = this.#options;
     if (disk.has(name)) throw new Error("EEXIST");
     const place: Place = {
       record: undefined,
       remove: () => {
         onRemove();
-        if (platform.own.isAlive || disk.get(name) === place) disk.delete(name);
+        if (disk.get(name) !== place) return;
+        disk.delete(name);
+        launchd.propertyLists.delete(this.#pathOf(name));
       },
     };
     disk.set(name, place);
     return place;
   }
 
+  #pathOf(name: string): string {
+    return `${this.#options.directory}/${name}/job.plist`;
+  }
+
   #write(name: string, job: Parameters<SimulatedLaunchd["propertyLists"]["set"]>[1]): string {
-    const path = `${this.#options.directory}/${name}/job.plist`;
+    const path = this.#pathOf(name);
     this.#options.launchd.propertyLists.set(path, job);
     return path;
   }

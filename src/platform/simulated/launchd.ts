@@ -64,12 +64,12 @@ export class SimulatedLaunchd {
     return this.#jobs.get(label)?.main;
   }
 
-  /** The program launchctl, run by this process. A dead one hears no answer. */
+  /** The program launchctl, run by this process. It goes on without it, and then nobody hears its answer. */
   launchctl(caller: SimulatedSystem): Launchctl {
     const { random } = this.#machine.simulation;
     return async (words) => {
-      await caller.clock.sleep(random.fraction() * wayMs);
-      caller.call();
+      if (!caller.call()) return new Promise(() => {});
+      await this.#machine.simulation.clock().sleep(random.fraction() * wayMs);
       const result = await this.#obey(words);
       await caller.clock.sleep(random.fraction() * wayMs);
       return result;

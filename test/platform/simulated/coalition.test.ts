@@ -57,6 +57,25 @@ describe("the coalition tier on the simulated launchd", () => {
   );
 
   it(
+    "leaves nothing of a keeper that is lost while it starts a run, at whatever moment, once its guardian is done",
+    play(async (world) => {
+      const keeper = world.keeper();
+      const { epoch } = keeper.open(owner, 1);
+      await epoch.watchdog().ready;
+      void epoch.create("r1-1").spawn({ command: "leaving", args: [], env: {} });
+      await keeper.clock.sleep(world.machine.simulation.random.fraction() * 4);
+      const { clock } = world.keeper();
+      keeper.crash();
+      const isGone = () => world.jobs.launchd.labels.length === 0 && world.living("hidden").length === 0;
+      assert.ok(await untilTrue(isGone, 60_000, clock));
+      await clock.sleep(20_000);
+      assert.ok(isGone(), "nothing comes later");
+      assert.equal(world.living("trampoline").length, 0);
+      assert.deepEqual([...(world.jobs.disks.get(owner)?.keys() ?? [])], []);
+    }),
+  );
+
+  it(
     "takes the user's domain where nobody is at a screen",
     play(async (world) => {
       const keeper = world.keeper();

@@ -10,7 +10,7 @@ import { seedsFromEnvironment } from "../contract/simulated.ts";
 
 export const owner = "owner00000000001";
 export const boundMs = 20_000;
-const { count, first } = seedsFromEnvironment(16);
+const { count, first } = seedsFromEnvironment(64);
 
 export function* asleep(): ReturnType<Program> {
   for (;;) yield { until: () => false };
