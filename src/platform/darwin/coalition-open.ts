@@ -9,29 +9,24 @@ import { launchctlOf, type Launchctl } from "./launchctl.ts";
 import { Launchd } from "./launchd.ts";
 
 export interface CoalitionOptions {
-  readonly darwin: Darwin;
+  readonly darwin: Pick<Darwin, "clock" | "processes" | "signal" | "markerScans" | "xnu">;
   readonly ownerId: string;
   readonly epoch: number;
   /** Of the owner's helper programs; its jobs have one in it. */
   readonly directory: string;
   /** The program of this system by default. */
   readonly launchctl?: Launchctl;
-  /** What a guardian runs when its keeper is gone, before the words of `sweeperWords`. */
+  /** What a guardian runs when its keeper is gone, followed by the owner, the epoch and the directory. */
   readonly sweeper: readonly string[];
 }
 
-/** What coalition-sweeper.ts is told: the owner, the epoch and the directory. */
-function sweeperWords({ ownerId, epoch, directory }: CoalitionOptions): string[] {
-  return [ownerId, String(epoch), directory];
-}
-
 export function coalitionParts(options: CoalitionOptions): CoalitionParts {
-  const { darwin, directory, launchctl = launchctlOf(), sweeper } = options;
+  const { darwin, ownerId, epoch, directory, launchctl = launchctlOf(), sweeper } = options;
   return {
     system: darwin,
     xnu: darwin.xnu,
     launchd: new Launchd(launchctl, darwin.clock, process.getuid?.() ?? 0),
-    files: new RealJobFiles(join(directory, "jobs"), [...sweeper, ...sweeperWords(options)]),
+    files: new RealJobFiles(join(directory, "jobs"), [...sweeper, ownerId, String(epoch), directory]),
     scans: darwin.markerScans,
     ownPid: process.pid,
     umask: process.umask(),

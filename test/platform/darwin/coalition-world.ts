@@ -9,13 +9,13 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "../../../src/clock.ts";
+import { coalitionParts, openCoalition, type CoalitionOptions } from "../../../src/platform/darwin/coalition-open.ts";
 import type { CoalitionParts } from "../../../src/platform/darwin/coalition-tree.ts";
-import { RealJobFiles } from "../../../src/platform/darwin/job-files.ts";
 import { launchctlOf, type Launchctl } from "../../../src/platform/darwin/launchctl.ts";
-import { Launchd } from "../../../src/platform/darwin/launchd.ts";
 import { XnuProcesses } from "../../../src/platform/darwin/processes.ts";
 import type { System } from "../../../src/platform/ending.ts";
 import { MarkerScans } from "../../../src/platform/marked.ts";
+import type { Epoch } from "../../../src/platform/types.ts";
 import { readJobState } from "../../fixtures/launchd/job-state.ts";
 import { ProcXnu } from "../../helpers/proc-xnu.ts";
 import { cgroupMount } from "../../helpers/tiers.ts";
@@ -24,29 +24,24 @@ const program = fileURLToPath(new URL("../../fixtures/launchd/launchctl.ts", imp
 
 const xnu = new ProcXnu();
 const processes = new XnuProcesses(() => xnu);
-const system: System = {
-  clock: systemClock,
-  processes,
-  signal: (ref, signal) => processes.signal(ref, signal),
-};
+const system: System = { clock: systemClock, processes, signal: (ref, signal) => processes.signal(ref, signal) };
+const darwin = { ...system, processes, xnu, markerScans: new MarkerScans(system) };
 
 const sweepProgram = fileURLToPath(new URL("../../fixtures/launchd/sweep.ts", import.meta.url));
 
-/** Of one keeper, whose state is in `directory`. `launchctl`: another one, such as one that is missing. */
-export function playedParts(
-  directory: string,
-  { owner, epoch }: { owner: string; epoch: number },
-  launchctl: Launchctl = playedLaunchctl(directory),
-): CoalitionParts {
-  return {
-    system,
-    xnu,
-    launchd: new Launchd(launchctl, systemClock, 501),
-    files: new RealJobFiles(join(directory, "jobs"), [process.execPath, sweepProgram, directory, owner, String(epoch)]),
-    scans: new MarkerScans(system),
-    ownPid: process.pid,
-    umask: 0o022,
-  };
+type Life = Pick<CoalitionOptions, "ownerId" | "epoch">;
+
+/** One life of a keeper whose state is in `directory`. `launchctl`: another one, such as one that is missing. */
+function optionsOf(directory: string, life: Life, launchctl = playedLaunchctl(directory)): CoalitionOptions {
+  return { darwin, directory, launchctl, sweeper: [process.execPath, sweepProgram], ...life };
+}
+
+export function playedParts(directory: string, life: Life, launchctl?: Launchctl): CoalitionParts {
+  return coalitionParts(optionsOf(directory, life, launchctl));
+}
+
+export function playedEpoch(directory: string, life: Life): Epoch {
+  return openCoalition(optionsOf(directory, life));
 }
 
 export function playedLaunchctl(directory: string, boundMs?: number): Launchctl {
@@ -66,7 +61,7 @@ export class CoalitionWorld implements AsyncDisposable {
   }
 
   partsWith(launchctl?: Launchctl, epoch = 1): CoalitionParts {
-    return playedParts(this.directory, { owner: this.owner, epoch }, launchctl);
+    return playedParts(this.directory, { ownerId: this.owner, epoch }, launchctl);
   }
 
   /** Makes launchctl fail: `hang-VERB`, `fail-VERB`, `without-gui`, `idle`. */

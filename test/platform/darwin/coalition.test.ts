@@ -144,12 +144,12 @@ describe("a run that launchd does not start", { skip: tierSkip("cgroup"), timeou
     [
       "launchctl fails",
       (world) => world.set("fail-bootstrap", "5: Bootstrap failed: 5: Input/output error"),
-      /^HoldfastError: cannot start sh: launchctl bootstrap gui\/501 failed with exit code 5: Bootstrap failed: 5/,
+      /^HoldfastError: cannot start sh: launchctl bootstrap gui\/\d+ failed with exit code 5: Bootstrap failed: 5/,
     ],
     [
       "there is no domain at all",
       (world) => world.set("fail-bootstrap", "125: Bootstrap failed: 125: Domain does not support specified action"),
-      /launchctl bootstrap user\/501 failed with exit code 125/,
+      /launchctl bootstrap user\/\d+ failed with exit code 125/,
     ],
     ["launchctl says nothing", (world) => world.set("fail-bootstrap", "1: "), /failed with exit code 1: no message/],
     [
@@ -158,7 +158,7 @@ describe("a run that launchd does not start", { skip: tierSkip("cgroup"), timeou
         world.set("idle");
         world.set("fail-kickstart", "37: Operation already in progress");
       },
-      /launchctl kickstart gui\/501\/holdfast\.[0-9a-f]{16}\.r1-1 failed with exit code 37/,
+      /launchctl kickstart gui\/\d+\/holdfast\.[0-9a-f]{16}\.r1-1 failed with exit code 37/,
     ],
   ];
   for (const [name, prepare, expected] of refusals)
@@ -177,7 +177,7 @@ describe("a run that launchd does not start", { skip: tierSkip("cgroup"), timeou
     const missing = world.partsWith(launchctlOf(["/no/such/launchctl"]));
     await assert.rejects(
       new CoalitionContainer(missing, world.owner, "r1-1").spawn(sh("exit 0")),
-      /launchctl bootstrap gui\/501 could not be run \(ENOENT\): Holdfast needs \/bin\/launchctl/,
+      /launchctl bootstrap gui\/\d+ could not be run \(ENOENT\): Holdfast needs \/bin\/launchctl/,
     );
     world.set("hang-bootstrap");
     const hanging = world.partsWith(playedLaunchctl(world.directory, 500));
