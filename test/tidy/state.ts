@@ -33,6 +33,7 @@ export const ofTheProcess: Record<string, readonly [names: string, why: string]>
   "src/cli/command-line.ts": ["process", "drops empty variables before a command reads them"],
   "src/oauth/login.ts": ["console", "silences the SDK during one command"],
   "src/library/contain.ts": ["living", "the trees of the host process, which its signal handlers end"],
+  "src/platform/darwin/coalition-sweeper.ts": ["code process", "a program of its own, and its exit code"],
   "src/platform/darwin/fifo.ts": ["mkfifo", "the system call, bound once"],
   "src/platform/darwin/terminal-calls.ts": ["loaded", "the same for terminals"],
   "src/platform/darwin/calls.ts": ["bound", "the functions of the system, bound once"],

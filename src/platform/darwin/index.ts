@@ -4,6 +4,8 @@ import { attempt, forkRestricted, startChild } from "../child-helper.ts";
 import { HoldfastError } from "../../errors.ts";
 import { killAll } from "../ending.ts";
 import type { OpenOptions, Opened, Platform } from "../types.ts";
+import { openCoalition } from "./coalition-open.ts";
+import { sweeper } from "./coalition-sweeper.ts";
 import { ChainContainer } from "./container.ts";
 import { ChainEpoch } from "./epoch.ts";
 import { helpers, isHelper } from "./helpers.ts";
@@ -14,10 +16,13 @@ import { openTerminal } from "./terminal.ts";
 import { witness } from "./witness.ts";
 
 /** Throws `unsupported_platform`, also where processes cannot be looked at. */
-function open(ownerId: string, epoch: number, { only }: OpenOptions): Opened {
-  if (only !== undefined && only !== "chain")
+function open(ownerId: string, epoch: number, { only, directory }: OpenOptions): Opened {
+  if (only !== undefined && only !== "chain" && only !== "coalition")
     throw new HoldfastError("unsupported_platform", `there is no ${only} tier on this macOS`);
   darwin.xnu.bootSession();
+  // Only on request, until a real Mac has shown it.
+  if (only === "coalition")
+    return { epoch: openCoalition({ darwin, ownerId, epoch, directory, sweeper }), refused: [] };
   return { epoch: new ChainEpoch(darwin, ownerId, epoch), refused: [] };
 }
 
@@ -30,7 +35,10 @@ export const platform: Platform = {
   killAll: (look) => killAll(darwin, look),
   processes: darwin.processes,
   look: () => new DarwinLook(openLibproc()),
-  tiers: () => [{ tier: "chain", obstacle: undefined }],
+  tiers: () => [
+    { tier: "chain", obstacle: undefined },
+    { tier: "coalition", obstacle: undefined },
+  ],
   witness,
   bootId: () => darwin.processes.bootId(),
   openTerminal: (size) => openTerminal(size),
