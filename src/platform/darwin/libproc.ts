@@ -114,8 +114,8 @@ class Libproc implements InspectedXnu {
       control.byPid,
       pid,
     ]);
-    const fields = bytes === undefined ? undefined : decodeKinfoProc(bytes);
-    return fields?.pid === pid ? fields : undefined;
+    // Without such a process the answer is a success without bytes.
+    return bytes === undefined ? undefined : decodeKinfoProc(bytes);
   }
 
   bearing(pid: number): KinfoFields | undefined {

@@ -55,10 +55,12 @@ describe("libproc", () => {
     assert.equal(xnu.process(50), undefined);
   });
 
-  it("shows a zombie as one", () => {
+  it("shows a zombie and a stopped process as such", () => {
     const { bytes, xnu } = kernel();
     bytes.known.set(60, { uniqueId: 600n, version: 1, status: 5 });
     assert.equal(xnu.process(60)?.state, "zombie");
+    bytes.known.set(61, { uniqueId: 610n, version: 1, status: 4 });
+    assert.equal(xnu.process(61)?.state, "stopped", "none of its threads runs");
   });
 
   it("answers nothing for unused numbers and to short answers", () => {
