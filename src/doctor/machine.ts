@@ -38,6 +38,8 @@ function describe(obstacle: TierObstacle): { problem: string; remedy: string } {
           ? "a cgroup of its own: a systemd unit with Delegate=yes"
           : "mount cgroup v2 (boot with systemd.unified_cgroup_hierarchy=1, or start the container with a cgroup namespace)",
       };
+    case "blind":
+      return { problem: obstacle.reason, remedy: "a Mac on which npm could build the packages of Holdfast" };
     case "read-only":
       return {
         problem: `${obstacle.directory} cannot be written, not even by root (a container, most likely)`,

@@ -7,13 +7,22 @@ import { extname } from "node:path";
 import { HoldfastError } from "../errors.ts";
 
 interface Parts {
-  readonly index: typeof import("./linux/index.ts") | typeof import("./windows/index.ts");
-  readonly self: typeof import("./linux/self.ts") | typeof import("./windows/self.ts");
-  readonly become: typeof import("./linux/become.ts") | typeof import("./windows/become.ts");
+  readonly index:
+    | typeof import("./linux/index.ts")
+    | typeof import("./darwin/index.ts")
+    | typeof import("./windows/index.ts");
+  readonly self:
+    | typeof import("./linux/self.ts")
+    | typeof import("./darwin/self.ts")
+    | typeof import("./windows/self.ts");
+  readonly become:
+    | typeof import("./linux/become.ts")
+    | typeof import("./darwin/become.ts")
+    | typeof import("./windows/become.ts");
 }
 
 /** Another operating system needs a name here, its parts above, and a directory beside `linux/`. */
-const directories: Partial<Record<NodeJS.Platform, string>> = { linux: "linux", win32: "windows" };
+const directories: Partial<Record<NodeJS.Platform, string>> = { linux: "linux", darwin: "darwin", win32: "windows" };
 
 function isSupported(name: NodeJS.Platform): boolean {
   return directories[name] !== undefined;

@@ -136,6 +136,8 @@ export type TierObstacle =
   | { readonly kind: "old-kernel"; readonly release: string; readonly lacks: string; readonly needs: string }
   | { readonly kind: "processor"; readonly arch: string }
   | { readonly kind: "no-cgroup"; readonly reason: string; readonly isMounted: boolean }
+  /** Nothing tells of processes. */
+  | { readonly kind: "blind"; readonly reason: string }
   /** Read-only even for root. */
   | { readonly kind: "read-only"; readonly directory: string }
   | { readonly kind: "not-ours"; readonly directory: string; readonly hasUserManager: boolean };

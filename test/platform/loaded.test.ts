@@ -54,7 +54,7 @@ function loadedBy(words: string[], flags: (list: string) => string[]): string[] 
     .filter((file) => !file.startsWith(".."));
 }
 
-const systems = { linux: played.thisLinux, windows: played.windows };
+const systems = { linux: played.thisLinux, darwin: played.darwin, windows: played.windows };
 
 for (const [own, system] of Object.entries(systems)) {
   describe(`on ${own}`, { timeout: patiently(120_000) }, () => {

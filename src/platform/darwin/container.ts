@@ -11,6 +11,7 @@ import { inTime } from "../../clock.ts";
 import { Chain, takeSnapshot } from "./chain.ts";
 import type { Darwin } from "./darwin.ts";
 import { signalOf } from "./signals.ts";
+import type { Xnu } from "./xnu.ts";
 
 /** For a guardian to be on watch, and to end when it is dismissed. */
 const guardianMs = 5000;
@@ -52,32 +53,37 @@ export class ChainContainer implements Container {
   }
 
   async #spawn(request: SpawnRequest): Promise<Spawned> {
-    const { processes, system, clock } = this.#darwin;
+    // Throws where processes cannot be seen, with nothing started.
+    const { xnu, system } = this.#darwin;
     const marker = markerOf(this.#ownerId, this.runId);
-    if (this.#isGuarded) {
-      this.#guardian = system.startGuardian(marker);
-      const { ready, exit } = this.#guardian;
-      const isReady = await inTime(
-        clock,
-        Promise.race([ready.then(() => true), exit.then(() => false)]),
-        guardianMs,
-        false,
-      );
-      if (!isReady)
-        throw new HoldfastError("spawn_failed", `cannot start ${request.command}: its guardian did not start`);
+    try {
+      if (this.#isGuarded) await this.#startGuardian(request, marker);
+      if (this.#isOver) throw new HoldfastError("spawn_failed", `cannot start ${request.command}: its run has ended`);
+      const { pid, stdin, stdout, stderr, born, exit } = system.spawn(request, marker);
+      if (pid !== 0) this.#follow(xnu, pid);
+      await born;
+      const { processes } = this.#darwin;
+      // An ended process gets a start time that matches none.
+      const ref = processes.identify(pid) ?? { pid, startTime: "", bootId: processes.bootId() };
+      return { stdin, stdout, stderr, ref, exit, mainPid: () => pid };
+    } catch (thrown) {
+      if (this.#chain === undefined) this.#guardian?.dismiss();
+      throw thrown;
     }
-    if (this.#isOver) throw new HoldfastError("spawn_failed", `cannot start ${request.command}: its run has ended`);
-    const { pid, stdin, stdout, stderr, born, exit } = system.spawn(request, marker);
-    if (pid !== 0) this.#follow(pid);
-    await born;
-    // An ended process gets a start time that matches none.
-    const ref = processes.identify(pid) ?? { pid, startTime: "", bootId: processes.bootId() };
-    return { stdin, stdout, stderr, ref, exit, mainPid: () => pid };
+  }
+
+  async #startGuardian({ command }: SpawnRequest, marker: string): Promise<void> {
+    const { system, clock } = this.#darwin;
+    this.#guardian = system.startGuardian(marker);
+    const { ready, exit } = this.#guardian;
+    const isOnWatch = Promise.race([ready.then(() => true), exit.then(() => false)]);
+    if (await inTime(clock, isOnWatch, guardianMs, false)) return;
+    throw new HoldfastError("spawn_failed", `cannot start ${command}: its guardian did not start`);
   }
 
   /** In the turn of the birth: nobody has waited for the process yet, so its number and its session are still its own. */
-  #follow(pid: number): void {
-    const { xnu, system, rescans } = this.#darwin;
+  #follow(xnu: Xnu, pid: number): void {
+    const { system, rescans } = this.#darwin;
     const chain = new Chain({ xnu, pidMax: system.pidMax, ownerId: this.#ownerId, runId: this.runId });
     const main = xnu.process(pid);
     if (main !== undefined) chain.add(main);

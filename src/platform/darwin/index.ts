@@ -3,15 +3,14 @@ import { fileURLToPath } from "node:url";
 import { attempt, forkRestricted, startChild } from "../child-helper.ts";
 import { HoldfastError } from "../../errors.ts";
 import { killAll } from "../ending.ts";
-import type { OpenOptions, Opened, Platform } from "../types.ts";
+import type { OpenOptions, Opened, Platform, TierObstacle } from "../types.ts";
 import { openCoalition } from "./coalition-open.ts";
 import { sweeper } from "./coalition-sweeper.ts";
 import { ChainContainer } from "./container.ts";
 import { ChainEpoch } from "./epoch.ts";
-import { helpers, isHelper } from "./helpers.ts";
 import { DarwinLook } from "./inspection/look.ts";
-import { openLibproc } from "./libproc.ts";
-import { darwin } from "./system.ts";
+import { helpers, isHelper } from "./helpers.ts";
+import { darwin, xnu } from "./system.ts";
 import { openTerminal } from "./terminal.ts";
 import { witness } from "./witness.ts";
 
@@ -19,11 +18,21 @@ import { witness } from "./witness.ts";
 function open(ownerId: string, epoch: number, { only, directory }: OpenOptions): Opened {
   if (only !== undefined && only !== "chain" && only !== "coalition")
     throw new HoldfastError("unsupported_platform", `there is no ${only} tier on this macOS`);
-  darwin.xnu.bootSession();
+  xnu();
   // Only on request, until a real Mac has shown it.
   if (only === "coalition")
     return { epoch: openCoalition({ darwin, ownerId, epoch, directory, sweeper }), refused: [] };
   return { epoch: new ChainEpoch(darwin, ownerId, epoch), refused: [] };
+}
+
+/** Tried, since it changes nothing. */
+function obstacleHere(): TierObstacle | undefined {
+  try {
+    xnu();
+    return undefined;
+  } catch (thrown) {
+    return { kind: "blind", reason: thrown instanceof Error ? thrown.message : String(thrown) };
+  }
 }
 
 export const platform: Platform = {
@@ -34,10 +43,10 @@ export const platform: Platform = {
   signal: (ref, signal) => darwin.signal(ref, signal),
   killAll: (look) => killAll(darwin, look),
   processes: darwin.processes,
-  look: () => new DarwinLook(openLibproc()),
+  look: () => new DarwinLook(xnu()),
   tiers: () => [
-    { tier: "chain", obstacle: undefined },
-    { tier: "coalition", obstacle: undefined },
+    { tier: "chain", obstacle: obstacleHere() },
+    { tier: "coalition", obstacle: obstacleHere() },
   ],
   witness,
   bootId: () => darwin.processes.bootId(),

@@ -5,14 +5,15 @@ import { Darwin } from "./darwin.ts";
 import { startGuardian } from "./helpers.ts";
 import { openLibproc } from "./libproc.ts";
 import { spawnCommand } from "./spawning.ts";
-import type { Xnu } from "./xnu.ts";
+import type { InspectedXnu } from "./xnu.ts";
 
 /** PID_MAX (sys/proc_internal.h). */
 const pidMax = 99_999;
 
-let opened: Xnu | undefined;
+let opened: InspectedXnu | undefined;
 
-function xnu(): Xnu {
+/** Throws `unsupported_platform` where libproc cannot be loaded. */
+export function xnu(): InspectedXnu {
   opened ??= openLibproc();
   return opened;
 }

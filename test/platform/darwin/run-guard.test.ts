@@ -37,7 +37,11 @@ async function played(programs: Record<string, Program>, play: (scene: Scene) =>
     const platform = new SimulatedXnuPlatform(machine, machine.start("run"), { pidMax });
     const said: string[] = [];
     const scene: Scene = {
-      ...{ simulation, machine, platform, said, isAbandoned: false },
+      simulation,
+      machine,
+      platform,
+      said,
+      isAbandoned: false,
       guard: (limits = {}) =>
         new RunGuard({
           darwin: platform.darwin,
@@ -57,7 +61,7 @@ async function played(programs: Record<string, Program>, play: (scene: Scene) =>
 const request = (command: string) => ({ command, args: [], env: { PATH: "/bin" } });
 
 it("ends with the code of its command, and leaves nothing of its tree", () =>
-  played({ "holds-stdout": trees["holds-stdout"] }, async ({ guard, living }) => {
+  played({ "holds-stdout": (self) => trees["holds-stdout"](self) }, async ({ guard, living }) => {
     assert.equal(await guard().run(request("holds-stdout")), 0);
     assert.deepEqual(living(), []);
   }));
@@ -97,7 +101,7 @@ it("ends the tree when its caller is gone", () =>
   }));
 
 it("ends a tree that is over its limit, and says so", () =>
-  played({ wide: trees.wide }, async ({ guard, living, said }) => {
+  played({ wide: (self) => trees.wide(self) }, async ({ guard, living, said }) => {
     assert.equal(await guard({ processesMax: 10 }).run(request("wide")), 128 + 9);
     assert.deepEqual(living(), []);
     assert.match(said.join(), /^limit exceeded: 31 processes, \d+ KiB; the tree is ended$/);
