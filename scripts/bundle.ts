@@ -25,7 +25,7 @@ if (built.status !== 0) process.exit(1);
 /** Programs that are started and modules that are imported by these paths. */
 const programs = ["main", "index", "client/index", "gateway/main", "nodes/main"];
 /** Each is loaded on its system only (platform/backend.ts). */
-const backends = ["linux", "windows"].flatMap((system) =>
+const backends = ["linux", "windows", "darwin"].flatMap((system) =>
   ["index", "self", "become"].map((part) => `platform/${system}/${part}`),
 );
 const entries = [...programs, ...backends];

@@ -80,12 +80,12 @@ function describeDeath({ state, url }: GatewayAddress): string | undefined {
   const record = readJson(join(state, "keeper.json")) as
     | { pid?: number; startTime?: string; bootId?: string; config?: string | null }
     | undefined;
-  if (
-    url !== undefined ||
-    record?.pid === undefined ||
-    isSameAlive({ startTime: "", bootId: "", ...record, pid: record.pid })
-  )
-    return undefined;
+  if (url !== undefined || record?.pid === undefined) return undefined;
+  try {
+    if (isSameAlive({ startTime: "", bootId: "", ...record, pid: record.pid })) return undefined;
+  } catch {
+    return undefined; // the system shows no processes here, so nothing is known of this one
+  }
   const config = record.config === null || record.config === undefined ? "" : ` --config ${record.config}`;
   return (
     `the gateway of ${state} (pid ${record.pid}) died without a clean stop; \`holdfast crashes\` tells more, ` +

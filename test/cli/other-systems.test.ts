@@ -45,7 +45,7 @@ const commands = `
   .filter((command) => command !== "");
 
 /** What needs a fence, and so refuses where there is none; `wrap` does where it finds a file. */
-const needsFence = /^(?:gateway|node run|selftest|doctor|run --(?!help)|(?:mcp )?add|import)/;
+const needsFence = /^(?:gateway|node run|selftest|doctor|run --(?! no-such|help)|(?:mcp )?add|import)/;
 const needsFile = /^wrap --(?:yes|gateway)/;
 const noFile = /found no config|cannot read/;
 
@@ -84,20 +84,23 @@ interface Ended {
   stderr: string;
 }
 
+/** For everything that the command starts, too. */
+const playing = (flags: string[]) => ({ NODE_OPTIONS: flags.join(" ") });
+
 /** In a copy of the home, so that no command finds what another one wrote. */
 async function play(flags: string[], command: string, template: string): Promise<Ended> {
   const home = mkdtempSync(join(place, "home-"));
   cpSync(template, home, { recursive: true });
   const file = join(home, ".claude.json");
   const words = command.split(" ").map((word) => (word === "FILE" ? file : word));
-  const child = spawn(process.execPath, [...flags, mainFile, ...words], {
+  const child = spawn(process.execPath, [mainFile, ...words], {
     cwd: home,
     env: {
       PATH: process.env["PATH"],
       HOME: home,
       HOLDFAST_STATE: join(home, "state"),
       TMPDIR: home,
-      USERPROFILE: home,
+      ...playing(flags),
     },
     stdio: ["ignore", "pipe", "pipe"],
     timeout: boundMs,
@@ -114,10 +117,12 @@ function faultOf({ command, code, stdout, stderr }: Ended, fence: RegExp): strin
   const show = `${command}: exit code ${code}\n${printed}`;
   if (code === null) return `${command} hangs\n${printed}`;
   if (/^\s+at .*:\d+|this is a defect|\bundefined\b|\[object/m.test(printed)) return `shows its inside: ${show}`;
-  if (![0, 1, 2].includes(code)) return `a strange end: ${show}`;
-  if (code !== 0 && !/^(?:holdfast(?: run)?|error): \S.{15,}$/m.test(stderr)) return `says nothing: ${show}`;
+  if (![0, 1, 2].includes(code) && !/command not found$/m.test(stderr)) return `a strange end: ${show}`;
+  const isTable = /^Nothing was tried: /m.test(stdout); // the self-test says there why
+  if (code !== 0 && !isTable && !/^(?:holdfast(?: run)?|error): \S.{15,}$/m.test(stderr))
+    return `says nothing: ${show}`;
   const isRefused = needsFence.test(command) || (needsFile.test(command) && !noFile.test(stderr));
-  if (isRefused && (code !== 1 || !fence.test(stderr))) return `does not refuse: ${show}`;
+  if (isRefused && (code !== 1 || !fence.test(printed))) return `does not refuse: ${show}`;
   return undefined;
 }
 
@@ -159,6 +164,7 @@ it("every command is tried", () => {
 
 /** What each says where it has no fence. */
 const systems = {
+  "a macOS without libproc": [played.darwin, /libSystem\.B\.dylib, which cannot be loaded here/],
   "a system without a backend": [played.freebsd, /no containment for freebsd/],
 } as const;
 
