@@ -2,10 +2,10 @@
  * Pseudoterminals opened directly: the master is close-on-exec from the beginning, out of reach of other runs, and the other end
  * has a path by which a launchd job opens it.
  */
-import { closeSync, constants, openSync, writeSync } from "node:fs";
-import { ReadStream } from "node:tty";
+import { closeSync, constants, openSync } from "node:fs";
 import { HoldfastError } from "../../errors.ts";
 import type { Terminal, TerminalSize } from "../types.ts";
+import { PseudoTerminal } from "../unix/terminal.ts";
 import { terminalCalls, type TerminalCalls } from "./terminal-calls.ts";
 
 const { O_NOCTTY, O_NONBLOCK, O_RDWR } = constants;
@@ -30,54 +30,12 @@ export function openTerminal(size: TerminalSize, calls: TerminalCalls = terminal
     // Not earlier: the first open of this end sets the rules anew (ptsopen of tty_dev.c).
     calls.useUtf8(end);
     calls.resize(end, size.columns, size.rows);
-    return new PseudoTerminal(master, { descriptor: end, path }, calls);
+    const resize = (of: number, columns: number, rows: number) => calls.resize(of, columns, rows);
+    return new PseudoTerminal<NamedEnd>({ master, end: { descriptor: end, path }, resize });
   } catch (cause) {
     for (const descriptor of opened) closeSync(descriptor);
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new HoldfastError("spawn_failed", `cannot open a terminal: ${reason}`, { cause });
-  }
-}
-
-class PseudoTerminal implements Terminal {
-  readonly output: ReadStream;
-  readonly end: NamedEnd;
-  readonly #master: number;
-  readonly #calls: TerminalCalls;
-  #endIsOpen = true;
-
-  constructor(master: number, end: NamedEnd, calls: TerminalCalls) {
-    this.#master = master;
-    this.#calls = calls;
-    this.end = end;
-    this.output = new ReadStream(master);
-    // The terminal's other end is closed everywhere; "close" follows.
-    this.output.on("error", () => {});
-  }
-
-  /** Bypasses the stream: libuv would block the whole keeper on a program that does not read its terminal. */
-  write(bytes: Uint8Array): number {
-    if (this.output.destroyed) return bytes.length; // the number may belong to another file now
-    try {
-      return writeSync(this.#master, bytes);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EAGAIN") return 0;
-      return bytes.length; // hung up: "close" reports that, and the rest has no reader
-    }
-  }
-
-  resize({ columns, rows }: TerminalSize): void {
-    this.#calls.resize(this.#master, columns, rows);
-  }
-
-  release(): void {
-    if (!this.#endIsOpen) return;
-    this.#endIsOpen = false;
-    closeSync(this.end.descriptor);
-  }
-
-  close(): void {
-    this.release();
-    this.output.destroy();
   }
 }
 
