@@ -1,8 +1,6 @@
 /** The chain tier of macOS ends real forking trees, over a kernel that plays XNU on /proc. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
@@ -10,10 +8,9 @@ import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { systemClock } from "../../../src/clock.ts";
 import { ChainContainer } from "../../../src/platform/darwin/container.ts";
-import { Darwin, type DarwinSystem, type Started } from "../../../src/platform/darwin/darwin.ts";
+import { Darwin, type DarwinSystem } from "../../../src/platform/darwin/darwin.ts";
+import { spawnCommand } from "../../../src/platform/darwin/spawning.ts";
 import { installProgram } from "../../../src/platform/linux/programs.ts";
-import { markerVariable } from "../../../src/platform/marker.ts";
-import type { MainExit, SpawnRequest } from "../../../src/platform/types.ts";
 import { systemRandom } from "../../../src/random.ts";
 import { needs, needsNamespace, needsRoot } from "../../helpers/needs.ts";
 import { leavesNothing } from "../../helpers/no-leaks.ts";
@@ -55,19 +52,6 @@ const tried: [name: string, processes: number][] = [
 
 const boundMs = 20_000;
 
-/** As the code for macOS starts a command: directly, as the leader of its own session. */
-function start(request: SpawnRequest, marker: string): Started {
-  assert.ok(!(Symbol.iterator in request.env));
-  const child = spawn(request.command, request.args, {
-    detached: true,
-    env: { ...request.env, [markerVariable]: marker },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const exit = once(child, "exit").then(([code, signal]): MainExit => ({ code, signal }));
-  const born = once(child, "spawn").then(() => {});
-  return { pid: child.pid ?? 0, stdin: null, stdout: child.stdout, stderr: null, born, exit };
-}
-
 /** Looks without anything new after which a list is quiet, and the time between two. */
 const quietLooks = 6;
 const lookMs = 50;
@@ -101,14 +85,15 @@ async function play(attack: string, restricted: readonly string[]) {
     clock: systemClock,
     random: systemRandom,
     pidMax: Number(readFileSync("/proc/sys/kernel/pid_max", "utf8")),
-    spawn: start,
+    spawn: spawnCommand,
     startGuardian: () => assert.fail("no run here has a guardian of its own"),
   };
   const ownerId = randomBytes(8).toString("hex");
   const container = new ChainContainer({ darwin: new Darwin(system), ownerId, runId: "r1-00000001" });
   try {
     const args = [attackScript, attack, file, installProgram(directory, "launcher")];
-    const spawned = await container.spawn({ command: "bash", args, env: { PATH: process.env["PATH"] ?? "" } });
+    const env = { PATH: process.env["PATH"] ?? "" };
+    const spawned = await container.spawn({ command: "bash", args, env, stdin: "ignore", stderr: "inherit" });
     await readUntil(spawned.stdout, "ready");
     const isSeen = !container.looksEmpty();
     const left = await container.end(boundMs);
