@@ -23,7 +23,7 @@ const built = spawnSync(process.execPath, ["scripts/build.ts"], { stdio: "inheri
 if (built.status !== 0) process.exit(1);
 
 /** Programs that are started and modules that are imported by these paths. */
-const programs = ["main", "index", "client/index", "gateway/main", "nodes/main"];
+const programs = ["main", "index", "client/index", "gateway/main", "nodes/main", "platform/darwin/coalition-sweeper"];
 /** Each is loaded on its system only (platform/backend.ts). */
 const backends = ["linux", "windows", "darwin"].flatMap((system) =>
   ["index", "self", "become"].map((part) => `platform/${system}/${part}`),

@@ -47,6 +47,7 @@ describe("the packed package", () => {
     const wanted = [
       ...targets,
       ...scripts.map((name) => `lib/${name}`),
+      "lib/platform/darwin/coalition-sweeper.js",
       "lib/zod.LICENSE",
       "lib/ssh/remote/functions.sh",
       "docs/cli.md",

@@ -60,11 +60,11 @@ export class RunGuard {
     const looking = darwin.clock.every(lookMs, () => this.#look());
     void spawned.exit.then(() => this.#over.resolve()); // never rejects
     await this.#over.promise;
+    looking.clear();
     // What the command leaves behind may end in peace, unless all was asked before.
     if (this.#signal === undefined && this.#container.ask("terminate"))
       await untilTrue(() => this.#container.looksEmpty(), termGraceMs, darwin.clock);
     const left = await this.#container.end(killBoundMs);
-    looking.clear();
     this.#grace?.clear();
     for (const { pid } of left) say(`could not end pid ${pid}`);
     return left.length > 0 ? 1 : this.#codeOf(await spawned.exit);
@@ -98,8 +98,8 @@ export class RunGuard {
   }
 }
 
-/** Throws when something is missing, with nothing started. */
-export async function becomeGuard({ wordCount, termGraceMs, killWith, limits }: GuardRequest): Promise<number> {
+/** Ends this process with the exit code when nothing is left. Throws when something is missing, with nothing started. */
+export async function becomeGuard({ wordCount, termGraceMs, killWith, limits }: GuardRequest): Promise<never> {
   const darwin = realDarwin;
   const caller = process.ppid;
   if (isOrphan(darwin, process.pid) || darwin.processes.identify(caller) === undefined)
@@ -115,7 +115,9 @@ export async function becomeGuard({ wordCount, termGraceMs, killWith, limits }: 
   });
   for (const signal of signals) process.on(signal, () => guard.onSignal(signal));
   const env = Object.fromEntries(Object.entries(process.env).map(([name, value]) => [name, value ?? ""]));
-  return guard.run({ command, args, env, stdin: "inherit", stdout: "inherit", stderr: "inherit" });
+  const code = await guard.run({ command, args, env, stdin: "inherit", stdout: "inherit", stderr: "inherit" });
+  // What could not be ended is still looked at, which would keep this process; its guardian tries again.
+  process.exit(code);
 }
 
 /** Whether launchd has this process from a caller that is gone, instead of having started it. */

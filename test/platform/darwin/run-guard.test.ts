@@ -8,7 +8,7 @@ import { Simulation } from "../../../src/platform/simulated/simulation.ts";
 import { SimulatedXnuPlatform } from "../../../src/platform/simulated/xnu-platform.ts";
 import type { TreeLimits } from "../../../src/platform/types.ts";
 import { untilTrue } from "../../../src/platform/wait.ts";
-import { trees } from "../contract/simulated-trees.ts";
+import { stuck, trees } from "../contract/simulated-trees.ts";
 import { seedsFromEnvironment } from "../contract/simulated.ts";
 
 const pidMax = 200;
@@ -105,6 +105,14 @@ it("ends a tree that is over its limit, and says so", () =>
     assert.equal(await guard({ processesMax: 10 }).run(request("wide")), 128 + 9);
     assert.deepEqual(living(), []);
     assert.match(said.join(), /^limit exceeded: 31 processes, \d+ KiB; the tree is ended$/);
+  }));
+
+it("says once that a limit was exceeded, and names what it could not end", () =>
+  played({ stuck: stuck(() => false) }, async ({ guard, living, said }) => {
+    assert.equal(await guard({ processesMax: 0 }).run(request("stuck")), 1);
+    const left = living().map(({ pid }) => `could not end pid ${pid}`);
+    assert.deepEqual(said.slice(1), left);
+    assert.match(said[0] ?? "", /^limit exceeded: \d processes, /);
   }));
 
 it("is outlived by nothing with its marker when it is killed: its guardian ends it", () =>
