@@ -73,11 +73,8 @@ export async function exec(context: CommandContext, argv: string[], options: Exe
 /** Requests are JSON, which has text only: other bytes would reach the command as U+FFFD. */
 export function refuseUnreadable(words: string[]): void {
   if (areReadable(words)) return;
-  const remedy = "put it into a file or a script; `holdfast run` passes all bytes on";
-  throw new HoldfastError(
-    "usage",
-    `the command holds bytes that are not UTF-8 text, which a gateway cannot be told; ${remedy}`,
-  );
+  const message = "the command holds bytes that are not UTF-8 text, which a gateway cannot be told";
+  throw new HoldfastError("usage", `${message}; put it into a file or a script`);
 }
 
 /** A script gets only the id on stdout. */

@@ -1,6 +1,6 @@
 /** On a machine that is, or says that it is, another system: every command ends with a clear sentence and its exit code. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -183,3 +183,13 @@ for (const [name, [system, fence]] of Object.entries(systems)) {
     });
   });
 }
+
+it("an argument that is no text is refused on a macOS, not changed", () => {
+  const flags = flagsToPlay(played.darwin).map((flag) => `'${flag}'`);
+  const line = `exec '${process.execPath}' ${flags.join(" ")} '${mainFile}' run -- printf %s "$(printf '\\377')"`;
+  const { status, stderr } = spawnSync("sh", ["-c", line], { encoding: "utf8", timeout: boundMs });
+  assert.deepEqual(
+    [status, stderr],
+    [2, "holdfast: run: the command holds bytes that are not UTF-8 text: put it into a script\n"],
+  );
+});

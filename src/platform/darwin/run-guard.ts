@@ -9,6 +9,7 @@ import { untilTrue } from "../wait.ts";
 import type { MainExit, ProcessRef, SpawnRequest, TreeLimits } from "../types.ts";
 import { ChainContainer } from "./container.ts";
 import type { Darwin } from "./darwin.ts";
+import { areReadable } from "./self.ts";
 import { darwin as realDarwin } from "./system.ts";
 
 interface GuardRequest {
@@ -101,11 +102,14 @@ export class RunGuard {
 /** Ends this process with the exit code when nothing is left. Throws when something is missing, with nothing started. */
 export async function becomeGuard({ wordCount, termGraceMs, killWith, limits }: GuardRequest): Promise<never> {
   const darwin = realDarwin;
+  const words = process.argv.slice(-wordCount);
+  if (!areReadable(words))
+    throw new HoldfastError("usage", "run: the command holds bytes that are not UTF-8 text: put it into a script");
   const caller = process.ppid;
   if (isOrphan(darwin, process.pid) || darwin.processes.identify(caller) === undefined)
     throw new HoldfastError("gateway_lost", "the process that called is gone; nothing was started");
   const other = killWith === undefined ? undefined : identifyOther(darwin, killWith);
-  const [command = "", ...args] = process.argv.slice(-wordCount);
+  const [command = "", ...args] = words;
   const guard = new RunGuard({
     darwin,
     termGraceMs,
