@@ -121,22 +121,22 @@ for (const platform of ["darwin", "win32"]) {
 
     if (platform === "win32") return; // test/windows/ runs it as a program of Windows
 
-    it("the gateway says that there is no containment and exits with 1", () => {
+    it("the gateway says what it cannot load and exits with 1", () => {
       const state = mkdtempSync(join(tmpdir(), "holdfast-platform-"));
       try {
         const words = [...flags, entry, "gateway", "--port", "0", "--state", state];
         const { status, stderr } = play(process.execPath, words);
         assert.equal(status, 1);
-        assert.match(stderr, new RegExp(`^holdfast: Holdfast has no containment for ${platform} yet[^\\n]+\\n$`));
+        assert.match(stderr, /^holdfast: [^\n]*libSystem\.B\.dylib, which cannot be loaded here[^\n]*\n$/);
       } finally {
         rmSync(state, { recursive: true, force: true });
       }
     });
 
-    it("run says that there is no fence and exits with 1", () => {
+    it("run says the same and exits with 1", () => {
       const { status, stderr } = play(process.execPath, [...flags, entry, "run", "--", "true"]);
       assert.equal(status, 1);
-      assert.match(stderr, new RegExp(`^holdfast: holdfast run works on Linux; [^\\n]*${platform}[^\\n]*\\n$`));
+      assert.match(stderr, /^holdfast: [^\n]*libSystem\.B\.dylib, which cannot be loaded here[^\n]*\n$/);
     });
   });
 }
