@@ -31,7 +31,7 @@ function isSupported(name: NodeJS.Platform): boolean {
 /** Throws without a backend, before anything is opened or written. */
 export function requirePlatform(name: NodeJS.Platform = process.platform): void {
   if (isSupported(name)) return;
-  const message = `Holdfast has no containment for ${name} yet: it runs on Linux and, as a preview, on Windows`;
+  const message = `Holdfast has no containment for ${name} yet: it runs on Linux and, as previews, on macOS and Windows`;
   throw new HoldfastError("unsupported_platform", message);
 }
 

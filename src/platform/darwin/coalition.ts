@@ -9,6 +9,7 @@ import { isAlive, type Container, type MainExit, type PoliteRequest, type Proces
 import type { ProcessRef, Spawned, SpawnRequest } from "../types.ts";
 import { endCoalition, isEmpty, isForeign, membersOf, type CoalitionParts } from "./coalition-tree.ts";
 import { commandScript } from "./command-script.ts";
+import { signalOf } from "../unix/signals.ts";
 import { labelOf, type JobPlace, type JobStream } from "./job.ts";
 
 /** Launchd starts most jobs at once, and some only when it is told. */
@@ -21,7 +22,6 @@ const exitKnownMs = 2000;
 /** To end what a failed spawn has left. */
 const killMs = 5000;
 
-const politeSignals = { interrupt: "SIGINT", terminate: "SIGTERM", hangup: "SIGHUP" } as const;
 const unknownExit: MainExit = { code: null, signal: null };
 
 /** A terminal of this platform also has a name, by which a job opens it. */
@@ -190,7 +190,7 @@ export class CoalitionContainer implements Container {
   }
 
   ask(request: PoliteRequest): boolean {
-    const isAsked = this.signal(politeSignals[request], "all");
+    const isAsked = this.signal(signalOf(request), "all");
     // A stopped process cannot react to the loss of its terminal.
     if (request === "hangup") this.signal("SIGCONT", "all");
     return isAsked;

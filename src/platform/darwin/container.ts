@@ -10,7 +10,7 @@ import type { Spawned, SpawnRequest, Watchdog } from "../types.ts";
 import { inTime } from "../../clock.ts";
 import { Chain, takeSnapshot } from "./chain.ts";
 import type { Darwin } from "./darwin.ts";
-import { signalOf } from "./signals.ts";
+import { signalOf } from "../unix/signals.ts";
 import type { Xnu } from "./xnu.ts";
 
 /** For a guardian to be on watch, and to end when it is dismissed. */

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { startChild, type HelperSystem } from "../child-helper.ts";
 import type { ProcessRef, Watchdog } from "../types.ts";
 import { spareDescriptors } from "../unix/spare-descriptors.ts";
-import { signalOf } from "./signals.ts";
+import { signalOf } from "../unix/signals.ts";
 
 export const helpers: HelperSystem = {
   lend: (start) => spareDescriptors.lend(start),

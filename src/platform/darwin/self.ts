@@ -1,11 +1,12 @@
 /** What a process learns about itself on macOS. */
 import { readdirSync } from "node:fs";
 import type { Socket } from "node:net";
-import type { OwnTerminal, OwnUsage, ProcessRef } from "../types.ts";
+import type { OwnUsage, ProcessRef } from "../types.ts";
 import { spareDescriptors } from "../unix/spare-descriptors.ts";
 import { darwin } from "./system.ts";
 
 export { keepPrivate, looksBlockRename, othersAccess, privateRemedy } from "../unix/access.ts";
+export { ownEnvironment, ownTerminal } from "../told-by-node.ts";
 export { spareDescriptors } from "../unix/spare-descriptors.ts";
 
 export const isSameAlive = (ref: ProcessRef): boolean => darwin.processes.isSameAlive(ref);
@@ -27,18 +28,6 @@ export async function becomeAgain(flags: readonly string[] = []): Promise<void> 
 
 /** Node shows arguments that are no UTF-8 altered, and nothing here has the original ones. */
 export const areReadable = (words: string[]): boolean => !words.some((word) => word.includes("\uFFFD"));
-
-/** Whole entries. */
-export function ownEnvironment(): Buffer[] {
-  return Object.entries(process.env).flatMap(([name, value]) =>
-    value === undefined ? [] : [Buffer.from(`${name}=${value}`)],
-  );
-}
-
-/** Whether it is in the background cannot be told without an addon. */
-export function ownTerminal(): OwnTerminal {
-  return process.stdin.isTTY || process.stderr.isTTY ? "foreground" : "none";
-}
 
 /** Node raises its limit as far as the system lets it, and launchd sets none. */
 export function ownUsage(): OwnUsage | undefined {

@@ -3,7 +3,7 @@ import type { ChildProcess, SpawnOptions } from "node:child_process";
 import { forkRestricted, startChild, type HelperSystem } from "../child-helper.ts";
 import type { FrontLink, FrontRequest, Helper } from "../types.ts";
 import { registerChild } from "./own-children.ts";
-import { signalOf } from "./signals.ts";
+import { signalOf } from "../unix/signals.ts";
 import { spareDescriptors } from "../unix/spare-descriptors.ts";
 
 const system: HelperSystem = {

@@ -2,6 +2,7 @@
 import { constants } from "node:os";
 import { closeDescriptor, openPidfd, signalPidfd } from "./ffi.ts";
 import { isAlive, type PoliteRequest, type ProcessInfo, type ProcessRef } from "../types.ts";
+import { signalOf } from "../unix/signals.ts";
 import { readProcess } from "./processes.ts";
 
 /**
@@ -22,12 +23,6 @@ export function signalProcess(target: Pick<ProcessRef, "pid" | "startTime">, sig
   } finally {
     if (pidfd >= 0) closeDescriptor(pidfd);
   }
-}
-
-const politeSignals = { interrupt: "SIGINT", terminate: "SIGTERM", hangup: "SIGHUP" } as const;
-
-export function signalOf(request: PoliteRequest | "kill"): NodeJS.Signals {
-  return request === "kill" ? "SIGKILL" : politeSignals[request];
 }
 
 /** Asks each process of a tree. A stopped one cannot react to the loss of its terminal, so it is continued. */

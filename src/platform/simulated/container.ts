@@ -5,7 +5,8 @@ import { markerOf } from "../marker.ts";
 import { untilTrue } from "../wait.ts";
 import type { Container, MainExit, PoliteRequest, ProcessInfo, SpawnRequest, Spawned } from "../types.ts";
 import { prepare } from "./birth.ts";
-import { signalOf, type SimulatedSystem } from "./system.ts";
+import { signalOf } from "../unix/signals.ts";
+import type { SimulatedSystem } from "./system.ts";
 import type { Birth, Process, Program } from "./process.ts";
 
 /** Time for a helper to end after its tree. */

@@ -5,6 +5,7 @@ import { killAll, type System } from "../ending.ts";
 import { KernelRefusal } from "./kernel.ts";
 import type { Machine } from "./machine.ts";
 import { Pipe } from "./pipe.ts";
+import { signalOf } from "../unix/signals.ts";
 import { startMs } from "./simulation.ts";
 import type { Birth, Fence, Process, Program } from "./process.ts";
 import type { Helper, HelperExit, ProcessInfo, ProcessRef, ProcessTable, SpawnRequest } from "../types.ts";
@@ -166,10 +167,4 @@ export class SimulatedSystem implements System {
       },
     };
   }
-}
-
-const politeSignals = { interrupt: "SIGINT", terminate: "SIGTERM", hangup: "SIGHUP", kill: "SIGKILL" } as const;
-
-export function signalOf(request: keyof typeof politeSignals): NodeJS.Signals {
-  return politeSignals[request];
 }

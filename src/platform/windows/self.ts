@@ -1,12 +1,13 @@
 /** What a process learns about itself on Windows. */
 import type { Socket } from "node:net";
-import type { OwnTerminal, OwnUsage, SpareDescriptors } from "../types.ts";
+import type { OwnUsage, SpareDescriptors } from "../types.ts";
 import { windows } from "./ffi.ts";
 import { isUnread } from "./pipes.ts";
 import { identify, isSameAlive } from "./processes.ts";
 
 export { keepPrivate, looksBlockRename, othersAccess, privateRemedy } from "./access.ts";
 export { becomeAgain } from "./launcher.ts";
+export { ownEnvironment, ownTerminal } from "../told-by-node.ts";
 export { isSameAlive } from "./processes.ts";
 
 /**
@@ -24,18 +25,6 @@ export const keepsPid = false as boolean;
 
 /** Arguments are UTF-16 and arrive unaltered. */
 export const areReadable = (_words: string[]): boolean => true;
-
-/** In the form of Linux: whole entries. */
-export function ownEnvironment(): Buffer[] {
-  return Object.entries(process.env).flatMap(([name, value]) =>
-    value === undefined ? [] : [Buffer.from(`${name}=${value}`)],
-  );
-}
-
-/** There are no background processes of a terminal. */
-export function ownTerminal(): OwnTerminal {
-  return process.stdin.isTTY || process.stderr.isTTY ? "foreground" : "none";
-}
 
 /** Handles, of which a process may have millions. Undefined in a front, which may load no addon. */
 export function ownUsage(): OwnUsage | undefined {
