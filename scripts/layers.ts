@@ -11,7 +11,11 @@ const real =
   /^(?:node:(?:child_process|cluster|dgram|http|http2|https|net|tls|worker_threads)|koffi|ws|@lydell\/node-pty)$/;
 /** Loads native code there, and nothing where it has nothing to do. */
 const ofWindows = "src/platform/windows/";
-const imported = /^(?:import|export)\s(?!type\s)(?:[^;"]*?\sfrom\s+)?"([^"]+)"|\bimport\(\s*"([^"]+)"\s*\)/gm;
+const imported =
+  /^(?:import|export)\s(?!type\s)(?:[^;"]*?\sfrom\s+)?"([^"]+)"|(?<!\btypeof )\bimport\(\s*"([^"]+)"\s*\)/gm;
+/** A part of the operating system's code, which is loaded by its name: on the machine of the tests, from this directory. */
+const part = /\bbackend\("(\w+)"\)/g;
+const ofSystem = "src/platform/linux/";
 
 /** Gives a file's text, by its path from the root of the project. */
 export type Read = (path: string) => string;
@@ -27,6 +31,7 @@ export function importsOf(file: string, read: Read): Imports {
   let isReal = false;
   for (const path of files) {
     if (path.startsWith(ofWindows)) continue;
+    for (const [, name] of read(path).matchAll(part)) files.add(`${ofSystem}${name}.ts`);
     for (const [, named, loaded] of read(path).matchAll(imported)) {
       const target = named ?? loaded ?? "";
       isReal ||= real.test(target);
