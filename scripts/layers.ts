@@ -14,7 +14,7 @@ const ofWindows = "src/platform/windows/";
 const imported =
   /^(?:import|export)\s(?!type\s)(?:[^;"]*?\sfrom\s+)?"([^"]+)"|(?<!\btypeof )\bimport\(\s*"([^"]+)"\s*\)/gm;
 /** A part of the operating system's code, which is loaded by its name: on the machine of the tests, from this directory. */
-const part = /\bbackend\("(\w+)"\)/g;
+const part = /^(?:export )?const \{[^}]*\} = backend\("(\w+)"\)/gm;
 const ofSystem = "src/platform/linux/";
 
 /** Gives a file's text, by its path from the root of the project. */
